@@ -1,0 +1,75 @@
+"""The errors of the monitor's borders. Each knows whether trying again can help.
+
+    MonitorError                what a person must know; its text says what to do
+     ├── ApiError               Linked API refused or could not be reached
+     └── DeliveryError          a notifier could not hand its message over
+
+No text in here may hold a secret: raise `from None` where the cause could.
+"""
+
+from enum import StrEnum
+
+from .duration import Duration
+from .model import Cause
+
+
+class MonitorError(Exception):
+    """Something a person must know about; the text says what to do."""
+
+
+class AttemptReason(StrEnum):
+    """Why an attempt to deliver ended as it did: the label `reason` of the metrics."""
+
+    OK = "ok"
+    RATE_LIMITED = "rate_limited"
+    SERVER = "server"
+    CLIENT = "client"
+    AUTH = "auth"
+    NETWORK = "network"
+    TIMEOUT = "timeout"
+
+
+class DeliveryError(MonitorError):
+    """A notifier could not hand its message over.
+
+    *permanent* says that trying again cannot help; *ambiguous* that the request left and no answer
+    came, so that the message may have arrived; *retry_after* is what the receiver asked for.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: AttemptReason,
+        permanent: bool = False,
+        ambiguous: bool = False,
+        retry_after: Duration | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.permanent = permanent
+        self.ambiguous = ambiguous
+        self.retry_after = retry_after
+
+
+class ApiError(MonitorError):
+    """Linked API refused a call or could not be reached.
+
+    *cause* is what it means for the workspace; *type* the API's own `error.type` where it gave one;
+    *ambiguous* that the request left and its outcome is unknown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: Cause,
+        type: str | None = None,  # noqa: A002 - the API's own word
+        ambiguous: bool = False,
+        retry_after: Duration | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.cause = cause
+        self.type = type
+        self.ambiguous = ambiguous
+        self.retry_after = retry_after

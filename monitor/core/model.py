@@ -1,0 +1,273 @@
+"""The words of the monitor, as types. Use these words and no others.
+
+Points in time are UTC microseconds since the epoch (`Micros`), spans are `Duration`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from .duration import Duration
+from .secret import Secret
+
+Micros: TypeAlias = int
+
+
+class Status(StrEnum):
+    """What Linked API says of an account; `unknown` stands for a word we do not know yet."""
+
+    ACTIVE = "active"
+    RECONNECTION_REQUIRED = "reconnection_required"
+    FROZEN = "frozen"
+    UNKNOWN = "unknown"
+
+
+class Cause(StrEnum):
+    """Why an incident is open: the first four are an account's, the others a blind workspace's."""
+
+    RECONNECTION_REQUIRED = "reconnection_required"
+    FROZEN = "frozen"
+    UNKNOWN = "unknown"
+    FLAPPING = "flapping"
+    UNREACHABLE = "unreachable"
+    TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word, not a token
+    RATE_LIMITED = "rate_limited"
+    BAD_RESPONSE = "bad_response"
+
+
+ACCOUNT_CAUSES = (Cause.RECONNECTION_REQUIRED, Cause.FROZEN, Cause.UNKNOWN, Cause.FLAPPING)
+BLIND_CAUSES = (Cause.UNREACHABLE, Cause.TOKEN_REJECTED, Cause.RATE_LIMITED, Cause.BAD_RESPONSE)
+
+
+class Scope(StrEnum):
+    """What an incident is about."""
+
+    ACCOUNT = "account"
+    WORKSPACE = "workspace"
+
+
+class EventType(StrEnum):
+    """What happened to an incident (`notice`: to an account, without one)."""
+
+    OPENED = "opened"
+    CHANGED = "changed"
+    REFRESHED = "refreshed"
+    REMINDED = "reminded"
+    RESOLVED = "resolved"
+    NOTICE = "notice"
+
+
+class Resolution(StrEnum):
+    """How an incident ended."""
+
+    RECOVERED = "recovered"
+    DISAPPEARED = "disappeared"
+    REPLACED = "replaced"
+
+
+class NotificationState(StrEnum):
+    """Where a notification stands."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+class SettledReason(StrEnum):
+    """Why a notification is dead or cancelled."""
+
+    RECOVERED = "recovered"
+    SUPERSEDED = "superseded"
+    RECEIVER_REMOVED = "receiver_removed"
+    DEADLINE = "deadline"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A reconnection session of an account and the link that opens it, as last seen."""
+
+    id: str | None
+    link: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One account as one `getAll` showed it.
+
+    *url* is as the API wrote it; *session* is there only while a login is needed, and its link only
+    if it is safe to show (https, or an origin that the configuration allows).
+    """
+
+    id: str
+    name: str
+    url: str
+    country: str
+    status: Status
+    raw_status: str
+    connected_at: str
+    session: Session | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The parsed answer of one `getAll`; *warnings* are sentences about what was odd in it."""
+
+    accounts: tuple[Seen, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a poll saw nothing. *detail* is for people and holds no secret."""
+
+    cause: Cause
+    detail: str
+    retry_after: Duration | None = None
+
+
+Observation: TypeAlias = Snapshot | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is recorded about one account.
+
+    *since* is when the present status was first seen. *bad_polls* counts towards opening an
+    incident, *good_polls* towards resolving it, *missing_polls* towards believing that the account
+    is gone; *changes* are the latest changes of status, for noticing flapping.
+    """
+
+    workspace: str
+    id: str
+    name: str
+    url: str
+    country: str
+    status: Status
+    raw_status: str
+    since: Micros
+    first_seen_at: Micros
+    connected_at: str = ""
+    bad_polls: int = 0
+    good_polls: int = 0
+    missing_polls: int = 0
+    missing_since: Micros | None = None
+    changes: tuple[Micros, ...] = ()
+    incident_id: str | None = None
+    session: Session | None = None
+    removed_at: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A run of failed polls: since when, how many, and of which cause the latest were."""
+
+    cause: Cause
+    detail: str
+    since: Micros
+    polls: int
+    cause_polls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What is recorded about one workspace and its accounts (removed ones left out).
+
+    *baseline_at* is when the first good poll was recorded, *incident_id* the open incident of a
+    workspace that cannot be read.
+    """
+
+    name: str
+    baseline_at: Micros | None = None
+    last_good_at: Micros | None = None
+    failing: Failing | None = None
+    incident_id: str | None = None
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An open (or ended) problem of one account, or of a workspace (*account_id* is None then)."""
+
+    id: str
+    workspace: str
+    scope: Scope
+    account_id: str | None
+    cause: Cause
+    opened_at: Micros
+    previous_cause: Cause | None = None
+    status: Status | None = None
+    raw_status: str | None = None
+    detail: str = ""
+    acknowledged_by: str | None = None
+    acknowledged_at: Micros | None = None
+    resolved_at: Micros | None = None
+    resolution: Resolution | None = None
+    reminders: int = 0
+    next_due_at: Micros | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the problem is still there."""
+        return self.resolved_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened and that people may hear of. A `notice` has no incident."""
+
+    id: str
+    type: EventType
+    at: Micros
+    workspace: str
+    account_id: str | None
+    incident_id: str | None
+    cause: Cause | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """An account's status differs from the last committed one (None: absent)."""
+
+    workspace: str
+    account_id: str
+    before: Status | None
+    after: Status | None
+    at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One notification as it shall be told now.
+
+    *event* is how it is written (the first that a receiver hears of an incident is an opening);
+    *link* is there only if this receiver may have it and it leads somewhere; *undelivered_to* names
+    the receiver that could not be told, when this is the fallback's copy.
+    """
+
+    event: EventType
+    at: Micros
+    workspace: str
+    labels: Mapping[str, str]
+    account: Account | None
+    incident: Incident | None
+    link: Secret | None = None
+    detail: str = ""
+    undelivered_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent: one or more items for one receiver, under one idempotency key (*id*).
+
+    *now* is when this attempt starts; items come worst first.
+    """
+
+    id: str
+    receiver: str
+    items: tuple[Item, ...]
+    now: Micros
