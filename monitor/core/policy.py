@@ -1,0 +1,55 @@
+"""What the owner of the accounts decided: when an incident opens, ends, is repeated, is grouped."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from .duration import Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Flapping:
+    """*changes* of status *within* a span are flapping; *settle* in one status ends it."""
+
+    changes: int = 6
+    within: Duration = Duration.parse("24h")
+    settle: Duration = Duration.parse("30m")
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if self.changes < 2:
+            raise ValueError("changes must be 2 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The section `incidents` of the configuration. Counts are scheduled polls."""
+
+    open_after: int = 1
+    resolve_after: int = 1
+    missing_after: int = 3
+    missing_many_after: int = 10
+    blind_after: Duration = Duration.parse("5m")
+    remind: tuple[Duration, ...] = (
+        Duration.parse("1h"),
+        Duration.parse("4h"),
+        Duration.parse("24h"),
+    )
+    remind_max: int = 20
+    flapping: Flapping = field(default_factory=Flapping)
+    group_over: int = 5
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        for name in ("open_after", "resolve_after", "missing_after", "missing_many_after"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more")
+        if self.missing_many_after < self.missing_after:
+            raise ValueError("missing_many_after must not be smaller than missing_after")
+        if self.group_over < 1:
+            raise ValueError("group_over must be 1 or more")
+        if self.remind_max < 0:
+            raise ValueError("remind_max must not be negative")
+        if any(step <= 0 for step in self.remind):
+            raise ValueError("every step of remind must be longer than 0s")

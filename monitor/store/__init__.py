@@ -1,0 +1,1 @@
+"""Every SQL statement of the monitor: state, history, incidents and the outbox."""

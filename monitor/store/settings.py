@@ -1,0 +1,30 @@
+"""The settings of the store: the section `storage`."""
+
+from typing import Final
+
+from platformdirs import user_data_path
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from monitor.core.duration import Duration
+
+_SCHEMES: Final = ("sqlite:///", "postgresql://")
+
+
+def _default_url() -> str:
+    return f"sqlite:///{user_data_path('linkedapi-monitor') / 'monitor.db'}"
+
+
+class StorageSettings(BaseModel):
+    """The section `storage`: where the state lives, and for how long ended incidents are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(default_factory=_default_url)
+    keep: Duration = Duration.parse("180d")
+
+    @field_validator("url")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if not value.startswith(_SCHEMES):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value

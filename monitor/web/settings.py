@@ -1,0 +1,37 @@
+"""The settings of the HTTP endpoint: the section `web`."""
+
+import re
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from monitor.core.secret import Secret
+
+_LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
+
+
+class WebSettings(BaseModel):
+    """The section `web`: where /metrics and the health checks are served."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listen: str = "127.0.0.1:9464"
+    metrics_token: Secret | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        found = _LISTEN.fullmatch(value)
+        if found is None or int(found["port"]) > 65535:
+            raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464")
+        return value
+
+    @property
+    def host(self) -> str:
+        """The host part, an IPv6 address without its brackets."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port; 0 takes any free one."""
+        return int(self.listen.rpartition(":")[2])
