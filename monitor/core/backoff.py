@@ -1,0 +1,33 @@
+"""How long to wait before trying again. Jitter is an argument: a number from 0 to 1."""
+
+from typing import Final
+
+from .duration import Duration
+from .model import Cause, Failing
+
+FIRST: Final = Duration.parse("5s")
+LONGEST: Final = Duration.parse("15m")
+
+
+def delivery_pause(attempts: int, *, jitter: float, retry_after: Duration | None) -> Duration:
+    """Return the wait after attempt number *attempts* failed: 5 s doubling up to 15 min.
+
+    Half of it is jitter; what the receiver asked for is the least.
+    """
+    full = min(FIRST * 2 ** min(max(attempts, 1) - 1, 16), LONGEST)
+    return Duration(max(int(full * (0.5 + jitter / 2)), retry_after or 0))
+
+
+def poll_pause(failing: Failing | None, *, every: Duration, jitter: float) -> Duration:
+    """Return how long polls are left out after the latest one failed.
+
+    A rejected token is asked about ever less often, up to every 15 min, and a rate limit that names
+    no time is given 30 to 60 s. Nothing else makes us wait longer than the schedule does.
+    """
+    if failing is None:
+        return Duration(0)
+    if failing.cause is Cause.TOKEN_REJECTED and failing.cause_polls >= 2:
+        return Duration(min(every * 2 ** min(failing.cause_polls - 1, 16), LONGEST))
+    if failing.cause is Cause.RATE_LIMITED:
+        return Duration(int(Duration.parse("30s") * (1 + jitter)))
+    return Duration(0)

@@ -1,0 +1,483 @@
+"""The decisions: what one observation, or time alone, does to accounts and incidents.
+
+    HEALTHY ──bad──► SUSPECT ──bad, open_after polls──► OPEN ──good, resolve_after polls──► HEALTHY
+       ▲                │                               │  ▲ │
+       └─────good───────┘ (nobody was told)             │  └─┘ another cause: "changed"
+                                                        └─ gone for missing_after polls: resolved
+
+Rules:
+1. Everything that opens, changes or ends an incident is in this file.
+2. Functions here take values and return values; time and new ids are arguments.
+3. Only scheduled polls count: any other may raise a count from 0 to 1 and no further.
+4. A failed poll says nothing about accounts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from .diff import Changes, profile
+from .duration import Duration
+from .model import (
+    Account,
+    Cause,
+    Event,
+    EventType,
+    Failing,
+    Failure,
+    Incident,
+    Micros,
+    Resolution,
+    Scope,
+    Seen,
+    Session,
+    Status,
+    Transition,
+    Workspace,
+)
+from .policy import Policy
+
+HOLD = Duration.parse("1m")
+
+
+class Phase(StrEnum):
+    """Where an account stands."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    OPEN = "open"
+
+
+class Sight(StrEnum):
+    """What a good poll saw of an account."""
+
+    GOOD = "good"
+    BAD = "bad"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to record, all at once: rows to write, and the workspace's state after it.
+
+    *wanted* are the accounts that need a login and have no link; *baseline* says that this was the
+    first good poll of the workspace.
+    """
+
+    workspace: Workspace
+    accounts: tuple[Account, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    events: tuple[Event, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    wanted: tuple[str, ...] = ()
+    baseline: bool = False
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A decision in the making."""
+
+    workspace: Workspace
+    policy: Policy
+    now: Micros
+    scheduled: bool
+    new_id: Callable[[], str]
+    accounts: dict[str, Account] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+
+    def count(self, so_far: int) -> int:
+        return so_far + 1 if self.scheduled or so_far == 0 else so_far
+
+    def tell(self, kind: EventType, incident: Incident, detail: str = "") -> None:
+        self.incidents[incident.id] = incident
+        self.events.append(
+            Event(
+                id=self.new_id(),
+                type=kind,
+                at=self.now,
+                workspace=incident.workspace,
+                account_id=incident.account_id,
+                incident_id=incident.id,
+                cause=incident.cause,
+                detail=detail,
+            )
+        )
+
+    def open(self, cause: Cause, account: Account | None, since: Micros, detail: str = "") -> str:
+        incident = Incident(
+            id=self.new_id(),
+            workspace=self.workspace.name,
+            scope=Scope.ACCOUNT if account else Scope.WORKSPACE,
+            account_id=account.id if account else None,
+            cause=cause,
+            opened_at=since,
+            status=account.status if account else None,
+            raw_status=account.raw_status if account else None,
+            detail=detail,
+            next_due_at=next_reminder(0, self.policy, self.now),
+        )
+        self.tell(EventType.OPENED, incident, detail)
+        return incident.id
+
+    def change(self, incident: Incident, cause: Cause, detail: str = "") -> None:
+        changed = replace(
+            incident,
+            cause=cause,
+            previous_cause=incident.cause,
+            detail=detail,
+            acknowledged_by=None,
+            acknowledged_at=None,
+            next_due_at=next_reminder(incident.reminders, self.policy, self.now),
+        )
+        self.tell(EventType.CHANGED, changed, detail)
+
+    def resolve(self, incident: Incident, resolution: Resolution, detail: str = "") -> None:
+        ended = replace(
+            incident,
+            resolved_at=max(self.now, incident.opened_at),
+            resolution=resolution,
+            next_due_at=None,
+        )
+        self.tell(EventType.RESOLVED, ended, detail)
+
+
+def next_reminder(sent: int, policy: Policy, now: Micros) -> Micros | None:
+    """Return when reminder number *sent* + 1 is due, or None if there is none to come."""
+    if not policy.remind or sent >= policy.remind_max:
+        return None
+    return now + policy.remind[min(sent, len(policy.remind) - 1)]
+
+
+def is_settled(account: Account, policy: Policy, *, create: bool) -> bool:
+    """Return whether seeing the same again would change nothing about *account*."""
+    waits_for_link = (
+        create and account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
+    )
+    return (
+        not (account.bad_polls or account.good_polls or account.missing_polls)
+        and len(account.changes) < policy.flapping.changes
+        and not waits_for_link
+    )
+
+
+def has_link(session: Session | None) -> bool:
+    """Return whether there is a link that somebody could open."""
+    return session is not None and session.link is not None
+
+
+def decide(
+    workspace: Workspace,
+    observation: Changes | Failure,
+    incidents: Mapping[str, Incident],
+    *,
+    policy: Policy,
+    create: bool,
+    scheduled: bool,
+    now: Micros,
+    new_id: Callable[[], str],
+) -> Decision:
+    """Decide what one poll of *workspace* means.
+
+    *incidents* are the open ones of the workspace by id, *create* says whether a missing link is to
+    be asked for, *scheduled* whether the schedule caused this poll.
+    """
+    draft = _Draft(workspace, policy, now, scheduled, new_id, incidents=dict(incidents))
+    if isinstance(observation, Failure):
+        after = _fail(draft, observation)
+    else:
+        after = _recover_workspace(draft)
+        for seen in observation.seen:
+            _see(draft, workspace.accounts.get(seen.id), seen)
+        _miss(draft, observation.missing)
+        after = replace(after, accounts=_accounts_after(draft))
+    return Decision(
+        workspace=after,
+        accounts=tuple(
+            one for one in draft.accounts.values() if workspace.accounts.get(one.id) != one
+        ),
+        incidents=tuple(one for one in draft.incidents.values() if incidents.get(one.id) != one),
+        events=tuple(draft.events),
+        transitions=tuple(draft.transitions),
+        wanted=tuple(
+            one.id
+            for one in draft.accounts.values()
+            if create
+            and one.incident_id
+            and one.status is Status.RECONNECTION_REQUIRED
+            and not has_link(one.session)
+        ),
+        baseline=workspace.baseline_at is None and after.baseline_at is not None,
+    )
+
+
+def remind(
+    incident: Incident,
+    account: Account | None,
+    *,
+    failing: bool,
+    policy: Policy,
+    now: Micros,
+    new_id: Callable[[], str],
+) -> tuple[Incident, Event | None]:
+    """Decide what a due reminder of *incident* comes to.
+
+    It is held while nobody knows how the account is doing: its workspace is *failing*, or it is
+    missing from the list or seems recovered. Overdue reminders collapse to one.
+    """
+    if not incident.is_open or incident.acknowledged_at is not None:
+        return replace(incident, next_due_at=None), None
+    uncertain = account is not None and (
+        failing
+        or account.missing_polls > 0
+        or (account.status is Status.ACTIVE and incident.cause is not Cause.FLAPPING)
+    )
+    if uncertain:
+        return replace(incident, next_due_at=now + HOLD), None
+    if incident.reminders >= policy.remind_max or not policy.remind:
+        return replace(incident, next_due_at=None), None
+    sent = incident.reminders + 1
+    reminded = replace(incident, reminders=sent, next_due_at=next_reminder(sent, policy, now))
+    draft = _Draft(Workspace(incident.workspace), policy, now, scheduled=True, new_id=new_id)
+    draft.tell(EventType.REMINDED, reminded, incident.detail)
+    return reminded, draft.events[0]
+
+
+# ── a failed poll ────────────────────────────────────────────────────────────────────────────────
+
+
+def _fail(draft: _Draft, failure: Failure) -> Workspace:
+    before, now = draft.workspace.failing, draft.now
+    same = before is not None and before.cause is failure.cause
+    failing = Failing(
+        cause=failure.cause,
+        detail=failure.detail,
+        since=min(before.since, now) if before else now,
+        polls=draft.count(before.polls if before else 0),
+        cause_polls=draft.count(before.cause_polls if before and same else 0),
+    )
+    workspace = replace(draft.workspace, failing=failing)
+    incident = draft.incidents.get(draft.workspace.incident_id or "")
+    if incident is None:
+        rejected = failure.cause is Cause.TOKEN_REJECTED and failing.cause_polls >= 2
+        if rejected or now - failing.since >= draft.policy.blind_after:
+            opened = draft.open(failure.cause, None, failing.since, failure.detail)
+            workspace = replace(workspace, incident_id=opened)
+    elif incident.cause is not failure.cause and failing.cause_polls >= 2:
+        draft.change(incident, failure.cause, failure.detail)
+    return workspace
+
+
+def _recover_workspace(draft: _Draft) -> Workspace:
+    incident = draft.incidents.get(draft.workspace.incident_id or "")
+    if incident is not None:
+        draft.resolve(incident, Resolution.RECOVERED)
+    return replace(
+        draft.workspace,
+        failing=None,
+        incident_id=None,
+        last_good_at=draft.now,
+        baseline_at=draft.workspace.baseline_at
+        if draft.workspace.baseline_at is not None
+        else draft.now,
+    )
+
+
+# ── a good poll: accounts in the list ────────────────────────────────────────────────────────────
+
+
+def _see(draft: _Draft, before: Account | None, seen: Seen) -> None:
+    account = _merge(draft, before, seen)
+    sight = Sight.GOOD if seen.status is Status.ACTIVE else Sight.BAD
+    draft.accounts[account.id] = STEPS[phase(account), sight](draft, account, seen)
+
+
+def _merge(draft: _Draft, before: Account | None, seen: Seen) -> Account:
+    now = draft.now
+    if before is None:
+        draft.transitions.append(Transition(draft.workspace.name, seen.id, None, seen.status, now))
+        before = Account(
+            workspace=draft.workspace.name,
+            id=seen.id,
+            name=seen.name,
+            url=seen.url,
+            country=seen.country,
+            status=seen.status,
+            raw_status=seen.raw_status,
+            since=now,
+            first_seen_at=now,
+        )
+    recent = now - draft.policy.flapping.within
+    changes = tuple(at for at in before.changes if at > recent)
+    since = min(before.since, now)
+    if before.status is not seen.status:
+        draft.transitions.append(
+            Transition(draft.workspace.name, seen.id, before.status, seen.status, now)
+        )
+        changes = (*changes, now)[-draft.policy.flapping.changes :]
+        since = now
+    return replace(
+        before,
+        name=seen.name,
+        url=seen.url,
+        country=seen.country,
+        status=seen.status,
+        raw_status=seen.raw_status,
+        connected_at=seen.connected_at,
+        since=since,
+        changes=changes,
+        missing_polls=0,
+        missing_since=None,
+    )
+
+
+def phase(account: Account) -> Phase:
+    """Return where *account* stands."""
+    if account.incident_id is not None:
+        return Phase.OPEN
+    return Phase.SUSPECT if account.bad_polls else Phase.HEALTHY
+
+
+def _is_flapping(draft: _Draft, account: Account) -> bool:
+    return len(account.changes) >= draft.policy.flapping.changes
+
+
+def _stay(draft: _Draft, account: Account, seen: Seen) -> Account:
+    del draft, seen
+    return account
+
+
+def _clear(draft: _Draft, account: Account, seen: Seen) -> Account:
+    del draft, seen
+    return replace(account, bad_polls=0)
+
+
+def _suspect(draft: _Draft, account: Account, seen: Seen) -> Account:
+    polls = draft.count(account.bad_polls)
+    if polls < draft.policy.open_after:
+        return replace(account, bad_polls=polls)
+    cause = Cause.FLAPPING if _is_flapping(draft, account) else Cause(account.status)
+    account = replace(account, bad_polls=0, good_polls=0, session=seen.session)
+    return replace(account, incident_id=draft.open(cause, account, account.since))
+
+
+def _improve(draft: _Draft, account: Account, seen: Seen) -> Account:
+    del seen
+    incident = draft.incidents[account.incident_id or ""]
+    account = replace(account, session=None)
+    incident = _note_status(draft, incident, account)
+    if _is_flapping(draft, account):
+        if incident.cause is not Cause.FLAPPING:
+            draft.change(incident, Cause.FLAPPING)
+        if draft.now - account.since < draft.policy.flapping.settle:
+            return account
+        incident = draft.incidents[incident.id]
+        account = replace(account, changes=())
+    else:
+        account = replace(account, good_polls=draft.count(account.good_polls))
+        if account.good_polls < draft.policy.resolve_after:
+            return account
+    draft.resolve(incident, Resolution.RECOVERED)
+    return replace(account, incident_id=None, good_polls=0)
+
+
+def _persist(draft: _Draft, account: Account, seen: Seen) -> Account:
+    incident = draft.incidents[account.incident_id or ""]
+    incident = _note_status(draft, incident, account)
+    had_link = has_link(account.session)
+    account = replace(account, good_polls=0, session=seen.session)
+    cause = Cause(account.status)
+    if _is_flapping(draft, account):
+        cause = Cause.FLAPPING
+        if draft.now - account.since >= draft.policy.flapping.settle:
+            cause = Cause(account.status)
+            account = replace(account, changes=())
+    elif incident.cause is Cause.FLAPPING:
+        settled = draft.now - account.since >= draft.policy.flapping.settle
+        cause = cause if settled else Cause.FLAPPING
+    if incident.cause is not cause:
+        draft.change(incident, cause)
+    elif has_link(account.session) and not had_link:
+        draft.tell(EventType.REFRESHED, incident)
+    return account
+
+
+def _note_status(draft: _Draft, incident: Incident, account: Account) -> Incident:
+    incident = replace(incident, status=account.status, raw_status=account.raw_status)
+    draft.incidents[incident.id] = incident
+    return incident
+
+
+Step = Callable[[_Draft, Account, Seen], Account]
+
+STEPS: Mapping[tuple[Phase, Sight], Step] = {
+    (Phase.HEALTHY, Sight.GOOD): _stay,
+    (Phase.HEALTHY, Sight.BAD): _suspect,
+    (Phase.SUSPECT, Sight.GOOD): _clear,
+    (Phase.SUSPECT, Sight.BAD): _suspect,
+    (Phase.OPEN, Sight.GOOD): _improve,
+    (Phase.OPEN, Sight.BAD): _persist,
+}
+"""What a sighting does in each phase; an account that is gone is handled alike in all of them."""
+
+
+# ── a good poll: accounts missing from the list ──────────────────────────────────────────────────
+
+
+def _miss(draft: _Draft, missing: tuple[Account, ...]) -> None:
+    policy, known = draft.policy, len(draft.workspace.accounts)
+    many = len(missing) * 2 > known
+    threshold = policy.missing_many_after if many else policy.missing_after
+    believed = []
+    for account in missing:
+        since = account.missing_since if account.missing_since is not None else draft.now
+        polls = draft.count(account.missing_polls)
+        gone = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
+        draft.accounts[account.id] = gone
+        if polls >= threshold:
+            believed.append(gone)
+    if believed:
+        heirs = _newest_by_profile(draft)
+        for gone in believed:
+            draft.accounts[gone.id] = _remove(draft, gone, heirs)
+
+
+def _newest_by_profile(draft: _Draft) -> dict[str, Micros]:
+    present = (one for one in _accounts_after(draft).values() if one.missing_polls == 0)
+    newest: dict[str, Micros] = {}
+    for account in present:
+        address = profile(account.url)
+        newest[address] = max(account.first_seen_at, newest.get(address, 0))
+    newest.pop("", None)
+    return newest
+
+
+def _remove(draft: _Draft, account: Account, heirs: Mapping[str, Micros]) -> Account:
+    """Believe that *account* is gone; *heirs* says when each profile was last seen as a new id."""
+    returned = heirs.get(profile(account.url), -1) >= (account.missing_since or 0)
+    resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
+    draft.transitions.append(
+        Transition(draft.workspace.name, account.id, account.status, None, draft.now)
+    )
+    incident = draft.incidents.get(account.incident_id or "")
+    if incident is not None:
+        draft.resolve(incident, resolution)
+    else:
+        draft.events.append(
+            Event(
+                id=draft.new_id(),
+                type=EventType.NOTICE,
+                at=draft.now,
+                workspace=draft.workspace.name,
+                account_id=account.id,
+                incident_id=None,
+                detail=resolution.value,
+            )
+        )
+    return replace(account, removed_at=draft.now, incident_id=None, session=None)
+
+
+def _accounts_after(draft: _Draft) -> dict[str, Account]:
+    merged = {**draft.workspace.accounts, **draft.accounts}
+    return {id_: account for id_, account in merged.items() if account.removed_at is None}

@@ -1,0 +1,63 @@
+"""What a list of accounts says that the recorded state does not.
+
+Most polls say nothing new, so the common path touches each account once and builds nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from .model import Account, Cause, Failure, Seen, Snapshot, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The accounts that need a decision: *seen* in the list, or *missing* from it."""
+
+    seen: tuple[Seen, ...] = ()
+    missing: tuple[Account, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.seen or self.missing)
+
+
+def diff(
+    workspace: Workspace, snapshot: Snapshot, settled: Mapping[str, Seen]
+) -> Changes | Failure:
+    """Return what needs a decision, given what was *settled* (seen before, and nothing pending).
+
+    A list with none of the known accounts is no news about them: it is another customer's list, or
+    a broken one. That is a failure, and nothing of it is believed.
+    """
+    seen = tuple(one for one in snapshot.accounts if settled.get(one.id) != one)
+    known = workspace.accounts
+    if not seen and len(snapshot.accounts) == len(known):
+        return Changes()
+    present = {one.id for one in snapshot.accounts}
+    missing = tuple(account for id_, account in known.items() if id_ not in present)
+    if known and len(missing) == len(known) and not _any_returned(missing, snapshot):
+        return Failure(
+            Cause.BAD_RESPONSE,
+            f"the list has none of the {len(known)} accounts known so far; if the token belongs to"
+            " another customer now, or all of them were removed, give this workspace a new name",
+        )
+    return Changes(seen, missing)
+
+
+def _any_returned(missing: tuple[Account, ...], snapshot: Snapshot) -> bool:
+    urls = {profile(one.url) for one in snapshot.accounts} - {""}
+    return any(profile(account.url) in urls for account in missing)
+
+
+def profile(url: str) -> str:
+    """Return what tells one person's profile address from another's, or "" for no address.
+
+    Scheme, `www.`, case, percent-encoding, query and a trailing slash do not matter.
+    """
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return ""
+    host = parts.netloc.lower().removeprefix("www.")
+    path = unquote(parts.path).lower().rstrip("/")
+    return f"{host}{path}" if host and path else ""

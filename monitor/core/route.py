@@ -1,0 +1,183 @@
+"""Who hears of what: events and routes in, messages for the outbox out.
+
+Rules:
+1. `resolved` and `refreshed` go to exactly those who heard of the incident, whatever routes say.
+2. `changed` goes to those who heard and to the route of the new cause.
+3. What waits to be told of an incident is told once: the text is made when it leaves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Final
+
+from .model import Account, Cause, Event, EventType, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a route listens to; an empty part matches everything. Names and ids may be globs."""
+
+    causes: tuple[str, ...] = ()
+    workspaces: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The receivers *to* hear what matches; *proceed* lets later routes match too."""
+
+    match: Match
+    to: tuple[str, ...]
+    proceed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The whole table: receivers by name and whether one message may tell them of many incidents.
+
+    No routes at all send every event to every receiver; *fallback* hears what no route matches.
+    """
+
+    groups: Mapping[str, bool]
+    routes: tuple[Route, ...] = ()
+    fallback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who *heard* of an incident, who has something *waiting* about it and whose is *leaving*."""
+
+    heard: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
+    leaving: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notification to be: *event* for *receiver*."""
+
+    event: Event
+    receiver: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message to be: what one receiver is told in one go, worst first."""
+
+    receiver: str
+    notices: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The messages to queue, and the events that nobody would hear of."""
+
+    parcels: tuple[Parcel, ...] = ()
+    unrouted: tuple[Event, ...] = ()
+
+
+SEVERITY: Final[Mapping[Cause | None, int]] = {
+    Cause.TOKEN_REJECTED: 0,
+    Cause.UNREACHABLE: 1,
+    Cause.BAD_RESPONSE: 2,
+    Cause.RATE_LIMITED: 3,
+    Cause.RECONNECTION_REQUIRED: 4,
+    Cause.FROZEN: 5,
+    Cause.FLAPPING: 6,
+    Cause.UNKNOWN: 7,
+    None: 8,
+}
+
+
+def plan(
+    events: Sequence[Event],
+    *,
+    ears: Mapping[str, Ears],
+    routing: Routing,
+    accounts: Mapping[str, Account],
+    labels: Mapping[str, str],
+    group_over: int,
+) -> Plan:
+    """Return who is to be told of *events*, which come from one commit of one workspace."""
+    told: dict[str, list[Notice]] = {}
+    unrouted = []
+    for event in events:
+        account = accounts.get(event.account_id or "")
+        receivers = _receivers(event, account, ears, routing, labels)
+        if receivers is None:
+            unrouted.append(event)
+        for receiver in receivers or ():
+            told.setdefault(receiver, []).append(Notice(event, receiver))
+    parcels: list[Parcel] = []
+    for receiver, notices in told.items():
+        notices.sort(key=_badness)
+        if routing.groups.get(receiver, False) and len(notices) > group_over:
+            parcels.append(Parcel(receiver, tuple(notices)))
+        else:
+            parcels.extend(Parcel(receiver, (notice,)) for notice in notices)
+    return Plan(tuple(parcels), tuple(unrouted))
+
+
+def _receivers(
+    event: Event,
+    account: Account | None,
+    ears: Mapping[str, Ears],
+    routing: Routing,
+    labels: Mapping[str, str],
+) -> tuple[str, ...] | None:
+    """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
+    known = ears.get(event.incident_id or "", Ears())
+    if event.type is EventType.RESOLVED:
+        return tuple(sorted((known.heard | known.leaving) & routing.groups.keys()))
+    if event.type is EventType.REFRESHED:
+        return tuple(sorted((known.heard - known.waiting) & routing.groups.keys()))
+    routed = routed_to(event, account, routing, labels)
+    if event.type is EventType.CHANGED:
+        heard = sorted(known.heard & routing.groups.keys())
+        routed = tuple(dict.fromkeys((*heard, *routed)))
+    if not routed:
+        routed = (routing.fallback,) if routing.fallback else ()
+    if not routed:
+        return None
+    return tuple(receiver for receiver in routed if receiver not in known.waiting)
+
+
+def routed_to(
+    event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the receivers that the routes name for *event*."""
+    if not routing.routes:
+        return tuple(routing.groups)
+    found: dict[str, None] = {}
+    for route in routing.routes:
+        if _matches(route.match, event, account, labels):
+            found.update(dict.fromkeys(route.to))
+            if not route.proceed:
+                break
+    return tuple(found)
+
+
+def _matches(
+    match: Match, event: Event, account: Account | None, labels: Mapping[str, str]
+) -> bool:
+    scope = Scope.ACCOUNT if event.account_id else Scope.WORKSPACE
+    called = (account.id, account.name) if account else (event.account_id or "",)
+    return (
+        (not match.causes or event.cause in match.causes)
+        and (not match.scopes or scope in match.scopes)
+        and (not match.workspaces or _globs(match.workspaces, (event.workspace,)))
+        and (not match.accounts or _globs(match.accounts, called))
+        and all(labels.get(key) == value for key, value in match.labels.items())
+    )
+
+
+def _globs(patterns: Sequence[str], names: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
+
+
+def _badness(notice: Notice) -> tuple[int, int, str]:
+    good = notice.event.type in (EventType.RESOLVED, EventType.NOTICE)
+    return (good, SEVERITY[notice.event.cause], notice.event.account_id or "")

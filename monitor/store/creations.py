@@ -1,0 +1,102 @@
+"""Reconnection sessions that we ask for: the intent is committed before the call.
+
+    wanted ──claim──► calling ──► created | kept | refused | limited | unknown
+
+`calling` found by another process is a call whose outcome nobody knows: `unknown`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.duration import Duration
+from monitor.core.model import Micros
+
+
+class Outcome(StrEnum):
+    """How asking for a session ended (`kept`: the one at hand is still good)."""
+
+    CREATED = "created"
+    KEPT = "kept"
+    REFUSED = "refused"
+    LIMITED = "limited"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """The intent to create a session for one account."""
+
+    id: str
+    workspace: str
+    account_id: str
+    incident_id: str
+
+
+LIMITED_COOLDOWN: Final = Duration.parse("6h")
+"""How long nothing is asked for again after the API said that it was too often."""
+
+LATEST: Final = text("""
+SELECT at, outcome FROM creation WHERE workspace = :workspace AND account_id = :account_id
+ORDER BY at DESC LIMIT 1
+""")
+
+WANT: Final = text("""
+INSERT INTO creation (id, workspace, account_id, incident_id, at, outcome)
+VALUES (:id, :workspace, :account_id, :incident_id, :now, 'wanted')
+""")
+
+NEXT: Final = text("""
+SELECT id, workspace, account_id, incident_id FROM creation
+WHERE workspace = :workspace AND outcome = 'wanted' ORDER BY at LIMIT 1
+""")
+
+CALL: Final = text("UPDATE creation SET outcome = 'calling' WHERE id = :id AND outcome = 'wanted'")
+
+FINISH: Final = text("UPDATE creation SET outcome = :outcome WHERE id = :id")
+
+GIVE_UP: Final = text("""
+UPDATE creation SET outcome = 'unknown' WHERE workspace = :workspace AND outcome = 'calling'
+""")
+
+
+def want(
+    tx: Connection,
+    wanted: Iterable[Creation],
+    *,
+    cooldown: Duration,
+    now: Micros,
+) -> list[Creation]:
+    """Record the intents whose account is not cooling down, and return them."""
+    taken = []
+    for one in wanted:
+        values = {"workspace": one.workspace, "account_id": one.account_id}
+        latest = tx.execute(LATEST, values).one_or_none()
+        if latest is not None:
+            pause = LIMITED_COOLDOWN if latest.outcome == Outcome.LIMITED else cooldown
+            if latest.outcome in ("wanted", "calling") or now < latest.at + max(pause, cooldown):
+                continue
+        tx.execute(WANT, {**values, "id": one.id, "incident_id": one.incident_id, "now": now})
+        taken.append(one)
+    return taken
+
+
+def claim(tx: Connection, workspace: str) -> Creation | None:
+    """Take the next intent of *workspace*: from here on the call may have been made."""
+    row = tx.execute(NEXT, {"workspace": workspace}).one_or_none()
+    if row is None or tx.execute(CALL, {"id": row.id}).rowcount != 1:
+        return None
+    return Creation(row.id, row.workspace, row.account_id, row.incident_id)
+
+
+def finish(tx: Connection, creation: Creation, outcome: Outcome) -> None:
+    """Record how the call ended."""
+    tx.execute(FINISH, {"id": creation.id, "outcome": outcome})
+
+
+def give_up_lost(tx: Connection, workspace: str) -> None:
+    """Mark calls that a stopped process left behind: their outcome is unknown."""
+    tx.execute(GIVE_UP, {"workspace": workspace})

@@ -1,0 +1,68 @@
+"""What people ask the database: accounts, incidents and deliveries, as rows ready to print."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.model import Cause
+
+ACCOUNTS: Final = text("""
+SELECT account.workspace, account.id, account.name, account.url, account.country, account.status,
+    account.raw_status, account.since, workspace.last_good_at AS as_of, account.incident_id,
+    session.link
+FROM account
+JOIN workspace ON workspace.name = account.workspace
+LEFT JOIN session ON session.workspace = account.workspace AND session.account_id = account.id
+WHERE account.removed_at IS NULL
+ORDER BY account.workspace, account.status = 'active', account.name, account.id
+""")
+
+INCIDENTS: Final = text("""
+SELECT incident.id, incident.workspace, incident.account_id, incident.scope, incident.cause,
+    incident.opened_at, incident.acknowledged_by, incident.resolved_at, incident.resolution,
+    account.name AS account_name, incident.detail
+FROM incident
+LEFT JOIN account
+    ON account.workspace = incident.workspace AND account.id = incident.account_id
+WHERE incident.resolved_at IS NULL OR :all = 1
+ORDER BY incident.resolved_at IS NOT NULL, incident.opened_at DESC, incident.id
+LIMIT :limit
+""")
+
+DELIVERIES: Final = text("""
+SELECT notification.id, notification.message_id, notification.incident_id, notification.event,
+    notification.receiver, notification.state, notification.reason, message.attempts,
+    message.next_attempt_at, message.last_reason, message.last_error, message.created_at
+FROM notification
+JOIN message ON message.id = notification.message_id
+ORDER BY notification.position DESC
+LIMIT :limit
+""")
+
+OPEN_BY_CAUSE: Final = text("""
+SELECT cause, COUNT(*) AS incidents FROM incident
+WHERE workspace = :workspace AND resolved_at IS NULL GROUP BY cause
+""")
+
+
+def accounts(tx: Connection) -> list[Mapping[str, Any]]:
+    """Return every account that is listed now, the bad ones of each workspace first."""
+    return [dict(row) for row in tx.execute(ACCOUNTS).mappings()]
+
+
+def incidents(tx: Connection, *, ended: bool, limit: int) -> list[Mapping[str, Any]]:
+    """Return open incidents (and *ended* ones), newest first."""
+    rows = tx.execute(INCIDENTS, {"all": int(ended), "limit": limit})
+    return [dict(row) for row in rows.mappings()]
+
+
+def deliveries(tx: Connection, *, limit: int) -> list[Mapping[str, Any]]:
+    """Return the latest notifications and how their messages fare."""
+    return [dict(row) for row in tx.execute(DELIVERIES, {"limit": limit}).mappings()]
+
+
+def open_by_cause(tx: Connection, workspace: str) -> dict[Cause, int]:
+    """Return how many incidents of *workspace* are open, by cause."""
+    rows = tx.execute(OPEN_BY_CAUSE, {"workspace": workspace})
+    return {Cause(row.cause): row.incidents for row in rows}

@@ -1,0 +1,74 @@
+"""What keeps the database right over the years: the clock's steps back, and forgetting."""
+
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.duration import Duration
+from monitor.core.model import Micros
+
+STEP: Final = Duration.parse("1s")
+"""A smaller step back of the clock is nothing to mend."""
+
+LATEST: Final = text("SELECT at FROM clock WHERE id = 1")
+
+ADVANCE: Final = text("""
+INSERT INTO clock (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at
+""")
+
+PULL_BACK: Final = (
+    text("UPDATE incident SET next_due_at = next_due_at - :step WHERE next_due_at > :now"),
+    text("""
+    UPDATE message SET next_attempt_at = next_attempt_at - :step
+    WHERE state = 'pending' AND next_attempt_at > :now
+    """),
+    text("""
+    UPDATE message SET claimed_until = claimed_until - :step
+    WHERE state = 'sending' AND claimed_until > :now
+    """),
+    text("""
+    UPDATE message SET created_at = created_at - :step
+    WHERE state IN ('pending', 'sending') AND created_at > :now
+    """),
+    text("UPDATE creation SET at = at - :step WHERE at > :now"),
+)
+
+FORGET: Final = (
+    text("DELETE FROM incident WHERE resolved_at < :before"),
+    text("DELETE FROM creation WHERE at < :before AND outcome NOT IN ('wanted', 'calling')"),
+    text("DELETE FROM transition WHERE at < :before"),
+    text("DELETE FROM account WHERE removed_at < :before"),
+    text("""
+    DELETE FROM event WHERE at < :before AND (
+        incident_id IS NULL OR incident_id IN (
+            SELECT id FROM incident WHERE resolved_at IS NOT NULL
+        )
+    ) AND NOT EXISTS (
+        SELECT 1 FROM notification
+        WHERE notification.event_id = event.id AND notification.state IN ('pending', 'sending')
+    )
+    """),
+    text("""
+    DELETE FROM message WHERE settled_at < :before AND state NOT IN ('pending', 'sending')
+    """),
+)
+
+
+def set_clock(tx: Connection, now: Micros) -> Duration:
+    """Note the time; if the clock went back since it was noted last, bring all that is due along.
+
+    Return how far it went back, 0 if it did not.
+    """
+    latest = tx.execute(LATEST).scalar_one_or_none()
+    step = Duration(max(0, (latest or 0) - now))
+    if step >= STEP:
+        for statement in PULL_BACK:
+            tx.execute(statement, {"step": int(step), "now": now})
+    tx.execute(ADVANCE, {"now": now})
+    return step if step >= STEP else Duration(0)
+
+
+def forget(tx: Connection, before: Micros) -> None:
+    """Delete what ended before *before*: incidents, their history and messages, removed accounts."""
+    for statement in FORGET:
+        tx.execute(statement, {"before": before})
