@@ -1,0 +1,133 @@
+"""What can go wrong on the way: which request it meets, and how often.
+
+The kinds: `respond` answers something else, `delay` the truth but late, `reset` tears the
+connection in the middle of the body, `truncate` closes it there although more was announced, `drip`
+sends the answer in small pieces, `hang` never answers.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias, TypedDict, Unpack
+
+Kind: TypeAlias = Literal["respond", "delay", "reset", "truncate", "drip", "hang"]
+
+MAINTENANCE: Final = (
+    "<!doctype html><html><head><title>Maintenance</title></head>"
+    "<body><h1>We will be back soon</h1></body></html>"
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault:
+    """One thing that goes wrong.
+
+    It meets requests of *customer* (None: of anybody) for *method* (None: any), lets *skip* of them
+    pass, and then meets *times* of them (None: until cleared). *status*, *body* and *headers*
+    replace the true answer. *delay* seconds pass before it; a `drip` sends *piece* bytes every
+    *interval* seconds. *execute* says whether the call takes effect all the same; by default only
+    an answer of one's own and silence prevent it.
+    """
+
+    kind: Kind = "respond"
+    customer: str | None = None
+    method: str | None = None
+    times: int | None = None
+    skip: int = 0
+    status: int | None = None
+    body: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    delay: float = 0.0
+    piece: int = 16
+    interval: float = 0.05
+    execute: bool | None = None
+    id: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        if self.piece < 1 or (self.times is not None and self.times < 1):
+            raise ValueError("times and piece have to be at least 1")
+        if self.skip < 0 or self.delay < 0 or self.interval < 0:
+            raise ValueError("skip, delay and interval cannot be negative")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError("status has to be from 200 to 599")
+
+    @property
+    def executes(self) -> bool:
+        """Whether the call takes effect."""
+        return self.kind not in {"respond", "hang"} if self.execute is None else self.execute
+
+
+class Faults:
+    """The faults in force; the first one that fits a request meets it."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._last = 0
+
+    def add(self, fault: Fault) -> Fault:
+        """Put *fault* into force and number it."""
+        self._last += 1
+        fault.id = self._last
+        self._faults.append(fault)
+        return fault
+
+    def clear(self, *, customer: str | None = None, method: str | None = None) -> int:
+        """Lift the faults of *customer* and *method*, or all; return how many that were."""
+        kept = [
+            fault
+            for fault in self._faults
+            if (customer is not None and fault.customer != customer)
+            or (method is not None and fault.method != method)
+        ]
+        lifted = len(self._faults) - len(kept)
+        self._faults = kept
+        return lifted
+
+    @property
+    def in_force(self) -> list[Fault]:
+        """The faults that can still meet a request."""
+        return list(self._faults)
+
+    def meet(self, customer: str | None, method: str) -> Fault | None:
+        """Take the fault that meets this request, if any."""
+        for fault in self._faults:
+            if fault.customer not in {None, customer} or fault.method not in {None, method}:
+                continue
+            if fault.skip > 0:
+                fault.skip -= 1
+                continue
+            if fault.times is not None:
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._faults.remove(fault)
+            return fault
+        return None
+
+
+class Where(TypedDict, total=False):
+    """Which requests a fault meets; see `Fault`."""
+
+    customer: str | None
+    method: str | None
+    times: int | None
+    skip: int
+
+
+def html_page(*, status: int = 200, body: str = MAINTENANCE, **where: Unpack[Where]) -> Fault:
+    """Answer a page for people, as captive portals and content networks do."""
+    headers = (("content-type", "text/html; charset=utf-8"),)
+    return Fault(status=status, body=body.encode(), headers=headers, **where)
+
+
+def redirect(to: str, *, status: int = 302, **where: Unpack[Where]) -> Fault:
+    """Send the caller elsewhere."""
+    return Fault(status=status, body=b"", headers=(("location", to),), **where)
+
+
+def api_error(
+    error_type: str, *, status: int, message: str = "Simulated", **where: Unpack[Where]
+) -> Fault:
+    """Answer an error in the API's own envelope."""
+    error = {"type": error_type, "message": message}
+    body = json.dumps({"success": False, "error": error}).encode()
+    return Fault(status=status, body=body, **where)

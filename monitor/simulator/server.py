@@ -1,0 +1,70 @@
+"""Serving the simulator over real HTTP, on uvicorn's HTTP protocol and a socket of our own."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from .simulator import Simulator
+from .wire import TRANSPORT
+
+KEEP_ALIVE: Final = 75  # seconds, longer than usual polling: idle connections are not the subject
+GRACE: Final = 0.5  # seconds that requests get to notice that their connection is gone
+
+
+class Connection(H11Protocol):
+    """uvicorn's connection, whose transport the application may have."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Put the transport into the scope of each request on this connection."""
+        super().connection_made(transport)
+        # asyncio does this only for sockets that name their protocol, which ours does not;
+        # without it every answer waits 40 ms for an acknowledgement.
+        connected = transport.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        application = self.app
+
+        async def with_transport(scope: Any, receive: Any, send: Any) -> None:
+            await application({**scope, "extensions": {TRANSPORT: transport}}, receive, send)
+
+        self.app = with_transport
+
+
+@asynccontextmanager
+async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve *simulator* while the context is open, and give its address (`http://127.0.0.1:…`).
+
+    Port 0 takes any that is free; a port that is taken raises OSError. Leaving the context cuts
+    every connection, requests that hang included.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    listener.setblocking(False)  # noqa: FBT003 - the socket's own interface
+    settings = uvicorn.Config(
+        simulator.asgi,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+    settings.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(settings, state, {}), sock=listener)
+    name = f"[{host}]" if ":" in host else host
+    try:
+        yield f"http://{name}:{listener.getsockname()[1]}"
+    finally:
+        server.close()
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=GRACE)
+        await server.wait_closed()
