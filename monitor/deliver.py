@@ -1,8 +1,30 @@
 """Delivers what the outbox holds: claim, read again, render, send, settle."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
 from pydantic import BaseModel, ConfigDict
 
 from monitor.core.duration import Duration
+from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.model import EventType, Message, Micros, NotificationState
+from monitor.metrics import Metrics
+from monitor.notifiers import Notifier
+from monitor.store import claims, outbox
+from monitor.store.claims import Claimed
+from monitor.store.db import Store
+from monitor.store.outbox import Receiver, Settled
+
+SEND_LIMIT: Final = Duration.parse("15s")
+"""No notifier may take longer for one attempt."""
+
+LEASE: Final = Duration.parse("20s")
+"""How long a claim holds: after it, a send whose end nobody knows is taken up again."""
+
+log = structlog.get_logger("deliver")
 
 
 class DeliverySettings(BaseModel):
@@ -11,3 +33,161 @@ class DeliverySettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     deadline: Duration = Duration.parse("24h")
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRules:
+    """What a delivery goes by; *labels* are those of each workspace."""
+
+    settings: DeliverySettings
+    labels: Mapping[str, Mapping[str, str]]
+    fallback: Receiver | None = None
+
+
+class Deliverer:
+    """Delivers to one receiver. Several workers may share it."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        notifier: Notifier,
+        *,
+        kind: str,
+        rules: DeliveryRules,
+        store: Store,
+        metrics: Metrics,
+        clock: Callable[[], Micros],
+        monotonic: Callable[[], float],
+        jitter: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.receiver = receiver
+        self.rules = rules
+        self._notifier = notifier
+        self._kind = kind
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._new_id = new_id
+        self._paused_until = 0.0
+        self._is_failing = False
+
+    async def deliver(self) -> list[Settled] | None:
+        """Deliver one message; return what came to an end, or None if there was none to send now.
+
+        Raise StoreError if the database failed; what was sent is then sent again under its key.
+        """
+        if self._monotonic() < self._paused_until:
+            return None
+        claimed = await self._store.run(self._claim)
+        self._count(claimed.ended)
+        if claimed.message is None:
+            return list(claimed.ended) or None
+        started = self._clock()
+        try:
+            error = await self._send(claimed.message)
+        except asyncio.CancelledError:
+            stopped = DeliveryError(
+                "the monitor stopped while this was being sent",
+                reason=AttemptReason.TIMEOUT,
+                ambiguous=True,
+            )
+            await self._settle(claimed, stopped, started)
+            raise
+        return [*claimed.ended, *await self._settle(claimed, error, started)]
+
+    async def due_in(self, at_most: Duration) -> float:
+        """Return in how many seconds something may be due, *at_most* if nothing is queued."""
+        paused = self._paused_until - self._monotonic()
+        if paused > 0:
+            return min(paused, at_most.seconds)
+        now = self._clock()
+        due = await self._store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
+        return min(max(due - now, 0) / 1_000_000, at_most.seconds) if due else at_most.seconds
+
+    def _claim(self, tx: outbox.Connection) -> Claimed:
+        return claims.claim(
+            tx,
+            self.receiver,
+            labels=self.rules.labels,
+            now=self._clock(),
+            lease=LEASE,
+            new_id=self._new_id,
+        )
+
+    async def _send(self, message: Message) -> DeliveryError | None:
+        try:
+            async with asyncio.timeout(SEND_LIMIT.seconds):
+                await self._notifier.send(message)
+        except DeliveryError as error:
+            return error
+        except TimeoutError:
+            return DeliveryError("no answer in time", reason=AttemptReason.TIMEOUT, ambiguous=True)
+        except Exception as error:  # noqa: BLE001 - a notifier's bug must not lose the alert
+            return DeliveryError(
+                f"the notifier failed: {type(error).__name__}",
+                reason=AttemptReason.CLIENT,
+                ambiguous=True,
+            )
+        return None
+
+    async def _settle(
+        self, claimed: Claimed, error: DeliveryError | None, started: Micros
+    ) -> list[Settled]:
+        now = self._clock()
+        settled = await self._store.run(
+            lambda tx: claims.settle(
+                tx,
+                claimed,
+                error,
+                started=started,
+                now=now,
+                deadline=self.rules.settings.deadline,
+                jitter=self._jitter(),
+                fallback=self.rules.fallback,
+                new_id=self._new_id,
+            )
+        )
+        reason = error.reason if error else AttemptReason.OK
+        self._metrics.attempted(self.receiver.name, reason)
+        if error and error.retry_after:
+            self._paused_until = self._monotonic() + error.retry_after.seconds
+        if error is None and claimed.message is not None:
+            self._note_delivered(claimed, claimed.message, now)
+        self._log(claimed, error, settled)
+        self._count(settled or [])
+        return settled or []
+
+    def _note_delivered(self, claimed: Claimed, message: Message, now: Micros) -> None:
+        self._metrics.accepted(self._kind, max(0, now - claimed.created_at) / 1_000_000)
+        for item in message.items:
+            if item.event is EventType.OPENED and item.incident and item.incident.account_id:
+                self._metrics.recovery("notified", max(0, now - item.at) / 1_000_000)
+
+    def _count(self, settled: list[Settled] | tuple[Settled, ...]) -> None:
+        for one in settled:
+            self._metrics.settled(one.receiver, one.event, one.outcome)
+
+    def _log(
+        self, claimed: Claimed, error: DeliveryError | None, settled: list[Settled] | None
+    ) -> None:
+        message = claimed.message
+        bound = log.bind(
+            receiver=self.receiver.name,
+            message=message.id if message else None,
+            attempt=claimed.attempts,
+        )
+        is_dead = any(one.outcome is NotificationState.DEAD for one in settled or [])
+        if error is None:
+            bound.info(
+                "delivered", events=[str(one.event) for one in message.items] if message else []
+            )
+        elif is_dead:
+            bound.error("given up", reason=error.reason, error=str(error))
+        elif not self._is_failing:
+            bound.warning("not delivered, will try again", reason=error.reason, error=str(error))
+        if error is None and self._is_failing:
+            bound.info("receiver works again")
+        self._is_failing = error is not None

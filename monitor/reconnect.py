@@ -1,11 +1,35 @@
-"""Creates a reconnection session where an account needs a login and has no link."""
+"""Asks for a reconnection session where an account needs a login and has no link.
 
-from typing import Literal
+Asking cancels the session that is running and kills its link, so it is done only where there is
+none: never while a session may be in use, at most once per account and cooldown, and never twice
+when the outcome of a call is unknown.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
+import structlog
 from pydantic import BaseModel, ConfigDict, field_validator
+from sqlalchemy import Connection
 
+from monitor.core.decide import has_link
 from monitor.core.duration import Duration
+from monitor.core.errors import ApiError
+from monitor.core.model import Account, Cause, Event, EventType, Micros, Session, Status
+from monitor.core.route import Routing, plan
+from monitor.metrics import Metrics
+from monitor.source.client import LinkedApi
+from monitor.store import creations, outbox, state
+from monitor.store.creations import Creation, Outcome
+from monitor.store.db import Store
+
+ENDED: Final = ("success", "expired", "error", "cancelled")
+"""The words of a session that is over; any other may be in use, and is never replaced."""
+
+REFUSALS: Final = ("invalidRequestPayload", "accountNotFound", "accountIdRequired")
+
+log = structlog.get_logger("reconnect")
 
 
 class ReconnectionSettings(BaseModel):
@@ -28,3 +52,113 @@ class ReconnectionSettings(BaseModel):
             ):
                 raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")
         return value
+
+
+class Reconnector:
+    """Asks for the sessions that one workspace lacks, one at a time."""
+
+    def __init__(
+        self,
+        workspace: str,
+        *,
+        source: LinkedApi,
+        store: Store,
+        metrics: Metrics,
+        routing: Routing,
+        labels: Mapping[str, str],
+        clock: Callable[[], Micros],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._workspace = workspace
+        self._source = source
+        self._store = store
+        self._metrics = metrics
+        self._routing = routing
+        self._labels = labels
+        self._clock = clock
+        self._new_id = new_id
+
+    async def reconnect(self) -> Outcome | None:
+        """Take up one committed intent; return how it ended, or None if there was none."""
+        creation = await self._store.run(lambda tx: creations.claim(tx, self._workspace))
+        if creation is None:
+            return None
+        account = await self._store.run(
+            lambda tx: state.account(tx, self._workspace, creation.account_id)
+        )
+        outcome, session = await self._ask(account, creation)
+        await self._store.run(lambda tx: self._finish(tx, creation, outcome, session))
+        self._metrics.session_created(self._workspace, outcome)
+        log.info(
+            "reconnection session asked for",
+            workspace=self._workspace,
+            account=creation.account_id,
+            reason="no link in the account list",
+            outcome=outcome,
+        )
+        return outcome
+
+    async def _ask(
+        self, account: Account | None, creation: Creation
+    ) -> tuple[Outcome, Session | None]:
+        if (
+            account is None
+            or account.status is not Status.RECONNECTION_REQUIRED
+            or account.incident_id != creation.incident_id
+            or has_link(account.session)
+        ):
+            return Outcome.KEPT, None
+        try:
+            if account.session and account.session.id and await self._is_live(account.session.id):
+                return Outcome.KEPT, None
+            session = await self._source.create_reconnection_session(account.id)
+        except ApiError as error:
+            return _outcome(error), None
+        return Outcome.CREATED, session
+
+    async def _is_live(self, session_id: str) -> bool:
+        try:
+            return await self._source.get_connection_session(session_id) not in ENDED
+        except ApiError as error:
+            if error.type == "sessionNotFound":
+                return False
+            raise
+
+    def _finish(
+        self, tx: Connection, creation: Creation, outcome: Outcome, session: Session | None
+    ) -> None:
+        now = self._clock()
+        creations.finish(tx, creation, outcome)
+        incident = state.incident(tx, creation.incident_id)
+        if incident is None or not incident.is_open:
+            return
+        if session is not None and has_link(session):
+            state.write_session(tx, self._workspace, creation.account_id, session)
+            event = Event(
+                id=self._new_id(),
+                type=EventType.REFRESHED,
+                at=now,
+                workspace=self._workspace,
+                account_id=creation.account_id,
+                incident_id=incident.id,
+                cause=incident.cause,
+            )
+            state.write_incidents(tx, [], [event])
+            planned = plan(
+                [event],
+                ears=outbox.ears(tx, [incident.id]),
+                routing=self._routing,
+                accounts={},
+                labels=self._labels,
+                group_over=1,
+            )
+            outbox.queue(tx, planned.parcels, now=now, waits={}, new_id=self._new_id)
+        outbox.hurry(tx, incident.id, now=now)
+
+
+def _outcome(error: ApiError) -> Outcome:
+    if error.type in REFUSALS:
+        return Outcome.REFUSED
+    if error.cause is Cause.RATE_LIMITED or error.type == "dailyConnectionAttemptsExceeded":
+        return Outcome.LIMITED
+    return Outcome.UNKNOWN

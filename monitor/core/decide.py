@@ -386,7 +386,7 @@ def _persist(draft: _Draft, account: Account, seen: Seen) -> Account:
     incident = draft.incidents[account.incident_id or ""]
     incident = _note_status(draft, incident, account)
     had_link = has_link(account.session)
-    account = replace(account, good_polls=0, session=seen.session)
+    account = replace(account, good_polls=0, session=_latest(account.session, seen))
     cause = Cause(account.status)
     if _is_flapping(draft, account):
         cause = Cause.FLAPPING
@@ -398,9 +398,16 @@ def _persist(draft: _Draft, account: Account, seen: Seen) -> Account:
         cause = cause if settled else Cause.FLAPPING
     if incident.cause is not cause:
         draft.change(incident, cause)
-    elif has_link(account.session) and not had_link:
+    elif has_link(account.session) and not had_link and account.since < draft.now:
         draft.tell(EventType.REFRESHED, incident)
     return account
+
+
+def _latest(session: Session | None, seen: Seen) -> Session | None:
+    """Return the session of an account that is still bad: a link we have outlives its absence."""
+    if seen.status is Status.RECONNECTION_REQUIRED and not has_link(seen.session) and session:
+        return session
+    return seen.session
 
 
 def _note_status(draft: _Draft, incident: Incident, account: Account) -> Incident:

@@ -1,11 +1,9 @@
-"""The outbox: what is to be told to whom, from the commit that caused it to its settlement.
+"""The outbox: what is to be told to whom, queued by the commit that caused it.
 
 Rules:
-1. A message is claimed by comparing and swapping its state; `attempts` is the fencing token, so a
-   claim that lapsed cannot settle.
-2. A claim that lapsed was a send whose end nobody knows: its receiver counts as having heard.
-3. Nothing about an account leaves for a receiver while something queued earlier is still there.
-4. "Nothing claimed" never means "queue empty".
+1. The outbox holds ids; the text is made when a message leaves.
+2. What the commit makes untrue is withdrawn in the same transaction.
+3. What one receiver could not be told, the fallback is told once.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,25 +12,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.backoff import delivery_pause
-from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.model import (
-    Event,
-    EventType,
-    Item,
-    Message,
-    Micros,
-    NotificationState,
-    SettledReason,
-)
-from monitor.core.review import Entry, Wait, review
+from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
 from monitor.core.route import Ears, Parcel
 
 from . import state
-
-RECHECK: Final = Duration.parse("10s")
-"""How long a message waits while nobody knows whether it still holds."""
 
 POSITION: Final = text("SELECT COALESCE(MAX(position), 0) FROM notification")
 
@@ -58,11 +41,6 @@ SELECT receiver, state FROM notification
 WHERE incident_id = :incident_id AND state IN ('pending', 'sending') AND event <> 'notice'
 """)
 
-HEAR: Final = text("""
-INSERT INTO heard (incident_id, receiver, at) VALUES (:incident_id, :receiver, :now)
-ON CONFLICT (incident_id, receiver) DO NOTHING
-""")
-
 WITHDRAW_ENDED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'recovered', settled_at = :now
 WHERE incident_id = :incident_id AND state = 'pending' AND event <> 'notice'
@@ -84,83 +62,8 @@ WHERE state = 'pending' AND NOT EXISTS (
 )
 """)
 
-LAPSED: Final = text("""
-UPDATE message SET state = 'pending', last_reason = 'timeout',
-    last_error = 'the monitor stopped while this was being sent'
-WHERE receiver = :receiver AND state = 'sending' AND claimed_until <= :now
-RETURNING id
-""")
-
-RELEASE: Final = text("""
-UPDATE notification SET state = 'pending' WHERE message_id = :message_id AND state = 'sending'
-""")
-
-HEAR_ALL: Final = text("""
-INSERT INTO heard (incident_id, receiver, at)
-SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
-WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
-    AND event <> 'notice'
-ON CONFLICT (incident_id, receiver) DO NOTHING
-""")
-
-NEXT: Final = text("""
-SELECT message.* FROM message
-WHERE message.receiver = :receiver AND message.state = 'pending'
-    AND message.next_attempt_at <= :now
-    AND NOT EXISTS (
-        SELECT 1 FROM notification AS mine
-        JOIN notification AS earlier
-            ON earlier.receiver = mine.receiver AND earlier.workspace = mine.workspace
-            AND earlier.subject = mine.subject AND earlier.position < mine.position
-            AND earlier.state IN ('pending', 'sending')
-            AND earlier.message_id <> mine.message_id
-        WHERE mine.message_id = message.id AND mine.state = 'pending'
-    )
-ORDER BY message.position LIMIT 1
-""")
-
-ENTRIES: Final = text("""
-SELECT notification.*, event.at AS event_at, event.detail AS event_detail,
-    event.account_id AS event_account_id, heard.at AS heard_at
-FROM notification
-JOIN event ON event.id = notification.event_id
-LEFT JOIN heard ON heard.incident_id = notification.incident_id
-    AND heard.receiver = notification.receiver
-WHERE notification.message_id = :message_id AND notification.state = 'pending'
-ORDER BY notification.position
-""")
-
-CLAIM: Final = text("""
-UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_until = :until
-WHERE id = :id AND state = 'pending' AND attempts = :attempts
-""")
-
-POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
-
-MOVE: Final = text("UPDATE notification SET message_id = :message_id WHERE id = :id")
-
-SET_NOTIFICATION: Final = text("""
-UPDATE notification SET state = :state, reason = :reason, settled_at = :settled_at
-WHERE id = :id AND state IN ('pending', 'sending')
-""")
-
-SETTLE: Final = text("""
-UPDATE message SET state = :state, next_attempt_at = :next_attempt_at, claimed_until = NULL,
-    settled_at = :settled_at, last_reason = :last_reason, last_error = :last_error
-WHERE id = :id AND state = 'sending' AND attempts = :attempts
-""")
-
-NEXT_AT: Final = text("""
-SELECT MIN(at) FROM (
-    SELECT next_attempt_at AS at FROM message
-    WHERE receiver = :receiver AND state = 'pending' AND next_attempt_at > :now
-    UNION ALL
-    SELECT claimed_until AS at FROM message WHERE receiver = :receiver AND state = 'sending'
-) AS times
-""")
-
 BACKLOG: Final = text("""
-SELECT receiver, COUNT(*) AS count, MIN(message.created_at) AS oldest_at FROM message
+SELECT receiver, COUNT(*) AS messages, MIN(message.created_at) AS oldest_at FROM message
 WHERE state IN ('pending', 'sending') GROUP BY receiver
 """)
 
@@ -204,18 +107,6 @@ class Settled:
     event: EventType
     outcome: NotificationState
     reason: SettledReason | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message that is ours to send until *until*; *ended* are notifications found to be over."""
-
-    message: Message | None
-    attempts: int = 0
-    created_at: Micros = 0
-    until: Micros = 0
-    notification_ids: tuple[str, ...] = ()
-    ended: tuple[Settled, ...] = ()
 
 
 def ears(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Ears]:
@@ -266,7 +157,7 @@ def queue(
         position += 1
         message_id = new_id()
         start = max(waits.get(one.event.incident_id or "", now) for one in parcel.notices)
-        _add_message(tx, message_id, parcel.receiver, position, now=now, start=start)
+        add_message(tx, message_id, parcel.receiver, position, now=now, start=start)
         for notice in parcel.notices:
             position += 1
             event = notice.event
@@ -292,99 +183,6 @@ def hurry(tx: Connection, incident_id: str, *, now: Micros) -> None:
     tx.execute(HURRY, {"incident_id": incident_id, "now": now})
 
 
-def claim(
-    tx: Connection,
-    receiver: Receiver,
-    *,
-    labels: Mapping[str, Mapping[str, str]],
-    now: Micros,
-    lease: Duration,
-    new_id: Callable[[], str],
-) -> Claimed:
-    """Claim the next message for *receiver*, with everything about it read again just now.
-
-    *labels* are those of each workspace. The message is None if nothing can be sent now.
-    """
-    _take_back(tx, receiver.name, now)
-    ended: list[Settled] = []
-    while True:
-        row = tx.execute(NEXT, {"receiver": receiver.name, "now": now}).one_or_none()
-        if row is None:
-            return Claimed(None, ended=tuple(ended))
-        items = _review(tx, row, receiver, labels=labels, now=now, new_id=new_id, ended=ended)
-        if not items:
-            continue
-        values = {"id": row.id, "attempts": row.attempts, "until": now + lease}
-        if tx.execute(CLAIM, values).rowcount != 1:
-            continue
-        for notification_id in items:
-            _set(tx, notification_id, NotificationState.SENDING)
-        return Claimed(
-            message=Message(row.id, receiver.name, tuple(items.values()), now),
-            attempts=row.attempts + 1,
-            created_at=row.created_at,
-            until=now + lease,
-            notification_ids=tuple(items),
-            ended=tuple(ended),
-        )
-
-
-def settle(
-    tx: Connection,
-    claimed: Claimed,
-    error: DeliveryError | None,
-    *,
-    started: Micros,
-    now: Micros,
-    deadline: Duration,
-    jitter: float,
-    fallback: Receiver | None,
-    new_id: Callable[[], str],
-) -> list[Settled] | None:
-    """Record how an attempt ended; return what came to an end, or None if the claim had lapsed.
-
-    A message is dead once an attempt that *started* past its deadline failed, or trying again
-    cannot help; then *fallback* is told.
-    """
-    message = claimed.message
-    assert message is not None
-    reason, again_at = None, now
-    if error is None:
-        outcome = NotificationState.DELIVERED
-    elif error.permanent:
-        outcome, reason = NotificationState.DEAD, SettledReason.PERMANENT
-    elif started >= claimed.created_at + deadline:
-        outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE
-    else:
-        outcome = NotificationState.PENDING
-        again_at += delivery_pause(claimed.attempts, jitter=jitter, retry_after=error.retry_after)
-    ended_at = None if outcome is NotificationState.PENDING else now
-    values = {
-        "id": message.id,
-        "attempts": claimed.attempts,
-        "state": outcome,
-        "next_attempt_at": again_at,
-        "settled_at": ended_at,
-        "last_reason": error.reason if error else AttemptReason.OK,
-        "last_error": str(error) if error else None,
-    }
-    if tx.execute(SETTLE, values).rowcount != 1:
-        return None
-    if error is None or error.ambiguous:
-        tx.execute(HEAR_ALL, {"message_id": message.id, "now": now})
-    sent = tx.execute(
-        text("SELECT * FROM notification WHERE message_id = :id AND state = 'sending'"),
-        {"id": message.id},
-    ).all()
-    for row in sent:
-        _set(tx, row.id, outcome, reason=reason, at=ended_at)
-    if outcome is NotificationState.PENDING:
-        return []
-    if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
-        tell_fallback(tx, sent, fallback, now=now, new_id=new_id)
-    return [Settled(message.receiver, EventType(row.event), outcome, reason) for row in sent]
-
-
 def tell_fallback(
     tx: Connection,
     undelivered: Iterable[Row[Any]],
@@ -406,7 +204,7 @@ def tell_fallback(
         if message_id is None or not fallback.groups:
             position += 1
             message_id = new_id()
-            _add_message(tx, message_id, fallback.name, position, now=now, start=now)
+            add_message(tx, message_id, fallback.name, position, now=now, start=now)
         position += 1
         tx.execute(
             ADD_NOTIFICATION,
@@ -452,79 +250,9 @@ def abandon(
     return ended
 
 
-def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:
-    """Return when something for *receiver* is due next, if anything is queued for later."""
-    return tx.execute(NEXT_AT, {"receiver": receiver, "now": now}).scalar_one()
-
-
 def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
     """Return for each receiver with a queue how many messages are in it and since when."""
-    return {row.receiver: (row.count, row.oldest_at) for row in tx.execute(BACKLOG)}
-
-
-def _take_back(tx: Connection, receiver: str, now: Micros) -> None:
-    for message_id in tx.execute(LAPSED, {"receiver": receiver, "now": now}).scalars().all():
-        tx.execute(HEAR_ALL, {"message_id": message_id, "now": now})
-        tx.execute(RELEASE, {"message_id": message_id})
-
-
-def _review(
-    tx: Connection,
-    row: Row[Any],
-    receiver: Receiver,
-    *,
-    labels: Mapping[str, Mapping[str, str]],
-    now: Micros,
-    new_id: Callable[[], str],
-    ended: list[Settled],
-) -> dict[str, Item]:
-    """Return what of the message *row* is to be told now, by notification; settle or move the rest."""
-    items: dict[str, Item] = {}
-    waiting: list[str] = []
-    for entry in _entries(tx, row.id, labels):
-        verdict = review(entry, may_have_link=receiver.may_have_link)
-        if isinstance(verdict, Item):
-            items[entry.notification_id] = verdict
-        elif isinstance(verdict, Wait):
-            waiting.append(entry.notification_id)
-        else:
-            cancelled = NotificationState.CANCELLED
-            _set(tx, entry.notification_id, cancelled, reason=verdict, at=now)
-            ended.append(Settled(receiver.name, entry.event, cancelled, verdict))
-    if waiting and items:
-        message_id = new_id()
-        _add_message(tx, message_id, receiver.name, row.position, now=row.created_at, start=now)
-        for notification_id in waiting:
-            tx.execute(MOVE, {"id": notification_id, "message_id": message_id})
-        tx.execute(POSTPONE, {"id": message_id, "at": now + RECHECK})
-    elif waiting:
-        tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK})
-    elif not items:
-        tx.execute(CLOSE_EMPTY, {"now": now})
-    return items
-
-
-def _entries(
-    tx: Connection, message_id: str, labels: Mapping[str, Mapping[str, str]]
-) -> list[Entry]:
-    entries = []
-    for row in tx.execute(ENTRIES, {"message_id": message_id}).all():
-        account_id = row.event_account_id
-        entries.append(
-            Entry(
-                notification_id=row.id,
-                event=EventType(row.event),
-                at=row.event_at,
-                detail=row.event_detail,
-                workspace=row.workspace,
-                labels=labels.get(row.workspace, {}),
-                incident=state.incident(tx, row.incident_id) if row.incident_id else None,
-                account=state.account(tx, row.workspace, account_id) if account_id else None,
-                heard=row.heard_at is not None,
-                undelivered_to=row.undelivered_to,
-            )
-        )
-    return entries
+    return {row.receiver: (row.messages, row.oldest_at) for row in tx.execute(BACKLOG)}
 
 
 def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType:
@@ -536,9 +264,10 @@ def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType:
     return EventType.NOTICE if is_told else EventType.OPENED
 
 
-def _add_message(
+def add_message(
     tx: Connection, id_: str, receiver: str, position: int, *, now: Micros, start: Micros
 ) -> None:
+    """Queue an empty message, first due at *start*."""
     tx.execute(
         ADD_MESSAGE,
         {
@@ -549,15 +278,3 @@ def _add_message(
             "now": now,
         },
     )
-
-
-def _set(
-    tx: Connection,
-    notification_id: str,
-    to: NotificationState,
-    *,
-    reason: SettledReason | None = None,
-    at: Micros | None = None,
-) -> None:
-    values = {"id": notification_id, "state": to, "reason": reason, "settled_at": at}
-    tx.execute(SET_NOTIFICATION, values)

@@ -69,6 +69,6 @@ def set_clock(tx: Connection, now: Micros) -> Duration:
 
 
 def forget(tx: Connection, before: Micros) -> None:
-    """Delete what ended before *before*: incidents, their history and messages, removed accounts."""
+    """Delete what ended before *before*: incidents with their history, messages, accounts."""
     for statement in FORGET:
         tx.execute(statement, {"before": before})

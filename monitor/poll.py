@@ -1,0 +1,301 @@
+"""One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from monitor.core.backoff import poll_pause
+from monitor.core.decide import Decision, decide, is_settled
+from monitor.core.diff import Changes, diff
+from monitor.core.duration import Duration
+from monitor.core.model import (
+    Cause,
+    Event,
+    EventType,
+    Failure,
+    Incident,
+    Micros,
+    Observation,
+    Seen,
+    Snapshot,
+    Workspace,
+)
+from monitor.core.policy import Policy
+from monitor.core.route import Routing, plan
+from monitor.metrics import Metrics
+from monitor.source.client import LinkedApi
+from monitor.store import creations, listings, outbox, state
+from monitor.store.creations import Creation
+from monitor.store.db import Store
+from monitor.store.outbox import Settled
+
+LINK_WAIT: Final = Duration.parse("10s")
+"""How long an opening waits for the link that is being asked for."""
+
+log = structlog.get_logger("poll")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a poll of one workspace goes by."""
+
+    policy: Policy
+    routing: Routing
+    labels: Mapping[str, str] = field(default_factory=dict)
+    every: Duration = Duration.parse("60s")
+    create: bool = True
+    cooldown: Duration = Duration.parse("1h")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one commit came to: the decision, what it withdrew and what nobody would hear of."""
+
+    decision: Decision
+    withdrawn: tuple[Settled, ...]
+    unrouted: tuple[Event, ...]
+    open_incidents: Mapping[Cause, int]
+
+
+def commit(
+    tx: Connection,
+    workspace: Workspace,
+    changes: Changes | Failure,
+    *,
+    term: int,
+    rules: Rules,
+    scheduled: bool,
+    now: Micros,
+    new_id: Callable[[], str],
+) -> Recorded:
+    """Decide what a poll means and write all of it in the transaction *tx*.
+
+    Raise ClaimLostError if the claim *term* is not the latest.
+    """
+    decision = decide(
+        workspace,
+        changes,
+        state.open_incidents(tx, workspace.name),
+        policy=rules.policy,
+        create=rules.create,
+        scheduled=scheduled,
+        now=now,
+        new_id=new_id,
+    )
+    state.record(tx, decision, workspace, term)
+    withdrawn = outbox.withdraw(tx, decision.events, now=now)
+    planned = plan(
+        decision.events,
+        ears=outbox.ears(tx, {one.incident_id for one in decision.events if one.incident_id}),
+        routing=rules.routing,
+        accounts={**workspace.accounts, **decision.workspace.accounts},
+        labels=rules.labels,
+        group_over=1 if decision.baseline else rules.policy.group_over,
+    )
+    waits = _want_links(tx, decision, rules=rules, now=now, new_id=new_id)
+    outbox.queue(tx, planned.parcels, now=now, waits=waits, new_id=new_id)
+    for event in decision.events:
+        if event.type is EventType.REFRESHED and event.incident_id:
+            outbox.hurry(tx, event.incident_id, now=now)
+    open_incidents = listings.open_by_cause(tx, workspace.name)
+    return Recorded(decision, tuple(withdrawn), planned.unrouted, open_incidents)
+
+
+def _want_links(
+    tx: Connection, decision: Decision, *, rules: Rules, now: Micros, new_id: Callable[[], str]
+) -> dict[str, Micros]:
+    """Record the intents to ask for missing links; return until when their openings wait."""
+    workspace = decision.workspace
+    wanted = (
+        Creation(new_id(), workspace.name, id_, workspace.accounts[id_].incident_id or "")
+        for id_ in decision.wanted
+    )
+    taken = creations.want(tx, wanted, cooldown=rules.cooldown, now=now)
+    return {one.incident_id: now + LINK_WAIT for one in taken}
+
+
+class Poller:
+    """Polls one workspace. Only the holder of the latest claim (*term*) may record anything."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        term: int,
+        *,
+        rules: Rules,
+        source: LinkedApi,
+        store: Store,
+        metrics: Metrics,
+        clock: Callable[[], Micros],
+        monotonic: Callable[[], float],
+        jitter: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.name = workspace.name
+        self.rules = rules
+        self._workspace: Workspace | None = workspace
+        self._term = term
+        self._settled: dict[str, Seen] = {}
+        self._warned: frozenset[str] = frozenset()
+        self._source = source
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._monotonic = monotonic
+        self._jitter = jitter
+        self._new_id = new_id
+        self._paused_until = 0.0
+        self._good_at: Micros | None = None
+
+    async def poll(self, *, scheduled: bool = True) -> Decision | None:
+        """Poll once and record what it means; return the decision, or None if there is no news.
+
+        Return None without a call too while polls are paused (a rejected token, a rate limit).
+        Raise StoreError if it could not be recorded (nothing was, then), ClaimLostError if another
+        monitor has taken over.
+        """
+        if self._monotonic() < self._paused_until and not self._source.token_changed():
+            return None
+        workspace = await self._load()
+        started = self._monotonic()
+        observation = await self._source.get_all()
+        changes = self._compare(workspace, observation)
+        outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
+        self._metrics.polled(self.name, outcome, self._monotonic() - started)
+        is_known = workspace.failing is None and workspace.baseline_at is not None
+        decision = None
+        if is_known and not changes:
+            self._note_good()
+        else:
+            decision = await self._record(workspace, observation, changes, scheduled=scheduled)
+        self._pause(observation)
+        return decision
+
+    def invalidate(self) -> None:
+        """Read the recorded state again before the next poll: something else has written it."""
+        self._workspace = None
+
+    def take_good_at(self) -> Micros | None:
+        """Return when the workspace was last read well, if that is news since the last call."""
+        good_at, self._good_at = self._good_at, None
+        return good_at
+
+    async def _load(self) -> Workspace:
+        if self._workspace is None:
+            self._workspace = await self._store.run(lambda tx: state.load(tx, self.name))
+            self._settled = {}
+        return self._workspace
+
+    def _compare(self, workspace: Workspace, observation: Observation) -> Changes | Failure:
+        if isinstance(observation, Failure):
+            return observation
+        self._warn(observation)
+        return diff(workspace, observation, self._settled)
+
+    def _warn(self, snapshot: Snapshot) -> None:
+        warnings = frozenset(snapshot.warnings)
+        for warning in sorted(warnings - self._warned):
+            log.warning("odd account list", workspace=self.name, what=warning)
+        self._warned = warnings
+
+    def _note_good(self) -> None:
+        self._good_at = self._clock()
+        self._metrics.polled_well(self.name, self._good_at)
+
+    async def _record(
+        self,
+        workspace: Workspace,
+        observation: Observation,
+        changes: Changes | Failure,
+        *,
+        scheduled: bool,
+    ) -> Decision:
+        now = self._clock()
+        self._workspace = None  # until the commit is known to have happened
+        recorded = await self._store.run(
+            lambda tx: commit(
+                tx,
+                workspace,
+                changes,
+                term=self._term,
+                rules=self.rules,
+                scheduled=scheduled,
+                now=now,
+                new_id=self._new_id,
+            )
+        )
+        after = recorded.decision.workspace
+        self._workspace = after
+        if isinstance(observation, Snapshot) and isinstance(changes, Changes):
+            self._settle(after, observation)
+            self._note_good()
+        self._publish(workspace, recorded)
+        return recorded.decision
+
+    def _settle(self, workspace: Workspace, snapshot: Snapshot) -> None:
+        policy, create = self.rules.policy, self.rules.create
+        self._settled = {
+            one.id: one
+            for one in snapshot.accounts
+            if is_settled(workspace.accounts[one.id], policy, create=create)
+        }
+
+    def _pause(self, observation: Observation) -> None:
+        failing = self._workspace.failing if self._workspace else None
+        pause = poll_pause(failing, every=self.rules.every, jitter=self._jitter())
+        if isinstance(observation, Failure) and observation.retry_after is not None:
+            pause = max(pause, observation.retry_after)
+        self._paused_until = self._monotonic() + pause.seconds
+
+    def _publish(self, before: Workspace, recorded: Recorded) -> None:
+        decision = recorded.decision
+        after, metrics = decision.workspace, self._metrics
+        metrics.workspace(after, recorded.open_incidents)
+        for transition in decision.transitions:
+            metrics.transition(transition)
+        incidents = {one.id: one for one in decision.incidents}
+        for event in decision.events:
+            if event.cause is not None:
+                metrics.incident(self.name, event.cause, event.type)
+            if event.type is EventType.RESOLVED and event.account_id:
+                metrics.recovery("active", _lasted(incidents[event.incident_id or ""]))
+            log.info(
+                f"incident {event.type}" if event.incident_id else "account removed",
+                workspace=self.name,
+                account=event.account_id,
+                incident=event.incident_id,
+                cause=event.cause,
+            )
+        for one in recorded.withdrawn:
+            metrics.settled(one.receiver, one.event, one.outcome)
+        for event in recorded.unrouted:
+            metrics.unrouted()
+            log.warning(
+                "nobody is told: no route matches and there is no fallback",
+                workspace=self.name,
+                event=event.type,
+                cause=event.cause,
+            )
+        _log_edges(before, after)
+
+
+def _lasted(incident: Incident) -> float:
+    ended = incident.resolved_at if incident.resolved_at is not None else incident.opened_at
+    return max(0, ended - incident.opened_at) / 1_000_000
+
+
+def _log_edges(before: Workspace, after: Workspace) -> None:
+    if after.failing and (not before.failing or before.failing.cause is not after.failing.cause):
+        log.warning(
+            "workspace can't be read",
+            workspace=after.name,
+            cause=after.failing.cause,
+            detail=after.failing.detail,
+        )
+    elif before.failing and not after.failing:
+        log.info("workspace is read again", workspace=after.name)
+    if before.baseline_at is None and after.baseline_at is not None:
+        log.info("first look at workspace", workspace=after.name, accounts=len(after.accounts))

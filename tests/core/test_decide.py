@@ -1,0 +1,603 @@
+"""Decisions about accounts and incidents."""
+
+from dataclasses import replace
+
+import pytest
+from factories import (
+    HOUR,
+    MINUTE,
+    REJECTED,
+    UNREACHABLE,
+    World,
+    frozen,
+    seen,
+    signed_out,
+    told,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.decide import STEPS, Phase, Sight, is_settled, remind
+from monitor.core.duration import Duration
+from monitor.core.model import (
+    ACCOUNT_CAUSES,
+    BLIND_CAUSES,
+    Cause,
+    Failure,
+    Resolution,
+    Scope,
+    Snapshot,
+    Status,
+)
+from monitor.core.policy import Flapping, Policy
+
+RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
+
+
+def test_the_table_has_a_step_for_every_phase_and_sighting_of_a_listed_account():
+    assert set(STEPS) == {(phase, sight) for phase in Phase for sight in (Sight.GOOD, Sight.BAD)}
+
+
+def test_every_cause_is_an_accounts_or_a_workspaces():
+    assert set(ACCOUNT_CAUSES) | set(BLIND_CAUSES) == set(Cause)
+
+
+def test_the_first_poll_is_a_baseline_that_opens_only_what_is_bad():
+    world = World()
+
+    decision = world.poll(seen("ok"), signed_out("out"), frozen("cold"))
+
+    assert decision.baseline
+    assert sorted(told(decision)) == [("opened", "frozen"), ("opened", "reconnection_required")]
+    assert {one.before for one in decision.transitions} == {None}
+
+
+def test_an_empty_first_list_is_fine():
+    decision = World().poll()
+
+    assert decision.baseline
+    assert told(decision) == []
+
+
+@pytest.mark.parametrize(
+    ("account", "cause"),
+    [
+        (signed_out(), "reconnection_required"),
+        (frozen(), "frozen"),
+        (seen(status=Status.UNKNOWN, raw="suspended"), "unknown"),
+    ],
+)
+def test_a_bad_status_opens_and_an_active_one_resolves(account, cause):
+    world = World()
+    world.poll(seen())
+
+    opened = world.poll(account)
+    resolved = world.poll(seen())
+
+    assert told(opened) == [("opened", cause)]
+    assert told(resolved) == [("resolved", cause)]
+    assert resolved.incidents[0].resolution is Resolution.RECOVERED
+    assert resolved.incidents[0].resolved_at - resolved.incidents[0].opened_at == MINUTE
+    assert world.workspace.accounts["a1"].incident_id is None
+
+
+def test_the_same_bad_status_again_says_nothing():
+    world = World()
+    world.poll(seen())
+    world.poll(signed_out())
+
+    decision = world.poll(signed_out())
+
+    assert told(decision) == []
+    assert decision.accounts == ()
+    assert decision.incidents == ()
+
+
+def test_open_after_counts_scheduled_polls():
+    world = World(open_after=3)
+    world.poll(seen())
+
+    assert told(world.poll(signed_out())) == []
+    first_bad = world.now
+    assert told(world.poll(signed_out())) == []
+    opened = world.poll(signed_out())
+
+    assert told(opened) == [("opened", "reconnection_required")]
+    assert opened.incidents[0].opened_at == first_bad
+
+
+def test_recovery_before_open_after_tells_nobody():
+    world = World(open_after=2)
+    world.poll(seen())
+    world.poll(signed_out())
+
+    world.poll(seen())
+
+    assert world.events == []
+    assert told(world.poll(signed_out())) == []
+
+
+def test_a_burst_of_unscheduled_polls_counts_once():
+    world = World(open_after=3)
+    world.poll(seen())
+
+    for _ in range(10):
+        world.poll(signed_out(), scheduled=False)
+
+    assert world.events == []
+    assert world.workspace.accounts["a1"].bad_polls == 1
+
+
+def test_an_unscheduled_poll_may_open_at_once():
+    world = World()
+    world.poll(seen())
+
+    assert told(world.poll(signed_out(), scheduled=False)) == [("opened", "reconnection_required")]
+
+
+def test_resolve_after_waits_for_a_steady_recovery():
+    world = World(resolve_after=2)
+    world.poll(seen())
+    world.poll(signed_out())
+
+    assert told(world.poll(seen())) == []
+    assert told(world.poll(signed_out())) == []
+    assert told(world.poll(seen())) == []
+    assert told(world.poll(seen())) == [("resolved", "reconnection_required")]
+
+
+def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
+    world = World()
+    world.poll(signed_out())
+    incident = world.open[0]
+    world.incidents[incident.id] = replace(
+        incident, acknowledged_by="ops", acknowledged_at=world.now
+    )
+
+    decision = world.poll(frozen())
+
+    assert told(decision) == [("changed", "frozen")]
+    changed = decision.incidents[0]
+    assert changed.id == incident.id
+    assert changed.previous_cause is Cause.RECONNECTION_REQUIRED
+    assert changed.acknowledged_by is None
+    assert world.workspace.accounts["a1"].session is None
+
+
+def test_a_rotated_link_is_kept_without_a_word():
+    world = World()
+    world.poll(signed_out())
+
+    decision = world.poll(signed_out(link="https://app.linkedapi.io/connection/new"))
+
+    assert told(decision) == []
+    session = world.workspace.accounts["a1"].session
+    assert session.link.reveal() == "https://app.linkedapi.io/connection/new"
+
+
+def test_a_first_link_that_comes_later_is_told():
+    world = World(create=True)
+    opened = world.poll(signed_out(link=""))
+    assert opened.wanted == ("a1",)
+
+    decision = world.poll(signed_out())
+
+    assert told(decision) == [("refreshed", "reconnection_required")]
+    assert decision.wanted == ()
+
+
+def test_a_link_we_have_outlives_its_absence_in_the_list():
+    world = World()
+    world.poll(signed_out())
+
+    world.poll(signed_out(link=""))
+
+    assert world.workspace.accounts["a1"].session.link is not None
+
+
+def test_the_link_goes_with_the_incident():
+    world = World()
+    world.poll(signed_out())
+
+    world.poll(seen())
+
+    assert world.workspace.accounts["a1"].session is None
+
+
+@pytest.mark.parametrize("failure", [UNREACHABLE, REJECTED, RATE_LIMITED])
+def test_a_failed_poll_touches_no_account(failure):
+    world = World()
+    world.poll(seen("ok"), signed_out("out"))
+    accounts = world.workspace.accounts
+
+    decision = world.fail(failure)
+
+    assert decision.accounts == ()
+    assert decision.transitions == ()
+    assert world.workspace.accounts is accounts
+
+
+def test_a_workspace_is_blind_after_blind_after():
+    world = World(blind_after=Duration.parse("5m"))
+    world.poll(seen())
+
+    for _ in range(5):
+        assert told(world.fail()) == []
+    decision = world.fail()
+
+    assert told(decision) == [("opened", "unreachable")]
+    assert decision.incidents[0].scope is Scope.WORKSPACE
+    assert told(world.fail()) == []
+
+
+def test_a_rejected_token_is_told_after_two_polls():
+    world = World()
+    world.poll(seen())
+
+    assert told(world.fail(REJECTED)) == []
+    assert told(world.fail(REJECTED)) == [("opened", "token_rejected")]
+
+
+def test_blindness_ends_with_the_first_good_poll_and_accounts_are_told_in_the_same_commit():
+    world = World()
+    world.poll(seen())
+    world.fail(REJECTED)
+    world.fail(REJECTED)
+
+    decision = world.poll(signed_out())
+
+    assert told(decision) == [("resolved", "token_rejected"), ("opened", "reconnection_required")]
+    assert world.workspace.failing is None
+    assert world.workspace.incident_id is None
+
+
+def test_the_cause_of_blindness_changes_once_it_lasts_two_polls():
+    world = World()
+    world.fail(REJECTED)
+    world.fail(REJECTED)
+
+    assert told(world.fail(UNREACHABLE)) == []
+    assert told(world.fail(RATE_LIMITED)) == []
+    assert told(world.fail(RATE_LIMITED)) == [("changed", "rate_limited")]
+
+
+def test_failed_polls_neither_count_nor_reset():
+    world = World(open_after=2)
+    world.poll(seen())
+    world.poll(signed_out())
+
+    world.fail()
+
+    assert told(world.poll(signed_out())) == [("opened", "reconnection_required")]
+
+
+def test_an_account_that_returns_in_time_was_never_gone():
+    world = World()
+    world.poll(seen("a"), seen("b"), seen("c"))
+
+    world.poll(seen("a"), seen("b"))
+    world.poll(seen("a"), seen("b"))
+    world.poll(seen("a"), seen("b"), seen("c"))
+
+    assert world.events == []
+    assert world.workspace.accounts["c"].missing_polls == 0
+
+
+def test_an_account_is_gone_after_missing_after_polls():
+    world = World()
+    world.poll(seen("a"), seen("b"), signed_out("c"))
+
+    decisions = [world.poll(seen("a"), seen("b")) for _ in range(3)]
+
+    assert [told(one) for one in decisions] == [[], [], [("resolved", "reconnection_required")]]
+    assert decisions[-1].incidents[0].resolution is Resolution.DISAPPEARED
+    assert set(world.workspace.accounts) == {"a", "b"}
+    assert decisions[-1].accounts[0].session is None
+
+
+def test_a_healthy_account_that_is_gone_is_a_notice():
+    world = World()
+    world.poll(seen("a"), seen("b"))
+
+    for _ in range(3):
+        decision = world.poll(seen("a"))
+
+    assert told(decision) == [("notice", "disappeared")]
+
+
+def test_many_that_vanish_at_once_need_more_polls():
+    world = World()
+    world.poll(*(seen(id_) for id_ in "abcde"))
+
+    decisions = [world.poll(seen("a"), seen("b")) for _ in range(10)]
+
+    assert all(not one.events for one in decisions[:9])
+    assert len(decisions[9].events) == 3
+
+
+@pytest.mark.parametrize("listed", [(), (seen("x"), seen("y"))])
+def test_a_list_with_none_of_the_known_accounts_is_blindness(listed):
+    world = World()
+    world.poll(seen("a"), signed_out("b"))
+    accounts = world.workspace.accounts
+
+    for _ in range(20):
+        decision = world.poll(*listed)
+
+    assert world.workspace.accounts is accounts
+    assert decision.accounts == ()
+    assert [str(one.cause) for one in world.open] == ["reconnection_required", "bad_response"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.linkedin.com/in/j%C3%BCrgen",
+        "https://linkedin.com/in/JÜRGEN/",
+        "http://www.linkedin.com/in/jürgen?trk=x",
+    ],
+)
+def test_the_same_person_under_a_new_id_replaces_the_old(url):
+    world = World()
+    world.poll(signed_out("old", url="https://www.linkedin.com/in/jürgen/"), seen("b"))
+
+    decisions = [world.poll(seen("new", url=url), seen("b")) for _ in range(3)]
+
+    assert told(decisions[-1]) == [("resolved", "reconnection_required")]
+    assert decisions[-1].incidents[0].resolution is Resolution.REPLACED
+
+
+def test_a_single_account_may_be_replaced():
+    world = World()
+    world.poll(seen("old", url="https://www.linkedin.com/in/jane/"))
+
+    for _ in range(3):
+        decision = world.poll(seen("new", url="https://www.linkedin.com/in/jane"))
+
+    assert told(decision) == [("notice", "replaced")]
+
+
+def test_two_ids_with_one_profile_are_two_accounts():
+    world = World()
+    world.poll(seen("a", url="https://x.test/in/j"), seen("b", url="https://x.test/in/j"))
+
+    for _ in range(3):
+        decision = world.poll(seen("a", url="https://x.test/in/j"))
+
+    assert told(decision) == [("notice", "disappeared")]
+
+
+def test_an_account_that_comes_back_after_it_was_believed_gone_is_watched_again():
+    world = World()
+    world.poll(seen("a"), seen("b"))
+    for _ in range(3):
+        world.poll(seen("a"))
+
+    decision = world.poll(seen("a"), signed_out("b"))
+
+    assert told(decision) == [("opened", "reconnection_required")]
+
+
+def flapping_world():
+    world = World(flapping=Flapping(changes=4, settle=Duration.parse("30m")))
+    world.poll(seen())
+    for account in (signed_out(), seen(), signed_out()):
+        world.poll(account)
+    return world
+
+
+def test_flapping_is_one_incident_without_a_storm():
+    world = flapping_world()
+
+    decision = world.poll(seen())
+    for account in (signed_out(), seen()) * 5:
+        assert told(world.poll(account)) == []
+
+    assert told(decision) == [("changed", "flapping")]
+    assert len(world.open) == 1
+
+
+def test_flapping_ends_when_active_has_settled():
+    world = flapping_world()
+    world.poll(seen())
+
+    assert told(world.poll(seen())) == []
+    decision = world.poll(seen(), after=HOUR)
+
+    assert told(decision) == [("resolved", "flapping")]
+    assert told(world.poll(signed_out())) == [("opened", "reconnection_required")]
+
+
+def test_flapping_that_settles_in_a_bad_status_takes_its_cause():
+    world = flapping_world()
+    world.poll(seen())
+    world.poll(frozen())
+
+    decision = world.poll(frozen(), after=HOUR)
+
+    assert told(decision) == [("changed", "frozen")]
+
+
+def test_flapping_that_is_older_than_its_window_still_ends():
+    world = flapping_world()
+    world.poll(seen())
+    world.poll(signed_out())
+
+    decision = world.poll(signed_out(), after=Duration.parse("7d"))
+
+    assert told(decision) == [("changed", "reconnection_required")]
+
+
+def test_flapping_found_while_bad_changes_the_cause():
+    world = World(flapping=Flapping(changes=3, settle=Duration.parse("30m")))
+    world.poll(seen())
+    world.poll(signed_out())
+    world.poll(seen())
+
+    assert told(world.poll(signed_out())) == [("opened", "flapping")]
+
+
+def test_a_change_between_bad_statuses_can_be_flapping():
+    world = World(flapping=Flapping(changes=3, settle=Duration.parse("30m")))
+    world.poll(signed_out())
+    world.poll(frozen())
+    world.poll(signed_out())
+
+    assert told(world.poll(frozen())) == [("changed", "flapping")]
+
+
+def test_since_never_lies_in_the_future_after_the_clock_went_back():
+    world = World()
+    world.poll(signed_out())
+
+    world.poll(signed_out(), after=-10 * HOUR)
+    resolved = world.poll(seen())
+
+    assert world.workspace.accounts["a1"].since <= world.now
+    assert resolved.incidents[0].resolved_at >= resolved.incidents[0].opened_at
+
+
+def test_what_is_settled_needs_no_second_look():
+    world = World()
+    world.poll(seen("ok"), signed_out("out"), signed_out("linkless", link=""))
+    accounts = world.workspace.accounts
+
+    settled = {id_: is_settled(one, world.policy, create=True) for id_, one in accounts.items()}
+
+    assert settled == {"ok": True, "out": True, "linkless": False}
+
+
+def due(world, *, failing=False, account=True, now=None):
+    incident = world.open[0]
+    return remind(
+        incident,
+        world.workspace.accounts.get(incident.account_id) if account else None,
+        failing=failing,
+        policy=world.policy,
+        now=now or world.now,
+        new_id=lambda: "e",
+    )
+
+
+def test_reminders_follow_their_steps_and_the_last_repeats():
+    world = World(remind=(MINUTE, HOUR))
+    world.poll(signed_out())
+    assert world.open[0].next_due_at == world.now + MINUTE
+
+    for step in (HOUR, HOUR, HOUR):
+        incident, event = due(world)
+        world.incidents[incident.id] = incident
+        assert event is not None
+        assert incident.next_due_at == world.now + step
+    assert incident.reminders == 3
+
+
+def test_reminders_end_at_remind_max():
+    world = World(remind=(MINUTE,), remind_max=1)
+    world.poll(signed_out())
+
+    incident, event = due(world)
+    assert event is not None
+    assert incident.next_due_at is None
+    world.incidents[incident.id] = incident
+    assert due(world)[1] is None
+
+
+def test_no_steps_are_no_reminders():
+    world = World(remind=())
+    world.poll(signed_out())
+
+    assert world.open[0].next_due_at is None
+    assert due(world) == (world.open[0], None)
+
+
+def test_an_acknowledged_or_ended_incident_has_no_reminders():
+    world = World()
+    world.poll(signed_out())
+    incident = world.open[0]
+
+    for quiet in (
+        replace(incident, acknowledged_at=world.now),
+        replace(incident, resolved_at=world.now),
+    ):
+        world.incidents[incident.id] = quiet
+        ended, event = remind(
+            quiet, None, failing=False, policy=world.policy, now=world.now, new_id=str
+        )
+        assert event is None
+        assert ended.next_due_at is None
+
+
+@pytest.mark.parametrize("uncertainty", ["failing", "missing", "improving"])
+def test_a_reminder_is_held_while_nobody_knows(uncertainty):
+    world = World(resolve_after=2)
+    world.poll(signed_out(), seen("other"))
+    if uncertainty == "missing":
+        world.poll(seen("other"))
+    if uncertainty == "improving":
+        world.poll(seen(), seen("other"))
+
+    incident, event = due(world, failing=uncertainty == "failing")
+
+    assert event is None
+    assert incident.next_due_at > world.now
+
+
+def test_a_blind_workspace_is_reminded_of_while_it_fails():
+    world = World()
+    world.fail(REJECTED)
+    world.fail(REJECTED)
+
+    assert due(world, failing=True, account=False)[1] is not None
+
+
+STATUSES = st.sampled_from([Status.ACTIVE, Status.RECONNECTION_REQUIRED, Status.FROZEN])
+LISTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(list(Status)), max_size=3)
+POLICIES = st.builds(
+    Policy,
+    open_after=st.integers(1, 3),
+    resolve_after=st.integers(1, 3),
+    missing_after=st.integers(1, 2),
+    missing_many_after=st.integers(2, 4),
+    flapping=st.builds(Flapping, changes=st.integers(2, 6)),
+)
+
+
+@given(
+    policy=POLICIES,
+    observations=st.lists(
+        st.tuples(
+            st.one_of(LISTS, st.sampled_from([UNREACHABLE, REJECTED])),
+            st.booleans(),
+            st.sampled_from([MINUTE, HOUR, -HOUR]),
+        ),
+        max_size=25,
+    ),
+)
+def test_whatever_is_seen_incidents_come_in_pairs_and_at_most_one_is_open(policy, observations):
+    world = World()
+    world.policy = policy
+    for observation, scheduled, after in observations:
+        accounts_before = world.workspace.accounts
+        if isinstance(observation, dict):
+            listed = tuple(seen(id_, status) for id_, status in observation.items())
+            decision = world.observe(Snapshot(listed), scheduled=scheduled, after=after)
+        else:
+            decision = world.observe(observation, scheduled=scheduled, after=after)
+            assert world.workspace.accounts is accounts_before
+
+        subjects = [(one.scope, one.account_id) for one in world.open]
+        assert len(subjects) == len(set(subjects))
+        pointed = {one.incident_id for one in world.workspace.accounts.values()}
+        pointed.add(world.workspace.incident_id)
+        assert {one.id for one in world.open} == pointed - {None}
+        assert all(
+            one.opened_at <= (one.resolved_at or one.opened_at) for one in decision.incidents
+        )
+
+    for id_, incident in world.incidents.items():
+        kinds = [str(one.type) for one in world.events if one.incident_id == id_]
+        assert kinds[0] == "opened"
+        assert kinds.count("opened") == 1
+        assert kinds.count("resolved") == (not incident.is_open)
+        assert "resolved" not in kinds[:-1]

@@ -1,0 +1,135 @@
+"""The second look before something leaves."""
+
+from dataclasses import replace
+
+import pytest
+from factories import LINK, World, frozen, seen, signed_out
+
+from monitor.core.model import EventType, Item, SettledReason
+from monitor.core.review import Entry, Wait, review
+
+
+def entry(world, event=EventType.OPENED, *, heard=False, ended=False, **changes):
+    incident = next(iter(world.incidents.values()))
+    if ended:
+        incident = replace(incident, resolved_at=world.now)
+    return Entry(
+        notification_id="n1",
+        event=event,
+        at=world.now,
+        detail="",
+        workspace="acme",
+        labels={},
+        incident=changes.pop("incident", incident),
+        account=changes.pop("account", world.workspace.accounts.get(incident.account_id)),
+        heard=heard,
+        **changes,
+    )
+
+
+def world_with(account=None):
+    world = World(resolve_after=2)
+    world.poll(account or signed_out())
+    return world
+
+
+def test_an_opening_that_holds_is_told_with_its_link():
+    item = review(entry(world_with()), may_have_link=True)
+
+    assert isinstance(item, Item)
+    assert item.event is EventType.OPENED
+    assert item.link.reveal() == LINK
+
+
+def test_a_receiver_that_may_not_have_the_link_gets_none():
+    assert review(entry(world_with()), may_have_link=False).link is None
+
+
+def test_a_frozen_account_has_no_link():
+    assert review(entry(world_with(frozen())), may_have_link=True).link is None
+
+
+@pytest.mark.parametrize(
+    "event", [EventType.OPENED, EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED]
+)
+@pytest.mark.parametrize("heard", [True, False])
+def test_after_recovery_nothing_asks_for_a_login(event, heard):
+    verdict = review(entry(world_with(), event, heard=heard, ended=True), may_have_link=True)
+
+    assert verdict is SettledReason.RECOVERED
+
+
+def test_a_resolution_goes_only_to_who_heard():
+    world = world_with()
+
+    unheard = review(entry(world, EventType.RESOLVED, ended=True), may_have_link=True)
+    heard = review(entry(world, EventType.RESOLVED, heard=True, ended=True), may_have_link=True)
+
+    assert unheard is SettledReason.RECOVERED
+    assert heard.event is EventType.RESOLVED
+    assert heard.link is None
+
+
+@pytest.mark.parametrize(
+    "event", [EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED, EventType.OPENED]
+)
+def test_the_first_that_a_receiver_hears_is_written_as_an_opening(event):
+    assert review(entry(world_with(), event), may_have_link=True).event is EventType.OPENED
+
+
+@pytest.mark.parametrize("event", [EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED])
+def test_who_heard_is_told_what_happened_since(event):
+    assert review(entry(world_with(), event, heard=True), may_have_link=True).event is event
+
+
+def test_what_seems_over_or_missing_waits():
+    world = world_with(signed_out())
+    account = world.workspace.accounts["a1"]
+    world.poll(seen())
+
+    improving = review(entry(world), may_have_link=True)
+    missing = review(entry(world, account=replace(account, missing_polls=1)), may_have_link=True)
+
+    assert improving == Wait()
+    assert missing == Wait()
+
+
+def test_a_reminder_of_something_acknowledged_is_superseded():
+    world = world_with()
+    incident = replace(world.open[0], acknowledged_at=world.now)
+
+    verdict = review(
+        entry(world, EventType.REMINDED, heard=True, incident=incident), may_have_link=True
+    )
+
+    assert verdict is SettledReason.SUPERSEDED
+
+
+def test_a_refreshed_link_that_is_gone_or_may_not_be_had_is_superseded():
+    refreshed = entry(world_with(), EventType.REFRESHED, heard=True)
+    without = replace(refreshed, account=replace(refreshed.account, session=None))
+
+    assert review(refreshed, may_have_link=False) is SettledReason.SUPERSEDED
+    assert review(without, may_have_link=True) is SettledReason.SUPERSEDED
+
+
+def test_a_workspaces_incident_needs_no_account():
+    world = World()
+    world.poll(signed_out())
+    incident = replace(world.open[0], account_id=None)
+
+    item = review(entry(world, incident=incident, account=None), may_have_link=True)
+
+    assert item.event is EventType.OPENED
+
+
+def test_a_notice_is_told_as_it_is():
+    world = world_with()
+
+    removed = review(entry(world, EventType.NOTICE, incident=None), may_have_link=True)
+    undelivered = review(
+        entry(world, EventType.NOTICE, ended=True, undelivered_to="ops-slack"), may_have_link=True
+    )
+
+    assert removed.event is EventType.NOTICE
+    assert undelivered.undelivered_to == "ops-slack"

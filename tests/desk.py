@@ -1,0 +1,123 @@
+"""A desk that commits polls to a real database the way the poller does, and delivers."""
+
+from itertools import count
+
+from factories import MINUTE, NOON
+from sqlalchemy import text
+
+from monitor.core.diff import diff
+from monitor.core.duration import Duration
+from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.model import Snapshot
+from monitor.core.policy import Policy
+from monitor.core.route import Routing
+from monitor.poll import Rules, commit
+from monitor.store import claims, outbox, state
+from monitor.store.outbox import Receiver
+
+LEASE = Duration.parse("20s")
+DAY = Duration.parse("24h")
+
+TIMEOUT = DeliveryError("no answer", reason=AttemptReason.TIMEOUT, ambiguous=True)
+REFUSED = DeliveryError("HTTP 500", reason=AttemptReason.SERVER)
+GONE = DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, permanent=True)
+
+
+class Desk:
+    """Commits polls of the workspace `acme` and delivers to `slack` (groups) and `hook`."""
+
+    def __init__(self, store, *, create=False, fallback=None, receivers=None, **policy):
+        self.store = store
+        self.now = NOON
+        self.ids = map("{:04d}".format, count(1))
+        self.receivers = receivers or {"slack": True}
+        self.fallback = fallback
+        routing = Routing(self.receivers, fallback=fallback)
+        self.rules = Rules(Policy(**policy), routing, create=create)
+        self.workspace, self.term = self.run(lambda tx: state.enter(tx, "acme"))
+
+    def run(self, work):
+        return self.store.run_now(work)
+
+    def new_id(self):
+        return next(self.ids)
+
+    def poll(self, *accounts, after=MINUTE):
+        return self.observe(diff(self.workspace, Snapshot(accounts), {}), after=after)
+
+    def observe(self, changes, after=MINUTE):
+        self.now += after
+        recorded = self.run(
+            lambda tx: commit(
+                tx,
+                self.workspace,
+                changes,
+                term=self.term,
+                rules=self.rules,
+                scheduled=True,
+                now=self.now,
+                new_id=self.new_id,
+            )
+        )
+        self.workspace = recorded.decision.workspace
+        return recorded
+
+    def receiver(self, name):
+        return Receiver(name, self.receivers.get(name, True), may_have_link=True)
+
+    def claim(self, name="slack", *, after=0):
+        self.now += after
+        return self.run(
+            lambda tx: claims.claim(
+                tx,
+                self.receiver(name),
+                labels={},
+                now=self.now,
+                lease=LEASE,
+                new_id=self.new_id,
+            )
+        )
+
+    def settle(self, claimed, error=None, *, started=None, deadline=DAY):
+        return self.run(
+            lambda tx: claims.settle(
+                tx,
+                claimed,
+                error,
+                started=self.now if started is None else started,
+                now=self.now,
+                deadline=deadline,
+                jitter=1.0,
+                fallback=self.receiver(self.fallback) if self.fallback else None,
+                new_id=self.new_id,
+            )
+        )
+
+    def deliver(self, name="slack", error=None, *, after=0):
+        """Deliver the next message; return what was told as [(event, account id)], or None."""
+        claimed = self.claim(name, after=after)
+        if claimed.message is None:
+            return None
+        self.settle(claimed, error)
+        return [
+            (str(item.event), item.account.id if item.account else None)
+            for item in claimed.message.items
+        ]
+
+    def heard(self):
+        incidents = self.run(lambda tx: list(state_incidents(tx)))
+        ears = self.run(lambda tx: outbox.ears(tx, incidents))
+        return {incident: sorted(one.heard) for incident, one in ears.items()}
+
+    def states(self):
+        """Every notification as (receiver, event, state, reason), in the order of queueing."""
+        rows = self.run(
+            lambda tx: tx.execute(
+                text("SELECT receiver, event, state, reason FROM notification ORDER BY position")
+            ).all()
+        )
+        return [tuple(row) for row in rows]
+
+
+def state_incidents(tx):
+    return tx.execute(text("SELECT id FROM incident")).scalars()

@@ -1,0 +1,100 @@
+"""Values for tests: each has sensible defaults, a test names only what it is about."""
+
+from itertools import count
+
+from monitor.core.decide import Decision, decide
+from monitor.core.diff import diff
+from monitor.core.duration import Duration
+from monitor.core.model import (
+    Cause,
+    Failure,
+    Incident,
+    Seen,
+    Session,
+    Snapshot,
+    Status,
+    Workspace,
+)
+from monitor.core.policy import Policy
+from monitor.core.secret import Secret
+
+MINUTE = Duration.parse("1m")
+HOUR = Duration.parse("1h")
+NOON = 1_795_435_200_000_000  # 2026-11-23 12:00:00 UTC
+
+LINK = "https://app.linkedapi.io/connection/d90ac1f6"
+
+
+def seen(id_="a1", status=Status.ACTIVE, *, name=None, url=None, link=None, raw=None):
+    needs_login = status is Status.RECONNECTION_REQUIRED
+    link = link if link is not None else (LINK if needs_login else "")
+    session = Session(link.rpartition("/")[2], Secret(link)) if needs_login and link else None
+    return Seen(
+        id=id_,
+        name=name or f"Person {id_}",
+        url=url if url is not None else f"https://www.linkedin.com/in/{id_}/",
+        country="US",
+        status=status,
+        raw_status=raw or status.value,
+        connected_at="2026-01-12T09:30:00.000Z",
+        session=session,
+    )
+
+
+def signed_out(id_="a1", **kwargs):
+    return seen(id_, Status.RECONNECTION_REQUIRED, **kwargs)
+
+
+def frozen(id_="a1", **kwargs):
+    return seen(id_, Status.FROZEN, **kwargs)
+
+
+UNREACHABLE = Failure(Cause.UNREACHABLE, "no answer in 30 s")
+REJECTED = Failure(Cause.TOKEN_REJECTED, "the token is not valid")
+
+
+class World:
+    """A workspace and its incidents, polled through the pure core; one minute passes per poll."""
+
+    def __init__(self, *, create=False, **policy):
+        self.policy = Policy(**policy)
+        self.create = create
+        self.now = NOON
+        self.workspace = Workspace("acme")
+        self.incidents: dict[str, Incident] = {}
+        self.ids = map(str, count(1))
+        self.events = []
+
+    def poll(self, *accounts, scheduled=True, after=MINUTE) -> Decision:
+        return self.observe(Snapshot(accounts), scheduled=scheduled, after=after)
+
+    def fail(self, failure=UNREACHABLE, *, after=MINUTE, scheduled=True) -> Decision:
+        return self.observe(failure, scheduled=scheduled, after=after)
+
+    def observe(self, observation, *, scheduled=True, after=MINUTE) -> Decision:
+        self.now += after
+        if isinstance(observation, Snapshot):
+            observation = diff(self.workspace, observation, {})
+        decision = decide(
+            self.workspace,
+            observation,
+            {id_: one for id_, one in self.incidents.items() if one.is_open},
+            policy=self.policy,
+            create=self.create,
+            scheduled=scheduled,
+            now=self.now,
+            new_id=lambda: next(self.ids),
+        )
+        self.workspace = decision.workspace
+        self.incidents.update({one.id: one for one in decision.incidents})
+        self.events.extend(decision.events)
+        return decision
+
+    @property
+    def open(self) -> list[Incident]:
+        return [one for one in self.incidents.values() if one.is_open]
+
+
+def told(decision):
+    """What happened, in short: [("opened", "frozen")]."""
+    return [(str(event.type), str(event.cause or event.detail)) for event in decision.events]

@@ -1,0 +1,383 @@
+"""From the commit of a poll to the settlement of what it queued."""
+
+import pytest
+from desk import GONE, LEASE, REFUSED, TIMEOUT, Desk
+from factories import HOUR, LINK, MINUTE, REJECTED, frozen, seen, signed_out
+
+from monitor.core.duration import Duration
+from monitor.store import claims, outbox
+
+DAY = Duration.parse("24h")
+
+
+def test_an_opening_is_queued_claimed_sent_and_settled(desk):
+    desk.poll(seen())
+    desk.poll(signed_out())
+
+    claimed = desk.claim()
+    settled = desk.settle(claimed)
+
+    item = claimed.message.items[0]
+    assert (item.event, item.account.name, item.link.reveal()) == ("opened", "Person a1", LINK)
+    assert [(one.receiver, one.outcome) for one in settled] == [("slack", "delivered")]
+    assert desk.claim().message is None
+    assert list(desk.heard().values()) == [["slack"]]
+
+
+def test_a_resolution_goes_to_who_heard(desk):
+    desk.poll(signed_out())
+    desk.deliver()
+
+    desk.poll(seen())
+
+    assert desk.deliver() == [("resolved", "a1")]
+    assert desk.deliver() is None
+
+
+def test_an_opening_that_never_left_takes_its_resolution_with_it(desk):
+    desk.poll(signed_out())
+
+    recorded = desk.poll(seen())
+
+    assert [one.reason for one in recorded.withdrawn] == ["recovered"]
+    assert desk.deliver() is None
+    assert desk.states() == [("slack", "opened", "cancelled", "recovered")]
+
+
+def test_a_refused_attempt_is_no_hearing(desk):
+    desk.poll(signed_out())
+    desk.deliver(error=REFUSED)
+
+    desk.poll(seen())
+
+    assert desk.deliver(after=HOUR) is None
+    assert list(desk.heard().values()) == [[]]
+
+
+def test_recovery_while_an_opening_is_leaving_is_told_if_it_arrived(desk):
+    desk.poll(signed_out())
+    claimed = desk.claim()
+
+    desk.poll(seen(), after=1)
+    assert desk.claim().message is None  # in order: the opening is still leaving
+    desk.settle(claimed)
+
+    assert desk.deliver() == [("resolved", "a1")]
+
+
+def test_recovery_while_an_opening_is_leaving_is_not_told_if_it_was_refused(desk):
+    desk.poll(signed_out())
+    claimed = desk.claim()
+
+    desk.poll(seen(), after=1)
+    desk.settle(claimed, REFUSED)
+
+    assert desk.deliver(after=HOUR) is None
+    assert [state for _, _, state, _ in desk.states()] == ["cancelled", "cancelled"]
+
+
+def test_an_unanswered_attempt_counts_as_heard_and_is_repeated_under_its_key(desk):
+    desk.poll(signed_out())
+    first = desk.claim()
+    desk.settle(first, TIMEOUT)
+    assert desk.claim().message is None
+
+    again = desk.claim(after=MINUTE)
+
+    assert again.message.id == first.message.id
+    assert again.attempts == 2
+    assert list(desk.heard().values()) == [["slack"]]
+    desk.settle(again)
+
+
+def test_a_lapsed_claim_counts_as_heard_and_is_taken_up_again(desk):
+    desk.poll(signed_out())
+    lost = desk.claim()
+    assert desk.claim(after=LEASE - 1).message is None
+
+    again = desk.claim(after=1)
+
+    assert again.message.id == lost.message.id
+    assert list(desk.heard().values()) == [["slack"]]
+    assert desk.settle(lost) is None  # the claim lapsed: it can't settle any more
+    assert desk.settle(again)
+
+
+def test_a_lapsed_opening_that_recovered_is_not_repeated_but_resolved(desk):
+    desk.poll(signed_out())
+    desk.claim()
+    desk.poll(seen(), after=1)
+
+    assert desk.deliver(after=LEASE) == [("resolved", "a1")]
+    assert ("slack", "opened", "cancelled", "recovered") in desk.states()
+
+
+def test_two_workers_never_hold_the_same_message(desk):
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+
+    assert desk.claim().message is not None
+    assert desk.claim().message is None
+
+
+def test_order_holds_per_receiver_and_account_only(desk):
+    desk.poll(seen("a"), seen("b"))
+    desk.poll(signed_out("a"), seen("b"))
+    claimed = desk.claim()
+    desk.poll(frozen("a"), frozen("b"), after=1)
+
+    assert desk.deliver() == [("opened", "b")]
+    assert desk.deliver() is None
+    desk.settle(claimed)
+    assert desk.deliver() == [("changed", "a")]
+
+
+def test_a_retry_waits_its_turn_and_holds_up_only_its_account(desk):
+    desk.poll(seen("a"), seen("b"))
+    desk.poll(signed_out("a"), seen("b"))
+    desk.deliver(error=REFUSED)
+    desk.poll(signed_out("a"), frozen("b"), after=1)
+
+    assert desk.deliver() == [("opened", "b")]
+    assert desk.deliver() is None
+    assert desk.deliver(after=MINUTE) == [("opened", "a")]
+
+
+def test_a_change_before_the_opening_left_is_told_as_one_opening(desk):
+    desk.poll(signed_out())
+
+    desk.poll(frozen())
+
+    claimed = desk.claim()
+    assert claimed.message.items[0].event == "opened"
+    assert claimed.message.items[0].incident.cause == "frozen"
+    desk.settle(claimed)
+    assert desk.deliver() is None
+
+
+def test_the_baseline_is_grouped(desk):
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+
+    assert desk.deliver() == [("opened", "a"), ("opened", "b")]
+
+
+def test_what_recovered_drops_out_of_a_group(desk):
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(seen("a"), frozen("b"), seen("c"))
+
+    assert desk.deliver() == [("opened", "b")]
+    assert desk.deliver() is None
+
+
+def test_what_seems_over_in_a_group_waits_apart(store):
+    desk = Desk(store, resolve_after=2)
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(seen("a"), frozen("b"), seen("c"))
+
+    assert desk.deliver() == [("opened", "b")]
+    assert desk.deliver() is None
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    assert desk.deliver(after=MINUTE) == [("opened", "a")]
+
+
+def test_what_seems_over_waits_whole(store):
+    desk = Desk(store, resolve_after=2)
+    desk.poll(signed_out())
+    desk.poll(seen())
+
+    assert desk.deliver() is None
+    desk.poll(seen())
+    assert desk.deliver(after=HOUR) is None
+
+
+def test_a_message_dies_after_an_attempt_past_its_deadline_and_never_before_one(desk):
+    desk.poll(signed_out())
+
+    claimed = desk.claim(after=2 * DAY)
+    settled = desk.settle(claimed, REFUSED)
+
+    assert [(one.outcome, one.reason) for one in settled] == [("dead", "deadline")]
+    assert desk.states() == [("slack", "opened", "dead", "deadline")]
+
+
+def test_an_attempt_that_began_before_the_deadline_is_not_the_last(desk):
+    desk.poll(signed_out())
+    claimed = desk.claim()
+
+    desk.now += 2 * DAY
+    desk.settle(claimed, REFUSED, started=desk.now - 2 * DAY)
+
+    assert desk.states() == [("slack", "opened", "pending", None)]
+
+
+def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
+    desk.poll(seen())
+    desk.poll(signed_out())
+    desk.deliver("mail", error=GONE)
+
+    desk.deliver("slack", error=GONE)
+    claimed = desk.claim("mail")
+
+    assert claimed.message.items[0].event == "opened"
+    assert claimed.message.items[0].undelivered_to == "slack"
+    desk.settle(claimed)
+    desk.poll(seen())
+    assert desk.deliver("mail") == [("resolved", "a1")]
+    assert desk.deliver("slack") is None
+
+
+def test_a_fallback_that_heard_gets_a_notice(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
+    desk.poll(seen())
+    desk.poll(signed_out())
+    desk.deliver("mail")
+
+    desk.deliver("slack", error=GONE)
+
+    assert desk.deliver("mail") == [("notice", "a1")]
+
+
+def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
+    desk.poll(signed_out())
+    desk.deliver("slack")
+    desk.deliver("mail")
+    desk.poll(seen())
+    desk.deliver("mail")
+
+    desk.deliver("slack", error=GONE)
+
+    assert desk.deliver("mail") == [("notice", "a1")]
+
+
+def test_a_dead_notice_about_another_receiver_is_not_passed_on_again(store):
+    desk = Desk(store, receivers={"slack": True, "hook": False}, fallback="hook")
+    desk.poll(seen())
+    desk.poll(signed_out())
+    desk.deliver("hook")
+    desk.deliver("slack", error=GONE)
+    desk.deliver("hook", error=GONE)
+
+    assert desk.deliver("hook", after=DAY) is None
+
+
+def test_a_machine_fallback_gets_one_message_each(store):
+    desk = Desk(store, receivers={"slack": True}, fallback="hook")
+    desk.receivers["hook"] = False
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.deliver("hook")
+    desk.deliver("hook")
+
+    desk.deliver("slack", error=GONE)
+
+    assert len(desk.deliver("hook")) == 1
+    assert len(desk.deliver("hook")) == 1
+    assert desk.deliver("hook") is None
+
+
+def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fallback(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
+    desk.poll(seen())
+    desk.poll(signed_out())
+    desk.deliver("mail")
+
+    ended = desk.run(
+        lambda tx: outbox.abandon(
+            tx, ["mail"], desk.receiver("mail"), now=desk.now, new_id=desk.new_id
+        )
+    )
+
+    assert [(one.receiver, one.reason) for one in ended] == [("slack", "receiver_removed")]
+    assert ("slack", "opened", "cancelled", "receiver_removed") in desk.states()
+    assert desk.deliver("mail") == [("notice", "a1")]
+
+
+def test_a_removed_receiver_without_fallback_is_only_cancelled(desk):
+    desk.poll(signed_out())
+
+    desk.run(lambda tx: outbox.abandon(tx, [], None, now=desk.now, new_id=desk.new_id))
+
+    assert desk.states() == [("slack", "opened", "cancelled", "receiver_removed")]
+
+
+def test_a_workspaces_incident_is_told_and_resolved(desk):
+    desk.poll(seen())
+    desk.observe(REJECTED)
+    desk.observe(REJECTED)
+
+    assert desk.deliver() == [("opened", None)]
+    desk.poll(seen())
+    assert desk.deliver() == [("resolved", None)]
+
+
+def test_a_removed_accounts_notice_still_knows_its_name(desk):
+    desk.poll(seen("a"), seen("b"))
+    for _ in range(3):
+        desk.poll(seen("a"))
+
+    claimed = desk.claim()
+
+    assert claimed.message.items[0].event == "notice"
+    assert claimed.message.items[0].account.name == "Person b"
+
+
+def test_an_opening_waits_for_the_link_that_is_asked_for(store):
+    desk = Desk(store, create=True)
+    desk.poll(signed_out(link=""))
+
+    assert desk.deliver() is None
+    assert desk.deliver(after=Duration.parse("10s")) == [("opened", "a1")]
+
+
+def test_a_link_that_arrives_lets_the_opening_go(store):
+    desk = Desk(store, create=True)
+    desk.poll(signed_out(link=""))
+
+    desk.poll(signed_out(), after=1)
+    claimed = desk.claim()
+
+    assert claimed.message.items[0].link.reveal() == LINK
+    desk.settle(claimed)
+    assert desk.deliver() is None
+
+
+def test_a_link_that_comes_after_the_opening_is_told_once(desk):
+    desk.poll(signed_out(link=""))
+    desk.deliver()
+
+    desk.poll(signed_out())
+    desk.poll(signed_out(link="https://app.linkedapi.io/connection/rotated"))
+
+    assert desk.deliver() == [("refreshed", "a1")]
+    assert desk.deliver() is None
+
+
+def test_the_next_wake_is_the_earliest_retry_or_lapse(desk):
+    def next_at():
+        return desk.run(lambda tx: claims.next_at(tx, "slack", desk.now))
+
+    assert next_at() is None
+    desk.poll(signed_out())
+    claimed = desk.claim()
+    assert next_at() == desk.now + LEASE
+    desk.settle(claimed, REFUSED)
+    assert next_at() == desk.now + Duration.parse("5s")
+
+
+def test_the_backlog_counts_messages_and_knows_the_oldest(desk):
+    desk.poll(seen("a"), seen("b"))
+    desk.poll(signed_out("a"), seen("b"))
+    oldest = desk.now
+    desk.poll(signed_out("a"), frozen("b"))
+
+    assert desk.run(outbox.backlog) == {"slack": (2, oldest)}
+
+
+@pytest.mark.parametrize("count", [6, 1000])
+def test_many_at_once_become_one_message(desk, count):
+    desk.poll(*(seen(f"a{n}") for n in range(count)))
+
+    desk.poll(*(frozen(f"a{n}") for n in range(count)))
+
+    assert len(desk.deliver()) == count
+    assert desk.deliver() is None

@@ -1,0 +1,259 @@
+"""The database itself: opening, migrating, claims, the clock, upkeep, listings."""
+
+import sqlite3
+import stat
+
+import pytest
+from desk import Desk
+from factories import HOUR, LINK, NOON, REJECTED, UNREACHABLE, frozen, seen, signed_out
+from sqlalchemy import text
+
+from monitor.core.duration import Duration
+from monitor.core.model import Workspace
+from monitor.store import creations, listings, state, upkeep
+from monitor.store.creations import Creation, Outcome
+from monitor.store.db import ClaimLostError, Store, StoreError
+
+DAY = Duration.parse("24h")
+
+
+def test_what_was_recorded_is_loaded_again(desk):
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.observe(UNREACHABLE)
+
+    loaded = desk.run(lambda tx: state.load(tx, "acme"))
+
+    assert loaded == desk.workspace
+
+
+def test_removed_accounts_are_not_loaded_but_known(desk):
+    desk.poll(seen("a"), seen("b"))
+    for _ in range(3):
+        desk.poll(seen("a"))
+
+    assert set(desk.run(lambda tx: state.load(tx, "acme")).accounts) == {"a"}
+    assert desk.run(lambda tx: state.account(tx, "acme", "b")).removed_at == desk.now
+
+
+def test_an_unknown_workspace_is_empty(store):
+    assert store.run_now(lambda tx: state.load(tx, "nobody")) == Workspace("nobody")
+
+
+def test_a_newer_claim_keeps_an_older_one_from_recording(desk):
+    desk.poll(seen())
+    desk.run(lambda tx: state.enter(tx, "acme"))
+
+    with pytest.raises(ClaimLostError, match="one monitor a database"):
+        desk.poll(signed_out())
+
+    assert desk.run(lambda tx: state.open_incidents(tx, "acme")) == {}
+    assert desk.deliver() is None
+
+
+def test_a_poll_that_changed_nothing_writes_no_account_rows(desk):
+    desk.poll(seen("a"), signed_out("b"))
+
+    recorded = desk.poll(seen("a"), signed_out("b"))
+
+    assert recorded.decision.accounts == ()
+
+
+def test_a_failed_transaction_leaves_nothing(desk):
+    def fail(tx):
+        tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
+        tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
+
+    with pytest.raises(StoreError, match="failed"):
+        desk.run(fail)
+
+    assert desk.run(lambda tx: state.load(tx, "half")) == Workspace("half")
+    names = desk.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars().all())
+    assert names == ["acme"]
+
+
+def test_the_file_is_for_its_owner_only(tmp_path):
+    Store.open(f"sqlite:///{tmp_path}/deep/monitor.db").close()
+
+    mode = (tmp_path / "deep/monitor.db").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_a_database_from_the_future_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/monitor.db"
+    store = Store.open(url)
+    store.run_now(lambda tx: tx.execute(text("INSERT INTO migration (version) VALUES (9999)")))
+    store.close()
+
+    with pytest.raises(StoreError, match="newer version"):
+        Store.open(url)
+
+
+def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
+    (tmp_path / "monitor.db").write_text("something else entirely, and long enough\n" * 99)
+
+    with pytest.raises(StoreError, match="not a database"):
+        Store.open(f"sqlite:///{tmp_path}/monitor.db")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:", "not an address"])
+def test_a_database_must_be_a_file(url):
+    with pytest.raises(StoreError, match=r"storage\.url"):
+        Store.open(url)
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StoreError, match="name a writable file"):
+        Store.open(f"sqlite:///{tmp_path}/file/monitor.db")
+
+
+def test_a_locked_database_is_an_error_that_holds_no_values(desk, tmp_path):
+    other = sqlite3.connect(tmp_path / "monitor.db", isolation_level=None)
+    desk.run(lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreError, match="locked"):
+        desk.poll(signed_out())
+
+    other.close()
+    assert desk.poll(signed_out()).decision.events
+
+
+async def test_work_runs_off_the_event_loop_and_finishes_once_begun(store):
+    assert await store.run(lambda tx: state.load(tx, "nobody").name) == "nobody"
+
+
+def test_a_clock_that_went_back_brings_along_what_is_due(desk):
+    desk.poll(signed_out())
+    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
+    (incident,) = desk.run(lambda tx: state.open_incidents(tx, "acme")).values()
+
+    step = desk.run(lambda tx: upkeep.set_clock(tx, desk.now - 5 * HOUR))
+
+    assert step == 5 * HOUR
+    moved = desk.run(lambda tx: state.incident(tx, incident.id))
+    assert moved.next_due_at == incident.next_due_at - 5 * HOUR
+    desk.now -= 5 * HOUR
+    assert desk.deliver() == [("opened", "a1")]
+
+
+def test_a_clock_that_goes_on_moves_nothing(store):
+    assert store.run_now(lambda tx: upkeep.set_clock(tx, NOON)) == 0
+    assert store.run_now(lambda tx: upkeep.set_clock(tx, NOON + HOUR)) == 0
+
+
+def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(desk):
+    desk.poll(signed_out("a"), frozen("b"), seen("c"), seen("d"))
+    desk.deliver()
+    for _ in range(3):
+        desk.poll(seen("a"), frozen("b"), seen("c"))
+    while desk.deliver():
+        pass
+    desk.poll(seen("a"), frozen("b"), seen("c"), after=DAY)
+
+    desk.run(lambda tx: upkeep.forget(tx, desk.now - HOUR))
+
+    incidents = desk.run(lambda tx: listings.incidents(tx, ended=True, limit=9))
+    assert [one["account_id"] for one in incidents] == ["b"]
+    assert desk.run(lambda tx: state.account(tx, "acme", "d")) is None
+    assert desk.states() == []
+    desk.poll(seen("a"), seen("b"), seen("c"))
+    assert desk.deliver() == [("resolved", "b")]
+
+
+def test_what_is_still_queued_is_never_forgotten(desk):
+    desk.poll(signed_out())
+
+    desk.run(lambda tx: upkeep.forget(tx, desk.now + DAY))
+
+    assert desk.deliver() == [("opened", "a1")]
+
+
+def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(desk):
+    desk.poll(signed_out())
+    desk.now += HOUR
+    due = desk.run(lambda tx: state.due_incident(tx, desk.now))
+
+    desk.run(lambda tx: state.defer(tx, due.id, now=desk.now, until=desk.now + HOUR))
+
+    assert desk.run(lambda tx: state.due_incident(tx, desk.now)) is None
+
+
+def test_accounts_are_listed_with_the_bad_ones_first(desk):
+    desk.poll(seen("a"), signed_out("b"))
+
+    rows = desk.run(listings.accounts)
+
+    assert [(one["id"], one["status"]) for one in rows] == [
+        ("b", "reconnection_required"),
+        ("a", "active"),
+    ]
+    assert rows[0]["link"] == LINK
+
+
+def test_open_incidents_are_counted_by_cause(desk):
+    desk.poll(signed_out("a"), frozen("b"), frozen("c"))
+
+    counted = desk.run(lambda tx: listings.open_by_cause(tx, "acme"))
+
+    assert counted == {"reconnection_required": 1, "frozen": 2}
+
+
+def test_deliveries_are_listed_newest_first(desk):
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.poll(seen())
+
+    rows = desk.run(lambda tx: listings.deliveries(tx, limit=9))
+
+    assert [(one["event"], one["state"]) for one in rows] == [
+        ("resolved", "pending"),
+        ("opened", "delivered"),
+    ]
+
+
+def want(store, *, now, id_="c1", account="a1"):
+    creation = Creation(id_, "acme", account, "i1")
+    return store.run_now(lambda tx: creations.want(tx, [creation], cooldown=HOUR, now=now))
+
+
+def test_a_session_is_asked_for_once_per_account_and_cooldown(store):
+    assert want(store, now=NOON)
+    assert not want(store, now=NOON + DAY, id_="c2")  # still wanted
+    creation = store.run_now(lambda tx: creations.claim(tx, "acme"))
+    assert not want(store, now=NOON + DAY, id_="c3")  # being called
+    store.run_now(lambda tx: creations.finish(tx, creation, Outcome.CREATED))
+
+    assert not want(store, now=NOON + HOUR - 1, id_="c4")
+    assert want(store, now=NOON + HOUR, id_="c5")
+    assert want(store, now=NOON, id_="c6", account="a2")
+
+
+def test_after_too_many_nothing_is_asked_for_hours(store):
+    want(store, now=NOON)
+    creation = store.run_now(lambda tx: creations.claim(tx, "acme"))
+    store.run_now(lambda tx: creations.finish(tx, creation, Outcome.LIMITED))
+
+    assert not want(store, now=NOON + 5 * HOUR, id_="c2")
+    assert want(store, now=NOON + 6 * HOUR, id_="c3")
+
+
+def test_a_call_that_a_stopped_process_left_behind_is_unknown_and_not_repeated(store):
+    want(store, now=NOON)
+    store.run_now(lambda tx: creations.claim(tx, "acme"))
+
+    store.run_now(lambda tx: creations.give_up_lost(tx, "acme"))
+
+    assert store.run_now(lambda tx: creations.claim(tx, "acme")) is None
+    assert not want(store, now=NOON + HOUR - 1, id_="c2")
+
+
+def test_a_workspaces_incident_is_listed_too(store):
+    desk = Desk(store)
+    desk.observe(REJECTED)
+    desk.observe(REJECTED)
+
+    (row,) = desk.run(lambda tx: listings.incidents(tx, ended=False, limit=9))
+
+    assert (row["scope"], row["cause"], row["account_id"]) == ("workspace", "token_rejected", None)
