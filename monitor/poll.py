@@ -127,6 +127,7 @@ class Poller:
         *,
         rules: Rules,
         source: LinkedApi,
+        token_changed: Callable[[], bool],
         store: Store,
         metrics: Metrics,
         clock: Callable[[], Micros],
@@ -141,6 +142,7 @@ class Poller:
         self._settled: dict[str, Seen] = {}
         self._warned: frozenset[str] = frozenset()
         self._source = source
+        self._token_changed = token_changed
         self._store = store
         self._metrics = metrics
         self._clock = clock
@@ -157,7 +159,7 @@ class Poller:
         Raise StoreError if it could not be recorded (nothing was, then), ClaimLostError if another
         monitor has taken over.
         """
-        if self._monotonic() < self._paused_until and not self._source.token_changed():
+        if self._monotonic() < self._paused_until and not self._token_changed():
             return None
         workspace = await self._load()
         started = self._monotonic()

@@ -1,0 +1,76 @@
+"""The monitor, put together: configuration in, one task group of loops out.
+
+surroundings  clock, chance, environment, signals
+parts         configuration → objects
+loops         the task group
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from monitor.config import Config
+from monitor.core.errors import DeliveryError
+from monitor.core.model import EventType, Item, Message, Observation
+from monitor.source.transport import open_http
+from monitor.store.db import Store
+
+from . import parts
+from .loops import App
+from .surroundings import load, new_id, now, stop_on_signals
+
+__all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[App]:
+    """Open the database and the HTTP client, and put the monitor together over them."""
+    store = Store.open(config.storage.url)
+    try:
+        async with open_http(config.linked_api) as http:
+            yield App(parts.Parts(config, store=store, http=http))
+    finally:
+        store.close()
+
+
+async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> None:
+    """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't."""
+    async with opened(config) as app:
+        stop_on_signals(app.stop)
+        await app.run(ready=ready)
+
+
+async def look(config: Config) -> dict[str, Observation]:
+    """Look at every workspace once, recording nothing: return what each poll saw."""
+    async with open_http(config.linked_api) as http:
+        clients = {
+            one.name: parts.source(config, one, http, lambda *_: None)[0]
+            for one in config.workspaces
+        }
+        observations = await asyncio.gather(*(one.get_all() for one in clients.values()))
+    return dict(zip(clients, observations, strict=True))
+
+
+async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, DeliveryError | None]:
+    """Send a test message to the receivers *names*; return for each why it failed, if it did."""
+    settings = {one.name: one for one in config.receivers}
+    results: dict[str, DeliveryError | None] = {}
+    async with open_http(config.linked_api) as http:
+        for name in names:
+            item = Item(
+                event=EventType.NOTICE,
+                at=now(),
+                workspace=config.workspaces[0].name,
+                labels={},
+                account=None,
+                incident=None,
+                detail="This is a test of linkedapi-monitor. Nothing is wrong.",
+            )
+            message = Message(new_id(), name, (item,), now())
+            try:
+                await parts.notifier(config, settings[name], http).send(message)
+            except DeliveryError as error:
+                results[name] = error
+            else:
+                results[name] = None
+    return results

@@ -1,0 +1,39 @@
+"""The surroundings of the program: clock, chance, environment and signals. Only this reads them."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from monitor import config
+from monitor.config import Config
+from monitor.core.model import Micros
+
+jitter: Callable[[], float] = random.SystemRandom().random
+monotonic: Callable[[], float] = time.monotonic
+
+
+def now() -> Micros:
+    """Return the time: UTC microseconds since the epoch."""
+    return time.time_ns() // 1000  # noqa: TID251 - the one clock
+
+
+def new_id() -> str:
+    """Return a fresh id."""
+    return str(uuid.uuid4())
+
+
+def load(path: Path | None) -> Config:
+    """Read the configuration at *path*, or what the environment says of it; raise ConfigError."""
+    return config.load(path, os.environ)
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Call *stop* on SIGTERM and SIGINT."""
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)

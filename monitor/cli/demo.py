@@ -1,0 +1,198 @@
+"""The demonstration, and the simulator on its own."""
+
+import asyncio
+import sys
+import tempfile
+from html import unescape
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from monitor import app, config
+from monitor.core.errors import MonitorError
+from monitor.simulator import Knobs, Simulator, login, play, serve
+from monitor.web.server import bind
+from monitor.web.server import serve as serve_endpoint
+from monitor.web.settings import WebSettings
+
+from .running import log_to
+
+LONGEST: Final = 600
+"""Seconds after which the demonstration ends by itself."""
+
+FLEET: Final = ("Jane Doe", "John Smith", "Ana García", "Li Wei", "Noor Haddad", "Tom Müller")
+
+TOKEN: Final = "linked_simulated"  # noqa: S105 - opens nothing
+
+SETTINGS: Final = """
+workspaces:
+  - {{name: demo, token: linked_demo}}
+linked_api: {{base_url: "{api}"}}
+poll: {{every: 1s, jitter: 0s}}
+reconnection: {{link_origins: ["{api}"]}}
+receivers:
+  - {{name: team-chat, type: slack, url: "{chat}"}}
+storage: {{url: "sqlite:///{folder}/monitor.db"}}
+web: {{listen: "127.0.0.1:{port}"}}
+log: {{level: warning}}
+"""
+
+
+def demo(
+    port: Annotated[
+        int, typer.Option(help="Where /metrics is served on 127.0.0.1; 0 takes any free port.")
+    ] = 9464,
+    seconds: Annotated[
+        int | None, typer.Option(min=1, help="End after so many seconds.", show_default=False)
+    ] = None,
+) -> None:
+    """Show an account signing out, the alert, the login and the recovery, within half a minute.
+
+    Everything is on this machine: a simulated Linked API, the real monitor with its defaults, and
+    a stand-in for Slack that prints what it is sent.
+    """
+    with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-demo-") as folder:
+        asyncio.run(_Demo(Path(folder), port).run(seconds))
+
+
+class _Demo:
+    """One showing: the scenery, the story and what is said about it."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._port = port
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._simulator = Simulator(Knobs(), seed=1)
+        self._over = asyncio.Event()
+
+    async def run(self, seconds: int | None) -> None:
+        self._simulator.add_customer("demo", "linked_demo")
+        for name in FLEET:
+            self._simulator.add_account("demo", name=name)
+        chat = bind(WebSettings(listen="127.0.0.1:0"))
+        async with serve(self._simulator) as api, asyncio.TaskGroup() as group:
+            self._simulator.tune(link_base=f"{api}/connection/")
+            settings = self._configure(api, f"http://127.0.0.1:{chat.getsockname()[1]}/hook")
+            log_to(settings)
+            async with app.opened(settings) as monitor:
+                app.stop_on_signals(monitor.stop)
+                group.create_task(serve_endpoint(self._chat(), chat, stopping=self._over))
+                story = group.create_task(self._tell(monitor, seconds))
+                try:
+                    await monitor.run(ready=self._welcome)
+                finally:
+                    story.cancel()
+                    self._over.set()
+        self._say("That was it. For your own accounts: LINKED_API_TOKEN=… linkedapi-monitor run")
+
+    def _configure(self, api: str, chat: str) -> config.Config:
+        file = self._folder / "config.yaml"
+        text = SETTINGS.format(api=api, chat=chat, folder=self._folder, port=self._port)
+        file.write_text(text, encoding="utf-8")
+        return config.load(file, {})
+
+    def _welcome(self, address: str) -> None:
+        self._say(f"Watching {len(FLEET)} simulated accounts, one poll a second.")
+        self._say(f"Metrics: {address}/metrics   Health: {address}/healthz   End: Ctrl-C")
+
+    async def _tell(self, monitor: app.App, seconds: int | None) -> None:
+        jane = {"customer": "demo", "account": FLEET[0]}
+        await asyncio.sleep(2)
+        self._show_fleet()
+        await asyncio.sleep(1)
+        self._say(f"LinkedIn signs {FLEET[0]} out …")
+        self._simulator.perform("sign_out", jane)
+        await asyncio.sleep(5)
+        self._say(f"{FLEET[0]} opens the link and logs in …")
+        await play(self._simulator, login("demo", FLEET[0], at=0, every=1))
+        await asyncio.sleep(5)
+        self._say("The subscription has run out: billing freezes everybody …")
+        self._simulator.perform("freeze", {"customer": "demo", "account": "*"})
+        await asyncio.sleep(4)
+        self._say("It is paid, and the accounts thaw …")
+        self._simulator.perform("recover", {"customer": "demo", "account": "*"})
+        await asyncio.sleep(3)
+        self._show_fleet()
+        if seconds is None and sys.stdout.isatty():
+            self._say("The monitor goes on for ten minutes; look at the metrics, or press Ctrl-C.")
+            await asyncio.sleep(LONGEST)
+        monitor.stop()
+
+    def _chat(self) -> Starlette:
+        async def take(request: Request) -> PlainTextResponse:
+            self._show_message(await request.json())
+            return PlainTextResponse("ok")
+
+        return Starlette(routes=[Route("/hook", take, methods=["POST"])])
+
+    def _show_fleet(self) -> None:
+        customer = self._simulator.customer("demo")
+        table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 2), show_header=False)
+        for account in customer.accounts.values():
+            colour = "green" if account.status == "active" else "red"
+            table.add_row(Text(account.name), Text(account.status, style=colour))
+        self._console.print(table)
+
+    def _show_message(self, payload: Any) -> None:
+        lines: list[Text] = []
+        for block in payload.get("blocks", ()):
+            lines += _lines(block)
+        title = "team-chat (stand-in for Slack)"
+        self._console.print(Panel(Text("\n").join(lines), title=title, title_align="left"))
+
+    def _say(self, sentence: str) -> None:
+        self._console.print(Text(f"▸ {sentence}", style="bold"))
+
+
+def _lines(block: Any) -> list[Text]:
+    """Read one block of a Slack message as lines of text."""
+    parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
+    lines = []
+    for part in filter(None, parts):
+        if part.get("type") == "button":
+            lines.append(Text(f"[ {part['text']['text']} ] {part['url']}", style="cyan"))
+        else:
+            style = "bold" if block.get("type") == "header" else ""
+            lines.append(Text(unescape(str(part.get("text", ""))).replace("*", ""), style=style))
+    return lines
+
+
+def simulate(
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes any free one.")] = 8600,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    token: Annotated[str, typer.Option(help="The token of its customer.")] = TOKEN,
+    accounts: Annotated[int, typer.Option(min=0, help="How many accounts it has.")] = 5,
+) -> None:
+    """Run the simulated Linked API alone, until Ctrl-C; control it over HTTP at /control."""
+    asyncio.run(_simulate(host, port, token, accounts))
+
+
+async def _simulate(host: str, port: int, token: str, accounts: int) -> None:
+    simulator = Simulator(Knobs())
+    simulator.add_customer("simulated", token)
+    simulator.add_accounts("simulated", accounts)
+    over = asyncio.Event()
+    app.stop_on_signals(over.set)
+    try:
+        async with serve(simulator, host, port) as address:
+            simulator.tune(link_base=f"{address}/connection/")
+            typer.echo(f"Linked API, simulated: {address}")
+            typer.echo(f"  LINKED_API_BASE_URL={address} LINKED_API_TOKEN={token}")
+            typer.echo(
+                f"  curl -X POST {address}/control/sign_out -H 'content-type: application/json'"
+                ' -d \'{"customer":"simulated","account":"*"}\''
+            )
+            await over.wait()
+    except OSError as error:
+        raise MonitorError(
+            f"the simulator can't listen on {host}:{port}: {error.strerror}"
+        ) from None

@@ -1,0 +1,120 @@
+"""What commands print: tables on a terminal, JSON with `--json` or when piped, and exit codes."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from monitor.config import ConfigError
+from monitor.core.errors import MonitorError
+from monitor.core.model import Cause, Micros, Status
+
+
+class Exit(IntEnum):
+    """Exit codes, those of Linked API's own command line where it has one for the case."""
+
+    OK = 0
+    GENERAL = 1
+    AUTH_OR_CONFIG = 2
+    FROZEN = 3
+    NEEDS_LOGIN = 4
+    VALIDATION = 5
+    RATE_LIMIT = 6
+    NETWORK = 7
+
+
+BLIND: Final[Mapping[Cause, Exit]] = {
+    Cause.TOKEN_REJECTED: Exit.AUTH_OR_CONFIG,
+    Cause.UNREACHABLE: Exit.NETWORK,
+    Cause.RATE_LIMITED: Exit.RATE_LIMIT,
+    Cause.BAD_RESPONSE: Exit.GENERAL,
+}
+
+BAD: Final[Mapping[Status, Exit]] = {
+    Status.RECONNECTION_REQUIRED: Exit.NEEDS_LOGIN,
+    Status.UNKNOWN: Exit.NEEDS_LOGIN,
+    Status.FROZEN: Exit.FROZEN,
+    Status.ACTIVE: Exit.OK,
+}
+
+WORST_FIRST: Final = (
+    Exit.AUTH_OR_CONFIG,
+    Exit.NETWORK,
+    Exit.RATE_LIMIT,
+    Exit.GENERAL,
+    Exit.NEEDS_LOGIN,
+    Exit.FROZEN,
+    Exit.OK,
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The configuration file; else LINKEDAPI_MONITOR_CONFIG, else the environment alone.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON (the default when the output is piped).")
+]
+
+
+def worst(codes: Iterable[Exit]) -> Exit:
+    """Return the exit code that matters most among *codes*."""
+    return min(codes, key=WORST_FIRST.index, default=Exit.OK)
+
+
+def rows(
+    data: Sequence[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str], empty: str
+) -> None:
+    """Print *data*: all of it as JSON, or its *columns* as a table, or the sentence *empty*."""
+    if as_json or not sys.stdout.isatty():
+        typer.echo(json.dumps({"success": True, "data": list(data)}, ensure_ascii=False))
+        return
+    if not data:
+        typer.echo(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in data:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    Console(highlight=False).print(table)
+
+
+def fail(error: MonitorError) -> Exit:
+    """Print *error* to standard error and return the exit code for it."""
+    is_config = isinstance(error, ConfigError)
+    if sys.stderr.isatty():
+        typer.echo(f"error: {error}", err=True)
+    else:
+        kind = "config" if is_config else "error"
+        typer.echo(json.dumps({"error": kind, "message": str(error)}), err=True)
+    return Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL
+
+
+def moment(at: Micros | None) -> str | None:
+    """Write a point in time as ISO 8601 in UTC with milliseconds."""
+    if at is None:
+        return None
+    moment = datetime.fromtimestamp(at / 1_000_000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _cell(value: Any) -> Text:
+    text = "" if value is None else str(value)
+    shown = "".join(one if one.isprintable() else "�" for one in text)
+    colour = {"active": "green", "delivered": "green"}.get(text, "")
+    if text in {"reconnection_required", "frozen", "unknown", "dead"}:
+        colour = "red"
+    return Text(shown, style=colour)

@@ -1,0 +1,204 @@
+"""The real program between real servers: the simulated Linked API, an HTTP and an SMTP server."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from contextlib import asynccontextmanager
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import httpx
+from aiosmtpd.controller import Controller
+from monitor.web.server import bind, serve
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from monitor.web.settings import WebSettings
+
+PATIENCE = 20.0
+"""Seconds after which something that should have come has not."""
+
+
+class Hooks:
+    """A real HTTP server that keeps what is posted to it: Slack messages and webhook events."""
+
+    def __init__(self):
+        self.slack = []
+        self.events = []
+        self.ids = []
+        self.came = asyncio.Condition()
+        self.status = 200
+        self.delay = 0.0
+
+    @property
+    def app(self):
+        return Starlette(
+            routes=[
+                Route("/slack", self._take_slack, methods=["POST"]),
+                Route("/hook", self._take_event, methods=["POST"]),
+            ]
+        )
+
+    async def _take_slack(self, request: Request):
+        return await self._take(self.slack, await request.json())
+
+    async def _take_event(self, request: Request):
+        payload = await request.json()
+        self.ids.append((request.headers["webhook-id"], payload["type"]))
+        return await self._take(self.events, payload)
+
+    async def _take(self, kept, payload):
+        async with self.came:
+            kept.append(payload)
+            self.came.notify_all()
+        await asyncio.sleep(self.delay)
+        return PlainTextResponse("ok", self.status)
+
+    async def wait(self, holds, patience=PATIENCE):
+        """Wait until *holds*() is true of what came; fail loudly if it does not in time."""
+        async with self.came, asyncio.timeout(patience):
+            while not holds():
+                try:
+                    await asyncio.wait_for(self.came.wait(), 0.2)
+                except TimeoutError:
+                    continue
+
+
+class Mailbox:
+    """A real SMTP server that keeps the mails it accepts."""
+
+    def __init__(self):
+        self.mails = []
+
+    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd names it
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 kept"
+
+
+@asynccontextmanager
+async def hooks():
+    server, over = Hooks(), asyncio.Event()
+    sock = bind(WebSettings(listen="127.0.0.1:0"))
+    task = asyncio.create_task(serve(server.app, sock, stopping=over))
+    try:
+        yield server, f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        over.set()
+        await task
+
+
+@asynccontextmanager
+async def mailbox():
+    kept = Mailbox()
+    controller = Controller(kept, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    try:
+        yield kept, controller.port
+    finally:
+        controller.stop()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
+class Program:
+    """One process of the program under test."""
+
+    def __init__(self, process, log: Path):
+        self.process = process
+        self.log = log
+
+    @classmethod
+    async def start(cls, *arguments, log: Path, env=None):
+        environment = {
+            key: value for key, value in os.environ.items() if not key.startswith("LINKED")
+        }
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "monitor",
+                *arguments,
+                stdout=output,
+                stderr=output,
+                env={**environment, **(env or {})},
+                cwd=Path(__file__).parents[2],
+            )
+        return cls(process, log)
+
+    async def stop(self):
+        """Stop it as an orchestrator would; return its exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def kill(self):
+        """Kill it without a warning."""
+        return await self._end(signal.SIGKILL)
+
+    async def _end(self, number):
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
+    def said(self):
+        return self.log.read_text(encoding="utf-8")
+
+    def lines(self):
+        """The log's records."""
+        return [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
+
+
+async def answers(url, patience=PATIENCE):
+    """Wait until *url* answers 200."""
+    async with asyncio.timeout(patience), httpx.AsyncClient() as client:
+        while True:
+            try:
+                if (await client.get(url)).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+CONFIG = """
+workspaces:
+  - {{name: acme, token: linked_test_token}}
+linked_api: {{base_url: "{api}"}}
+poll: {{every: 1s, jitter: 0s}}
+reconnection: {{link_origins: ["https://app.linkedapi.io", "{api}"]}}
+receivers:
+  - {{name: chat, type: slack, url: "{hooks}/slack"}}
+  - {{name: crm, type: webhook, url: "{hooks}/hook"}}
+{mail}
+storage: {{url: "sqlite:///{folder}/monitor.db"}}
+web: {{listen: "127.0.0.1:{port}"}}
+{more}
+"""
+
+MAIL = """\
+  - name: mail
+    type: email
+    host: 127.0.0.1
+    port: {smtp}
+    tls: none
+    from: monitor@example.com
+    to: [ops@example.com]
+"""
+
+
+def configure(folder, *, api, hooks, smtp=None, port=None, more=""):
+    """Write a configuration; return its path and the address of the endpoint."""
+    port = port or free_port()
+    file = folder / "config.yaml"
+    mail = MAIL.format(smtp=smtp) if smtp else ""
+    file.write_text(
+        CONFIG.format(api=api, hooks=hooks, folder=folder, port=port, mail=mail, more=more)
+    )
+    return file, f"http://127.0.0.1:{port}"

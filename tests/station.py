@@ -1,0 +1,108 @@
+"""One workspace polled in this process: the real client, store and poller, a simulated API."""
+
+import itertools
+from contextlib import asynccontextmanager
+
+from factories import MINUTE, NOON
+
+from monitor import __version__
+from monitor.core.policy import Policy
+from monitor.core.route import Routing
+from monitor.core.secret import Secret
+from monitor.metrics import Metrics
+from monitor.poll import Poller, Rules
+from monitor.reconnect import Reconnector
+from monitor.simulator import Knobs, Simulator, serve
+from monitor.source.client import LinkedApi
+from monitor.source.settings import LinkedApiSettings
+from monitor.source.token import Token
+from monitor.source.transport import open_http
+from monitor.store import state
+from monitor.store.db import Store
+
+TOKEN = "linked_station_token"
+
+
+class Station:
+    """Time passes only when it is told to; each poll comes a minute after the last."""
+
+    def __init__(self, api, http, store, simulator, *, token=None, create=False, **policy):
+        self.api = api
+        self.simulator = simulator
+        self.store = store
+        self.now = NOON
+        self.seconds = 0.0
+        self.numbers = itertools.count(1)
+        self.metrics = Metrics(version=__version__)
+        self.metrics.declare(workspaces=["acme"], receivers={"chat": "slack"})
+        self.token = Token(token or Secret(TOKEN))
+        self.routing = Routing({"chat": True})
+        self.source = LinkedApi(
+            http=http,
+            token=self.token,
+            settings=LinkedApiSettings(base_url=api),
+            link_origins=("https://app.linkedapi.io",),
+            observe=self.metrics.requested,
+            monotonic=lambda: self.seconds,
+            version=__version__,
+        )
+        workspace, term = store.run_now(lambda tx: state.enter(tx, "acme"))
+        self.poller = Poller(
+            workspace,
+            term,
+            rules=Rules(Policy(**policy), self.routing, create=create),
+            source=self.source,
+            token_changed=self.token.changed,
+            store=store,
+            metrics=self.metrics,
+            clock=lambda: self.now,
+            monotonic=lambda: self.seconds,
+            jitter=lambda: 0.0,
+            new_id=self.new_id,
+        )
+        self.reconnector = Reconnector(
+            "acme",
+            source=self.source,
+            store=store,
+            metrics=self.metrics,
+            routing=self.routing,
+            labels={},
+            clock=lambda: self.now,
+            new_id=self.new_id,
+        )
+
+    def new_id(self):
+        return f"{next(self.numbers):05d}"
+
+    def calls(self, method="accounts.getAll"):
+        return sum(one.method == method for one in self.simulator.requests)
+
+    async def poll(self, times=1, *, scheduled=True, after=MINUTE):
+        """Poll so many times; return what happened as [(event, cause or detail)]."""
+        told = []
+        for _ in range(times):
+            self.now += after
+            self.seconds += after.seconds
+            self.simulator.advance(after.seconds)
+            decision = await self.poller.poll(scheduled=scheduled)
+            events = decision.events if decision else ()
+            told += [(str(one.type), str(one.cause or one.detail)) for one in events]
+        return told
+
+    @property
+    def metric(self):
+        return self.metrics.render().decode()
+
+
+@asynccontextmanager
+async def station(folder, *, accounts=0, knobs=None, **kwargs):
+    """Open a station with so many healthy accounts."""
+    simulator = Simulator(knobs or Knobs(), seed=1)
+    simulator.add_customer("acme", TOKEN)
+    simulator.add_accounts("acme", accounts)
+    store = Store.open(f"sqlite:///{folder}/monitor.db")
+    try:
+        async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
+            yield Station(api, http, store, simulator, **kwargs)
+    finally:
+        store.close()

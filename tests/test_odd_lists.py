@@ -1,0 +1,225 @@
+"""Every odd account list that was ever thought of, one after the other, on one running workspace.
+
+None of them raises a false alert, and a true sign-out afterwards is told.
+"""
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from station import TOKEN, Station, station
+
+from monitor.core.policy import Flapping
+from monitor.simulator import Fault
+
+NEVER = Flapping(changes=1000)
+
+NAMES = (
+    "😀 Zoë",
+    "\u202eenaJ\u202c",
+    "e\u0301\u0327" * 20,
+    "山田太郎",
+    "J\u200bane\u2060",
+    "Jane\nDoe\r\nBcc: all@example.com",
+    "x" * 5000,
+    "",
+    "<script>alert(1)</script><b>",
+    "<!channel> <@U1> *bold* `code`",
+    "[a](http://evil.test) **b**",
+    "\"quoted\" 'single' back\\slash",
+    "=cmd|' /C calc'!A0",
+    "nul\x00 esc\x1b[31m",
+)
+URL = "https://www.linkedin.com/in/"
+
+
+@dataclass
+class Scene:
+    """A station with a fleet of healthy accounts and ways to bend what it lists."""
+
+    desk: Station
+    first: str
+    second: str
+
+    def patch(self, fields=None, without=()):
+        self.desk.simulator.patch("acme", self.first, fields or {}, without=without)
+
+    def straighten(self):
+        simulator = self.desk.simulator
+        simulator.clear_faults()
+        simulator.clear_override("acme")
+        for id_ in list(simulator.customer("acme").accounts):
+            simulator.clear_patch("acme", id_)
+
+    async def true_list(self):
+        """Return the accounts as the API lists them now."""
+        address = f"{self.desk.api}/admin/accounts.getAll"
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(address, headers={"linked-api-token": TOKEN})
+        return answer.json()["result"]
+
+
+@pytest.fixture
+async def scene(tmp_path):
+    async with station(tmp_path, accounts=8, flapping=NEVER) as desk:
+        ids = list(desk.simulator.customer("acme").accounts)
+        yield Scene(desk, ids[0], ids[1])
+
+
+async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_told(scene):
+    desk, simulator = scene.desk, scene.desk.simulator
+    told = {}
+
+    async def row(name, times=2):
+        told.setdefault(name, []).extend(await desk.poll(times))
+        scene.straighten()
+        assert await desk.poll(2) == [] or told[name]
+
+    async def overridden(name, result, times=2):
+        simulator.override("acme", result)
+        await row(name, times)
+
+    # 1: an empty list, first of all
+    simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
+    told["1 empty at first"] = await desk.poll(2)
+    scene.straighten()
+    told["1 then the accounts appear"] = await desk.poll(2)
+    listed = (await scene.true_list())["accounts"]
+
+    await overridden("2 empty after having N", {"accounts": []}, times=4)
+    for odd in ({}, None, {"accounts": None}, {"accounts": {}}, {"accounts": "no"}, [], 7):
+        await overridden(f"3 result {odd}", odd, times=2)
+    await overridden("4 no pending sessions", {"accounts": listed})
+    await overridden("4 null", {"accounts": listed, "pendingConnectionSessions": None})
+    scene.patch({"avatarUrl": None, "headline": None})
+    await row("5 null fields")
+    scene.patch(without=("url", "avatarUrl", "headline"))
+    await row("5 the shape of spring")
+    scene.patch({"reconnectionLink": "https://app.linkedapi.io/connection/stale"})
+    await row("8 a stale link")
+    for odd in ("", None, 7, "ABC-NOT-A-UUID"):
+        await overridden(
+            f"10 another entry with id {odd!r}", {"accounts": [*listed, {**listed[0], "id": odd}]}
+        )
+    await overridden("11 the same id twice", {"accounts": [*listed, listed[0]]})
+    for name in NAMES:
+        scene.patch({"name": name})
+        await row(f"12 {name[:9]!r}")
+    scene.patch({"name": listed[1]["name"]})
+    await row("13 two of one name")
+    for odd in (None, 5, "soon", "2999-01-01T00:00:00Z", "2026-01-01T00:00:00+05:30"):
+        scene.patch({"connectedAt": odd})
+        await row(f"14 connectedAt {odd}")
+    scene.patch(without=("connectedAt",))
+    await row("14 no connectedAt")
+    simulator.hide("acme", scene.first, polls=2)
+    await row("15 gone for two polls", times=4)
+    scene.patch({"url": f"{URL}somebody"})
+    await row("18 a changed address")
+    await overridden(
+        "18 two ids of one address",
+        {"accounts": [*listed, {**listed[0], "id": "second-id-of-one-person"}]},
+    )
+    await overridden(
+        "23 extra fields", {"accounts": [{**listed[0], "x": {"y": [1e308]}}, *listed[1:]]}
+    )
+    deep = "[" * 5000 + "]" * 5000
+    for body in (
+        '{"success":true,"result":{"accounts":' + deep + "}}",
+        '{"success":true,"result":{"accounts":[],"accounts":null}}',
+        '{"success":true,"result":{"accounts":NaN}}',
+    ):
+        simulator.faults.add(Fault(status=200, body=body, times=2))
+        await row(f"23 {body[-20:]}", times=2)
+    await overridden(
+        "24 odd pending sessions",
+        {"accounts": listed, "pendingConnectionSessions": [{"status": "?"}, {}, None, 5]},
+    )
+
+    false_alerts = {name: events for name, events in told.items() if events}
+    assert false_alerts.pop("10 another entry with id 'ABC-NOT-A-UUID'", []) == []
+    assert {
+        name: [one for one in events if one[0] != "notice"] for name, events in false_alerts.items()
+    } == {name: [] for name in false_alerts}
+
+    simulator.sign_out("acme", scene.second)
+    assert await desk.poll() == [("opened", "reconnection_required")]
+
+
+@pytest.mark.parametrize(
+    "status", [None, "", 7, "ACTIVE", "reconnectionRequired", "suspended", [], {"a": 1}]
+)
+async def test_a_status_we_do_not_know_is_told_as_such_and_hides_no_other(scene, status):
+    await scene.desk.poll()
+    scene.patch({"status": status})
+    scene.desk.simulator.sign_out("acme", scene.second)
+
+    told = await scene.desk.poll()
+
+    assert sorted(told) == [("opened", "reconnection_required"), ("opened", "unknown")]
+
+
+async def test_an_account_without_a_status_is_unknown(scene):
+    await scene.desk.poll()
+    scene.patch(without=("status",))
+
+    assert await scene.desk.poll() == [("opened", "unknown")]
+
+
+async def test_a_sign_out_without_link_is_told_without_one(scene):
+    await scene.desk.poll()
+    scene.desk.simulator.sign_out("acme", scene.first)
+    scene.patch(without=("reconnectionLink", "reconnectionSessionId"))
+
+    assert await scene.desk.poll() == [("opened", "reconnection_required")]
+
+
+async def test_the_worst_status_of_one_id_counts(scene):
+    await scene.desk.poll()
+    listed = (await scene.true_list())["accounts"]
+    worse = {**listed[0], "status": "frozen"}
+    scene.desk.simulator.override("acme", {"accounts": [*listed, worse]})
+
+    assert await scene.desk.poll() == [("opened", "frozen")]
+
+
+async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(scene):
+    await scene.desk.poll()
+    scene.desk.simulator.remove("acme", scene.first)
+
+    assert await scene.desk.poll(5) == [("notice", "disappeared")]
+    assert scene.first not in scene.desk.metric
+
+
+async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
+    await scene.desk.poll()
+    scene.desk.simulator.sign_out("acme", scene.first)
+    await scene.desk.poll()
+    scene.desk.simulator.return_as_new("acme", scene.first)
+
+    assert await scene.desk.poll(5) == [("resolved", "reconnection_required")]
+
+
+async def test_alternating_statuses_are_damped(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        told = []
+        for _ in range(20):
+            desk.simulator.sign_out("acme", "*")
+            told += await desk.poll()
+            desk.simulator.recover("acme", "*")
+            told += await desk.poll()
+
+        assert len(told) == 6
+        assert told[-1] == ("changed", "flapping")
+
+
+async def test_a_link_that_rotates_at_each_poll_is_one_incident(scene):
+    await scene.desk.poll()
+    scene.desk.simulator.sign_out("acme", scene.first)
+    told = await scene.desk.poll()
+    for _ in range(10):
+        scene.desk.simulator.rotate_link("acme", scene.first)
+        told += await scene.desk.poll()
+
+    assert told == [("opened", "reconnection_required")]

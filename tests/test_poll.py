@@ -1,0 +1,245 @@
+"""Polls, end to end in one process: simulated API, real client, real store."""
+
+import pytest
+from station import TOKEN, station
+
+from monitor.core.duration import Duration
+from monitor.simulator import api_error, html_page
+from monitor.store import state
+from monitor.store.db import ClaimLostError, StoreError
+
+
+def ids(desk):
+    return list(desk.simulator.customer("acme").accounts)
+
+
+async def test_one_call_per_poll_whatever_the_number_of_accounts(tmp_path):
+    async with station(tmp_path, accounts=300) as desk:
+        await desk.poll(3)
+
+        assert desk.calls() == 3
+
+
+async def test_a_quiet_poll_writes_nothing_but_remembers_that_all_was_well(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        await desk.poll()
+        before = desk.store.run_now(lambda tx: state.load(tx, "acme"))
+        await desk.poll()
+
+        assert desk.store.run_now(lambda tx: state.load(tx, "acme")) == before
+        assert desk.poller.take_good_at() == desk.now
+        assert desk.poller.take_good_at() is None
+
+
+async def test_a_sign_out_and_a_recovery_are_noticed(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", ids(desk)[0])
+
+        assert await desk.poll() == [("opened", "reconnection_required")]
+        assert await desk.poll(3) == []
+        desk.simulator.recover("acme", ids(desk)[0])
+        assert await desk.poll() == [("resolved", "reconnection_required")]
+
+
+async def test_a_failing_api_is_one_incident_and_touches_no_account(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        await desk.poll()
+        desk.simulator.faults.add(html_page(status=502))
+
+        told = await desk.poll(30)
+
+        assert told == [("opened", "unreachable")]
+        assert 'linkedapi_workspace_up{workspace="acme"} 0' in desk.metric
+        assert 'linkedapi_accounts{status="active",workspace="acme"} 3' in desk.metric.replace(
+            '{workspace="acme",status="active"}', '{status="active",workspace="acme"}'
+        )
+        desk.simulator.clear_faults()
+        assert await desk.poll() == [("resolved", "unreachable")]
+
+
+async def test_a_rejected_token_is_asked_about_ever_less_often(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        desk.simulator.set_token("acme", "linked_other")
+
+        assert await desk.poll(60) == [("opened", "token_rejected")]
+
+        assert desk.calls() < 15
+
+
+async def test_a_token_rotated_in_its_file_counts_at_once(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    async with station(tmp_path, accounts=1, token=file) as desk:
+        await desk.poll()
+        desk.simulator.set_token("acme", "linked_rotated")
+        await desk.poll(10)
+
+        file.write_text("linked_rotated\n")
+
+        assert await desk.poll() == [("resolved", "token_rejected")]
+
+
+async def test_a_rate_limit_is_given_time(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        limited = api_error("tooManyRequests", status=429)
+        desk.simulator.faults.add(limited)
+
+        await desk.poll(3, after=Duration.parse("1s"))
+
+        assert desk.calls() == 2
+
+
+async def test_what_could_not_be_recorded_is_recorded_by_the_next_poll(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+        broken = desk.store.run_now
+        desk.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
+
+        with pytest.raises(StoreError):
+            await desk.poll()
+        broken(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO event"))
+
+        assert await desk.poll() == [("opened", "reconnection_required")]
+
+
+async def test_a_monitor_that_was_taken_over_records_nothing(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        desk.store.run_now(lambda tx: state.enter(tx, "acme"))
+        desk.simulator.sign_out("acme", "*")
+
+        with pytest.raises(ClaimLostError):
+            await desk.poll()
+
+
+async def test_an_odd_list_is_warned_about_once(tmp_path, capsys):
+    async with station(tmp_path, accounts=2) as desk:
+        desk.simulator.patch("acme", ids(desk)[0], {"status": "suspended"})
+
+        await desk.poll(3)
+
+        assert capsys.readouterr().out.count("odd account list") == 1
+
+
+# ── reconnection sessions that we ask for ────────────────────────────────────────────────────────
+
+NO_LINK = ("reconnectionLink", "reconnectionSessionId")
+
+
+async def signed_out_without_link(desk):
+    await desk.poll()
+    desk.simulator.sign_out("acme", "*")
+    desk.simulator.patch("acme", ids(desk)[0], {}, without=NO_LINK)
+    assert await desk.poll() == [("opened", "reconnection_required")]
+
+
+async def test_a_missing_link_is_asked_for_once(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+
+        assert await desk.reconnector.reconnect() == "created"
+        desk.poller.invalidate()
+        assert await desk.poll(5) == []
+        assert await desk.reconnector.reconnect() is None
+
+        account = desk.store.run_now(lambda tx: state.account(tx, "acme", ids(desk)[0]))
+        assert account.session.link is not None
+        assert desk.calls("accounts.createReconnectionSession") == 1
+
+
+async def test_create_never_asks_for_nothing(tmp_path):
+    async with station(tmp_path, accounts=1, create=False) as desk:
+        await signed_out_without_link(desk)
+
+        assert await desk.reconnector.reconnect() is None
+
+
+@pytest.mark.parametrize("status", ["pending", "preparing", "serving", "streaming"])
+async def test_a_session_that_may_be_in_use_is_never_replaced(tmp_path, status):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+        desk.simulator.set_session("acme", ids(desk)[0], status)
+        desk.simulator.patch("acme", ids(desk)[0], {}, without=("reconnectionLink",))
+        await desk.poll()
+
+        assert await desk.reconnector.reconnect() == "kept"
+        assert desk.calls("accounts.createReconnectionSession") == 0
+
+
+async def test_a_session_that_ended_or_is_forgotten_is_replaced(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+        gone = {"reconnectionSessionId": "00000000-0000-4000-8000-000000000000"}
+        desk.simulator.patch("acme", ids(desk)[0], gone, without=("reconnectionLink",))
+        await desk.poll()
+
+        assert await desk.reconnector.reconnect() == "created"
+
+
+async def test_an_account_that_recovered_meanwhile_is_a_harmless_race(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        desk.simulator.recover("acme", "*")
+
+        assert await desk.reconnector.reconnect() == "refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "outcome"),
+    [
+        ("dailyConnectionAttemptsExceeded", 429, "limited"),
+        ("dailyConnectionAttemptsExceeded", 400, "limited"),
+        ("tooManyRequests", 429, "limited"),
+        ("accountNotFound", 401, "refused"),
+    ],
+)
+async def test_refusals_are_not_asked_again_soon(tmp_path, error, status, outcome):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        desk.simulator.faults.add(
+            api_error(error, status=status, method="accounts.createReconnectionSession")
+        )
+
+        assert await desk.reconnector.reconnect() == outcome
+        desk.poller.invalidate()
+        await desk.poll(30)
+        assert await desk.reconnector.reconnect() is None
+        assert desk.calls("accounts.createReconnectionSession") == 1
+
+
+async def test_a_call_of_unknown_outcome_is_not_repeated(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        desk.simulator.add_fault("reset", method="accounts.createReconnectionSession")
+
+        assert await desk.reconnector.reconnect() == "unknown"
+        desk.poller.invalidate()
+        await desk.poll(30)
+        assert await desk.reconnector.reconnect() is None
+
+
+async def test_an_account_that_has_a_link_by_now_is_left_alone(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        desk.simulator.clear_patch("acme", ids(desk)[0])
+        await desk.poll()
+
+        assert await desk.reconnector.reconnect() == "kept"
+        assert desk.calls("accounts.createReconnectionSession") == 0
+
+
+async def test_a_link_that_comes_after_recovery_is_not_kept(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        desk.simulator.recover("acme", "*")
+        await desk.poll()
+
+        assert await desk.reconnector.reconnect() == "kept"
+        account = desk.store.run_now(lambda tx: state.account(tx, "acme", ids(desk)[0]))
+        assert account.session is None
