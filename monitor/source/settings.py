@@ -1,21 +1,27 @@
 """The settings of the Linked API client: the sections `workspaces` (in part) and `linked_api`."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitor.core.duration import Duration
+from monitor.core.secret import Secret
 
 
 class LinkedApiSettings(BaseModel):
-    """The section `linked_api`."""
+    """The section `linked_api`.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A *proxy* may carry credentials, so it is a secret; without one the usual proxy variables count.
+    *ca_file* is trusted in addition to the usual authorities.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     base_url: str = "https://api.linkedapi.io"
     timeout: Duration = Duration.parse("30s")
     requests_per_minute: int = Field(default=60, ge=1, le=100)
-    proxy: str | None = None
+    proxy: Secret | None = None
     ca_file: Path | None = None
 
     @field_validator("base_url")
@@ -23,4 +29,38 @@ class LinkedApiSettings(BaseModel):
     def _is_address(cls, value: str) -> str:
         if not value.startswith(("https://", "http://")):
             raise ValueError("must start with https:// (or http:// for a local simulator)")
+        parts = _split(value)
+        if parts is None:
+            raise ValueError("must be an address such as https://api.linkedapi.io")
+        host, rest = parts
+        if "@" in host or "?" in rest or "#" in rest:
+            raise ValueError("must not hold credentials, a query or a fragment")
         return value.rstrip("/")
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, value: Secret | None) -> Secret | None:
+        if value is not None:
+            text = value.reveal()
+            if not text.startswith(("http://", "https://")) or _split(text) is None:
+                raise ValueError("must be an address such as http://proxy.example.com:3128")
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_positive(cls, value: Duration) -> Duration:
+        if value <= 0:
+            raise ValueError("must be longer than nothing")
+        return value
+
+
+def _split(address: str) -> tuple[str, str] | None:
+    """Take *address* apart into its authority and the rest, or return None if it has no host."""
+    try:
+        parts = urlsplit(address)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return None
+    if not usable or not address.isprintable() or " " in address:
+        return None
+    return parts.netloc, address.partition(parts.netloc)[2]

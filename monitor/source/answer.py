@@ -1,0 +1,137 @@
+"""What an answer of Linked API means when it is not the one we asked for.
+
+`error.type` decides, then the HTTP status: 401 alone does not mean that the token is bad.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from monitor.core.duration import Duration
+from monitor.core.errors import ApiError
+from monitor.core.model import Cause
+
+from .plain import plain
+
+LONGEST_WAIT: Final = Duration.parse("15m")
+MALFORMED: Final = object()
+
+_CAUSES: Final = {
+    "linkedApiTokenRequired": Cause.TOKEN_REJECTED,
+    "invalidLinkedApiToken": Cause.TOKEN_REJECTED,
+    "tooManyRequests": Cause.RATE_LIMITED,
+    "dailyConnectionAttemptsExceeded": Cause.BAD_RESPONSE,  # hours, not seconds, whatever HTTP says
+}
+_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_SECONDS: Final = re.compile(r"[0-9]{1,400}")
+_NEEDED: Final = frozenset(
+    {
+        *("success", "error", "type", "message", "result", "accounts", "session", "sessionId"),
+        *("id", "name", "url", "countryCode", "status", "connectedAt"),
+        *("reconnectionSessionId", "reconnectionLink"),
+    }
+)
+
+
+def loads(body: bytes | bytearray) -> Any:
+    """Read JSON as leniently as possible, or return `MALFORMED`; never raises.
+
+    Keys that nobody needs (the identification tokens) are dropped as soon as they are read.
+    """
+    try:
+        return json.loads(
+            body.decode("utf-8-sig", "replace"),
+            object_pairs_hook=_needed,
+            parse_constant=lambda _: None,
+            parse_int=_integer,
+        )
+    except (ValueError, RecursionError):
+        return MALFORMED
+
+
+def _needed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if key in _NEEDED}
+
+
+def _integer(digits: str) -> int | float:
+    """Read a whole number: beyond 20 digits a float will do, and is not refused by Python."""
+    return int(digits) if len(digits) <= 20 else float(digits)
+
+
+def refused(
+    status: int, headers: Mapping[str, str], body: bytes | bytearray, *, hide: str = ""
+) -> ApiError:
+    """Say what an answer with an HTTP *status* other than 2xx means."""
+    wait = retry_after(headers)
+    found = loads(body)
+    if isinstance(found, dict) and found.get("success") is not True:
+        error = found.get("error")
+        if isinstance(error, dict) and isinstance(error.get("type"), str):
+            return api_error(error, status=status, wait=wait, hide=hide)
+    if status == 429:
+        cause = Cause.RATE_LIMITED
+    else:
+        cause = Cause.UNREACHABLE if status >= 500 else Cause.BAD_RESPONSE
+    return ApiError(
+        f"Linked API answered HTTP {status}{_shape(status, headers, body, found)}",
+        cause=cause,
+        ambiguous=status >= 500,
+        retry_after=wait,
+    )
+
+
+def unusable(body: bytes | bytearray, found: object) -> ApiError:
+    """Say what is wrong with the *body* of a 2xx answer, which was read as *found*."""
+    return ApiError(
+        f"Linked API answered{_shape(200, {}, body, found)}",
+        cause=Cause.BAD_RESPONSE,
+        ambiguous=True,
+    )
+
+
+def api_error(
+    error: Any, *, status: int = 200, wait: Duration | None = None, hide: str = ""
+) -> ApiError:
+    """Turn the *error* of an answer with `success: false` into ours, whatever its shape."""
+    fields = error if isinstance(error, dict) else {"message": error}
+    word, message = fields.get("type"), fields.get("message")
+    kind = None
+    if isinstance(word, str) and _TYPE.fullmatch(word) and plain(word, limit=64, hide=hide) == word:
+        kind = word
+    cause = _CAUSES.get(kind or "")
+    if cause is None:
+        cause = Cause.RATE_LIMITED if status == 429 else Cause.BAD_RESPONSE
+    text = f"Linked API refused the request: {kind or 'without a readable error type'}"
+    if isinstance(message, str) and (said := plain(message, limit=200, hide=hide)):
+        text += f" ({said})"
+    return ApiError(text, cause=cause, type=kind, retry_after=wait)
+
+
+def retry_after(headers: Mapping[str, str]) -> Duration | None:
+    """Read `Retry-After`, at most 15 minutes; None where it is missing or makes no sense.
+
+    A date is compared with the date of the answer itself: no clock of ours, no skew.
+    """
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        return Duration(min(int(text) * 1_000_000, LONGEST_WAIT))
+    try:
+        until = parsedate_to_datetime(text)
+        wait = (until - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return Duration(min(int(wait * 1_000_000), LONGEST_WAIT)) if wait >= 0 else None
+
+
+def _shape(status: int, headers: Mapping[str, str], body: bytes | bytearray, found: object) -> str:
+    if 300 <= status < 400:
+        return ", a redirect; redirects are not followed"
+    if not body.strip():
+        return " with an empty body"
+    if found is not MALFORMED:
+        return " with JSON of another shape"
+    if "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<":
+        return " with an HTML page"
+    return " with something that is not complete JSON"

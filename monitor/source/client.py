@@ -1,0 +1,191 @@
+"""The Linked API client of one workspace: three calls, and no way to make any other.
+
+    accounts.getAll                     the poll; repeated once if its connection had gone stale
+    accounts.getConnectionSession       how far a login is; likewise
+    accounts.createReconnectionSession  a new link; never repeated, for each call voids a link
+
+A request takes its share of the workspace's budget, is over within `timeout`, body included, and
+ends as a value or as an `ApiError` whose text may be shown to anyone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import httpx
+import msgspec
+
+from monitor.core.errors import ApiError
+from monitor.core.model import Cause, Failure, Observation, Session
+
+from . import answer
+from .account import origin, session_of
+from .budget import Budget
+from .decode import Decoder, result_of
+from .fault import ExchangeError
+from .plain import plain
+from .settings import LinkedApiSettings
+from .token import Token, TokenError
+from .transport import Answer, exchange
+
+Observe = Callable[[str, str, float], None]
+T = TypeVar("T")
+
+
+class Method(StrEnum):
+    """All that is ever called."""
+
+    GET_ALL = "accounts.getAll"
+    GET_SESSION = "accounts.getConnectionSession"
+    CREATE_SESSION = "accounts.createReconnectionSession"
+
+
+_REPEATABLE: Final = (Method.GET_ALL, Method.GET_SESSION)
+
+
+class LinkedApi:
+    """Speaks to Linked API for one workspace; *observe* hears method, outcome and seconds."""
+
+    def __init__(
+        self,
+        *,
+        http: httpx.AsyncClient,
+        token: Token,
+        settings: LinkedApiSettings,
+        link_origins: tuple[str, ...],
+        observe: Observe,
+        monotonic: Callable[[], float],
+        version: str,
+    ) -> None:
+        self._http = http
+        self._token = token
+        self._settings = settings
+        self._observe = observe
+        self._monotonic = monotonic
+        self._budget = Budget(settings.requests_per_minute)
+        self._decoder = Decoder(link_origins)
+        self._origins = frozenset(filter(None, map(origin, link_origins)))
+        self._headers = {
+            "content-type": "application/json",
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "client": "linkedapi-monitor",
+            "user-agent": f"linkedapi-monitor/{version}",
+        }
+
+    async def get_all(self) -> Observation:
+        """Fetch the accounts: a snapshot, or why there is none. Never raises."""
+        try:
+            return await self._call(
+                Method.GET_ALL, None, lambda body, token: self._decoder.read(body, hide=token)
+            )
+        except ApiError as error:
+            return Failure(error.cause, str(error), error.retry_after)
+
+    async def create_reconnection_session(self, account_id: str) -> Session:
+        """Create a reconnection session, which voids the link of the present one."""
+
+        def read(body: bytearray, token: str) -> Session:
+            result = result_of(body, hide=token)
+            session = session_of(
+                result.get("reconnectionSessionId"), result.get("reconnectionLink"), self._origins
+            )
+            if session is None:
+                raise _incomplete("has no session")
+            return session
+
+        return await self._call(Method.CREATE_SESSION, {"accountId": account_id}, read)
+
+    async def get_connection_session(self, session_id: str) -> str:
+        """Return the status word of a session as the API writes it."""
+
+        def read(body: bytearray, token: str) -> str:
+            session = result_of(body, hide=token).get("session")
+            status = session.get("status") if isinstance(session, dict) else None
+            if not isinstance(status, str) or not (word := plain(status, limit=64, hide=token)):
+                raise _incomplete("has no session status")
+            return word
+
+        return await self._call(Method.GET_SESSION, {"sessionId": session_id}, read)
+
+    async def _call(
+        self,
+        method: Method,
+        payload: Mapping[str, str] | None,
+        read: Callable[[bytearray, str], T],
+    ) -> T:
+        """Send one request, or two where repeating it can do no harm and may help at once."""
+        content = None if payload is None else msgspec.json.encode(payload)
+        deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
+        token = self._usable_token()
+        if wait := self._budget.take(self._monotonic()):
+            raise ApiError(
+                f"our own limit of {self._budget.per_minute} requests a minute is used up",
+                cause=Cause.RATE_LIMITED,
+                retry_after=wait,
+            )
+        try:
+            return await self._attempt(method, content, token, read, deadline)
+        except ApiError as error:
+            if not self._may_repeat(method, error) or self._budget.take(self._monotonic()):
+                raise
+        return await self._attempt(method, content, self._usable_token(), read, deadline)
+
+    def _may_repeat(self, method: Method, error: ApiError) -> bool:
+        if method not in _REPEATABLE:
+            return False
+        if error.cause is Cause.TOKEN_REJECTED:
+            return self._token.reread()
+        return isinstance(error, ExchangeError) and error.stale
+
+    def _usable_token(self) -> str:
+        try:
+            return self._token.text()
+        except TokenError as error:
+            raise ApiError(str(error), cause=Cause.TOKEN_REJECTED) from None
+
+    async def _attempt(
+        self,
+        method: Method,
+        content: bytes | None,
+        token: str,
+        read: Callable[[bytearray, str], T],
+        deadline: float,
+    ) -> T:
+        began = self._monotonic()
+        try:
+            found = await self._exchange(method, content, token, deadline)
+            if not 200 <= found.status < 300:
+                raise answer.refused(found.status, found.headers, found.body, hide=token)
+            value = read(found.body, token)
+        except ApiError as error:
+            self._observe(method, _outcome(error), self._monotonic() - began)
+            raise
+        self._observe(method, "ok", self._monotonic() - began)
+        return value
+
+    async def _exchange(
+        self, method: Method, content: bytes | None, token: str, deadline: float
+    ) -> Answer:
+        request = self._http.build_request(
+            "POST",
+            f"{self._settings.base_url}/admin/{method}",
+            headers={**self._headers, "linked-api-token": token},
+            content=content,
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                return await exchange(self._http, request)
+        raise ExchangeError(f"did not answer within {self._settings.timeout}", outcome="timeout")
+
+
+def _outcome(error: ApiError) -> str:
+    if isinstance(error, ExchangeError):
+        return error.outcome
+    return "http_error" if error.type is None else "api_error"
+
+
+def _incomplete(what: str) -> ApiError:
+    return ApiError(f"Linked API's answer {what}", cause=Cause.BAD_RESPONSE, ambiguous=True)

@@ -1,0 +1,60 @@
+"""The section `linked_api`."""
+
+import pytest
+from pydantic import ValidationError
+
+from monitor.source.settings import LinkedApiSettings
+
+
+def settings(**fields):
+    return LinkedApiSettings.model_validate(fields)
+
+
+def test_the_defaults_are_the_documented_ones():
+    found = settings()
+
+    assert found.base_url == "https://api.linkedapi.io"
+    assert str(found.timeout) == "30s"
+    assert found.requests_per_minute == 60
+    assert found.proxy is found.ca_file is None
+
+
+def test_an_address_loses_its_trailing_slash():
+    assert settings(base_url="http://127.0.0.1:8000/api/").base_url == "http://127.0.0.1:8000/api"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"base_url": "api.linkedapi.io"},
+        {"base_url": "ftp://api.linkedapi.io"},
+        {"base_url": "https://"},
+        {"base_url": "https://host:port"},
+        {"base_url": "https://host:99999"},
+        {"base_url": "https://[::1"},
+        {"base_url": "https://a b"},
+        {"base_url": "https://host/\n"},
+        {"base_url": "https://pass-word@host"},
+        {"base_url": "https://host?pass-word"},
+        {"base_url": "https://host/#pass-word"},
+        {"timeout": "0s"},
+        {"requests_per_minute": 0},
+        {"requests_per_minute": 101},
+        {"proxy": "pass-word:3128"},
+        {"proxy": "socks5://u:pass-word@host"},
+        {"proxy": "http://"},
+    ],
+)
+def test_what_cannot_work_is_refused_without_being_shown(fields):
+    with pytest.raises(ValidationError) as caught:
+        settings(**fields)
+
+    assert "pass-word" not in str(caught.value)
+
+
+def test_a_proxy_is_a_secret():
+    found = settings(proxy="http://u:pass-word@proxy.example.com:3128")
+
+    assert "pass-word" not in repr(found)
+    assert "pass-word" not in found.model_dump_json()
+    assert found.proxy.reveal() == "http://u:pass-word@proxy.example.com:3128"
