@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import httpx
-from world import Program, answers, configure, free_port, hooks, mailbox
+from program import Program, answers, configure, free_port, hooks, mailbox
 
 INTERVAL = 1
 SLACK_TEXT = "Jane Doe"

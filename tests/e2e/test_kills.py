@@ -5,7 +5,7 @@ import random
 from collections import defaultdict
 
 from sqlalchemy import text
-from world import Program, answers, configure, hooks
+from program import Program, answers, configure, hooks
 
 from monitor.simulator import Simulator, serve
 from monitor.store.db import Store

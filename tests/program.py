@@ -129,7 +129,7 @@ class Program:
                 stdout=output,
                 stderr=output,
                 env={**environment, **(env or {})},
-                cwd=Path(__file__).parents[2],
+                cwd=Path(__file__).parents[1],
             )
         return cls(process, log)
 

@@ -1,4 +1,4 @@
-"""A real database for every test."""
+"""What every test may ask for."""
 
 import pytest
 from desk import Desk

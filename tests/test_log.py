@@ -1,0 +1,359 @@
+import io
+import json
+import logging
+import warnings
+
+import pytest
+import structlog
+
+from monitor.core.duration import Duration
+from monitor.core.secret import Secret
+from monitor.log import configure
+
+TOKEN = "linked_5up3r'secret\\token"
+HOOK = "https://hooks.example.com/services/T000/B000/xyzzy?key=1"
+LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was():
+    root = logging.getLogger()
+    known = (root.handlers[:], root.level)
+    levels = {name: logging.getLogger(name).level for name in LOUD}
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers[:], level = known[0], known[1]
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+class Log:
+    """A configured log and what it wrote."""
+
+    def __init__(self, level="info", form="json", secrets=(TOKEN, HOOK), stream=None):
+        self.stream = stream or io.StringIO()
+        configure(
+            level=level, format=form, secrets=[Secret(one) for one in secrets], stream=self.stream
+        )
+
+    @property
+    def lines(self):
+        return self.stream.getvalue().splitlines()
+
+    @property
+    def last(self):
+        return json.loads(self.stream.getvalue().split("\n")[-2])
+
+
+def test_a_record_is_one_line_of_json_with_a_time_in_utc():
+    log = Log()
+
+    structlog.get_logger("poll").info("polled", workspace="acme", accounts=3, took=0.5)
+
+    assert len(log.lines) == 1
+    record = log.last
+    assert record.pop("timestamp").endswith("Z")
+    assert record == {
+        "level": "info",
+        "logger": "poll",
+        "event": "polled",
+        "workspace": "acme",
+        "accounts": 3,
+        "took": 0.5,
+    }
+
+
+def test_the_console_shows_the_same_in_words():
+    log = Log(form="console")
+
+    structlog.get_logger("poll").warning("odd list", workspace="acme", what="two of one id", n=2)
+
+    _, _, rest = log.lines[0].partition("Z ")
+    assert rest == 'warning  poll: odd list workspace=acme what="two of one id" n=2'
+
+
+def test_a_logger_made_before_configuration_obeys_it():
+    early = structlog.get_logger("early")
+    log = Log()
+
+    early.info("now")
+
+    assert log.last["logger"] == "early"
+
+
+def test_the_level_holds_for_both_kinds_of_logging():
+    log = Log(level="warning")
+
+    structlog.get_logger("poll").info("quiet")
+    logging.getLogger("library").info("quiet")
+    structlog.get_logger("poll").warning("loud")
+    logging.getLogger("library").warning("loud")
+
+    assert [json.loads(line)["event"] for line in log.lines] == ["loud", "loud"]
+
+
+def test_bound_and_contextual_values_are_shown():
+    log = Log()
+
+    with structlog.contextvars.bound_contextvars(workspace="acme"):
+        structlog.get_logger("poll").bind(attempt=2).info("tried")
+
+    assert (log.last["workspace"], log.last["attempt"]) == ("acme", 2)
+
+
+@pytest.mark.parametrize("name", [*LOUD, "uvicorn.error", "httpx._client", "apscheduler.scheduler"])
+def test_chatty_libraries_speak_from_warnings_on(name):
+    log = Log(level="debug")
+
+    logging.getLogger(name).info("chatter")
+    logging.getLogger(name).warning("trouble with %s", "something")
+
+    assert [json.loads(line)["event"] for line in log.lines] == ["trouble with something"]
+    assert log.last["logger"] == name
+
+
+def test_warnings_of_python_are_records():
+    log = Log()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("old interface", DeprecationWarning, stacklevel=1)
+
+    assert log.last["logger"] == "py.warnings"
+    assert "old interface" in log.last["event"]
+
+
+# ── promise 6: secrets stay in ───────────────────────────────────────────────────────────────────
+
+
+class Request:
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return f"Request({self.text!r})"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("secret", [TOKEN, HOOK])
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda log, it: log.info(" twice ".join([it, it])),
+        lambda log, it: log.info("called", url=f"<{it}>"),
+        lambda log, it: log.info("called", request=Request(it)),
+        lambda log, it: log.info("called", parts={"a": [1, {it: (it,)}]}, more={it}),
+        lambda log, it: log.info("called", deep=[[[[[[[[[it]]]]]]]]]),
+        lambda log, it: log.info("called", body=it.encode()),
+        lambda log, it: log.info("called", **{it: 1}),
+        lambda log, it: log.info("called %s", it),
+        lambda log, it: log.info("called", error=ValueError(it)),
+        lambda _log, it: logging.getLogger("library").warning("calling %s", it),
+        lambda _log, it: logging.getLogger("library").warning(Request(it)),
+        lambda _log, it: logging.getLogger("library").warning("bad %d", it),
+    ],
+)
+def test_secrets_stay_in(form, secret, say):
+    log = Log(form=form)
+
+    say(structlog.get_logger("poll"), secret)
+
+    text = log.stream.getvalue()
+    assert "**********" in text
+    assert_hidden(text)
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("through", ["structlog", "logging"])
+def test_secrets_stay_in_when_an_exception_holds_them(form, through):
+    log = Log(form=form)
+
+    def call(local):
+        del local
+        raise ConnectionError(f"cannot reach {HOOK}") from ValueError(TOKEN)
+
+    try:
+        call("a local value")
+    except ConnectionError:
+        if through == "structlog":
+            structlog.get_logger("poll").exception("failed")
+        else:
+            logging.getLogger("library").exception("failed")
+
+    text = log.stream.getvalue()
+    assert "ConnectionError: cannot reach **********" in text
+    assert "a local value" not in text.replace('call("a local value")', "").replace(
+        'call(\\"a local value\\")', ""
+    )
+    assert_hidden(text)
+
+
+def test_a_secret_address_stays_in_without_its_host():
+    log = Log()
+
+    structlog.get_logger("send").warning("refused", path="/services/T000/B000/xyzzy?key=1")
+
+    assert log.last["path"] == "**********"
+
+
+def test_one_secret_within_another_leaves_nothing_behind():
+    log = Log(secrets=["abcdef", "abcdefghijkl"])
+
+    structlog.get_logger("poll").info("xabcdefghijklx abcdefabcdef")
+
+    assert log.last["event"] == "x**********x ********************"
+
+
+def test_words_as_short_as_five_characters_are_left_alone():
+    log = Log(secrets=["admin"])
+
+    structlog.get_logger("poll").info("the admin said so")
+
+    assert log.last["event"] == "the admin said so"
+
+
+def test_secrets_as_values_are_asterisks_even_if_nobody_announced_them():
+    log = Log(secrets=[])
+
+    structlog.get_logger("poll").info("read", token=Secret("unannounced"))
+
+    assert log.last["token"] == "**********"
+
+
+def assert_hidden(text):
+    for part in ("5up3r", "xyzzy"):
+        assert part not in text
+
+
+# ── a log call never raises ──────────────────────────────────────────────────────────────────────
+
+
+class Broken:
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+def test_any_value_can_be_logged():
+    log = Log()
+    loop = []
+    loop.append(loop)
+
+    structlog.get_logger("poll").info(
+        "odd",
+        thing=object,
+        broken=Broken(),
+        loop=loop,
+        nan=float("nan"),
+        half="\ud83e",
+        span=Duration.parse("5m"),
+        raw=b"\x00",
+        nothing=None,
+        yes=True,
+    )
+
+    said = log.last
+    assert said["broken"] == "<Broken that cannot be shown>"
+    assert said["nan"] == "nan"
+    assert said["span"] == "5m"
+    assert (said["nothing"], said["yes"]) == (None, True)
+
+
+def test_what_cannot_be_formatted_is_still_told():
+    log = Log()
+
+    logging.getLogger("library").warning("%d accounts", "three")
+
+    assert log.last["event"] == "%d accounts"
+    assert log.last["unformattable"] == "TypeError"
+
+
+def test_huge_values_are_cut():
+    log = Log()
+
+    structlog.get_logger("poll").info("big", text="x" * 1_000_000, many=list(range(100_000)))
+
+    assert len(log.stream.getvalue()) < 30_000
+
+
+class Gone(io.StringIO):
+    def write(self, _text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_a_reader_that_left_is_no_reason_to_fail(capfd):
+    Log(stream=Gone())
+
+    structlog.get_logger("poll").info("hello?")
+    logging.getLogger("library").error("hello?")
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_closed_stream_is_no_reason_to_fail(capfd):
+    stream = io.StringIO()
+    Log(stream=stream)
+    stream.close()
+
+    structlog.get_logger("poll").info("hello?")
+
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_stream_that_knows_only_ascii_gets_escapes():
+    raw = io.BytesIO()
+    Log(form="console", stream=io.TextIOWrapper(raw, encoding="ascii"))
+
+    structlog.get_logger("poll").info("Zoë")
+
+    assert b"Zo\\xeb" in raw.getvalue()
+
+
+# ── hostile names ────────────────────────────────────────────────────────────────────────────────
+
+HOSTILE = [
+    "Jane\n2026-11-23T12:00:00Z error poll: forged",
+    "Jane\r\x1b[2Kgone",
+    "\x1b]0;title\x07",
+    "\u202eenaj",
+    "next\u2028line\x85",
+    "\x9b31m",
+    "half \ud83e",
+    "tab\tdel\x7f",
+]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_cannot_fake_a_line_or_steer_a_terminal(form, name):
+    log = Log(form=form)
+
+    structlog.get_logger("poll").info(f"account {name}", name=name, **{name: [name, {name: name}]})
+    logging.getLogger("library").warning("account %s", name)
+
+    text = log.stream.getvalue()
+    assert text.count("\n") == 2
+    assert all(one.isprintable() for one in text if one != "\n")
+
+
+def test_a_traceback_on_the_console_is_marked_as_part_of_its_record():
+    log = Log(form="console")
+
+    error = ValueError("first\n2026-11-23T12:00:00Z error poll: forged \x1b[2K")
+    structlog.get_logger("poll").error("failed", exc_info=error)
+
+    assert "poll: failed" in log.lines[0]
+    assert all(line.startswith("  | ") for line in log.lines[1:])
+    assert "\x1b" not in log.stream.getvalue()
+
+
+def test_configuring_again_replaces_the_stream():
+    first, second = Log(), Log(level="error")
+
+    structlog.get_logger("poll").error("once")
+
+    assert first.lines == []
+    assert len(second.lines) == 1

@@ -1,0 +1,147 @@
+"""What time alone brings."""
+
+import pytest
+from desk import Desk
+from factories import HOUR, MINUTE, REJECTED, seen, signed_out
+from sqlalchemy import text
+
+from monitor import __version__
+from monitor.core.duration import Duration
+from monitor.metrics import Metrics
+from monitor.store import state
+from monitor.tick import Ticker, TickRules
+
+
+@pytest.fixture
+def ticker(desk):
+    return make_ticker(desk)
+
+
+def make_ticker(desk):
+    metrics = Metrics(version=__version__)
+    metrics.declare(workspaces=["acme"], receivers={"slack": "slack"})
+    rules = TickRules(desk.rules.policy, desk.rules.routing, {"acme": {}}, Duration.parse("180d"))
+    return Ticker(
+        rules=rules,
+        store=desk.store,
+        metrics=metrics,
+        clock=lambda: desk.now,
+        new_id=desk.new_id,
+    )
+
+
+async def test_nothing_is_due_at_first(desk, ticker):
+    desk.poll(signed_out())
+
+    assert not await ticker.tick()
+
+
+async def test_a_reminder_is_told_when_it_is_due_and_only_once(desk, ticker):
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.now += HOUR
+
+    assert await ticker.tick()
+    assert not await ticker.tick()
+
+    assert desk.deliver() == [("reminded", "a1")]
+    assert desk.deliver() is None
+
+
+async def test_after_days_asleep_overdue_reminders_are_one(desk, ticker):
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.now += Duration.parse("9d")
+
+    while await ticker.tick():
+        pass
+
+    assert desk.deliver() == [("reminded", "a1")]
+    assert desk.deliver() is None
+
+
+async def test_an_opening_that_waits_needs_no_reminder_beside_it(desk, ticker):
+    desk.poll(signed_out())
+    desk.now += HOUR
+
+    await ticker.tick()
+
+    assert desk.deliver() == [("opened", "a1")]
+    assert desk.deliver() is None
+
+
+async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_good_poll(
+    desk, ticker
+):
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.observe(REJECTED, after=HOUR)
+
+    assert await ticker.tick()
+    assert desk.deliver() is None
+    desk.poll(signed_out(), after=MINUTE)
+    await ticker.tick()
+
+    assert desk.deliver() == [("reminded", "a1")]
+
+
+async def test_a_recovery_before_the_reminder_leaves_none(desk, ticker):
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.poll(seen(), after=HOUR)
+
+    assert not await ticker.tick()
+    assert desk.deliver() == [("resolved", "a1")]
+
+
+async def test_a_blind_workspace_is_reminded_of_too(desk, ticker):
+    desk.observe(REJECTED)
+    desk.observe(REJECTED)
+    desk.deliver()
+    desk.now += HOUR
+
+    await ticker.tick()
+
+    assert desk.deliver() == [("reminded", None)]
+
+
+async def test_an_incident_that_makes_us_fail_lets_the_others_have_their_turn(store):
+    desk = Desk(store)
+    ticker = make_ticker(desk)
+    desk.poll(signed_out("a"), signed_out("b"))
+    desk.deliver()
+    desk.run(lambda tx: tx.execute(text("UPDATE account SET changes = 'x' WHERE id = 'a'")))
+    desk.now += HOUR
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        await ticker.tick()
+    while await ticker.tick():
+        pass
+
+    desk.run(lambda tx: tx.execute(text("UPDATE account SET changes = ''")))
+    assert desk.deliver() == [("reminded", "b")]
+
+
+async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(desk, ticker, capsys):
+    desk.poll(signed_out())
+    await ticker.note_time({"acme": desk.now})
+    assert desk.run(lambda tx: state.load(tx, "acme")).last_good_at == desk.now
+
+    desk.now -= 3 * HOUR
+    await ticker.note_time({})
+
+    assert "the clock went back" in capsys.readouterr().out
+    (incident,) = desk.run(lambda tx: state.open_incidents(tx, "acme")).values()
+    assert incident.next_due_at == desk.now + HOUR
+
+
+async def test_what_is_kept_long_enough_is_forgotten(desk, ticker):
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.poll(seen())
+    desk.deliver()
+    desk.now += Duration.parse("181d")
+
+    await ticker.forget()
+
+    assert desk.states() == []
