@@ -5,23 +5,42 @@ is the type `slack`. It has two classes: `Settings`, what a person writes in the
 `Notifier`, which hands one message over and raises `DeliveryError` if it could not.
 """
 
-from typing import Any, ClassVar, Literal, Protocol
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any, ClassVar, Final, Literal, Protocol
+from zoneinfo import ZoneInfo
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from monitor.core.errors import MonitorError
 from monitor.core.model import Message
+
+GROUP: Final = "linkedapi_monitor.notifiers"
 
 
 class ReceiverSettings(BaseModel):
     """What every receiver has, whatever its type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     type: str
     link: Literal["full", "none"] = "full"
     timezone: str | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (ValueError, OSError, LookupError):
+                raise ValueError("must be a time zone such as Europe/Berlin") from None
+        return value
 
 
 class Notifier(Protocol):
@@ -36,3 +55,66 @@ class Notifier(Protocol):
 
     async def send(self, message: Message) -> None:
         """Hand *message* over, once; raise DeliveryError if it was not accepted."""
+
+
+def notifier_types() -> Mapping[str, ModuleType]:
+    """Return the module of each type there is; raise MonitorError if one of them is broken."""
+    return {kind: _load(kind) for kind in _paths()}
+
+
+def settings_type(kind: str) -> type[ReceiverSettings]:
+    """Return the class of the settings of the type *kind*; raise MonitorError if there is none."""
+    found: type[ReceiverSettings] = _load(kind).Settings
+    return found
+
+
+def groups(settings: ReceiverSettings) -> bool:
+    """Say whether one message to this receiver may tell of many incidents."""
+    return bool(_load(settings.type).Notifier.groups)
+
+
+def build(settings: ReceiverSettings, *, http: httpx.AsyncClient, timezone: str) -> Notifier:
+    """Make the notifier of a receiver; raise MonitorError if it can't work as configured.
+
+    It shows times in the receiver's own time zone, else in *timezone*.
+    """
+    zone = settings.timezone or timezone
+    notifier: Notifier = _load(settings.type).Notifier(settings, http=http, timezone=zone)
+    return notifier
+
+
+def _paths() -> Mapping[str, str]:
+    found = {
+        one.name: f"{__name__}.{one.name}"
+        for one in pkgutil.iter_modules(__path__)
+        if not one.name.startswith("_")
+    }
+    for point in entry_points(group=GROUP):
+        if point.name in found:
+            raise MonitorError(
+                f"the entry point {point.name!r} of {GROUP} ({point.value}) takes a name "
+                "that is in use: remove the package or rename its entry point"
+            )
+        found[point.name] = point.value
+    return found
+
+
+def _load(kind: str) -> ModuleType:
+    known = _paths()
+    if kind not in known:
+        raise MonitorError(f"there is no notifier {kind!r}; there are {', '.join(sorted(known))}")
+    path = known[kind]
+    try:
+        module = importlib.import_module(path)
+    except Exception as error:
+        if path.startswith(f"{__name__}."):
+            raise
+        raise MonitorError(
+            f"the notifier {kind!r} ({path}) cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    for name in ("Settings", "Notifier"):
+        if not isinstance(getattr(module, name, None), type):
+            raise MonitorError(f"the notifier {kind!r} ({path}) has no class {name}")
+    if not issubclass(module.Settings, ReceiverSettings):
+        raise MonitorError(f"Settings of the notifier {kind!r} ({path}) are no ReceiverSettings")
+    return module

@@ -1,0 +1,282 @@
+"""What is said of one notification, in plain words.
+
+Rules:
+1. Names, addresses and details come from others and are hostile: everything passes `clean`.
+2. Nobody is asked to log in to an account that a login would not bring back.
+3. A link never stands in a sentence: it is an action of its own, or it is not there at all.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from .display import clean, clock
+from .duration import describe
+from .model import Cause, EventType, Incident, Item, Micros, Resolution, Scope, Status
+from .secret import Secret
+
+DETAIL_LIMIT: Final = 300
+
+_STATES: Final[Mapping[Cause, str]] = {
+    Cause.RECONNECTION_REQUIRED: "signed out of LinkedIn",
+    Cause.FROZEN: "frozen by Linked API",
+    Cause.UNKNOWN: "in a state this monitor does not know",
+    Cause.FLAPPING: "going up and down",
+    Cause.UNREACHABLE: "Linked API does not answer",
+    Cause.TOKEN_REJECTED: "Linked API rejects the token",
+    Cause.RATE_LIMITED: "the rate limit is used up",
+    Cause.BAD_RESPONSE: "Linked API gives unusable answers",
+}
+_ENDS: Final[Mapping[Resolution, tuple[str, str]]] = {
+    Resolution.RECOVERED: ("is active again", "are active again"),
+    Resolution.DISAPPEARED: ("was removed from Linked API", "were removed from Linked API"),
+    Resolution.REPLACED: ("was connected anew", "were connected anew"),
+}
+_BLIND: Final[Mapping[Cause, str]] = {
+    Cause.UNREACHABLE: "Check the network of the monitor, and whether Linked API has an outage.",
+    Cause.TOKEN_REJECTED: "Put a valid token for this workspace into the monitor's configuration.",
+    Cause.RATE_LIMITED: "Find what else uses this token so heavily, or poll less often.",
+    Cause.BAD_RESPONSE: "Linked API may be disturbed or have changed; look for a newer monitor.",
+}
+_PLATFORM: Final = "the Linked API platform"
+
+
+def who(item: Item) -> str:
+    """Name the account or the workspace that *item* is about."""
+    if is_workspace(item) or account_id(item) == "":
+        return f"Workspace {clean(item.workspace)}"
+    name = clean(item.account.name) if item.account else ""
+    return name or f"Account {account_id(item)}"
+
+
+def account_id(item: Item) -> str:
+    """Return the id of the account that *item* is about, or nothing."""
+    if item.account is not None:
+        return clean(item.account.id)
+    return clean(item.incident.account_id or "") if item.incident else ""
+
+
+def is_workspace(item: Item) -> bool:
+    """Say whether *item* is about a workspace that can't be read."""
+    return item.incident is not None and item.incident.scope is Scope.WORKSPACE
+
+
+def resolution(item: Item) -> Resolution | None:
+    """Return how it ended, if it did."""
+    if item.event is EventType.RESOLVED:
+        return (item.incident and item.incident.resolution) or Resolution.RECOVERED
+    if item.event is EventType.NOTICE and item.detail in tuple(Resolution):
+        return Resolution(item.detail)
+    return None
+
+
+def link(item: Item) -> Secret | None:
+    """Return the link to log in, if a browser opens it and nothing is hidden in it."""
+    if item.link is None:
+        return None
+    url = item.link.reveal()
+    is_address = url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
+    return item.link if is_address else None
+
+
+def profile(item: Item) -> str | None:
+    """Return the address of the LinkedIn profile, if that is what the account's address is."""
+    url = clean(item.account.url, 500) if item.account else ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return None
+    known = host == "linkedin.com" or host.endswith(".linkedin.com")
+    plain = not set(url) & set(" …<>\"'`|\\") and parts.username is None
+    return url if known and plain and parts.scheme in ("https", "http") else None
+
+
+# ── what happened ────────────────────────────────────────────────────────────────────────────────
+
+
+def predicate(item: Item, *, many: bool = False) -> str:
+    """Say what happened to it (or to *many*): the rest of a sentence that starts with who."""
+    ended, incident = resolution(item), item.incident
+    if ended is not None:
+        blind = is_workspace(item) and ended is Resolution.RECOVERED
+        return "can be checked again" if blind else _ENDS[ended][many]
+    if incident is None:
+        return "have news" if many else "has news"
+    if item.event is EventType.REFRESHED and link(item) is not None:
+        return "have new login links" if many else "has a new login link"
+    still = "still " if item.event in (EventType.REMINDED, EventType.REFRESHED) else ""
+    now = "now " if item.event is EventType.CHANGED else ""
+    if is_workspace(item):
+        return f"{still}cannot be checked: {now}{_STATES[incident.cause]}"
+    return f"{'are' if many else 'is'} {still}{now}{_STATES[incident.cause]}"
+
+
+def title(item: Item) -> str:
+    """Say in one line what happened to whom."""
+    if item.incident is None and item.account is None:
+        return "Test message"
+    return f"{who(item)} {predicate(item)}"
+
+
+def subject(item: Item) -> str:
+    """Name the incident: the same line for all its messages, so that mail clients join them."""
+    workspace = clean(item.workspace, 40)
+    if item.incident is None:
+        return f"{title(item)} ({workspace})" if workspace else title(item)
+    if is_workspace(item):
+        return f"Linked API problem: workspace {workspace}"
+    name = who(item)
+    short = name if len(name) <= 50 else name[:49].rstrip() + "…"
+    return f"LinkedIn account problem: {short} ({workspace})"
+
+
+# ── what it means and what to do ─────────────────────────────────────────────────────────────────
+
+
+def advice(item: Item, *, many: bool = False) -> str:
+    """Say what it means and what to do about it (or about *many* of the same kind)."""
+    ended, incident = resolution(item), item.incident
+    if ended is not None:
+        return _closing(item, ended, many=many)
+    if incident is None:
+        return clean(item.detail, DETAIL_LIMIT)
+    return f"{_meaning(item, incident, many=many)}{_withdrawal(item)}"
+
+
+def _meaning(item: Item, incident: Incident, *, many: bool) -> str:
+    if remedy := _BLIND.get(incident.cause):
+        return f"{remedy} Until then nobody hears of new problems with its accounts."
+    if incident.cause is Cause.RECONNECTION_REQUIRED:
+        return _login(item, many=many)
+    if incident.cause is Cause.FROZEN:
+        return _subscription(many=many)
+    if incident.cause is Cause.FLAPPING:
+        return _flapping(item, incident, many=many)
+    raw = "" if many else clean(incident.raw_status or "", 40)
+    says = f"Linked API calls it “{raw}”. " if raw else ""
+    return f"{says}Take it as not working and look at it in {_PLATFORM}."
+
+
+def _login(item: Item, *, many: bool) -> str:
+    if many:
+        return (
+            "Linked API can do nothing for them until someone logs in to each again: "
+            f"with its link where there is one, else in {_PLATFORM}."
+        )
+    nothing = "Linked API can do nothing for this account until someone logs in to it again"
+    if link(item) is not None:
+        return f"{nothing}: open the link and log in to LinkedIn."
+    has_link = item.account and item.account.session and item.account.session.link
+    why = "The login link is not shown here" if has_link else "There is no login link to show here"
+    return f"{nothing}. {why}: reconnect the account in {_PLATFORM}."
+
+
+def _subscription(*, many: bool) -> str:
+    why = "Accounts that freeze together usually mean" if many else "That usually means"
+    return (
+        f"{why} that the Linked API subscription ended, was downgraded or has too few seats: "
+        f"check the subscription and billing in {_PLATFORM}."
+    )
+
+
+def _flapping(item: Item, incident: Incident, *, many: bool) -> str:
+    text = "The status keeps changing, so whatever uses it fails now and then."
+    status = item.account.status if item.account else incident.status
+    if many or status is None:
+        return f"{text} Look at it in {_PLATFORM}."
+    match status:
+        case Status.ACTIVE:
+            return f"{text} Right now it is active; you will hear when it stays so."
+        case Status.FROZEN:
+            return f"{text} Right now it is frozen. {_subscription(many=False)}"
+        case Status.RECONNECTION_REQUIRED:
+            return f"{text} Right now it is signed out. {_login(item, many=False)}"
+        case Status.UNKNOWN:
+            return f"{text} Look at it in {_PLATFORM}."
+
+
+def _withdrawal(item: Item) -> str:
+    """Say what becomes of links that were sent earlier."""
+    if item.event in (EventType.REMINDED, EventType.REFRESHED) and link(item) is not None:
+        return " Use this link only: earlier ones may no longer work."
+    left = (
+        item.event is EventType.CHANGED
+        and item.incident is not None
+        and not is_workspace(item)
+        and item.incident.previous_cause is Cause.RECONNECTION_REQUIRED
+    )
+    if not left:
+        return ""
+    if link(item) is not None:
+        return " Use this link only: an earlier one may no longer work."
+    return " A login link sent earlier no longer works."
+
+
+def _closing(item: Item, ended: Resolution, *, many: bool) -> str:
+    match ended:
+        case Resolution.RECOVERED:
+            return f"{_story(item, many=many)} Nothing to do."
+        case Resolution.REPLACED:
+            same = "The same LinkedIn profiles now have" if many else "The same profile now has"
+            return f"{same} a new account id. Nothing to do, unless something uses the old one."
+        case Resolution.DISAPPEARED:
+            it, them = ("They are", "them") if many else ("It is", "it")
+            return (
+                f"{it} no longer watched. If nobody meant to remove {them}, "
+                f"connect {them} again in {_PLATFORM}."
+            )
+
+
+def _story(item: Item, *, many: bool) -> str:
+    incident = item.incident
+    if many or incident is None or incident.resolved_at is None:
+        return "The problem is over."
+    span = describe(incident.resolved_at - incident.opened_at)
+    if is_workspace(item):
+        return f"It was out of sight for {span}; what changed meanwhile is told separately."
+    return f"It was {_STATES[incident.cause]} for {span}."
+
+
+# ── the details ──────────────────────────────────────────────────────────────────────────────────
+
+
+def facts(item: Item, *, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
+    """Yield what else is known, as label and value."""
+    account, incident = item.account, item.incident
+    if item.workspace:
+        yield "Workspace", clean(item.workspace)
+    if identity := account_id(item):
+        yield "Account id", identity
+    if incident is not None:
+        yield from _times(item, now, timezone)
+        if incident.acknowledged_by:
+            yield "Acknowledged by", clean(incident.acknowledged_by)
+        if is_workspace(item) and (detail := clean(item.detail or incident.detail, DETAIL_LIMIT)):
+            yield "Details", detail
+    elif account is not None:
+        yield "Noticed", _when(item.at, timezone)
+    if item.labels:
+        pairs = [f"{clean(key, 40)}: {clean(value, 40)}" for key, value in item.labels.items()]
+        yield "Labels", clean(", ".join(pairs), DETAIL_LIMIT)
+
+
+def _times(item: Item, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
+    incident = item.incident
+    assert incident is not None
+    if incident.resolved_at is not None:
+        yield "Began", _when(incident.opened_at, timezone)
+        yield "Ended", _when(incident.resolved_at, timezone)
+        yield "Lasted", describe(incident.resolved_at - incident.opened_at)
+        return
+    yield (
+        "Since",
+        f"{_when(incident.opened_at, timezone)}, {describe(now - incident.opened_at)} ago",
+    )
+    if item.event is EventType.CHANGED and incident.previous_cause is not None:
+        yield "Before that", _STATES[incident.previous_cause]
+
+
+def _when(moment: Micros, timezone: str) -> str:
+    zone = "" if timezone == "UTC" else f" ({timezone})"
+    return f"{clock(moment, timezone)}{zone}"

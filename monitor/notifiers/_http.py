@@ -1,0 +1,213 @@
+"""One attempt to hand something over by HTTP, and what its end means.
+
+Rules:
+1. One attempt: the outbox repeats, nobody else.
+2. 2xx is accepted. 408, 425, 429 and 5xx may pass; everything else is for good.
+3. A request of which anything left and that got no status is ambiguous: it may have arrived.
+4. No error holds an address, a header or a body, nor hangs on an exception that does.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import field_validator, model_validator
+
+from monitor import __version__
+from monitor.core.duration import Duration
+from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
+from monitor.core.model import Micros
+from monitor.core.secret import Secret
+
+from . import ReceiverSettings, _secrets
+
+LONGEST_BODY: Final = 64 * 1024
+LONGEST_WAIT: Final = Duration.parse("1h")
+LONGEST_ATTEMPT: Final = Duration.parse("10s")
+
+_TRY_AGAIN: Final = frozenset({408, 425, 429})
+_SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class HttpSettings(ReceiverSettings):
+    """What every receiver has that is told by HTTP: a secret address, in the text or in a file."""
+
+    url: Secret | None = None
+    url_file: Path | None = None
+    timeout: Duration = LONGEST_ATTEMPT
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, value: Secret | None) -> Secret | None:
+        if value is not None and (problem := _problem(value)):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_short(cls, value: Duration) -> Duration:
+        if not 0 < value <= LONGEST_ATTEMPT:
+            raise ValueError(f"must be at most {LONGEST_ATTEMPT}")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_url(self) -> Self:
+        _secrets.require_one(self, "url")
+        return self
+
+    def address(self) -> Secret:
+        """Return the address; raise MonitorError if its file holds none."""
+        url = _secrets.read(self, "url")
+        if problem := _problem(url):
+            raise MonitorError(f"receiver {self.name}: the address {problem}")
+        return url
+
+
+def _problem(url: Secret) -> str | None:
+    """Return what is wrong with *url*, without showing it."""
+    try:
+        httpx.URL(url.reveal())
+        parts = urlsplit(url.reveal())
+        usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        usable = False
+    return None if usable else "must be an address that starts with https:// (or http://)"
+
+
+class _Outgoing:
+    """A body that remembers whether it was asked for: from then on the request may arrive.
+
+    That is all a transport has to tell us; their exceptions do not (that of aiohttp calls a
+    connection that broke off a `ConnectTimeout`).
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.left = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.left = True
+        yield self.body
+
+
+async def post(
+    http: httpx.AsyncClient,
+    url: Secret,
+    body: bytes,
+    *,
+    headers: Mapping[str, str],
+    now: Micros,
+    timeout: Duration = LONGEST_ATTEMPT,  # noqa: ASYNC109 - it ends as our own error
+    hints: Mapping[str, str] | None = None,
+) -> None:
+    """Post *body* as JSON to *url*; raise DeliveryError if it was not accepted.
+
+    *hints* say what to do about words that this kind of receiver answers with.
+    """
+    outgoing = _Outgoing(body)
+    error: DeliveryError | None
+    try:
+        async with asyncio.timeout(timeout.seconds):
+            error = await _exchange(http, url, outgoing, headers, now=now, hints=hints or {})
+    except TimeoutError:
+        error = _unanswered("no answer in time", left=outgoing.left, late=True)
+    except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
+        connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken connection
+        late = isinstance(failure, httpx.TimeoutException) and not connecting
+        error = _unanswered("no answer", left=outgoing.left, late=late)
+    if error is not None:
+        raise error  # out here, so that no exception with the address hangs on it
+
+
+async def _exchange(
+    http: httpx.AsyncClient,
+    url: Secret,
+    outgoing: _Outgoing,
+    headers: Mapping[str, str],
+    *,
+    now: Micros,
+    hints: Mapping[str, str],
+) -> DeliveryError | None:
+    request = http.build_request(
+        "POST",
+        url.reveal(),
+        content=outgoing,
+        headers={
+            "user-agent": f"linkedapi-monitor/{__version__}",
+            **headers,
+            "content-type": "application/json",
+            "content-length": str(len(outgoing.body)),
+            "accept-encoding": "identity",
+            # Messages are rare, and a connection that was kept may be dead without anybody knowing.
+            "connection": "close",
+        },
+    )
+    response = await http.send(request, stream=True, follow_redirects=False)
+    try:
+        if response.is_success:
+            return None
+        said = await _words(response) if hints else ""
+        return _refused(response, now=now, hint=hints.get(said))
+    finally:
+        await _close(response)
+
+
+async def _words(response: httpx.Response) -> str:
+    """Return the beginning of an answer; the status has been said, so this can't fail."""
+    body = b""
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > LONGEST_BODY:
+                break
+    except Exception:  # noqa: BLE001 - as much as came
+        return ""
+    return body[:LONGEST_BODY].decode("utf-8", "replace").strip()
+
+
+async def _close(response: httpx.Response) -> None:
+    with contextlib.suppress(Exception):  # what was said counts, not how the line went dead
+        await response.aclose()
+
+
+def _refused(response: httpx.Response, *, now: Micros, hint: str | None) -> DeliveryError:
+    status = response.status_code
+    text = f"HTTP {status}" + (f": {hint}" if hint else "")
+    if status in _TRY_AGAIN or status >= 500:
+        return DeliveryError(
+            text,
+            reason=AttemptReason.RATE_LIMITED if status == 429 else AttemptReason.SERVER,
+            retry_after=_retry_after(response.headers.get("retry-after", ""), now),
+        )
+    reason = AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT
+    return DeliveryError(text, reason=reason, permanent=True)
+
+
+def _retry_after(value: str, now: Micros) -> Duration | None:
+    """Read seconds or a date; nothing that can't be read or lies in the past."""
+    if _SECONDS.fullmatch(value.strip()):
+        wait = int(value) * 1_000_000
+    else:
+        try:
+            moment = parsedate_to_datetime(value)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            wait = int(moment.timestamp() * 1_000_000) - now
+        except (ValueError, OverflowError):
+            return None
+    return Duration(min(wait, LONGEST_WAIT)) if wait > 0 else None
+
+
+def _unanswered(text: str, *, left: bool, late: bool) -> DeliveryError:
+    if not left:
+        text = "could not be reached" + (" in time" if late else "")
+        return DeliveryError(text, reason=AttemptReason.NETWORK)
+    reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
+    return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)

@@ -1,0 +1,163 @@
+"""`email`: messages by SMTP, as text and HTML, one thread per incident."""
+
+import re
+import ssl
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+from typing import ClassVar, Final, Literal, Self
+
+import httpx
+import jinja2
+from pydantic import Field, field_validator, model_validator
+
+from monitor.core.duration import Duration
+from monitor.core.errors import MonitorError
+from monitor.core.model import Message
+from monitor.core.render import Text, render
+from monitor.core.secret import Secret
+
+from . import ReceiverSettings, _secrets
+from ._smtp import Server
+
+LONGEST_ATTEMPT: Final = Duration.parse("10s")
+
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def _parts(text: str) -> tuple[str, str]:
+    name, address = parseaddr(text)
+    if not text.isprintable() or not _ADDRESS.fullmatch(address):
+        raise ValueError("must be an address such as ops@example.com or Ops <ops@example.com>")
+    return name, address
+
+
+class Settings(ReceiverSettings):
+    """A receiver of type `email`: the server that takes the mail, and whom it is for."""
+
+    type: Literal["email"]
+    host: str = Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")
+    port: int = Field(default=587, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: Path | None = None
+    username: str | None = None
+    password: Secret | None = None
+    password_file: Path | None = None
+    from_: str = Field(alias="from")
+    to: tuple[str, ...] = Field(min_length=1, max_length=50)
+    timeout: Duration = LONGEST_ATTEMPT
+
+    @field_validator("from_", "to")
+    @classmethod
+    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for one in (value,) if isinstance(value, str) else value:
+            _parts(one)
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_short(cls, value: Duration) -> Duration:
+        if not 0 < value <= LONGEST_ATTEMPT:
+            raise ValueError(f"must be at most {LONGEST_ATTEMPT}")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> Self:
+        if self.username is not None:
+            _secrets.require_one(self, "password")
+        elif self.password is not None or self.password_file is not None:
+            raise ValueError("has a password but no username")
+        return self
+
+
+class Notifier:
+    """Sends mails that threads keep together, and that no machine answers."""
+
+    groups: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
+        del http
+        self._settings = settings
+        self._timezone = timezone
+        self._server = Server(
+            host=settings.host,
+            port=settings.port,
+            implicit_tls=settings.tls == "tls",
+            starttls=settings.tls == "starttls",
+            trust=_trust(settings),
+            username=settings.username,
+            password=_secrets.read(settings, "password") if settings.username else None,
+            timeout=settings.timeout,
+            receiver=settings.name,
+        )
+        self._html = jinja2.Environment(
+            loader=jinja2.PackageLoader("monitor.notifiers"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        ).get_template("email.html")
+
+    async def send(self, message: Message) -> None:
+        """Hand the mail of *message* to the server."""
+        await self._server.hand_over(
+            self._compose(message).as_bytes(),
+            sender=_parts(self._settings.from_)[1],
+            recipients=[_parts(one)[1] for one in self._settings.to],
+        )
+
+    def _compose(self, message: Message) -> EmailMessage:
+        settings = self._settings
+        text = render(message, timezone=self._timezone)
+        name, sender = _parts(settings.from_)
+        domain = sender.rpartition("@")[2]
+        mail = EmailMessage(policy=SMTP)
+        mail["From"] = Address(name or "Linked API monitor", addr_spec=sender)
+        mail["To"] = [Address(shown, addr_spec=to) for shown, to in map(_parts, settings.to)]
+        mail["Subject"] = f"Re: {text.subject}" if text.follows else text.subject
+        mail["Date"] = format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC))
+        mail["Message-ID"] = f"<{_UNSAFE.sub('-', message.id)}@{domain}>"
+        if len(message.items) == 1 and (incident := message.items[0].incident):
+            root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{domain}>"
+            mail["In-Reply-To"] = root
+            mail["References"] = root
+        mail["Auto-Submitted"] = "auto-generated"
+        mail["X-Auto-Response-Suppress"] = "All"
+        mail.set_content(plain(text))
+        mail.add_alternative(self._html.render(text=text), subtype="html")
+        return mail
+
+
+def plain(text: Text) -> str:
+    """Write *text* for readers without HTML."""
+    blocks = [text.title, text.lead]
+    if text.action:
+        blocks.append(f"{text.action.label}: {text.action.url.reveal()}")
+    facts = [*text.facts, *([("Profile", text.profile)] if text.profile else [])]
+    blocks.append("\n".join(f"{label}: {value}" for label, value in facts))
+    for section in text.sections:
+        lines = [f"{section.title}", section.lead, ""]
+        for line in section.lines:
+            link = f"\n    {line.action.label}: {line.action.url.reveal()}" if line.action else ""
+            lines.append(f"  - {line.who}, {line.what}{link}")
+        if section.more:
+            lines.append(f"  and {section.more} more")
+        blocks.append("\n".join(lines))
+    blocks.extend(text.notes)
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _trust(settings: Settings) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        try:
+            context.load_verify_locations(settings.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            reason = error.strerror or "it holds no certificate"
+            where = f"receiver {settings.name}: ca_file {settings.ca_file}"
+            raise MonitorError(f"{where} cannot be used: {reason}") from None
+    return context

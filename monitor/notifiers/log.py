@@ -1,0 +1,56 @@
+"""`log`: alerts as lines of the monitor's own log. They never hold a link."""
+
+from typing import ClassVar, Literal
+
+import httpx
+import structlog
+
+from monitor.core.display import clean
+from monitor.core.duration import Duration
+from monitor.core.model import Item, Message, Micros
+from monitor.core.render import Tone, render_item
+from monitor.core.wording import account_id
+
+from . import ReceiverSettings
+
+log = structlog.get_logger("alert")
+
+
+class Settings(ReceiverSettings):
+    """A receiver of type `log` needs nothing but a name."""
+
+    type: Literal["log"]
+    link: Literal["full", "none"] = "none"
+
+
+class Notifier:
+    """Writes one structured line per notification: bad news as warnings."""
+
+    groups: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
+        del http
+        self._receiver = settings.name
+        self._timezone = timezone
+
+    async def send(self, message: Message) -> None:
+        """Write *message*; that can't fail."""
+        for item in message.items:
+            self._write(item, message.now)
+
+    def _write(self, item: Item, now: Micros) -> None:
+        text = render_item(item, now=now, timezone=self._timezone)
+        incident = item.incident
+        ended = incident.resolved_at if incident else None
+        fields = {
+            "what": str(item.event),
+            "workspace": item.workspace,
+            "account_id": account_id(item) or None,
+            "incident": incident.id if incident else None,
+            "cause": str(incident.cause) if incident else None,
+            "duration": str(Duration(ended - incident.opened_at)) if incident and ended else None,
+            "undelivered_to": clean(item.undelivered_to) if item.undelivered_to else None,
+            "receiver": self._receiver,
+        }
+        write = log.warning if text.tone is Tone.BAD else log.info
+        write(text.title, **{key: value for key, value in fields.items() if value is not None})

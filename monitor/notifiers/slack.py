@@ -1,0 +1,132 @@
+"""`slack`: messages to a channel, through an incoming webhook.
+
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+What others wrote (names above all) goes into `plain_text` objects, where Slack interprets nothing.
+"""
+
+import json
+from typing import Any, ClassVar, Final, Literal
+
+import httpx
+
+from monitor.core.model import Message
+from monitor.core.render import Action, Section, Text, render
+
+from . import _http
+
+_HINTS: Final = {
+    "no_service": "the webhook was removed or disabled; create a new one",
+    "no_service_id": "the address of the webhook is not complete",
+    "no_team": "the Slack workspace of this webhook is gone",
+    "invalid_token": "the address of the webhook is not valid",
+    "channel_not_found": "the channel of this webhook is gone",
+    "channel_is_archived": "the channel of this webhook is archived",
+    "action_prohibited": "an administrator restricted posting to this channel",
+    "posting_to_general_channel_denied": "posting to the general channel is restricted",
+    "invalid_payload": "Slack did not understand the message; please report this",
+    "invalid_blocks": "Slack did not understand the message; please report this",
+}
+_MARKUP: Final = frozenset("*_~`<>&@#!|\\")
+
+
+class Settings(_http.HttpSettings):
+    """A receiver of type `slack`: the secret address of an incoming webhook."""
+
+    type: Literal["slack"]
+
+
+class Notifier:
+    """Posts messages as blocks, with a button that leads to the login."""
+
+    groups: ClassVar[bool] = True
+
+    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
+        self._http = http
+        self._url = settings.address()
+        self._timeout = settings.timeout
+        self._timezone = timezone
+
+    async def send(self, message: Message) -> None:
+        """Post *message*."""
+        await _http.post(
+            self._http,
+            self._url,
+            json.dumps(payload(render(message, timezone=self._timezone))).encode(),
+            headers={},
+            now=message.now,
+            timeout=self._timeout,
+            hints=_HINTS,
+        )
+
+
+def payload(text: Text) -> dict[str, Any]:
+    """Write *text* as blocks; *text* itself remains for notifications and screen readers."""
+    blocks: list[dict[str, Any]] = []
+    blocks.append({"type": "header", "text": _plain(f"{text.symbol} {text.title}", 150)})
+    if text.lead:
+        blocks.append(_paragraph(text.lead))
+    if text.facts:
+        blocks.append({"type": "section", "fields": [_field(*fact) for fact in text.facts[:10]]})
+    for section in text.sections:
+        blocks.extend(_section(section))
+    buttons = [_button(text.action, "primary")] if text.action else []
+    if text.profile:
+        buttons.append(_button_to("LinkedIn profile", text.profile))
+    if elements := [one for one in buttons if one]:
+        blocks.append({"type": "actions", "elements": elements})
+    if text.notes:
+        elements = [_plain(note, 2000) for note in text.notes[:10]]
+        blocks.append({"type": "context", "elements": elements})
+    fallback = " ".join((text.symbol, text.title + ".", text.lead))
+    return {"text": _escape(fallback)[:3000], "mrkdwn": False, "blocks": blocks[:50]}
+
+
+def _section(section: Section) -> list[dict[str, Any]]:
+    blocks = [_heading(section.title)]
+    if section.lead:
+        blocks.append({"type": "context", "elements": [_plain(section.lead, 2000)]})
+    for line in section.lines:
+        block = _paragraph(f"{line.who}, {line.what}")
+        if line.action and (button := _button(line.action)):
+            block["accessory"] = button
+        blocks.append(block)
+    if section.more:
+        blocks.append({"type": "context", "elements": [_plain(f"and {section.more} more", 100)]})
+    return blocks
+
+
+def _plain(text: str, limit: int) -> dict[str, Any]:
+    short = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return {"type": "plain_text", "text": short, "emoji": False}
+
+
+def _paragraph(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _plain(text, 3000)}
+
+
+def _heading(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": f"*{_escape(text)}*"}}
+
+
+def _field(label: str, value: str) -> dict[str, Any]:
+    """Write a fact with a bold label where the value is tame, else without any markup."""
+    if _MARKUP.isdisjoint(value):
+        return {"type": "mrkdwn", "text": f"*{label}*\n{value}"[:2000], "verbatim": True}
+    return _plain(f"{label}\n{value}", 2000)
+
+
+def _button(action: Action, style: str | None = None) -> dict[str, Any] | None:
+    return _button_to(action.label, action.url.reveal(), style)
+
+
+def _button_to(label: str, url: str, style: str | None = None) -> dict[str, Any] | None:
+    if len(url) > 3000:
+        return None
+    button: dict[str, Any] = {"type": "button", "text": _plain(label, 75), "url": url}
+    return {**button, "style": style} if style else button
+
+
+def _escape(text: str) -> str:
+    """Escape the three characters that Slack asks for, and keep `@here` from calling anybody."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped.replace("@", "@\u2060")

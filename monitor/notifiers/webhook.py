@@ -1,0 +1,163 @@
+"""`webhook`: signed JSON for machines, one event a request.
+
+https://github.com/standard-webhooks/standard-webhooks
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Self
+
+import httpx
+from pydantic import Field, field_validator, model_validator
+
+from monitor.core.errors import MonitorError
+from monitor.core.model import Account, EventType, Incident, Item, Message, Micros
+from monitor.core.secret import Secret
+
+from . import _http, _secrets
+
+PREFIX: Final = "whsec_"
+TEXT_LIMIT: Final = 1000
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}")
+_OURS: Final = re.compile(
+    r"webhook-.*|content-.*|host|connection|transfer-encoding|accept-encoding", re.IGNORECASE
+)
+
+
+class Settings(_http.HttpSettings):
+    """A receiver of type `webhook`: where to, and what to sign with."""
+
+    type: Literal["webhook"]
+    secret: Secret | None = None
+    secret_file: Path | None = None
+    headers: Mapping[str, Secret] = Field(default_factory=dict)
+
+    @field_validator("secret")
+    @classmethod
+    def _is_key(cls, value: Secret | None) -> Secret | None:
+        if value is not None and _key(value) is None:
+            raise ValueError(_KEY_HINT)
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: Mapping[str, Secret]) -> Mapping[str, Secret]:
+        for name, content in value.items():
+            if not _TOKEN.fullmatch(name) or _OURS.fullmatch(name):
+                raise ValueError("has a name that cannot be used")
+            if not (content.reveal().isascii() and content.reveal().isprintable()):
+                raise ValueError("has a value with characters that a header cannot hold")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_secret(self) -> Self:
+        _secrets.require_one(self, "secret")
+        return self
+
+
+class Notifier:
+    """Posts one event a request, signed so that its receiver knows whom it is from."""
+
+    groups: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
+        del timezone
+        key = _key(_secrets.read(settings, "secret"))
+        if key is None:
+            raise MonitorError(f"receiver {settings.name}: the secret {_KEY_HINT}")
+        self._key: bytes = key
+        self._http = http
+        self._url = settings.address()
+        self._timeout = settings.timeout
+        self._headers = settings.headers
+
+    async def send(self, message: Message) -> None:
+        """Post the one event of *message*."""
+        (item,) = message.items
+        body = json.dumps(payload(item), separators=(",", ":")).encode()
+        seconds = str(message.now // 1_000_000)
+        signed = b".".join((message.id.encode(), seconds.encode(), body))
+        digest = hmac.digest(self._key, signed, hashlib.sha256)
+        await _http.post(
+            self._http,
+            self._url,
+            body,
+            headers={
+                **{name.lower(): value.reveal() for name, value in self._headers.items()},
+                "webhook-id": message.id,
+                "webhook-timestamp": seconds,
+                "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+            },
+            now=message.now,
+            timeout=self._timeout,
+        )
+
+
+_KEY_HINT: Final = f"must be {PREFIX} and at least 16 bytes in base64"
+
+
+def _key(secret: Secret) -> bytes | None:
+    text = secret.reveal()
+    try:
+        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if text.startswith(PREFIX) and len(key) >= 16 else None
+
+
+def payload(item: Item) -> dict[str, Any]:
+    """Write *item* as the documented JSON; a `notice` has no incident but a detail."""
+    data: dict[str, Any] = {
+        "workspace": item.workspace,
+        "account": _account(item.account, item.labels) if item.account else None,
+        "incident": _incident(item.incident) if item.incident else None,
+        "link": item.link.reveal() if item.link else None,
+    }
+    if item.event is EventType.NOTICE:
+        data["detail"] = _text(item.detail)
+    kind = f"incident.{item.event}" if item.incident else str(item.event)
+    return {"type": kind, "timestamp": _time(item.at), "data": data}
+
+
+def _account(account: Account, labels: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "id": _text(account.id),
+        "name": _text(account.name),
+        "url": _text(account.url),
+        "labels": dict(labels),
+    }
+
+
+def _incident(incident: Incident) -> dict[str, Any]:
+    ended = incident.resolved_at
+    return {
+        "id": incident.id,
+        "scope": incident.scope,
+        "cause": incident.cause,
+        "previous_cause": incident.previous_cause,
+        "status": incident.status,
+        "raw_status": _text(incident.raw_status) if incident.raw_status is not None else None,
+        "opened_at": _time(incident.opened_at),
+        "resolved_at": _time(ended) if ended is not None else None,
+        "resolution": incident.resolution,
+        "duration_seconds": None if ended is None else (ended - incident.opened_at) // 1_000_000,
+        "acknowledged_by": incident.acknowledged_by,
+    }
+
+
+def _text(text: str) -> str:
+    """Return *text* as valid Unicode of a bounded length, else as it is: machines compare it."""
+    return text[:TEXT_LIMIT].encode("utf-8", "replace").decode()
+
+
+def _time(moment: Micros) -> str:
+    text = datetime.fromtimestamp(moment / 1_000_000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

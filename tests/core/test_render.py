@@ -1,0 +1,247 @@
+"""What people read."""
+
+import pytest
+from factories import HOUR, LINK, NOON
+from hypothesis import given
+from hypothesis import strategies as st
+from notifiers.items import HOSTILE, account, every_item, item, message
+
+from monitor.core.display import clean
+from monitor.core.model import Cause, EventType, Resolution, Status
+from monitor.core.render import LINES, Tone, render
+
+INVISIBLE = set("\u200b\u200d\u202a\u202e\u2066\u2067\ufeff\u2060\x00\x1b\n\r\u2028\u3164")
+LOGIN_WORDS = ("log in", "login", "reconnect")
+
+
+def read(*items, timezone="UTC"):
+    return render(message(*items), timezone=timezone)
+
+
+def words(text):
+    """All that is said, without the links."""
+    sections = [
+        part
+        for one in text.sections
+        for part in (one.title, one.lead, *(f"{line.who}, {line.what}" for line in one.lines))
+    ]
+    facts = [f"{label}: {value}" for label, value in text.facts]
+    return "\n".join([text.subject, text.title, text.lead, *facts, *sections, *text.notes])
+
+
+def test_an_opening_says_who_what_since_when_and_what_to_do():
+    text = read(item(), timezone="Europe/Berlin")
+
+    assert text.tone is Tone.BAD
+    assert text.title == "Jane Doe is signed out of LinkedIn"
+    assert text.lead == (
+        "Linked API can do nothing for this account until someone logs in to it again: "
+        "open the link and log in to LinkedIn."
+    )
+    assert dict(text.facts) == {
+        "Workspace": "acme",
+        "Account id": "d90ac1f6-1111-4222-8333-444455556666",
+        "Since": "Mon 23 Nov 2026, 10:55 CET (Europe/Berlin), 2 h 5 min ago",
+        "Labels": "team: growth",
+    }
+    assert text.profile == "https://www.linkedin.com/in/jane-doe/"
+    assert (text.action.label, text.action.url.reveal()) == ("Reconnect", LINK)
+
+
+def test_a_resolution_says_how_long_it_lasted():
+    text = read(item(EventType.RESOLVED))
+
+    assert text.tone is Tone.GOOD
+    assert text.title == "Jane Doe is active again"
+    assert ("Lasted", "2 h 5 min") in text.facts
+    assert text.action is None
+
+
+@pytest.mark.parametrize("told", list(every_item()), ids=lambda one: f"{one.event}")
+def test_everything_reads_as_a_whole(told):
+    text = read(told)
+
+    assert text.title
+    assert text.lead
+    assert len(text.title) <= 140
+    assert LINK not in words(text)
+    assert "None" not in words(text)
+    assert "  " not in words(text)
+    assert text.lead.endswith(".")
+    assert (text.action is not None) is (told.link is not None)
+
+
+@pytest.mark.parametrize("event", [EventType.OPENED, EventType.REMINDED, EventType.RESOLVED])
+@pytest.mark.parametrize("cause", [Cause.FROZEN, Cause.FLAPPING])
+def test_nobody_is_asked_to_log_in_to_a_frozen_account(event, cause):
+    told = item(event, cause, status=Status.FROZEN)
+
+    for text in (read(told), read(told, told)):
+        assert not any(word in words(text).lower() for word in LOGIN_WORDS)
+
+
+def test_many_frozen_accounts_at_once_are_explained_by_the_subscription():
+    frozen = [item(cause=Cause.FROZEN, one=account(f"P{i}", id_=f"{i}")) for i in range(332)]
+
+    text = read(*frozen)
+
+    assert text.title == "332 accounts are frozen by Linked API (acme)"
+    assert "subscription" in text.sections[0].lead
+    assert len(text.sections[0].lines) == LINES
+    assert text.sections[0].more == 312
+
+
+def test_a_change_away_from_a_login_withdraws_the_link():
+    text = read(item(EventType.CHANGED, Cause.FROZEN))
+
+    assert text.title == "Jane Doe is now frozen by Linked API"
+    assert text.lead.endswith("A login link sent earlier no longer works.")
+    assert ("Before that", "signed out of LinkedIn") in text.facts
+
+
+@pytest.mark.parametrize(
+    ("session", "words_"),
+    [(account().session, "is not shown here"), (None, "There is no login link")],
+)
+def test_an_opening_without_a_link_says_what_to_do_instead(session, words_):
+    text = read(item(one=account(session=session), link=None))
+
+    assert words_ in text.lead
+    assert "reconnect the account in the Linked API platform" in text.lead
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "https://a b", "https://x\u202e/", "https://x\ny", "//x"]
+)
+def test_a_link_that_no_browser_should_open_is_none(link):
+    text = read(item(link=link))
+
+    assert text.action is None
+    assert "There is no login link" in text.lead or "is not shown here" in text.lead
+
+
+def test_all_messages_of_an_incident_have_one_subject():
+    told = [item(event) for event in EventType if event is not EventType.NOTICE]
+
+    texts = [read(one) for one in (*told, item(EventType.CHANGED, Cause.FROZEN))]
+
+    assert {text.subject for text in texts} == {"LinkedIn account problem: Jane Doe (acme)"}
+    assert [text.follows for text in texts] == [False, True, True, True, True, True]
+
+
+def test_a_blind_workspace_says_what_nobody_sees():
+    text = read(item(cause=Cause.TOKEN_REJECTED))
+
+    assert text.title == "Workspace acme cannot be checked: Linked API rejects the token"
+    assert "nobody hears of new problems" in text.lead
+    assert ("Details", "no answer in 30 s") in text.facts
+
+
+def test_a_removed_account_and_a_test_are_notices():
+    removed = read(item(EventType.NOTICE, detail="disappeared"))
+    test = read(item(EventType.NOTICE, account=None, workspace="", detail="It works."))
+
+    assert removed.title == "Jane Doe was removed from Linked API"
+    assert (test.title, test.lead, test.facts) == ("Test message", "It works.", ())
+    assert removed.tone is test.tone is Tone.INFO
+
+
+def test_the_fallback_learns_who_could_not_be_told():
+    text = read(item(undelivered_to="ops-slack"))
+
+    assert text.notes[0].startswith("Could not be told to ops-slack.")
+
+
+def test_a_mixed_group_has_a_section_for_each_kind_worst_first():
+    signed_out = [item(one=account(f"Out {i}", id_=f"o{i}")) for i in range(30)]
+    back = [item(EventType.RESOLVED, one=account(f"In {i}", id_=f"i{i}")) for i in range(3)]
+
+    text = read(*signed_out, *back)
+
+    assert text.title == "33 changes at once (acme)"
+    titles = [section.title for section in text.sections]
+    assert titles == ["30 accounts are signed out of LinkedIn", "3 accounts are active again"]
+    assert [(len(one.lines), one.more) for one in text.sections] == [(10, 20), (3, 0)]
+    assert text.sections[0].lines[0].action.url.reveal() == LINK
+    assert text.sections[1].lines[0].what == "after 2 h 5 min"
+    assert text.tone is Tone.BAD
+
+
+def test_two_people_of_one_name_are_told_apart():
+    twins = [item(one=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]
+
+    lines = read(*twins).sections[0].lines
+
+    assert [line.who for line in lines] == ["Jane Doe (aaaaaaaa)", "Jane Doe (bbbbbbbb)"]
+
+
+def test_everything_at_once_is_bounded():
+    text = read(*every_item())
+
+    assert len(words(text)) < 10_000
+    assert any("of other kinds" in note for note in text.notes)
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_names_come_out_tame(name):
+    person = account(name, raw_status=name)
+    text = read(item(cause=Cause.UNKNOWN, one=person, labels={name: name}, undelivered_to=name))
+
+    said = words(text).replace("\n", "")
+    assert not INVISIBLE & set(said)
+    assert len(text.subject) <= 120
+    assert len(text.title) <= 140
+    said.encode()
+
+
+@pytest.mark.parametrize("name", ["", " \u200b\n", "\u3164\u2800"])
+def test_a_name_that_shows_nothing_becomes_the_id(name):
+    text = read(item(one=account(name, id_="d90ac1f6")))
+
+    assert text.title == "Account d90ac1f6 is signed out of LinkedIn"
+
+
+@given(st.text(), st.integers(2, 200))
+def test_clean_text_is_one_visible_line_within_its_limit(text, limit):
+    cleaned = clean(text, limit)
+
+    assert len(cleaned) <= limit
+    assert not INVISIBLE & set(cleaned)
+    assert cleaned == cleaned.strip()
+    assert clean(cleaned, limit) == cleaned
+    cleaned.encode()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "javascript:alert(1)//linkedin.com",
+        "https://linkedin.com.evil.example/in/x",
+        "https://www.linkedin.com@evil.example/",
+        "https://evil.example\\@www.linkedin.com/",
+        "https://[broken",
+        f"https://www.linkedin.com/in/{'x' * 5000}",
+    ],
+)
+def test_only_a_linkedin_address_is_a_profile(url):
+    assert read(item(one=account(url=url))).profile is None
+
+
+def test_a_resolution_before_its_opening_lasted_nothing():
+    told = item(EventType.RESOLVED)
+    object.__setattr__(told.incident, "resolved_at", told.incident.opened_at - HOUR)
+
+    assert ("Lasted", "0 s") in read(told).facts
+
+
+def test_every_resolution_reads_differently():
+    titles = {read(item(EventType.RESOLVED, resolution=one)).title for one in Resolution}
+
+    assert len(titles) == len(Resolution)
+
+
+def test_times_are_those_of_the_zone():
+    assert "Mon 23 Nov 2026, 09:55 UTC, 2 h" in words(read(item()))
+    assert "15:25 IST (Asia/Kolkata)" in words(read(item(), timezone="Asia/Kolkata"))
+    assert message().now == NOON

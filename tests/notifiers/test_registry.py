@@ -1,0 +1,115 @@
+"""The folder is the registry, and entry points add to it."""
+
+import pytest
+from pydantic import ValidationError
+
+from monitor import notifiers
+from monitor.core.errors import MonitorError
+
+
+def install(folder, monkeypatch, *, name, target, module=None):
+    """Make a distribution with an entry point, as an installed package has it."""
+    made = folder / "thirdparty-1.dist-info"
+    made.mkdir()
+    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1\n")
+    (made / "entry_points.txt").write_text(f"[linkedapi_monitor.notifiers]\n{name} = {target}\n")
+    if module is not None:
+        (folder / f"{target}.py").write_text(module)
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def test_every_file_of_the_folder_is_a_type():
+    assert set(notifiers.notifier_types()) == {"email", "log", "slack", "webhook"}
+
+
+def test_who_is_told_in_groups():
+    log = notifiers.settings_type("log")(name="log", type="log")
+
+    assert notifiers.groups(log) is False
+
+
+def test_a_package_adds_a_type(tmp_path, monkeypatch):
+    module = """
+from monitor.notifiers import ReceiverSettings
+class Settings(ReceiverSettings):
+    shout: bool = True
+class Notifier:
+    groups = True
+    def __init__(self, settings, *, http, timezone):
+        self.timezone = timezone
+"""
+    install(tmp_path, monkeypatch, name="pager", target="pager_one", module=module)
+
+    settings = notifiers.settings_type("pager")(name="p", type="pager", timezone="Asia/Tokyo")
+    built = notifiers.build(settings, http=None, timezone="UTC")
+
+    assert built.timezone == "Asia/Tokyo"
+    assert notifiers.groups(settings) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "module", "problem"),
+    [
+        ("slack", "pager_two", "", "takes a name that is in use"),
+        ("pager", "pager_three", None, "'pager' .pager_three. cannot be imported"),
+        ("pager", "pager_four", "1 / 0", "cannot be imported: ZeroDivisionError"),
+        ("pager", "pager_five", "", "has no class Settings"),
+        ("pager", "pager_six", "class Settings: ...\nclass Notifier: ...", "no ReceiverSettings"),
+    ],
+)
+def test_a_broken_package_is_named(  # noqa: PLR0917
+    tmp_path, monkeypatch, name, target, module, problem
+):
+    install(tmp_path, monkeypatch, name=name, target=target, module=module)
+
+    with pytest.raises(MonitorError, match=problem):
+        notifiers.notifier_types()
+
+
+def test_an_unknown_type_is_told_what_there_is():
+    with pytest.raises(MonitorError, match="no notifier 'pigeon'; there are email, log"):
+        notifiers.settings_type("pigeon")
+
+
+URL = "https://hooks.example.com/s3cr3t"
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("slack", {}),
+        ("slack", {"url": URL, "url_file": "/x"}),
+        ("slack", {"url": "ftp://s3cr3t"}),
+        ("slack", {"url": "https://"}),
+        ("slack", {"url": "https://s3cr3t:99999999/"}),
+        ("slack", {"url": URL, "timeout": "11s"}),
+        ("slack", {"url": URL, "link": "sometimes"}),
+        ("slack", {"url": URL, "chanel": "#ops"}),
+        ("slack", {"url": URL, "type": "log"}),
+        ("webhook", {"url": URL}),
+        ("webhook", {"url": URL, "secret": "s3cr3t"}),
+        ("webhook", {"url": URL, "secret": "whsec_s3cr3t!"}),
+        ("webhook", {"url": URL, "secret": "whsec_c2hvcnQ="}),
+        ("webhook", {"url": URL, "secret": KEY, "headers": {"webhook-id": "s3cr3t"}}),
+        ("webhook", {"url": URL, "secret": KEY, "headers": {"x": "s3cr3t\r\ny: 1"}}),
+        ("webhook", {"url": URL, "secret": KEY, "headers": {"a b": "s3cr3t"}}),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_without_showing_them(kind, values):
+    with pytest.raises(ValidationError) as caught:
+        notifiers.settings_type(kind)(**{"name": "ops", "type": kind, **values})
+
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "s3cr3t", "ftp://s3cr3t"])
+def test_an_address_file_that_holds_no_address_is_said_at_once(tmp_path, content):
+    path = tmp_path / "url"
+    path.write_text(content)
+    settings = notifiers.settings_type("slack")(name="ops", type="slack", url_file=path)
+
+    with pytest.raises(MonitorError, match="receiver ops: ") as caught:
+        notifiers.build(settings, http=None, timezone="UTC")
+
+    assert "s3cr3t" not in str(caught.value)
