@@ -1,0 +1,158 @@
+"""The configuration: one YAML file and the environment become one frozen `Config`, or an error.
+
+    reading      YAML text → values that remember their lines, `${ENV}` expanded
+    environment  what a small configuration takes from the environment alone
+    files        secrets that stand in files of their own
+    settings     what the values must look like; each part's own settings stand beside the part
+    checks       what must fit together across sections
+    wording      what is wrong, in people's words and without secrets
+
+All problems are reported at once. No text in here shows a value that came from the environment or
+from a secret's file.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from monitor import notifiers
+from monitor.core.errors import MonitorError
+from monitor.notifiers import ReceiverSettings
+from monitor.schedule import PollSettings
+
+from . import shape
+from .checks import Sections, check
+from .document import Document, Place, Table
+from .environment import CONFIG, TOKEN, complete
+from .files import fill_in
+from .problems import ConfigError, Problem, alternatives, suggestion
+from .reading import read
+from .settings import Config, RouteSettings, WorkspaceSettings
+from .shape import schema
+from .wording import explain, report_unknown
+
+__all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
+
+_LISTS: Final = ("workspaces", "receivers", "routes")
+_KINDS: Final = {"workspaces": WorkspaceSettings, "routes": RouteSettings}
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Return the configuration of the file at *path*, or else of the one that *environ* names.
+
+    Without a file *environ* holds all of it. Raise ConfigError with everything that is wrong.
+    """
+    if path is None and (named := environ.get(CONFIG)):
+        path = Path(named)
+    document = read(path, environ) if path else Document()
+    is_empty = not document.root
+    complete(document, environ)
+    if document.root.get("workspaces") in (None, []):
+        _report_missing(document)
+    loader = _Loader(document, (path.parent if path else Path()).absolute())
+    values = loader.values()
+    sections = Sections(
+        linked_api=values.get("linked_api"),
+        poll=values.get("poll"),
+        workspaces=values.get("workspaces", {}),
+    )
+    warnings = check(document, sections)
+    if document.problems:
+        raise ConfigError(document.problems)
+    if path and is_empty:
+        warnings.append(f"{path}: is empty")
+    lists = {key: tuple(values.get(key, {}).values()) for key in _LISTS}
+    lists["workspaces"] = _with_poll(lists["workspaces"], values.get("poll", PollSettings()))
+    return Config.model_validate({**values, **lists}, context=warnings)
+
+
+def _with_poll(
+    workspaces: tuple[WorkspaceSettings, ...], poll: PollSettings
+) -> tuple[WorkspaceSettings, ...]:
+    """Lay each workspace's own poll settings over those of the section `poll`."""
+    found = []
+    for workspace in workspaces:
+        own = {name: getattr(workspace.poll, name) for name in workspace.poll.model_fields_set}
+        whole = poll.model_copy(update=own) if own else poll
+        found.append(workspace.model_copy(update={"poll": whole}))
+    return tuple(found)
+
+
+def _report_missing(document: Document) -> None:
+    if document.source:
+        message = f"is missing; list one with its token, or set {TOKEN}"
+        document.report(("workspaces",), message)
+    else:
+        message = f"nothing is configured: set {TOKEN}, or name a file with --config or {CONFIG}"
+        document.problems.append(Problem(None, "", message))
+
+
+class _Loader:
+    """Turns the sections of one document into settings and reports what is wrong with them."""
+
+    def __init__(self, document: Document, base: Path) -> None:
+        self._document = document
+        self._base = base
+
+    def values(self) -> dict[str, Any]:
+        """Return the sections that are right by themselves; of lists the right items by index."""
+        values: dict[str, Any] = {}
+        known = tuple(Config.model_fields)
+        for key, raw in self._document.root.items():
+            if key not in known:
+                report_unknown(self._document, (key,), known)
+            elif raw is None:
+                continue
+            elif key in _LISTS:
+                values[key] = self._items(key, raw)
+            else:
+                value = self._value((key,), raw, Config.model_fields[key].annotation)
+                if value is not None:
+                    values[key] = value
+        return values
+
+    def _items(self, section: str, raw: Any) -> dict[int, Any]:
+        if not isinstance(raw, list):
+            self._document.report((section,), "must be a list; start each entry with `- `")
+            return {}
+        found = {}
+        for index, item in enumerate(raw):
+            place = (section, index)
+            kind = _KINDS.get(section) or self._receiver_kind(place, item)
+            if kind is not None and (value := self._value(place, item, kind)) is not None:
+                found[index] = value
+        return found
+
+    def _receiver_kind(self, place: Place, item: Any) -> type[ReceiverSettings] | None:
+        """Return the settings of the receiver's type, or report that there is no such type."""
+        if not isinstance(item, Table):
+            return ReceiverSettings
+        word = item.get("type")
+        try:
+            if isinstance(word, str) and (kind := shape.settings_type(word)):
+                return kind
+            types = sorted(notifiers.notifier_types())
+            if word is None:
+                message = f"is missing; it can be {alternatives(types)}"
+            else:
+                near = suggestion(str(word), types)
+                message = f"unknown type{near} (it can be {alternatives(types)})"
+        except MonitorError as error:
+            message = str(error)
+        self._document.report((*place, "type"), message)
+        return None
+
+    def _value(self, place: Place, raw: Any, kind: Any) -> Any:
+        """Return *raw* as a value of *kind*, or report what is wrong and return None."""
+        if kind is WorkspaceSettings and isinstance(raw, Table):
+            if isinstance(file := raw.get("token_file"), str):
+                raw["token_file"] = str(self._base / file)
+        elif isinstance(raw, Table):
+            fill_in(self._document, place, raw, kind, self._base)
+        try:
+            return shape.adapter(kind).validate_python(raw)
+        except ValidationError as error:
+            explain(error, self._document, place, kind)
+            return None

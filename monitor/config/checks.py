@@ -1,0 +1,179 @@
+"""What must fit together across the sections of a configuration."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from monitor.core.duration import Duration
+from monitor.schedule import PollSettings
+from monitor.source.settings import LinkedApiSettings
+from monitor.source.token import Token, TokenError
+
+from .document import Document, Hidden, Place, Table, is_word
+from .problems import suggestion
+from .settings import WorkspaceSettings
+
+_GLOB: Final = frozenset("*?[")
+
+
+@dataclass(slots=True)
+class Sections:
+    """The sections that are right by themselves (None: missing or wrong) and the workspaces."""
+
+    linked_api: LinkedApiSettings | None = None
+    poll: PollSettings | None = None
+    workspaces: Mapping[int, WorkspaceSettings] = field(default_factory=dict)
+
+
+def check(document: Document, sections: Sections) -> list[str]:
+    """Report what does not fit together; return what is odd but usable, a sentence each."""
+    _check_names(document)
+    _check_timezone(document)
+    _check_addresses(document)
+    _check_rate(document, sections)
+    return [
+        str(document.problem(place, message))
+        for place, message in (
+            *_unmatched(document),
+            *_same_tokens(document, sections.workspaces),
+        )
+    ]
+
+
+def _check_names(document: Document) -> None:
+    _check_distinct(document, "workspaces", "workspace")
+    _check_distinct(document, "receivers", "receiver")
+    known = {name for _, name in _names(document, "receivers")}
+    references: list[tuple[Place, Any]] = []
+    for index, route in _tables(document, "routes"):
+        to = route.get("to")
+        if isinstance(to, list):
+            references += [(("routes", index, "to", at), name) for at, name in enumerate(to)]
+        else:
+            references.append((("routes", index, "to"), to))
+    references.append((("fallback",), document.root.get("fallback")))
+    for place, name in references:
+        if isinstance(name, str) and name not in known:
+            message = "names no receiver"
+            if _may_show(name):
+                message = f"no receiver is called {name!r}{suggestion(name, known)}"
+            document.report(place, message)
+
+
+def _check_distinct(document: Document, section: str, noun: str) -> None:
+    first: dict[str, int] = {}
+    for index, name in _names(document, section):
+        if name in first:
+            other = f"{section}[{first[name]}]"
+            document.report(
+                (section, index, "name"), f"{other} has the same name; a {noun} needs its own"
+            )
+        first.setdefault(name, index)
+
+
+def _names(document: Document, section: str) -> Iterator[tuple[int, str]]:
+    default = "default" if section == "workspaces" else None
+    for index, table in _tables(document, section):
+        name = table.get("name", default)
+        if isinstance(name, str):
+            yield index, name
+
+
+def _tables(document: Document, section: str) -> Iterator[tuple[int, Table]]:
+    items = document.root.get(section)
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, Table):
+            yield index, item
+
+
+def _check_timezone(document: Document) -> None:
+    name = document.root.get("timezone")
+    if isinstance(name, str) and not _is_timezone(name):
+        message = "must be a time zone such as UTC or Europe/Berlin"
+        if _may_show(name):
+            message += f", not {name!r}{suggestion(name, available_timezones())}"
+        document.report(("timezone",), message)
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        return False
+    return True
+
+
+def _check_addresses(document: Document) -> None:
+    origins = document.find(("reconnection", "link_origins"))[2]
+    count = len(origins) if isinstance(origins, list) else 0
+    for place, what in (
+        (("linked_api", "base_url"), "the token"),
+        *((("reconnection", "link_origins", index), "the login") for index in range(count)),
+    ):
+        _, found, url = document.find(place)
+        if found == place and str(url).startswith("http://") and not _is_loopback(str(url)):
+            message = f"must start with https://: over http:// {what} would travel in clear"
+            document.report(place, message)
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_rate(document: Document, sections: Sections) -> None:
+    if sections.linked_api is None:
+        return
+    most = sections.linked_api.requests_per_minute
+    shortest = Duration(60_000_000 // most)
+    settings: list[tuple[Place, PollSettings | None]] = [(("poll", "every"), sections.poll)]
+    for index, workspace in sections.workspaces.items():
+        settings.append((("workspaces", index, "poll", "every"), workspace.poll))
+    for place, poll in settings:
+        if poll and "every" in poll.model_fields_set and poll.every < shortest:
+            document.report(
+                place,
+                f"{poll.every} is too often for {most} requests a minute"
+                f" (linked_api.requests_per_minute); the shortest is {shortest}",
+            )
+
+
+def _unmatched(document: Document) -> Iterator[tuple[Place, str]]:
+    known = {name for _, name in _names(document, "workspaces")}
+    for index, route in _tables(document, "routes"):
+        match = route.get("match")
+        wanted = match.get("workspace") if isinstance(match, Table) else None
+        for name in wanted if isinstance(wanted, list) else [wanted]:
+            if isinstance(name, str) and name not in known and not _GLOB & set(name):
+                message = "matches no workspace"
+                if _may_show(name):
+                    message = f"no workspace is called {name!r}{suggestion(name, known)}"
+                yield ("routes", index, "match", "workspace"), message
+
+
+def _same_tokens(
+    document: Document, workspaces: Mapping[int, WorkspaceSettings]
+) -> Iterator[tuple[Place, str]]:
+    first: dict[str, int] = {}
+    for index, workspace in workspaces.items():
+        given = workspace.token or workspace.token_file
+        assert given is not None
+        key = "token" if workspace.token else "token_file"
+        try:
+            token = Token(given).text()
+        except TokenError as error:
+            document.report(("workspaces", index, key), str(error))
+            continue
+        if token in first:
+            yield ("workspaces", index, key), f"is the token of workspaces[{first[token]}] as well"
+        first.setdefault(token, index)
+
+
+def _may_show(name: str) -> bool:
+    return not isinstance(name, Hidden) and is_word(name.replace(".", "_").replace("/", "_"))

@@ -1,0 +1,141 @@
+"""What the environment says: all of a small configuration, and a few settings over a file's."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from .document import Document, Hidden, Items, Table
+from .problems import Problem
+
+CONFIG: Final = "LINKEDAPI_MONITOR_CONFIG"
+TOKEN: Final = "LINKED_API_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN_FILE: Final = "LINKED_API_TOKEN_FILE"  # noqa: S105 - the name of a variable
+_OVERRIDES: Final = {
+    "LINKED_API_BASE_URL": ("linked_api", "base_url"),
+    "LINKEDAPI_MONITOR_STORAGE_URL": ("storage", "url"),
+    "LINKEDAPI_MONITOR_LISTEN": ("web", "listen"),
+}
+_VARIABLES: Final = (
+    TOKEN,
+    TOKEN_FILE,
+    "SLACK_WEBHOOK_URL",
+    "SMTP_URL",
+    "ALERT_EMAIL_TO",
+    "ALERT_EMAIL_FROM",
+    *_OVERRIDES,
+)
+_SMTP: Final = {"smtp": ("starttls", 587), "smtps": ("tls", 465)}
+_SMTP_FORM: Final = "must be smtp://user:password@host:587 or smtps://user:password@host:465"
+
+
+def complete(document: Document, environ: Mapping[str, str]) -> None:
+    """Add to *document* what the environment says. An empty variable counts as unset."""
+    root = document.root
+    environ = _readable(document, environ)
+    if root.get("workspaces") is None:
+        _add_workspace(document, environ)
+    if root.get("receivers") is None:
+        _add_receivers(document, environ)
+    for variable, (section, key) in _OVERRIDES.items():
+        if value := environ.get(variable):
+            if root.get(section) is None:
+                root[section] = Table()
+            if isinstance(root[section], Table):
+                root[section] = _with(root[section], {key: Hidden(value)})
+                document.origins[section, key] = variable
+
+
+def _readable(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that matter here and are set, without white space around them."""
+    known = {}
+    for name in _VARIABLES:
+        if value := environ.get(name, "").strip():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                document.problems.append(Problem(None, name, "is not UTF-8 text"))
+            else:
+                known[name] = value
+    return known
+
+
+def _add_workspace(document: Document, environ: Mapping[str, str]) -> None:
+    token, file = environ.get(TOKEN), environ.get(TOKEN_FILE)
+    values: dict[str, Any] = {}
+    if token:
+        values["token"] = Hidden(token)
+    if file:
+        values["token_file"] = str(Path(file).absolute())
+    if values:
+        document.root["workspaces"] = _list(_with(Table(), values))
+        document.origins["workspaces", 0] = TOKEN if token else TOKEN_FILE
+
+
+def _add_receivers(document: Document, environ: Mapping[str, str]) -> None:
+    receivers: list[Table] = []
+    if url := environ.get("SLACK_WEBHOOK_URL"):
+        document.origins["receivers", len(receivers)] = "SLACK_WEBHOOK_URL"
+        receivers.append(_with(Table(), {"name": "slack", "type": "slack", "url": Hidden(url)}))
+    url, to = environ.get("SMTP_URL"), environ.get("ALERT_EMAIL_TO")
+    if url and to and re.search(r"[^,;\s]", to):
+        place = ("receivers", len(receivers))
+        document.origins |= {
+            place: "SMTP_URL",
+            (*place, "to"): "ALERT_EMAIL_TO",
+            (*place, "from"): "ALERT_EMAIL_FROM",
+        }
+        if email := _email(url, to, environ.get("ALERT_EMAIL_FROM")):
+            receivers.append(email)
+        else:
+            document.report(place, _SMTP_FORM)
+    elif url or to:
+        given, needed = ("SMTP_URL", "ALERT_EMAIL_TO") if url else ("ALERT_EMAIL_TO", "SMTP_URL")
+        document.origins["receivers", len(receivers)] = given
+        document.report(("receivers", len(receivers)), f"needs {needed} as well")
+    if receivers:
+        document.root["receivers"] = _list(*receivers)
+
+
+def _email(url: str, to: str, sender: str | None) -> Table | None:
+    server, port = _server(url)
+    if server is None:
+        return None
+    addresses = [part.strip() for part in re.split(r"[,;]", to) if part.strip()]
+    username, password = (unquote(part or "") for part in (server.username, server.password))
+    values: dict[str, Any] = {"name": "email", "type": "email"}
+    values |= {"host": Hidden(server.hostname), "port": port}
+    values["tls"] = parse_qs(server.query).get("tls", [_SMTP[server.scheme][0]])[0]
+    if username:
+        values["username"] = Hidden(username)
+    if password:
+        values["password"] = Hidden(password)
+    values["from"] = Hidden(sender or (username if "@" in username else addresses[0]))
+    recipients = Items()
+    recipients.extend(map(Hidden, addresses))
+    return _with(Table(), {**values, "to": recipients})
+
+
+def _server(url: str) -> tuple[SplitResult | None, int]:
+    """Return the parts of an SMTP address and its port, or None if it is not one."""
+    try:
+        server = urlsplit(url)
+        port = server.port or _SMTP.get(server.scheme, ("", 0))[1]
+    except ValueError:
+        return None, 0
+    return (server if server.scheme in _SMTP and server.hostname else None), port
+
+
+def _with(table: Table, values: Mapping[str, Any]) -> Table:
+    """Return a table with *values* over those of *table*."""
+    other = Table()
+    other.update(table, **values)
+    other.lines.update(table.lines)
+    return other
+
+
+def _list(*tables: Table) -> Items:
+    items = Items()
+    items.extend(tables)
+    return items

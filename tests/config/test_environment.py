@@ -1,0 +1,156 @@
+import pytest
+
+from monitor.config import ConfigError, load
+from monitor.core.secret import Secret
+
+from .conftest import WORKSPACE
+
+
+def error_of(**environ):
+    with pytest.raises(ConfigError) as caught:
+        load(None, environ)
+    return str(caught.value)
+
+
+def test_a_token_alone_makes_a_monitor():
+    config = load(None, {"LINKED_API_TOKEN": " abc\n"})
+
+    (workspace,) = config.workspaces
+    assert (workspace.name, workspace.token) == ("default", Secret("abc"))
+    assert config.receivers == ()
+
+
+def test_the_token_may_stand_in_a_file(tmp_path):
+    (tmp_path / "token").write_text("abc\n")
+
+    config = load(None, {"LINKED_API_TOKEN_FILE": str(tmp_path / "token")})
+
+    assert config.workspaces[0].token_file == tmp_path / "token"
+
+
+def test_slack_and_mail_become_receivers():
+    config = load(
+        None,
+        {
+            "LINKED_API_TOKEN": "abc",
+            "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/x",
+            "SMTP_URL": "smtp://me%40example.com:p%40ss@mail.example.com",
+            "ALERT_EMAIL_TO": "a@example.com, b@example.com",
+        },
+    )
+
+    slack, email = config.receivers
+    assert (slack.name, slack.type) == ("slack", "slack")
+    assert slack.url == Secret("https://hooks.slack.com/services/x")
+    assert (email.name, email.type) == ("email", "email")
+    assert (email.host, email.port, email.tls) == ("mail.example.com", 587, "starttls")
+    assert email.username == "me@example.com"
+    assert email.password == Secret("p@ss")
+    assert email.from_ == "me@example.com"
+    assert tuple(email.to) == ("a@example.com", "b@example.com")
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls"),
+    [
+        ("smtps://mail.example.com", 465, "tls"),
+        ("smtps://mail.example.com:2465", 2465, "tls"),
+        ("smtp://mail.example.com:25?tls=none", 25, "none"),
+    ],
+)
+def test_an_smtp_url_says_how_to_connect(url, port, tls):
+    environ = {"LINKED_API_TOKEN": "abc", "SMTP_URL": url, "ALERT_EMAIL_TO": "a@example.com"}
+
+    (email,) = load(None, environ).receivers
+
+    assert (email.port, email.tls) == (port, tls)
+    assert email.username is None
+    assert email.from_ == "a@example.com"
+
+
+def test_the_sender_of_mail_can_be_named():
+    environ = {
+        "LINKED_API_TOKEN": "abc",
+        "SMTP_URL": "smtp://user:pass@mail.example.com",
+        "ALERT_EMAIL_TO": "a@example.com",
+        "ALERT_EMAIL_FROM": "monitor@example.com",
+    }
+
+    assert load(None, environ).receivers[0].from_ == "monitor@example.com"
+
+
+def test_with_nothing_at_all_the_error_says_what_to_do():
+    assert error_of(LINKED_API_TOKEN="") == (
+        "nothing is configured: set LINKED_API_TOKEN,"
+        " or name a file with --config or LINKEDAPI_MONITOR_CONFIG"
+    )
+
+
+SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:password@host:465"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"SMTP_URL": "smtp://mail"}, "SMTP_URL: needs ALERT_EMAIL_TO as well"),
+        ({"SMTP_URL": "smtp://mail", "ALERT_EMAIL_TO": " , "}, "SMTP_URL: needs ALERT_EMAIL_TO"),
+        ({"ALERT_EMAIL_TO": "a@example.com"}, "ALERT_EMAIL_TO: needs SMTP_URL as well"),
+        ({"SMTP_URL": "mail:25", "ALERT_EMAIL_TO": "a@example.com"}, SMTP_FORM),
+        ({"SMTP_URL": "http://mail", "ALERT_EMAIL_TO": "a@example.com"}, SMTP_FORM),
+        ({"SMTP_URL": "smtp://", "ALERT_EMAIL_TO": "a@example.com"}, SMTP_FORM),
+        ({"SMTP_URL": "smtp://mail:many", "ALERT_EMAIL_TO": "a@example.com"}, SMTP_FORM),
+        ({"SMTP_URL": "smtp://[mail", "ALERT_EMAIL_TO": "a@example.com"}, SMTP_FORM),
+        ({"SLACK_WEBHOOK_URL": "ftp://hooks"}, "SLACK_WEBHOOK_URL: "),
+        ({"LINKED_API_TOKEN_FILE": "x"}, "LINKED_API_TOKEN: has both a token and a token_file"),
+        ({"LINKED_API_TOKEN": "a b"}, "LINKED_API_TOKEN: the token holds spaces"),
+        ({"LINKED_API_TOKEN": "a\udcff"}, "LINKED_API_TOKEN: is not UTF-8 text"),
+        ({"LINKED_API_BASE_URL": "ftp://api"}, "LINKED_API_BASE_URL: must start with https://"),
+        ({"LINKED_API_BASE_URL": "http://api"}, "LINKED_API_BASE_URL: must start with https://"),
+        ({"LINKEDAPI_MONITOR_STORAGE_URL": "mysql://db"}, "LINKEDAPI_MONITOR_STORAGE_URL: must"),
+        ({"LINKEDAPI_MONITOR_LISTEN": "here"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
+    ],
+)
+def test_what_is_wrong_names_its_variable(environ, expected):
+    assert error_of(**{"LINKED_API_TOKEN": "abc"} | environ).startswith(expected)
+
+
+def test_three_variables_outdo_the_file(load_text):
+    config = load_text(
+        WORKSPACE
+        + "linked_api: {timeout: 10s, base_url: 'https://old'}\nweb:\nstorage: {keep: 9d}",
+        LINKED_API_BASE_URL="http://127.0.0.1:8080",
+        LINKEDAPI_MONITOR_LISTEN="0.0.0.0:9464",
+        LINKEDAPI_MONITOR_STORAGE_URL="sqlite:////data/monitor.db",
+    )
+
+    assert (config.linked_api.base_url, str(config.linked_api.timeout)) == (
+        "http://127.0.0.1:8080",
+        "10s",
+    )
+    assert config.web.listen == "0.0.0.0:9464"
+    assert (config.storage.url.reveal(), str(config.storage.keep)) == ("sqlite:////data/monitor.db", "9d")
+
+
+def test_a_section_that_is_no_section_stays_wrong(problems_of):
+    assert problems_of(WORKSPACE + "web: here", LINKEDAPI_MONITOR_LISTEN="0.0.0.0:1") == [
+        "2: web: must hold keys and values"
+    ]
+
+
+def test_what_a_file_leaves_out_comes_from_the_environment(load_text):
+    environ = {"LINKED_API_TOKEN": "abc", "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/x"}
+
+    config = load_text("poll: {every: 5m}\nfallback: slack", **environ)
+
+    assert config.workspaces[0].token == Secret("abc")
+    assert str(config.workspaces[0].poll.every) == "5m"
+    assert config.receivers[0].name == "slack"
+
+
+def test_what_a_file_says_is_not_added_to(load_text):
+    environ = {"LINKED_API_TOKEN": "abc", "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/x"}
+
+    config = load_text("workspaces: [{token: xyz}]\nreceivers: []", **environ)
+
+    assert [workspace.token for workspace in config.workspaces] == [Secret("xyz")]
+    assert config.receivers == ()

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from monitor.config import Config, load, schema
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
+ENVIRON = {
+    "LINKED_API_TOKEN": "abc",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/x",
+    "SMTP_PASSWORD": "abc",
+    "WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
+
+
+@pytest.fixture(scope="module")
+def example() -> Config:
+    return load(EXAMPLE, ENVIRON)
+
+
+def test_the_example_loads_without_a_warning(example):
+    assert example.warnings == ()
+
+
+def test_the_example_shows_a_receiver_of_every_type(example):
+    assert {receiver.type for receiver in example.receivers} >= {"log", "slack", "email", "webhook"}
+
+
+@pytest.mark.parametrize(
+    "section",
+    ["linked_api", "poll", "incidents", "reconnection", "delivery", "storage", "web", "metrics",
+     "log", "timezone"],
+)  # fmt: skip
+def test_the_example_shows_the_defaults(example, section):
+    defaults = load(None, {"LINKED_API_TOKEN": "abc"})
+
+    assert getattr(example, section) == getattr(defaults, section)
+
+
+def test_the_example_shows_every_key_outside_receivers():
+    text = EXAMPLE.read_text()
+    whole = schema()
+    parts = [whole, *(part for name, part in whole["$defs"].items() if "notifiers" not in name)]
+
+    missing = {
+        key
+        for part in parts
+        if part.get("title") != "ReceiverSettings"
+        for key in part.get("properties", {})
+        if f"{key}:" not in text and not key.endswith("_file")
+    }
+
+    assert missing == set()
