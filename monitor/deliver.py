@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import EventType, Message, Micros, NotificationState
+from monitor.core.policy import Delivery
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier
-from monitor.store import claims, outbox
+from monitor.store import claims
 from monitor.store.claims import Claimed
 from monitor.store.db import Store
 from monitor.store.outbox import Receiver, Settled
@@ -27,19 +28,11 @@ LEASE: Final = Duration.parse("20s")
 log = structlog.get_logger("deliver")
 
 
-class DeliverySettings(BaseModel):
-    """The section `delivery`: how long a message is tried before it is given up."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    deadline: Duration = Duration.parse("24h")
-
-
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
     """What a delivery goes by; *labels* are those of each workspace."""
 
-    settings: DeliverySettings
+    policy: Delivery
     labels: Mapping[str, Mapping[str, str]]
     fallback: Receiver | None = None
 
@@ -107,7 +100,7 @@ class Deliverer:
         due = await self._store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
         return min(max(due - now, 0) / 1_000_000, at_most.seconds) if due else at_most.seconds
 
-    def _claim(self, tx: outbox.Connection) -> Claimed:
+    def _claim(self, tx: Connection) -> Claimed:
         return claims.claim(
             tx,
             self.receiver,
@@ -144,7 +137,7 @@ class Deliverer:
                 error,
                 started=started,
                 now=now,
-                deadline=self.rules.settings.deadline,
+                deadline=self.rules.policy.deadline,
                 jitter=self._jitter(),
                 fallback=self.rules.fallback,
                 new_id=self._new_id,

@@ -6,15 +6,12 @@ when the outcome of a call is unknown.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from typing import Final
 
 import structlog
-from pydantic import BaseModel, ConfigDict, field_validator
 from sqlalchemy import Connection
 
 from monitor.core.decide import has_link
-from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Account, Cause, Event, EventType, Micros, Session, Status
 from monitor.core.route import Routing, plan
@@ -30,28 +27,6 @@ ENDED: Final = ("success", "expired", "error", "cancelled")
 REFUSALS: Final = ("invalidRequestPayload", "accountNotFound", "accountIdRequired")
 
 log = structlog.get_logger("reconnect")
-
-
-class ReconnectionSettings(BaseModel):
-    """The section `reconnection`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    create: Literal["never", "if_missing"] = "if_missing"
-    cooldown: Duration = Duration.parse("1h")
-    link_origins: tuple[str, ...] = ("https://app.linkedapi.io",)
-
-    @field_validator("link_origins")
-    @classmethod
-    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            parts = urlsplit(origin)
-            if (
-                parts.scheme not in ("https", "http")
-                or origin != f"{parts.scheme}://{parts.netloc}"
-            ):
-                raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")
-        return value
 
 
 class Reconnector:

@@ -1,6 +1,7 @@
 """The real program between real servers: the simulated Linked API, an HTTP and an SMTP server."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -12,12 +13,12 @@ from pathlib import Path
 
 import httpx
 from aiosmtpd.controller import Controller
-from monitor.web.server import bind, serve
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
 PATIENCE = 20.0
@@ -155,6 +156,16 @@ class Program:
         return [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
 
 
+@asynccontextmanager
+async def program(*arguments, log: Path, env=None):
+    """Run the program; whatever happens, its process ends with the context."""
+    started = await Program.start(*arguments, log=log, env=env)
+    try:
+        yield started
+    finally:
+        await started.kill()
+
+
 async def answers(url, patience=PATIENCE):
     """Wait until *url* answers 200."""
     async with asyncio.timeout(patience), httpx.AsyncClient() as client:
@@ -167,6 +178,8 @@ async def answers(url, patience=PATIENCE):
             await asyncio.sleep(0.05)
 
 
+WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"a test's own secret, 32 bytes ok").decode()
+
 CONFIG = """
 workspaces:
   - {{name: acme, token: linked_test_token}}
@@ -175,7 +188,7 @@ poll: {{every: 1s, jitter: 0s}}
 reconnection: {{link_origins: ["https://app.linkedapi.io", "{api}"]}}
 receivers:
   - {{name: chat, type: slack, url: "{hooks}/slack"}}
-  - {{name: crm, type: webhook, url: "{hooks}/hook"}}
+  - {{name: crm, type: webhook, url: "{hooks}/hook", secret: "{secret}"}}
 {mail}
 storage: {{url: "sqlite:///{folder}/monitor.db"}}
 web: {{listen: "127.0.0.1:{port}"}}
@@ -199,6 +212,14 @@ def configure(folder, *, api, hooks, smtp=None, port=None, more=""):
     file = folder / "config.yaml"
     mail = MAIL.format(smtp=smtp) if smtp else ""
     file.write_text(
-        CONFIG.format(api=api, hooks=hooks, folder=folder, port=port, mail=mail, more=more)
+        CONFIG.format(
+            api=api,
+            hooks=hooks,
+            folder=folder,
+            port=port,
+            mail=mail,
+            more=more,
+            secret=WEBHOOK_SECRET,
+        )
     )
     return file, f"http://127.0.0.1:{port}"

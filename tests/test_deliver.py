@@ -10,7 +10,8 @@ from factories import HOUR, seen, signed_out
 from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.deliver import Deliverer, DeliveryRules, DeliverySettings
+from monitor.core.policy import Delivery
+from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
 
 SLOW = DeliveryError(
@@ -53,7 +54,7 @@ class Post:
             self.desk.receiver("slack"),
             self.pager,
             kind="slack",
-            rules=DeliveryRules(DeliverySettings(), {"acme": {}}),
+            rules=DeliveryRules(Delivery(), {"acme": {}}),
             store=store,
             metrics=self.metrics,
             clock=lambda: self.desk.now,

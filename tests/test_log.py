@@ -143,7 +143,7 @@ class Request:
 @pytest.mark.parametrize(
     "say",
     [
-        lambda log, it: log.info(" twice ".join([it, it])),
+        lambda log, it: log.info(it * 2),
         lambda log, it: log.info("called", url=f"<{it}>"),
         lambda log, it: log.info("called", request=Request(it)),
         lambda log, it: log.info("called", parts={"a": [1, {it: (it,)}]}, more={it}),

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
+from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
 from monitor.core.model import EventType, Item, Message, Observation
@@ -25,10 +26,10 @@ __all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "tr
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[App]:
     """Open the database and the HTTP client, and put the monitor together over them."""
-    store = Store.open(config.storage.url)
+    store = Store.open(config.storage.url.reveal())
     try:
-        async with open_http(config.linked_api) as http:
-            yield App(parts.Parts(config, store=store, http=http))
+        async with open_http(config.linked_api) as api, notifiers.open_http() as http:
+            yield App(parts.Parts(config, store=store, api=api, http=http))
     finally:
         store.close()
 
@@ -55,7 +56,7 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
     """Send a test message to the receivers *names*; return for each why it failed, if it did."""
     settings = {one.name: one for one in config.receivers}
     results: dict[str, DeliveryError | None] = {}
-    async with open_http(config.linked_api) as http:
+    async with notifiers.open_http() as http:
         for name in names:
             item = Item(
                 event=EventType.NOTICE,

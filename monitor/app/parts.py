@@ -54,9 +54,11 @@ def notifier(config: Config, settings: ReceiverSettings, http: httpx.AsyncClient
 
 
 class Parts:
-    """Makes the parts of one monitor; they share its database, HTTP client and metrics."""
+    """Makes the parts of one monitor; they share its database, metrics and HTTP clients."""
 
-    def __init__(self, config: Config, *, store: Store, http: httpx.AsyncClient) -> None:
+    def __init__(
+        self, config: Config, *, store: Store, api: httpx.AsyncClient, http: httpx.AsyncClient
+    ) -> None:
         self.config = config
         self.store = store
         self.metrics = Metrics(
@@ -76,6 +78,7 @@ class Parts:
             routes=tuple(_route(one) for one in config.routes),
             fallback=config.fallback,
         )
+        self._api = api
         self._http = http
         kinds = {name: one.type for name, one in self.settings.items()}
         self.metrics.declare(workspaces=self.labels, receivers=kinds)
@@ -85,7 +88,7 @@ class Parts:
     ) -> tuple[Poller, Reconnector]:
         """Return what polls a workspace and what asks for the links that it lacks."""
         config = self.config
-        client, token = source(config, settings, self._http, self.metrics.requested)
+        client, token = source(config, settings, self._api, self.metrics.requested)
         rules = Rules(
             policy=config.incidents,
             routing=self.routing,

@@ -70,7 +70,7 @@ class _Demo:
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self._port = port
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False)
         self._simulator = Simulator(Knobs(), seed=1)
         self._over = asyncio.Event()
 
@@ -146,8 +146,10 @@ class _Demo:
         lines: list[Text] = []
         for block in payload.get("blocks", ()):
             lines += _lines(block)
-        title = "team-chat (stand-in for Slack)"
-        self._console.print(Panel(Text("\n").join(lines), title=title, title_align="left"))
+        panel = Panel(Text("\n").join(lines), title="Slack: #team-chat", title_align="left")
+        self._console.print(panel)
+        for label, url in _buttons(payload):
+            self._console.print(Text(f"  [{label}] {url}", style="cyan"), soft_wrap=True)
 
     def _say(self, sentence: str) -> None:
         self._console.print(Text(f"▸ {sentence}", style="bold"))
@@ -158,12 +160,18 @@ def _lines(block: Any) -> list[Text]:
     parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
     lines = []
     for part in filter(None, parts):
-        if part.get("type") == "button":
-            lines.append(Text(f"[ {part['text']['text']} ] {part['url']}", style="cyan"))
-        else:
+        if part.get("type") != "button":
+            words = unescape(str(part.get("text", ""))).replace("*", "")
             style = "bold" if block.get("type") == "header" else ""
-            lines.append(Text(unescape(str(part.get("text", ""))).replace("*", ""), style=style))
+            lines.append(Text(words.replace("\n", ": ", 1), style=style))
     return lines
+
+
+def _buttons(payload: Any) -> list[tuple[str, str]]:
+    blocks = payload.get("blocks", ())
+    elements = [one for block in blocks for one in block.get("elements", ())]
+    elements += [block["accessory"] for block in blocks if "accessory" in block]
+    return [(one["text"]["text"], one["url"]) for one in elements if one.get("type") == "button"]
 
 
 def simulate(

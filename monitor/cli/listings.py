@@ -70,7 +70,7 @@ def deliveries(
 def _read(
     config_file: Any, work: Callable[[Connection], Sequence[Mapping[str, Any]]]
 ) -> Sequence[Mapping[str, Any]]:
-    store = Store.open(app.load(config_file).storage.url)
+    store = Store.open(app.load(config_file).storage.url.reveal())
     try:
         return store.run_now(work)
     finally:

@@ -26,10 +26,9 @@ def run(config_file: ConfigOption = None) -> None:
 
 def log_to(config: Config, level: str | None = None) -> None:
     """Log as *config* says: to standard error, JSON unless it is a terminal."""
-    default = "console" if sys.stderr.isatty() else "json"
     log.configure(
         level=level or config.log.level,
-        format=config.log.format or default,
+        format=config.log.format or ("console" if sys.stderr.isatty() else "json"),
         secrets=config.secrets(),
         stream=sys.stderr,
     )

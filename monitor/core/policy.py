@@ -1,7 +1,8 @@
-"""What the owner of the accounts decided: when an incident opens, ends, is repeated, is grouped."""
+"""What the owner of the accounts decided: sections of the configuration that the core goes by."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from .duration import Duration
 
@@ -53,3 +54,30 @@ class Policy:
             raise ValueError("remind_max must not be negative")
         if any(step <= 0 for step in self.remind):
             raise ValueError("every step of remind must be longer than 0s")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The section `delivery`: how long a message is tried before it is given up."""
+
+    deadline: Duration = Duration.parse("24h")
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnection:
+    """The section `reconnection`: whether to ask for links, how often, and which to trust."""
+
+    create: Literal["never", "if_missing"] = "if_missing"
+    cooldown: Duration = Duration.parse("1h")
+    link_origins: tuple[str, ...] = ("https://app.linkedapi.io",)
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        for origin in self.link_origins:
+            parts = urlsplit(origin)
+            is_web = parts.scheme in ("https", "http") and parts.netloc
+            if not is_web or origin != f"{parts.scheme}://{parts.netloc}":
+                raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")

@@ -118,3 +118,8 @@ def _load(kind: str) -> ModuleType:
     if not issubclass(module.Settings, ReceiverSettings):
         raise MonitorError(f"Settings of the notifier {kind!r} ({path}) are no ReceiverSettings")
     return module
+
+
+def open_http() -> httpx.AsyncClient:
+    """Return the client that all receivers share; the usual proxy variables are honoured."""
+    return httpx.AsyncClient(follow_redirects=False)

@@ -6,25 +6,29 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitor.core.duration import Duration
+from monitor.core.secret import Secret
 
 _SCHEMES: Final = ("sqlite:///", "postgresql://")
 
 
-def _default_url() -> str:
-    return f"sqlite:///{user_data_path('linkedapi-monitor') / 'monitor.db'}"
+def _default_url() -> Secret:
+    return Secret(f"sqlite:///{user_data_path('linkedapi-monitor') / 'monitor.db'}")
 
 
 class StorageSettings(BaseModel):
-    """The section `storage`: where the state lives, and for how long ended incidents are kept."""
+    """The section `storage`: where the state lives, and for how long ended incidents are kept.
+
+    *url* may hold a password.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str = Field(default_factory=_default_url)
+    url: Secret = Field(default_factory=_default_url)
     keep: Duration = Duration.parse("180d")
 
     @field_validator("url")
     @classmethod
-    def _is_known(cls, value: str) -> str:
-        if not value.startswith(_SCHEMES):
+    def _is_known(cls, value: Secret) -> Secret:
+        if not value.reveal().startswith(_SCHEMES):
             raise ValueError("must start with sqlite:/// or postgresql://")
         return value

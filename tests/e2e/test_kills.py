@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections import defaultdict
 
+from program import answers, configure, hooks, program
 from sqlalchemy import text
-from program import Program, answers, configure, hooks
 
 from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
 ROUNDS = 20
+NO_FLAPPING = "incidents: {flapping: {changes: 1000}}"
 LIVE = text("SELECT COUNT(*) FROM notification WHERE state IN ('pending', 'sending')")
 
 
@@ -21,21 +22,22 @@ async def test_nothing_is_lost_and_nothing_repeated_but_attempts_in_flight(tmp_p
     accounts = [one.id for one in simulator.add_accounts("acme", 6)]
     async with serve(simulator) as api, hooks() as (hook, hook_url):
         hook.delay = 0.15
-        file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
+        file, endpoint = configure(tmp_path, api=api, hooks=hook_url, more=NO_FLAPPING)
         exits = []
         for round_ in range(ROUNDS):
-            monitor = await Program.start("run", "-c", str(file), log=tmp_path / "run.log")
-            await answers(f"{endpoint}/healthz")
-            turn(simulator, moments, accounts)
-            await asyncio.sleep(moments.uniform(0.0, 1.6))
-            exits.append(await (monitor.stop() if round_ % 2 else monitor.kill()))
+            async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
+                await answers(f"{endpoint}/healthz")
+                turn(simulator, moments, accounts)
+                await asyncio.sleep(moments.uniform(0.0, 1.6))
+                exits.append(await (monitor.stop() if round_ % 2 else monitor.kill()))
             turn(simulator, moments, accounts)
         hook.delay = 0.0
         simulator.recover("acme", "*")
-        monitor = await Program.start("run", "-c", str(file), log=tmp_path / "run.log")
-        store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
-        await until_quiet(store, simulator)
-        exits.append(await monitor.stop())
+        async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
+            await answers(f"{endpoint}/healthz")
+            store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
+            await until_quiet(store, simulator)
+            exits.append(await monitor.stop())
 
     assert exits == [-9, 0] * (ROUNDS // 2) + [0]
     assert "unexpectedly" not in (tmp_path / "run.log").read_text()

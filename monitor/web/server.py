@@ -1,0 +1,152 @@
+"""Serving the endpoint: uvicorn on a socket of our own, without its signals, logs and polling."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from monitor.core.errors import MonitorError
+
+from .settings import WebSettings
+
+PHASE_SECONDS: Final = 75.0
+"""How long a connection may wait for a whole request, and how long its answer may take."""
+
+MOST_CONNECTIONS: Final = 100
+MOST_HEADER_BYTES: Final = 16 * 1024
+GRACE: Final = 1
+"""How many seconds answers that are under way may take after the stop."""
+
+_REASONS: Final = {
+    errno.EADDRINUSE: "another program listens there; stop it or choose another port",
+    errno.EACCES: "not permitted; ports below 1024 are for privileged programs",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+}
+
+
+def bind(settings: WebSettings) -> socket.socket:
+    """Return a socket that listens where *settings* say; raise MonitorError if it can't."""
+    try:
+        found = socket.getaddrinfo(
+            settings.host,
+            settings.port,
+            type=socket.SOCK_STREAM,
+            proto=socket.IPPROTO_TCP,  # asyncio turns Nagle's delay off for sockets that name it
+            flags=socket.AI_PASSIVE,
+        )
+    except (OSError, UnicodeError):
+        raise _problem(settings, f"there is no host {settings.host!r}") from None
+    family, kind, protocol, _, address = found[0]
+    try:
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _problem(settings, os.strerror(error.errno or 0)) from None
+    try:
+        if os.name == "posix":  # elsewhere it would let two programs have the port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(MOST_CONNECTIONS)  # until then another program might still take the port
+    except OSError as error:
+        sock.close()
+        code = error.errno or 0
+        raise _problem(settings, _REASONS.get(code, os.strerror(code))) from None
+    sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
+    return sock
+
+
+def _problem(settings: WebSettings, reason: str) -> MonitorError:
+    return MonitorError(f"cannot listen on {settings.listen} (web.listen): {reason}")
+
+
+async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -> None:
+    """Serve *app* on *sock* until *stopping* is set, then end what is under way and close it."""
+    config = uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        backlog=MOST_CONNECTIONS,
+        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+        timeout_keep_alive=int(PHASE_SECONDS),
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = Server(config, stopping)
+    try:
+        await server.serve(sockets=[sock])
+    finally:
+        server.end()
+        sock.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, told to stop by an event instead of signals."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the monitor."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Wait for the stop."""
+        await self._stopping.wait()
+
+    def end(self) -> None:
+        """Cut the connections that are left, and listen no more."""
+        for one in getattr(self, "servers", ()):
+            one.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
+class Connection(H11Protocol):
+    """uvicorn's connection, of which no phase (request, answer) takes for ever.
+
+    Whoever sends a request byte by byte, or takes no answer, would keep a connection otherwise.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give it some time for its first request."""
+        super().connection_made(transport)
+        self._begin_phase()
+
+    def handle_events(self) -> None:
+        """Take up what was received; a request that is complete begins a new phase."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self._begin_phase()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next request."""
+        self._begin_phase()
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Be done with it."""
+        super().connection_lost(exc)
+        if self._deadline:
+            self._deadline.cancel()
+
+    def _begin_phase(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(PHASE_SECONDS, self.transport.abort)

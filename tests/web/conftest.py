@@ -1,0 +1,85 @@
+import asyncio
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from monitor.metrics import Metrics
+from monitor.web.app import build
+from monitor.web.server import bind, serve
+from monitor.web.settings import WebSettings
+
+
+class Huge(Metrics):
+    """More than fits into the buffers between two programs."""
+
+    def render(self):
+        return b"# one of many lines\n" * 1_500_000
+
+
+class Endpoint:
+    """The endpoint of a monitor whose health a test decides; served for real."""
+
+    def __init__(self):
+        self.metrics = Metrics(version="1.2.3")
+        self.hanging = []
+        self.missing = []
+        self.stopping = asyncio.Event()
+        self.address = None
+        self.serving = None
+        self._writers = []
+
+    async def ready(self):
+        return self.missing
+
+    async def _ready(self):
+        return await self.ready()
+
+    def app(self, *, token=None):
+        return build(
+            metrics=self.metrics,
+            alive=lambda: self.hanging,
+            ready=self._ready,
+            metrics_token=token,
+        )
+
+    @asynccontextmanager
+    async def served(self, *, token=None):
+        sock = bind(WebSettings(listen="127.0.0.1:0"))
+        self.address = sock.getsockname()
+        serving = serve(self.app(token=token), sock, stopping=self.stopping)
+        self.serving = asyncio.create_task(serving)
+        url = f"http://127.0.0.1:{self.address[1]}"
+        plain = {"verify": False, "timeout": 10, "trust_env": False}
+        try:
+            async with httpx.AsyncClient(base_url=url, **plain) as client:
+                yield client
+        finally:
+            for writer in self._writers:
+                writer.transport.abort()
+            self.stopping.set()
+            await asyncio.wait_for(self.serving, 10)
+
+    async def connect(self, *lines):
+        """Open a plain connection and send *lines*."""
+        reader, writer = await asyncio.open_connection(*self.address)
+        self._writers.append(writer)
+        writer.write(b"".join(line.encode() + b"\r\n" for line in lines))
+        await writer.drain()
+        return reader
+
+
+@pytest.fixture
+async def endpoint():
+    return Endpoint()
+
+
+@pytest.fixture
+def huge(endpoint):
+    endpoint.metrics = Huge(version="1.2.3")
+
+
+@pytest.fixture
+async def client(endpoint):
+    async with endpoint.served() as client:
+        yield client

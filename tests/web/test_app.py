@@ -1,0 +1,244 @@
+import asyncio
+import gzip
+import threading
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.core.secret import Secret
+from monitor.metrics import Metrics
+from monitor.web import app as web
+
+TOKEN = Secret("scrape-me-Zoë")
+SCRAPE = ("GET /metrics HTTP/1.1", "Host: x", "")
+
+
+async def test_metrics_are_in_the_text_format_of_prometheus(client):
+    response = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
+
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "Content-Encoding" not in response.headers
+    names = {one.name for one in text_string_to_metric_families(response.text)}
+    assert "linkedapi_monitor_build_info" in names
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("deflate, gzip;q=0.5", "gzip"),
+        ("GZIP ; q=1.0", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip; q=0.00", None),
+        ("br, x-gzip", None),
+        ("", None),
+    ],
+)
+async def test_metrics_are_compressed_if_that_is_accepted(client, accepted, encoding):
+    async with client.stream("GET", "/metrics", headers={"Accept-Encoding": accepted}) as response:
+        body = b"".join([part async for part in response.aiter_raw()])
+
+    assert response.headers.get("Content-Encoding") == encoding
+    assert response.headers["Vary"] == "Accept-Encoding"
+    assert int(response.headers["Content-Length"]) == len(body)
+    text = gzip.decompress(body) if encoding else body
+    assert b"linkedapi_monitor_build_info" in text
+
+
+async def test_a_page_of_many_pieces_arrives_whole(client, monkeypatch):
+    monkeypatch.setattr(web, "_PIECE", 7)
+
+    response = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
+
+    assert response.text.endswith("\n")
+    assert len(list(text_string_to_metric_families(response.text))) > 10
+
+
+async def test_head_has_no_body(client):
+    response = await client.head("/metrics")
+
+    assert response.status_code == 200
+    assert response.content == b""
+    assert int(response.headers["Content-Length"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_nothing_can_be_changed(client, method, path):
+    response = await client.request(method, path)
+
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD"}
+    assert response.json() == {"error": "Method Not Allowed"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics/", "/healthz/", "/favicon.ico", "/docs", "/%2e%2e"]
+)
+async def test_everything_else_is_not_found(client, path):
+    response = await client.get(path)
+
+    assert response.status_code == 404
+    assert response.json() == {"error": "Not Found"}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/elsewhere"])
+async def test_answers_are_not_stored_and_name_no_program(client, path):
+    response = await client.get(path)
+
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Server" not in response.headers
+
+
+# ── health ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_all_is_well(client, path):
+    response = await client.get(path)
+
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+async def test_a_loop_that_hangs_is_told(endpoint, client):
+    endpoint.hanging = ["the loop tick is 90 s overdue"]
+
+    health, ready = await client.get("/healthz"), await client.get("/readyz")
+
+    assert health.status_code == 503
+    assert health.json() == {"status": "failing", "problems": ["the loop tick is 90 s overdue"]}
+    assert ready.status_code == 200
+
+
+async def test_what_is_not_ready_is_told(endpoint, client):
+    endpoint.missing = ["the database is locked"]
+
+    health, ready = await client.get("/healthz"), await client.get("/readyz")
+
+    assert health.status_code == 200
+    assert ready.status_code == 503
+    assert ready.json()["problems"] == ["the database is locked"]
+
+
+async def test_checks_that_fail_are_a_problem_without_details(endpoint, client):
+    async def fail():
+        raise RuntimeError("secret detail")
+
+    endpoint.ready = fail
+
+    response = await client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["problems"] == ["the checks failed; the log says why"]
+
+
+async def test_checks_that_hang_are_a_problem(endpoint, client, monkeypatch):
+    monkeypatch.setattr(web, "CHECK_SECONDS", 0.05)
+    endpoint.ready = asyncio.Event().wait
+
+    response = await client.get("/readyz")
+
+    assert response.status_code == 503
+    assert "took longer" in response.json()["problems"][0]
+
+
+# ── the token ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (None, 401),
+        (b"", 401),
+        (b"Bearer", 401),
+        (b"Bearer ", 401),
+        (b"Bearer wrong", 401),
+        (b"Basic c2NyYXBlLW1l", 401),
+        ("Bearer scrape-me-Zoë".encode(), 200),
+        ("bearer  scrape-me-Zoë".encode(), 200),
+        ("Bearer scrape-me-Zoë2".encode(), 401),
+        ("scrape-me-Zoë".encode(), 401),
+    ],
+)
+async def test_metrics_may_need_a_token(endpoint, header, status):
+    async with endpoint.served(token=TOKEN) as client:
+        headers = {"Authorization": header} if header is not None else {}
+        response = await client.get("/metrics", headers=headers)
+        health = await client.get("/healthz")
+
+    assert response.status_code == status
+    assert health.status_code == 200
+    if status == 401:
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert response.json() == {"error": "Unauthorized"}
+
+
+# ── promise 9: bounded ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("huge")
+async def test_a_reader_that_takes_nothing_does_not_hold_up_others(endpoint):
+    async with endpoint.served() as client:
+        await endpoint.connect(*SCRAPE)
+
+        health = await client.get("/healthz")
+        scraped = await client.get("/metrics")
+
+    assert (health.status_code, scraped.status_code) == (200, 200)
+    assert len(scraped.content) == 30_000_000
+
+
+@pytest.mark.usefixtures("huge")
+async def test_too_many_scrapes_at_once_are_refused(endpoint, monkeypatch):
+    monkeypatch.setattr(web, "MOST_PAGES", 1)
+    async with endpoint.served() as client:
+        reader = await endpoint.connect(*SCRAPE)
+        await reader.readline()
+
+        response = await client.get("/metrics")
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+
+
+class Slow(Metrics):
+    """Takes its time until it is told to go on."""
+
+    def __init__(self):
+        super().__init__(version="1.2.3")
+        self.started = threading.Event()
+        self.go_on = threading.Event()
+
+    def render(self):
+        self.started.set()
+        assert self.go_on.wait(10)
+        return b"done\n"
+
+
+async def test_a_page_is_written_without_holding_up_the_loop(endpoint):
+    endpoint.metrics = slow = Slow()
+    async with endpoint.served() as client:
+        scrape = asyncio.create_task(client.get("/metrics"))
+        await asyncio.to_thread(slow.started.wait, 10)
+
+        health = await client.get("/healthz")
+        slow.go_on.set()
+
+        assert health.status_code == 200
+        assert (await scrape).text == "done\n"
+
+
+class Failing(Metrics):
+    def render(self):
+        raise RuntimeError("secret detail")
+
+
+async def test_an_error_of_ours_is_an_answer_without_details(endpoint, caplog):
+    endpoint.metrics = Failing(version="1.2.3")
+    async with endpoint.served() as client:
+        response = await client.get("/metrics")
+
+    assert response.status_code == 500
+    assert response.json() == {"error": "Internal Server Error"}
+    assert "secret detail" in caplog.text

@@ -1,0 +1,245 @@
+import asyncio
+import errno
+import os
+import signal
+import socket
+from contextlib import suppress
+
+import pytest
+
+from monitor.core.errors import MonitorError
+from monitor.web import app as web
+from monitor.web import server
+from monitor.web.server import bind, serve
+from monitor.web.settings import WebSettings
+
+SCRAPE = ("GET /metrics HTTP/1.1", "Host: x", "")
+
+
+def listen(where):
+    return bind(WebSettings(listen=where))
+
+
+def test_binds_where_the_settings_say():
+    with listen("127.0.0.1:0") as sock:
+        assert sock.getsockname()[0] == "127.0.0.1"
+        assert sock.getsockname()[1] > 0
+
+
+def test_a_name_will_do():
+    with listen("localhost:0") as sock:
+        assert sock.getsockname()[1] > 0
+
+
+def test_ipv6_will_do():
+    try:
+        sock = listen("[::1]:0")
+    except MonitorError:
+        pytest.skip("no IPv6 here")
+    with sock:
+        assert sock.family == socket.AF_INET6
+
+
+def test_a_taken_port_is_one_clear_line():
+    with listen("127.0.0.1:0") as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        with pytest.raises(MonitorError) as raised:
+            listen(where)
+
+    assert str(raised.value) == (
+        f"cannot listen on {where} (web.listen): "
+        "another program listens there; stop it or choose another port"
+    )
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 80 + ".invalid"])
+def test_an_unknown_host_is_one_clear_line(host):
+    with pytest.raises(MonitorError, match="there is no host"):
+        listen(f"{host}:0")
+
+
+def test_an_address_of_another_machine_is_one_clear_line():
+    with pytest.raises(MonitorError, match="this machine has no such address"):
+        listen("192.0.2.1:0")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+def test_a_forbidden_port_is_one_clear_line():
+    with pytest.raises(MonitorError, match="privileged"):
+        listen("127.0.0.1:1")
+
+
+def test_every_reason_is_one_line():
+    for code in (errno.EACCES, errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+        assert "\n" not in server._REASONS[code]
+
+
+def test_a_port_is_free_again_after_a_stop():
+    with listen("127.0.0.1:0") as sock:
+        where = f"127.0.0.1:{sock.getsockname()[1]}"
+
+    listen(where).close()
+
+
+# ── the stop ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def stop(endpoint):
+    """Stop serving and return how long that took."""
+    began = asyncio.get_running_loop().time()
+    endpoint.stopping.set()
+    await asyncio.wait_for(asyncio.shield(endpoint.serving), 10)
+    return asyncio.get_running_loop().time() - began
+
+
+async def test_ends_soon_with_idle_connections(endpoint):
+    async with endpoint.served() as client:
+        await client.get("/healthz")
+        silent = await endpoint.connect()
+
+        took = await stop(endpoint)
+
+        assert took < 1
+        assert await silent.read() == b""
+        with pytest.raises(ConnectionRefusedError):
+            await endpoint.connect()
+
+
+async def test_ends_soon_while_a_request_hangs(endpoint):
+    asked = asyncio.Event()
+
+    async def hang():
+        asked.set()
+        await asyncio.Event().wait()
+
+    endpoint.ready = hang
+    async with endpoint.served():
+        await endpoint.connect("GET /readyz HTTP/1.1", "Host: x", "")
+        await asked.wait()
+
+        assert await stop(endpoint) < 2
+
+
+@pytest.mark.usefixtures("huge")
+async def test_ends_soon_while_a_reader_takes_nothing(endpoint):
+    async with endpoint.served():
+        reader = await endpoint.connect(*SCRAPE)
+        await reader.readline()
+
+        assert await stop(endpoint) < 2
+
+
+async def test_an_answer_under_way_is_finished(endpoint):
+    go_on, asked = asyncio.Event(), asyncio.Event()
+
+    async def ready():
+        asked.set()
+        await go_on.wait()
+        return []
+
+    endpoint.ready = ready
+    async with endpoint.served() as client:
+        answer = asyncio.create_task(client.get("/readyz"))
+        await asked.wait()
+
+        endpoint.stopping.set()
+        go_on.set()
+
+        assert (await answer).status_code == 200
+
+
+async def test_ends_when_it_is_cancelled(endpoint):
+    sock = listen("127.0.0.1:0")
+    where = f"127.0.0.1:{sock.getsockname()[1]}"
+    serving = asyncio.create_task(serve(endpoint.app(), sock, stopping=asyncio.Event()))
+    await asyncio.sleep(0)
+
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+    listen(where).close()
+
+
+async def test_signals_are_left_alone(client):
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+
+    await client.get("/healthz")
+
+    assert {one: signal.getsignal(one) for one in before} == before
+
+
+# ── promise 9: bounded ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("client")
+async def test_huge_headers_are_refused(endpoint):
+    reader = await endpoint.connect("GET /healthz HTTP/1.1", "X: " + "x" * 100_000)
+
+    assert (await reader.readline()).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.usefixtures("client")
+async def test_a_body_is_not_waited_for(endpoint):
+    reader = await endpoint.connect(
+        "POST /healthz HTTP/1.1", "Host: x", "Content-Length: 1000000000", "", "x" * 100_000
+    )
+
+    assert (await reader.readline()).startswith(b"HTTP/1.1 405")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [],
+        ["GET /healthz HTTP/1.1", "X-Slow: y"],
+        ["POST /healthz HTTP/1.1", "Host: x", "Content-Length: 1000000", "", "no more comes"],
+        ["GET /healthz HTTP/1.1", "Host: x", ""],
+    ],
+)
+async def test_no_connection_waits_for_ever(endpoint, monkeypatch, sent):
+    monkeypatch.setattr(server, "PHASE_SECONDS", 0.2)
+    async with endpoint.served():
+        reader = await endpoint.connect(*sent)
+
+        async with asyncio.timeout(10):
+            with suppress(ConnectionResetError):
+                await reader.read()
+
+
+@pytest.mark.usefixtures("huge")
+async def test_a_reader_that_takes_nothing_is_cut_off(endpoint, monkeypatch):
+    monkeypatch.setattr(server, "PHASE_SECONDS", 1.0)
+    monkeypatch.setattr(web, "MOST_PAGES", 1)
+    async with endpoint.served() as client:
+        reader = await endpoint.connect(*SCRAPE)
+        await reader.readline()
+        held = await client.get("/metrics")
+
+        async with asyncio.timeout(10):
+            while (await client.head("/metrics")).status_code != 200:
+                pass
+
+    assert held.status_code == 503
+
+
+@pytest.mark.usefixtures("client")
+async def test_requests_one_after_the_other_share_a_connection(endpoint):
+    ask = ["GET /healthz HTTP/1.1", "Host: x", ""]
+
+    reader = await endpoint.connect(*ask, *ask)
+
+    for _ in range(2):
+        assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200")
+
+
+async def test_too_many_connections_are_refused(endpoint, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    async with endpoint.served() as client:
+        for _ in range(3):
+            await endpoint.connect("GET /he")
+
+        response = await client.get("/healthz")
+
+    assert response.status_code == 503
