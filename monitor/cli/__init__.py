@@ -1,6 +1,7 @@
 """The command line: one file a group of commands."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -37,10 +38,10 @@ def version(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
     typer.echo(f'{{"success":true,"data":"{__version__}"}}' if json else __version__)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; any error is one clear line and an exit code, never a traceback."""
     try:
-        app()
+        app(arguments)
     except MonitorError as error:
         sys.exit(fail(error))
     except BrokenPipeError:

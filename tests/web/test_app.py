@@ -152,7 +152,6 @@ async def test_checks_that_hang_are_a_problem(endpoint, client, monkeypatch):
         (None, 401),
         (b"", 401),
         (b"Bearer", 401),
-        (b"Bearer ", 401),
         (b"Bearer wrong", 401),
         (b"Basic c2NyYXBlLW1l", 401),
         ("Bearer scrape-me-Zoë".encode(), 200),

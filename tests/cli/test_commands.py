@@ -1,0 +1,169 @@
+"""The commands: what they print, and the code they exit with."""
+
+import json
+
+import pytest
+from factories import LINK
+
+from monitor import __version__
+from monitor.cli.output import WORST_FIRST, Exit, worst
+from monitor.simulator import api_error
+
+
+def test_the_version_is_printed_plain_or_as_json(run):
+    assert run("version").out.strip() == __version__
+    assert run("version", "--json").data == __version__
+
+
+def test_check_shows_every_account_and_exits_0_when_all_is_well(run, api, configured):
+    simulator, url = api
+    simulator.add_accounts("acme", 3)
+
+    ran = run("check", "-c", configured(url))
+
+    assert ran.code == 0
+    assert {one["status"] for one in ran.data} == {"active"}
+    assert set(ran.data[0]) >= {"workspace", "id", "name", "url", "country", "status", "raw_status"}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [("sign_out", Exit.NEEDS_LOGIN), ("freeze", Exit.FROZEN)]
+)
+def test_check_tells_by_its_exit_code_what_is_wrong(run, api, configured, change, code):
+    simulator, url = api
+    simulator.add_accounts("acme", 3)
+    simulator.perform(change, {"customer": "acme", "account": "*"})
+
+    assert run("check", "-c", configured(url)).code == code
+
+
+def test_check_writes_nothing_and_shows_no_link(run, api, configured, tmp_path):
+    simulator, url = api
+    simulator.add_accounts("acme", 1)
+    simulator.sign_out("acme", "*")
+
+    ran = run("check", "-c", configured(url))
+
+    assert "/connection/" not in ran.out + ran.err
+    assert not (tmp_path / "monitor.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (api_error("invalidLinkedApiToken", status=401), Exit.AUTH_OR_CONFIG),
+        (api_error("tooManyRequests", status=429), Exit.RATE_LIMIT),
+        (api_error("somethingNew", status=400), Exit.GENERAL),
+    ],
+)
+def test_check_says_why_a_workspace_cannot_be_read(run, api, configured, fault, code):
+    simulator, url = api
+    simulator.faults.add(fault)
+
+    ran = run("check", "-c", configured(url))
+
+    assert ran.code == code
+    assert ran.err.startswith("acme: ")
+    assert ran.data == []
+
+
+def test_check_exits_7_when_nothing_answers(run, configured):
+    assert run("check", "-c", configured()).code == Exit.NETWORK
+
+
+def test_the_exit_code_that_matters_most_wins():
+    assert worst([]) is Exit.OK
+    assert worst([Exit.FROZEN, Exit.NEEDS_LOGIN, Exit.OK]) is Exit.NEEDS_LOGIN
+    assert worst(WORST_FIRST) is Exit.AUTH_OR_CONFIG
+
+
+@pytest.mark.usefixtures("recorded")
+def test_accounts_are_listed_without_links_unless_asked(run, configured):
+    ran = run("accounts", "-c", configured())
+
+    assert [one["id"] for one in ran.data] == ["cold", "out", "ok"]
+    assert ran.data[0]["since"].endswith("Z")
+    assert LINK not in ran.out
+    assert LINK in run("accounts", "-c", configured(), "--show-links").out
+
+
+@pytest.mark.usefixtures("recorded")
+def test_incidents_are_listed_with_their_duration(run, configured):
+    ran = run("incidents", "-c", configured())
+
+    assert {one["cause"] for one in ran.data} == {"frozen", "reconnection_required"}
+    assert set(ran.data[0]) >= {"id", "workspace", "scope", "opened_at", "duration_seconds"}
+    assert all(one["duration_seconds"] >= 0 for one in ran.data)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_deliveries_are_listed_with_how_they_fare(run, configured):
+    ran = run("deliveries", "-c", configured())
+
+    assert sorted(one["state"] for one in ran.data) == ["delivered", "pending"]
+    assert set(ran.data[0]) >= {"id", "message_id", "incident_ids", "event", "attempts", "reason"}
+
+
+def test_config_check_counts_what_there_is(run, configured):
+    ran = run("config", "check", "-c", configured())
+
+    assert ran.code == 0
+    assert ran.out == "ok: 1 workspace, 0 receivers, 0 routes\n"
+
+
+def test_a_wrong_configuration_is_every_problem_and_exit_2(run, configured):
+    ran = run("config", "check", "-c", configured(more="pol: {}\nweb: {listen: nowhere}"))
+
+    assert ran.code == 2
+    error = json.loads(ran.err)
+    assert error["error"] == "config"
+    assert "did you mean poll?" in error["message"]
+    assert "web.listen" in error["message"]
+
+
+def test_nothing_configured_says_what_to_do(run):
+    ran = run("accounts")
+
+    assert ran.code == 2
+    assert "LINKED_API_TOKEN" in ran.err
+
+
+def test_receivers_test_says_which_took_the_message(run, api, configured):
+    _, url = api
+    more = (
+        "receivers:\n"
+        "  - {name: good, type: log}\n"
+        f"  - {{name: bad, type: slack, url: '{url}/no-such-hook'}}"
+    )
+
+    ran = run("receivers", "test", "-c", configured(url, more))
+
+    assert ran.code == 1
+    assert [(one["receiver"], one["accepted"]) for one in ran.data] == [
+        ("good", True),
+        ("bad", False),
+    ]
+    assert "no-such-hook" not in ran.out
+
+
+def test_receivers_test_takes_names_and_refuses_strange_ones(run, configured):
+    file = configured(more="receivers: [{name: good, type: log}]")
+
+    assert run("receivers", "test", "-c", file, "good").code == 0
+    assert run("receivers", "test", "-c", file, "goood").code == Exit.VALIDATION
+
+
+def test_a_health_check_without_a_monitor_is_unhealthy(run, configured):
+    file = configured(more="web: {listen: '127.0.0.1:9'}")
+
+    ran = run("healthcheck", "-c", file)
+
+    assert ran.code == 1
+    assert "no answer" in ran.err
+
+
+def test_a_health_check_goes_by_the_answer(run, api):
+    _, url = api
+    listen = url.removeprefix("http://")
+
+    assert run("healthcheck", "--listen", listen).code == 1  # the simulated API has no /healthz
