@@ -278,7 +278,7 @@ class Poller:
             log.warning(
                 "nobody is told: no route matches and there is no fallback",
                 workspace=self.name,
-                event=event.type,
+                what=event.type,
                 cause=event.cause,
             )
         _log_edges(before, after)

@@ -42,6 +42,7 @@ class Hooks:
             routes=[
                 Route("/slack", self._take_slack, methods=["POST"]),
                 Route("/hook", self._take_event, methods=["POST"]),
+                Route("/never", self._hang, methods=["POST"]),
             ]
         )
 
@@ -52,6 +53,9 @@ class Hooks:
         payload = await request.json()
         self.ids.append((request.headers["webhook-id"], payload["type"]))
         return await self._take(self.events, payload)
+
+    async def _hang(self, _request: Request):
+        await asyncio.Event().wait()
 
     async def _take(self, kept, payload):
         async with self.came:

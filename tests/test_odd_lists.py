@@ -129,7 +129,7 @@ async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_
         '{"success":true,"result":{"accounts":[],"accounts":null}}',
         '{"success":true,"result":{"accounts":NaN}}',
     ):
-        simulator.faults.add(Fault(status=200, body=body, times=2))
+        simulator.faults.add(Fault(status=200, body=body.encode(), times=2))
         await row(f"23 {body[-20:]}", times=2)
     await overridden(
         "24 odd pending sessions",

@@ -116,6 +116,17 @@ async def test_wakes_missed_while_the_loop_was_busy_collapse_into_one(schedule):
     assert wakes.count == before + 1
 
 
+async def test_a_wake_that_comes_late_is_not_dropped(schedule):
+    """APScheduler's own default gives up what is more than a second late."""
+    wakes = Wakes()
+    schedule.add("acme", settings(every="1h"), wakes, 0.05)
+    schedule.start()
+
+    time.sleep(1.2)  # noqa: ASYNC251 - this is the busy loop
+
+    await wakes.reach(1)
+
+
 async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
     wakes = Wakes()
     others = Wakes()

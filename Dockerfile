@@ -1,0 +1,53 @@
+# The monitor, its locked dependencies and nothing else; run it with a read-only root file system:
+#   docker run --read-only --tmpfs /tmp --cap-drop ALL -v monitor:/data -p 127.0.0.1:9464:9464 -e LINKED_API_TOKEN IMAGE
+
+FROM docker.io/library/python:3.13-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1
+WORKDIR /build
+
+# Wheels only: nothing is compiled here, and no package runs code of its own while it is installed.
+COPY requirements.lock ./
+RUN python -m venv --without-pip /opt/linkedapi-monitor \
+    && pip --python /opt/linkedapi-monitor/bin/python install --require-hashes --only-binary :all: -r requirements.lock
+
+COPY requirements-build.lock ./
+RUN python -m venv --without-pip tools \
+    && pip --python tools/bin/python install --require-hashes --only-binary :all: -r requirements-build.lock
+
+# Read-only root file systems can't cache bytecode, so it is made here; by content, as the files' times say nothing.
+COPY pyproject.toml README.md LICENSE ./
+COPY monitor ./monitor
+RUN PATH=/build/tools/bin:$PATH tools/bin/python -m hatchling build --target wheel \
+    && pip --python /opt/linkedapi-monitor/bin/python install --no-deps --no-index dist/*.whl \
+    && find /opt/linkedapi-monitor -type d \( -name tests -o -name test \) -path '*/site-packages/*' -prune -exec rm -r {} + \
+    && python -m compileall -q --invalidation-mode unchecked-hash /opt/linkedapi-monitor/lib
+
+
+FROM docker.io/library/python:3.13-slim
+RUN useradd --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin monitor \
+    && install -d -o monitor -g monitor -m 0700 /data
+COPY --from=build /opt/linkedapi-monitor /opt/linkedapi-monitor
+
+ENV PATH=/opt/linkedapi-monitor/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    LINKEDAPI_MONITOR_STORAGE_URL=sqlite:////data/monitor.db \
+    LINKEDAPI_MONITOR_LISTEN=0.0.0.0:9464
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 9464
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["linkedapi-monitor", "healthcheck"]
+ENTRYPOINT ["linkedapi-monitor"]
+CMD ["run"]
+
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="linkedapi-monitor" \
+      org.opencontainers.image.description="Watches the LinkedIn accounts behind Linked API and tells the right people when one stops working" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"

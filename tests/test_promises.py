@@ -1,0 +1,404 @@
+"""The promises of the design, one by one. What other tests show in detail is shown here as a whole.
+
+Each of these has been seen to fail with its guard taken out.
+"""
+
+import asyncio
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import httpx
+import pytest
+from desk import LEASE, REFUSED, TIMEOUT, Desk
+from factories import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, seen, signed_out
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from program import WEBHOOK_SECRET, answers, configure, hooks, program
+from sqlalchemy import text
+from station import station
+
+from monitor import app
+from monitor.core.duration import Duration
+from monitor.simulator import Fault, Simulator, api_error, html_page, redirect, serve
+from monitor.store import state
+from monitor.store.db import Store, StoreError
+
+DAY = Duration.parse("24h")
+
+# ── 1, 3, 4, 5: what receivers are told, whatever happens ────────────────────────────────────────
+
+STATUS = {"good": seen, "out": signed_out, "cold": frozen}
+LISTS = st.tuples(*(st.sampled_from(sorted(STATUS)) for _ in "ab"))
+STEPS = st.one_of(
+    st.tuples(st.just("poll"), LISTS),
+    st.tuples(st.just("fail"), st.sampled_from([UNREACHABLE, REJECTED])),
+    st.tuples(st.just("begin"), st.sampled_from(["chat", "crm"])),
+    st.tuples(st.just("end"), st.sampled_from([None, None, REFUSED, TIMEOUT])),
+    st.tuples(st.just("crash"), st.none()),
+    st.tuples(st.just("wait"), st.sampled_from([Duration.parse("1s"), MINUTE, HOUR])),
+)
+
+
+class Told:
+    """Carries out steps on a fresh database and keeps what each receiver was handed."""
+
+    def __init__(self, store, **policy):
+        self.desk = Desk(store, receivers={"chat": True, "crm": False}, **policy)
+        self.unanswered = []
+        self.attempts = defaultdict(list)  # (receiver, incident) → [(event, message id, answered)]
+        self.sending = None
+
+    def step(self, kind, value):
+        desk = self.desk
+        if kind == "poll":
+            desk.poll(*(STATUS[one](id_) for id_, one in zip("ab", value, strict=True)))
+        elif kind == "fail":
+            desk.observe(value)
+        elif kind == "begin" and self.sending is None:
+            self.begin(value)
+        elif kind == "end" and self.sending is not None:
+            self.end(value)
+        elif kind == "crash":
+            self.sending = None
+            desk.workspace, desk.term = desk.run(lambda tx: state.enter(tx, "acme"))
+        elif kind == "wait":
+            desk.now += value
+
+    def begin(self, receiver):
+        claimed = self.desk.claim(receiver)
+        self.unanswered = []
+        if claimed.message is None:
+            return
+        for item in claimed.message.items:
+            self.check_that_it_holds(item)
+            subject = (receiver, item.incident.id) if item.incident else (receiver, None)
+            attempt = [str(item.event), claimed.message.id, "unknown"]
+            self.attempts[subject].append(attempt)
+            self.unanswered.append(attempt)
+        self.sending = claimed
+
+    def check_that_it_holds(self, item):
+        """Promise 5, at the moment of every single send."""
+        if item.event == "notice":
+            return
+        incident = self.desk.run(lambda tx: state.incident(tx, item.incident.id))
+        assert incident.is_open is (item.event != "resolved")
+        if item.link is not None:
+            account = self.desk.run(lambda tx: state.account(tx, "acme", incident.account_id))
+            assert account.status == "reconnection_required"
+
+    def end(self, error):
+        settled = self.desk.settle(self.sending, error)
+        if settled is not None:
+            answer = "delivered" if error is None else "unknown" if error.ambiguous else "refused"
+            for attempt in self.unanswered:
+                attempt[2] = answer
+        self.sending = None
+
+    def finish(self):
+        """Let everything recover and everything be delivered."""
+        self.step("crash", None)
+        self.desk.now += LEASE
+        for _ in range(3):
+            self.desk.poll(seen("a"), seen("b"), after=HOUR)
+        for _ in range(200):
+            self.desk.now += MINUTE
+            for receiver in ("chat", "crm"):
+                self.begin(receiver)
+                if self.sending:
+                    self.end(None)
+
+    def check(self):
+        rows = self.desk.run(lambda tx: tx.execute(text("SELECT * FROM notification")).all())
+        # Promise 1: settled one way or the other, cancelled only for a reason that is true.
+        assert {row.state for row in rows} <= {"delivered", "cancelled"}
+        assert {row.reason for row in rows} <= {None, "recovered", "superseded"}
+        for (_, incident), attempts in self.attempts.items():
+            if incident is None:
+                continue
+            arrived = [(kind, key) for kind, key, answer in attempts if answer != "refused"]
+            kinds = [kind for kind, _ in dict.fromkeys(arrived)]
+            # Promise 4: an opening first, a resolution last, both or neither.
+            assert kinds == [] or (kinds[0] == "opened" and kinds[-1] == "resolved"), attempts
+            # Promise 3: a repetition has the same key, and only what was not answered is repeated.
+            assert kinds.count("opened") <= 1, attempts
+            assert kinds.count("resolved") <= 1, attempts
+            for number, (_, key, answer) in enumerate(attempts):
+                repeated = key in [later for _, later, _ in attempts[number + 1 :]]
+                assert not (answer == "delivered" and repeated), attempts
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(STEPS, max_size=40), resolve_after=st.integers(1, 2))
+def test_promises_1_3_4_5_hold_for_every_receiver_whatever_happens(
+    tmp_path_factory, steps, resolve_after
+):
+    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('told')}/monitor.db")
+    try:
+        told = Told(store, resolve_after=resolve_after)
+        for step in steps:
+            told.step(*step)
+        told.finish()
+        told.check()
+    finally:
+        store.close()
+
+
+# ── 1, once more: dead is loud, and never without an attempt past the deadline ───────────────────
+
+
+def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store):
+    desk = Desk(store, receivers={"chat": True, "mail": True}, fallback="mail")
+    desk.poll(signed_out())
+    desk.deliver("mail")
+    desk.now += 3 * DAY  # asleep past the deadline: still one attempt
+
+    assert desk.deliver("chat", error=REFUSED) == [("opened", "a1")]
+
+    assert ("chat", "opened", "dead", "deadline") in desk.states()
+    assert desk.deliver("mail") == [("notice", "a1")]
+
+
+# ── 2: no false alarm from our own faults ────────────────────────────────────────────────────────
+
+FAULTS = {
+    "hang up": {"kind": "reset"},
+    "half an answer": {"kind": "truncate"},
+    "bad gateway": html_page(status=502),
+    "captive portal": html_page(status=200),
+    "maintenance": html_page(status=503),
+    "empty": Fault(status=200, body=b""),
+    "no content": Fault(status=204, body=b""),
+    "another shape": Fault(status=200, body=b"[]"),
+    "no list": Fault(status=200, body=b'{"success":true,"result":{}}'),
+    "null list": Fault(status=200, body=b'{"success":true,"result":{"accounts":null}}'),
+    "empty list": Fault(status=200, body=b'{"success":true,"result":{"accounts":[]}}'),
+    "failure in 200": Fault(status=200, body=b'{"success":false,"error":{"type":"x"}}'),
+    "byte order mark": Fault(status=200, body=b"\xef\xbb\xbf{}"),
+    "not allowed": api_error("invalidLinkedApiToken", status=401),
+    "too many": api_error("tooManyRequests", status=429),
+    "elsewhere": redirect("http://127.0.0.1:1/"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, fault):
+    async with station(tmp_path, accounts=4) as desk:
+        first, second, *_ = desk.simulator.customer("acme").accounts
+        desk.simulator.sign_out("acme", first)
+        await desk.poll()
+        before = desk.store.run_now(lambda tx: state.load(tx, "acme"))
+        added = FAULTS[fault]
+        if isinstance(added, dict):
+            desk.simulator.add_fault(**added)
+        else:
+            desk.simulator.faults.add(added)
+
+        told = await desk.poll(40)
+
+        after = desk.store.run_now(lambda tx: state.load(tx, "acme"))
+        assert after.accounts == before.accounts
+        assert [kind for kind, _ in told] == ["opened"]  # the workspace is blind, nothing else
+        desk.simulator.clear_faults()
+        desk.simulator.sign_out("acme", second)
+        told = await desk.poll(20)
+        assert ("opened", "reconnection_required") in told
+        assert len([one for one in told if one[0] == "opened"]) == 1
+
+
+async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
+    async with station(tmp_path, accounts=2) as desk:
+        await desk.poll()
+        before = desk.store.run_now(lambda tx: state.load(tx, "acme"))
+        desk.store.run_now(lambda tx: tx.execute(text("ALTER TABLE transition RENAME TO gone")))
+        desk.simulator.sign_out("acme", "*")
+
+        for _ in range(3):
+            with pytest.raises(StoreError):
+                await desk.poll()
+
+        desk.store.run_now(lambda tx: tx.execute(text("ALTER TABLE gone RENAME TO transition")))
+        assert desk.store.run_now(lambda tx: state.load(tx, "acme")) == before
+        assert await desk.poll() == [("opened", "reconnection_required")] * 2
+
+
+@pytest.mark.parametrize("jump", [-400 * DAY, -HOUR, HOUR, 400 * DAY])
+def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
+    desk = Desk(store)
+    desk.poll(seen("a"), signed_out("b"))
+
+    recorded = desk.poll(seen("a"), signed_out("b"), after=jump)
+
+    assert recorded.decision.events == ()
+    assert desk.workspace.accounts["b"].since <= desk.now
+
+
+# ── 3: said once ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_promise_3_neither_a_restart_nor_a_new_link_repeats_an_alert(tmp_path):
+    told = []
+    for round_ in range(4):
+        async with station(tmp_path, accounts=1 if round_ == 0 else 0) as desk:
+            if round_:
+                desk.simulator.add_account("acme", "Jane", id="a1")
+            else:
+                desk.simulator.customer("acme").accounts.clear()
+                desk.simulator.add_account("acme", "Jane", id="a1")
+            desk.numbers = iter(range(10_000 * round_, 10_000 * (round_ + 1)))
+            desk.now += round_ * HOUR
+            desk.simulator.sign_out("acme", "*")  # a new link each time
+            told += await desk.poll(3)
+
+    assert told == [("opened", "reconnection_required")]
+
+
+# ── 6: secrets stay in ───────────────────────────────────────────────────────────────────────────
+
+
+async def test_promise_6_no_secret_is_in_any_log_metric_error_message_or_the_database(tmp_path):
+    token, path, password = "linked_s3cr3tT0ken", "hookS3cr3tPath", "p4ssw0rdS3cr3t"
+    simulator = Simulator(seed=5)
+    simulator.add_customer("acme", token)
+    simulator.add_accounts("acme", 3)
+    async with serve(simulator) as api, hooks() as (hook, hook_url):
+        file, endpoint = configure(tmp_path, api=api, hooks=hook_url, more="log: {level: debug}")
+        mail = "host: 127.0.0.1, port: 9, tls: none, from: m@x.test, to: [o@x.test]"
+        receiver = f"  - {{name: mail, type: email, {mail}, username: u, password: {password}}}"
+        file.write_text(
+            file.read_text()
+            .replace("linked_test_token", token)
+            .replace(f"{hook_url}/slack", f"{hook_url}/{path}")  # answers 404
+            .replace("storage:", f"{receiver}\nstorage:")
+        )
+        log = tmp_path / "run.log"
+        async with program("run", "-c", str(file), log=log) as monitor:
+            await answers(f"{endpoint}/readyz")
+            await until(lambda: polled(simulator, "acme"))
+            simulator.sign_out("acme", "*")
+            await hook.wait(lambda: len(hook.events) >= 3)
+            simulator.faults.add(html_page(status=502, times=2))
+            polls = polled(simulator, "acme")
+            await until(lambda: polled(simulator, "acme") > polls + 3)
+            async with httpx.AsyncClient() as client:
+                metrics = (await client.get(f"{endpoint}/metrics")).text
+            await monitor.stop()
+
+    links = {event["data"]["link"] for event in hook.events}
+    sessions = {link.rpartition("/")[2] for link in links}
+    assert len(sessions) == 3, "alerts with links have been sent, so there was something to leak"
+    assert "given up" in monitor.said(), "a receiver failed, so there was an error to leak in"
+    database = b"".join(one.read_bytes() for one in tmp_path.glob("monitor.db*")).decode("latin-1")
+    secrets = {token, path, password, WEBHOOK_SECRET, WEBHOOK_SECRET.removeprefix("whsec_")}
+    for account in simulator.customer("acme").accounts.values():
+        secrets.add(account.identification_token)
+    for secret in secrets:
+        assert secret not in monitor.said()
+        assert secret not in metrics
+        assert secret not in str(hook.events)
+        assert secret not in database
+    for session in sessions:
+        assert session not in monitor.said()
+        assert session not in metrics
+        assert session in database  # the one place that may hold links
+
+
+# ── 7: do no harm ────────────────────────────────────────────────────────────────────────────────
+
+HARMFUL = ("disconnect", "regenerateIdentificationToken", "setSeats", "limits.set")
+
+
+def test_promise_7_the_product_holds_no_word_of_a_destructive_call():
+    package = Path(app.__file__).parents[1]
+    for file in package.rglob("*.py"):
+        if "simulator" not in file.parts:
+            content = file.read_text()
+            for word in HARMFUL:
+                assert f"accounts.{word}" not in content, file
+                assert f'"{word}"' not in content, file
+
+
+async def test_promise_7_a_long_outage_calls_nothing_but_the_list_and_within_our_share(tmp_path):
+    async with station(tmp_path, accounts=30, create=True) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+        for id_ in desk.simulator.customer("acme").accounts:
+            desk.simulator.set_session("acme", id_, "streaming")
+        for _ in range(60):
+            await desk.poll()
+            await desk.reconnector.reconnect()
+
+    assert {one.method for one in desk.simulator.requests} == {"accounts.getAll"}
+
+
+async def test_promise_7_our_share_of_the_rate_limit_is_bounded(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        for _ in range(200):
+            await desk.poll(after=Duration.parse("10ms"))
+
+        assert desk.calls() <= 60
+
+
+# ── 8: never silently blind ──────────────────────────────────────────────────────────────────────
+
+
+async def test_promise_8_blindness_is_told_and_what_was_known_stays(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", next(iter(desk.simulator.customer("acme").accounts)))
+        await desk.poll()
+        desk.simulator.faults.add(html_page(status=503))
+
+        told = await desk.poll(10)
+
+        assert told == [("opened", "unreachable")]
+        metric = desk.metric
+        assert 'linkedapi_workspace_up{workspace="acme"} 0' in metric
+        assert re.search(r'linkedapi_account_status\{[^}]*status="active"[^}]*\} 1', metric)
+        assert 'linkedapi_incidents_open{workspace="acme",cause="unreachable"} 1' in metric
+        desk.simulator.clear_faults()
+        desk.simulator.recover("acme", "*")
+        assert await desk.poll() == [
+            ("resolved", "unreachable"),
+            ("resolved", "reconnection_required"),
+        ]
+
+
+# ── 9: bounded ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_promise_9_what_hangs_delays_nobody_else(tmp_path):
+    simulator = Simulator(seed=9)
+    for name in ("stuck", "acme"):
+        simulator.add_customer(name, f"linked_{name}")
+        simulator.add_accounts(name, 2)
+    simulator.add_fault("hang", customer="stuck")
+    async with serve(simulator) as api, hooks() as (hook, hook_url):
+        file, _ = configure(tmp_path, api=api, hooks=hook_url)
+        file.write_text(
+            file.read_text()
+            .replace("token: linked_test_token", "token: linked_acme")
+            .replace("workspaces:", "workspaces:\n  - {name: stuck, token: linked_stuck}")
+            .replace(f"{hook_url}/slack", f"{hook_url}/never")
+        )
+        async with app.opened(app.load(file)) as monitor:
+            running = asyncio.create_task(monitor.run())
+            await until(lambda: polled(simulator, "acme"))
+            simulator.sign_out("acme", "*")
+
+            await hook.wait(lambda: len(hook.events) >= 2, patience=5)
+
+            monitor.stop()
+            await running
+    assert polled(simulator, "acme") > polled(simulator, "stuck")
+
+
+def polled(simulator, customer):
+    return sum(one.customer == customer for one in simulator.requests)
+
+
+async def until(holds):
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.02)
