@@ -13,10 +13,7 @@ from monitor.core.diff import Changes, diff
 from monitor.core.duration import Duration
 from monitor.core.model import (
     Cause,
-    Event,
-    EventType,
     Failure,
-    Incident,
     Micros,
     Observation,
     Seen,
@@ -24,13 +21,14 @@ from monitor.core.model import (
     Workspace,
 )
 from monitor.core.policy import Policy
-from monitor.core.route import Routing, plan
+from monitor.core.route import Routing
 from monitor.metrics import Metrics
+from monitor.report import report
 from monitor.source.client import LinkedApi
 from monitor.store import creations, listings, outbox, state
 from monitor.store.creations import Creation
 from monitor.store.db import Store
-from monitor.store.outbox import Settled
+from monitor.store.outbox import Told
 
 LINK_WAIT: Final = Duration.parse("10s")
 """How long an opening waits for the link that is being asked for."""
@@ -52,11 +50,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What one commit came to: the decision, what it withdrew and what nobody would hear of."""
+    """What one commit came to."""
 
     decision: Decision
-    withdrawn: tuple[Settled, ...]
-    unrouted: tuple[Event, ...]
+    told: Told
     open_incidents: Mapping[Cause, int]
 
 
@@ -86,22 +83,19 @@ def commit(
         new_id=new_id,
     )
     state.record(tx, decision, workspace, term)
-    withdrawn = outbox.withdraw(tx, decision.events, now=now)
-    planned = plan(
+    told = outbox.tell(
+        tx,
         decision.events,
-        ears=outbox.ears(tx, {one.incident_id for one in decision.events if one.incident_id}),
         routing=rules.routing,
         accounts={**workspace.accounts, **decision.workspace.accounts},
         labels=rules.labels,
         group_over=1 if decision.baseline else rules.policy.group_over,
+        now=now,
+        new_id=new_id,
+        waits=_want_links(tx, decision, rules=rules, now=now, new_id=new_id),
     )
-    waits = _want_links(tx, decision, rules=rules, now=now, new_id=new_id)
-    outbox.queue(tx, planned.parcels, now=now, waits=waits, new_id=new_id)
-    for event in decision.events:
-        if event.type is EventType.REFRESHED and event.incident_id:
-            outbox.hurry(tx, event.incident_id, now=now)
     open_incidents = listings.open_by_cause(tx, workspace.name)
-    return Recorded(decision, tuple(withdrawn), planned.unrouted, open_incidents)
+    return Recorded(decision, told, open_incidents)
 
 
 def _want_links(
@@ -258,35 +252,12 @@ class Poller:
         metrics.workspace(after, recorded.open_incidents)
         for transition in decision.transitions:
             metrics.transition(transition)
-        incidents = {one.id: one for one in decision.incidents}
-        for event in decision.events:
-            if event.cause is not None:
-                metrics.incident(self.name, event.cause, event.type)
-            if event.type is EventType.RESOLVED and event.account_id:
-                metrics.recovery("active", _lasted(incidents[event.incident_id or ""]))
-            log.info(
-                f"incident {event.type}" if event.incident_id else "account removed",
-                workspace=self.name,
-                account=event.account_id,
-                incident=event.incident_id,
-                cause=event.cause,
-            )
-        for one in recorded.withdrawn:
-            metrics.settled(one.receiver, one.event, one.outcome)
-        for event in recorded.unrouted:
-            metrics.unrouted()
-            log.warning(
-                "nobody is told: no route matches and there is no fallback",
-                workspace=self.name,
-                what=event.type,
-                cause=event.cause,
-            )
+        report(decision.events, recorded.told, metrics)
+        for incident in decision.incidents:
+            if incident.account_id and incident.resolved_at is not None:
+                lasted = incident.resolved_at - incident.opened_at
+                metrics.recovery("active", lasted / 1_000_000)
         _log_edges(before, after)
-
-
-def _lasted(incident: Incident) -> float:
-    ended = incident.resolved_at if incident.resolved_at is not None else incident.opened_at
-    return max(0, ended - incident.opened_at) / 1_000_000
 
 
 def _log_edges(before: Workspace, after: Workspace) -> None:

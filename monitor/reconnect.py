@@ -14,12 +14,14 @@ from sqlalchemy import Connection
 from monitor.core.decide import has_link
 from monitor.core.errors import ApiError
 from monitor.core.model import Account, Cause, Event, EventType, Micros, Session, Status
-from monitor.core.route import Routing, plan
+from monitor.core.route import Routing
 from monitor.metrics import Metrics
+from monitor.report import report
 from monitor.source.client import LinkedApi
 from monitor.store import creations, outbox, state
 from monitor.store.creations import Creation, Outcome
 from monitor.store.db import Store
+from monitor.store.outbox import Told
 
 ENDED: Final = ("success", "expired", "error", "cancelled")
 """The words of a session that is over; any other may be in use, and is never replaced."""
@@ -62,7 +64,8 @@ class Reconnector:
             lambda tx: state.account(tx, self._workspace, creation.account_id)
         )
         outcome, session = await self._ask(account, creation)
-        await self._store.run(lambda tx: self._finish(tx, creation, outcome, session))
+        events = await self._store.run(lambda tx: self._finish(tx, creation, outcome, session))
+        report(events, Told(), self._metrics)
         self._metrics.session_created(self._workspace, outcome)
         log.info(
             "reconnection session asked for",
@@ -101,34 +104,37 @@ class Reconnector:
 
     def _finish(
         self, tx: Connection, creation: Creation, outcome: Outcome, session: Session | None
-    ) -> None:
+    ) -> list[Event]:
         now = self._clock()
         creations.finish(tx, creation, outcome)
         incident = state.incident(tx, creation.incident_id)
         if incident is None or not incident.is_open:
-            return
-        if session is not None and has_link(session):
-            state.write_session(tx, self._workspace, creation.account_id, session)
-            event = Event(
-                id=self._new_id(),
-                type=EventType.REFRESHED,
-                at=now,
-                workspace=self._workspace,
-                account_id=creation.account_id,
-                incident_id=incident.id,
-                cause=incident.cause,
-            )
-            state.write_incidents(tx, [], [event])
-            planned = plan(
-                [event],
-                ears=outbox.ears(tx, [incident.id]),
-                routing=self._routing,
-                accounts={},
-                labels=self._labels,
-                group_over=1,
-            )
-            outbox.queue(tx, planned.parcels, now=now, waits={}, new_id=self._new_id)
-        outbox.hurry(tx, incident.id, now=now)
+            return []
+        if session is None or not has_link(session):
+            outbox.hurry(tx, incident.id, now=now)
+            return []
+        state.write_session(tx, self._workspace, creation.account_id, session)
+        event = Event(
+            id=self._new_id(),
+            type=EventType.REFRESHED,
+            at=now,
+            workspace=self._workspace,
+            account_id=creation.account_id,
+            incident_id=incident.id,
+            cause=incident.cause,
+        )
+        state.write_incidents(tx, [], [event])
+        outbox.tell(
+            tx,
+            [event],
+            routing=self._routing,
+            accounts={},
+            labels=self._labels,
+            group_over=1,
+            now=now,
+            new_id=self._new_id,
+        )
+        return [event]
 
 
 def _outcome(error: ApiError) -> Outcome:

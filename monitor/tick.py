@@ -9,12 +9,14 @@ from sqlalchemy import Connection
 
 from monitor.core.decide import remind
 from monitor.core.duration import Duration
-from monitor.core.model import Event, Incident, Micros
+from monitor.core.model import Event, Micros
 from monitor.core.policy import Policy
-from monitor.core.route import Routing, plan
+from monitor.core.route import Routing
 from monitor.metrics import Metrics
+from monitor.report import report
 from monitor.store import outbox, state, upkeep
 from monitor.store.db import Store
+from monitor.store.outbox import Told
 
 POISON_PAUSE: Final = Duration.parse("1h")
 """How long an incident that makes us fail is moved out of the way."""
@@ -57,14 +59,14 @@ class Ticker:
         if incident is None:
             return False
         try:
-            event = await self._store.run(lambda tx: self._remind(tx, incident.id, now))
+            reminded = await self._store.run(lambda tx: self._remind(tx, incident.id, now))
         except Exception:
             until = now + POISON_PAUSE
             await self._store.run(lambda tx: state.defer(tx, incident.id, now=now, until=until))
             raise
-        if event is not None and event.cause is not None:
-            self._metrics.incident(event.workspace, event.cause, event.type)
-            log.info("incident reminded", workspace=event.workspace, incident=event.incident_id)
+        if reminded is not None:
+            event, told = reminded
+            report([event], told, self._metrics)
         return True
 
     async def note_time(self, good: Mapping[str, Micros]) -> None:
@@ -84,34 +86,31 @@ class Ticker:
         before = self._clock() - self.rules.keep
         await self._store.run(lambda tx: upkeep.forget(tx, before))
 
-    def _remind(self, tx: Connection, incident_id: str, now: Micros) -> Event | None:
+    def _remind(self, tx: Connection, incident_id: str, now: Micros) -> tuple[Event, Told] | None:
+        rules = self.rules
         incident = state.incident(tx, incident_id)
         if incident is None:
             return None
+        account = state.account(tx, incident.workspace, incident.account_id or "")
         reminded, event = remind(
             incident,
-            state.account(tx, incident.workspace, incident.account_id)
-            if incident.account_id
-            else None,
+            account,
             failing=state.is_failing(tx, incident.workspace),
-            policy=self.rules.policy,
+            policy=rules.policy,
             now=now,
             new_id=self._new_id,
         )
         state.write_incidents(tx, [reminded], [event] if event else [])
-        if event is not None:
-            self._queue(tx, event, incident, now)
-        return event
-
-    def _queue(self, tx: Connection, event: Event, incident: Incident, now: Micros) -> None:
-        rules = self.rules
-        account = state.account(tx, incident.workspace, incident.account_id or "")
-        planned = plan(
+        if event is None:
+            return None
+        told = outbox.tell(
+            tx,
             [event],
-            ears=outbox.ears(tx, [incident.id]),
             routing=rules.routing,
             accounts={account.id: account} if account else {},
             labels=rules.labels.get(incident.workspace, {}),
             group_over=rules.policy.group_over,
+            now=now,
+            new_id=self._new_id,
         )
-        outbox.queue(tx, planned.parcels, now=now, waits={}, new_id=self._new_id)
+        return event, told

@@ -6,14 +6,21 @@ Rules:
 3. What one receiver could not be told, the fallback is told once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
-from monitor.core.route import Ears, Parcel
+from monitor.core.model import (
+    Account,
+    Event,
+    EventType,
+    Micros,
+    NotificationState,
+    SettledReason,
+)
+from monitor.core.route import Ears, Parcel, Routing, plan
 
 from . import state
 
@@ -109,6 +116,14 @@ class Settled:
     reason: SettledReason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What telling came to: notifications that were *withdrawn*, events nobody would hear of."""
+
+    withdrawn: tuple[Settled, ...] = ()
+    unrouted: tuple[Event, ...] = ()
+
+
 def ears(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Ears]:
     """Return for each incident who heard of it and for whom something is waiting or leaving."""
     found = {}
@@ -141,6 +156,39 @@ def withdraw(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Se
     if ended:
         tx.execute(CLOSE_EMPTY, {"now": now})
     return ended
+
+
+def tell(
+    tx: Connection,
+    events: Sequence[Event],
+    *,
+    routing: Routing,
+    accounts: Mapping[str, Account],
+    labels: Mapping[str, str],
+    group_over: int,
+    now: Micros,
+    new_id: Callable[[], str],
+    waits: Mapping[str, Micros] | None = None,
+) -> Told:
+    """Queue what people are to hear of *events*, which come from one commit of one workspace.
+
+    What they make untrue or needless is withdrawn first; *waits* says until when the opening of an
+    incident waits for its link.
+    """
+    withdrawn = withdraw(tx, events, now=now)
+    planned = plan(
+        events,
+        ears=ears(tx, {one.incident_id for one in events if one.incident_id}),
+        routing=routing,
+        accounts=accounts,
+        labels=labels,
+        group_over=group_over,
+    )
+    queue(tx, planned.parcels, now=now, waits=waits or {}, new_id=new_id)
+    for event in events:
+        if event.type is EventType.REFRESHED and event.incident_id:
+            hurry(tx, event.incident_id, now=now)
+    return Told(tuple(withdrawn), planned.unrouted)
 
 
 def queue(

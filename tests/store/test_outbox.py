@@ -39,7 +39,7 @@ def test_an_opening_that_never_left_takes_its_resolution_with_it(desk):
 
     recorded = desk.poll(seen())
 
-    assert [one.reason for one in recorded.withdrawn] == ["recovered"]
+    assert [one.reason for one in recorded.told.withdrawn] == ["recovered"]
     assert desk.deliver() is None
     assert desk.states() == [("slack", "opened", "cancelled", "recovered")]
 

@@ -1,0 +1,36 @@
+"""Says what has been committed: a log line and a count for each thing that happened."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from monitor.core.model import Event
+from monitor.metrics import Metrics
+from monitor.store.outbox import Told
+
+log = structlog.get_logger("incidents")
+
+
+def report(events: Iterable[Event], told: Told, metrics: Metrics) -> None:
+    """Log and count *events*, what telling them withdrew, and those nobody would hear of."""
+    for event in events:
+        if event.cause is not None:
+            metrics.incident(event.workspace, event.cause, event.type)
+        log.info(
+            f"incident {event.type}" if event.incident_id else f"account {event.detail}",
+            workspace=event.workspace,
+            account=event.account_id,
+            incident=event.incident_id,
+            cause=event.cause,
+        )
+    for one in told.withdrawn:
+        metrics.settled(one.receiver, one.event, one.outcome)
+    for event in told.unrouted:
+        metrics.unrouted()
+        log.warning(
+            "nobody is told: no route matches and there is no fallback",
+            workspace=event.workspace,
+            account=event.account_id,
+            what=event.type,
+            cause=event.cause,
+        )
