@@ -36,7 +36,6 @@ def seen(id_="a1", status=Status.ACTIVE, *, name=None, url=None, link=None, raw=
         country="US",
         status=status,
         raw_status=raw or status.value,
-        connected_at="2026-01-12T09:30:00.000Z",
         session=session,
     )
 

@@ -234,7 +234,7 @@ def test_an_account_that_is_gone_has_no_series(metrics):
 
 def test_a_blind_workspace_is_down_and_its_accounts_keep_their_last_value(metrics):
     metrics.workspace(acme(account(status=Status.FROZEN)), {})
-    failing = Failing(Cause.UNREACHABLE, "no answer", NOON, polls=1, cause_polls=1)
+    failing = Failing(Cause.UNREACHABLE, "no answer", NOON, cause_polls=1)
 
     metrics.workspace(acme(account(status=Status.FROZEN), failing=failing), {})
 

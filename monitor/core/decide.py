@@ -254,7 +254,6 @@ def _fail(draft: _Draft, failure: Failure) -> Workspace:
         cause=failure.cause,
         detail=failure.detail,
         since=min(before.since, now) if before else now,
-        polls=draft.count(before.polls if before else 0),
         cause_polls=draft.count(before.cause_polls if before and same else 0),
     )
     workspace = replace(draft.workspace, failing=failing)
@@ -324,7 +323,6 @@ def _merge(draft: _Draft, before: Account | None, seen: Seen) -> Account:
         country=seen.country,
         status=seen.status,
         raw_status=seen.raw_status,
-        connected_at=seen.connected_at,
         since=since,
         changes=changes,
         missing_polls=0,

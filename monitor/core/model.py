@@ -108,7 +108,6 @@ class Seen:
     country: str
     status: Status
     raw_status: str
-    connected_at: str
     session: Session | None = None
 
 
@@ -150,7 +149,6 @@ class Account:
     raw_status: str
     since: Micros
     first_seen_at: Micros
-    connected_at: str = ""
     bad_polls: int = 0
     good_polls: int = 0
     missing_polls: int = 0
@@ -163,12 +161,11 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """A run of failed polls: since when, how many, and of which cause the latest were."""
+    """A run of failed polls: since when, and how many of the latest were of the same cause."""
 
     cause: Cause
     detail: str
     since: Micros
-    polls: int
     cause_polls: int
 
 

@@ -15,7 +15,7 @@ LONGEST_ID: Final = 200
 LONGEST_LINK: Final = 2000
 LINK_LEFT_OUT: Final = "reconnection link left out, it is not a safe address of an allowed origin"
 
-_LIMITS: Final = {"name": 500, "url": 2000, "country": 64, "connected_at": 64, "status": 64}
+_LIMITS: Final = {"name": 500, "url": 2000, "country": 64, "status": 64}
 _STATUSES: Final = {
     "active": Status.ACTIVE,
     "reconnection_required": Status.RECONNECTION_REQUIRED,
@@ -33,7 +33,6 @@ class Wire(msgspec.Struct, gc=False, rename="camel", kw_only=True):
     name: str | None = None
     url: str | None = None
     country_code: str | None = None
-    connected_at: str | None = None
     reconnection_session_id: str | None = None
     reconnection_link: str | None = None
 
@@ -70,7 +69,6 @@ def entry(wire: Wire, origins: Collection[str]) -> Entry | None:
         country=_cut(wire.country_code, "country"),
         status=status,
         raw_status=_cut(wire.status, "status"),
-        connected_at=_cut(wire.connected_at, "connected_at"),
         session=session,
     )
     return Entry(wire, seen, notes)
@@ -93,7 +91,6 @@ def loose(fields: dict[str, Any]) -> Wire | None:
         name=_text(fields.get("name")),
         url=_text(fields.get("url")),
         country_code=_text(fields.get("countryCode")),
-        connected_at=_text(fields.get("connectedAt")),
         reconnection_session_id=_text(fields.get("reconnectionSessionId")),
         reconnection_link=_text(fields.get("reconnectionLink")),
     )

@@ -29,7 +29,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,400}")
 _NEEDED: Final = frozenset(
     {
         *("success", "error", "type", "message", "result", "accounts", "session", "sessionId"),
-        *("id", "name", "url", "countryCode", "status", "connectedAt"),
+        *("id", "name", "url", "countryCode", "status"),
         *("reconnectionSessionId", "reconnectionLink"),
     }
 )

@@ -115,13 +115,11 @@ SELECT MIN(at) FROM (
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that is ours to send until *until*; *ended* are notifications found to be over."""
+    """A message that is ours to send; *ended* are notifications found to be over."""
 
     message: Message | None
     attempts: int = 0
     created_at: Micros = 0
-    until: Micros = 0
-    notification_ids: tuple[str, ...] = ()
     ended: tuple[Settled, ...] = ()
 
 
@@ -156,8 +154,6 @@ def claim(
             message=Message(row.id, receiver.name, tuple(items.values()), now),
             attempts=row.attempts + 1,
             created_at=row.created_at,
-            until=now + lease,
-            notification_ids=tuple(items),
             ended=tuple(ended),
         )
 

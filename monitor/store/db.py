@@ -1,6 +1,6 @@
 """The database: one transaction at a time on a thread of its own, and the migrations.
 
-Everything that differs between SQLite and PostgreSQL is in this file.
+Everything that is particular to SQLite is in this file.
 """
 
 import asyncio
@@ -113,9 +113,7 @@ def _engine(url: str) -> Engine:
         address = make_url(url)
     except ArgumentError:
         raise StoreError("storage.url is not a database address") from None
-    if address.get_backend_name() == "sqlite":
-        return _sqlite(address)
-    return create_engine(address.set(drivername="postgresql+psycopg"), hide_parameters=True)
+    return _sqlite(address)
 
 
 def _sqlite(address: URL) -> Engine:
@@ -151,5 +149,4 @@ def _sqlite(address: URL) -> Engine:
 def _explain(error: SQLAlchemyError, url: URL) -> str:
     cause = getattr(error, "orig", None) or error
     lines = str(cause).splitlines() or [type(cause).__name__]
-    place = url.database if url.get_backend_name() == "sqlite" else f"on {url.host or 'this host'}"
-    return f"the database {place} failed: {lines[0][:200]}"
+    return f"the database {url.database} failed: {lines[0][:200]}"

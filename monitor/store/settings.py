@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
 
-_SCHEMES: Final = ("sqlite:///", "postgresql://")
+_SCHEME: Final = "sqlite:///"
 
 
 def _default_url() -> Secret:
@@ -29,6 +29,6 @@ class StorageSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_known(cls, value: Secret) -> Secret:
-        if not value.reveal().startswith(_SCHEMES):
-            raise ValueError("must start with sqlite:/// or postgresql://")
+        if not value.reveal().startswith(_SCHEME):
+            raise ValueError("must start with sqlite:///, followed by the path of a file")
         return value

@@ -1,6 +1,7 @@
 """What is recorded about workspaces, accounts and incidents: loading it and writing a decision."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -17,6 +18,7 @@ from monitor.core.model import (
     Scope,
     Session,
     Status,
+    Transition,
     Workspace,
 )
 from monitor.core.secret import Secret
@@ -52,7 +54,7 @@ WRITE_WORKSPACE: Final = text("""
 UPDATE workspace
 SET baseline_at = :baseline_at, last_good_at = :last_good_at, failing_cause = :failing_cause,
     failing_detail = :failing_detail, failing_since = :failing_since,
-    failing_polls = :failing_polls, failing_cause_polls = :failing_cause_polls,
+    failing_cause_polls = :failing_cause_polls,
     incident_id = :incident_id
 WHERE name = :name AND term = :term
 """)
@@ -65,17 +67,17 @@ SELECT 1 FROM workspace WHERE name = :name AND failing_cause IS NOT NULL
 
 WRITE_ACCOUNT: Final = text("""
 INSERT INTO account (
-    workspace, id, name, url, country, status, raw_status, since, first_seen_at, connected_at,
+    workspace, id, name, url, country, status, raw_status, since, first_seen_at,
     bad_polls, good_polls, missing_polls, missing_since, changes, incident_id, removed_at
 ) VALUES (
     :workspace, :id, :name, :url, :country, :status, :raw_status, :since, :first_seen_at,
-    :connected_at, :bad_polls, :good_polls, :missing_polls, :missing_since, :changes, :incident_id,
+    :bad_polls, :good_polls, :missing_polls, :missing_since, :changes, :incident_id,
     :removed_at
 )
 ON CONFLICT (workspace, id) DO UPDATE SET
     name = excluded.name, url = excluded.url, country = excluded.country,
     status = excluded.status, raw_status = excluded.raw_status, since = excluded.since,
-    first_seen_at = excluded.first_seen_at, connected_at = excluded.connected_at,
+    first_seen_at = excluded.first_seen_at,
     bad_polls = excluded.bad_polls, good_polls = excluded.good_polls,
     missing_polls = excluded.missing_polls, missing_since = excluded.missing_since,
     changes = excluded.changes, incident_id = excluded.incident_id,
@@ -202,7 +204,6 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> 
         "failing_cause": failing and failing.cause,
         "failing_detail": failing and failing.detail,
         "failing_since": failing and failing.since,
-        "failing_polls": failing and failing.polls,
         "failing_cause_polls": failing and failing.cause_polls,
     }
     if tx.execute(WRITE_WORKSPACE, values).rowcount != 1:
@@ -213,42 +214,13 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> 
     _many(tx, WRITE_ACCOUNT, (_account_values(one) for one in decision.accounts))
     _write_sessions(tx, decision.accounts, before.accounts)
     write_incidents(tx, decision.incidents, decision.events)
-    _many(
-        tx,
-        WRITE_TRANSITION,
-        (
-            {
-                "workspace": one.workspace,
-                "account_id": one.account_id,
-                "at": one.at,
-                "before": one.before,
-                "after": one.after,
-            }
-            for one in decision.transitions
-        ),
-    )
+    _many(tx, WRITE_TRANSITION, (_values(one) for one in decision.transitions))
 
 
 def write_incidents(tx: Connection, incidents: Iterable[Incident], events: Iterable[Event]) -> None:
     """Write incidents and what happened to them."""
     _many(tx, WRITE_INCIDENT, (_incident_values(one) for one in incidents))
-    _many(
-        tx,
-        WRITE_EVENT,
-        (
-            {
-                "id": one.id,
-                "type": one.type,
-                "at": one.at,
-                "workspace": one.workspace,
-                "account_id": one.account_id,
-                "incident_id": one.incident_id,
-                "cause": one.cause,
-                "detail": one.detail,
-            }
-            for one in events
-        ),
-    )
+    _many(tx, WRITE_EVENT, (_values(one) for one in events))
 
 
 def write_session(tx: Connection, workspace: str, account_id: str, session: Session) -> None:
@@ -301,7 +273,6 @@ def _failing(row: Row[Any]) -> Failing | None:
         cause=Cause(row.failing_cause),
         detail=row.failing_detail,
         since=row.failing_since,
-        polls=row.failing_polls,
         cause_polls=row.failing_cause_polls,
     )
 
@@ -320,7 +291,6 @@ def _account(row: Row[Any]) -> Account:
         raw_status=row.raw_status,
         since=row.since,
         first_seen_at=row.first_seen_at,
-        connected_at=row.connected_at,
         bad_polls=row.bad_polls,
         good_polls=row.good_polls,
         missing_polls=row.missing_polls,
@@ -333,25 +303,7 @@ def _account(row: Row[Any]) -> Account:
 
 
 def _account_values(one: Account) -> dict[str, Any]:
-    return {
-        "workspace": one.workspace,
-        "id": one.id,
-        "name": one.name,
-        "url": one.url,
-        "country": one.country,
-        "status": one.status,
-        "raw_status": one.raw_status,
-        "since": one.since,
-        "first_seen_at": one.first_seen_at,
-        "connected_at": one.connected_at,
-        "bad_polls": one.bad_polls,
-        "good_polls": one.good_polls,
-        "missing_polls": one.missing_polls,
-        "missing_since": one.missing_since,
-        "changes": " ".join(map(str, one.changes)),
-        "incident_id": one.incident_id,
-        "removed_at": one.removed_at,
-    }
+    return {**_values(one), "session": None, "changes": " ".join(map(str, one.changes))}
 
 
 def _incident(row: Row[Any]) -> Incident:
@@ -376,22 +328,9 @@ def _incident(row: Row[Any]) -> Incident:
 
 
 def _incident_values(one: Incident) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "workspace": one.workspace,
-        "scope": one.scope,
-        "subject": one.account_id or BLIND,
-        "account_id": one.account_id,
-        "cause": one.cause,
-        "previous_cause": one.previous_cause,
-        "status": one.status,
-        "raw_status": one.raw_status,
-        "detail": one.detail,
-        "opened_at": one.opened_at,
-        "acknowledged_by": one.acknowledged_by,
-        "acknowledged_at": one.acknowledged_at,
-        "resolved_at": one.resolved_at,
-        "resolution": one.resolution,
-        "reminders": one.reminders,
-        "next_due_at": one.next_due_at,
-    }
+    return {**_values(one), "subject": one.account_id or BLIND}
+
+
+def _values(one: Account | Incident | Event | Transition) -> dict[str, Any]:
+    """Return the fields by name: the columns are called alike."""
+    return {field.name: getattr(one, field.name) for field in fields(one)}

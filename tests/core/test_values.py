@@ -142,7 +142,7 @@ def test_half_of_a_pause_is_jitter_and_retry_after_is_the_least():
 
 
 def failing(cause, polls):
-    return Failing(cause, "", 0, polls, polls)
+    return Failing(cause, "", 0, polls)
 
 
 def test_polls_pause_for_a_rejected_token_and_a_rate_limit_only():

@@ -19,7 +19,6 @@ class Bare(msgspec.Struct, rename="camel"):
     name: str | None = None
     url: str | None = None
     country_code: str | None = None
-    connected_at: str | None = None
     reconnection_session_id: str | None = None
     reconnection_link: str | None = None
 

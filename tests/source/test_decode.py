@@ -40,7 +40,6 @@ def test_every_needed_field_is_read():
             country="DE",
             status=Status.ACTIVE,
             raw_status="active",
-            connected_at="2026-05-04T10:11:12.345Z",
         ),
         Seen(
             id="00000000-0000-0000-0000-000000000005",
@@ -49,7 +48,6 @@ def test_every_needed_field_is_read():
             country="DE",
             status=Status.RECONNECTION_REQUIRED,
             raw_status="reconnection_required",
-            connected_at="2026-05-04T10:11:12.345Z",
             session=Session("session-4", Secret(f"{LINK}session-4")),
         ),
     )

@@ -13,7 +13,6 @@ CREATE TABLE workspace (
     failing_cause TEXT,
     failing_detail TEXT,
     failing_since BIGINT,
-    failing_polls BIGINT,
     failing_cause_polls BIGINT,
     incident_id TEXT
 );
@@ -28,7 +27,6 @@ CREATE TABLE account (
     raw_status TEXT NOT NULL,
     since BIGINT NOT NULL,
     first_seen_at BIGINT NOT NULL,
-    connected_at TEXT NOT NULL,
     bad_polls BIGINT NOT NULL,
     good_polls BIGINT NOT NULL,
     missing_polls BIGINT NOT NULL,
