@@ -1,7 +1,7 @@
 """Delivers what the outbox holds: claim, read again, render, send, settle."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from monitor.core.policy import Delivery
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier
 from monitor.store import claims
-from monitor.store.claims import Claimed
+from monitor.store.claims import Claimed, View
 from monitor.store.db import Store
 from monitor.store.outbox import Receiver, Settled
 
@@ -30,10 +30,10 @@ log = structlog.get_logger("deliver")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """What a delivery goes by; *labels* are those of each workspace."""
+    """What a delivery goes by."""
 
     policy: Delivery
-    labels: Mapping[str, Mapping[str, str]]
+    view: View
     fallback: Receiver | None = None
 
 
@@ -66,6 +66,7 @@ class Deliverer:
         self._new_id = new_id
         self._paused_until = 0.0
         self._is_failing = False
+        self._leaving: set[str] = set()
 
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
@@ -78,18 +79,16 @@ class Deliverer:
         self._count(claimed.ended)
         if claimed.message is None:
             return list(claimed.ended) or None
-        started = self._clock()
+        self._leaving.add(claimed.message.id)
         try:
-            error = await self._send(claimed.message)
-        except asyncio.CancelledError:
-            stopped = DeliveryError(
-                "the monitor stopped while this was being sent",
-                reason=AttemptReason.TIMEOUT,
-                ambiguous=True,
-            )
-            await self._settle(claimed, stopped, started)
-            raise
-        return [*claimed.ended, *await self._settle(claimed, error, started)]
+            try:
+                error = await self._send(claimed.message)
+            except asyncio.CancelledError:
+                await self._settle(claimed, _stopped())
+                raise
+            return [*claimed.ended, *await self._settle(claimed, error)]
+        finally:
+            self._leaving.discard(claimed.message.id)
 
     async def due_in(self, at_most: Duration) -> float:
         """Return in how many seconds something may be due, *at_most* if nothing is queued."""
@@ -104,7 +103,8 @@ class Deliverer:
         return claims.claim(
             tx,
             self.receiver,
-            labels=self.rules.labels,
+            view=self.rules.view,
+            leaving=self._leaving,
             now=self._clock(),
             lease=LEASE,
             new_id=self._new_id,
@@ -126,16 +126,13 @@ class Deliverer:
             )
         return None
 
-    async def _settle(
-        self, claimed: Claimed, error: DeliveryError | None, started: Micros
-    ) -> list[Settled]:
+    async def _settle(self, claimed: Claimed, error: DeliveryError | None) -> list[Settled]:
         now = self._clock()
         settled = await self._store.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
                 error,
-                started=started,
                 now=now,
                 deadline=self.rules.policy.deadline,
                 jitter=self._jitter(),
@@ -184,3 +181,11 @@ class Deliverer:
         if error is None and self._is_failing:
             bound.info("receiver works again")
         self._is_failing = error is not None
+
+
+def _stopped() -> DeliveryError:
+    return DeliveryError(
+        "the monitor stopped while this was being sent",
+        reason=AttemptReason.TIMEOUT,
+        ambiguous=True,
+    )

@@ -33,6 +33,9 @@ from monitor.store.outbox import Told
 LINK_WAIT: Final = Duration.parse("10s")
 """How long an opening waits for the link that is being asked for."""
 
+STALE: Final = Duration.parse("2m")
+"""How much longer than two intervals a look at a workspace counts as a recent one."""
+
 log = structlog.get_logger("poll")
 
 
@@ -145,30 +148,46 @@ class Poller:
         self._new_id = new_id
         self._paused_until = 0.0
         self._good_at: Micros | None = None
+        self._looked_at: Micros | None = None
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
 
-        Return None without a call too while polls are paused (a rejected token, a rate limit).
+        Return None without a call too while polls are paused (a rejected token, a rate limit) or
+        our own share of the rate limit is used up.
         Raise StoreError if it could not be recorded (nothing was, then), ClaimLostError if another
         monitor has taken over.
         """
-        if self._monotonic() < self._paused_until and not self._token_changed():
-            return None
         workspace = await self._load()
+        if self._monotonic() < self._paused_until and not self._token_changed():
+            self._looked_at = self._clock()  # it fails, and that is known
+            return None
         started = self._monotonic()
         observation = await self._source.get_all()
+        if observation is None:
+            return None
+        took = self._monotonic() - started
         changes = self._compare(workspace, observation)
-        outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
-        self._metrics.polled(self.name, outcome, self._monotonic() - started)
         is_known = workspace.failing is None and workspace.baseline_at is not None
         decision = None
         if is_known and not changes:
             self._note_good()
         else:
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
+        outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
+        self._metrics.polled(self.name, outcome, took)
+        self._looked_at = self._clock()
         self._pause(observation)
         return decision
+
+    def is_current(self) -> bool:
+        """Return whether the workspace has been looked at lately (its failing is known, too).
+
+        Right after a start, or after the host slept, nothing that is recorded may still hold.
+        """
+        if self._looked_at is None:
+            return False
+        return self._clock() - self._looked_at <= 2 * self.rules.every + STALE
 
     def invalidate(self) -> None:
         """Read the recorded state again before the next poll: something else has written it."""

@@ -57,7 +57,7 @@ class Reconnector:
 
     async def reconnect(self) -> Outcome | None:
         """Take up one committed intent; return how it ended, or None if there was none."""
-        creation = await self._store.run(lambda tx: creations.claim(tx, self._workspace))
+        creation = await self._store.run(self._claim)
         if creation is None:
             return None
         account = await self._store.run(
@@ -76,6 +76,10 @@ class Reconnector:
         )
         return outcome
 
+    def _claim(self, tx: Connection) -> Creation | None:
+        creations.give_up_lost(tx, self._workspace)  # one at a time: any other has been lost
+        return creations.claim(tx, self._workspace)
+
     async def _ask(
         self, account: Account | None, creation: Creation
     ) -> tuple[Outcome, Session | None]:
@@ -85,7 +89,7 @@ class Reconnector:
             or account.incident_id != creation.incident_id
             or has_link(account.session)
         ):
-            return Outcome.KEPT, None
+            return Outcome.NEEDLESS, None
         try:
             if account.session and account.session.id and await self._is_live(account.session.id):
                 return Outcome.KEPT, None
@@ -140,6 +144,9 @@ class Reconnector:
 def _outcome(error: ApiError) -> Outcome:
     if error.type in REFUSALS:
         return Outcome.REFUSED
-    if error.cause is Cause.RATE_LIMITED or error.type == "dailyConnectionAttemptsExceeded":
+    if error.type == "dailyConnectionAttemptsExceeded":
         return Outcome.LIMITED
-    return Outcome.UNKNOWN
+    if error.ambiguous:
+        return Outcome.UNKNOWN
+    is_passing = error.cause in (Cause.RATE_LIMITED, Cause.UNREACHABLE)
+    return Outcome.LATER if is_passing else Outcome.REFUSED

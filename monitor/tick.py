@@ -1,6 +1,6 @@
 """What time alone brings: reminders that are due, the clock's steps back, and upkeep."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,14 +9,18 @@ from sqlalchemy import Connection
 
 from monitor.core.decide import remind
 from monitor.core.duration import Duration
-from monitor.core.model import Event, Micros
+from monitor.core.model import Account, Event, Micros
 from monitor.core.policy import Policy
 from monitor.core.route import Routing
 from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.store import outbox, state, upkeep
+from monitor.store.claims import View
 from monitor.store.db import Store
 from monitor.store.outbox import Told
+
+AT_ONCE: Final = 1000
+"""How many reminders one commit takes up at the most."""
 
 POISON_PAUSE: Final = Duration.parse("1h")
 """How long an incident that makes us fail is moved out of the way."""
@@ -26,11 +30,11 @@ log = structlog.get_logger("tick")
 
 @dataclass(frozen=True, slots=True)
 class TickRules:
-    """What a tick goes by; *labels* are those of each workspace."""
+    """What a tick goes by; what ended longer ago than *keep* is forgotten."""
 
     policy: Policy
     routing: Routing
-    labels: Mapping[str, Mapping[str, str]]
+    view: View
     keep: Duration
 
 
@@ -53,24 +57,46 @@ class Ticker:
         self._new_id = new_id
 
     async def tick(self) -> bool:
-        """Take up the incident that has been due longest; return whether there was one."""
+        """Take up what has been due longest, with all that is due in its workspace.
+
+        Return whether there was anything. If one of them makes us fail, each is taken up alone and
+        that one is moved out of the way before the error is raised.
+        """
         now = self._clock()
-        incident = await self._store.run(lambda tx: state.due_incident(tx, now))
-        if incident is None:
+        due = await self._store.run(lambda tx: state.due_incidents(tx, now, limit=AT_ONCE))
+        if not due:
             return False
         try:
-            reminded = await self._store.run(lambda tx: self._remind(tx, incident.id, now))
-        except Exception:
-            until = now + POISON_PAUSE
-            await self._store.run(lambda tx: state.defer(tx, incident.id, now=now, until=until))
-            raise
-        if reminded is not None:
-            event, told = reminded
-            report([event], told, self._metrics)
+            await self._remind(due, now)
+        except Exception:  # noqa: BLE001 - raised again by the one that causes it
+            log.warning("reminders failed together; each is taken up alone", count=len(due))
+            await self._remind_alone(due, now)
         return True
 
-    async def note_time(self, good: Mapping[str, Micros]) -> None:
-        """Write when each workspace was last read well, and follow a clock that went back."""
+    async def _remind_alone(self, due: Sequence[str], now: Micros) -> None:
+        failed: Exception | None = None
+        for incident_id in due:
+            try:
+                await self._remind([incident_id], now)
+            except Exception as error:  # noqa: BLE001 - the others get their turn first
+                await self._defer(incident_id, now)
+                failed = error
+        if failed is not None:
+            raise failed
+
+    async def _defer(self, incident_id: str, now: Micros) -> None:
+        until = now + POISON_PAUSE
+        await self._store.run(lambda tx: state.defer(tx, incident_id, now=now, until=until))
+
+    async def _remind(self, due: Sequence[str], now: Micros) -> None:
+        events, told = await self._store.run(lambda tx: self._commit(tx, due, now))
+        report(events, told, self._metrics)
+
+    async def note_time(self, good: Mapping[str, Micros]) -> Duration:
+        """Write when each workspace was last read well, and follow a clock that went back.
+
+        Return how far it went back.
+        """
         now = self._clock()
 
         def write(tx: Connection) -> Duration:
@@ -80,37 +106,46 @@ class Ticker:
         step = await self._store.run(write)
         if step:
             log.warning("the clock went back; what is due was brought along", by=str(step))
+        return step
 
     async def forget(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
         before = self._clock() - self.rules.keep
         await self._store.run(lambda tx: upkeep.forget(tx, before))
 
-    def _remind(self, tx: Connection, incident_id: str, now: Micros) -> tuple[Event, Told] | None:
+    def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> tuple[list[Event], Told]:
         rules = self.rules
-        incident = state.incident(tx, incident_id)
-        if incident is None:
-            return None
-        account = state.account(tx, incident.workspace, incident.account_id or "")
-        reminded, event = remind(
-            incident,
-            account,
-            failing=state.is_failing(tx, incident.workspace),
-            policy=rules.policy,
-            now=now,
-            new_id=self._new_id,
-        )
-        state.write_incidents(tx, [reminded], [event] if event else [])
-        if event is None:
-            return None
+        events: list[Event] = []
+        accounts: dict[str, Account] = {}
+        workspace = ""
+        for incident_id in due:
+            incident = state.incident(tx, incident_id)
+            if incident is None or incident.next_due_at is None or incident.next_due_at > now:
+                continue
+            workspace = incident.workspace
+            account = state.account(tx, workspace, incident.account_id or "")
+            reminded, event = remind(
+                incident,
+                account,
+                failing=state.is_failing(tx, workspace),
+                current=rules.view.is_current(workspace),
+                policy=rules.policy,
+                now=now,
+                new_id=self._new_id,
+            )
+            state.write_incidents(tx, [reminded], [event] if event else [])
+            if event is not None:
+                events.append(event)
+            if account is not None:
+                accounts[account.id] = account
         told = outbox.tell(
             tx,
-            [event],
+            events,
             routing=rules.routing,
-            accounts={account.id: account} if account else {},
-            labels=rules.labels.get(incident.workspace, {}),
+            accounts=accounts,
+            labels=rules.view.labels.get(workspace, {}),
             group_over=rules.policy.group_over,
             now=now,
             new_id=self._new_id,
         )
-        return event, told
+        return events, told

@@ -13,6 +13,7 @@ from monitor.core.policy import Policy
 from monitor.core.route import Routing
 from monitor.poll import Rules, commit
 from monitor.store import claims, outbox, state
+from monitor.store.claims import View
 from monitor.store.outbox import Receiver
 
 LEASE = Duration.parse("20s")
@@ -32,6 +33,8 @@ class Desk:
         self.ids = map("{:04d}".format, count(1))
         self.receivers = receivers or {"slack": True}
         self.fallback = fallback
+        self.current = True
+        self.leaving = ()
         routing = Routing(self.receivers, fallback=fallback)
         self.rules = Rules(Policy(**policy), routing, create=create)
         self.workspace, self.term = self.run(lambda tx: state.enter(tx, "acme"))
@@ -71,20 +74,20 @@ class Desk:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
-                labels={},
+                view=View({}, lambda _: self.current),
+                leaving=self.leaving,
                 now=self.now,
                 lease=LEASE,
                 new_id=self.new_id,
             )
         )
 
-    def settle(self, claimed, error=None, *, started=None, deadline=DAY):
+    def settle(self, claimed, error=None, *, deadline=DAY):
         return self.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
                 error,
-                started=self.now if started is None else started,
                 now=self.now,
                 deadline=deadline,
                 jitter=1.0,

@@ -1,10 +1,14 @@
 """Polls, end to end in one process: simulated API, real client, real store."""
 
+from dataclasses import replace
+
 import pytest
 from station import TOKEN, station
 
 from monitor.core.duration import Duration
+from monitor.core.route import Match, Route, Routing
 from monitor.simulator import api_error, html_page
+from monitor.source.settings import LinkedApiSettings
 from monitor.store import state
 from monitor.store.db import ClaimLostError, StoreError
 
@@ -195,7 +199,6 @@ async def test_an_account_that_recovered_meanwhile_is_a_harmless_race(tmp_path):
     [
         ("dailyConnectionAttemptsExceeded", 429, "limited"),
         ("dailyConnectionAttemptsExceeded", 400, "limited"),
-        ("tooManyRequests", 429, "limited"),
         ("accountNotFound", 401, "refused"),
     ],
 )
@@ -230,7 +233,7 @@ async def test_an_account_that_has_a_link_by_now_is_left_alone(tmp_path):
         desk.simulator.clear_patch("acme", ids(desk)[0])
         await desk.poll()
 
-        assert await desk.reconnector.reconnect() == "kept"
+        assert await desk.reconnector.reconnect() == "needless"
         assert desk.calls("accounts.createReconnectionSession") == 0
 
 
@@ -240,6 +243,86 @@ async def test_a_link_that_comes_after_recovery_is_not_kept(tmp_path):
         desk.simulator.recover("acme", "*")
         await desk.poll()
 
-        assert await desk.reconnector.reconnect() == "kept"
+        assert await desk.reconnector.reconnect() == "needless"
         account = desk.store.run_now(lambda tx: state.account(tx, "acme", ids(desk)[0]))
         assert account.session is None
+
+
+@pytest.mark.parametrize("passing", ["rate limit", "our own share", "no connection"])
+async def test_what_only_passes_is_asked_again_a_minute_later(tmp_path, passing):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        create = {"method": "accounts.createReconnectionSession"}
+        if passing == "rate limit":
+            desk.simulator.faults.add(api_error("tooManyRequests", status=429, times=1, **create))
+        elif passing == "our own share":
+            while desk.source._budget.take(desk.seconds) == 0:
+                pass
+        else:
+            desk.source._settings = LinkedApiSettings(base_url="http://127.0.0.1:9")
+
+        assert await desk.reconnector.reconnect() == "later"
+        desk.source._settings = LinkedApiSettings(base_url=desk.api)
+        desk.poller.invalidate()
+        await desk.poll(2)
+        assert await desk.reconnector.reconnect() == "created"
+
+
+async def test_a_call_whose_end_could_not_be_recorded_is_given_up_later(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        desk.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE session RENAME TO gone"))
+        with pytest.raises(StoreError):
+            await desk.reconnector.reconnect()
+        desk.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO session"))
+
+        assert await desk.reconnector.reconnect() is None
+        await desk.poll(70)
+        assert await desk.reconnector.reconnect() == "created"
+
+
+async def test_a_poll_that_could_not_be_recorded_is_not_counted_as_good(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+        desk.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
+
+        with pytest.raises(StoreError):
+            await desk.poll()
+
+        assert 'linkedapi_polls_total{workspace="acme",outcome="ok"} 1' in desk.metric
+
+
+async def test_only_what_was_looked_at_lately_is_current(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        assert not desk.poller.is_current()
+        await desk.poll()
+        assert desk.poller.is_current()
+        desk.now += Duration.parse("8h")  # asleep
+        assert not desk.poller.is_current()
+        desk.simulator.faults.add(html_page(status=502))
+        await desk.poll()
+        assert desk.poller.is_current()  # known to fail
+
+
+async def test_our_own_share_used_up_is_no_failure(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+
+        assert await desk.poll(100, after=Duration.parse("10ms")) == []
+
+        assert 'linkedapi_workspace_up{workspace="acme"} 1' in desk.metric
+        assert 'outcome="rate_limited"} 0' in desk.metric
+
+
+async def test_an_event_that_nobody_would_hear_of_is_counted_and_said(tmp_path, capsys):
+    async with station(tmp_path, accounts=1) as desk:
+        nobody = Routing({"chat": True}, (Route(Match(causes=("unknown",)), ("chat",)),))
+        desk.poller.rules = replace(desk.poller.rules, routing=nobody)
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+
+        assert await desk.poll() == [("opened", "reconnection_required")]
+
+        assert "linkedapi_events_unrouted_total 1.0" in desk.metric
+        assert "nobody is told" in capsys.readouterr().out

@@ -9,6 +9,7 @@ from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.metrics import Metrics
 from monitor.store import state
+from monitor.store.claims import View
 from monitor.tick import Ticker, TickRules
 
 
@@ -20,7 +21,12 @@ def ticker(desk):
 def make_ticker(desk):
     metrics = Metrics(version=__version__)
     metrics.declare(workspaces=["acme"], receivers={"slack": "slack"})
-    rules = TickRules(desk.rules.policy, desk.rules.routing, {"acme": {}}, Duration.parse("180d"))
+    rules = TickRules(
+        desk.rules.policy,
+        desk.rules.routing,
+        View({}, lambda _: desk.current),
+        Duration.parse("180d"),
+    )
     return Ticker(
         rules=rules,
         store=desk.store,
@@ -145,3 +151,34 @@ async def test_what_is_kept_long_enough_is_forgotten(desk, ticker):
     await ticker.forget()
 
     assert desk.states() == []
+
+
+async def test_reminders_due_together_are_one_message(store):
+    desk = Desk(store)
+    ticker = make_ticker(desk)
+    accounts = [signed_out(f"a{n}") for n in range(20)]
+    desk.poll(*accounts)
+    desk.deliver()
+    desk.now += HOUR
+
+    while await ticker.tick():
+        pass
+
+    assert len(desk.deliver()) == 20
+    assert desk.deliver() is None
+
+
+async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(desk, ticker):
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.now += HOUR
+    desk.current = False
+
+    while await ticker.tick():
+        pass
+
+    assert desk.deliver() is None
+    desk.current = True
+    desk.now += MINUTE
+    await ticker.tick()
+    assert desk.deliver() == [("reminded", "a1")]

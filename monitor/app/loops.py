@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.core.model import Cause, Workspace
+from monitor.core.model import Cause, NotificationState, Workspace
 from monitor.deliver import LEASE, Deliverer
 from monitor.poll import Poller
 from monitor.reconnect import Reconnector
@@ -78,6 +78,7 @@ class App:
         self._ticker = parts.ticker()
         self._outlets = [Outlet(parts.deliverer(name)) for name in parts.receivers]
         self._watches: list[Watch] = []
+        self._failing: dict[str, str] = {}
 
     def stop(self) -> None:
         """Begin to stop: no new polls, finish what is being sent."""
@@ -186,9 +187,8 @@ class App:
     async def _send(self, outlet: Outlet, worker: int) -> None:
         loop = f"send {outlet.deliverer.receiver.name} {worker}"
         while not self._stopping.is_set():
-            self._pulse.beat(loop, (IDLE + LEASE) / 1_000_000 + 10)
             outlet.wake.clear()
-            await self._guard(loop, self._deliver_all(outlet))
+            await self._guard(loop, self._deliver_all(outlet, loop))
             wait = IDLE.seconds
             with suppress(MonitorError):
                 wait = await outlet.deliverer.due_in(IDLE)
@@ -197,26 +197,35 @@ class App:
             with suppress(TimeoutError):
                 await asyncio.wait_for(outlet.wake.wait(), max(wait, 0.05))
 
-    async def _deliver_all(self, outlet: Outlet) -> None:
-        while not self._stopping.is_set() and await outlet.deliverer.deliver() is not None:
-            self._wake_outlets()
+    async def _deliver_all(self, outlet: Outlet, loop: str) -> None:
+        while not self._stopping.is_set():
+            self._pulse.beat(loop, (IDLE + LEASE) / 1_000_000 + 10)
+            settled = await outlet.deliverer.deliver()
+            if settled is None:
+                return
+            outlet.wake.set()
+            if any(one.outcome is NotificationState.DEAD for one in settled):
+                self._wake_outlets()  # the fallback has something to tell
 
     async def _tick(self) -> None:
         next_note = monotonic() + NOTE.seconds
         next_forget = monotonic() + FORGET.seconds
+        latest = now()
         while True:
-            self._pulse.beat("tick", 60)
-            await self._guard("tick", self._tick_all())
-            if monotonic() >= next_note:
+            went_back, latest = now() < latest, now()
+            if went_back or monotonic() >= next_note:
                 next_note = monotonic() + NOTE.seconds
                 await self._guard("tick", self._note_time())
+            await self._guard("tick", self._tick_all())
             if monotonic() >= next_forget:
                 next_forget = monotonic() + FORGET.seconds
                 await self._guard("tick", self._ticker.forget())
             await asyncio.sleep(TICK.seconds)
 
     async def _tick_all(self) -> None:
+        self._pulse.beat("tick", 60)
         while await self._ticker.tick():
+            self._pulse.beat("tick", 60)
             self._wake_outlets()
         backlog = await self._store.run(outbox.backlog)
         for name in self._parts.receivers:
@@ -225,7 +234,12 @@ class App:
 
     async def _note_time(self) -> None:
         good = {one.poller.name: one.poller.take_good_at() for one in self._watches}
-        await self._ticker.note_time({name: at for name, at in good.items() if at is not None})
+        step = await self._ticker.note_time(
+            {name: at for name, at in good.items() if at is not None}
+        )
+        if step:
+            for watch in self._watches:
+                watch.poller.invalidate()
 
     async def _guard(self, loop: str, work: Awaitable[None]) -> None:
         """Let a loop survive whatever goes wrong in one cycle, and say so."""
@@ -234,9 +248,13 @@ class App:
         except ClaimLostError:
             raise
         except MonitorError as error:
+            self._failing[loop] = f"the loop {loop} fails: {error}"
             log.error("cycle failed", loop=loop, error=str(error))  # noqa: TRY400 - says it all
-        except Exception:
+        except Exception as error:
+            self._failing[loop] = f"the loop {loop} fails: {type(error).__name__}"
             log.exception("cycle failed unexpectedly", loop=loop)
+        else:
+            self._failing.pop(loop, None)
 
     def _wake_outlets(self) -> None:
         for outlet in self._outlets:
@@ -247,7 +265,7 @@ class App:
             await self._store.run(outbox.backlog)
         except MonitorError as error:
             return [str(error)]
-        return []
+        return list(self._failing.values())
 
 
 def _enter(tx: Connection, name: str) -> tuple[Workspace, int, dict[Cause, int]]:

@@ -17,6 +17,7 @@ from monitor.poll import Poller, Rules
 from monitor.reconnect import Reconnector
 from monitor.source.client import LinkedApi
 from monitor.source.token import Token
+from monitor.store.claims import View
 from monitor.store.db import Store
 from monitor.store.outbox import Receiver
 from monitor.tick import Ticker, TickRules
@@ -78,6 +79,8 @@ class Parts:
             routes=tuple(_route(one) for one in config.routes),
             fallback=config.fallback,
         )
+        self.view = View(self.labels, self._is_current)
+        self._pollers: dict[str, Poller] = {}
         self._api = api
         self._http = http
         kinds = {name: one.type for name, one in self.settings.items()}
@@ -110,6 +113,7 @@ class Parts:
             jitter=jitter,
             new_id=new_id,
         )
+        self._pollers[settings.name] = poller
         reconnector = Reconnector(
             settings.name,
             source=client,
@@ -122,6 +126,11 @@ class Parts:
         )
         return poller, reconnector
 
+    def _is_current(self, workspace: str) -> bool:
+        """Return whether *workspace* has been looked at lately; one that left is what it was."""
+        poller = self._pollers.get(workspace)
+        return poller is None or poller.is_current()
+
     def deliverer(self, name: str) -> Deliverer:
         """Return what delivers to the receiver *name*."""
         settings = self.settings[name]
@@ -129,7 +138,7 @@ class Parts:
             self.receivers[name],
             notifier(self.config, settings, self._http),
             kind=settings.type,
-            rules=DeliveryRules(self.config.delivery, self.labels, self.fallback),
+            rules=DeliveryRules(self.config.delivery, self.view, self.fallback),
             store=self.store,
             metrics=self.metrics,
             clock=now,
@@ -141,7 +150,7 @@ class Parts:
     def ticker(self) -> Ticker:
         """Return what does the work that time alone brings."""
         config = self.config
-        rules = TickRules(config.incidents, self.routing, self.labels, config.storage.keep)
+        rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
         return Ticker(rules=rules, store=self.store, metrics=self.metrics, clock=now, new_id=new_id)
 
 

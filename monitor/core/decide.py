@@ -37,7 +37,7 @@ from .model import (
 )
 from .policy import Policy
 
-HOLD = Duration.parse("1m")
+HOLD = Duration.parse("30s")
 
 
 class Phase(StrEnum):
@@ -217,14 +217,16 @@ def remind(
     account: Account | None,
     *,
     failing: bool,
+    current: bool,
     policy: Policy,
     now: Micros,
     new_id: Callable[[], str],
 ) -> tuple[Incident, Event | None]:
     """Decide what a due reminder of *incident* comes to.
 
-    It is held while nobody knows how the account is doing: its workspace is *failing*, or it is
-    missing from the list or seems recovered. Overdue reminders collapse to one.
+    It is held while nobody knows how things are: the workspace is not *current* (looked at lately),
+    or, for an account, it is *failing*, or the account is missing or seems recovered. Overdue
+    reminders collapse to one.
     """
     if not incident.is_open or incident.acknowledged_at is not None:
         return replace(incident, next_due_at=None), None
@@ -233,7 +235,7 @@ def remind(
         or account.missing_polls > 0
         or (account.status is Status.ACTIVE and incident.cause is not Cause.FLAPPING)
     )
-    if uncertain:
+    if uncertain or not current:
         return replace(incident, next_due_at=now + HOLD), None
     if incident.reminders >= policy.remind_max or not policy.remind:
         return replace(incident, next_due_at=None), None
@@ -307,8 +309,10 @@ def _merge(draft: _Draft, before: Account | None, seen: Seen) -> Account:
             since=now,
             first_seen_at=now,
         )
-    recent = now - draft.policy.flapping.within
-    changes = tuple(at for at in before.changes if at > recent)
+    changes = before.changes
+    if before.incident_id is None or not _is_flapping(draft, before):
+        recent = now - draft.policy.flapping.within
+        changes = tuple(at for at in changes if at > recent)
     since = min(before.since, now)
     if before.status is not seen.status:
         draft.transitions.append(
@@ -391,9 +395,6 @@ def _persist(draft: _Draft, account: Account, seen: Seen) -> Account:
         if draft.now - account.since >= draft.policy.flapping.settle:
             cause = Cause(account.status)
             account = replace(account, changes=())
-    elif incident.cause is Cause.FLAPPING:
-        settled = draft.now - account.since >= draft.policy.flapping.settle
-        cause = cause if settled else Cause.FLAPPING
     if incident.cause is not cause:
         draft.change(incident, cause)
     elif has_link(account.session) and not had_link and account.since < draft.now:

@@ -242,7 +242,8 @@ class Item:
     """One notification as it shall be told now.
 
     *event* is how it is written (the first that a receiver hears of an incident is an opening);
-    *link* is there only if this receiver may have it and it leads somewhere; *undelivered_to* names
+    *link* is there only if this receiver may have it and it leads somewhere (*withheld* says that
+    there is one that it may not have; the account is given without it); *undelivered_to* names
     the receiver that could not be told, when this is the fallback's copy.
     """
 
@@ -253,6 +254,7 @@ class Item:
     account: Account | None
     incident: Incident | None
     link: Secret | None = None
+    withheld: bool = False
     detail: str = ""
     undelivered_to: str | None = None
 

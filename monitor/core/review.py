@@ -5,7 +5,7 @@ longer holds is not sent; what nobody can know at the moment waits.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from .decide import has_link
@@ -25,18 +25,22 @@ from .model import (
 class Entry:
     """A queued notification and everything about it, read again just now.
 
-    *heard* says whether the receiver has heard of the incident.
+    *event* is how it was queued for this receiver, *happened* what happened (the two differ for the
+    fallback's copy). *heard_at* is when the receiver was first told of the incident, and *current*
+    says whether the workspace has been looked at lately.
     """
 
     notification_id: str
     event: EventType
+    happened: EventType
     at: Micros
     detail: str
     workspace: str
     labels: Mapping[str, str]
     incident: Incident | None
     account: Account | None
-    heard: bool
+    heard_at: Micros | None
+    current: bool = True
     undelivered_to: str | None = None
 
 
@@ -50,53 +54,75 @@ Verdict: TypeAlias = Item | SettledReason | Wait
 
 def review(entry: Entry, *, may_have_link: bool) -> Verdict:
     """Return how *entry* is to be told, or why it is not, or that it has to wait."""
-    if entry.incident is None or entry.event is EventType.NOTICE:
-        return _write(entry, EventType.NOTICE, may_have_link=may_have_link)
-    overtaken = _overtaken(entry, entry.incident, may_have_link=may_have_link)
+    overtaken = _overtaken(entry, may_have_link=may_have_link)
     if overtaken is not None:
         return overtaken
-    if entry.event is not EventType.RESOLVED and _may_be_over(entry):
+    if EventType.RESOLVED not in (entry.event, entry.happened) and _may_be_over(entry):
         return Wait()
-    written = entry.event if entry.heard else EventType.OPENED
+    is_first = entry.heard_at is None and entry.event is not EventType.NOTICE
+    written = EventType.OPENED if is_first else entry.event
     return _write(entry, written, may_have_link=may_have_link)
 
 
-def _overtaken(entry: Entry, incident: Incident, *, may_have_link: bool) -> SettledReason | None:
-    if entry.event is EventType.RESOLVED:
-        return None if entry.heard else SettledReason.RECOVERED
-    if not incident.is_open:
+def _overtaken(entry: Entry, *, may_have_link: bool) -> SettledReason | None:
+    """Return why *entry* has nothing true or new to say any more, if so."""
+    incident, account = entry.incident, entry.account
+    if incident is None:
+        came_back = account is not None and account.removed_at is None
+        return SettledReason.SUPERSEDED if came_back else None
+    if entry.event is EventType.RESOLVED and entry.heard_at is None:
         return SettledReason.RECOVERED
-    has_something_new = may_have_link and entry.account and has_link(entry.account.session)
-    if entry.event is EventType.REFRESHED and not has_something_new:
-        return SettledReason.SUPERSEDED
-    if entry.event is EventType.REMINDED and incident.acknowledged_at is not None:
-        return SettledReason.SUPERSEDED
-    return None
+    if entry.happened is not EventType.RESOLVED and not incident.is_open:
+        return SettledReason.RECOVERED
+    match entry.event:
+        case EventType.REMINDED:
+            is_stale = incident.acknowledged_at is not None
+        case EventType.REFRESHED:
+            has_new_link = may_have_link and account and has_link(account.session)
+            is_stale = not has_new_link or _was_said(entry)
+        case EventType.CHANGED:
+            is_stale = _was_said(entry)
+        case _:
+            is_stale = False
+    return SettledReason.SUPERSEDED if is_stale else None
+
+
+def _was_said(entry: Entry) -> bool:
+    """Return whether the first that the receiver heard said this already."""
+    return entry.heard_at is not None and entry.heard_at >= entry.at
 
 
 def _may_be_over(entry: Entry) -> bool:
+    """Return whether nobody knows at the moment if the problem is still there."""
     account, incident = entry.account, entry.incident
-    if account is None or incident is None or incident.cause is Cause.FLAPPING:
+    if incident is None:
+        return False
+    if not entry.current:
+        return True
+    if account is None or incident.cause is Cause.FLAPPING:
         return False
     return account.status is Status.ACTIVE or account.missing_polls > 0
 
 
 def _write(entry: Entry, event: EventType, *, may_have_link: bool) -> Item:
-    session = entry.account.session if entry.account and may_have_link else None
+    account, incident = entry.account, entry.incident
+    session = account.session if account else None
     needs_login = (
-        entry.incident is not None
-        and entry.incident.is_open
-        and entry.account is not None
-        and entry.account.status is Status.RECONNECTION_REQUIRED
+        incident is not None
+        and incident.is_open
+        and account is not None
+        and account.status is Status.RECONNECTION_REQUIRED
     )
+    link = session.link if session and needs_login else None
     return Item(
         event=event,
         at=entry.at,
         workspace=entry.workspace,
         labels=entry.labels,
-        account=entry.account,
-        incident=entry.incident,
-        link=session.link if session and needs_login else None,
+        account=replace(account, session=None) if account else None,
+        incident=incident,
+        link=link if may_have_link else None,
+        withheld=link is not None and not may_have_link,
         detail=entry.detail,
         undelivered_to=entry.undelivered_to,
     )

@@ -2,7 +2,8 @@
 
 Rules:
 1. `resolved` and `refreshed` go to exactly those who heard of the incident, whatever routes say.
-2. `changed` goes to those who heard and to the route of the new cause.
+2. `changed` goes to those who heard and to the route of the new cause; whoever has not heard yet
+   and is not on that route will not.
 3. What waits to be told of an incident is told once: the text is made when it leaves.
 """
 
@@ -73,10 +74,14 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The messages to queue, and the events that nobody would hear of."""
+    """The messages to queue, the events that nobody would hear of, and who is no longer to hear.
+
+    *diverted* are the changes that lead away from a receiver before it heard of the incident.
+    """
 
     parcels: tuple[Parcel, ...] = ()
     unrouted: tuple[Event, ...] = ()
+    diverted: tuple[Notice, ...] = ()
 
 
 SEVERITY: Final[Mapping[Cause | None, int]] = {
@@ -103,7 +108,8 @@ def plan(
 ) -> Plan:
     """Return who is to be told of *events*, which come from one commit of one workspace."""
     told: dict[str, list[Notice]] = {}
-    unrouted = []
+    unrouted: list[Event] = []
+    diverted: list[Notice] = []
     for event in events:
         account = accounts.get(event.account_id or "")
         receivers = _receivers(event, account, ears, routing, labels)
@@ -111,6 +117,11 @@ def plan(
             unrouted.append(event)
         for receiver in receivers or ():
             told.setdefault(receiver, []).append(Notice(event, receiver))
+        if event.type is EventType.CHANGED:
+            known = ears.get(event.incident_id or "", Ears())
+            routed = routed_to(event, account, routing, labels) or (routing.fallback,)
+            missed = known.waiting - known.heard - set(routed)
+            diverted += [Notice(event, receiver) for receiver in sorted(missed)]
     parcels: list[Parcel] = []
     for receiver, notices in told.items():
         notices.sort(key=_badness)
@@ -118,7 +129,7 @@ def plan(
             parcels.append(Parcel(receiver, tuple(notices)))
         else:
             parcels.extend(Parcel(receiver, (notice,)) for notice in notices)
-    return Plan(tuple(parcels), tuple(unrouted))
+    return Plan(tuple(parcels), tuple(unrouted), tuple(diverted))
 
 
 def _receivers(
@@ -130,14 +141,14 @@ def _receivers(
 ) -> tuple[str, ...] | None:
     """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
     known = ears.get(event.incident_id or "", Ears())
+    listening = known.heard | known.leaving
     if event.type is EventType.RESOLVED:
-        return tuple(sorted((known.heard | known.leaving) & routing.groups.keys()))
+        return tuple(sorted(listening & routing.groups.keys()))
     if event.type is EventType.REFRESHED:
-        return tuple(sorted((known.heard - known.waiting) & routing.groups.keys()))
+        return tuple(sorted((listening - known.waiting) & routing.groups.keys()))
     routed = routed_to(event, account, routing, labels)
     if event.type is EventType.CHANGED:
-        heard = sorted(known.heard & routing.groups.keys())
-        routed = tuple(dict.fromkeys((*heard, *routed)))
+        routed = tuple(dict.fromkeys((*sorted(listening & routing.groups.keys()), *routed)))
     if not routed:
         routed = (routing.fallback,) if routing.fallback else ()
     if not routed:

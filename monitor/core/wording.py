@@ -65,6 +65,8 @@ def resolution(item: Item) -> Resolution | None:
     """Return how it ended, if it did."""
     if item.event is EventType.RESOLVED:
         return (item.incident and item.incident.resolution) or Resolution.RECOVERED
+    if item.incident is not None:
+        return item.incident.resolution
     if item.event is EventType.NOTICE and item.detail in tuple(Resolution):
         return Resolution(item.detail)
     return None
@@ -167,8 +169,11 @@ def _login(item: Item, *, many: bool) -> str:
     nothing = "Linked API can do nothing for this account until someone logs in to it again"
     if link(item) is not None:
         return f"{nothing}: open the link and log in to LinkedIn."
-    has_link = item.account and item.account.session and item.account.session.link
-    why = "The login link is not shown here" if has_link else "There is no login link to show here"
+    why = (
+        "The login link is not shown here"
+        if item.withheld
+        else "There is no login link to show here"
+    )
     return f"{nothing}. {why}: reconnect the account in {_PLATFORM}."
 
 

@@ -54,7 +54,9 @@ FAMILIES: Final = {
 """Type and help of every metric in here, in the order in which they are shown."""
 
 _KNOWN: Final = (Status.ACTIVE, Status.RECONNECTION_REQUIRED, Status.FROZEN)
-_SESSION_OUTCOMES: Final = ("created", "kept", "refused", "limited", "unknown")
+_SESSION_OUTCOMES: Final = (
+    *("created", "kept", "needless", "refused", "later", "limited", "unknown"),
+)
 _NAME_LENGTH: Final = 100
 
 

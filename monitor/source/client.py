@@ -34,6 +34,10 @@ Observe = Callable[[str, str, float], None]
 T = TypeVar("T")
 
 
+class ShareUsedError(ApiError):
+    """Our own share of the rate limit is used up; nothing was sent."""
+
+
 class Method(StrEnum):
     """All that is ever called."""
 
@@ -75,12 +79,17 @@ class LinkedApi:
             "user-agent": f"linkedapi-monitor/{version}",
         }
 
-    async def get_all(self) -> Observation:
-        """Fetch the accounts: a snapshot, or why there is none. Never raises."""
+    async def get_all(self) -> Observation | None:
+        """Fetch the accounts: a snapshot, or why there is none. Never raises.
+
+        Return None if our own share of the rate limit is used up: nothing was asked or learned.
+        """
         try:
             return await self._call(
                 Method.GET_ALL, None, lambda body, token: self._decoder.read(body, hide=token)
             )
+        except ShareUsedError:
+            return None
         except ApiError as error:
             return Failure(error.cause, str(error), error.retry_after)
 
@@ -121,7 +130,7 @@ class LinkedApi:
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
         token = self._usable_token()
         if wait := self._budget.take(self._monotonic()):
-            raise ApiError(
+            raise ShareUsedError(
                 f"our own limit of {self._budget.per_minute} requests a minute is used up",
                 cause=Cause.RATE_LIMITED,
                 retry_after=wait,

@@ -8,7 +8,7 @@ Rules:
 4. "Nothing claimed" never means "queue empty".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from monitor.core.review import Entry, Wait, review
 from . import outbox, state
 from .outbox import Receiver, Settled
 
-RECHECK: Final = Duration.parse("10s")
+RECHECK: Final = Duration.parse("2s")
 """How long a message waits while nobody knows whether it still holds."""
 
 SENDING: Final = text("""
@@ -38,10 +38,14 @@ SELECT * FROM notification WHERE message_id = :message_id AND state = 'sending'
 """)
 
 LAPSED: Final = text("""
-UPDATE message SET state = 'pending', last_reason = 'timeout',
+SELECT id, claimed_until FROM message
+WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
+""")
+
+TAKE_BACK: Final = text("""
+UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
     last_error = 'the monitor stopped while this was being sent'
-WHERE receiver = :receiver AND state = 'sending' AND claimed_until <= :now
-RETURNING id
+WHERE id = :message_id
 """)
 
 RELEASE: Final = text("""
@@ -58,14 +62,14 @@ ON CONFLICT (incident_id, receiver) DO NOTHING
 
 NEXT: Final = text("""
 SELECT message.* FROM message
-WHERE message.receiver = :receiver AND message.state = 'pending'
-    AND message.next_attempt_at <= :now
+WHERE message.receiver = :receiver AND message.settled_at IS NULL
+    AND message.state = 'pending' AND message.next_attempt_at <= :now
     AND NOT EXISTS (
         SELECT 1 FROM notification AS mine
         JOIN notification AS earlier
             ON earlier.receiver = mine.receiver AND earlier.workspace = mine.workspace
             AND earlier.subject = mine.subject AND earlier.position < mine.position
-            AND earlier.state IN ('pending', 'sending')
+            AND earlier.settled_at IS NULL
             AND earlier.message_id <> mine.message_id
         WHERE mine.message_id = message.id AND mine.state = 'pending'
     )
@@ -73,7 +77,7 @@ ORDER BY message.position LIMIT 1
 """)
 
 ENTRIES: Final = text("""
-SELECT notification.*, event.at AS event_at, event.detail AS event_detail,
+SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
     event.account_id AS event_account_id, heard.at AS heard_at
 FROM notification
 JOIN event ON event.id = notification.event_id
@@ -106,11 +110,21 @@ WHERE id = :id AND state = 'sending' AND attempts = :attempts
 NEXT_AT: Final = text("""
 SELECT MIN(at) FROM (
     SELECT next_attempt_at AS at FROM message
-    WHERE receiver = :receiver AND state = 'pending' AND next_attempt_at > :now
+    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
+        AND next_attempt_at > :now
     UNION ALL
-    SELECT claimed_until AS at FROM message WHERE receiver = :receiver AND state = 'sending'
+    SELECT claimed_until AS at FROM message
+    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending'
 ) AS times
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the database doesn't know: the *labels* of each workspace, and which are looked at."""
+
+    labels: Mapping[str, Mapping[str, str]]
+    is_current: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +141,24 @@ def claim(
     tx: Connection,
     receiver: Receiver,
     *,
-    labels: Mapping[str, Mapping[str, str]],
+    view: View,
+    leaving: Container[str],
     now: Micros,
     lease: Duration,
     new_id: Callable[[], str],
 ) -> Claimed:
     """Claim the next message for *receiver*, with everything about it read again just now.
 
-    *labels* are those of each workspace. The message is None if nothing can be sent now.
+    *leaving* are messages that this process is sending: their claims don't lapse, whatever the
+    clock does. The message is None if nothing can be sent now.
     """
-    _take_back(tx, receiver.name, now)
+    _take_back(tx, receiver.name, leaving, now=now, lease=lease)
     ended: list[Settled] = []
     while True:
         row = tx.execute(NEXT, {"receiver": receiver.name, "now": now}).one_or_none()
         if row is None:
             return Claimed(None, ended=tuple(ended))
-        items = _review(tx, row, receiver, labels=labels, now=now, new_id=new_id, ended=ended)
+        items = _review(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
         if not items:
             continue
         values = {"id": row.id, "attempts": row.attempts, "until": now + lease}
@@ -163,7 +179,6 @@ def settle(
     claimed: Claimed,
     error: DeliveryError | None,
     *,
-    started: Micros,
     now: Micros,
     deadline: Duration,
     jitter: float,
@@ -172,8 +187,8 @@ def settle(
 ) -> list[Settled] | None:
     """Record how an attempt ended; return what came to an end, or None if the claim had lapsed.
 
-    A message is dead once an attempt that *started* past its deadline failed, or trying again
-    cannot help; then *fallback* is told.
+    A message is dead once an attempt that began past its deadline failed, or trying again cannot
+    help; then *fallback* is told.
     """
     message = claimed.message
     assert message is not None
@@ -182,7 +197,7 @@ def settle(
         outcome = NotificationState.DELIVERED
     elif error.permanent:
         outcome, reason = NotificationState.DEAD, SettledReason.PERMANENT
-    elif started >= claimed.created_at + deadline:
+    elif message.now >= claimed.created_at + deadline:
         outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE
     else:
         outcome = NotificationState.PENDING
@@ -200,7 +215,7 @@ def settle(
     if tx.execute(SETTLE, values).rowcount != 1:
         return None
     if error is None or error.ambiguous:
-        tx.execute(HEAR_ALL, {"message_id": message.id, "now": now})
+        tx.execute(HEAR_ALL, {"message_id": message.id, "now": message.now})
     sent = tx.execute(SENDING, {"message_id": message.id}).all()
     for row in sent:
         _set(tx, row.id, outcome, reason=reason, at=ended_at)
@@ -217,10 +232,15 @@ def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:
     return at
 
 
-def _take_back(tx: Connection, receiver: str, now: Micros) -> None:
-    for message_id in tx.execute(LAPSED, {"receiver": receiver, "now": now}).scalars().all():
-        tx.execute(HEAR_ALL, {"message_id": message_id, "now": now})
-        tx.execute(RELEASE, {"message_id": message_id})
+def _take_back(
+    tx: Connection, receiver: str, leaving: Container[str], *, now: Micros, lease: Duration
+) -> None:
+    for row in tx.execute(LAPSED, {"receiver": receiver, "now": now}).all():
+        if row.id not in leaving:
+            values = {"message_id": row.id, "now": row.claimed_until - lease}
+            tx.execute(HEAR_ALL, values)
+            tx.execute(RELEASE, values)
+            tx.execute(TAKE_BACK, values)
 
 
 def _review(
@@ -228,7 +248,7 @@ def _review(
     row: Row[Any],
     receiver: Receiver,
     *,
-    labels: Mapping[str, Mapping[str, str]],
+    view: View,
     now: Micros,
     new_id: Callable[[], str],
     ended: list[Settled],
@@ -236,24 +256,20 @@ def _review(
     """Return what is to be told now, by notification; settle or move the rest."""
     items: dict[str, Item] = {}
     waiting: list[str] = []
-    for entry in _entries(tx, row.id, labels):
+    for entry in _entries(tx, row.id, view):
         verdict = review(entry, may_have_link=receiver.may_have_link)
-        if isinstance(verdict, Item):
-            items[entry.notification_id] = verdict
-        elif isinstance(verdict, Wait):
+        if isinstance(verdict, Wait):
             waiting.append(entry.notification_id)
-        else:
+        elif not isinstance(verdict, Item):
             cancelled = NotificationState.CANCELLED
             _set(tx, entry.notification_id, cancelled, reason=verdict, at=now)
             ended.append(Settled(receiver.name, entry.event, cancelled, verdict))
+        elif items and not receiver.groups:  # it was queued when this receiver took groups
+            _move(tx, row, [entry.notification_id], start=now, new_id=new_id)
+        else:
+            items[entry.notification_id] = verdict
     if waiting and items:
-        message_id = new_id()
-        outbox.add_message(
-            tx, message_id, receiver.name, row.position, now=row.created_at, start=now
-        )
-        for notification_id in waiting:
-            tx.execute(MOVE, {"id": notification_id, "message_id": message_id})
-        tx.execute(POSTPONE, {"id": message_id, "at": now + RECHECK})
+        _move(tx, row, waiting, start=now + RECHECK, new_id=new_id)
     elif waiting:
         tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK})
     elif not items:
@@ -261,9 +277,22 @@ def _review(
     return items
 
 
-def _entries(
-    tx: Connection, message_id: str, labels: Mapping[str, Mapping[str, str]]
-) -> list[Entry]:
+def _move(
+    tx: Connection,
+    row: Row[Any],
+    notification_ids: Iterable[str],
+    *,
+    start: Micros,
+    new_id: Callable[[], str],
+) -> None:
+    """Give some notifications of the message *row* a message of their own, as old as it is."""
+    id_ = new_id()
+    outbox.add_message(tx, id_, row.receiver, row.position, now=row.created_at, start=start)
+    for notification_id in notification_ids:
+        tx.execute(MOVE, {"id": notification_id, "message_id": id_})
+
+
+def _entries(tx: Connection, message_id: str, view: View) -> list[Entry]:
     entries = []
     for row in tx.execute(ENTRIES, {"message_id": message_id}).all():
         account_id = row.event_account_id
@@ -271,13 +300,15 @@ def _entries(
             Entry(
                 notification_id=row.id,
                 event=EventType(row.event),
+                happened=EventType(row.event_type),
                 at=row.event_at,
                 detail=row.event_detail,
                 workspace=row.workspace,
-                labels=labels.get(row.workspace, {}),
+                labels=view.labels.get(row.workspace, {}),
                 incident=state.incident(tx, row.incident_id) if row.incident_id else None,
                 account=state.account(tx, row.workspace, account_id) if account_id else None,
-                heard=row.heard_at is not None,
+                heard_at=row.heard_at,
+                current=view.is_current(row.workspace),
                 undelivered_to=row.undelivered_to,
             )
         )

@@ -1,6 +1,6 @@
 """Reconnection sessions that we ask for: the intent is committed before the call.
 
-    wanted ──claim──► calling ──► created | kept | refused | limited | unknown
+    wanted ──claim──► calling ──► created | kept | needless | refused | later | limited | unknown
 
 `calling` found by another process is a call whose outcome nobody knows: `unknown`.
 """
@@ -17,11 +17,18 @@ from monitor.core.model import Micros
 
 
 class Outcome(StrEnum):
-    """How asking for a session ended (`kept`: the one at hand is still good)."""
+    """How asking for a session ended.
+
+    `kept`: the one at hand is still good; `needless`: it wasn't asked for, as the account has a
+    link or needs none any more; `later`: it could not be asked for just now; `limited`: the API
+    allows no more of them today.
+    """
 
     CREATED = "created"
     KEPT = "kept"
+    NEEDLESS = "needless"
     REFUSED = "refused"
+    LATER = "later"
     LIMITED = "limited"
     UNKNOWN = "unknown"
 
@@ -36,8 +43,12 @@ class Creation:
     incident_id: str
 
 
-LIMITED_COOLDOWN: Final = Duration.parse("6h")
-"""How long nothing is asked for again after the API said that it was too often."""
+COOLDOWNS: Final = {
+    Outcome.NEEDLESS: Duration(0),
+    Outcome.LATER: Duration.parse("1m"),
+    Outcome.LIMITED: Duration.parse("6h"),
+}
+"""How long nothing is asked for again after these outcomes, whatever the configuration says."""
 
 LATEST: Final = text("""
 SELECT at, outcome FROM creation WHERE workspace = :workspace AND account_id = :account_id
@@ -76,8 +87,8 @@ def want(
         values = {"workspace": one.workspace, "account_id": one.account_id}
         latest = tx.execute(LATEST, values).one_or_none()
         if latest is not None:
-            pause = LIMITED_COOLDOWN if latest.outcome == Outcome.LIMITED else cooldown
-            if latest.outcome in ("wanted", "calling") or now < latest.at + max(pause, cooldown):
+            pause = COOLDOWNS.get(latest.outcome, cooldown)
+            if latest.outcome in ("wanted", "calling") or now < latest.at + pause:
                 continue
         tx.execute(WANT, {**values, "id": one.id, "incident_id": one.incident_id, "now": now})
         taken.append(one)

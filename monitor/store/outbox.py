@@ -20,7 +20,7 @@ from monitor.core.model import (
     NotificationState,
     SettledReason,
 )
-from monitor.core.route import Ears, Parcel, Routing, plan
+from monitor.core.route import Ears, Notice, Parcel, Routing, plan
 
 from . import state
 
@@ -45,55 +45,65 @@ HEARD: Final = text("SELECT receiver FROM heard WHERE incident_id = :incident_id
 
 LIVE: Final = text("""
 SELECT receiver, state FROM notification
-WHERE incident_id = :incident_id AND state IN ('pending', 'sending') AND event <> 'notice'
+WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
 """)
 
 WITHDRAW_ENDED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'recovered', settled_at = :now
-WHERE incident_id = :incident_id AND state = 'pending' AND event <> 'notice'
+WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    AND (event <> 'notice' OR undelivered_to IS NOT NULL)
 RETURNING receiver, event
 """)
 
 WITHDRAW_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
-WHERE incident_id = :incident_id AND state = 'pending'
+WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND event IN ('changed', 'reminded', 'refreshed')
+RETURNING receiver, event
+""")
+
+WITHDRAW_DIVERTED: Final = text("""
+UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
+WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
 RETURNING receiver, event
 """)
 
 CLOSE_EMPTY: Final = text("""
 UPDATE message SET state = 'cancelled', settled_at = :now
-WHERE state = 'pending' AND NOT EXISTS (
+WHERE settled_at IS NULL AND state = 'pending' AND NOT EXISTS (
     SELECT 1 FROM notification
-    WHERE notification.message_id = message.id AND notification.state IN ('pending', 'sending')
+    WHERE notification.message_id = message.id AND notification.settled_at IS NULL
 )
 """)
 
 BACKLOG: Final = text("""
 SELECT receiver, COUNT(*) AS messages, MIN(message.created_at) AS oldest_at FROM message
-WHERE state IN ('pending', 'sending') GROUP BY receiver
+WHERE settled_at IS NULL GROUP BY receiver
 """)
 
 HURRY: Final = text("""
 UPDATE message SET next_attempt_at = :now
-WHERE state = 'pending' AND attempts = 0 AND next_attempt_at > :now AND id IN (
-    SELECT message_id FROM notification WHERE incident_id = :incident_id AND state = 'pending'
-)
+WHERE settled_at IS NULL AND state = 'pending' AND attempts = 0 AND next_attempt_at > :now
+    AND id IN (
+        SELECT message_id FROM notification
+        WHERE incident_id = :incident_id AND settled_at IS NULL
+    )
 """)
 
 RECEIVERS: Final = text("""
-SELECT DISTINCT receiver FROM message WHERE state IN ('pending', 'sending')
+SELECT DISTINCT receiver FROM message WHERE settled_at IS NULL
 """)
 
 ABANDON: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
-WHERE receiver = :receiver AND state IN ('pending', 'sending')
+WHERE receiver = :receiver AND settled_at IS NULL
 RETURNING *
 """)
 
 ABANDON_MESSAGES: Final = text("""
 UPDATE message SET state = 'cancelled', claimed_until = NULL, settled_at = :now
-WHERE receiver = :receiver AND state IN ('pending', 'sending')
+WHERE receiver = :receiver AND settled_at IS NULL
 """)
 
 
@@ -184,6 +194,8 @@ def tell(
         labels=labels,
         group_over=group_over,
     )
+    for one in planned.diverted:
+        withdrawn += _divert(tx, one, now)
     queue(tx, planned.parcels, now=now, waits=waits or {}, new_id=new_id)
     for event in events:
         if event.type is EventType.REFRESHED and event.incident_id:
@@ -193,13 +205,15 @@ def tell(
 
 def queue(
     tx: Connection,
-    parcels: Iterable[Parcel],
+    parcels: Sequence[Parcel],
     *,
     now: Micros,
     waits: Mapping[str, Micros],
     new_id: Callable[[], str],
 ) -> None:
     """Queue a message for each parcel; *waits* says until when the opening of an incident waits."""
+    if not parcels:
+        return
     position = tx.execute(POSITION).scalar_one()
     for parcel in parcels:
         position += 1
@@ -301,6 +315,17 @@ def abandon(
 def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
     """Return for each receiver with a queue how many messages are in it and since when."""
     return {row.receiver: (row.messages, row.oldest_at) for row in tx.execute(BACKLOG)}
+
+
+def _divert(tx: Connection, notice: Notice, now: Micros) -> list[Settled]:
+    values = {"incident_id": notice.event.incident_id, "receiver": notice.receiver, "now": now}
+    rows = tx.execute(WITHDRAW_DIVERTED, values).all()
+    tx.execute(CLOSE_EMPTY, {"now": now})
+    reason = SettledReason.SUPERSEDED
+    return [
+        Settled(row.receiver, EventType(row.event), NotificationState.CANCELLED, reason)
+        for row in rows
+    ]
 
 
 def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType:

@@ -34,6 +34,12 @@ ON CONFLICT (name) DO UPDATE SET term = workspace.term + 1
 RETURNING term
 """)
 
+FORGET_FAILING: Final = text("""
+UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since = NULL,
+    failing_cause_polls = NULL
+WHERE name = :name AND incident_id IS NULL
+""")
+
 LOAD_WORKSPACE: Final = text("SELECT * FROM workspace WHERE name = :name")
 
 LOAD_ACCOUNTS: Final = text("""
@@ -129,10 +135,13 @@ SELECT * FROM incident WHERE workspace = :workspace AND resolved_at IS NULL
 
 LOAD_INCIDENT: Final = text("SELECT * FROM incident WHERE id = :id")
 
-DUE_INCIDENT: Final = text("""
-SELECT * FROM incident
-WHERE next_due_at <= :now AND resolved_at IS NULL
-ORDER BY next_due_at LIMIT 1
+DUE_INCIDENTS: Final = text("""
+SELECT id FROM incident
+WHERE next_due_at <= :now AND resolved_at IS NULL AND workspace = (
+    SELECT workspace FROM incident
+    WHERE next_due_at <= :now AND resolved_at IS NULL ORDER BY next_due_at LIMIT 1
+)
+ORDER BY next_due_at, id LIMIT :limit
 """)
 
 DEFER_INCIDENT: Final = text("""
@@ -141,8 +150,12 @@ UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
 
 
 def enter(tx: Connection, name: str) -> tuple[Workspace, int]:
-    """Take over the workspace *name*: return its recorded state and the term of this claim."""
+    """Take over the workspace *name*: return its recorded state and the term of this claim.
+
+    A run of failed polls that nobody was told of ends here: what was between is not known.
+    """
     term = tx.execute(ENTER, {"name": name}).scalar_one()
+    tx.execute(FORGET_FAILING, {"name": name})
     return load(tx, name), term
 
 
@@ -185,10 +198,9 @@ def incident(tx: Connection, id_: str) -> Incident | None:
     return None if row is None else _incident(row)
 
 
-def due_incident(tx: Connection, now: Micros) -> Incident | None:
-    """Return the incident that has been due longest, if one is due."""
-    row = tx.execute(DUE_INCIDENT, {"now": now}).one_or_none()
-    return None if row is None else _incident(row)
+def due_incidents(tx: Connection, now: Micros, *, limit: int) -> list[str]:
+    """Return the incident that has been due longest and those due in its workspace, by id."""
+    return list(tx.execute(DUE_INCIDENTS, {"now": now, "limit": limit}).scalars())
 
 
 def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> None:

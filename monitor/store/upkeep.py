@@ -31,10 +31,19 @@ PULL_BACK: Final = (
     WHERE state IN ('pending', 'sending') AND created_at > :now
     """),
     text("UPDATE creation SET at = at - :step WHERE at > :now"),
+    text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
+    text("UPDATE account SET since = :now WHERE since > :now"),
+    text("UPDATE account SET missing_since = :now WHERE missing_since > :now"),
+    text("UPDATE workspace SET failing_since = :now WHERE failing_since > :now"),
 )
 
 FORGET: Final = (
-    text("DELETE FROM incident WHERE resolved_at < :before"),
+    text("""
+    DELETE FROM incident WHERE resolved_at < :before AND NOT EXISTS (
+        SELECT 1 FROM notification
+        WHERE notification.incident_id = incident.id AND notification.settled_at IS NULL
+    )
+    """),
     text("DELETE FROM creation WHERE at < :before AND outcome NOT IN ('wanted', 'calling')"),
     text("DELETE FROM transition WHERE at < :before"),
     text("DELETE FROM account WHERE removed_at < :before"),
@@ -45,11 +54,11 @@ FORGET: Final = (
         )
     ) AND NOT EXISTS (
         SELECT 1 FROM notification
-        WHERE notification.event_id = event.id AND notification.state IN ('pending', 'sending')
+        WHERE notification.event_id = event.id AND notification.settled_at IS NULL
     )
     """),
     text("""
-    DELETE FROM message WHERE settled_at < :before AND state NOT IN ('pending', 'sending')
+    DELETE FROM message WHERE settled_at < :before
     """),
 )
 

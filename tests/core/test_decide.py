@@ -419,13 +419,20 @@ def test_flapping_that_settles_in_a_bad_status_takes_its_cause():
 
 
 def test_flapping_that_is_older_than_its_window_still_ends():
-    world = flapping_world()
+    world = World(flapping=Flapping(changes=4, within=HOUR, settle=Duration.parse("30m")))
     world.poll(seen())
     world.poll(signed_out())
+    for account in (seen(), signed_out(), seen()):
+        world.poll(account, after=15 * MINUTE)
+    world.poll(signed_out(), after=14 * MINUTE)  # the first changes leave the window soon
 
-    decision = world.poll(signed_out(), after=Duration.parse("7d"))
+    early = world.poll(signed_out(), after=29 * MINUTE)
+    account = world.workspace.accounts["a1"]
+    late = world.poll(signed_out(), after=MINUTE)
 
-    assert told(decision) == [("changed", "reconnection_required")]
+    assert told(early) == []
+    assert not is_settled(account, world.policy, create=False)
+    assert told(late) == [("changed", "reconnection_required")]
 
 
 def test_flapping_found_while_bad_changes_the_cause():
@@ -467,12 +474,13 @@ def test_what_is_settled_needs_no_second_look():
     assert settled == {"ok": True, "out": True, "linkless": False}
 
 
-def due(world, *, failing=False, account=True, now=None):
+def due(world, *, failing=False, current=True, account=True, now=None):
     incident = world.open[0]
     return remind(
         incident,
         world.workspace.accounts.get(incident.account_id) if account else None,
         failing=failing,
+        current=current,
         policy=world.policy,
         now=now or world.now,
         new_id=lambda: "e",
@@ -522,13 +530,19 @@ def test_an_acknowledged_or_ended_incident_has_no_reminders():
     ):
         world.incidents[incident.id] = quiet
         ended, event = remind(
-            quiet, None, failing=False, policy=world.policy, now=world.now, new_id=str
+            quiet,
+            None,
+            failing=False,
+            current=True,
+            policy=world.policy,
+            now=world.now,
+            new_id=str,
         )
         assert event is None
         assert ended.next_due_at is None
 
 
-@pytest.mark.parametrize("uncertainty", ["failing", "missing", "improving"])
+@pytest.mark.parametrize("uncertainty", ["failing", "missing", "improving", "not current"])
 def test_a_reminder_is_held_while_nobody_knows(uncertainty):
     world = World(resolve_after=2)
     world.poll(signed_out(), seen("other"))
@@ -537,7 +551,9 @@ def test_a_reminder_is_held_while_nobody_knows(uncertainty):
     if uncertainty == "improving":
         world.poll(seen(), seen("other"))
 
-    incident, event = due(world, failing=uncertainty == "failing")
+    incident, event = due(
+        world, failing=uncertainty == "failing", current=uncertainty != "not current"
+    )
 
     assert event is None
     assert incident.next_due_at > world.now

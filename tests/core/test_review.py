@@ -9,20 +9,21 @@ from monitor.core.model import EventType, Item, SettledReason
 from monitor.core.review import Entry, Wait, review
 
 
-def entry(world, event=EventType.OPENED, *, heard=False, ended=False, **changes):
+def entry(world, event=EventType.OPENED, *, heard=False, ended=False, happened=None, **changes):
     incident = next(iter(world.incidents.values()))
     if ended:
         incident = replace(incident, resolved_at=world.now)
     return Entry(
         notification_id="n1",
         event=event,
+        happened=happened or event,
         at=world.now,
         detail="",
         workspace="acme",
         labels={},
         incident=changes.pop("incident", incident),
         account=changes.pop("account", world.workspace.accounts.get(incident.account_id)),
-        heard=heard,
+        heard_at=world.now - 1 if heard is True else heard or None,
         **changes,
     )
 
@@ -123,13 +124,65 @@ def test_a_workspaces_incident_needs_no_account():
     assert item.event is EventType.OPENED
 
 
-def test_a_notice_is_told_as_it_is():
+def test_a_removal_is_told_unless_the_account_came_back():
+    world = world_with()
+    here = world.workspace.accounts["a1"]
+    removed = replace(here, removed_at=world.now)
+
+    told = review(
+        entry(world, EventType.NOTICE, incident=None, account=removed), may_have_link=True
+    )
+    back = review(entry(world, EventType.NOTICE, incident=None, account=here), may_have_link=True)
+
+    assert told.event is EventType.NOTICE
+    assert back is SettledReason.SUPERSEDED
+
+
+@pytest.mark.parametrize("happened", [EventType.OPENED, EventType.REMINDED, EventType.CHANGED])
+def test_the_fallback_is_not_told_what_another_missed_once_it_is_over(happened):
+    missed = {"happened": happened, "undelivered_to": "slack"}
     world = world_with()
 
-    removed = review(entry(world, EventType.NOTICE, incident=None), may_have_link=True)
-    undelivered = review(
-        entry(world, EventType.NOTICE, ended=True, undelivered_to="ops-slack"), may_have_link=True
+    ended = review(entry(world, EventType.NOTICE, ended=True, **missed), may_have_link=True)
+    still = review(entry(world, EventType.NOTICE, **missed), may_have_link=True)
+
+    assert ended is SettledReason.RECOVERED
+    assert still.undelivered_to == "slack"
+
+
+def test_the_fallback_is_told_of_a_resolution_that_another_missed():
+    missed = entry(
+        world_with(),
+        EventType.NOTICE,
+        ended=True,
+        happened=EventType.RESOLVED,
+        undelivered_to="slack",
     )
 
-    assert removed.event is EventType.NOTICE
-    assert undelivered.undelivered_to == "ops-slack"
+    assert review(missed, may_have_link=True).event is EventType.NOTICE
+
+
+@pytest.mark.parametrize("event", [EventType.CHANGED, EventType.REFRESHED])
+def test_what_the_first_message_said_already_is_not_said_again(event):
+    world = world_with()
+
+    verdict = review(entry(world, event, heard=world.now), may_have_link=True)
+
+    assert verdict is SettledReason.SUPERSEDED
+
+
+@pytest.mark.parametrize("event", [EventType.OPENED, EventType.REMINDED, EventType.NOTICE])
+def test_until_the_workspace_has_been_looked_at_everything_but_a_resolution_waits(event):
+    world = world_with()
+    stale = replace(entry(world, event), current=False)
+    resolved = replace(entry(world, EventType.RESOLVED, heard=True, ended=True), current=False)
+
+    assert review(stale, may_have_link=True) == Wait()
+    assert isinstance(review(resolved, may_have_link=True), Item)
+
+
+def test_no_link_reaches_a_notifier_that_may_not_have_it():
+    item = review(entry(world_with()), may_have_link=False)
+
+    assert item.withheld
+    assert item.account.session is None

@@ -12,7 +12,7 @@ from source.raw import error, http, silence
 import monitor
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
-from monitor.core.model import Cause, Failure, Session, Snapshot
+from monitor.core.model import Cause, Session, Snapshot
 from monitor.core.secret import Secret
 from monitor.source.client import Method
 from monitor.source.token import Token
@@ -149,25 +149,21 @@ async def test_a_token_as_error_type_is_not_shown(speak):
     assert TOKEN not in str(caught.value)
 
 
-async def test_an_exhausted_budget_sends_nothing_and_says_when_to_come_back(speak):
+async def test_an_exhausted_budget_sends_nothing_and_is_no_observation(speak):
     async with speak(http(200, body()), requests_per_minute=2) as it:
         assert isinstance(await it.api.get_all(), Snapshot)
         it.now += 20
         assert isinstance(await it.api.get_all(), Snapshot)
 
-        failure = await it.api.get_all()
+        nothing = await it.api.get_all()
         with pytest.raises(ApiError) as caught:
             await it.api.create_reconnection_session("a1")
 
         assert len(it.server.requests) == 2
         it.now += 41
         assert isinstance(await it.api.get_all(), Snapshot)
-    assert failure == Failure(
-        Cause.RATE_LIMITED,
-        "our own limit of 2 requests a minute is used up",
-        Duration.parse("40s"),
-    )
-    assert caught.value.retry_after == failure.retry_after
+    assert nothing is None
+    assert caught.value.retry_after == Duration.parse("40s")
     assert not caught.value.ambiguous
     assert len(it.observed) == 3
 

@@ -1,10 +1,14 @@
 """From the commit of a poll to the settlement of what it queued."""
 
+from dataclasses import replace
+
 import pytest
 from desk import GONE, LEASE, REFUSED, TIMEOUT, Desk
 from factories import HOUR, LINK, MINUTE, REJECTED, frozen, seen, signed_out
+from sqlalchemy import text
 
 from monitor.core.duration import Duration
+from monitor.core.route import Match, Route, Routing
 from monitor.store import claims, outbox
 
 DAY = Duration.parse("24h")
@@ -204,7 +208,7 @@ def test_an_attempt_that_began_before_the_deadline_is_not_the_last(desk):
     claimed = desk.claim()
 
     desk.now += 2 * DAY
-    desk.settle(claimed, REFUSED, started=desk.now - 2 * DAY)
+    desk.settle(claimed, REFUSED)
 
     assert desk.states() == [("slack", "opened", "pending", None)]
 
@@ -381,3 +385,111 @@ def test_many_at_once_become_one_message(desk, count):
 
     assert len(desk.deliver()) == count
     assert desk.deliver() is None
+
+
+def test_a_change_while_the_opening_is_leaving_reaches_who_is_hearing_it(desk):
+    desk.poll(signed_out())
+    claimed = desk.claim()
+
+    desk.poll(frozen(), after=1)
+    desk.settle(claimed)
+
+    assert desk.deliver() == [("changed", "a1")]
+
+
+def test_a_link_that_comes_while_the_opening_is_leaving_is_told(desk):
+    desk.poll(signed_out(link=""))
+    claimed = desk.claim()
+
+    desk.poll(signed_out(), after=1)
+    desk.settle(claimed)
+
+    assert desk.deliver() == [("refreshed", "a1")]
+
+
+def test_a_change_before_a_refused_opening_is_repeated_is_said_once(desk):
+    desk.poll(signed_out())
+    claimed = desk.claim()
+    desk.poll(frozen(), after=1)
+    desk.settle(claimed, REFUSED)
+
+    assert desk.deliver(after=HOUR) == [("opened", "a1")]
+    assert desk.deliver() is None
+
+
+def test_a_change_that_leads_elsewhere_takes_along_what_had_not_left(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True})
+    to = {"slack": "reconnection_required", "mail": "frozen"}
+    routes = tuple(Route(Match(causes=(cause,)), (name,)) for name, cause in to.items())
+    desk.rules = replace(desk.rules, routing=Routing(desk.receivers, routes))
+    desk.poll(signed_out())
+
+    desk.poll(frozen())
+
+    assert desk.deliver("slack") is None
+    assert desk.deliver("mail") == [("opened", "a1")]
+
+
+def test_after_a_start_an_opening_waits_for_a_look_at_the_workspace(desk):
+    desk.poll(signed_out())
+    desk.current = False
+
+    assert desk.deliver() is None
+    desk.current = True
+    assert desk.deliver(after=MINUTE) == [("opened", "a1")]
+
+
+def test_a_removal_is_not_told_once_the_account_is_back(desk):
+    desk.poll(seen("a"), seen("b"))
+    for _ in range(3):
+        desk.poll(seen("a"))
+    desk.poll(seen("a"), seen("b"))
+
+    assert desk.deliver() is None
+
+
+def test_a_fallback_is_not_told_of_a_problem_that_is_over(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
+    desk.poll(signed_out())
+    desk.deliver("slack")
+    desk.deliver("mail")
+    desk.poll(frozen())
+    desk.deliver("mail")
+    desk.deliver("slack", error=GONE)
+    desk.poll(seen())
+
+    assert desk.deliver("mail") == [("resolved", "a1")]
+    assert desk.deliver("mail") is None
+
+
+def test_a_send_of_our_own_does_not_lapse_when_the_clock_jumps(desk):
+    desk.poll(signed_out())
+    claimed = desk.claim()
+    desk.leaving = {claimed.message.id}
+
+    assert desk.claim(after=HOUR).message is None
+    assert desk.settle(claimed)
+
+
+def test_a_group_for_a_receiver_that_takes_none_any_more_is_told_one_by_one(desk):
+    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.receivers["slack"] = False
+
+    assert desk.deliver() == [("opened", "a")]
+    assert desk.deliver() == [("opened", "b")]
+    assert desk.deliver() is None
+
+
+HOT = (claims.LAPSED, claims.NEXT, claims.NEXT_AT, outbox.WITHDRAW_ENDED, outbox.LIVE,
+       outbox.CLOSE_EMPTY, outbox.HURRY, outbox.POSITION, outbox.BACKLOG)  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", HOT)
+def test_no_statement_of_a_delivery_reads_all_that_was_ever_sent(store, statement):
+    names = ("receiver", "now", "incident_id", "message_id", "id")
+    explained = text(f"EXPLAIN QUERY PLAN {statement.text}")
+    values = {name: "" for name in names if f":{name}" in statement.text}
+
+    plan = store.run_now(lambda tx: [row.detail for row in tx.execute(explained, values)])
+
+    assert not [step for step in plan if step in ("SCAN message", "SCAN notification")]

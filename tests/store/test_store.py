@@ -173,11 +173,11 @@ def test_what_is_still_queued_is_never_forgotten(desk):
 def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(desk):
     desk.poll(signed_out())
     desk.now += HOUR
-    due = desk.run(lambda tx: state.due_incident(tx, desk.now))
+    (due,) = desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=9))
 
-    desk.run(lambda tx: state.defer(tx, due.id, now=desk.now, until=desk.now + HOUR))
+    desk.run(lambda tx: state.defer(tx, due, now=desk.now, until=desk.now + HOUR))
 
-    assert desk.run(lambda tx: state.due_incident(tx, desk.now)) is None
+    assert desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=9)) == []
 
 
 def test_accounts_are_listed_with_the_bad_ones_first(desk):

@@ -110,8 +110,7 @@ CREATE TABLE message (
 );
 
 -- The claim: what is due for one receiver, oldest first.
-CREATE INDEX message_live ON message (receiver, state, next_attempt_at)
-    WHERE state IN ('pending', 'sending');
+CREATE INDEX message_live ON message (receiver, position) WHERE settled_at IS NULL;
 
 CREATE TABLE notification (
     id TEXT PRIMARY KEY,
@@ -134,10 +133,11 @@ CREATE INDEX notification_event ON notification (event_id);
 
 -- The order: nothing about an account leaves for a receiver before what was queued earlier.
 CREATE INDEX notification_live ON notification (receiver, workspace, subject, position)
-    WHERE state IN ('pending', 'sending');
+    WHERE settled_at IS NULL;
 
-CREATE INDEX notification_incident_live ON notification (incident_id)
-    WHERE state IN ('pending', 'sending');
+CREATE INDEX notification_incident_live ON notification (incident_id) WHERE settled_at IS NULL;
+
+CREATE INDEX notification_position ON notification (position);
 
 CREATE TABLE heard (
     incident_id TEXT NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
@@ -154,7 +154,7 @@ CREATE TABLE creation (
     incident_id TEXT NOT NULL,
     at BIGINT NOT NULL,
     outcome TEXT NOT NULL
-        CHECK (outcome IN ('wanted', 'calling', 'created', 'kept', 'refused', 'limited', 'unknown'))
+        CHECK (outcome IN ('wanted', 'calling', 'created', 'kept', 'needless', 'refused', 'later', 'limited', 'unknown'))
 );
 
 CREATE INDEX creation_account ON creation (workspace, account_id, at);
