@@ -1,8 +1,9 @@
 """The configuration: one YAML file and the environment become one frozen `Config`, or an error.
 
-    reading      YAML text → values that remember their lines, `${ENV}` expanded
-    environment  what a small configuration takes from the environment alone
-    files        secrets that stand in files of their own
+    document     values that remember where they stand, and what is wrong with them
+    reading      the text of the file → a document
+    building     … of its YAML events, one after the other: scalars, aliases, `${ENV}`, limits
+    environment  what stands outside the YAML: in variables, and in the files of secrets
     settings     what the values must look like; each part's own settings stand beside the part
     checks       what must fit together across sections
     wording      what is wrong, in people's words and without secrets
@@ -22,16 +23,12 @@ from monitor.core.errors import MonitorError
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import PollSettings
 
-from . import shape
 from .checks import Sections, check
-from .document import Document, Place, Table
-from .environment import CONFIG, TOKEN, complete
-from .files import fill_in
-from .problems import ConfigError, Problem, alternatives, suggestion
+from .document import ConfigError, Document, Place, Problem, Table
+from .environment import CONFIG, TOKEN, complete, take_files
 from .reading import read
-from .settings import Config, RouteSettings, WorkspaceSettings
-from .shape import schema
-from .wording import explain, report_unknown
+from .settings import Config, RouteSettings, WorkspaceSettings, adapter, schema
+from .wording import alternatives, explain, report_unknown, suggestion
 
 __all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
 
@@ -131,28 +128,25 @@ class _Loader:
             return ReceiverSettings
         word = item.get("type")
         try:
-            if isinstance(word, str) and (kind := shape.settings_type(word)):
-                return kind
-            types = sorted(notifiers.notifier_types())
-            if word is None:
-                message = f"is missing; it can be {alternatives(types)}"
-            else:
-                near = suggestion(str(word), types)
-                message = f"unknown type{near} (it can be {alternatives(types)})"
+            types = notifiers.notifier_types()
+            if word in types:
+                return notifiers.settings_type(word)
         except MonitorError as error:
             message = str(error)
+        else:
+            message = f"is missing; it can be {alternatives(types)}"
+            if word is not None:
+                near = suggestion(str(word), types)
+                message = f"unknown type{near} (it can be {alternatives(types)})"
         self._document.report((*place, "type"), message)
         return None
 
     def _value(self, place: Place, raw: Any, kind: Any) -> Any:
         """Return *raw* as a value of *kind*, or report what is wrong and return None."""
-        if kind is WorkspaceSettings and isinstance(raw, Table):
-            if isinstance(file := raw.get("token_file"), str):
-                raw["token_file"] = str(self._base / file)
-        elif isinstance(raw, Table):
-            fill_in(self._document, place, raw, kind, self._base)
+        if isinstance(raw, Table):
+            take_files(self._document, place, raw, kind, self._base)
         try:
-            return shape.adapter(kind).validate_python(raw)
+            return adapter(kind).validate_python(raw)
         except ValidationError as error:
             explain(error, self._document, place, kind)
             return None

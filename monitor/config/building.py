@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from .document import Document, Hidden, Items, Place, Table, written
-from .problems import Problem
+from .document import Document, Hidden, Items, Place, Problem, Table, written
 
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 500_000

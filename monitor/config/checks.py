@@ -13,8 +13,8 @@ from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
 
 from .document import Document, Hidden, Place, Table, is_word
-from .problems import suggestion
 from .settings import WorkspaceSettings
+from .wording import suggestion
 
 _GLOB: Final = frozenset("*?[")
 

@@ -1,10 +1,14 @@
-"""The values of a configuration file, which remember where they stand."""
+"""The values of a configuration file, which remember where they stand, and what is wrong there."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from .problems import Problem
+from monitor.core.errors import MonitorError
+
+SHOWN: Final = 50
+"""A person is told of so many problems at once."""
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_ -]{0,39}", re.ASCII)
 
@@ -37,6 +41,34 @@ class Hidden(str):
     __slots__ = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: in *source* (None: the environment), at *line*, at *path*."""
+
+    line: int | None
+    path: str
+    message: str
+    source: str | None = None
+
+    def __str__(self) -> str:
+        place = self.source or ""
+        if self.source and self.line is not None:
+            place = f"{self.source}:{self.line}"
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class ConfigError(MonitorError):
+    """The configuration cannot be used; the text has one line for each of its *problems*."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        distinct = dict.fromkeys(problems)
+        self.problems = tuple(sorted(distinct, key=lambda found: found.line or 0))
+        lines = [str(problem) for problem in self.problems[:SHOWN]]
+        if len(self.problems) > SHOWN:
+            lines.append(f"and {len(self.problems) - SHOWN} more")
+        super().__init__("\n".join(lines))
+
+
 @dataclass(slots=True)
 class Document:
     """The top of a document and what was wrong with it; *source* is the name of its file.
@@ -67,11 +99,14 @@ class Document:
             found.append(step)
         return line, tuple(found), value
 
-    def report(self, place: Place, message: str) -> None:
-        """Record what is wrong at *place*, once: what comes after it follows from the first."""
+    def report(self, place: Place, message: str, *, shown: Place | None = None) -> None:
+        """Record what is wrong at *place*, once: what comes after it follows from the first.
+
+        People read of the place *shown* instead, if there is one.
+        """
         if place not in self.broken:
             self.broken.add(place)
-            self.problems.append(self.problem(place, message))
+            self.problems.append(self.problem(place if shown is None else shown, message))
 
     def problem(self, place: Place, message: str) -> Problem:
         """Return *message* with the line of *place*, or with the variable its value came from."""

@@ -1,4 +1,7 @@
-"""What the environment says: all of a small configuration, and a few settings over a file's."""
+"""What stands outside the YAML: in variables of the environment, and in the files of secrets.
+
+The environment may say all of a small configuration, and a few settings over those of a file.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,12 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from .document import Document, Hidden, Items, Table
-from .problems import Problem
+from .document import Document, Hidden, Items, Place, Problem, Table
+from .settings import declared, path_keys, secret_keys
 
 CONFIG: Final = "LINKEDAPI_MONITOR_CONFIG"
 TOKEN: Final = "LINKED_API_TOKEN"  # noqa: S105 - the name of a variable
 TOKEN_FILE: Final = "LINKED_API_TOKEN_FILE"  # noqa: S105 - the name of a variable
+MAX_BYTES: Final = 64 * 1024
+
 _OVERRIDES: Final = {
     "LINKED_API_BASE_URL": ("linked_api", "base_url"),
     "LINKEDAPI_MONITOR_STORAGE_URL": ("storage", "url"),
@@ -139,3 +144,59 @@ def _list(*tables: Table) -> Items:
     items = Items()
     items.extend(tables)
     return items
+
+
+def take_files(document: Document, place: Place, table: Table, kind: Any, base: Path) -> None:
+    """Put the contents of the secrets' files into *table* and report what cannot be read.
+
+    A secret `url` may be given as `url_file`, unless *kind* has a key of that name itself. All
+    paths are relative to *base*, the folder of the configuration file.
+    """
+    for key in path_keys(kind):
+        if isinstance(path := table.get(key), str):
+            table[key] = type(path)(base / path)
+    for key in secret_keys(kind):
+        name = f"{key}_file"
+        for nothing in (key, name):
+            if table.get(nothing, "") is None:
+                del table[nothing]
+        if name in table and name not in declared(kind):
+            _take_file(document, place, table, key, base)
+            del table[name]
+
+
+def _take_file(document: Document, place: Place, table: Table, key: str, base: Path) -> None:
+    """Put what stands in the file of the secret *key* into *table*, or report why not."""
+    name = f"{key}_file"
+    where = (*place, name)
+    if table.get(key) is not None:
+        document.report(where, f"stands beside {key}; keep one of them")
+        return
+    try:
+        table[key] = _read_secret(base, table[name])
+    except ValueError as error:
+        document.report(where, str(error))
+        table[key] = Hidden("unreadable")
+    table.lines[key] = table.lines[name]
+    if where in document.broken:
+        document.broken.add((*place, key))
+
+
+def _read_secret(base: Path, path: Any) -> Hidden:
+    """Return the text of a file without white space around it; raise ValueError if it has none."""
+    if not isinstance(path, str):
+        raise ValueError("must be the path of a file")  # noqa: TRY004 - reported like the others
+    try:
+        with (base / path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a path"
+        raise ValueError(f"the file cannot be read: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
+    if not text:
+        raise ValueError("the file is empty")
+    return Hidden(text)

@@ -16,8 +16,7 @@ from typing import Final
 import yaml
 
 from .building import CLOSE, OPEN, Builder, UnusableError
-from .document import Document, Table
-from .problems import ConfigError, Problem
+from .document import ConfigError, Document, Problem, Table
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 

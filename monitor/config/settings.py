@@ -1,7 +1,11 @@
-"""The whole configuration as one frozen value; each part's own settings stand beside the part."""
+"""The whole configuration as one frozen value; each part's own settings stand beside the part.
+
+Below it stands what the settings look like from outside: their keys, their JSON Schema.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote
@@ -13,9 +17,12 @@ from pydantic import (
     Field,
     PrivateAttr,
     SerializeAsAny,
+    TypeAdapter,
     model_validator,
 )
+from pydantic.json_schema import models_json_schema
 
+from monitor import notifiers
 from monitor.core.model import Cause, Scope
 from monitor.core.policy import Delivery, Policy, Reconnection
 from monitor.core.secret import Secret
@@ -24,6 +31,8 @@ from monitor.schedule import PollSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
+
+from .document import Place
 
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
@@ -136,8 +145,8 @@ class Config(BaseModel):
         """
         found = tuple(_secrets_in(self))
         yield from found
-        for text in (str(self.storage.url), *(secret.reveal() for secret in found)):
-            if password := _PASSWORD.match(text):
+        for secret in found:
+            if password := _PASSWORD.match(secret.reveal()):
                 yield Secret(password[1])
                 yield Secret(unquote(password[1]))
 
@@ -156,3 +165,104 @@ def _secrets_in(value: Any) -> Iterator[Secret]:
                 yield from _secrets_in(part)
         case _:
             return
+
+
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what validates a value of *kind*."""
+    return TypeAdapter(kind)
+
+
+@cache
+def _schema(kind: Any) -> dict[str, Any]:
+    return adapter(kind).json_schema()
+
+
+def keys(kind: Any, place: Place = ()) -> tuple[str, ...]:
+    """Return the keys that the section of *kind* knows at *place*, `_file` forms included."""
+    files = () if place else (f"{key}_file" for key in secret_keys(kind))
+    return tuple(dict.fromkeys((*declared(kind, place), *files)))
+
+
+@cache
+def declared(kind: Any, place: Place = ()) -> Mapping[str, Any]:
+    """Return the keys that the settings of *kind* declare at *place*, each with its schema."""
+    properties: Mapping[str, Any] = _at(_schema(kind), place).get("properties", {})
+    return properties
+
+
+@cache
+def secret_keys(kind: Any) -> tuple[str, ...]:
+    """Return the keys of *kind* whose values are secrets: each has a `_file` form."""
+    return tuple(key for key, found in declared(kind).items() if _is(found, "password"))
+
+
+@cache
+def path_keys(kind: Any) -> tuple[str, ...]:
+    """Return the keys of *kind* whose values are the paths of files."""
+    return tuple(key for key, found in declared(kind).items() if _is(found, "path"))
+
+
+def _is(schema: Mapping[str, Any], form: str) -> bool:
+    """Say whether *schema*, or an alternative of it, is text of the format *form*."""
+    return any(one.get("format") == form for one in (schema, *schema.get("anyOf", ())))
+
+
+def _at(root: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+    found = _resolved(root, root)
+    for step in place:
+        below = found.get("properties", {}).get(step)
+        found = _resolved(root, below or found.get("items") or {})
+    return found
+
+
+def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follow references, and take the alternative that has keys or items."""
+    while "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    for alternative in schema.get("anyOf", ()):
+        found = _resolved(root, alternative)
+        if "properties" in found or "items" in found:
+            return found
+    return schema
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the configuration file, all known types of receivers included."""
+    types = {name: notifiers.settings_type(name) for name in notifiers.notifier_types()}
+    models: list[type[BaseModel]] = [Config, *types.values()]
+    references, whole = models_json_schema([(model, "validation") for model in models])
+    root = dict(_resolved(whole, references[Config, "validation"]))
+    root["properties"] = dict(root["properties"])
+    root["properties"]["receivers"] = {
+        "type": "array",
+        "items": {
+            "anyOf": [
+                {
+                    "properties": {"type": {"const": name}},
+                    "required": ["type"],
+                    **references[model, "validation"],
+                }
+                for name, model in types.items()
+            ]
+        },
+    }
+    root["required"] = []
+    definitions = {name: _with_files(part) for name, part in whole["$defs"].items()}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **root,
+        "title": "linkedapi-monitor",
+        "$defs": definitions,
+    }
+
+
+def _with_files(definition: dict[str, Any]) -> dict[str, Any]:
+    """Add the `_file` form of each secret, which stands in for the secret itself."""
+    properties = definition.get("properties", {})
+    files = {f"{key}_file" for key, part in properties.items() if _is(part, "password")}
+    if not files:
+        return definition
+    added = {key: {"type": "string"} for key in files - properties.keys()}
+    required = [key for key in definition.get("required", ()) if f"{key}_file" not in files]
+    return {**definition, "properties": {**properties, **added}, "required": required}

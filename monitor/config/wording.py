@@ -1,46 +1,24 @@
 """Says in people's words what pydantic found, and never shows what must not be seen."""
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import ValidationError
 
-from . import shape
-from .document import Document, Hidden, Place, is_word, written
-from .problems import alternatives, suggestion
-from .settings import NAME
+from .document import Document, Hidden, Place, is_word
+from .settings import NAME, keys, secret_keys
+
+MOST_KNOWN: Final = 1000
+"""More words than these are not searched for the one that was meant."""
 
 _SECRETIVE: Final = re.compile(
     r"token|secret|password|url|proxy|webhook|header|key|auth|credential|dsn"
 )
-_LATER: Final = frozenset(
-    {
-        "accounts",
-        "mutes",
-        "subscription",
-        "heartbeat",
-        "poll.cron",
-        "poll.timezone",
-        "reconnection.watch",
-        "receivers[].bot_token",
-        "receivers[].bot_token_file",
-        "receivers[].channel",
-        "routes[].escalate",
-        "web.auth",
-        "web.page",
-        "web.public_url",
-        "workspaces[].poll.cron",
-        "workspaces[].poll.timezone",
-        "workspaces[].renamed_from",
-        "workspaces[].webhook",
-    }
-)
-_LATER_VALUES: Final = frozenset({("link", "short"), ("create", "when_ended")})
-_NOT_YET: Final = "not supported by this version"
 _UNKNOWN: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _WORDS: Final = {
-    "missing": "is missing",
     "string_type": "must be text",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
@@ -71,15 +49,23 @@ _PATTERNS: Final = {
 }
 
 
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Say which of the *known* words was probably meant, or nothing: `; did you mean url?`."""
+    some = sorted(islice(known, MOST_KNOWN))
+    near = difflib.get_close_matches(word[:64], some, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def alternatives(words: Sequence[str]) -> str:
+    """Join *words* as a person would: `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing"
+
+
 def report_unknown(document: Document, place: Place, known: tuple[str, ...]) -> None:
     """Report a key that is not among the *known* ones."""
-    message = "unknown key"
     key = str(place[-1])
-    if re.sub(r"\[\d+\]", "[]", written(place)) in _LATER:
-        message = _NOT_YET
-    elif is_word(key):
-        message += suggestion(key, known)
-    document.report(place, message)
+    near = suggestion(key, known) if is_word(key) else ""
+    document.report(place, f"unknown key{near}")
 
 
 def explain(error: ValidationError, document: Document, place: Place, kind: Any) -> None:
@@ -88,12 +74,15 @@ def explain(error: ValidationError, document: Document, place: Place, kind: Any)
         within = found["loc"]
         where = (*place, *within)
         if found["type"] in _UNKNOWN:
-            report_unknown(document, where, shape.keys(kind, within[:-1]))
-            continue
-        if found["type"] != "missing":
+            report_unknown(document, where, keys(kind, within[:-1]))
+        elif found["type"] != "missing":
             where = document.find(where)[1]
-        message = _message(found, document, where)
-        document.report(*_named(document, where, message))
+            message = _message(found, document, where)
+            document.report(*_named(document, where, message))
+        elif len(within) == 1 and (key := within[0]) in secret_keys(kind):
+            document.report(where, f"needs {key} or {key}_file", shown=place)
+        else:
+            document.report(where, "is missing")
 
 
 def _named(document: Document, place: Place, message: str) -> tuple[Place, str]:
@@ -113,7 +102,7 @@ def _message(found: Mapping[str, Any], document: Document, place: Place) -> str:
         case "value_error" | "assertion_error":
             message = str(context["error"])
         case "literal_error" | "enum":
-            message = _choice(str(context["expected"]), value, place)
+            message = _choice(str(context["expected"]), value)
         case "string_pattern_mismatch":
             message = _PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
         case kind if kind in _WORDS:
@@ -125,14 +114,12 @@ def _message(found: Mapping[str, Any], document: Document, place: Place) -> str:
     return _safe(message, hidden)
 
 
-def _choice(expected: str, value: Any, place: Place) -> str:
+def _choice(expected: str, value: Any) -> str:
     """Say which words are possible (*expected* is pydantic's own list of them)."""
     words = re.findall(r"'([^']*)'", expected)
     message = f"must be {alternatives(words)}"
     if not isinstance(value, str) or not is_word(value):
         return message
-    if (place[-1], value) in _LATER_VALUES:
-        return f"{value} is {_NOT_YET}; use {alternatives(words)}"
     near = suggestion(value, words) if len(words) > 4 else ""
     return f"{message}, not {value!r}{near}"
 

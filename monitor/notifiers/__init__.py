@@ -2,12 +2,14 @@
 
 A module of this folder (or an entry point of the group `linkedapi_monitor.notifiers`) named `slack`
 is the type `slack`. It has two classes: `Settings`, what a person writes in the configuration, and
-`Notifier`, which hands one message over and raises `DeliveryError` if it could not.
+`Notifier`, which hands one message over and raises `DeliveryError` if it could not. Whatever is a
+`Secret` among the settings may stand in a file: the configuration reads `url_file` into `url`.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, ClassVar, Final, Literal, Protocol
@@ -57,13 +59,13 @@ class Notifier(Protocol):
         """Hand *message* over, once; raise DeliveryError if it was not accepted."""
 
 
-def notifier_types() -> Mapping[str, ModuleType]:
-    """Return the module of each type there is; raise MonitorError if one of them is broken."""
-    return {kind: _load(kind) for kind in _paths()}
+def notifier_types() -> tuple[str, ...]:
+    """Return the names of all types; raise MonitorError if two have the same one."""
+    return tuple(sorted(_paths()))
 
 
 def settings_type(kind: str) -> type[ReceiverSettings]:
-    """Return the class of the settings of the type *kind*; raise MonitorError if there is none."""
+    """Return the settings of the type *kind*; raise MonitorError if it is unknown or broken."""
     found: type[ReceiverSettings] = _load(kind).Settings
     return found
 
@@ -83,6 +85,7 @@ def build(settings: ReceiverSettings, *, http: httpx.AsyncClient, timezone: str)
     return notifier
 
 
+@cache
 def _paths() -> Mapping[str, str]:
     found = {
         one.name: f"{__name__}.{one.name}"
@@ -121,5 +124,13 @@ def _load(kind: str) -> ModuleType:
 
 
 def open_http() -> httpx.AsyncClient:
-    """Return the client that all receivers share; the usual proxy variables are honoured."""
-    return httpx.AsyncClient(follow_redirects=False)
+    """Return the client that all receivers share; the usual proxy variables are honoured.
+
+    Each attempt has its own time limit, and no receiver waits for another's connections.
+    """
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        timeout=None,  # noqa: S113 - see above
+        limits=limits,
+    )

@@ -13,20 +13,19 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import field_validator, model_validator
+from pydantic import field_validator
 
 from monitor import __version__
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
+from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Micros
 from monitor.core.secret import Secret
 
-from . import ReceiverSettings, _secrets
+from . import ReceiverSettings
 
 LONGEST_BODY: Final = 64 * 1024
 LONGEST_WAIT: Final = Duration.parse("1h")
@@ -37,48 +36,22 @@ _SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class HttpSettings(ReceiverSettings):
-    """What every receiver has that is told by HTTP: a secret address, in the text or in a file."""
+    """What every receiver has that is told by HTTP: an address, which is a secret."""
 
-    url: Secret | None = None
-    url_file: Path | None = None
-    timeout: Duration = LONGEST_ATTEMPT
+    url: Secret
 
     @field_validator("url")
     @classmethod
-    def _is_address(cls, value: Secret | None) -> Secret | None:
-        if value is not None and (problem := _problem(value)):
-            raise ValueError(problem)
+    def _is_address(cls, value: Secret) -> Secret:
+        try:
+            httpx.URL(value.reveal())
+            parts = urlsplit(value.reveal())
+            usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+        except (ValueError, httpx.InvalidURL):
+            usable = False
+        if not usable:
+            raise ValueError("must be an address that starts with https:// (or http://)")
         return value
-
-    @field_validator("timeout")
-    @classmethod
-    def _is_short(cls, value: Duration) -> Duration:
-        if not 0 < value <= LONGEST_ATTEMPT:
-            raise ValueError(f"must be at most {LONGEST_ATTEMPT}")
-        return value
-
-    @model_validator(mode="after")
-    def _has_one_url(self) -> Self:
-        _secrets.require_one(self, "url")
-        return self
-
-    def address(self) -> Secret:
-        """Return the address; raise MonitorError if its file holds none."""
-        url = _secrets.read(self, "url")
-        if problem := _problem(url):
-            raise MonitorError(f"receiver {self.name}: the address {problem}")
-        return url
-
-
-def _problem(url: Secret) -> str | None:
-    """Return what is wrong with *url*, without showing it."""
-    try:
-        httpx.URL(url.reveal())
-        parts = urlsplit(url.reveal())
-        usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
-    except (ValueError, httpx.InvalidURL):
-        usable = False
-    return None if usable else "must be an address that starts with https:// (or http://)"
 
 
 class _Outgoing:
@@ -104,7 +77,7 @@ async def post(
     *,
     headers: Mapping[str, str],
     now: Micros,
-    timeout: Duration = LONGEST_ATTEMPT,  # noqa: ASYNC109 - it ends as our own error
+    timeout: Duration,  # noqa: ASYNC109 - it ends as our own error
     hints: Mapping[str, str] | None = None,
 ) -> None:
     """Post *body* as JSON to *url*; raise DeliveryError if it was not accepted.

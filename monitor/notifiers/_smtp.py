@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 import aiosmtplib
 import structlog
@@ -19,6 +20,8 @@ import structlog
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.secret import Secret
+
+LONGEST_ATTEMPT: Final = Duration.parse("10s")
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
 
@@ -88,7 +91,7 @@ class Server:
         )
         try:
             await smtp.connect()
-            if self.username is not None and self.password is not None:
+            if self.username and self.password:
                 progress.step = _Step.LOGIN
                 await smtp.login(self.username, self.password.reveal())
             progress.step = _Step.ADDRESSES

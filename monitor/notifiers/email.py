@@ -20,10 +20,8 @@ from monitor.core.model import Message
 from monitor.core.render import Text, render
 from monitor.core.secret import Secret
 
-from . import ReceiverSettings, _secrets
-from ._smtp import Server
-
-LONGEST_ATTEMPT: Final = Duration.parse("10s")
+from . import ReceiverSettings
+from ._smtp import LONGEST_ATTEMPT, Server
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
@@ -46,10 +44,8 @@ class Settings(ReceiverSettings):
     ca_file: Path | None = None
     username: str | None = None
     password: Secret | None = None
-    password_file: Path | None = None
     from_: str = Field(alias="from")
     to: tuple[str, ...] = Field(min_length=1, max_length=50)
-    timeout: Duration = LONGEST_ATTEMPT
 
     @field_validator("from_", "to")
     @classmethod
@@ -58,18 +54,11 @@ class Settings(ReceiverSettings):
             _parts(one)
         return value
 
-    @field_validator("timeout")
-    @classmethod
-    def _is_short(cls, value: Duration) -> Duration:
-        if not 0 < value <= LONGEST_ATTEMPT:
-            raise ValueError(f"must be at most {LONGEST_ATTEMPT}")
-        return value
-
     @model_validator(mode="after")
-    def _has_one_password(self) -> Self:
-        if self.username is not None:
-            _secrets.require_one(self, "password")
-        elif self.password is not None or self.password_file is not None:
+    def _has_both_or_neither(self) -> Self:
+        if self.username is not None and self.password is None:
+            raise ValueError("needs password or password_file")
+        if self.username is None and self.password is not None:
             raise ValueError("has a password but no username")
         return self
 
@@ -79,7 +68,14 @@ class Notifier:
 
     groups: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        http: httpx.AsyncClient,
+        timezone: str,
+        timeout: Duration = LONGEST_ATTEMPT,
+    ) -> None:
         del http
         self._settings = settings
         self._timezone = timezone
@@ -90,8 +86,8 @@ class Notifier:
             starttls=settings.tls == "starttls",
             trust=_trust(settings),
             username=settings.username,
-            password=_secrets.read(settings, "password") if settings.username else None,
-            timeout=settings.timeout,
+            password=settings.password,
+            timeout=timeout,
             receiver=settings.name,
         )
         self._html = jinja2.Environment(

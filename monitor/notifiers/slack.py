@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import httpx
 
+from monitor.core.duration import Duration
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, render
 
@@ -40,10 +41,17 @@ class Notifier:
 
     groups: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        http: httpx.AsyncClient,
+        timezone: str,
+        timeout: Duration = _http.LONGEST_ATTEMPT,
+    ) -> None:
         self._http = http
-        self._url = settings.address()
-        self._timeout = settings.timeout
+        self._url = settings.url
+        self._timeout = timeout
         self._timezone = timezone
 
     async def send(self, message: Message) -> None:

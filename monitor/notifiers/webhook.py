@@ -4,24 +4,22 @@ https://github.com/standard-webhooks/standard-webhooks
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal
 
 import httpx
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from monitor.core.errors import MonitorError
+from monitor.core.duration import Duration
 from monitor.core.model import Account, EventType, Incident, Item, Message, Micros
 from monitor.core.secret import Secret
 
-from . import _http, _secrets
+from . import _http
 
 PREFIX: Final = "whsec_"
 TEXT_LIMIT: Final = 1000
@@ -36,15 +34,13 @@ class Settings(_http.HttpSettings):
     """A receiver of type `webhook`: where to, and what to sign with."""
 
     type: Literal["webhook"]
-    secret: Secret | None = None
-    secret_file: Path | None = None
+    secret: Secret
     headers: Mapping[str, Secret] = Field(default_factory=dict)
 
     @field_validator("secret")
     @classmethod
-    def _is_key(cls, value: Secret | None) -> Secret | None:
-        if value is not None and _key(value) is None:
-            raise ValueError(_KEY_HINT)
+    def _is_key(cls, value: Secret) -> Secret:
+        _key(value)
         return value
 
     @field_validator("headers")
@@ -57,26 +53,25 @@ class Settings(_http.HttpSettings):
                 raise ValueError("has a value with characters that a header cannot hold")
         return value
 
-    @model_validator(mode="after")
-    def _has_one_secret(self) -> Self:
-        _secrets.require_one(self, "secret")
-        return self
-
 
 class Notifier:
     """Posts one event a request, signed so that its receiver knows whom it is from."""
 
     groups: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        http: httpx.AsyncClient,
+        timezone: str,
+        timeout: Duration = _http.LONGEST_ATTEMPT,
+    ) -> None:
         del timezone
-        key = _key(_secrets.read(settings, "secret"))
-        if key is None:
-            raise MonitorError(f"receiver {settings.name}: the secret {_KEY_HINT}")
-        self._key: bytes = key
         self._http = http
-        self._url = settings.address()
-        self._timeout = settings.timeout
+        self._url = settings.url
+        self._key = _key(settings.secret)
+        self._timeout = timeout
         self._headers = settings.headers
 
     async def send(self, message: Message) -> None:
@@ -101,16 +96,15 @@ class Notifier:
         )
 
 
-_KEY_HINT: Final = f"must be {PREFIX} and at least 16 bytes in base64"
-
-
-def _key(secret: Secret) -> bytes | None:
+def _key(secret: Secret) -> bytes:
     text = secret.reveal()
     try:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return key if text.startswith(PREFIX) and len(key) >= 16 else None
+    except ValueError:
+        key = b""
+    if not text.startswith(PREFIX) or len(key) < 16:
+        raise ValueError(f"must be {PREFIX} and at least 16 bytes in base64")
+    return key
 
 
 def payload(item: Item) -> dict[str, Any]:

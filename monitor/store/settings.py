@@ -26,6 +26,13 @@ class StorageSettings(BaseModel):
     url: Secret = Field(default_factory=_default_url)
     keep: Duration = Duration.parse("180d")
 
+    @field_validator("keep")
+    @classmethod
+    def _is_long_enough(cls, value: Duration) -> Duration:
+        if value < Duration.parse("7d"):
+            raise ValueError("must be 7d or longer")
+        return value
+
     @field_validator("url")
     @classmethod
     def _is_known(cls, value: Secret) -> Secret:

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+from notifiers.packages import installed
 from pydantic import ValidationError
 
-from monitor.config import ConfigError, load
+from monitor.config import ConfigError, load, schema
 from monitor.core.duration import Duration
 from monitor.core.model import Cause, Scope
 from monitor.core.policy import Policy
@@ -125,6 +126,19 @@ def test_secrets_may_stand_in_files_beside_the_configuration(load_text, tmp_path
     assert config.web.metrics_token == Secret("hush")
 
 
+def test_a_secret_that_is_null_is_as_if_it_were_not_there(load_text, tmp_path):
+    (tmp_path / "slack").write_text("https://hooks.slack.com/services/x")
+
+    config = load_text(
+        WORKSPACE
+        + "receivers: [{name: ops, type: slack, url: null, url_file: slack}]\n"
+        + "web: {metrics_token: null, metrics_token_file: null}\n"
+    )
+
+    assert config.receivers[0].url.reveal() == "https://hooks.slack.com/services/x"
+    assert config.web.metrics_token is None
+
+
 def test_a_token_file_is_found_beside_the_configuration_and_left_for_later(load_text, tmp_path):
     (tmp_path / "token").write_text("abc\n")
 
@@ -134,27 +148,42 @@ def test_a_token_file_is_found_beside_the_configuration_and_left_for_later(load_
     assert workspace.token_file == tmp_path / "token"
 
 
+def test_paths_of_files_start_beside_the_configuration(load_text, tmp_path):
+    config = load_text(
+        WORKSPACE
+        + """linked_api: {ca_file: api.pem}
+receivers:
+  - {name: a, type: email, host: mail, from: a@b.example, to: [a@b.example], ca_file: tls/ca.pem}
+  - {name: b, type: email, host: mail, from: a@b.example, to: [a@b.example], ca_file: /etc/ca.pem}
+"""
+    )
+
+    assert config.linked_api.ca_file == tmp_path / "api.pem"
+    assert [receiver.ca_file for receiver in config.receivers] == [
+        tmp_path / "tls" / "ca.pem",
+        Path("/etc/ca.pem"),
+    ]
+
+
 def test_the_secrets_are_all_there_to_be_redacted(load_text):
     config = load_text(
         """
 workspaces: [{name: a, token: token-a}, {name: b, token: token-b}]
-linked_api: {proxy: "http://me:proxy-password@proxy:3128"}
+linked_api: {proxy: "http://me:proxy%20password@proxy:3128"}
 receivers:
   - {name: ops, type: slack, url: "https://hooks.slack.com/services/x"}
 web: {metrics_token: hush}
-storage: {url: "postgresql://me:database%20password@db/monitor"}
 """
     )
 
     assert {
         "token-a",
         "token-b",
-        "http://me:proxy-password@proxy:3128",
-        "proxy-password",
+        "http://me:proxy%20password@proxy:3128",
+        "proxy%20password",
+        "proxy password",
         "https://hooks.slack.com/services/x",
         "hush",
-        "database%20password",
-        "database password",
     } <= {secret.reveal() for secret in config.secrets()}
 
 
@@ -228,18 +257,38 @@ def test_ten_thousand_workspaces_are_not_too_many(load_text):
     assert len(load_text(f"workspaces:\n{entries}").workspaces) == 10_000
 
 
-def test_a_broken_notifier_of_a_third_party_is_named(load_text, tmp_path, monkeypatch):
-    folder = tmp_path / "third_party-1.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Name: third-party\nVersion: 1\n")
-    (folder / "entry_points.txt").write_text(
-        "[linkedapi_monitor.notifiers]\npigeon = third_party_pigeon\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    with pytest.raises(ConfigError) as caught:
+def test_a_broken_notifier_of_a_third_party_is_named(load_text, tmp_path):
+    with (
+        installed(tmp_path, name="pigeon", target="third_party_pigeon"),
+        pytest.raises(ConfigError) as caught,
+    ):
         load_text(WORKSPACE + "receivers:\n  - {name: coop, type: pigeon}")
 
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (3, "receivers[0].type")
     assert "third_party_pigeon" in problem.message
+
+
+PAGER = """
+from pathlib import Path
+from monitor.core.secret import Secret
+from monitor.notifiers import ReceiverSettings
+class Settings(ReceiverSettings):
+    key: Secret
+    sound: Path | None = None
+class Notifier: ...
+"""
+
+
+def test_a_notifier_of_a_third_party_has_its_secrets_in_files_too(load_text, tmp_path):
+    (tmp_path / "key").write_text("hush\n")
+    with installed(tmp_path, name="pager", target="third_party_pager", module=PAGER):
+        config = load_text(
+            WORKSPACE
+            + "receivers: [{name: on-call, type: pager, key_file: key, sound: sounds/siren.wav}]"
+        )
+        keys = schema()["$defs"]["third_party_pager__Settings"]["properties"]
+
+    assert config.receivers[0].key == Secret("hush")
+    assert config.receivers[0].sound == tmp_path / "sounds" / "siren.wav"
+    assert {"key", "key_file"} <= keys.keys()

@@ -16,19 +16,6 @@ WRONG = {
     "a key like no other": ("zzz: 1", "2: zzz: unknown key"),
     "a key that may be a secret": ("xoxb-1234567890=: 1", "2: …: unknown key"),
     "the private side of the value": ("warnings: []", "2: warnings: unknown key"),
-    "a section of later": ("mutes: []", "2: mutes: not supported by this version"),
-    "a key of later": ("web: {public_url: x}", "2: web.public_url: not supported by this version"),
-    "a word of later": (
-        "reconnection: {create: when_ended}",
-        (
-            "2: reconnection.create: when_ended is not supported by this version;"
-            " use never or if_missing"
-        ),
-    ),
-    "a link of later": (
-        f"receivers:\n  - {SLACK[:-1]}, link: short}}",
-        "3: receivers[0].link: short is not supported by this version; use full or none",
-    ),
     "a key written twice": (
         "poll:\n  every: 1m\n  every: 2m",
         "4: poll.every: is written twice; the first is in line 3",
@@ -162,6 +149,34 @@ WRONG = {
         "web:\n  metrics_token: a\n  metrics_token_file: b",
         "4: web.metrics_token_file: stands beside metrics_token; keep one of them",
     ),
+    "a misspelt secret's file": (
+        "receivers:\n  - {name: ops, type: slack, url: 'https://a', urls_fil: x}",
+        "3: receivers[0].urls_fil: unknown key; did you mean url_file?",
+    ),
+    "a secret of a receiver in two places": (
+        "receivers:\n  - {name: ops, type: slack, url: 'https://a', url_file: b}",
+        "3: receivers[0].url_file: stands beside url; keep one of them",
+    ),
+    "a secret of a receiver in neither": (
+        "receivers:\n  - {name: ops, type: slack}",
+        "3: receivers[0]: needs url or url_file",
+    ),
+    "a secret of a receiver in an absent file": (
+        "receivers:\n  - {name: ops, type: slack, url_file: absent}",
+        "3: receivers[0].url_file: the file cannot be read: No such file or directory",
+    ),
+    "a secret of a receiver in no path": (
+        "receivers:\n  - {name: ops, type: slack, url_file: [absent]}",
+        "3: receivers[0].url_file: must be the path of a file",
+    ),
+    "a username without a password": (
+        "receivers:\n  - {name: a, type: email, host: b, from: a@b, to: [a@b], username: c}",
+        "3: receivers[0]: needs password or password_file",
+    ),
+    "a password without a username": (
+        "receivers:\n  - {name: a, type: email, host: b, from: a@b, to: [a@b], password: c}",
+        "3: receivers[0]: has a password but no username",
+    ),
     "a secret's file that is absent": (
         "web: {metrics_token_file: absent}",
         "2: web.metrics_token_file: the file cannot be read: No such file or directory",
@@ -272,6 +287,13 @@ storage: {url: ${NOWHERE}}
     )
 
     assert [line.partition(": ")[0] for line in found] == ["2", "3", "5", "6", "6", "8", "9", "10"]
+
+
+def test_every_secret_that_is_missing_is_said(problems_of):
+    assert problems_of(WORKSPACE + "receivers:\n  - {name: crm, type: webhook, url: null}") == [
+        "3: receivers[0]: needs url or url_file",
+        "3: receivers[0]: needs secret or secret_file",
+    ]
 
 
 def test_a_long_list_of_problems_is_cut(load_text):

@@ -15,11 +15,15 @@ from notifiers.servers import HttpReceiver, MailServer, closed_port
 from slack_sdk.models.blocks import Block
 
 from monitor import notifiers
+from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Cause, EventType, Resolution, Status
+from monitor.notifiers import email, log, slack, webhook
 
-TYPES = sorted(notifiers.notifier_types())
-GROUPS = [kind for kind in TYPES if notifiers.notifier_types()[kind].Notifier.groups]
+MODULES = {"email": email, "log": log, "slack": slack, "webhook": webhook}
+TYPES = notifiers.notifier_types()
+GROUPS = [kind for kind in TYPES if MODULES[kind].Notifier.groups]
+PATIENCE = Duration.parse("500ms")
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRETS = ("s3cr3t", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "hunter2hunter2")
 
@@ -94,10 +98,9 @@ async def http_client():
 @contextlib.asynccontextmanager
 async def staged_http(kind, check, **settings):
     async with HttpReceiver().running() as server, http_client() as http:
-        made = notifiers.settings_type(kind)(
-            name="ops", type=kind, **{"url": server.url, "timeout": "500ms", **settings}
-        )
-        notifier = notifiers.build(made, http=http, timezone="UTC")
+        module = MODULES[kind]
+        made = module.Settings(name="ops", type=kind, url=server.url, **settings)
+        notifier = module.Notifier(made, http=http, timezone="UTC", timeout=PATIENCE)
         yield Stage(notifier, server, lambda: server.requests, check)
 
 
@@ -112,7 +115,7 @@ def staged_webhook():
 @contextlib.asynccontextmanager
 async def staged_email():
     with MailServer() as server:
-        settings = notifiers.settings_type("email").model_validate(
+        settings = email.Settings.model_validate(
             {
                 "name": "ops",
                 "type": "email",
@@ -121,7 +124,6 @@ async def staged_email():
                 "tls": "none",
                 "from": "monitor@example.com",
                 "to": ["ops@example.com"],
-                "timeout": "500ms",
             }
         )
         async with http_client() as http:
@@ -131,7 +133,7 @@ async def staged_email():
 
 @contextlib.asynccontextmanager
 async def staged_log():
-    settings = notifiers.settings_type("log")(name="ops", type="log")
+    settings = log.Settings(name="ops", type="log")
     async with http_client() as http:
         notifier = notifiers.build(settings, http=http, timezone="UTC")
         with structlog.testing.capture_logs() as lines:

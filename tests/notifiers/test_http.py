@@ -12,9 +12,10 @@ from httpx_aiohttp import AiohttpTransport
 from notifiers.items import item, message
 from notifiers.servers import HttpReceiver, closed_port
 
-from monitor import notifiers
+from monitor.core.duration import Duration
 from monitor.core.errors import DeliveryError
 from monitor.core.model import Cause, EventType
+from monitor.notifiers import slack, webhook
 
 RAW_KEY = b"0123456789abcdef0123456789abcdef"
 KEY = "whsec_" + base64.b64encode(RAW_KEY).decode()
@@ -34,10 +35,8 @@ async def server():
 
 
 def build(kind, http, url, **values):
-    settings = notifiers.settings_type(kind)(
-        **{"name": "ops", "type": kind, "url": url, "timeout": "500ms", **values}
-    )
-    return notifiers.build(settings, http=http, timezone="UTC")
+    settings = kind.Settings(name="ops", type=kind.__name__.rpartition(".")[2], url=url, **values)
+    return kind.Notifier(settings, http=http, timezone="UTC", timeout=Duration.parse("500ms"))
 
 
 @pytest.mark.parametrize("answer", ["hang", "reset", "close", b"nonsense\r\n\r\n"])
@@ -45,7 +44,7 @@ async def test_what_left_without_an_answer_is_ambiguous(http, server, answer):
     server.answer = answer
 
     with pytest.raises(DeliveryError) as caught:
-        await build("slack", http, server.url).send(message())
+        await build(slack, http, server.url).send(message())
 
     assert caught.value.ambiguous
 
@@ -54,14 +53,14 @@ async def test_what_never_left_is_not_ambiguous(http):
     url = f"http://127.0.0.1:{closed_port()}/"
 
     with pytest.raises(DeliveryError, match=r"^could not be reached$") as caught:
-        await build("slack", http, url).send(message())
+        await build(slack, http, url).send(message())
 
     assert not caught.value.ambiguous
 
 
 async def test_a_webhook_is_signed_and_says_what_the_contract_says(http, server):
     headers = {"Authorization": "Bearer abc", "User-Agent": "mine"}
-    await build("webhook", http, server.url, secret=KEY, headers=headers).send(message())
+    await build(webhook, http, server.url, secret=KEY, headers=headers).send(message())
 
     (request,) = server.requests
     sent = request.headers
@@ -104,9 +103,7 @@ async def test_a_webhook_is_signed_and_says_what_the_contract_says(http, server)
 
 
 async def test_a_webhook_about_a_workspace_has_no_account(http, server):
-    await build("webhook", http, server.url, secret=KEY).send(
-        message(item(cause=Cause.UNREACHABLE))
-    )
+    await build(webhook, http, server.url, secret=KEY).send(message(item(cause=Cause.UNREACHABLE)))
 
     data = json.loads(server.requests[0].body)["data"]
     assert data["account"] is None
@@ -114,7 +111,7 @@ async def test_a_webhook_about_a_workspace_has_no_account(http, server):
 
 
 async def test_slack_gets_a_button_only_with_a_link(http, server):
-    notifier = build("slack", http, server.url)
+    notifier = build(slack, http, server.url)
     await notifier.send(message())
     await notifier.send(message(item(link=None)))
 
@@ -130,7 +127,7 @@ def buttons(blocks):
 
 async def test_slack_leaves_out_a_link_that_it_would_refuse(http, server):
     long = f"https://app.linkedapi.io/{'x' * 3000}"
-    await build("slack", http, server.url).send(message(item(link=long)))
+    await build(slack, http, server.url).send(message(item(link=long)))
 
     assert long not in server.requests[0].body.decode()
 
@@ -147,7 +144,7 @@ async def test_slack_says_why_it_refuses(http, server, status, body, text):
     server.status(status, body=body)
 
     with pytest.raises(DeliveryError) as caught:
-        await build("slack", http, server.url).send(message())
+        await build(slack, http, server.url).send(message())
 
     assert str(caught.value) == text
     assert caught.value.permanent
@@ -157,6 +154,6 @@ async def test_redirects_are_not_followed(http, server):
     server.status(307, headers=(f"Location: {server.url}",))
 
     with pytest.raises(DeliveryError, match="HTTP 307"):
-        await build("slack", http, server.url).send(message(item(EventType.RESOLVED)))
+        await build(slack, http, server.url).send(message(item(EventType.RESOLVED)))
 
     assert len(server.requests) == 1

@@ -1,25 +1,15 @@
 """The folder is the registry, and entry points add to it."""
 
 import pytest
+from notifiers.packages import installed
 from pydantic import ValidationError
 
 from monitor import notifiers
 from monitor.core.errors import MonitorError
 
 
-def install(folder, monkeypatch, *, name, target, module=None):
-    """Make a distribution with an entry point, as an installed package has it."""
-    made = folder / "thirdparty-1.dist-info"
-    made.mkdir()
-    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1\n")
-    (made / "entry_points.txt").write_text(f"[linkedapi_monitor.notifiers]\n{name} = {target}\n")
-    if module is not None:
-        (folder / f"{target}.py").write_text(module)
-    monkeypatch.syspath_prepend(str(folder))
-
-
 def test_every_file_of_the_folder_is_a_type():
-    assert set(notifiers.notifier_types()) == {"email", "log", "slack", "webhook"}
+    assert notifiers.notifier_types() == ("email", "log", "slack", "webhook")
 
 
 def test_who_is_told_in_groups():
@@ -28,7 +18,7 @@ def test_who_is_told_in_groups():
     assert notifiers.groups(log) is False
 
 
-def test_a_package_adds_a_type(tmp_path, monkeypatch):
+def test_a_package_adds_a_type(tmp_path):
     module = """
 from monitor.notifiers import ReceiverSettings
 class Settings(ReceiverSettings):
@@ -38,13 +28,13 @@ class Notifier:
     def __init__(self, settings, *, http, timezone):
         self.timezone = timezone
 """
-    install(tmp_path, monkeypatch, name="pager", target="pager_one", module=module)
+    with installed(tmp_path, name="pager", target="pager_one", module=module):
+        settings = notifiers.settings_type("pager")(name="p", type="pager", timezone="Asia/Tokyo")
+        built = notifiers.build(settings, http=None, timezone="UTC")
 
-    settings = notifiers.settings_type("pager")(name="p", type="pager", timezone="Asia/Tokyo")
-    built = notifiers.build(settings, http=None, timezone="UTC")
-
-    assert built.timezone == "Asia/Tokyo"
-    assert notifiers.groups(settings) is True
+        assert "pager" in notifiers.notifier_types()
+        assert built.timezone == "Asia/Tokyo"
+        assert notifiers.groups(settings) is True
 
 
 @pytest.mark.parametrize(
@@ -57,13 +47,12 @@ class Notifier:
         ("pager", "pager_six", "class Settings: ...\nclass Notifier: ...", "no ReceiverSettings"),
     ],
 )
-def test_a_broken_package_is_named(  # noqa: PLR0917
-    tmp_path, monkeypatch, name, target, module, problem
-):
-    install(tmp_path, monkeypatch, name=name, target=target, module=module)
-
-    with pytest.raises(MonitorError, match=problem):
-        notifiers.notifier_types()
+def test_a_broken_package_is_named(tmp_path, name, target, module, problem):
+    with (
+        installed(tmp_path, name=name, target=target, module=module),
+        pytest.raises(MonitorError, match=problem),
+    ):
+        notifiers.settings_type(name)
 
 
 def test_an_unknown_type_is_told_what_there_is():
@@ -79,11 +68,9 @@ KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     ("kind", "values"),
     [
         ("slack", {}),
-        ("slack", {"url": URL, "url_file": "/x"}),
         ("slack", {"url": "ftp://s3cr3t"}),
         ("slack", {"url": "https://"}),
         ("slack", {"url": "https://s3cr3t:99999999/"}),
-        ("slack", {"url": URL, "timeout": "11s"}),
         ("slack", {"url": URL, "link": "sometimes"}),
         ("slack", {"url": URL, "chanel": "#ops"}),
         ("slack", {"url": URL, "type": "log"}),
@@ -99,17 +86,5 @@ KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 def test_settings_that_cannot_work_are_refused_without_showing_them(kind, values):
     with pytest.raises(ValidationError) as caught:
         notifiers.settings_type(kind)(**{"name": "ops", "type": kind, **values})
-
-    assert "s3cr3t" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", ["", "s3cr3t", "ftp://s3cr3t"])
-def test_an_address_file_that_holds_no_address_is_said_at_once(tmp_path, content):
-    path = tmp_path / "url"
-    path.write_text(content)
-    settings = notifiers.settings_type("slack")(name="ops", type="slack", url_file=path)
-
-    with pytest.raises(MonitorError, match="receiver ops: ") as caught:
-        notifiers.build(settings, http=None, timezone="UTC")
 
     assert "s3cr3t" not in str(caught.value)
