@@ -1,6 +1,21 @@
 """The command `linkedapi-monitor`, also as `python -m monitor`."""
 
-from monitor.cli import main
+import sys
+
+
+def main() -> None:
+    """Run one command."""
+    if sys.argv[1:2] == ["healthcheck"]:
+        import typer  # noqa: PLC0415
+
+        from monitor.cli.health import healthcheck  # noqa: PLC0415 - without all the others
+
+        sys.argv[:2] = ["linkedapi-monitor healthcheck"]
+        typer.run(healthcheck)
+    from monitor.cli import commands  # noqa: PLC0415
+
+    commands.main()
+
 
 if __name__ == "__main__":
     main()

@@ -10,7 +10,8 @@ from monitor import app
 from monitor.store import listings
 from monitor.store.db import Store
 
-from .output import ConfigOption, JsonOption, moment, rows
+from .options import ConfigOption, JsonOption
+from .output import moment, rows
 
 T = TypeVar("T")
 

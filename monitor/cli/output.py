@@ -5,8 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -54,19 +53,6 @@ WORST_FIRST: Final = (
     Exit.FROZEN,
     Exit.OK,
 )
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        "-c",
-        help="The configuration file; else LINKEDAPI_MONITOR_CONFIG, else the environment alone.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print JSON (the default when the output is piped).")
-]
 
 
 def worst(codes: Iterable[Exit]) -> Exit:

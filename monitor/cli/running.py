@@ -1,9 +1,8 @@
-"""The commands that run: the monitor itself, one look at everything, and the health check."""
+"""The commands that run: the monitor itself, and one look at everything."""
 
 import asyncio
-import http.client
 import sys
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -11,10 +10,8 @@ from monitor import app, log
 from monitor.config import Config
 from monitor.core.model import Failure, Observation, Seen, Snapshot
 
-from .output import BAD, BLIND, ConfigOption, Exit, JsonOption, moment, rows, worst
-
-HEALTH_TIMEOUT = 5.0
-"""Seconds that the health check waits for an answer."""
+from .options import ConfigOption, JsonOption
+from .output import BAD, BLIND, Exit, moment, rows, worst
 
 
 def run(config_file: ConfigOption = None) -> None:
@@ -77,26 +74,3 @@ def _row(workspace: str, one: Seen, now: str | None) -> dict[str, Any]:
         "raw_status": one.raw_status,
         "as_of": now,
     }
-
-
-def healthcheck(
-    config_file: ConfigOption = None,
-    listen: Annotated[
-        str | None, typer.Option(help="HOST:PORT of the monitor; else the configured one.")
-    ] = None,
-) -> None:
-    """Ask the running monitor whether all its loops cycle; exit 0 if so, 1 if not."""
-    host, _, port = (listen or app.load(config_file).web.listen).rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104
-    connection = http.client.HTTPConnection(host, int(port), timeout=HEALTH_TIMEOUT)
-    try:
-        connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        typer.echo(answer.read(4096).decode("utf-8", "replace").strip())
-        healthy = answer.status == http.client.OK
-    except (OSError, http.client.HTTPException) as error:
-        typer.echo(f"no answer from http://{host}:{port}/healthz: {error}", err=True)
-        healthy = False
-    finally:
-        connection.close()
-    raise typer.Exit(Exit.OK if healthy else Exit.GENERAL)

@@ -7,7 +7,8 @@ import typer
 
 from monitor import app
 
-from .output import ConfigOption, Exit, JsonOption, rows
+from .options import ConfigOption, JsonOption
+from .output import Exit, rows
 from .running import log_to
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)

@@ -1,7 +1,7 @@
 """What people read, as values: one incident or many; notifiers only choose the markup."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -158,6 +158,8 @@ def _render_group(items: Sequence[Item], timezone: str) -> Text:
     where = f"({workspaces[0]})" if len(workspaces) == 1 else f"({len(workspaces)} workspaces)"
     headings = [section.title for section in sections]
     what = headings[0] if len(kinds) == 1 else f"{len(items)} changes"
+    if len(kinds) == 1:  # the title says it already
+        sections = [replace(section, title="") for section in sections]
     return Text(
         subject=f"LinkedIn accounts: {what} {where}",
         tone=_worst(items),

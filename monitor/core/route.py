@@ -124,7 +124,7 @@ def plan(
             diverted += [Notice(event, receiver) for receiver in sorted(missed)]
     parcels: list[Parcel] = []
     for receiver, notices in told.items():
-        notices.sort(key=_badness)
+        notices.sort(key=lambda one: _badness(one, accounts))
         if routing.groups.get(receiver, False) and len(notices) > group_over:
             parcels.append(Parcel(receiver, tuple(notices)))
         else:
@@ -189,6 +189,8 @@ def _globs(patterns: Sequence[str], names: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
-def _badness(notice: Notice) -> tuple[int, int, str]:
-    good = notice.event.type in (EventType.RESOLVED, EventType.NOTICE)
-    return (good, SEVERITY[notice.event.cause], notice.event.account_id or "")
+def _badness(notice: Notice, accounts: Mapping[str, Account]) -> tuple[int, int, str]:
+    event = notice.event
+    good = event.type in (EventType.RESOLVED, EventType.NOTICE)
+    account = accounts.get(event.account_id or "")
+    return (good, SEVERITY[event.cause], account.name if account else "")

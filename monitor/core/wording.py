@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from .display import clean, clock
-from .duration import describe
+from .duration import MICROSECONDS, describe
 from .model import Cause, EventType, Incident, Item, Micros, Resolution, Scope, Status
 from .secret import Secret
 
@@ -274,10 +274,9 @@ def _times(item: Item, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
         yield "Ended", _when(incident.resolved_at, timezone)
         yield "Lasted", describe(incident.resolved_at - incident.opened_at)
         return
-    yield (
-        "Since",
-        f"{_when(incident.opened_at, timezone)}, {describe(now - incident.opened_at)} ago",
-    )
+    span = now - incident.opened_at
+    ago = "just now" if span < MICROSECONDS["m"] else f"{describe(span)} ago"
+    yield "Since", f"{_when(incident.opened_at, timezone)}, {ago}"
     if item.event is EventType.CHANGED and incident.previous_cause is not None:
         yield "Before that", _STATES[incident.previous_cause]
 

@@ -136,7 +136,7 @@ def plain(text: Text) -> str:
     facts = [*text.facts, *([("Profile", text.profile)] if text.profile else [])]
     blocks.append("\n".join(f"{label}: {value}" for label, value in facts))
     for section in text.sections:
-        lines = [f"{section.title}", section.lead, ""]
+        lines = [*filter(None, (section.title, section.lead)), ""]
         for line in section.lines:
             link = f"\n    {line.action.label}: {line.action.url.reveal()}" if line.action else ""
             lines.append(f"  - {line.who}, {line.what}{link}")

@@ -90,7 +90,7 @@ def payload(text: Text) -> dict[str, Any]:
 
 
 def _section(section: Section) -> list[dict[str, Any]]:
-    blocks = [_heading(section.title)]
+    blocks = [_heading(section.title)] if section.title else []
     if section.lead:
         blocks.append({"type": "context", "elements": [_plain(section.lead, 2000)]})
     for line in section.lines:

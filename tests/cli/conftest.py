@@ -9,7 +9,7 @@ import pytest
 from desk import Desk
 from factories import frozen, seen, signed_out
 
-from monitor import cli
+from monitor.cli import commands
 from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
@@ -77,7 +77,7 @@ def run(capsys):
 
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
-            cli.main(arguments)
+            commands.main(arguments)
         shown = capsys.readouterr()
         return Ran(int(ended.value.code or 0), shown.out, shown.err)
 

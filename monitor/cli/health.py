@@ -1,0 +1,43 @@
+"""The health check, alone: it runs every half minute for years, so it loads next to nothing."""
+
+import http.client
+from typing import Annotated, Final
+
+import typer
+
+from .options import ConfigOption
+
+TIMEOUT: Final = 5.0
+"""Seconds that it waits for an answer."""
+
+
+def healthcheck(
+    config_file: ConfigOption = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LINKEDAPI_MONITOR_LISTEN",
+            help="HOST:PORT of the monitor; else the configured one.",
+        ),
+    ] = None,
+) -> None:
+    """Ask the running monitor whether all its loops cycle; exit 0 if so, 1 if not."""
+    host, _, port = (listen or _configured(config_file)).rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104
+    healthy = False
+    try:
+        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        typer.echo(answer.read(4096).decode("utf-8", "replace").strip())
+        healthy = answer.status == http.client.OK
+        connection.close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        typer.echo(f"no answer from http://{host}:{port}/healthz: {error}", err=True)
+    raise typer.Exit(0 if healthy else 1)
+
+
+def _configured(config_file: ConfigOption) -> str:
+    from monitor import app  # noqa: PLC0415 - all of the program, for the address alone
+
+    return app.load(config_file).web.listen

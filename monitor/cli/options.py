@@ -1,0 +1,19 @@
+"""The options that many commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="The configuration file; else LINKEDAPI_MONITOR_CONFIG, else the environment alone.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON (the default when the output is piped).")
+]
