@@ -197,7 +197,7 @@ def _flapping(item: Item, incident: Incident, *, many: bool) -> str:
             return f"{text} Right now it is frozen. {_subscription(many=False)}"
         case Status.RECONNECTION_REQUIRED:
             return f"{text} Right now it is signed out. {_login(item, many=False)}"
-        case Status.UNKNOWN:
+        case _:
             return f"{text} Look at it in {_PLATFORM}."
 
 
@@ -225,7 +225,7 @@ def _closing(item: Item, ended: Resolution, *, many: bool) -> str:
         case Resolution.REPLACED:
             same = "The same LinkedIn profiles now have" if many else "The same profile now has"
             return f"{same} a new account id. Nothing to do, unless something uses the old one."
-        case Resolution.DISAPPEARED:
+        case _:
             it, them = ("They are", "them") if many else ("It is", "it")
             return (
                 f"{it} no longer watched. If nobody meant to remove {them}, "

@@ -247,3 +247,33 @@ def test_times_are_those_of_the_zone():
     assert "Mon 23 Nov 2026, 09:55 UTC, 2 h" in words(read(item()))
     assert "15:25 IST (Asia/Kolkata)" in words(read(item(), timezone="Asia/Kolkata"))
     assert message().now == NOON
+
+
+def test_who_acknowledged_a_problem_is_said():
+    known = item()
+    acknowledged = replace(known.incident, acknowledged_by="ops\u202e", acknowledged_at=NOON)
+
+    text = read(replace(known, incident=acknowledged))
+
+    assert ("Acknowledged by", "ops") in text.facts
+
+
+def test_several_removed_accounts_are_one_message():
+    removed = [
+        item(EventType.NOTICE, one=account(f"Person {n}", id_=f"a{n}"), detail="disappeared")
+        for n in range(3)
+    ]
+
+    text = read(*removed)
+
+    assert len(text.sections[0].lines) == 3
+    assert "Person 0" in words(text)
+
+
+def test_a_problem_of_this_minute_began_just_now():
+    known = item()
+    fresh = replace(known.incident, opened_at=NOON)
+
+    facts = dict(read(replace(known, incident=fresh)).facts)
+
+    assert facts["Since"].endswith("just now")

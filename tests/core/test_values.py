@@ -12,7 +12,7 @@ from monitor.core.diff import profile
 from monitor.core.duration import MICROSECONDS, Duration, describe
 from monitor.core.errors import ApiError, AttemptReason, DeliveryError
 from monitor.core.model import Cause, Failing
-from monitor.core.policy import Flapping, Policy
+from monitor.core.policy import Flapping, Policy, Reconnection
 from monitor.core.secret import Secret
 
 
@@ -120,6 +120,12 @@ def test_a_span_is_never_negative():
 def test_a_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Policy(**wrong)
+
+
+@pytest.mark.parametrize("origin", ["app.linkedapi.io", "https://a/b", "ftp://a", "https://"])
+def test_what_is_no_origin_is_refused(origin):
+    with pytest.raises(ValueError, match="is not an origin"):
+        Reconnection(link_origins=(origin,))
 
 
 def test_flapping_needs_two_changes():
