@@ -1,0 +1,101 @@
+"""The program as people start it: what they see, and how it ends."""
+
+import asyncio
+import json
+import re
+
+from program import Program, answers, configure, free_port, hooks, program
+
+from monitor.simulator import Simulator, serve
+
+
+def simulated(*, accounts=2, token="linked_test_token"):
+    simulator = Simulator(seed=4)
+    simulator.add_customer("acme", token)
+    simulator.add_accounts("acme", accounts)
+    return simulator
+
+
+async def ended(process, patience=30):
+    async with asyncio.timeout(patience):
+        return await process.process.wait()
+
+
+async def test_the_demo_tells_its_story_within_half_a_minute_and_ends(tmp_path):
+    async with program("demo", "--port", "0", log=tmp_path / "demo.log") as demo:
+        code = await ended(demo, patience=40)
+
+    said = demo.said()
+    assert code == 0, said
+    for part in (
+        "Watching 6 simulated accounts",
+        "/metrics",
+        "Jane Doe is signed out of LinkedIn",
+        "[Reconnect] http://127.0.0.1:",
+        "Jane Doe is active again",
+        "Lasted: ",
+        "6 accounts are frozen",
+    ):
+        assert part in said
+    assert not re.search(r"error|warning|Traceback", said)
+
+
+async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
+    simulator = simulated(token="linked_only_this")
+    async with serve(simulator) as api:
+        port = free_port()
+        env = {
+            "LINKED_API_TOKEN": "linked_only_this",
+            "LINKED_API_BASE_URL": api,
+            "LINKEDAPI_MONITOR_LISTEN": f"127.0.0.1:{port}",
+            "LINKEDAPI_MONITOR_STORAGE_URL": f"sqlite:///{tmp_path}/only.db",
+        }
+        simulator.sign_out("acme", "*")
+        async with program("run", log=tmp_path / "run.log", env=env) as monitor:
+            await answers(f"http://127.0.0.1:{port}/readyz")
+            async with asyncio.timeout(10):
+                while not [one for one in monitor.lines() if one["logger"] == "alert"]:
+                    await asyncio.sleep(0.05)
+            async with program("healthcheck", log=tmp_path / "health.log", env=env) as check:
+                assert await ended(check) == 0
+            assert await monitor.stop() == 0
+
+    assert json.loads(check.said()) == {"status": "ok"}
+    assert "no receivers are configured" in monitor.said()
+
+
+async def test_a_taken_port_is_one_clear_line(tmp_path):
+    async with serve(simulated()) as api, hooks() as (_, hook_url):
+        file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
+        async with program("run", "-c", str(file), log=tmp_path / "first.log"):
+            await answers(f"{endpoint}/healthz")
+            file.write_text(file.read_text().replace("monitor.db", "other.db"))
+            async with program("run", "-c", str(file), log=tmp_path / "second.log") as second:
+                assert await ended(second) == 1
+
+    (line,) = second.lines()
+    assert "another program listens there" in line["message"]
+
+
+async def test_of_two_monitors_on_one_database_the_first_ends(tmp_path):
+    simulator = simulated()
+    async with serve(simulator) as api, hooks() as (_, hook_url):
+        file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
+        async with program("run", "-c", str(file), log=tmp_path / "first.log") as first:
+            await answers(f"{endpoint}/healthz")
+            port = endpoint.rpartition(":")[2]
+            file.write_text(file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:0"))
+            async with program("run", "-c", str(file), log=tmp_path / "second.log") as second:
+                await until_said(second, "started")
+                simulator.sign_out("acme", "*")
+
+                assert await ended(first) == 1
+                assert second.process.returncode is None
+
+    assert "one monitor a database" in first.said()
+
+
+async def until_said(process: Program, word: str):
+    async with asyncio.timeout(20):
+        while word not in process.said():
+            await asyncio.sleep(0.05)
