@@ -1,7 +1,6 @@
 """Delivers what the outbox holds: claim, read again, render, send, settle."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +11,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import EventType, Message, Micros, NotificationState
 from monitor.core.policy import Delivery
+from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier
 from monitor.store import claims
@@ -49,10 +49,7 @@ class Deliverer:
         rules: DeliveryRules,
         store: Store,
         metrics: Metrics,
-        clock: Callable[[], Micros],
-        monotonic: Callable[[], float],
-        jitter: Callable[[], float],
-        new_id: Callable[[], str],
+        around: Surroundings,
     ) -> None:
         self.receiver = receiver
         self.rules = rules
@@ -60,10 +57,7 @@ class Deliverer:
         self._kind = kind
         self._store = store
         self._metrics = metrics
-        self._clock = clock
-        self._monotonic = monotonic
-        self._jitter = jitter
-        self._new_id = new_id
+        self._around = around
         self._paused_until = 0.0
         self._is_failing = False
         self._leaving: set[str] = set()
@@ -73,7 +67,7 @@ class Deliverer:
 
         Raise StoreError if the database failed; what was sent is then sent again under its key.
         """
-        if self._monotonic() < self._paused_until:
+        if self._around.monotonic() < self._paused_until:
             return None
         claimed = await self._store.run(self._claim)
         self._count(claimed.ended)
@@ -92,10 +86,10 @@ class Deliverer:
 
     async def due_in(self, at_most: Duration) -> float:
         """Return in how many seconds something may be due, *at_most* if nothing is queued."""
-        paused = self._paused_until - self._monotonic()
+        paused = self._paused_until - self._around.monotonic()
         if paused > 0:
             return min(paused, at_most.seconds)
-        now = self._clock()
+        now = self._around.now()
         due = await self._store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
         return min(max(due - now, 0) / 1_000_000, at_most.seconds) if due else at_most.seconds
 
@@ -105,9 +99,9 @@ class Deliverer:
             self.receiver,
             view=self.rules.view,
             leaving=self._leaving,
-            now=self._clock(),
+            now=self._around.now(),
             lease=LEASE,
-            new_id=self._new_id,
+            new_id=self._around.new_id,
         )
 
     async def _send(self, message: Message) -> DeliveryError | None:
@@ -127,7 +121,7 @@ class Deliverer:
         return None
 
     async def _settle(self, claimed: Claimed, error: DeliveryError | None) -> list[Settled]:
-        now = self._clock()
+        now = self._around.now()
         settled = await self._store.run(
             lambda tx: claims.settle(
                 tx,
@@ -135,15 +129,15 @@ class Deliverer:
                 error,
                 now=now,
                 deadline=self.rules.policy.deadline,
-                jitter=self._jitter(),
+                jitter=self._around.jitter(),
                 fallback=self.rules.fallback,
-                new_id=self._new_id,
+                new_id=self._around.new_id,
             )
         )
         reason = error.reason if error else AttemptReason.OK
         self._metrics.attempted(self.receiver.name, reason)
         if error and error.retry_after:
-            self._paused_until = self._monotonic() + error.retry_after.seconds
+            self._paused_until = self._around.monotonic() + error.retry_after.seconds
         if error is None and claimed.message is not None:
             self._note_delivered(claimed, claimed.message, now)
         self._log(claimed, error, settled)

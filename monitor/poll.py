@@ -22,6 +22,7 @@ from monitor.core.model import (
 )
 from monitor.core.policy import Policy
 from monitor.core.route import Routing
+from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.source.client import LinkedApi
@@ -127,10 +128,7 @@ class Poller:
         token_changed: Callable[[], bool],
         store: Store,
         metrics: Metrics,
-        clock: Callable[[], Micros],
-        monotonic: Callable[[], float],
-        jitter: Callable[[], float],
-        new_id: Callable[[], str],
+        around: Surroundings,
     ) -> None:
         self.name = workspace.name
         self.rules = rules
@@ -142,10 +140,7 @@ class Poller:
         self._token_changed = token_changed
         self._store = store
         self._metrics = metrics
-        self._clock = clock
-        self._monotonic = monotonic
-        self._jitter = jitter
-        self._new_id = new_id
+        self._around = around
         self._paused_until = 0.0
         self._good_at: Micros | None = None
         self._looked_at: Micros | None = None
@@ -159,14 +154,14 @@ class Poller:
         monitor has taken over.
         """
         workspace = await self._load()
-        if self._monotonic() < self._paused_until and not self._token_changed():
-            self._looked_at = self._clock()  # it fails, and that is known
+        if self._around.monotonic() < self._paused_until and not self._token_changed():
+            self._looked_at = self._around.now()  # it fails, and that is known
             return None
-        started = self._monotonic()
+        started = self._around.monotonic()
         observation = await self._source.get_all()
         if observation is None:
             return None
-        took = self._monotonic() - started
+        took = self._around.monotonic() - started
         changes = self._compare(workspace, observation)
         is_known = workspace.failing is None and workspace.baseline_at is not None
         decision = None
@@ -176,7 +171,7 @@ class Poller:
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
         outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
         self._metrics.polled(self.name, outcome, took)
-        self._looked_at = self._clock()
+        self._looked_at = self._around.now()
         self._pause(observation)
         return decision
 
@@ -187,7 +182,7 @@ class Poller:
         """
         if self._looked_at is None:
             return False
-        return self._clock() - self._looked_at <= 2 * self.rules.every + STALE
+        return self._around.now() - self._looked_at <= 2 * self.rules.every + STALE
 
     def invalidate(self) -> None:
         """Read the recorded state again before the next poll: something else has written it."""
@@ -217,7 +212,7 @@ class Poller:
         self._warned = warnings
 
     def _note_good(self) -> None:
-        self._good_at = self._clock()
+        self._good_at = self._around.now()
         self._metrics.polled_well(self.name, self._good_at)
 
     async def _record(
@@ -228,7 +223,7 @@ class Poller:
         *,
         scheduled: bool,
     ) -> Decision:
-        now = self._clock()
+        now = self._around.now()
         self._workspace = None  # until the commit is known to have happened
         recorded = await self._store.run(
             lambda tx: commit(
@@ -239,7 +234,7 @@ class Poller:
                 rules=self.rules,
                 scheduled=scheduled,
                 now=now,
-                new_id=self._new_id,
+                new_id=self._around.new_id,
             )
         )
         after = recorded.decision.workspace
@@ -260,10 +255,10 @@ class Poller:
 
     def _pause(self, observation: Observation) -> None:
         failing = self._workspace.failing if self._workspace else None
-        pause = poll_pause(failing, every=self.rules.every, jitter=self._jitter())
+        pause = poll_pause(failing, every=self.rules.every, jitter=self._around.jitter())
         if isinstance(observation, Failure) and observation.retry_after is not None:
             pause = max(pause, observation.retry_after)
-        self._paused_until = self._monotonic() + pause.seconds
+        self._paused_until = self._around.monotonic() + pause.seconds
 
     def _publish(self, before: Workspace, recorded: Recorded) -> None:
         decision = recorded.decision

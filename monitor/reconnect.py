@@ -5,7 +5,7 @@ none: never while a session may be in use, at most once per account and cooldown
 when the outcome of a call is unknown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 
 from monitor.core.decide import has_link
 from monitor.core.errors import ApiError
-from monitor.core.model import Account, Cause, Event, EventType, Micros, Session, Status
+from monitor.core.model import Account, Cause, Event, EventType, Session, Status
 from monitor.core.route import Routing
+from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.source.client import LinkedApi
@@ -43,8 +44,7 @@ class Reconnector:
         metrics: Metrics,
         routing: Routing,
         labels: Mapping[str, str],
-        clock: Callable[[], Micros],
-        new_id: Callable[[], str],
+        around: Surroundings,
     ) -> None:
         self._workspace = workspace
         self._source = source
@@ -52,8 +52,7 @@ class Reconnector:
         self._metrics = metrics
         self._routing = routing
         self._labels = labels
-        self._clock = clock
-        self._new_id = new_id
+        self._around = around
 
     async def reconnect(self) -> Outcome | None:
         """Take up one committed intent; return how it ended, or None if there was none."""
@@ -109,7 +108,7 @@ class Reconnector:
     def _finish(
         self, tx: Connection, creation: Creation, outcome: Outcome, session: Session | None
     ) -> list[Event]:
-        now = self._clock()
+        now = self._around.now()
         creations.finish(tx, creation, outcome)
         incident = state.incident(tx, creation.incident_id)
         if incident is None or not incident.is_open:
@@ -119,7 +118,7 @@ class Reconnector:
             return []
         state.write_session(tx, self._workspace, creation.account_id, session)
         event = Event(
-            id=self._new_id(),
+            id=self._around.new_id(),
             type=EventType.REFRESHED,
             at=now,
             workspace=self._workspace,
@@ -136,7 +135,7 @@ class Reconnector:
             labels=self._labels,
             group_over=1,
             now=now,
-            new_id=self._new_id,
+            new_id=self._around.new_id,
         )
         return [event]
 

@@ -1,6 +1,6 @@
 """What time alone brings: reminders that are due, the clock's steps back, and upkeep."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from monitor.core.duration import Duration
 from monitor.core.model import Account, Event, Micros
 from monitor.core.policy import Policy
 from monitor.core.route import Routing
+from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.store import outbox, state, upkeep
@@ -47,14 +48,12 @@ class Ticker:
         rules: TickRules,
         store: Store,
         metrics: Metrics,
-        clock: Callable[[], Micros],
-        new_id: Callable[[], str],
+        around: Surroundings,
     ) -> None:
         self.rules = rules
         self._store = store
         self._metrics = metrics
-        self._clock = clock
-        self._new_id = new_id
+        self._around = around
 
     async def tick(self) -> bool:
         """Take up what has been due longest, with all that is due in its workspace.
@@ -62,7 +61,7 @@ class Ticker:
         Return whether there was anything. If one of them makes us fail, each is taken up alone and
         that one is moved out of the way before the error is raised.
         """
-        now = self._clock()
+        now = self._around.now()
         due = await self._store.run(lambda tx: state.due_incidents(tx, now, limit=AT_ONCE))
         if not due:
             return False
@@ -97,7 +96,7 @@ class Ticker:
 
         Return how far it went back.
         """
-        now = self._clock()
+        now = self._around.now()
 
         def write(tx: Connection) -> Duration:
             state.alive(tx, good)
@@ -110,7 +109,7 @@ class Ticker:
 
     async def forget(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
-        before = self._clock() - self.rules.keep
+        before = self._around.now() - self.rules.keep
         await self._store.run(lambda tx: upkeep.forget(tx, before))
 
     def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> tuple[list[Event], Told]:
@@ -131,7 +130,7 @@ class Ticker:
                 current=rules.view.is_current(workspace),
                 policy=rules.policy,
                 now=now,
-                new_id=self._new_id,
+                new_id=self._around.new_id,
             )
             state.write_incidents(tx, [reminded], [event] if event else [])
             if event is not None:
@@ -146,6 +145,6 @@ class Ticker:
             labels=rules.view.labels.get(workspace, {}),
             group_over=rules.policy.group_over,
             now=now,
-            new_id=self._new_id,
+            new_id=self._around.new_id,
         )
         return events, told

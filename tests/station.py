@@ -9,6 +9,7 @@ from monitor import __version__
 from monitor.core.policy import Policy
 from monitor.core.route import Routing
 from monitor.core.secret import Secret
+from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.poll import Poller, Rules
 from monitor.reconnect import Reconnector
@@ -46,6 +47,12 @@ class Station:
             monotonic=lambda: self.seconds,
             version=__version__,
         )
+        around = Surroundings(
+            now=lambda: self.now,
+            monotonic=lambda: self.seconds,
+            jitter=lambda: 0.0,
+            new_id=self.new_id,
+        )
         workspace, term = store.run_now(lambda tx: state.enter(tx, "acme"))
         self.poller = Poller(
             workspace,
@@ -55,10 +62,7 @@ class Station:
             token_changed=self.token.changed,
             store=store,
             metrics=self.metrics,
-            clock=lambda: self.now,
-            monotonic=lambda: self.seconds,
-            jitter=lambda: 0.0,
-            new_id=self.new_id,
+            around=around,
         )
         self.reconnector = Reconnector(
             "acme",
@@ -67,8 +71,7 @@ class Station:
             metrics=self.metrics,
             routing=self.routing,
             labels={},
-            clock=lambda: self.now,
-            new_id=self.new_id,
+            around=around,
         )
 
     def new_id(self):

@@ -11,6 +11,7 @@ from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.policy import Delivery
+from monitor.core.surroundings import Surroundings
 from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
 from monitor.store.claims import View
@@ -58,10 +59,12 @@ class Post:
             rules=DeliveryRules(Delivery(), View({}, lambda _: True)),
             store=store,
             metrics=self.metrics,
-            clock=lambda: self.desk.now,
-            monotonic=lambda: self.seconds,
-            jitter=lambda: 1.0,
-            new_id=self.desk.new_id,
+            around=Surroundings(
+                now=lambda: self.desk.now,
+                monotonic=lambda: self.seconds,
+                jitter=lambda: 1.0,
+                new_id=self.desk.new_id,
+            ),
         )
 
     async def deliver(self, *, after=0):

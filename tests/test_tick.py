@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from monitor import __version__
 from monitor.core.duration import Duration
+from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.store import state
 from monitor.store.claims import View
@@ -31,8 +32,12 @@ def make_ticker(desk):
         rules=rules,
         store=desk.store,
         metrics=metrics,
-        clock=lambda: desk.now,
-        new_id=desk.new_id,
+        around=Surroundings(
+            now=lambda: desk.now,
+            monotonic=lambda: 0.0,
+            jitter=lambda: 0.0,
+            new_id=desk.new_id,
+        ),
     )
 
 

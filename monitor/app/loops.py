@@ -23,7 +23,7 @@ from monitor.web.server import bind, serve
 
 from .parts import Parts
 from .pulse import Pulse
-from .surroundings import monotonic, new_id, now
+from .surroundings import REAL, new_id, now
 
 SENDERS: Final = 4
 """How many messages may leave for one receiver at the same time."""
@@ -73,8 +73,8 @@ class App:
         self._parts = parts
         self._store = parts.store
         self._stopping = asyncio.Event()
-        self._pulse = Pulse(monotonic)
-        self._schedule = Schedule()
+        self._pulse = Pulse(REAL.monotonic)
+        self._schedule = Schedule(jitter=REAL.jitter)
         self._ticker = parts.ticker()
         self._outlets = [Outlet(parts.deliverer(name)) for name in parts.receivers]
         self._watches: list[Watch] = []
@@ -208,17 +208,17 @@ class App:
                 self._wake_outlets()  # the fallback has something to tell
 
     async def _tick(self) -> None:
-        next_note = monotonic() + NOTE.seconds
-        next_forget = monotonic() + FORGET.seconds
+        next_note = REAL.monotonic() + NOTE.seconds
+        next_forget = REAL.monotonic() + FORGET.seconds
         latest = now()
         while True:
             went_back, latest = now() < latest, now()
-            if went_back or monotonic() >= next_note:
-                next_note = monotonic() + NOTE.seconds
+            if went_back or REAL.monotonic() >= next_note:
+                next_note = REAL.monotonic() + NOTE.seconds
                 await self._guard("tick", self._note_time())
             await self._guard("tick", self._tick_all())
-            if monotonic() >= next_forget:
-                next_forget = monotonic() + FORGET.seconds
+            if REAL.monotonic() >= next_forget:
+                next_forget = REAL.monotonic() + FORGET.seconds
                 await self._guard("tick", self._ticker.forget())
             await asyncio.sleep(TICK.seconds)
 

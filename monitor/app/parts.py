@@ -22,7 +22,7 @@ from monitor.store.db import Store
 from monitor.store.outbox import Receiver
 from monitor.tick import Ticker, TickRules
 
-from .surroundings import jitter, monotonic, new_id, now
+from .surroundings import REAL
 
 log = structlog.get_logger("app")
 
@@ -43,7 +43,7 @@ def source(
         settings=config.linked_api,
         link_origins=config.reconnection.link_origins,
         observe=observe,
-        monotonic=monotonic,
+        monotonic=REAL.monotonic,
         version=__version__,
     )
     return client, token
@@ -108,10 +108,7 @@ class Parts:
             token_changed=token.changed,
             store=self.store,
             metrics=self.metrics,
-            clock=now,
-            monotonic=monotonic,
-            jitter=jitter,
-            new_id=new_id,
+            around=REAL,
         )
         self._pollers[settings.name] = poller
         reconnector = Reconnector(
@@ -121,8 +118,7 @@ class Parts:
             metrics=self.metrics,
             routing=rules.routing,
             labels=rules.labels,
-            clock=now,
-            new_id=new_id,
+            around=REAL,
         )
         return poller, reconnector
 
@@ -141,17 +137,14 @@ class Parts:
             rules=DeliveryRules(self.config.delivery, self.view, self.fallback),
             store=self.store,
             metrics=self.metrics,
-            clock=now,
-            monotonic=monotonic,
-            jitter=jitter,
-            new_id=new_id,
+            around=REAL,
         )
 
     def ticker(self) -> Ticker:
         """Return what does the work that time alone brings."""
         config = self.config
         rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
-        return Ticker(rules=rules, store=self.store, metrics=self.metrics, clock=now, new_id=new_id)
+        return Ticker(rules=rules, store=self.store, metrics=self.metrics, around=REAL)
 
 
 def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:

@@ -8,13 +8,12 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from monitor import config
 from monitor.config import Config
 from monitor.core.model import Micros
-
-jitter: Callable[[], float] = random.SystemRandom().random
-monotonic: Callable[[], float] = time.monotonic
+from monitor.core.surroundings import Surroundings
 
 
 def now() -> Micros:
@@ -25,6 +24,9 @@ def now() -> Micros:
 def new_id() -> str:
     """Return a fresh id."""
     return str(uuid.uuid4())
+
+
+REAL: Final = Surroundings(now, time.monotonic, random.SystemRandom().random, new_id)
 
 
 def load(path: Path | None) -> Config:
