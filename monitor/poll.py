@@ -133,7 +133,7 @@ class Poller:
         self.name = workspace.name
         self.rules = rules
         self._workspace: Workspace | None = workspace
-        self._term = term
+        self.term = term
         self._settled: dict[str, Seen] = {}
         self._warned: frozenset[str] = frozenset()
         self._source = source
@@ -230,7 +230,7 @@ class Poller:
                 tx,
                 workspace,
                 changes,
-                term=self._term,
+                term=self.term,
                 rules=self.rules,
                 scheduled=scheduled,
                 now=now,

@@ -91,14 +91,16 @@ class Ticker:
         events, told = await self._store.run(lambda tx: self._commit(tx, due, now))
         report(events, told, self._metrics)
 
-    async def note_time(self, good: Mapping[str, Micros]) -> Duration:
+    async def note_time(self, good: Mapping[str, Micros], claims: Mapping[str, int]) -> Duration:
         """Write when each workspace was last read well, and follow a clock that went back.
 
-        Return how far it went back.
+        Return how far it went back. Raise ClaimLostError if another monitor has taken over one of
+        our *claims* (their terms by workspace).
         """
         now = self._around.now()
 
         def write(tx: Connection) -> Duration:
+            state.verify(tx, claims)
             state.alive(tx, good)
             return upkeep.set_clock(tx, now)
 
@@ -127,7 +129,7 @@ class Ticker:
                 incident,
                 account,
                 failing=state.is_failing(tx, workspace),
-                current=rules.view.is_current(workspace),
+                current=workspace in rules.view.labels and rules.view.is_current(workspace),
                 policy=rules.policy,
                 now=now,
                 new_id=self._around.new_id,

@@ -189,7 +189,6 @@ workspaces:
   - {{name: acme, token: linked_test_token}}
 linked_api: {{base_url: "{api}"}}
 poll: {{every: 1s, jitter: 0s}}
-reconnection: {{link_origins: ["https://app.linkedapi.io", "{api}"]}}
 receivers:
   - {{name: chat, type: slack, url: "{hooks}/slack"}}
   - {{name: crm, type: webhook, url: "{hooks}/hook", secret: "{secret}"}}

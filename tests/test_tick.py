@@ -11,6 +11,7 @@ from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.store import state
 from monitor.store.claims import View
+from monitor.store.db import ClaimLostError
 from monitor.tick import Ticker, TickRules
 
 
@@ -19,13 +20,13 @@ def ticker(desk):
     return make_ticker(desk)
 
 
-def make_ticker(desk):
+def make_ticker(desk, *, watched=True):
     metrics = Metrics(version=__version__)
     metrics.declare(workspaces=["acme"], receivers={"slack": "slack"})
     rules = TickRules(
         desk.rules.policy,
         desk.rules.routing,
-        View({}, lambda _: desk.current),
+        View({"acme": {}} if watched else {}, lambda _: desk.current),
         Duration.parse("180d"),
     )
     return Ticker(
@@ -135,11 +136,11 @@ async def test_an_incident_that_makes_us_fail_lets_the_others_have_their_turn(st
 
 async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(desk, ticker, capsys):
     desk.poll(signed_out())
-    await ticker.note_time({"acme": desk.now})
+    await ticker.note_time({"acme": desk.now}, {"acme": desk.term})
     assert desk.run(lambda tx: state.load(tx, "acme")).last_good_at == desk.now
 
     desk.now -= 3 * HOUR
-    await ticker.note_time({})
+    await ticker.note_time({}, {})
 
     assert "the clock went back" in capsys.readouterr().out
     (incident,) = desk.run(lambda tx: state.open_incidents(tx, "acme")).values()
@@ -187,3 +188,23 @@ async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(desk, ti
     desk.now += MINUTE
     await ticker.tick()
     assert desk.deliver() == [("reminded", "a1")]
+
+
+async def test_a_workspace_that_left_the_configuration_is_not_reminded_of(store):
+    desk = Desk(store)
+    ticker = make_ticker(desk, watched=False)
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.now += HOUR
+
+    while await ticker.tick():
+        pass
+
+    assert desk.deliver() is None
+
+
+async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(desk, ticker):
+    desk.run(lambda tx: state.enter(tx, "acme"))
+
+    with pytest.raises(ClaimLostError):
+        await ticker.note_time({"acme": desk.now}, {"acme": desk.term})

@@ -235,7 +235,8 @@ class App:
     async def _note_time(self) -> None:
         good = {one.poller.name: one.poller.take_good_at() for one in self._watches}
         step = await self._ticker.note_time(
-            {name: at for name, at in good.items() if at is not None}
+            {name: at for name, at in good.items() if at is not None},
+            {one.poller.name: one.poller.term for one in self._watches},
         )
         if step:
             for watch in self._watches:

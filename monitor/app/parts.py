@@ -1,6 +1,7 @@
 """From one configuration to the parts of the monitor, each given what it needs and no more."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -41,7 +42,7 @@ def source(
         http=http,
         token=token,
         settings=config.linked_api,
-        link_origins=config.reconnection.link_origins,
+        link_origins=(*config.reconnection.link_origins, *_own_origin(config)),
         observe=observe,
         monotonic=REAL.monotonic,
         version=__version__,
@@ -145,6 +146,12 @@ class Parts:
         config = self.config
         rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
         return Ticker(rules=rules, store=self.store, metrics=self.metrics, around=REAL)
+
+
+def _own_origin(config: Config) -> tuple[str, ...]:
+    """Return where a simulated API on this machine has its login pages: at its own address."""
+    address = urlsplit(config.linked_api.base_url)
+    return () if address.scheme == "https" else (f"{address.scheme}://{address.netloc}",)
 
 
 def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:

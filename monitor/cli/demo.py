@@ -38,7 +38,6 @@ workspaces:
   - {{name: demo, token: linked_demo}}
 linked_api: {{base_url: "{api}"}}
 poll: {{every: 1s, jitter: 0s}}
-reconnection: {{link_origins: ["{api}"]}}
 receivers:
   - {{name: team-chat, type: slack, url: "{chat}"}}
 storage: {{url: "sqlite:///{folder}/monitor.db"}}
@@ -178,7 +177,7 @@ def simulate(
     port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes any free one.")] = 8600,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     token: Annotated[str, typer.Option(help="The token of its customer.")] = TOKEN,
-    accounts: Annotated[int, typer.Option(min=0, help="How many accounts it has.")] = 5,
+    accounts: Annotated[int, typer.Option(min=0, help="How many accounts it has.")] = 8,
 ) -> None:
     """Run the simulated Linked API alone, until Ctrl-C; control it over HTTP at /control."""
     asyncio.run(_simulate(host, port, token, accounts))

@@ -46,8 +46,8 @@ def incidents(
     for one in _read(config_file, lambda tx: listings.incidents(tx, ended=ended, limit=limit)):
         until = one["resolved_at"] if one["resolved_at"] is not None else now
         seconds = max(0, until - one["opened_at"]) // 1_000_000
-        data.append({**_row(one, ("account_name",)), "duration_seconds": seconds})
-    columns = ["workspace", "account_id", "cause", "opened_at", "duration_seconds", "resolution"]
+        data.append({**_row(one, ()), "duration_seconds": seconds})
+    columns = ["workspace", "account_name", "cause", "opened_at", "duration_seconds", "resolution"]
     rows(data, as_json=json, columns=columns, empty="no incident is open")
 
 
@@ -64,14 +64,17 @@ def deliveries(
         if row["state"] not in ("pending", "sending"):
             row["next_attempt_at"] = None
         data.append(row)
-    columns = ["created_at", "receiver", "event", "state", "reason", "attempts", "last_error"]
+    columns = [
+        *("created_at", "workspace", "account_name", "receiver", "event", "state"),
+        *("reason", "attempts", "last_error"),
+    ]
     rows(data, as_json=json, columns=columns, empty="nothing has been queued yet")
 
 
 def _read(
     config_file: Any, work: Callable[[Connection], Sequence[Mapping[str, Any]]]
 ) -> Sequence[Mapping[str, Any]]:
-    store = Store.open(app.load(config_file).storage.url.reveal())
+    store = Store.open(app.load(config_file).storage.url.reveal(), create=False)
     try:
         return store.run_now(work)
     finally:

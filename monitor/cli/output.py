@@ -1,6 +1,7 @@
 """What commands print: tables on a terminal, JSON with `--json` or when piped, and exit codes."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -44,6 +45,11 @@ BAD: Final[Mapping[Status, Exit]] = {
     Status.ACTIVE: Exit.OK,
 }
 
+LONG: Final = ("id", "url", "account_id")
+"""Columns that are cut short where the terminal is narrow; JSON has them whole."""
+
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
 WORST_FIRST: Final = (
     Exit.AUTH_OR_CONFIG,
     Exit.NETWORK,
@@ -72,7 +78,10 @@ def rows(
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        is_long = column in LONG
+        table.add_column(
+            column.replace("_", " "), overflow="ellipsis" if is_long else "fold", no_wrap=is_long
+        )
     for row in data:
         table.add_row(*(_cell(row[column]) for column in columns))
     Console(highlight=False).print(table)
@@ -81,12 +90,16 @@ def rows(
 def fail(error: MonitorError) -> Exit:
     """Print *error* to standard error and return the exit code for it."""
     is_config = isinstance(error, ConfigError)
-    if sys.stderr.isatty():
-        typer.echo(f"error: {error}", err=True)
-    else:
-        kind = "config" if is_config else "error"
-        typer.echo(json.dumps({"error": kind, "message": str(error)}), err=True)
+    complain("config" if is_config else "error", str(error))
     return Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL
+
+
+def complain(kind: str, message: str) -> None:
+    """Print an error to standard error: a line on a terminal, else JSON."""
+    if sys.stderr.isatty():
+        typer.echo(f"error: {message}", err=True)
+    else:
+        typer.echo(json.dumps({"error": kind, "message": message}), err=True)
 
 
 def moment(at: Micros | None) -> str | None:
@@ -99,6 +112,8 @@ def moment(at: Micros | None) -> str | None:
 
 def _cell(value: Any) -> Text:
     text = "" if value is None else str(value)
+    if _MOMENT.fullmatch(text):
+        text = text[:16].replace("T", " ")
     shown = "".join(one if one.isprintable() else "�" for one in text)
     colour = {"active": "green", "delivered": "green"}.get(text, "")
     if text in {"reconnection_required", "frozen", "unknown", "dead"}:

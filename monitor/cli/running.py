@@ -11,7 +11,7 @@ from monitor.config import Config
 from monitor.core.model import Failure, Observation, Seen, Snapshot
 
 from .options import ConfigOption, JsonOption
-from .output import BAD, BLIND, Exit, moment, rows, worst
+from .output import BAD, BLIND, Exit, complain, moment, rows, worst
 
 
 def run(config_file: ConfigOption = None) -> None:
@@ -45,11 +45,12 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
     for workspace, observation in asyncio.run(app.look(config)).items():
         codes += _codes(observation)
         if isinstance(observation, Failure):
-            typer.echo(f"{workspace}: {observation.cause}: {observation.detail}", err=True)
+            complain(observation.cause, f"{workspace}: {observation.detail}")
         else:
             data += [_row(workspace, one, now) for one in _worst_first(observation)]
     columns = ["workspace", "name", "status", "id", "url"]
-    rows(data, as_json=json, columns=columns, empty="there are no accounts")
+    if data or worst(codes) not in BLIND.values():
+        rows(data, as_json=json, columns=columns, empty="there are no accounts")
     raise typer.Exit(worst(codes))
 
 

@@ -106,7 +106,7 @@ def render_item(item: Item, *, now: Micros, timezone: str) -> Text:
         tone=_tone(item),
         title=title(item),
         lead=advice(item),
-        follows=item.event not in (EventType.OPENED, EventType.NOTICE),
+        follows=item.incident is not None and item.event is not EventType.OPENED,
         facts=tuple(facts(item, now=now, timezone=timezone)),
         profile=profile(item),
         action=_action(item),

@@ -193,4 +193,4 @@ def _badness(notice: Notice, accounts: Mapping[str, Account]) -> tuple[int, int,
     event = notice.event
     good = event.type in (EventType.RESOLVED, EventType.NOTICE)
     account = accounts.get(event.account_id or "")
-    return (good, SEVERITY[event.cause], account.name if account else "")
+    return (good, 0 if good else SEVERITY[event.cause], account.name if account else "")

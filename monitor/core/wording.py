@@ -107,7 +107,8 @@ def predicate(item: Item, *, many: bool = False) -> str:
         return "have news" if many else "has news"
     if item.event is EventType.REFRESHED and link(item) is not None:
         return "have new login links" if many else "has a new login link"
-    still = "still " if item.event in (EventType.REMINDED, EventType.REFRESHED) else ""
+    is_news = item.event in (EventType.OPENED, EventType.CHANGED)
+    still = "" if is_news else "still "
     now = "now " if item.event is EventType.CHANGED else ""
     if is_workspace(item):
         return f"{still}cannot be checked: {now}{_STATES[incident.cause]}"

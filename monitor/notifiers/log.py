@@ -6,7 +6,7 @@ import httpx
 import structlog
 
 from monitor.core.display import clean
-from monitor.core.duration import Duration
+from monitor.core.duration import describe
 from monitor.core.model import Item, Message, Micros
 from monitor.core.render import Tone, render_item
 from monitor.core.wording import account_id
@@ -48,7 +48,7 @@ class Notifier:
             "account_id": account_id(item) or None,
             "incident": incident.id if incident else None,
             "cause": str(incident.cause) if incident else None,
-            "duration": str(Duration(ended - incident.opened_at)) if incident and ended else None,
+            "lasted": describe(ended - incident.opened_at) if incident and ended else None,
             "undelivered_to": clean(item.undelivered_to) if item.undelivered_to else None,
             "receiver": self._receiver,
         }

@@ -45,12 +45,12 @@ class Store:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """Open (or create) the database at *url* and bring its schema up to date.
+    def open(cls, url: str, *, create: bool = True) -> Self:
+        """Open (or *create*) the database at *url* and bring its schema up to date.
 
         Raise StoreError with what to do if it can't be opened, or was made by a newer version.
         """
-        store = cls(_engine(url))
+        store = cls(_engine(url, create=create))
         try:
             store.run_now(migrate)
         except StoreError:
@@ -108,18 +108,22 @@ def _migrations() -> dict[int, list[str]]:
     return found
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, *, create: bool) -> Engine:
     try:
         address = make_url(url)
     except ArgumentError:
         raise StoreError("storage.url is not a database address") from None
-    return _sqlite(address)
+    return _sqlite(address, create=create)
 
 
-def _sqlite(address: URL) -> Engine:
+def _sqlite(address: URL, *, create: bool) -> Engine:
     path = Path(address.database or "")
     if not address.database or address.database == ":memory:":
         raise StoreError("storage.url must name a file, such as sqlite:////data/monitor.db")
+    if not create and not path.exists():
+        raise StoreError(
+            f"there is no database {path} (storage.url): the monitor has not run with it yet"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -31,11 +31,14 @@ LIMIT :limit
 """)
 
 DELIVERIES: Final = text("""
-SELECT notification.id, notification.message_id, notification.incident_id, notification.event,
+SELECT notification.id, notification.message_id, notification.workspace,
+    account.name AS account_name, notification.incident_id, notification.event,
     notification.receiver, notification.state, notification.reason, message.attempts,
     message.next_attempt_at, message.last_reason, message.last_error, message.created_at
 FROM notification
 JOIN message ON message.id = notification.message_id
+LEFT JOIN account
+    ON account.workspace = notification.workspace AND account.id = notification.subject
 ORDER BY notification.position DESC
 LIMIT :limit
 """)

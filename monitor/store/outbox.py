@@ -95,6 +95,12 @@ RECEIVERS: Final = text("""
 SELECT DISTINCT receiver FROM message WHERE settled_at IS NULL
 """)
 
+TOLD_OF: Final = text("""
+SELECT id FROM notification
+WHERE incident_id = :incident_id AND receiver = :receiver AND undelivered_to = :undelivered_to
+LIMIT 1
+""")
+
 ABANDON: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
@@ -256,12 +262,14 @@ def tell_fallback(
     """Queue for *fallback* what another receiver could not be told, in one message if it groups.
 
     The opening of an incident that is still open and that the fallback has not heard of is an
-    opening for it too; anything else is a notice.
+    opening for it too; anything else is a notice, and one notice a receiver is enough while the
+    incident is open.
     """
     position = tx.execute(POSITION).scalar_one()
     message_id = None
     for row in undelivered:
-        if row.undelivered_to is not None:
+        event = _for_fallback(tx, row, fallback.name)
+        if row.undelivered_to is not None or event is None:
             continue
         if message_id is None or not fallback.groups:
             position += 1
@@ -274,7 +282,7 @@ def tell_fallback(
                 "id": new_id(),
                 "message_id": message_id,
                 "event_id": row.event_id,
-                "event": _for_fallback(tx, row, fallback.name),
+                "event": event,
                 "incident_id": row.incident_id,
                 "workspace": row.workspace,
                 "subject": row.subject,
@@ -328,13 +336,17 @@ def _divert(tx: Connection, notice: Notice, now: Micros) -> list[Settled]:
     ]
 
 
-def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType:
+def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType | None:
+    """Return as what the fallback is told of *row*, or None if it knows already."""
     incident = state.incident(tx, row.incident_id) if row.incident_id else None
     if incident is None or not incident.is_open:
         return EventType.NOTICE
     known = ears(tx, [incident.id])[incident.id]
-    is_told = fallback in known.heard | known.waiting | known.leaving
-    return EventType.NOTICE if is_told else EventType.OPENED
+    if fallback not in known.heard | known.waiting | known.leaving:
+        return EventType.OPENED
+    values = {"incident_id": incident.id, "receiver": fallback, "undelivered_to": row.receiver}
+    is_known = tx.execute(TOLD_OF, values).one_or_none() is not None
+    return None if is_known else EventType.NOTICE
 
 
 def add_message(

@@ -65,6 +65,8 @@ SET baseline_at = :baseline_at, last_good_at = :last_good_at, failing_cause = :f
 WHERE name = :name AND term = :term
 """)
 
+TERMS: Final = text("SELECT name, term FROM workspace")
+
 ALIVE: Final = text("UPDATE workspace SET last_good_at = :at WHERE name = :name")
 
 IS_FAILING: Final = text("""
@@ -219,10 +221,7 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> 
         "failing_cause_polls": failing and failing.cause_polls,
     }
     if tx.execute(WRITE_WORKSPACE, values).rowcount != 1:
-        raise ClaimLostError(
-            f"another monitor took over the workspace {after.name!r} in this database;"
-            " run one monitor a database"
-        )
+        raise _lost(after.name)
     _many(tx, WRITE_ACCOUNT, (_account_values(one) for one in decision.accounts))
     _write_sessions(tx, decision.accounts, before.accounts)
     write_incidents(tx, decision.incidents, decision.events)
@@ -240,6 +239,14 @@ def write_session(tx: Connection, workspace: str, account_id: str, session: Sess
     tx.execute(WRITE_SESSION, _session_values(workspace, account_id, session))
 
 
+def verify(tx: Connection, claims: Mapping[str, int]) -> None:
+    """Raise ClaimLostError unless each claim (its term by workspace) is the latest."""
+    terms = {row.name: row.term for row in tx.execute(TERMS)}
+    for name, term in claims.items():
+        if terms.get(name) != term:
+            raise _lost(name)
+
+
 def alive(tx: Connection, good: Mapping[str, Micros]) -> None:
     """Write when each workspace was last read well."""
     _many(tx, ALIVE, ({"name": name, "at": at} for name, at in good.items()))
@@ -248,6 +255,13 @@ def alive(tx: Connection, good: Mapping[str, Micros]) -> None:
 def defer(tx: Connection, incident_id: str, *, now: Micros, until: Micros) -> None:
     """Move a due incident out of the way, so that others get their turn."""
     tx.execute(DEFER_INCIDENT, {"id": incident_id, "now": now, "until": until})
+
+
+def _lost(workspace: str) -> ClaimLostError:
+    return ClaimLostError(
+        f"another monitor took over the workspace {workspace!r} in this database;"
+        " run one monitor a database"
+    )
 
 
 def _many(tx: Connection, statement: Any, rows: Iterable[dict[str, Any]]) -> None:

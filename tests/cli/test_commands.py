@@ -63,8 +63,8 @@ def test_check_says_why_a_workspace_cannot_be_read(run, api, configured, fault, 
     ran = run("check", "-c", configured(url))
 
     assert ran.code == code
-    assert ran.err.startswith("acme: ")
-    assert ran.data == []
+    assert json.loads(ran.err)["message"].startswith("acme: ")
+    assert ran.out == ""
 
 
 def test_check_exits_7_when_nothing_answers(run, configured):
@@ -167,3 +167,12 @@ def test_a_health_check_goes_by_the_answer(run, api):
     listen = url.removeprefix("http://")
 
     assert run("healthcheck", "--listen", listen).code == 1  # the simulated API has no /healthz
+
+
+@pytest.mark.parametrize("command", ["accounts", "incidents", "deliveries"])
+def test_a_database_that_is_not_there_is_said_and_not_made(run, configured, tmp_path, command):
+    ran = run(command, "-c", configured())
+
+    assert ran.code == 1
+    assert "there is no database" in ran.err
+    assert not (tmp_path / "monitor.db").exists()

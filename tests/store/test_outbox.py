@@ -493,3 +493,17 @@ def test_no_statement_of_a_delivery_reads_all_that_was_ever_sent(store, statemen
     plan = store.run_now(lambda tx: [row.detail for row in tx.execute(explained, values)])
 
     assert not [step for step in plan if step in ("SCAN message", "SCAN notification")]
+
+
+def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
+    desk.poll(signed_out())
+    desk.deliver("mail")
+    desk.deliver("slack", error=GONE)
+    assert desk.deliver("mail") == [("notice", "a1")]
+
+    desk.poll(frozen())
+    assert desk.deliver("mail") == [("changed", "a1")]
+    desk.deliver("slack", error=GONE)
+
+    assert desk.deliver("mail") is None

@@ -135,7 +135,7 @@ CREATE INDEX notification_event ON notification (event_id);
 CREATE INDEX notification_live ON notification (receiver, workspace, subject, position)
     WHERE settled_at IS NULL;
 
-CREATE INDEX notification_incident_live ON notification (incident_id) WHERE settled_at IS NULL;
+CREATE INDEX notification_incident ON notification (incident_id);
 
 CREATE INDEX notification_position ON notification (position);
 
