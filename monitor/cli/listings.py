@@ -64,10 +64,7 @@ def deliveries(
         if row["state"] not in ("pending", "sending"):
             row["next_attempt_at"] = None
         data.append(row)
-    columns = [
-        *("created_at", "workspace", "account_name", "receiver", "event", "state"),
-        *("reason", "attempts", "last_error"),
-    ]
+    columns = ["created_at", "account_name", "receiver", "event", "state", "last_error"]
     rows(data, as_json=json, columns=columns, empty="nothing has been queued yet")
 
 

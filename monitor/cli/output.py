@@ -45,9 +45,6 @@ BAD: Final[Mapping[Status, Exit]] = {
     Status.ACTIVE: Exit.OK,
 }
 
-LONG: Final = ("id", "url", "account_id")
-"""Columns that are cut short where the terminal is narrow; JSON has them whole."""
-
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 WORST_FIRST: Final = (
@@ -78,12 +75,9 @@ def rows(
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        is_long = column in LONG
-        table.add_column(
-            column.replace("_", " "), overflow="ellipsis" if is_long else "fold", no_wrap=is_long
-        )
+        table.add_column(column.replace("_", " "), overflow="fold")
     for row in data:
-        table.add_row(*(_cell(row[column]) for column in columns))
+        table.add_row(*(_cell(column, row[column]) for column in columns))
     Console(highlight=False).print(table)
 
 
@@ -110,8 +104,10 @@ def moment(at: Micros | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _cell(value: Any) -> Text:
+def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else str(value)
+    if column == "id" and len(text) > 13:
+        text = f"{text[:8]}…"
     if _MOMENT.fullmatch(text):
         text = text[:16].replace("T", " ")
     shown = "".join(one if one.isprintable() else "�" for one in text)

@@ -48,7 +48,7 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
             complain(observation.cause, f"{workspace}: {observation.detail}")
         else:
             data += [_row(workspace, one, now) for one in _worst_first(observation)]
-    columns = ["workspace", "name", "status", "id", "url"]
+    columns = ["workspace", "name", "status", "id"]
     if data or worst(codes) not in BLIND.values():
         rows(data, as_json=json, columns=columns, empty="there are no accounts")
     raise typer.Exit(worst(codes))
