@@ -34,6 +34,9 @@ LAST_SENDS: Final = Duration.parse("5s")
 SESSIONS_A_POLL: Final = 3
 """How many reconnection sessions are asked for between two polls of a workspace."""
 
+FIRST_LOOKS: Final = Duration.parse("60s")
+"""Within what time after the start every workspace is looked at: until then its alerts wait."""
+
 IDLE: Final = Duration.parse("30s")
 TICK: Final = Duration.parse("1s")
 NOTE: Final = Duration.parse("15s")
@@ -128,7 +131,7 @@ class App:
             longest = every.seconds * 2 + config.linked_api.timeout.seconds * calls + 60
             watch = Watch(*parts.watch(settings, workspace, term), longest)
             self._watches.append(watch)
-            offset = spread(index, len(names), every)
+            offset = spread(index, len(names), min(every, FIRST_LOOKS))
             self._schedule.add(settings.name, settings.poll, watch.on_schedule, offset)
 
     async def _work(
