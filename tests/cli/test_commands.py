@@ -1,6 +1,13 @@
 """The commands: what they print, and the code they exit with."""
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
 
 import pytest
 from factories import LINK
@@ -8,6 +15,7 @@ from factories import LINK
 from monitor import __version__
 from monitor.cli.output import WORST_FIRST, Exit, worst
 from monitor.simulator import api_error
+from monitor.store.db import Store
 
 
 def test_the_version_is_printed_plain_or_as_json(run):
@@ -176,3 +184,41 @@ def test_a_database_that_is_not_there_is_said_and_not_made(run, configured, tmp_
     assert ran.code == 1
     assert "there is no database" in ran.err
     assert not (tmp_path / "monitor.db").exists()
+
+
+def on_a_terminal(*arguments):
+    """Run the program with a terminal of 80 columns; return what it shows there."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    command = [sys.executable, "-m", "monitor", *arguments]
+    environ = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the other side has been closed
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+    os.close(ours)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_on_a_terminal_lists_are_tables_that_fit(configured):
+    code, accounts = on_a_terminal("accounts", "-c", configured())
+    _, deliveries = on_a_terminal("deliveries", "-c", configured())
+
+    assert code == 0
+    heading, *rows = accounts.splitlines()
+    assert heading.split() == ["workspace", "name", "status", "since", "id"]
+    assert len(rows) == 3
+    assert re.search(r"Person out +reconnection_required +2026-11-23 12:02 +out", accounts)
+    assert max(map(len, [*accounts.splitlines(), *deliveries.splitlines()])) <= 80
+
+
+def test_on_a_terminal_nothing_to_list_is_a_sentence_and_an_error_a_line(configured, tmp_path):
+    Store.open(f"sqlite:///{tmp_path}/monitor.db").close()
+
+    assert on_a_terminal("incidents", "-c", configured()) == (0, "no incident is open\n")
+    code, shown = on_a_terminal("accounts", "-c", f"{tmp_path}/nowhere.yaml")
+    assert code == 2
+    assert shown.startswith("error: ")
