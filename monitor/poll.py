@@ -156,7 +156,7 @@ class Poller:
         workspace = await self._load()
         if self._around.monotonic() < self._paused_until and not self._token_changed():
             self._looked_at = self._around.now()  # it fails, and that is known
-            return None
+            return await self._go_blind(workspace)
         started = self._around.monotonic()
         observation = await self._source.get_all()
         if observation is None:
@@ -174,6 +174,16 @@ class Poller:
         self._looked_at = self._around.now()
         self._pause(observation)
         return decision
+
+    async def _go_blind(self, workspace: Workspace) -> Decision | None:
+        """Record what time alone makes of a failing workspace while its polls are paused."""
+        failing = workspace.failing
+        if failing is None or workspace.incident_id is not None:
+            return None
+        if self._around.now() - failing.since < self.rules.policy.blind_after:
+            return None
+        failure = Failure(failing.cause, failing.detail)
+        return await self._record(workspace, failure, failure, scheduled=False)
 
     def is_current(self) -> bool:
         """Return whether the workspace has been looked at lately (its failing is known, too).

@@ -44,6 +44,7 @@ class Reconnector:
         metrics: Metrics,
         routing: Routing,
         labels: Mapping[str, str],
+        create: bool,
         around: Surroundings,
     ) -> None:
         self._workspace = workspace
@@ -52,6 +53,7 @@ class Reconnector:
         self._metrics = metrics
         self._routing = routing
         self._labels = labels
+        self._create = create
         self._around = around
 
     async def reconnect(self) -> Outcome | None:
@@ -83,7 +85,8 @@ class Reconnector:
         self, account: Account | None, creation: Creation
     ) -> tuple[Outcome, Session | None]:
         if (
-            account is None
+            not self._create
+            or account is None
             or account.status is not Status.RECONNECTION_REQUIRED
             or account.incident_id != creation.incident_id
             or has_link(account.session)

@@ -129,7 +129,7 @@ class Ticker:
                 incident,
                 account,
                 failing=state.is_failing(tx, workspace),
-                current=workspace in rules.view.labels and rules.view.is_current(workspace),
+                current=rules.view.is_current(workspace),
                 policy=rules.policy,
                 now=now,
                 new_id=self._around.new_id,

@@ -33,7 +33,7 @@ class Desk:
         self.ids = map("{:04d}".format, count(1))
         self.receivers = receivers or {"slack": True}
         self.fallback = fallback
-        self.current = True
+        self.current = self.watched = True
         self.leaving = ()
         routing = Routing(self.receivers, fallback=fallback)
         self.rules = Rules(Policy(**policy), routing, create=create)
@@ -74,7 +74,7 @@ class Desk:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
-                view=View({}, lambda _: self.current),
+                view=View({"acme": {}} if self.watched else {}, lambda _: self.current),
                 leaving=self.leaving,
                 now=self.now,
                 lease=LEASE,

@@ -71,6 +71,7 @@ class Station:
             metrics=self.metrics,
             routing=self.routing,
             labels={},
+            create=create,
             around=around,
         )
 

@@ -56,7 +56,7 @@ class Post:
             self.desk.receiver("slack"),
             self.pager,
             kind="slack",
-            rules=DeliveryRules(Delivery(), View({}, lambda _: True)),
+            rules=DeliveryRules(Delivery(), View({"acme": {}}, lambda _: True)),
             store=store,
             metrics=self.metrics,
             around=Surroundings(

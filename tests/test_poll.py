@@ -7,7 +7,7 @@ from station import TOKEN, station
 
 from monitor.core.duration import Duration
 from monitor.core.route import Match, Route, Routing
-from monitor.simulator import api_error, html_page
+from monitor.simulator import Fault, api_error, html_page
 from monitor.source.settings import LinkedApiSettings
 from monitor.store import state
 from monitor.store.db import ClaimLostError, StoreError
@@ -326,3 +326,24 @@ async def test_an_event_that_nobody_would_hear_of_is_counted_and_said(tmp_path, 
 
         assert "linkedapi_events_unrouted_total 1.0" in desk.metric
         assert "nobody is told" in capsys.readouterr().out
+
+
+async def test_once_asking_is_switched_off_recorded_intents_are_dropped(tmp_path):
+    async with station(tmp_path, accounts=1, create=True) as desk:
+        await signed_out_without_link(desk)
+        desk.reconnector._create = False
+
+        assert await desk.reconnector.reconnect() == "needless"
+        assert desk.calls("accounts.createReconnectionSession") == 0
+
+
+async def test_blindness_is_told_in_time_although_polls_are_paused(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        headers = (("retry-after", "900"),)
+        desk.simulator.faults.add(Fault(status=503, headers=headers, body=b""))
+
+        told = await desk.poll(7)
+
+        assert told == [("opened", "unreachable")]
+        assert desk.calls() == 2

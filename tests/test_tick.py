@@ -26,7 +26,7 @@ def make_ticker(desk, *, watched=True):
     rules = TickRules(
         desk.rules.policy,
         desk.rules.routing,
-        View({"acme": {}} if watched else {}, lambda _: desk.current),
+        View({"acme": {}} if watched else {}, lambda _: watched and desk.current),
         Duration.parse("180d"),
     )
     return Ticker(

@@ -37,6 +37,12 @@ SESSIONS_A_POLL: Final = 3
 FIRST_LOOKS: Final = Duration.parse("60s")
 """Within what time after the start every workspace is looked at: until then its alerts wait."""
 
+RETRY: Final = Duration.parse("30s")
+"""After what time a poll that could not be recorded is repeated, whatever the schedule says."""
+
+ASLEEP: Final = Duration.parse("30s")
+"""If the clock runs ahead of the monotonic one by so much at once, the host has slept."""
+
 IDLE: Final = Duration.parse("30s")
 TICK: Final = Duration.parse("1s")
 NOTE: Final = Duration.parse("15s")
@@ -172,7 +178,9 @@ class App:
         loop = f"poll {watch.poller.name}"
         while True:
             self._pulse.beat(loop, watch.longest)
-            await watch.wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY.seconds if loop in self._failing else None):
+                    await watch.wake.wait()
             watch.wake.clear()
             scheduled, watch.scheduled = watch.scheduled, False
             await self._guard(loop, self._poll_once(watch, scheduled=scheduled))
@@ -213,16 +221,19 @@ class App:
     async def _tick(self) -> None:
         next_note = REAL.monotonic() + NOTE.seconds
         next_forget = REAL.monotonic() + FORGET.seconds
-        latest = now()
+        latest, awake = now(), REAL.monotonic()
         while True:
-            went_back, latest = now() < latest, now()
-            if went_back or REAL.monotonic() >= next_note:
+            passed, latest = now() - latest, now()
+            ran, awake = REAL.monotonic() - awake, REAL.monotonic()
+            if passed / 1_000_000 - ran > ASLEEP.seconds:
+                self._look_at_all()
+            if passed < 0 or REAL.monotonic() >= next_note:
                 next_note = REAL.monotonic() + NOTE.seconds
-                await self._guard("tick", self._note_time())
+                await self._guard("clock", self._note_time())
             await self._guard("tick", self._tick_all())
             if REAL.monotonic() >= next_forget:
                 next_forget = REAL.monotonic() + FORGET.seconds
-                await self._guard("tick", self._ticker.forget())
+                await self._guard("upkeep", self._ticker.forget())
             await asyncio.sleep(TICK.seconds)
 
     async def _tick_all(self) -> None:
@@ -259,6 +270,12 @@ class App:
             log.exception("cycle failed unexpectedly", loop=loop)
         else:
             self._failing.pop(loop, None)
+
+    def _look_at_all(self) -> None:
+        """Poll everything now: the host slept, and nothing that is recorded may still hold."""
+        log.info("the host has slept; every workspace is looked at")
+        for watch in self._watches:
+            watch.on_schedule()
 
     def _wake_outlets(self) -> None:
         for outlet in self._outlets:

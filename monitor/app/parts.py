@@ -119,14 +119,14 @@ class Parts:
             metrics=self.metrics,
             routing=rules.routing,
             labels=rules.labels,
+            create=rules.create,
             around=REAL,
         )
         return poller, reconnector
 
     def _is_current(self, workspace: str) -> bool:
-        """Return whether *workspace* has been looked at lately; one that left is what it was."""
         poller = self._pollers.get(workspace)
-        return poller is None or poller.is_current()
+        return poller is not None and poller.is_current()
 
     def deliverer(self, name: str) -> Deliverer:
         """Return what delivers to the receiver *name*."""

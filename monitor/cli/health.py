@@ -38,6 +38,12 @@ def healthcheck(
 
 
 def _configured(config_file: ConfigOption) -> str:
-    from monitor import app  # noqa: PLC0415 - all of the program, for the address alone
+    # all of the program, for the address alone
+    from monitor import app  # noqa: PLC0415
+    from monitor.core.errors import MonitorError  # noqa: PLC0415
 
-    return app.load(config_file).web.listen
+    try:
+        return app.load(config_file).web.listen
+    except MonitorError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None

@@ -26,8 +26,8 @@ class Entry:
     """A queued notification and everything about it, read again just now.
 
     *event* is how it was queued for this receiver, *happened* what happened (the two differ for the
-    fallback's copy). *heard_at* is when the receiver was first told of the incident, and *current*
-    says whether the workspace has been looked at lately.
+    fallback's copy). *heard_at* is when the receiver was first told of the incident, *watched* says
+    whether the workspace is in the configuration, *current* whether it has been looked at lately.
     """
 
     notification_id: str
@@ -40,6 +40,7 @@ class Entry:
     incident: Incident | None
     account: Account | None
     heard_at: Micros | None
+    watched: bool = True
     current: bool = True
     undelivered_to: str | None = None
 
@@ -95,7 +96,7 @@ def _was_said(entry: Entry) -> bool:
 def _may_be_over(entry: Entry) -> bool:
     """Return whether nobody knows at the moment if the problem is still there."""
     account, incident = entry.account, entry.incident
-    if incident is None:
+    if incident is None or not entry.watched:  # nobody will ever know more
         return False
     if not entry.current:
         return True

@@ -121,7 +121,10 @@ SELECT MIN(at) FROM (
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the database doesn't know: the *labels* of each workspace, and which are looked at."""
+    """What the database doesn't know of workspaces.
+
+    *labels* are those of each watched one; *is_current* says whether one was looked at lately.
+    """
 
     labels: Mapping[str, Mapping[str, str]]
     is_current: Callable[[str], bool]
@@ -215,7 +218,7 @@ def settle(
     if tx.execute(SETTLE, values).rowcount != 1:
         return None
     if error is None or error.ambiguous:
-        tx.execute(HEAR_ALL, {"message_id": message.id, "now": message.now})
+        tx.execute(HEAR_ALL, {"message_id": message.id, "now": min(message.now, now)})
     sent = tx.execute(SENDING, {"message_id": message.id}).all()
     for row in sent:
         _set(tx, row.id, outcome, reason=reason, at=ended_at)
@@ -308,6 +311,7 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[Entry]:
                 incident=state.incident(tx, row.incident_id) if row.incident_id else None,
                 account=state.account(tx, row.workspace, account_id) if account_id else None,
                 heard_at=row.heard_at,
+                watched=row.workspace in view.labels,
                 current=view.is_current(row.workspace),
                 undelivered_to=row.undelivered_to,
             )

@@ -222,3 +222,11 @@ def test_on_a_terminal_nothing_to_list_is_a_sentence_and_an_error_a_line(configu
     code, shown = on_a_terminal("accounts", "-c", f"{tmp_path}/nowhere.yaml")
     assert code == 2
     assert shown.startswith("error: ")
+
+
+def test_the_health_check_of_a_wrong_configuration_is_an_error_and_exit_2(configured):
+    code, shown = on_a_terminal("healthcheck", "-c", configured(more="pol: {}"))
+
+    assert code == 2
+    assert "did you mean poll?" in shown
+    assert "Traceback" not in shown

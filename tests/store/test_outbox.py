@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from monitor.core.duration import Duration
 from monitor.core.route import Match, Route, Routing
-from monitor.store import claims, outbox
+from monitor.store import claims, outbox, upkeep
 
 DAY = Duration.parse("24h")
 
@@ -507,3 +507,26 @@ def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
     desk.deliver("slack", error=GONE)
 
     assert desk.deliver("mail") is None
+
+
+def test_a_change_is_told_although_the_clock_went_back_after_the_opening(desk):
+    desk.poll(signed_out())
+    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
+    claimed = desk.claim()
+    desk.now -= HOUR
+    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
+    desk.settle(claimed)
+
+    desk.poll(frozen())
+
+    assert desk.deliver() == [("changed", "a1")]
+
+
+def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(desk):
+    desk.poll(signed_out("a"), seen("b"))
+    desk.deliver(error=REFUSED)
+    desk.poll(seen("b"))
+    assert desk.deliver(after=HOUR) is None  # missing: wait and see
+    desk.watched = desk.current = False
+
+    assert desk.deliver(after=HOUR) == [("opened", "a")]
