@@ -170,12 +170,12 @@ async def program(*arguments, log: Path, env=None):
         await started.kill()
 
 
-async def answers(url, patience=PATIENCE):
-    """Wait until *url* answers 200."""
+async def answers(url, patience=PATIENCE, *, status=200):
+    """Wait until *url* answers with *status*."""
     async with asyncio.timeout(patience), httpx.AsyncClient() as client:
         while True:
             try:
-                if (await client.get(url)).status_code == 200:
+                if (await client.get(url)).status_code == status:
                     return
             except httpx.HTTPError:
                 pass

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import sqlite3
 
 from program import Program, answers, configure, free_port, hooks, program
 
@@ -99,3 +100,32 @@ async def until_said(process: Program, word: str):
     async with asyncio.timeout(20):
         while word not in process.said():
             await asyncio.sleep(0.05)
+
+
+async def test_a_database_that_fails_turns_readiness_red_and_loses_nothing(tmp_path):
+    simulator = simulated()
+    async with serve(simulator) as api, hooks() as (hook, hook_url):
+        file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
+        async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
+            await answers(f"{endpoint}/readyz")
+            await until_said(monitor, "first look")
+            break_database(tmp_path, "ALTER TABLE event RENAME TO gone")
+            simulator.sign_out("acme", "*")
+
+            await answers(f"{endpoint}/readyz", status=503)
+            await answers(f"{endpoint}/healthz")  # a restart would not help
+            assert hook.events == []
+            break_database(tmp_path, "ALTER TABLE gone RENAME TO event")
+            await hook.wait(lambda: len(hook.events) == 2)
+            await answers(f"{endpoint}/readyz")
+            assert await monitor.stop() == 0
+
+    assert "cycle failed" in monitor.said()
+    assert "unexpectedly" not in monitor.said()
+
+
+def break_database(folder, statement):
+    database = sqlite3.connect(folder / "monitor.db", timeout=10)
+    database.execute(statement)
+    database.commit()
+    database.close()
