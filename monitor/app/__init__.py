@@ -13,23 +13,24 @@ from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
 from monitor.core.model import EventType, Item, Message, Observation
+from monitor.core.surroundings import Surroundings
 from monitor.source.transport import open_http
 from monitor.store.db import Store
 
 from . import parts
 from .loops import App
-from .surroundings import load, new_id, now, stop_on_signals
+from .surroundings import REAL, load, new_id, now, stop_on_signals
 
 __all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
 
 
 @asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[App]:
-    """Open the database and the HTTP client, and put the monitor together over them."""
+async def opened(config: Config, around: Surroundings = REAL) -> AsyncIterator[App]:
+    """Open the database and the HTTP clients, and put the monitor together over them."""
     store = Store.open(config.storage.url.reveal())
     try:
         async with open_http(config.linked_api) as api, notifiers.open_http() as http:
-            yield App(parts.Parts(config, store=store, api=api, http=http))
+            yield App(parts.Parts(config, store=store, api=api, http=http, around=around))
     finally:
         store.close()
 

@@ -23,7 +23,6 @@ from monitor.web.server import bind, serve
 
 from .parts import Parts
 from .pulse import Pulse
-from .surroundings import REAL, new_id, now
 
 SENDERS: Final = 4
 """How many messages may leave for one receiver at the same time."""
@@ -82,8 +81,9 @@ class App:
         self._parts = parts
         self._store = parts.store
         self._stopping = asyncio.Event()
-        self._pulse = Pulse(REAL.monotonic)
-        self._schedule = Schedule(jitter=REAL.jitter)
+        self._around = parts.around
+        self._pulse = Pulse(self._around.monotonic)
+        self._schedule = Schedule(jitter=self._around.jitter)
         self._ticker = parts.ticker()
         self._outlets = [Outlet(parts.deliverer(name)) for name in parts.receivers]
         self._watches: list[Watch] = []
@@ -125,7 +125,13 @@ class App:
         await self._note_time()
         entered = await self._store.run(lambda tx: [_enter(tx, name) for name in names])
         dropped = await self._store.run(
-            lambda tx: outbox.abandon(tx, parts.receivers, parts.fallback, now=now(), new_id=new_id)
+            lambda tx: outbox.abandon(
+                tx,
+                parts.receivers,
+                parts.fallback,
+                now=self._around.now(),
+                new_id=self._around.new_id,
+            )
         )
         for receiver in sorted({one.receiver for one in dropped}):
             log.warning("receiver is gone; what was queued for it is cancelled", receiver=receiver)
@@ -219,20 +225,21 @@ class App:
                 self._wake_outlets()  # the fallback has something to tell
 
     async def _tick(self) -> None:
-        next_note = REAL.monotonic() + NOTE.seconds
-        next_forget = REAL.monotonic() + FORGET.seconds
-        latest, awake = now(), REAL.monotonic()
+        now, monotonic = self._around.now, self._around.monotonic
+        next_note = monotonic() + NOTE.seconds
+        next_forget = monotonic() + FORGET.seconds
+        latest, awake = now(), monotonic()
         while True:
             passed, latest = now() - latest, now()
-            ran, awake = REAL.monotonic() - awake, REAL.monotonic()
+            ran, awake = monotonic() - awake, monotonic()
             if passed / 1_000_000 - ran > ASLEEP.seconds:
                 self._look_at_all()
-            if passed < 0 or REAL.monotonic() >= next_note:
-                next_note = REAL.monotonic() + NOTE.seconds
+            if passed < 0 or monotonic() >= next_note:
+                next_note = monotonic() + NOTE.seconds
                 await self._guard("clock", self._note_time())
             await self._guard("tick", self._tick_all())
-            if REAL.monotonic() >= next_forget:
-                next_forget = REAL.monotonic() + FORGET.seconds
+            if monotonic() >= next_forget:
+                next_forget = monotonic() + FORGET.seconds
                 await self._guard("upkeep", self._ticker.forget())
             await asyncio.sleep(TICK.seconds)
 

@@ -11,6 +11,7 @@ from monitor.config import Config
 from monitor.config.settings import RouteSettings, WorkspaceSettings
 from monitor.core.model import Workspace
 from monitor.core.route import Match, Route, Routing
+from monitor.core.surroundings import Surroundings
 from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier, ReceiverSettings
@@ -59,9 +60,16 @@ class Parts:
     """Makes the parts of one monitor; they share its database, metrics and HTTP clients."""
 
     def __init__(
-        self, config: Config, *, store: Store, api: httpx.AsyncClient, http: httpx.AsyncClient
+        self,
+        config: Config,
+        *,
+        store: Store,
+        api: httpx.AsyncClient,
+        http: httpx.AsyncClient,
+        around: Surroundings,
     ) -> None:
         self.config = config
+        self.around = around
         self.store = store
         self.metrics = Metrics(
             version=__version__,
@@ -109,7 +117,7 @@ class Parts:
             token_changed=token.changed,
             store=self.store,
             metrics=self.metrics,
-            around=REAL,
+            around=self.around,
         )
         self._pollers[settings.name] = poller
         reconnector = Reconnector(
@@ -120,7 +128,7 @@ class Parts:
             routing=rules.routing,
             labels=rules.labels,
             create=rules.create,
-            around=REAL,
+            around=self.around,
         )
         return poller, reconnector
 
@@ -138,14 +146,14 @@ class Parts:
             rules=DeliveryRules(self.config.delivery, self.view, self.fallback),
             store=self.store,
             metrics=self.metrics,
-            around=REAL,
+            around=self.around,
         )
 
     def ticker(self) -> Ticker:
         """Return what does the work that time alone brings."""
         config = self.config
         rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
-        return Ticker(rules=rules, store=self.store, metrics=self.metrics, around=REAL)
+        return Ticker(rules=rules, store=self.store, metrics=self.metrics, around=self.around)
 
 
 def _own_origin(config: Config) -> tuple[str, ...]:
