@@ -13,7 +13,6 @@ from apscheduler.triggers.base import BaseTrigger
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from monitor.core.duration import Duration
-from monitor.core.model import Micros
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP: Final = timedelta(seconds=1)  # a clock that goes back by less is being adjusted, not set
@@ -65,10 +64,6 @@ class Schedule:
             _wake, trigger, args=(wake,), id=name, name=name, replace_existing=True
         )
 
-    def remove(self, name: str) -> None:
-        """Wake *name* no more; raise KeyError if there is no such entry."""
-        self._scheduler.remove_job(name)
-
     def start(self) -> None:
         """Begin; a running event loop is needed."""
         self._scheduler.start()
@@ -80,11 +75,6 @@ class Schedule:
             self._is_running = False
             self._scheduler.remove_all_jobs()
             self._scheduler.shutdown(wait=False)
-
-    def next_wake(self, name: str) -> Micros | None:
-        """Return when *name* is due next; None before the start or if there is no such entry."""
-        due = getattr(self._scheduler.get_job(name), "next_run_time", None)
-        return (due - _EPOCH) // timedelta(microseconds=1) if due else None
 
 
 def spread(index: int, count: int, every: Duration) -> float:

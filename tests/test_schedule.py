@@ -144,21 +144,6 @@ async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
     await others.reach(2)
 
 
-async def test_a_removed_entry_is_not_woken(schedule):
-    gone, stays = Wakes(), Wakes()
-    schedule.add("gone", settings(), gone, 0.05)
-    schedule.add("stays", settings(), stays, 0)
-    schedule.start()
-
-    schedule.remove("gone")
-
-    await stays.reach(4)
-    assert gone.count == 0
-    assert schedule.next_wake("gone") is None
-    with pytest.raises(KeyError):
-        schedule.remove("gone")
-
-
 async def test_an_entry_added_again_is_replaced(schedule):
     old, new = Wakes(), Wakes()
     schedule.add("acme", settings(), old, 0)
@@ -191,20 +176,6 @@ async def test_nobody_is_woken_after_the_stop(schedule):
 
 async def test_a_schedule_that_never_started_can_be_stopped():
     Schedule().stop()
-
-
-async def test_says_when_an_entry_is_due(schedule):
-    wakes = Wakes()
-    schedule.add("acme", settings(every="1h"), wakes, 0)
-    assert schedule.next_wake("acme") is None
-
-    schedule.start()
-    await wakes.reach(1)
-
-    due = datetime.fromtimestamp(schedule.next_wake("acme") / 1_000_000, UTC)
-    ahead = due - schedule._scheduler.get_job("acme").trigger._start
-    assert ahead == timedelta(hours=1)
-    assert schedule.next_wake("nobody") is None
 
 
 async def test_a_clock_that_went_back_an_hour_holds_nobody_up(schedule):

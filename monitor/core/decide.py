@@ -49,11 +49,10 @@ class Phase(StrEnum):
 
 
 class Sight(StrEnum):
-    """What a good poll saw of an account."""
+    """What a good poll saw of an account that it listed."""
 
     GOOD = "good"
     BAD = "bad"
-    GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +424,7 @@ STEPS: Mapping[tuple[Phase, Sight], Step] = {
     (Phase.OPEN, Sight.GOOD): _improve,
     (Phase.OPEN, Sight.BAD): _persist,
 }
-"""What a sighting does in each phase; an account that is gone is handled alike in all of them."""
+"""What a sighting does in each phase; missing accounts are handled alike in all (`_miss`)."""
 
 
 # ── a good poll: accounts missing from the list ──────────────────────────────────────────────────

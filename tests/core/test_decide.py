@@ -35,7 +35,7 @@ RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 
 
 def test_the_table_has_a_step_for_every_phase_and_sighting_of_a_listed_account():
-    assert set(STEPS) == {(phase, sight) for phase in Phase for sight in (Sight.GOOD, Sight.BAD)}
+    assert set(STEPS) == {(phase, sight) for phase in Phase for sight in Sight}
 
 
 def test_every_cause_is_an_accounts_or_a_workspaces():

@@ -509,13 +509,17 @@ def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
     assert desk.deliver("mail") is None
 
 
-def test_a_change_is_told_although_the_clock_went_back_after_the_opening(desk):
+@pytest.mark.parametrize("is_leaving", [True, False])
+def test_a_change_is_told_although_the_clock_went_back_since_the_opening(desk, is_leaving):
     desk.poll(signed_out())
     desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
     claimed = desk.claim()
+    if not is_leaving:
+        desk.settle(claimed)
     desk.now -= HOUR
     desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
-    desk.settle(claimed)
+    if is_leaving:
+        desk.settle(claimed)
 
     desk.poll(frozen())
 
