@@ -6,13 +6,13 @@ import sys
 def main() -> None:
     """Run one command."""
     if sys.argv[1:2] == ["healthcheck"]:
-        import typer  # noqa: PLC0415
+        import typer  # noqa: PLC0415 - as below
 
         from monitor.cli.health import healthcheck  # noqa: PLC0415 - without all the others
 
         sys.argv[:2] = ["linkedapi-monitor healthcheck"]
         typer.run(healthcheck)
-    from monitor.cli import commands  # noqa: PLC0415
+    from monitor.cli import commands  # noqa: PLC0415 - as above
 
     commands.main()
 

@@ -23,7 +23,7 @@ def healthcheck(
 ) -> None:
     """Ask the running monitor whether all its loops cycle; exit 0 if so, 1 if not."""
     host, _, port = (listen or _configured(config_file)).rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 - asked, not bound
     healthy = False
     try:
         connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
@@ -38,9 +38,8 @@ def healthcheck(
 
 
 def _configured(config_file: ConfigOption) -> str:
-    # all of the program, for the address alone
-    from monitor import app  # noqa: PLC0415
-    from monitor.core.errors import MonitorError  # noqa: PLC0415
+    from monitor import app  # noqa: PLC0415 - all of the program, for the address alone
+    from monitor.core.errors import MonitorError  # noqa: PLC0415 - likewise
 
     try:
         return app.load(config_file).web.listen
