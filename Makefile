@@ -105,8 +105,8 @@ lock: ## write the locks from pyproject.toml; ARGS=--upgrade takes newer version
 ifndef UV
 	@echo 'make lock needs uv: pip install uv' >&2; exit 1
 else
-	@$(COMPILE) pyproject.toml -o requirements.lock
-	@$(COMPILE) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+	@$(COMPILE) pyproject.toml --extra postgres -o requirements.lock
+	@$(COMPILE) pyproject.toml --extra postgres --group dev -c requirements.lock -o requirements-dev.lock
 	@$(COMPILE) --group build -c requirements-dev.lock -o requirements-build.lock
 endif
 
