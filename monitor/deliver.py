@@ -62,6 +62,12 @@ class Deliverer:
         self._is_failing = False
         self._leaving: set[str] = set()
 
+    def reload(
+        self, receiver: Receiver, notifier: Notifier, *, kind: str, rules: DeliveryRules
+    ) -> None:
+        """Go by another configuration from now on; what is being sent goes its old way."""
+        self.receiver, self._notifier, self._kind, self.rules = receiver, notifier, kind, rules
+
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
 

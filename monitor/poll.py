@@ -1,7 +1,7 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -31,23 +31,24 @@ from monitor.store.creations import Creation
 from monitor.store.db import Store
 from monitor.store.outbox import Told
 
+MINUTE: Final = Duration.parse("1m")
+
 LINK_WAIT: Final = Duration.parse("10s")
 """How long an opening waits for the link that is being asked for."""
 
 STALE: Final = Duration.parse("2m")
-"""How much longer than two intervals a look at a workspace counts as a recent one."""
+"""How long after the next but one poll was due a look at a workspace counts as a recent one."""
 
 log = structlog.get_logger("poll")
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a poll of one workspace goes by."""
+    """What a poll of one workspace goes by; *next_due* says when the poll after a time is due."""
 
     policy: Policy
     routing: Routing
-    labels: Mapping[str, str] = field(default_factory=dict)
-    every: Duration = Duration.parse("60s")
+    next_due: Callable[[Micros], Micros] = lambda at: at + MINUTE
     create: bool = True
     cooldown: Duration = Duration.parse("1h")
 
@@ -92,7 +93,6 @@ def commit(
         decision.events,
         routing=rules.routing,
         accounts={**workspace.accounts, **decision.workspace.accounts},
-        labels=rules.labels,
         group_over=1 if decision.baseline else rules.policy.group_over,
         now=now,
         new_id=new_id,
@@ -143,7 +143,7 @@ class Poller:
         self._around = around
         self._paused_until = 0.0
         self._good_at: Micros | None = None
-        self._looked_at: Micros | None = None
+        self._fresh_until: Micros | None = None
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
@@ -155,7 +155,7 @@ class Poller:
         """
         workspace = await self._load()
         if self._around.monotonic() < self._paused_until and not self._token_changed():
-            self._looked_at = self._around.now()  # it fails, and that is known
+            self._note_look()  # it fails, and that is known
             return await self._go_blind(workspace)
         started = self._around.monotonic()
         observation = await self._source.get_all()
@@ -171,7 +171,7 @@ class Poller:
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
         outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
         self._metrics.polled(self.name, outcome, took)
-        self._looked_at = self._around.now()
+        self._note_look()
         self._pause(observation)
         return decision
 
@@ -190,13 +190,18 @@ class Poller:
 
         Right after a start, or after the host slept, nothing that is recorded may still hold.
         """
-        if self._looked_at is None:
-            return False
-        return self._around.now() - self._looked_at <= 2 * self.rules.every + STALE
+        return self._fresh_until is not None and self._around.now() <= self._fresh_until
 
     def invalidate(self) -> None:
         """Read the recorded state again before the next poll: something else has written it."""
         self._workspace = None
+
+    def reload(self, rules: Rules, source: LinkedApi, token_changed: Callable[[], bool]) -> None:
+        """Go by another configuration from now on, and compare every account anew."""
+        if source is not self._source:
+            self._paused_until = 0.0  # another token may be accepted
+        self.rules, self._source, self._token_changed = rules, source, token_changed
+        self._settled = {}
 
     def take_good_at(self) -> Micros | None:
         """Return when the workspace was last read well, if that is news since the last call."""
@@ -213,13 +218,20 @@ class Poller:
         if isinstance(observation, Failure):
             return observation
         self._warn(observation)
-        return diff(workspace, observation, self._settled)
+        roster = self.rules.routing.roster
+        return diff(
+            workspace, observation, self._settled, lambda one: roster.ignores(self.name, one)
+        )
 
     def _warn(self, snapshot: Snapshot) -> None:
         warnings = frozenset(snapshot.warnings)
         for warning in sorted(warnings - self._warned):
             log.warning("odd account list", workspace=self.name, what=warning)
         self._warned = warnings
+
+    def _note_look(self) -> None:
+        next_due = self.rules.next_due
+        self._fresh_until = next_due(next_due(self._around.now())) + STALE
 
     def _note_good(self) -> None:
         self._good_at = self._around.now()
@@ -233,7 +245,7 @@ class Poller:
         *,
         scheduled: bool,
     ) -> Decision:
-        now = self._around.now()
+        now, rules = self._around.now(), self.rules
         self._workspace = None  # until the commit is known to have happened
         recorded = await self._store.run(
             lambda tx: commit(
@@ -241,7 +253,7 @@ class Poller:
                 workspace,
                 changes,
                 term=self.term,
-                rules=self.rules,
+                rules=rules,
                 scheduled=scheduled,
                 now=now,
                 new_id=self._around.new_id,
@@ -250,7 +262,8 @@ class Poller:
         after = recorded.decision.workspace
         self._workspace = after
         if isinstance(observation, Snapshot) and isinstance(changes, Changes):
-            self._settle(after, observation)
+            if rules is self.rules:  # else the next poll compares every account anew
+                self._settle(after, observation)
             self._note_good()
         self._publish(workspace, recorded)
         return recorded.decision
@@ -260,12 +273,15 @@ class Poller:
         self._settled = {
             one.id: one
             for one in snapshot.accounts
-            if is_settled(workspace.accounts[one.id], policy, create=create)
+            if one.id in workspace.accounts
+            and is_settled(workspace.accounts[one.id], policy, create=create)
         }
 
     def _pause(self, observation: Observation) -> None:
         failing = self._workspace.failing if self._workspace else None
-        pause = poll_pause(failing, every=self.rules.every, jitter=self._around.jitter())
+        now = self._around.now()
+        every = Duration(self.rules.next_due(now) - now)
+        pause = poll_pause(failing, every=every, jitter=self._around.jitter())
         if isinstance(observation, Failure) and observation.retry_after is not None:
             pause = max(pause, observation.retry_after)
         self._paused_until = self._around.monotonic() + pause.seconds

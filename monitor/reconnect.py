@@ -5,7 +5,6 @@ none: never while a session may be in use, at most once per account and cooldown
 when the outcome of a call is unknown.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -43,7 +42,6 @@ class Reconnector:
         store: Store,
         metrics: Metrics,
         routing: Routing,
-        labels: Mapping[str, str],
         create: bool,
         around: Surroundings,
     ) -> None:
@@ -52,9 +50,12 @@ class Reconnector:
         self._store = store
         self._metrics = metrics
         self._routing = routing
-        self._labels = labels
         self._create = create
         self._around = around
+
+    def reload(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
+        """Go by another configuration from now on."""
+        self._routing, self._source, self._create = routing, source, create
 
     async def reconnect(self) -> Outcome | None:
         """Take up one committed intent; return how it ended, or None if there was none."""
@@ -135,7 +136,6 @@ class Reconnector:
             [event],
             routing=self._routing,
             accounts={},
-            labels=self._labels,
             group_over=1,
             now=now,
             new_id=self._around.new_id,

@@ -5,15 +5,23 @@ import math
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
-from pydantic import BaseModel, ConfigDict, field_validator
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from monitor.core.duration import Duration
+from monitor.core.model import Micros
 
+FIELDS: Final = ("minute", "hour", "day", "month", "weekday")
+WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+_CRON_FORM: Final = 'must be five fields such as "*/5 8-20 * * mon-fri"'
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP: Final = timedelta(seconds=1)  # a clock that goes back by less is being adjusted, not set
 
@@ -21,11 +29,17 @@ log = structlog.get_logger("schedule")
 
 
 class PollSettings(BaseModel):
-    """The section `poll`, for all workspaces or for one."""
+    """The section `poll`, for all workspaces or for one.
+
+    A workspace is polled *every* so often, or when the crontab expression *cron* says so, in
+    *timezone* (None: that of the configuration). Each poll is put off by some *jitter*.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     every: Duration = Duration.parse("60s")
+    cron: str | None = None
+    timezone: str | None = None
     jitter: Duration = Duration.parse("5s")
 
     @field_validator("every")
@@ -34,6 +48,37 @@ class PollSettings(BaseModel):
         if value.seconds < 1:
             raise ValueError("must be 1s or longer")
         return value
+
+    @field_validator("cron")
+    @classmethod
+    def _comes_up(cls, value: str | None) -> str | None:
+        if value is not None and _next_of(_crontab(value, "UTC"), datetime.now(UTC)) is None:  # noqa: TID251 - only whether it comes at all
+            raise ValueError("must come up some day: there is no such date")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (ValueError, OSError, LookupError):
+                raise ValueError("must be a time zone such as Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_rhythm(self) -> Self:
+        if self.cron is not None and "every" in self.model_fields_set:
+            raise ValueError("has both every and cron; keep one")
+        return self
+
+    def next_due(self, at: Micros) -> Micros:
+        """Return when the first scheduled poll after the time *at* is due, jitter left out."""
+        if self.cron is None:
+            return at + self.every
+        moment = _EPOCH + timedelta(microseconds=at)
+        due = _next_of(_crontab(self.cron, self.timezone or "UTC"), moment)
+        return at + self.every if due is None else (due - _EPOCH) // timedelta(microseconds=1)
 
 
 class Schedule:
@@ -58,11 +103,24 @@ class Schedule:
 
         An entry of the same *name* is replaced.
         """
-        jitter = min(settings.jitter, settings.every / 4) / 1_000_000
-        trigger = _Every(settings.every.seconds, offset, lambda: jitter * self._jitter())
+        shortest = settings.every if settings.cron is None else Duration.parse("1m")
+        seconds = min(settings.jitter, shortest / 4) / 1_000_000
+
+        def jitter() -> float:
+            return seconds * self._jitter()
+
+        trigger = (
+            _Every(settings.every.seconds, offset, jitter)
+            if settings.cron is None
+            else _Cron(_crontab(settings.cron, settings.timezone or "UTC"), offset, jitter)
+        )
         self._scheduler.add_job(
             _wake, trigger, args=(wake,), id=name, name=name, replace_existing=True
         )
+
+    def remove(self, name: str) -> None:
+        """Wake the entry *name* no more."""
+        self._scheduler.remove_job(name)
 
     def start(self) -> None:
         """Begin; a running event loop is needed."""
@@ -108,6 +166,97 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
         passed = math.floor((now - self._start).total_seconds() / self._every)
         due = (passed + 1) * self._every + self._jitter()
         return self._start + timedelta(seconds=due)
+
+
+class _Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Due soon after the start, then whenever one of the *crontabs* says so, put off by jitter."""
+
+    def __init__(
+        self, crontabs: tuple[CronTrigger, ...], offset: float, jitter: Callable[[], float]
+    ) -> None:
+        self._crontabs = crontabs
+        self._offset = offset
+        self._jitter = jitter
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        """Return the next point after *now* (the interface of APScheduler)."""
+        if previous is None:
+            return now + timedelta(seconds=self._offset)
+        due = _next_of(self._crontabs, now)
+        return None if due is None else due + timedelta(seconds=self._jitter())
+
+
+@cache
+def _crontab(text: str, timezone: str) -> tuple[CronTrigger, ...]:
+    """Read a crontab expression; raise ValueError if it is none.
+
+    As everywhere, days of the month and weekdays that are both restricted are alternatives:
+    APScheduler would want a day that is both. It also counts weekdays from Monday.
+    """
+    parts = text.split()
+    if len(parts) != len(FIELDS):
+        raise ValueError(f"{_CRON_FORM} (minute, hour, day of month, month, weekday)")
+    minute, hour, day, month, weekday = parts
+    days = [(day, _weekdays(weekday))]
+    if not day.startswith("*") and not weekday.startswith("*"):
+        days = [(day, "*"), ("*", _weekdays(weekday))]
+    try:
+        return tuple(
+            CronTrigger(
+                minute=minute,
+                hour=hour,
+                day=of_month,
+                month=month,
+                day_of_week=of_week,
+                timezone=ZoneInfo(timezone),
+            )
+            for of_month, of_week in days
+        )
+    except ValueError:
+        raise ValueError(f"{_CRON_FORM}; {_wrong_field(parts)} cannot be read") from None
+
+
+def _weekdays(text: str) -> str:
+    """Write the weekdays of a crontab, where 0 and 7 are Sunday, as names."""
+    days: set[int] = set()
+    for part in text.lower().split(","):
+        span, slash, step = part.partition("/")
+        first, dash, last = span.partition("-")
+        try:
+            start = 0 if span == "*" else _weekday(first)
+            end = 6 if span == "*" else _weekday(last) if dash else start
+            stride = int(step) if slash else 1
+            days.update(range(start, end + 1 if end >= start else end + 8, stride))
+        except ValueError:
+            raise ValueError(f"{_CRON_FORM}; the weekday cannot be read") from None
+    return ",".join(WEEKDAYS[day] for day in sorted({day % 7 for day in days}))
+
+
+def _weekday(word: str) -> int:
+    if word in WEEKDAYS:
+        return WEEKDAYS.index(word)
+    if word not in "01234567" or len(word) != 1:
+        raise ValueError(word)
+    return int(word)
+
+
+def _wrong_field(parts: list[str]) -> str:
+    for name, part in zip(FIELDS[:4], parts, strict=False):
+        try:
+            CronTrigger(**{name: part})
+        except ValueError:
+            return f"the {name.replace('day', 'day of month')}"
+    return "a field"
+
+
+def _next_of(crontabs: tuple[CronTrigger, ...], now: datetime) -> datetime | None:
+    """Return the first time after *now* that one of the *crontabs* names, within nine years."""
+    found = []
+    for one in crontabs:
+        one.end_date = now + timedelta(days=9 * 366)
+        due = one.get_next_fire_time(None, now + timedelta(microseconds=1))
+        found += [due] if due is not None else []
+    return min(found, default=None)
 
 
 class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]  # APScheduler has no types

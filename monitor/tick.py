@@ -1,4 +1,4 @@
-"""What time alone brings: reminders that are due, the clock's steps back, and upkeep."""
+"""What time alone brings: reminders, the end of workspaces that left, the clock's steps, upkeep."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.core.decide import remind
+from monitor.core.decide import remind, unwatch
 from monitor.core.duration import Duration
 from monitor.core.model import Account, Event, Micros
 from monitor.core.policy import Policy
@@ -15,7 +15,7 @@ from monitor.core.route import Routing
 from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.report import report
-from monitor.store import outbox, state, upkeep
+from monitor.store import attachment, outbox, state, upkeep
 from monitor.store.claims import View
 from monitor.store.db import Store
 from monitor.store.outbox import Told
@@ -25,6 +25,9 @@ AT_ONCE: Final = 1000
 
 POISON_PAUSE: Final = Duration.parse("1h")
 """How long an incident that makes us fail is moved out of the way."""
+
+RETURNABLE: Final = Duration.parse("24h")
+"""How long a workspace that left the configuration may come back as if nothing had happened."""
 
 log = structlog.get_logger("tick")
 
@@ -109,6 +112,42 @@ class Ticker:
             log.warning("the clock went back; what is due was brought along", by=str(step))
         return step
 
+    async def unwatch(self) -> bool:
+        """End what is open of one workspace that left the configuration for good.
+
+        Return whether there was one.
+        """
+        now = self._around.now()
+        ended = await self._store.run(lambda tx: self._end(tx, now))
+        if ended is not None:
+            report(*ended, self._metrics)
+        return ended is not None
+
+    def _end(self, tx: Connection, now: Micros) -> tuple[Sequence[Event], Told] | None:
+        found = attachment.lapsed(tx, now - RETURNABLE)
+        if found is None:
+            return None
+        workspace, term = found
+        rules = self.rules
+        decision = unwatch(
+            workspace,
+            state.open_incidents(tx, workspace.name),
+            policy=rules.policy,
+            now=now,
+            new_id=self._around.new_id,
+        )
+        state.record(tx, decision, workspace, term)
+        told = outbox.tell(
+            tx,
+            decision.events,
+            routing=rules.routing,
+            accounts=workspace.accounts,
+            group_over=rules.policy.group_over,
+            now=now,
+            new_id=self._around.new_id,
+        )
+        return decision.events, told
+
     async def forget(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
         before = self._around.now() - self.rules.keep
@@ -144,7 +183,6 @@ class Ticker:
             events,
             routing=rules.routing,
             accounts=accounts,
-            labels=rules.view.labels.get(workspace, {}),
             group_over=rules.policy.group_over,
             now=now,
             new_id=self._around.new_id,

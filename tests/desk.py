@@ -10,9 +10,10 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Snapshot
 from monitor.core.policy import Policy
+from monitor.core.roster import Roster
 from monitor.core.route import Routing
 from monitor.poll import Rules, commit
-from monitor.store import claims, outbox, state
+from monitor.store import attachment, claims, outbox
 from monitor.store.claims import View
 from monitor.store.outbox import Receiver
 
@@ -37,7 +38,7 @@ class Desk:
         self.leaving = ()
         routing = Routing(self.receivers, fallback=fallback)
         self.rules = Rules(Policy(**policy), routing, create=create)
-        self.workspace, self.term = self.run(lambda tx: state.enter(tx, "acme"))
+        self.workspace, self.term = self.run(lambda tx: attachment.enter(tx, "acme"))
 
     def run(self, work):
         return self.store.run_now(work)
@@ -74,7 +75,7 @@ class Desk:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
-                view=View({"acme": {}} if self.watched else {}, lambda _: self.current),
+                view=View(Roster({"acme": {}} if self.watched else {}), lambda _: self.current),
                 leaving=self.leaving,
                 now=self.now,
                 lease=LEASE,

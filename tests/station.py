@@ -18,7 +18,7 @@ from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
-from monitor.store import state
+from monitor.store import attachment
 from monitor.store.db import Store
 
 TOKEN = "linked_station_token"
@@ -53,7 +53,7 @@ class Station:
             jitter=lambda: 0.0,
             new_id=self.new_id,
         )
-        workspace, term = store.run_now(lambda tx: state.enter(tx, "acme"))
+        workspace, term = store.run_now(lambda tx: attachment.enter(tx, "acme"))
         self.poller = Poller(
             workspace,
             term,
@@ -70,7 +70,6 @@ class Station:
             store=store,
             metrics=self.metrics,
             routing=self.routing,
-            labels={},
             create=create,
             around=around,
         )

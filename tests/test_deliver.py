@@ -11,6 +11,7 @@ from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.policy import Delivery
+from monitor.core.roster import Roster
 from monitor.core.surroundings import Surroundings
 from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
@@ -56,7 +57,7 @@ class Post:
             self.desk.receiver("slack"),
             self.pager,
             kind="slack",
-            rules=DeliveryRules(Delivery(), View({"acme": {}}, lambda _: True)),
+            rules=DeliveryRules(Delivery(), View(Roster({"acme": {}}), lambda _: True)),
             store=store,
             metrics=self.metrics,
             around=Surroundings(

@@ -374,7 +374,7 @@ def test_no_link_and_no_session_is_ever_shown(metrics):
 
 
 def test_the_text_of_accounts_is_kept_until_another_state_is_recorded(metrics):
-    metrics.declare(workspaces=["beta"], receivers={})
+    metrics.declare(workspaces=["acme", "beta"], receivers={})
     metrics.workspace(acme(account()), {})
     metrics.workspace(Workspace("beta", accounts={"b1": account("b1")}), {})
     metrics.render()
@@ -391,9 +391,11 @@ def test_scrapes_and_counting_from_threads_do_not_disturb_each_other(metrics):
     finished = threading.Event()
     scraped = []
 
+    names = [f"workspace-{number}" for number in range(300)]
+
     def count():
-        for number in range(300):
-            name = f"workspace-{number}"
+        for number, name in enumerate(names, start=1):
+            metrics.declare(workspaces=names[:number], receivers={})
             metrics.polled(name, "ok", 0.1)
             metrics.workspace(Workspace(name, accounts={"a1": account()}), {})
         finished.set()

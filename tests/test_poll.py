@@ -9,7 +9,7 @@ from monitor.core.duration import Duration
 from monitor.core.route import Match, Route, Routing
 from monitor.simulator import Fault, api_error, html_page
 from monitor.source.settings import LinkedApiSettings
-from monitor.store import state
+from monitor.store import attachment, state
 from monitor.store.db import ClaimLostError, StoreError
 
 
@@ -113,7 +113,7 @@ async def test_what_could_not_be_recorded_is_recorded_by_the_next_poll(tmp_path)
 async def test_a_monitor_that_was_taken_over_records_nothing(tmp_path):
     async with station(tmp_path, accounts=1) as desk:
         await desk.poll()
-        desk.store.run_now(lambda tx: state.enter(tx, "acme"))
+        desk.store.run_now(lambda tx: attachment.enter(tx, "acme"))
         desk.simulator.sign_out("acme", "*")
 
         with pytest.raises(ClaimLostError):

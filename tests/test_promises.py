@@ -21,7 +21,7 @@ from station import station
 from monitor import app
 from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, api_error, html_page, redirect, serve
-from monitor.store import state
+from monitor.store import attachment, state
 from monitor.store.db import Store, StoreError
 
 DAY = Duration.parse("24h")
@@ -61,7 +61,7 @@ class Told:
             self.end(value)
         elif kind == "crash":
             self.sending = None
-            desk.workspace, desk.term = desk.run(lambda tx: state.enter(tx, "acme"))
+            desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "acme"))
         elif kind == "wait":
             desk.now += value
 

@@ -7,9 +7,10 @@ from sqlalchemy import text
 
 from monitor import __version__
 from monitor.core.duration import Duration
+from monitor.core.roster import Roster
 from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
-from monitor.store import state
+from monitor.store import attachment, state
 from monitor.store.claims import View
 from monitor.store.db import ClaimLostError
 from monitor.tick import Ticker, TickRules
@@ -26,7 +27,7 @@ def make_ticker(desk, *, watched=True):
     rules = TickRules(
         desk.rules.policy,
         desk.rules.routing,
-        View({"acme": {}} if watched else {}, lambda _: watched and desk.current),
+        View(Roster({"acme": {}} if watched else {}), lambda _: watched and desk.current),
         Duration.parse("180d"),
     )
     return Ticker(
@@ -204,7 +205,7 @@ async def test_a_workspace_that_left_the_configuration_is_not_reminded_of(store)
 
 
 async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(desk, ticker):
-    desk.run(lambda tx: state.enter(tx, "acme"))
+    desk.run(lambda tx: attachment.enter(tx, "acme"))
 
     with pytest.raises(ClaimLostError):
         await ticker.note_time({"acme": desk.now}, {"acme": desk.term})

@@ -1,13 +1,15 @@
 """The monitor, put together: configuration in, one task group of loops out.
 
-surroundings  clock, chance, environment, signals
+surroundings  clock, chance, environment, signals, whoever supervises us
 parts         configuration → objects
+crew          who is at work, and how another configuration is taken up
 loops         the task group
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from monitor import notifiers
 from monitor.config import Config
@@ -19,27 +21,37 @@ from monitor.store.db import Store
 
 from . import parts
 from .loops import App
-from .surroundings import REAL, load, new_id, now, stop_on_signals
+from .surroundings import REAL, load, new_id, now, reload_on_signal, stop_on_signals, supervisor
 
 __all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
 
 
 @asynccontextmanager
-async def opened(config: Config, around: Surroundings = REAL) -> AsyncIterator[App]:
-    """Open the database and the HTTP clients, and put the monitor together over them."""
+async def opened(config: Config, around: Surroundings = REAL, **options: Any) -> AsyncIterator[App]:
+    """Open the database and the HTTP clients, and put the monitor together over them.
+
+    *options* are those of `App`.
+    """
     store = Store.open(config.storage.url.reveal())
     try:
-        async with open_http(config.linked_api) as api, notifiers.open_http() as http:
-            yield App(parts.Parts(config, store=store, api=api, http=http, around=around))
+        async with AsyncExitStack() as closing:
+            http = await closing.enter_async_context(notifiers.open_http())
+            yield App(config, parts.Ground(store, http, around, closing), **options)
     finally:
         store.close()
 
 
-async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> None:
-    """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't."""
-    async with opened(config) as app:
+async def run(reread: Callable[[], Config], announce: Callable[[Config], None]) -> None:
+    """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't.
+
+    *reread* reads the configuration, now and at each SIGHUP; *announce* hears of each that is read.
+    """
+    config = reread()
+    announce(config)
+    async with opened(config, reread=reread, announce=announce, supervisor=supervisor()) as app:
         stop_on_signals(app.stop)
-        await app.run(ready=ready)
+        reload_on_signal(app.reload)
+        await app.run()
 
 
 async def look(config: Config) -> dict[str, Observation]:
@@ -63,7 +75,7 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 event=EventType.NOTICE,
                 at=now(),
                 workspace=config.workspaces[0].name,
-                labels={},
+                labels=settings[name].sample_labels,
                 account=None,
                 incident=None,
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",

@@ -1,28 +1,27 @@
 """The monitor at work: one task group of loops, each around a unit of work."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 
+from monitor.config import Config, ConfigError
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.core.model import Cause, NotificationState, Workspace
-from monitor.deliver import LEASE, Deliverer
-from monitor.poll import Poller
-from monitor.reconnect import Reconnector
-from monitor.schedule import Schedule, spread
-from monitor.store import creations, listings, outbox, state
+from monitor.core.model import NotificationState
+from monitor.deliver import LEASE
+from monitor.schedule import Schedule
+from monitor.store import outbox
 from monitor.store.db import ClaimLostError
 from monitor.web.app import build
 from monitor.web.server import bind, serve
 
-from .parts import Parts
+from .crew import Crew, Outlet, Watch
+from .parts import Ground, Parts
 from .pulse import Pulse
+from .supervisor import Supervisor
 
 SENDERS: Final = 4
 """How many messages may leave for one receiver at the same time."""
@@ -32,9 +31,6 @@ LAST_SENDS: Final = Duration.parse("5s")
 
 SESSIONS_A_POLL: Final = 3
 """How many reconnection sessions are asked for between two polls of a workspace."""
-
-FIRST_LOOKS: Final = Duration.parse("60s")
-"""Within what time after the start every workspace is looked at: until then its alerts wait."""
 
 RETRY: Final = Duration.parse("30s")
 """After what time a poll that could not be recorded is repeated, whatever the schedule says."""
@@ -50,146 +46,191 @@ FORGET: Final = Duration.parse("1h")
 log = structlog.get_logger("app")
 
 
-@dataclass(slots=True)
-class Watch:
-    """One workspace at work: what polls it, what follows a poll, and what wakes it."""
-
-    poller: Poller
-    reconnector: Reconnector
-    longest: float
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    scheduled: bool = False
-
-    def on_schedule(self) -> None:
-        """Wake it because it is due."""
-        self.scheduled = True
-        self.wake.set()
-
-
-@dataclass(slots=True)
-class Outlet:
-    """One receiver at work."""
-
-    deliverer: Deliverer
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class App:
-    """A monitor that is ready to run."""
+    """A monitor that is ready to run.
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._store = parts.store
+    *reread* reads the configuration again when `reload` is asked for; *announce* hears of it before
+    it is taken up.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ground: Ground,
+        *,
+        reread: Callable[[], Config] | None = None,
+        announce: Callable[[Config], None] = lambda _: None,
+        supervisor: Supervisor | None = None,
+    ) -> None:
+        self._config = config
+        self._ground = ground
+        self._store = ground.store
+        self._around = ground.around
+        self._metrics = ground.metrics
+        self._reread = reread
+        self._announce = announce
+        self._supervisor = supervisor or Supervisor()
         self._stopping = asyncio.Event()
-        self._around = parts.around
+        self._reloading = asyncio.Event()
         self._pulse = Pulse(self._around.monotonic)
         self._schedule = Schedule(jitter=self._around.jitter)
-        self._ticker = parts.ticker()
-        self._outlets = [Outlet(parts.deliverer(name)) for name in parts.receivers]
-        self._watches: list[Watch] = []
+        self._crew = Crew(
+            ground, self._schedule, begin_polls=self._begin_polls, begin_sends=self._begin_sends
+        )
         self._failing: dict[str, str] = {}
+        self._group = asyncio.TaskGroup()
 
     def stop(self) -> None:
         """Begin to stop: no new polls, finish what is being sent."""
         self._stopping.set()
+
+    def reload(self) -> None:
+        """Begin to read the configuration again and go by it, if it is right."""
+        self._reloading.set()
 
     async def run(self, *, ready: Callable[[str], None] | None = None) -> None:
         """Run until told to stop; *ready* is called with the address of the endpoint.
 
         Raise MonitorError if it can't start, or must not go on.
         """
-        parts = self._parts
-        sock = bind(parts.config.web)
+        sock = bind(self._config.web)
         host, port = sock.getsockname()[:2]
-        await self._take_up()
         endpoint = build(
-            metrics=parts.metrics,
+            metrics=self._metrics,
             alive=self._pulse.overdue,
             ready=self._problems,
-            metrics_token=parts.config.web.metrics_token,
+            metrics_token=self._config.web.metrics_token,
         )
-        serving = serve(endpoint, sock, stopping=self._stopping)
         try:
-            await self._work(serving, ready, f"http://{host}:{port}")
+            await self._prepare()
+            async with self._group:
+                await self._adopt(self._parts)
+                self._group.create_task(serve(endpoint, sock, stopping=self._stopping))
+                await self._work(ready, f"http://{host}:{port}")
         except ExceptionGroup as group:
             raise _first(group) from None
         finally:
-            with suppress(MonitorError):
-                await self._note_time()
+            sock.close()
             log.info("stopped")
 
-    async def _take_up(self) -> None:
-        """Take over the recorded state, and what is queued for receivers that are gone."""
-        parts, config = self._parts, self._parts.config
-        names = [one.name for one in config.workspaces]
+    async def _prepare(self) -> None:
+        self._parts = await self._make_parts(self._config)
+        self._ticker = self._parts.ticker()
         await self._note_time()
-        entered = await self._store.run(lambda tx: [_enter(tx, name) for name in names])
-        dropped = await self._store.run(
-            lambda tx: outbox.abandon(
-                tx,
-                parts.receivers,
-                parts.fallback,
-                now=self._around.now(),
-                new_id=self._around.new_id,
-            )
-        )
-        for receiver in sorted({one.receiver for one in dropped}):
-            log.warning("receiver is gone; what was queued for it is cancelled", receiver=receiver)
-        for index, settings in enumerate(config.workspaces):
-            workspace, term, open_incidents = entered[index]
-            parts.metrics.workspace(workspace, open_incidents)
-            every = settings.poll.every
-            calls = 1 + 2 * SESSIONS_A_POLL
-            longest = every.seconds * 2 + config.linked_api.timeout.seconds * calls + 60
-            watch = Watch(*parts.watch(settings, workspace, term), longest)
-            self._watches.append(watch)
-            offset = spread(index, len(names), min(every, FIRST_LOOKS))
-            self._schedule.add(settings.name, settings.poll, watch.on_schedule, offset)
 
-    async def _work(
-        self,
-        serving: Coroutine[Any, Any, None],
-        ready: Callable[[str], None] | None,
-        address: str,
-    ) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(serving)
-            polls = [group.create_task(self._poll(watch)) for watch in self._watches]
-            polls.append(group.create_task(self._tick()))
-            sends = [
-                group.create_task(self._send(outlet, worker))
-                for outlet in self._outlets
-                for worker in range(SENDERS)
-            ]
-            self._schedule.start()
-            log.info(
-                "started",
-                endpoint=address,
-                workspaces=len(self._watches),
-                receivers=list(self._parts.receivers),
-            )
-            if ready:
-                ready(address)
-            await self._stopping.wait()
-            log.info("stopping")
-            self._schedule.stop()
-            await _end(polls)
-            self._wake_outlets()
-            await asyncio.wait(sends, timeout=LAST_SENDS.seconds)
-            await _end(sends)
+    async def _work(self, ready: Callable[[str], None] | None, address: str) -> None:
+        others = [
+            self._group.create_task(self._tick()),
+            self._group.create_task(self._follow_configuration()),
+        ]
+        self._schedule.start()
+        log.info(
+            "started",
+            endpoint=address,
+            workspaces=len(self._crew.watches),
+            receivers=list(self._crew.outlets),
+        )
+        self._supervisor.ready(f"watching {len(self._crew.watches)} workspaces")
+        if ready:
+            ready(address)
+        await self._stopping.wait()
+        log.info("stopping")
+        self._supervisor.stopping()
+        self._schedule.stop()
+        polls = [task for watch in self._crew.watches.values() for task in watch.tasks]
+        await _end([*others, *polls])
+        self._wake_outlets()
+        sends = [task for outlet in self._crew.outlets.values() for task in outlet.tasks]
+        await asyncio.wait(sends, timeout=LAST_SENDS.seconds)
+        await _end(sends)
+        with suppress(MonitorError):
+            await self._note_time()
+
+    # ── the configuration ────────────────────────────────────────────────────────────────────────
+
+    async def _make_parts(self, config: Config) -> Parts:
+        api = await self._ground.api(config.linked_api)
+        return Parts(config, self._ground, api, self._crew.is_current)
+
+    async def _adopt(self, parts: Parts) -> None:
+        await self._crew.adopt(parts)
+        self._config, self._parts = parts.config, parts
+        self._ticker.rules = parts.tick_rules
+
+    async def _follow_configuration(self) -> None:
+        while True:
+            await self._reloading.wait()
+            self._reloading.clear()
+            if self._reread is not None:
+                self._supervisor.reloading()
+                successful = await self._read_again(self._reread)
+                self._metrics.reloaded(successful=successful)
+                self._supervisor.ready(f"watching {len(self._crew.watches)} workspaces")
+
+    async def _read_again(self, reread: Callable[[], Config]) -> bool:
+        """Read the configuration and go by it; return False, and say why, if the old one stays."""
+        before = self._config
+        try:
+            config = await asyncio.to_thread(reread)
+            self._announce(config)
+            await self._adopt(await self._make_parts(config))
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("configuration is wrong", problem=str(problem))  # noqa: TRY400 - says it all
+            log.error("the old configuration stays in force", problems=len(error.problems))  # noqa: TRY400 - likewise
+            return False
+        except MonitorError as error:
+            log.error("the old configuration stays in force", error=str(error))  # noqa: TRY400 - likewise
+            self._announce(before)
+            return False
+        except Exception:
+            log.exception("the old configuration stays in force")
+            self._announce(before)
+            return False
+        for warning in config.warnings:
+            log.warning("configuration is odd", what=warning)
+        for name in ("storage.url", "web"):
+            section, _, key = name.partition(".")
+            old, new = getattr(before, section), getattr(config, section)
+            if (getattr(old, key) != getattr(new, key)) if key else old != new:
+                log.warning("a change that needs a restart", setting=name)
+        log.info(
+            "configuration reloaded",
+            workspaces=len(self._crew.watches),
+            receivers=list(self._crew.outlets),
+        )
+        return True
+
+    # ── starting loops ───────────────────────────────────────────────────────────────────────────
+
+    def _begin_polls(self, watch: Watch) -> Sequence[asyncio.Task[None]]:
+        return [self._group.create_task(self._poll(watch))]
+
+    def _begin_sends(self, outlet: Outlet) -> Sequence[asyncio.Task[None]]:
+        return [self._group.create_task(self._send(outlet, worker)) for worker in range(SENDERS)]
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────────
 
     async def _poll(self, watch: Watch) -> None:
         loop = f"poll {watch.poller.name}"
-        while True:
-            self._pulse.beat(loop, watch.longest)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY.seconds if loop in self._failing else None):
-                    await watch.wake.wait()
-            watch.wake.clear()
-            scheduled, watch.scheduled = watch.scheduled, False
-            await self._guard(loop, self._poll_once(watch, scheduled=scheduled))
+        try:
+            while True:
+                self._pulse.beat(loop, self._longest(watch))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY.seconds if loop in self._failing else None):
+                        await watch.wake.wait()
+                watch.wake.clear()
+                scheduled, watch.scheduled = watch.scheduled, False
+                await self._guard(loop, self._poll_once(watch, scheduled=scheduled))
+        finally:
+            self._forget(loop)
+
+    def _longest(self, watch: Watch) -> float:
+        """Return within how many seconds a workspace is polled next, if nothing hangs."""
+        now, next_due = self._around.now(), watch.settings.poll.next_due
+        calls = 1 + 2 * SESSIONS_A_POLL
+        timeout = self._config.linked_api.timeout.seconds
+        return (next_due(next_due(now)) - now) / 1_000_000 + timeout * calls + 60
 
     async def _poll_once(self, watch: Watch, *, scheduled: bool) -> None:
         decision = await watch.poller.poll(scheduled=scheduled)
@@ -203,19 +244,27 @@ class App:
 
     async def _send(self, outlet: Outlet, worker: int) -> None:
         loop = f"send {outlet.deliverer.receiver.name} {worker}"
-        while not self._stopping.is_set():
+        while not self._is_over(outlet):
             outlet.wake.clear()
             await self._guard(loop, self._deliver_all(outlet, loop))
             wait = IDLE.seconds
             with suppress(MonitorError):
                 wait = await outlet.deliverer.due_in(IDLE)
-            if self._stopping.is_set():
+            if self._is_over(outlet):
                 break
             with suppress(TimeoutError):
                 await asyncio.wait_for(outlet.wake.wait(), max(wait, 0.05))
+        self._forget(loop)
+
+    def _is_over(self, outlet: Outlet) -> bool:
+        return outlet.over or self._stopping.is_set()
+
+    def _forget(self, loop: str) -> None:
+        self._pulse.end(loop)
+        self._failing.pop(loop, None)
 
     async def _deliver_all(self, outlet: Outlet, loop: str) -> None:
-        while not self._stopping.is_set():
+        while not self._is_over(outlet):
             self._pulse.beat(loop, (IDLE + LEASE) / 1_000_000 + 10)
             settled = await outlet.deliverer.deliver()
             if settled is None:
@@ -237,7 +286,10 @@ class App:
             if passed < 0 or monotonic() >= next_note:
                 next_note = monotonic() + NOTE.seconds
                 await self._guard("clock", self._note_time())
+                await self._guard("unwatch", self._unwatch())
             await self._guard("tick", self._tick_all())
+            if not self._pulse.overdue():
+                self._supervisor.alive()
             if monotonic() >= next_forget:
                 next_forget = monotonic() + FORGET.seconds
                 await self._guard("upkeep", self._ticker.forget())
@@ -249,19 +301,44 @@ class App:
             self._pulse.beat("tick", 60)
             self._wake_outlets()
         backlog = await self._store.run(outbox.backlog)
-        for name in self._parts.receivers:
+        for name in self._crew.outlets:
             count, oldest_at = backlog.get(name, (0, None))
-            self._parts.metrics.pending(name, count, oldest_at)
+            self._metrics.pending(name, count, oldest_at)
+        if backlog.keys() - self._crew.outlets.keys():
+            await self._abandon()
+
+    async def _abandon(self) -> None:
+        """Cancel what is queued for receivers that left the configuration."""
+        parts = self._parts
+        dropped = await self._store.run(
+            lambda tx: outbox.abandon(
+                tx,
+                parts.receivers,
+                parts.fallback,
+                now=self._around.now(),
+                new_id=self._around.new_id,
+            )
+        )
+        for one in dropped:
+            self._metrics.settled(one.receiver, one.event, one.outcome)
+        for receiver in sorted({one.receiver for one in dropped}):
+            log.warning("receiver is gone; what was queued for it is cancelled", receiver=receiver)
+        self._wake_outlets()
+
+    async def _unwatch(self) -> None:
+        while await self._ticker.unwatch():
+            self._wake_outlets()
 
     async def _note_time(self) -> None:
-        good = {one.poller.name: one.poller.take_good_at() for one in self._watches}
+        pollers = [one.poller for one in self._crew.watches.values()]
+        good = {one.name: one.take_good_at() for one in pollers}
         step = await self._ticker.note_time(
             {name: at for name, at in good.items() if at is not None},
-            {one.poller.name: one.poller.term for one in self._watches},
+            {one.name: one.term for one in pollers},
         )
         if step:
-            for watch in self._watches:
-                watch.poller.invalidate()
+            for poller in pollers:
+                poller.invalidate()
 
     async def _guard(self, loop: str, work: Awaitable[None]) -> None:
         """Let a loop survive whatever goes wrong in one cycle, and say so."""
@@ -281,11 +358,11 @@ class App:
     def _look_at_all(self) -> None:
         """Poll everything now: the host slept, and nothing that is recorded may still hold."""
         log.info("the host has slept; every workspace is looked at")
-        for watch in self._watches:
+        for watch in self._crew.watches.values():
             watch.on_schedule()
 
     def _wake_outlets(self) -> None:
-        for outlet in self._outlets:
+        for outlet in self._crew.outlets.values():
             outlet.wake.set()
 
     async def _problems(self) -> list[str]:
@@ -294,12 +371,6 @@ class App:
         except MonitorError as error:
             return [str(error)]
         return list(self._failing.values())
-
-
-def _enter(tx: Connection, name: str) -> tuple[Workspace, int, dict[Cause, int]]:
-    workspace, term = state.enter(tx, name)
-    creations.give_up_lost(tx, name)
-    return workspace, term, listings.open_by_cause(tx, name)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

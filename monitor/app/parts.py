@@ -1,6 +1,7 @@
 """From one configuration to the parts of the monitor, each given what it needs and no more."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import httpx
@@ -8,8 +9,9 @@ import structlog
 
 from monitor import __version__, notifiers
 from monitor.config import Config
-from monitor.config.settings import RouteSettings, WorkspaceSettings
+from monitor.config.settings import AccountSettings, RouteSettings, WorkspaceSettings
 from monitor.core.model import Workspace
+from monitor.core.roster import Roster, Rule
 from monitor.core.route import Match, Route, Routing
 from monitor.core.surroundings import Surroundings
 from monitor.deliver import Deliverer, DeliveryRules
@@ -17,8 +19,11 @@ from monitor.metrics import Metrics
 from monitor.notifiers import Notifier, ReceiverSettings
 from monitor.poll import Poller, Rules
 from monitor.reconnect import Reconnector
+from monitor.source.budget import Budget
 from monitor.source.client import LinkedApi
+from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
+from monitor.source.transport import open_http
 from monitor.store.claims import View
 from monitor.store.db import Store
 from monitor.store.outbox import Receiver
@@ -29,11 +34,146 @@ from .surroundings import REAL
 log = structlog.get_logger("app")
 
 
+class Ground:
+    """What stays while configurations come and go: the database, the metrics, the HTTP clients."""
+
+    def __init__(
+        self, store: Store, http: httpx.AsyncClient, around: Surroundings, closing: AsyncExitStack
+    ) -> None:
+        self.store = store
+        self.http = http
+        self.around = around
+        self.metrics = Metrics(version=__version__)
+        self._closing = closing
+        self._settings: LinkedApiSettings | None = None
+        self._api: httpx.AsyncClient | None = None
+
+    async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
+        """Return the client of Linked API; other *settings* open another one.
+
+        An earlier one stays open until the end: something may still be under way on it.
+        """
+        if self._api is None or settings != self._settings:
+            self._api = await self._closing.enter_async_context(open_http(settings))
+            self._settings = settings
+        return self._api
+
+
+class Parts:
+    """Makes the parts that go by one configuration.
+
+    *is_current* says whether a workspace was looked at lately. Making them changes nothing; raise
+    MonitorError if one of them can't work as configured.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ground: Ground,
+        api: httpx.AsyncClient,
+        is_current: Callable[[str], bool],
+    ) -> None:
+        self.config = config
+        self._ground = ground
+        self._api = api
+        roster = Roster(
+            {one.name: dict(one.labels) for one in config.workspaces},
+            [_rule(one) for one in config.accounts],
+        )
+        self.settings = {one.name: one for one in _receivers(config)}
+        self.receivers = {
+            name: Receiver(name, notifiers.groups(one), one.link != "none", one.by_label)
+            for name, one in self.settings.items()
+        }
+        self.fallback = self.receivers[config.fallback] if config.fallback else None
+        self.routing = Routing(
+            groups={name: one.groups for name, one in self.receivers.items()},
+            routes=tuple(_route(one) for one in config.routes),
+            fallback=config.fallback,
+            roster=roster,
+            addressed={name: one.by_label for name, one in self.receivers.items() if one.by_label},
+        )
+        self.view = View(roster, is_current)
+        self.tick_rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
+        self.delivery_rules = DeliveryRules(config.delivery, self.view, self.fallback)
+        self.notifiers = {
+            name: notifier(config, one, ground.http) for name, one in self.settings.items()
+        }
+
+    def rules(self, settings: WorkspaceSettings) -> Rules:
+        """Return what the polls of one workspace go by."""
+        return Rules(
+            policy=self.config.incidents,
+            routing=self.routing,
+            next_due=settings.poll.next_due,
+            create=self.config.reconnection.create == "if_missing",
+            cooldown=self.config.reconnection.cooldown,
+        )
+
+    def source(self, settings: WorkspaceSettings, budget: Budget) -> tuple[LinkedApi, Token]:
+        """Return the client of one workspace, and its token."""
+        budget.per_minute = self.config.linked_api.requests_per_minute
+        observe = self._ground.metrics.requested
+        return source(self.config, settings, self._api, observe, budget)
+
+    def watch(
+        self, settings: WorkspaceSettings, workspace: Workspace, term: int, budget: Budget
+    ) -> tuple[Poller, Reconnector]:
+        """Return what polls a workspace and what asks for the links that it lacks."""
+        client, token = self.source(settings, budget)
+        rules = self.rules(settings)
+        ground = self._ground
+        poller = Poller(
+            workspace,
+            term,
+            rules=rules,
+            source=client,
+            token_changed=token.changed,
+            store=ground.store,
+            metrics=ground.metrics,
+            around=ground.around,
+        )
+        reconnector = Reconnector(
+            settings.name,
+            source=client,
+            store=ground.store,
+            metrics=ground.metrics,
+            routing=rules.routing,
+            create=rules.create,
+            around=ground.around,
+        )
+        return poller, reconnector
+
+    def deliverer(self, name: str) -> Deliverer:
+        """Return what delivers to the receiver *name*."""
+        ground = self._ground
+        return Deliverer(
+            self.receivers[name],
+            self.notifiers[name],
+            kind=self.settings[name].type,
+            rules=self.delivery_rules,
+            store=ground.store,
+            metrics=ground.metrics,
+            around=ground.around,
+        )
+
+    def ticker(self) -> Ticker:
+        """Return what does the work that time alone brings."""
+        ground = self._ground
+        return Ticker(
+            rules=self.tick_rules,
+            store=ground.store,
+            metrics=ground.metrics,
+            around=ground.around,
+        )
+
+
 def source(
     config: Config,
     settings: WorkspaceSettings,
     http: httpx.AsyncClient,
     observe: Callable[[str, str, float], None],
+    budget: Budget | None = None,
 ) -> tuple[LinkedApi, Token]:
     """Return the client of one workspace, and its token."""
     given = settings.token or settings.token_file
@@ -47,6 +187,7 @@ def source(
         observe=observe,
         monotonic=REAL.monotonic,
         version=__version__,
+        budget=budget,
     )
     return client, token
 
@@ -54,106 +195,6 @@ def source(
 def notifier(config: Config, settings: ReceiverSettings, http: httpx.AsyncClient) -> Notifier:
     """Return what hands messages to one receiver."""
     return notifiers.build(settings, http=http, timezone=settings.timezone or config.timezone)
-
-
-class Parts:
-    """Makes the parts of one monitor; they share its database, metrics and HTTP clients."""
-
-    def __init__(
-        self,
-        config: Config,
-        *,
-        store: Store,
-        api: httpx.AsyncClient,
-        http: httpx.AsyncClient,
-        around: Surroundings,
-    ) -> None:
-        self.config = config
-        self.around = around
-        self.store = store
-        self.metrics = Metrics(
-            version=__version__,
-            per_account=config.metrics.per_account,
-            account_names=config.metrics.account_names,
-        )
-        self.labels = {one.name: dict(one.labels) for one in config.workspaces}
-        self.settings = {one.name: one for one in _receivers(config)}
-        self.receivers = {
-            name: Receiver(name, notifiers.groups(one), one.link != "none")
-            for name, one in self.settings.items()
-        }
-        self.fallback = self.receivers[config.fallback] if config.fallback else None
-        self.routing = Routing(
-            groups={name: one.groups for name, one in self.receivers.items()},
-            routes=tuple(_route(one) for one in config.routes),
-            fallback=config.fallback,
-        )
-        self.view = View(self.labels, self._is_current)
-        self._pollers: dict[str, Poller] = {}
-        self._api = api
-        self._http = http
-        kinds = {name: one.type for name, one in self.settings.items()}
-        self.metrics.declare(workspaces=self.labels, receivers=kinds)
-
-    def watch(
-        self, settings: WorkspaceSettings, workspace: Workspace, term: int
-    ) -> tuple[Poller, Reconnector]:
-        """Return what polls a workspace and what asks for the links that it lacks."""
-        config = self.config
-        client, token = source(config, settings, self._api, self.metrics.requested)
-        rules = Rules(
-            policy=config.incidents,
-            routing=self.routing,
-            labels=self.labels[settings.name],
-            every=settings.poll.every,
-            create=config.reconnection.create == "if_missing",
-            cooldown=config.reconnection.cooldown,
-        )
-        poller = Poller(
-            workspace,
-            term,
-            rules=rules,
-            source=client,
-            token_changed=token.changed,
-            store=self.store,
-            metrics=self.metrics,
-            around=self.around,
-        )
-        self._pollers[settings.name] = poller
-        reconnector = Reconnector(
-            settings.name,
-            source=client,
-            store=self.store,
-            metrics=self.metrics,
-            routing=rules.routing,
-            labels=rules.labels,
-            create=rules.create,
-            around=self.around,
-        )
-        return poller, reconnector
-
-    def _is_current(self, workspace: str) -> bool:
-        poller = self._pollers.get(workspace)
-        return poller is not None and poller.is_current()
-
-    def deliverer(self, name: str) -> Deliverer:
-        """Return what delivers to the receiver *name*."""
-        settings = self.settings[name]
-        return Deliverer(
-            self.receivers[name],
-            notifier(self.config, settings, self._http),
-            kind=settings.type,
-            rules=DeliveryRules(self.config.delivery, self.view, self.fallback),
-            store=self.store,
-            metrics=self.metrics,
-            around=self.around,
-        )
-
-    def ticker(self) -> Ticker:
-        """Return what does the work that time alone brings."""
-        config = self.config
-        rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
-        return Ticker(rules=rules, store=self.store, metrics=self.metrics, around=self.around)
 
 
 def _own_origin(config: Config) -> tuple[str, ...]:
@@ -167,6 +208,18 @@ def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:
         return config.receivers
     log.warning("no receivers are configured: alerts go to the log only")
     return (notifiers.settings_type("log")(name="log", type="log"),)
+
+
+def _rule(settings: AccountSettings) -> Rule:
+    match = settings.match
+    return Rule(
+        workspaces=match.workspace,
+        ids=match.id,
+        names=match.name,
+        urls=match.url,
+        labels=settings.labels,
+        ignore=settings.ignore,
+    )
 
 
 def _route(settings: RouteSettings) -> Route:

@@ -14,6 +14,10 @@ class Pulse:
         """Note that *loop* cycled and will again within so many seconds."""
         self._due[loop] = self._monotonic() + within
 
+    def end(self, loop: str) -> None:
+        """Note that *loop* is over: it will cycle no more."""
+        self._due.pop(loop, None)
+
     def overdue(self) -> list[str]:
         """Return a sentence for each loop that hangs."""
         at = self._monotonic()

@@ -15,6 +15,8 @@ from monitor.config import Config
 from monitor.core.model import Micros
 from monitor.core.surroundings import Surroundings
 
+from .supervisor import Supervisor
+
 
 def now() -> Micros:
     """Return the time: UTC microseconds since the epoch."""
@@ -34,8 +36,18 @@ def load(path: Path | None) -> Config:
     return config.load(path, os.environ)
 
 
+def supervisor() -> Supervisor:
+    """Return whoever started this process and wants to hear how it fares."""
+    return Supervisor(os.environ.get("NOTIFY_SOCKET"))
+
+
 def stop_on_signals(stop: Callable[[], None]) -> None:
     """Call *stop* on SIGTERM and SIGINT."""
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
+
+
+def reload_on_signal(reload: Callable[[], None]) -> None:
+    """Call *reload* on SIGHUP."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)

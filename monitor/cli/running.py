@@ -16,9 +16,7 @@ from .output import BAD, BLIND, Exit, complain, moment, rows, worst
 
 def run(config_file: ConfigOption = None) -> None:
     """Run the monitor until it is told to stop (SIGTERM or Ctrl-C)."""
-    config = app.load(config_file)
-    log_to(config)
-    asyncio.run(app.run(config))
+    asyncio.run(app.run(lambda: app.load(config_file), log_to))
 
 
 def log_to(config: Config, level: str | None = None) -> None:

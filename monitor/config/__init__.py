@@ -27,13 +27,24 @@ from .checks import Sections, check
 from .document import ConfigError, Document, Place, Problem, Table
 from .environment import CONFIG, TOKEN, complete, take_files
 from .reading import read
-from .settings import Config, RouteSettings, WorkspaceSettings, adapter, schema
+from .settings import (
+    AccountSettings,
+    Config,
+    RouteSettings,
+    WorkspaceSettings,
+    adapter,
+    schema,
+)
 from .wording import alternatives, explain, report_unknown, suggestion
 
 __all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
 
-_LISTS: Final = ("workspaces", "receivers", "routes")
-_KINDS: Final = {"workspaces": WorkspaceSettings, "routes": RouteSettings}
+_LISTS: Final = ("workspaces", "accounts", "receivers", "routes")
+_KINDS: Final = {
+    "workspaces": WorkspaceSettings,
+    "accounts": AccountSettings,
+    "routes": RouteSettings,
+}
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -54,6 +65,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         linked_api=values.get("linked_api"),
         poll=values.get("poll"),
         workspaces=values.get("workspaces", {}),
+        accounts=values.get("accounts", {}),
+        receivers=values.get("receivers", {}),
     )
     warnings = check(document, sections)
     if document.problems:
@@ -61,7 +74,10 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if path and is_empty:
         warnings.append(f"{path}: is empty")
     lists = {key: tuple(values.get(key, {}).values()) for key in _LISTS}
-    lists["workspaces"] = _with_poll(lists["workspaces"], values.get("poll", PollSettings()))
+    poll = values.get("poll", PollSettings())
+    if poll.timezone is None:
+        poll = poll.model_copy(update={"timezone": values.get("timezone", "UTC")})
+    lists["workspaces"] = _with_poll(lists["workspaces"], poll)
     return Config.model_validate({**values, **lists}, context=warnings)
 
 
@@ -72,6 +88,8 @@ def _with_poll(
     found = []
     for workspace in workspaces:
         own = {name: getattr(workspace.poll, name) for name in workspace.poll.model_fields_set}
+        if "every" in own:
+            own["cron"] = None  # one rhythm takes the place of the other
         whole = poll.model_copy(update=own) if own else poll
         found.append(workspace.model_copy(update={"poll": whole}))
     return tuple(found)

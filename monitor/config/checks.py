@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from monitor.core.duration import Duration
+from monitor.notifiers import ReceiverSettings
 from monitor.schedule import PollSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
 
 from .document import Document, Hidden, Place, Table, is_word
-from .settings import WorkspaceSettings
+from .settings import AccountSettings, WorkspaceSettings
 from .wording import suggestion
 
 _GLOB: Final = frozenset("*?[")
@@ -21,11 +22,13 @@ _GLOB: Final = frozenset("*?[")
 
 @dataclass(slots=True)
 class Sections:
-    """The sections that are right by themselves (None: missing or wrong) and the workspaces."""
+    """The sections that are right by themselves (None: missing or wrong), and items of lists."""
 
     linked_api: LinkedApiSettings | None = None
     poll: PollSettings | None = None
     workspaces: Mapping[int, WorkspaceSettings] = field(default_factory=dict)
+    accounts: Mapping[int, AccountSettings] = field(default_factory=dict)
+    receivers: Mapping[int, ReceiverSettings] = field(default_factory=dict)
 
 
 def check(document: Document, sections: Sections) -> list[str]:
@@ -34,10 +37,13 @@ def check(document: Document, sections: Sections) -> list[str]:
     _check_timezone(document)
     _check_addresses(document)
     _check_rate(document, sections)
+    _check_renamed(document, sections.workspaces)
+    _check_labels(document, sections)
     return [
         str(document.problem(place, message))
         for place, message in (
             *_unmatched(document),
+            *_unlabelled(sections),
             *_same_tokens(document, sections.workspaces),
         )
     ]
@@ -144,17 +150,69 @@ def _check_rate(document: Document, sections: Sections) -> None:
             )
 
 
+def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSettings]) -> None:
+    names = {name for _, name in _names(document, "workspaces")}
+    first: dict[str, int] = {}
+    for index, workspace in workspaces.items():
+        old = workspace.renamed_from
+        if old is None:
+            continue
+        place = ("workspaces", index, "renamed_from")
+        if old in names:
+            document.report(place, f"{old} is still the name of a workspace")
+        elif old in first:
+            document.report(place, f"is the former name of workspaces[{first[old]}] as well")
+        first.setdefault(old, index)
+
+
+def _check_labels(document: Document, sections: Sections) -> None:
+    """Report labels that a receiver takes for an address and that are none."""
+    fallback = document.root.get("fallback")
+    for index, receiver in sections.receivers.items():
+        label = receiver.by_label
+        if label is None:
+            continue
+        if receiver.name == fallback:
+            document.report(
+                ("fallback",), f"{fallback} has no address of its own; name one that has"
+            )
+        for place, labels in _labels(sections):
+            try:
+                receiver.check_address(labels.get(label, receiver.sample_labels[label]))
+            except ValueError as error:
+                message = f"{error}: receivers[{index}] writes to it"
+                document.report((*place, label), message)
+
+
+def _labels(sections: Sections) -> Iterator[tuple[Place, Mapping[str, str]]]:
+    for at, workspace in sections.workspaces.items():
+        yield ("workspaces", at, "labels"), workspace.labels
+    for at, accounts in sections.accounts.items():
+        yield ("accounts", at, "labels"), accounts.labels
+
+
+def _unlabelled(sections: Sections) -> Iterator[tuple[Place, str]]:
+    for index, receiver in sections.receivers.items():
+        label = receiver.by_label
+        if label and not any(label in labels for _, labels in _labels(sections)):
+            message = (
+                "will never hear anything: no workspace and no entry of accounts has the label"
+            )
+            yield ("receivers", index, "to", "label"), message
+
+
 def _unmatched(document: Document) -> Iterator[tuple[Place, str]]:
     known = {name for _, name in _names(document, "workspaces")}
-    for index, route in _tables(document, "routes"):
-        match = route.get("match")
-        wanted = match.get("workspace") if isinstance(match, Table) else None
-        for name in wanted if isinstance(wanted, list) else [wanted]:
-            if isinstance(name, str) and name not in known and not _GLOB & set(name):
-                message = "matches no workspace"
-                if _may_show(name):
-                    message = f"no workspace is called {name!r}{suggestion(name, known)}"
-                yield ("routes", index, "match", "workspace"), message
+    for section in ("accounts", "routes"):
+        for index, item in _tables(document, section):
+            match = item.get("match")
+            wanted = match.get("workspace") if isinstance(match, Table) else None
+            for name in wanted if isinstance(wanted, list) else [wanted]:
+                if isinstance(name, str) and name not in known and not _GLOB & set(name):
+                    message = "matches no workspace"
+                    if _may_show(name):
+                        message = f"no workspace is called {name!r}{suggestion(name, known)}"
+                    yield (section, index, "match", "workspace"), message
 
 
 def _same_tokens(

@@ -48,11 +48,13 @@ class WorkspaceSettings(BaseModel):
 
     Exactly one of *token* and *token_file* is there; the file is read again whenever the token is
     needed anew. *poll* is complete: the section `poll` with this workspace's own settings over it.
+    What was recorded of the workspace *renamed_from* belongs to this one.
     """
 
     model_config = _FROZEN
 
     name: str = Field(default="default", pattern=NAME)
+    renamed_from: str | None = Field(default=None, pattern=NAME)
     token: Secret | None = None
     token_file: Path | None = None
     labels: dict[str, str] = Field(default_factory=dict)
@@ -67,14 +69,44 @@ class WorkspaceSettings(BaseModel):
         return self
 
 
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class AccountMatch(BaseModel):
+    """Which accounts an entry of `accounts` is about: one glob or several for each part."""
+
+    model_config = _FROZEN
+
+    workspace: Texts = ()
+    id: Texts = ()
+    name: Texts = ()
+    url: Texts = ()
+
+
+class AccountSettings(BaseModel):
+    """Who owns the accounts that match, and whether to *ignore* them; first match wins per key."""
+
+    model_config = _FROZEN
+
+    match: AccountMatch = AccountMatch()
+    labels: dict[str, str] = Field(default_factory=dict)
+    ignore: bool | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.labels and self.ignore is None:
+            raise ValueError("needs labels, or ignore: true")
+        return self
+
+
 class MatchSettings(BaseModel):
     """What a route listens to: one text or several; *workspace* and *account* may be globs."""
 
     model_config = _FROZEN
 
     cause: Annotated[tuple[Cause, ...], BeforeValidator(_listed)] = ()
-    workspace: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
-    account: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    workspace: Texts = ()
+    account: Texts = ()
     scope: Annotated[tuple[Scope, ...], BeforeValidator(_listed)] = ()
     labels: dict[str, str] = Field(default_factory=dict)
 
@@ -113,6 +145,7 @@ class Config(BaseModel):
     model_config = _FROZEN
 
     workspaces: tuple[WorkspaceSettings, ...]
+    accounts: tuple[AccountSettings, ...] = ()
     linked_api: LinkedApiSettings = LinkedApiSettings()
     poll: PollSettings = PollSettings()
     incidents: Policy = Policy()
@@ -220,10 +253,12 @@ def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
     """Follow references, and take the alternative that has keys or items."""
     while "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
-    for alternative in schema.get("anyOf", ()):
-        found = _resolved(root, alternative)
-        if "properties" in found or "items" in found:
-            return found
+    alternatives = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    found = [_resolved(root, alternative) for alternative in alternatives]
+    for kind in ("properties", "items"):
+        for one in found:
+            if kind in one:
+                return one
     return schema
 
 

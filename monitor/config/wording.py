@@ -17,6 +17,7 @@ MOST_KNOWN: Final = 1000
 _SECRETIVE: Final = re.compile(
     r"token|secret|password|url|proxy|webhook|header|key|auth|credential|dsn"
 )
+_ALTERNATIVE: Final = "\0"  # how a setting that can have two forms marks them in its errors
 _UNKNOWN: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _WORDS: Final = {
     "string_type": "must be text",
@@ -71,7 +72,7 @@ def report_unknown(document: Document, place: Place, known: tuple[str, ...]) -> 
 def explain(error: ValidationError, document: Document, place: Place, kind: Any) -> None:
     """Report what *error* says of the value of *kind* at *place* of *document*."""
     for found in error.errors(include_url=False, include_input=False):
-        within = found["loc"]
+        within = tuple(one for one in found["loc"] if not str(one).startswith(_ALTERNATIVE))
         where = (*place, *within)
         if found["type"] in _UNKNOWN:
             report_unknown(document, where, keys(kind, within[:-1]))

@@ -3,7 +3,8 @@
     HEALTHY ──bad──► SUSPECT ──bad, open_after polls──► OPEN ──good, resolve_after polls──► HEALTHY
        ▲                │                               │  ▲ │
        └─────good───────┘ (nobody was told)             │  └─┘ another cause: "changed"
-                                                        └─ gone for missing_after polls: resolved
+                                                        └─ gone for missing_after polls, or
+                                                           left the configuration: resolved
 
 Rules:
 1. Everything that opens, changes or ends an incident is in this file.
@@ -190,6 +191,7 @@ def decide(
         for seen in observation.seen:
             _see(draft, workspace.accounts.get(seen.id), seen)
         _miss(draft, observation.missing)
+        _unwatch(draft, observation.unwatched)
         after = replace(after, accounts=_accounts_after(draft))
     return Decision(
         workspace=after,
@@ -243,6 +245,31 @@ def remind(
     draft = _Draft(Workspace(incident.workspace), policy, now, scheduled=True, new_id=new_id)
     draft.tell(EventType.REMINDED, reminded, incident.detail)
     return reminded, draft.events[0]
+
+
+def unwatch(
+    workspace: Workspace,
+    incidents: Mapping[str, Incident],
+    *,
+    policy: Policy,
+    now: Micros,
+    new_id: Callable[[], str],
+) -> Decision:
+    """Decide what it means that *workspace*, with its open *incidents*, is watched no more.
+
+    Everything ends; should it come back one day, it is looked at as if for the first time.
+    """
+    draft = _Draft(workspace, policy, now, scheduled=True, new_id=new_id, incidents=dict(incidents))
+    _unwatch(draft, tuple(workspace.accounts.values()))
+    for incident in tuple(draft.incidents.values()):
+        if incident.is_open:
+            draft.resolve(incident, Resolution.UNWATCHED)
+    return Decision(
+        workspace=Workspace(workspace.name),
+        accounts=tuple(draft.accounts.values()),
+        incidents=tuple(draft.incidents.values()),
+        events=tuple(draft.events),
+    )
 
 
 # ── a failed poll ────────────────────────────────────────────────────────────────────────────────
@@ -481,6 +508,19 @@ def _remove(draft: _Draft, account: Account, heirs: Mapping[str, Micros]) -> Acc
             )
         )
     return replace(account, removed_at=draft.now, incident_id=None, session=None)
+
+
+# ── accounts that left the configuration ─────────────────────────────────────────────────────────
+
+
+def _unwatch(draft: _Draft, unwatched: tuple[Account, ...]) -> None:
+    for account in unwatched:
+        incident = draft.incidents.get(account.incident_id or "")
+        if incident is not None:
+            draft.resolve(incident, Resolution.UNWATCHED)
+        draft.accounts[account.id] = replace(
+            account, removed_at=draft.now, incident_id=None, session=None
+        )
 
 
 def _accounts_after(draft: _Draft) -> dict[str, Account]:

@@ -3,7 +3,7 @@
 Most polls say nothing new, so the common path touches each account once and builds nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -12,36 +12,51 @@ from .model import Account, Cause, Failure, Seen, Snapshot, Workspace
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The accounts that need a decision: *seen* in the list, or *missing* from it."""
+    """The accounts that need a decision: *seen* in the list, *missing* from it, or *unwatched*.
+
+    Unwatched are those that the configuration no longer wants, whether they are listed or not.
+    """
 
     seen: tuple[Seen, ...] = ()
     missing: tuple[Account, ...] = ()
+    unwatched: tuple[Account, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.seen or self.missing)
+        return bool(self.seen or self.missing or self.unwatched)
 
 
 def diff(
-    workspace: Workspace, snapshot: Snapshot, settled: Mapping[str, Seen]
+    workspace: Workspace,
+    snapshot: Snapshot,
+    settled: Mapping[str, Seen],
+    ignores: Callable[[Account | Seen], bool] = lambda _: False,
 ) -> Changes | Failure:
     """Return what needs a decision, given what was *settled* (seen before, and nothing pending).
 
-    A list with none of the known accounts is no news about them: it is another customer's list, or
-    a broken one. That is a failure, and nothing of it is believed.
+    Accounts that the configuration *ignores* are as good as not listed. A list with none of the
+    known accounts is no news about them: it is another customer's list, or a broken one. That is a
+    failure, and nothing of it is believed.
     """
-    seen = tuple(one for one in snapshot.accounts if settled.get(one.id) != one)
+    news = [one for one in snapshot.accounts if settled.get(one.id) != one]
+    ignored = {one.id for one in news if ignores(one)}
+    seen = tuple(one for one in news if one.id not in ignored) if ignored else tuple(news)
     known = workspace.accounts
-    if not seen and len(snapshot.accounts) == len(known):
+    if not seen and len(snapshot.accounts) - len(ignored) == len(known):
         return Changes()
     present = {one.id for one in snapshot.accounts}
-    missing = tuple(account for id_, account in known.items() if id_ not in present)
+    absent = tuple(account for id_, account in known.items() if id_ not in present)
+    missing = tuple(one for one in absent if not ignores(one))
+    unwatched = (
+        *(known[id_] for id_ in sorted(ignored & known.keys())),
+        *(one for one in absent if ignores(one)),
+    )
     if known and len(missing) == len(known) and not _any_returned(missing, snapshot):
         return Failure(
             Cause.BAD_RESPONSE,
             f"the list has none of the {len(known)} accounts known so far; if the token belongs to"
             " another customer now, or all of them were removed, give this workspace a new name",
         )
-    return Changes(seen, missing)
+    return Changes(seen, missing, unwatched)
 
 
 def _any_returned(missing: tuple[Account, ...], snapshot: Snapshot) -> bool:

@@ -59,11 +59,12 @@ class EventType(StrEnum):
 
 
 class Resolution(StrEnum):
-    """How an incident ended."""
+    """How an incident ended; `unwatched`: its account or workspace left the configuration."""
 
     RECOVERED = "recovered"
     DISAPPEARED = "disappeared"
     REPLACED = "replaced"
+    UNWATCHED = "unwatched"
 
 
 class NotificationState(StrEnum):
@@ -82,6 +83,7 @@ class SettledReason(StrEnum):
     RECOVERED = "recovered"
     SUPERSEDED = "superseded"
     RECEIVER_REMOVED = "receiver_removed"
+    UNWATCHED = "unwatched"
     DEADLINE = "deadline"
     PERMANENT = "permanent"
 

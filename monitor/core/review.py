@@ -16,6 +16,7 @@ from .model import (
     Incident,
     Item,
     Micros,
+    Resolution,
     SettledReason,
     Status,
 )
@@ -74,7 +75,8 @@ def _overtaken(entry: Entry, *, may_have_link: bool) -> SettledReason | None:
     if entry.event is EventType.RESOLVED and entry.heard_at is None:
         return SettledReason.RECOVERED
     if entry.happened is not EventType.RESOLVED and not incident.is_open:
-        return SettledReason.RECOVERED
+        unwatched = incident.resolution is Resolution.UNWATCHED
+        return SettledReason.UNWATCHED if unwatched else SettledReason.RECOVERED
     match entry.event:
         case EventType.REMINDED:
             is_stale = incident.acknowledged_at is not None

@@ -5,14 +5,16 @@ Rules:
 2. `changed` goes to those who heard and to the route of the new cause; whoever has not heard yet
    and is not on that route will not.
 3. What waits to be told of an incident is told once: the text is made when it leaves.
+4. A receiver whose address is a label of the account hears of accounts that have the label, and in
+   one message only of those that have the same address.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Final
 
 from .model import Account, Cause, Event, EventType, Scope
+from .roster import Roster, matches_any
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,19 @@ class Routing:
     """The whole table: receivers by name and whether one message may tell them of many incidents.
 
     No routes at all send every event to every receiver; *fallback* hears what no route matches.
+    *addressed* names, for each receiver that has no address of its own, the label that holds it.
     """
 
     groups: Mapping[str, bool]
     routes: tuple[Route, ...] = ()
     fallback: str | None = None
+    roster: Roster = field(default_factory=Roster)
+    addressed: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, receiver: str, labels: Mapping[str, str]) -> str | None:
+        """Return where *receiver* hears of an account with *labels*: "" is its own address."""
+        label = self.addressed.get(receiver)
+        return "" if label is None else labels.get(label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +113,28 @@ def plan(
     ears: Mapping[str, Ears],
     routing: Routing,
     accounts: Mapping[str, Account],
-    labels: Mapping[str, str],
     group_over: int,
 ) -> Plan:
     """Return who is to be told of *events*, which come from one commit of one workspace."""
-    told: dict[str, list[Notice]] = {}
+    told: dict[tuple[str, str | None], list[Notice]] = {}
     unrouted: list[Event] = []
     diverted: list[Notice] = []
     for event in events:
         account = accounts.get(event.account_id or "")
+        labels = routing.roster.labels(event.workspace, account)
         receivers = _receivers(event, account, ears, routing, labels)
         if receivers is None:
             unrouted.append(event)
         for receiver in receivers or ():
-            told.setdefault(receiver, []).append(Notice(event, receiver))
+            address = routing.address(receiver, labels)
+            told.setdefault((receiver, address), []).append(Notice(event, receiver))
         if event.type is EventType.CHANGED:
             known = ears.get(event.incident_id or "", Ears())
             routed = routed_to(event, account, routing, labels) or (routing.fallback,)
             missed = known.waiting - known.heard - set(routed)
             diverted += [Notice(event, receiver) for receiver in sorted(missed)]
     parcels: list[Parcel] = []
-    for receiver, notices in told.items():
+    for (receiver, _), notices in told.items():
         notices.sort(key=lambda one: _badness(one, accounts))
         if routing.groups.get(receiver, False) and len(notices) > group_over:
             parcels.append(Parcel(receiver, tuple(notices)))
@@ -159,16 +170,14 @@ def _receivers(
 def routed_to(
     event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Return the receivers that the routes name for *event*."""
-    if not routing.routes:
-        return tuple(routing.groups)
-    found: dict[str, None] = {}
+    """Return the receivers that the routes name for *event* and that have an address for it."""
+    found = dict.fromkeys(() if routing.routes else routing.groups)
     for route in routing.routes:
         if _matches(route.match, event, account, labels):
             found.update(dict.fromkeys(route.to))
             if not route.proceed:
                 break
-    return tuple(found)
+    return tuple(one for one in found if routing.address(one, labels) is not None)
 
 
 def _matches(
@@ -179,14 +188,10 @@ def _matches(
     return (
         (not match.causes or event.cause in match.causes)
         and (not match.scopes or scope in match.scopes)
-        and (not match.workspaces or _globs(match.workspaces, (event.workspace,)))
-        and (not match.accounts or _globs(match.accounts, called))
+        and (not match.workspaces or matches_any(match.workspaces, (event.workspace,)))
+        and (not match.accounts or matches_any(match.accounts, called))
         and all(labels.get(key) == value for key, value in match.labels.items())
     )
-
-
-def _globs(patterns: Sequence[str], names: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
 def _badness(notice: Notice, accounts: Mapping[str, Account]) -> tuple[int, int, str]:

@@ -31,6 +31,7 @@ _ENDS: Final[Mapping[Resolution, tuple[str, str]]] = {
     Resolution.RECOVERED: ("is active again", "are active again"),
     Resolution.DISAPPEARED: ("was removed from Linked API", "were removed from Linked API"),
     Resolution.REPLACED: ("was connected anew", "were connected anew"),
+    Resolution.UNWATCHED: ("is no longer watched", "are no longer watched"),
 }
 _BLIND: Final[Mapping[Cause, str]] = {
     Cause.UNREACHABLE: "Check the network of the monitor, and whether Linked API has an outage.",
@@ -226,6 +227,12 @@ def _closing(item: Item, ended: Resolution, *, many: bool) -> str:
         case Resolution.REPLACED:
             same = "The same LinkedIn profiles now have" if many else "The same profile now has"
             return f"{same} a new account id. Nothing to do, unless something uses the old one."
+        case Resolution.UNWATCHED:
+            left = "They were" if many else "It was"
+            return (
+                f"{left} taken out of the monitor's configuration; "
+                "nobody will hear whether the problem ends."
+            )
         case _:
             it, them = ("They are", "them") if many else ("It is", "it")
             return (

@@ -120,20 +120,37 @@ class Metrics:
         gauge = partial(Gauge, registry=self._registry)
         build = gauge("linkedapi_monitor_build_info", "The version of the monitor.", ["version"])
         build.labels(version).set(1)
-        gauge(
+        self._reloaded = gauge(
             "linkedapi_monitor_config_last_reload_successful",
             "1 if the configuration was last loaded without a problem.",
-        ).set(1)
+        )
+        self._reloaded.set(1)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
+    def configure(self, *, per_account: PerAccount, account_names: bool) -> None:
+        """Show accounts in another way from now on."""
+        self._per_account, self._account_names = per_account, account_names
+
+    def reloaded(self, *, successful: bool) -> None:
+        """Show whether the configuration was last loaded without a problem."""
+        self._reloaded.set(int(successful))
+
     def declare(self, *, workspaces: Iterable[str], receivers: Mapping[str, str]) -> None:
-        """Start the series of *workspaces* and *receivers* (name → type) at 0."""
+        """Start the series of *workspaces* and *receivers* (name → type) at 0.
+
+        There are none of other workspaces any more. What was counted stays, also of receivers that
+        left: it is history.
+        """
+        for gone in self._types.keys() - receivers.keys():
+            self.pending(gone, 0, None)
+            with suppress(KeyError):
+                self._pending.remove(gone)
         self._types.update(receivers)
         with self._counting:
-            for workspace in workspaces:
-                self._ledger(workspace)
+            known = self._ledgers
+            self._ledgers = {name: known.get(name) or Ledger(name) for name in workspaces}
         for method in _METHODS:
             self._request_seconds.labels(method)
             for outcome in _CALL_OUTCOMES:
@@ -191,10 +208,8 @@ class Metrics:
         self._recovery.labels(phase).observe(seconds)
 
     def _ledger(self, workspace: str) -> Ledger:
-        ledger = self._ledgers.get(workspace)
-        if ledger is None:
-            ledger = self._ledgers[workspace] = Ledger(workspace)
-        return ledger
+        """Return what is counted of *workspace*; of one that left, nothing is kept."""
+        return self._ledgers.get(workspace) or Ledger(workspace)
 
     # ── notifications ────────────────────────────────────────────────────────────────────────────
 

@@ -63,13 +63,14 @@ _NAME_LENGTH: Final = 100
 class Ledger:
     """What is known of one workspace; all but `text` belongs to the thread that counts."""
 
-    __slots__ = ("_drawn", "_drawn_of", "_name", "_state", "_values")
+    __slots__ = ("_drawn", "_drawn_of", "_drawn_way", "_name", "_state", "_values")
 
     def __init__(self, name: str) -> None:
         self._name = _escape(name)
         self._values: dict[str, dict[str, float]] = {family: {} for family in FAMILIES}
         self._state: Workspace | None = None
         self._drawn_of: Workspace | None = None
+        self._drawn_way: tuple[PerAccount, bool] | None = None
         self._drawn: Mapping[str, bytes] = {}
         self._start_at_zero()
 
@@ -151,12 +152,13 @@ class Ledger:
     def account_series(self, per_account: PerAccount, *, names: bool) -> Mapping[str, bytes]:
         """Write the series of the accounts, by metric, unless they are still as they were."""
         state = self._state  # the counting thread may put another one there meanwhile
-        if state is not None and state is not self._drawn_of:
+        way = (per_account, names)
+        if state is not None and (state is not self._drawn_of or way != self._drawn_way):
             accounts: Iterable[Account] = state.accounts.values()
             if per_account != "all":
                 accounts = [one for one in accounts if one.status is not Status.ACTIVE]
             self._drawn = self._draw(list(accounts), names=names)
-            self._drawn_of = state
+            self._drawn_of, self._drawn_way = state, way
         return self._drawn
 
     def _draw(self, accounts: list[Account], *, names: bool) -> Mapping[str, bytes]:

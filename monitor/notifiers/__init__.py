@@ -44,6 +44,19 @@ class ReceiverSettings(BaseModel):
                 raise ValueError("must be a time zone such as Europe/Berlin") from None
         return value
 
+    @property
+    def by_label(self) -> str | None:
+        """The label of an account that holds the address, for a receiver without one of its own."""
+        return None
+
+    @property
+    def sample_labels(self) -> Mapping[str, str]:
+        """Labels under which a test message finds an address."""
+        return {}
+
+    def check_address(self, address: str) -> None:
+        """Raise ValueError if a label's value is no *address* for this receiver."""
+
 
 class Notifier(Protocol):
     """Hands messages over to one receiver.

@@ -2,20 +2,29 @@
 
 import re
 import ssl
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
-from typing import ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import httpx
 import jinja2
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from monitor.core.duration import Duration
-from monitor.core.errors import MonitorError
+from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
 from monitor.core.model import Message
 from monitor.core.render import Text, render
 from monitor.core.secret import Secret
@@ -34,6 +43,25 @@ def _parts(text: str) -> tuple[str, str]:
     return name, address
 
 
+class ByLabel(BaseModel):
+    """Recipients who are not the same for all accounts: the *label* of each holds its address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(min_length=1)
+
+
+def _form(value: Any) -> str:
+    return "\0label" if isinstance(value, Mapping | ByLabel) else "\0list"
+
+
+Recipients = Annotated[
+    Annotated[tuple[str, ...], Field(min_length=1, max_length=50), Tag("\0list")]
+    | Annotated[ByLabel, Tag("\0label")],
+    Discriminator(_form),
+]
+
+
 class Settings(ReceiverSettings):
     """A receiver of type `email`: the server that takes the mail, and whom it is for."""
 
@@ -45,13 +73,14 @@ class Settings(ReceiverSettings):
     username: str | None = None
     password: Secret | None = None
     from_: str = Field(alias="from")
-    to: tuple[str, ...] = Field(min_length=1, max_length=50)
+    to: Recipients
 
     @field_validator("from_", "to")
     @classmethod
-    def _are_addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for one in (value,) if isinstance(value, str) else value:
-            _parts(one)
+    def _are_addresses(cls, value: str | tuple[str, ...] | ByLabel) -> Any:
+        if not isinstance(value, ByLabel):
+            for one in (value,) if isinstance(value, str) else value:
+                _parts(one)
         return value
 
     @model_validator(mode="after")
@@ -61,6 +90,20 @@ class Settings(ReceiverSettings):
         if self.username is None and self.password is not None:
             raise ValueError("has a password but no username")
         return self
+
+    @property
+    def by_label(self) -> str | None:
+        """The label that holds the recipient, if it is not the same for all accounts."""
+        return self.to.label if isinstance(self.to, ByLabel) else None
+
+    @property
+    def sample_labels(self) -> Mapping[str, str]:
+        """Labels under which a test message goes to its own sender."""
+        return {self.by_label: self.from_} if self.by_label else {}
+
+    def check_address(self, address: str) -> None:
+        """Raise ValueError if nobody can get mail at *address*."""
+        _parts(address)
 
 
 class Notifier:
@@ -100,20 +143,35 @@ class Notifier:
 
     async def send(self, message: Message) -> None:
         """Hand the mail of *message* to the server."""
+        to = self._recipients(message)
         await self._server.hand_over(
-            self._compose(message).as_bytes(),
+            self._compose(message, to).as_bytes(),
             sender=_parts(self._settings.from_)[1],
-            recipients=[_parts(one)[1] for one in self._settings.to],
+            recipients=[address for _, address in to],
         )
 
-    def _compose(self, message: Message) -> EmailMessage:
+    def _recipients(self, message: Message) -> list[tuple[str, str]]:
+        """Return names and addresses: all accounts of one message have the same ones."""
+        to = self._settings.to
+        if not isinstance(to, ByLabel):
+            return [_parts(one) for one in to]
+        address = message.items[0].labels.get(to.label)
+        if address is None:
+            raise DeliveryError(
+                f"there is no label {to.label!r} that says whom to write to",
+                reason=AttemptReason.CLIENT,
+                permanent=True,
+            )
+        return [_parts(address)]
+
+    def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
         settings = self._settings
         text = render(message, timezone=self._timezone)
         name, sender = _parts(settings.from_)
         domain = sender.rpartition("@")[2]
         mail = EmailMessage(policy=SMTP)
         mail["From"] = Address(name or "Linked API monitor", addr_spec=sender)
-        mail["To"] = [Address(shown, addr_spec=to) for shown, to in map(_parts, settings.to)]
+        mail["To"] = [Address(shown, addr_spec=address) for shown, address in to]
         mail["Subject"] = f"Re: {text.subject}" if text.follows else text.subject
         mail["Date"] = format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC))
         mail["Message-ID"] = f"<{_UNSAFE.sub('-', message.id)}@{domain}>"

@@ -50,7 +50,10 @@ _REPEATABLE: Final = (Method.GET_ALL, Method.GET_SESSION)
 
 
 class LinkedApi:
-    """Speaks to Linked API for one workspace; *observe* hears method, outcome and seconds."""
+    """Speaks to Linked API for one workspace; *observe* hears method, outcome and seconds.
+
+    A *budget* that is given goes on: it is the share of the workspace, not of this client.
+    """
 
     def __init__(
         self,
@@ -62,13 +65,14 @@ class LinkedApi:
         observe: Observe,
         monotonic: Callable[[], float],
         version: str,
+        budget: Budget | None = None,
     ) -> None:
         self._http = http
         self._token = token
         self._settings = settings
         self._observe = observe
         self._monotonic = monotonic
-        self._budget = Budget(settings.requests_per_minute)
+        self._budget = budget or Budget(settings.requests_per_minute)
         self._decoder = Decoder(link_origins)
         self._origins = frozenset(filter(None, map(origin, link_origins)))
         self._headers = {

@@ -8,7 +8,7 @@ Rules:
 4. "Nothing claimed" never means "queue empty".
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from monitor.core.model import (
     SettledReason,
 )
 from monitor.core.review import Entry, Wait, review
+from monitor.core.roster import Roster
 
 from . import outbox, state
 from .outbox import Receiver, Settled
@@ -123,10 +124,11 @@ SELECT MIN(at) FROM (
 class View:
     """What the database doesn't know of workspaces.
 
-    *labels* are those of each watched one; *is_current* says whether one was looked at lately.
+    *roster* says which are watched and how they are labelled, *is_current* whether one was looked
+    at lately.
     """
 
-    labels: Mapping[str, Mapping[str, str]]
+    roster: Roster
     is_current: Callable[[str], bool]
 
 
@@ -267,7 +269,7 @@ def _review(
             cancelled = NotificationState.CANCELLED
             _set(tx, entry.notification_id, cancelled, reason=verdict, at=now)
             ended.append(Settled(receiver.name, entry.event, cancelled, verdict))
-        elif items and not receiver.groups:  # it was queued when this receiver took groups
+        elif items and not _fit_together(receiver, verdict, next(iter(items.values()))):
             _move(tx, row, [entry.notification_id], start=now, new_id=new_id)
         else:
             items[entry.notification_id] = verdict
@@ -278,6 +280,15 @@ def _review(
     elif not items:
         tx.execute(outbox.CLOSE_EMPTY, {"now": now})
     return items
+
+
+def _fit_together(receiver: Receiver, one: Item, other: Item) -> bool:
+    """Return whether one message may hold both: the configuration may have changed since."""
+    if receiver.by_label is None:
+        return receiver.groups
+    return receiver.groups and one.labels.get(receiver.by_label) == other.labels.get(
+        receiver.by_label
+    )
 
 
 def _move(
@@ -299,6 +310,7 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[Entry]:
     entries = []
     for row in tx.execute(ENTRIES, {"message_id": message_id}).all():
         account_id = row.event_account_id
+        account = state.account(tx, row.workspace, account_id) if account_id else None
         entries.append(
             Entry(
                 notification_id=row.id,
@@ -307,11 +319,11 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[Entry]:
                 at=row.event_at,
                 detail=row.event_detail,
                 workspace=row.workspace,
-                labels=view.labels.get(row.workspace, {}),
+                labels=view.roster.labels(row.workspace, account),
                 incident=state.incident(tx, row.incident_id) if row.incident_id else None,
-                account=state.account(tx, row.workspace, account_id) if account_id else None,
+                account=account,
                 heard_at=row.heard_at,
-                watched=row.workspace in view.labels,
+                watched=view.roster.watches(row.workspace),
                 current=view.is_current(row.workspace),
                 undelivered_to=row.undelivered_to,
             )

@@ -49,24 +49,26 @@ WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
 """)
 
 WITHDRAW_ENDED: Final = text("""
-UPDATE notification SET state = 'cancelled', reason = 'recovered', settled_at = :now
+UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
+    WHEN (SELECT resolution FROM incident WHERE id = :incident_id) = 'unwatched' THEN 'unwatched'
+    ELSE 'recovered' END
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND (event <> 'notice' OR undelivered_to IS NOT NULL)
-RETURNING receiver, event
+RETURNING receiver, event, reason
 """)
 
 WITHDRAW_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND event IN ('changed', 'reminded', 'refreshed')
-RETURNING receiver, event
+RETURNING receiver, event, reason
 """)
 
 WITHDRAW_DIVERTED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
-RETURNING receiver, event
+RETURNING receiver, event, reason
 """)
 
 CLOSE_EMPTY: Final = text("""
@@ -115,11 +117,12 @@ WHERE receiver = :receiver AND settled_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What the outbox has to know of a receiver."""
+    """What the outbox has to know of a receiver; *by_label* is the label that holds its address."""
 
     name: str
     groups: bool
     may_have_link: bool
+    by_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +163,9 @@ def withdraw(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Se
     for event in events:
         values = {"incident_id": event.incident_id, "now": now}
         if event.type is EventType.RESOLVED:
-            rows, reason = tx.execute(WITHDRAW_ENDED, values).all(), SettledReason.RECOVERED
+            ended += _cancelled(tx.execute(WITHDRAW_ENDED, values))
         elif event.type is EventType.CHANGED:
-            rows, reason = tx.execute(WITHDRAW_CHANGED, values).all(), SettledReason.SUPERSEDED
-        else:
-            continue
-        ended += [
-            Settled(row.receiver, EventType(row.event), NotificationState.CANCELLED, reason)
-            for row in rows
-        ]
+            ended += _cancelled(tx.execute(WITHDRAW_CHANGED, values))
     if ended:
         tx.execute(CLOSE_EMPTY, {"now": now})
     return ended
@@ -180,7 +177,6 @@ def tell(
     *,
     routing: Routing,
     accounts: Mapping[str, Account],
-    labels: Mapping[str, str],
     group_over: int,
     now: Micros,
     new_id: Callable[[], str],
@@ -197,7 +193,6 @@ def tell(
         ears=ears(tx, {one.incident_id for one in events if one.incident_id}),
         routing=routing,
         accounts=accounts,
-        labels=labels,
         group_over=group_over,
     )
     for one in planned.diverted:
@@ -308,15 +303,7 @@ def abandon(
         tx.execute(ABANDON_MESSAGES, {"receiver": receiver, "now": now})
         if fallback:
             tell_fallback(tx, rows, fallback, now=now, new_id=new_id)
-        ended += [
-            Settled(
-                receiver,
-                EventType(row.event),
-                NotificationState.CANCELLED,
-                SettledReason.RECEIVER_REMOVED,
-            )
-            for row in rows
-        ]
+        ended += _cancelled(rows)
     return ended
 
 
@@ -327,11 +314,15 @@ def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
 
 def _divert(tx: Connection, notice: Notice, now: Micros) -> list[Settled]:
     values = {"incident_id": notice.event.incident_id, "receiver": notice.receiver, "now": now}
-    rows = tx.execute(WITHDRAW_DIVERTED, values).all()
+    ended = _cancelled(tx.execute(WITHDRAW_DIVERTED, values))
     tx.execute(CLOSE_EMPTY, {"now": now})
-    reason = SettledReason.SUPERSEDED
+    return ended
+
+
+def _cancelled(rows: Iterable[Row[Any]]) -> list[Settled]:
+    cancelled = NotificationState.CANCELLED
     return [
-        Settled(row.receiver, EventType(row.event), NotificationState.CANCELLED, reason)
+        Settled(row.receiver, EventType(row.event), cancelled, SettledReason(row.reason))
         for row in rows
     ]
 

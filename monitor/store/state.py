@@ -28,18 +28,6 @@ from .db import ClaimLostError
 BLIND: Final = "blind"
 """The subject of a workspace's incident, where an account's has the account id."""
 
-ENTER: Final = text("""
-INSERT INTO workspace (name, term) VALUES (:name, 1)
-ON CONFLICT (name) DO UPDATE SET term = workspace.term + 1
-RETURNING term
-""")
-
-FORGET_FAILING: Final = text("""
-UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since = NULL,
-    failing_cause_polls = NULL
-WHERE name = :name AND incident_id IS NULL
-""")
-
 LOAD_WORKSPACE: Final = text("SELECT * FROM workspace WHERE name = :name")
 
 LOAD_ACCOUNTS: Final = text("""
@@ -140,8 +128,10 @@ LOAD_INCIDENT: Final = text("SELECT * FROM incident WHERE id = :id")
 DUE_INCIDENTS: Final = text("""
 SELECT id FROM incident
 WHERE next_due_at <= :now AND resolved_at IS NULL AND workspace = (
-    SELECT workspace FROM incident
-    WHERE next_due_at <= :now AND resolved_at IS NULL ORDER BY next_due_at LIMIT 1
+    SELECT incident.workspace FROM incident
+    JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at IS NULL
+    WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL
+    ORDER BY incident.next_due_at LIMIT 1
 )
 ORDER BY next_due_at, id LIMIT :limit
 """)
@@ -149,16 +139,6 @@ ORDER BY next_due_at, id LIMIT :limit
 DEFER_INCIDENT: Final = text("""
 UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
 """)
-
-
-def enter(tx: Connection, name: str) -> tuple[Workspace, int]:
-    """Take over the workspace *name*: return its recorded state and the term of this claim.
-
-    A run of failed polls that nobody was told of ends here: what was between is not known.
-    """
-    term = tx.execute(ENTER, {"name": name}).scalar_one()
-    tx.execute(FORGET_FAILING, {"name": name})
-    return load(tx, name), term
 
 
 def load(tx: Connection, name: str) -> Workspace:
@@ -201,7 +181,10 @@ def incident(tx: Connection, id_: str) -> Incident | None:
 
 
 def due_incidents(tx: Connection, now: Micros, *, limit: int) -> list[str]:
-    """Return the incident that has been due longest and those due in its workspace, by id."""
+    """Return the incident that has been due longest and those due in its workspace, by id.
+
+    Nothing is due of workspaces that left the configuration.
+    """
     return list(tx.execute(DUE_INCIDENTS, {"now": now, "limit": limit}).scalars())
 
 

@@ -37,6 +37,7 @@ PULL_BACK: Final = (
     text("UPDATE account SET since = :now WHERE since > :now"),
     text("UPDATE account SET missing_since = :now WHERE missing_since > :now"),
     text("UPDATE workspace SET failing_since = :now WHERE failing_since > :now"),
+    text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
 
 FORGET: Final = (
@@ -49,6 +50,11 @@ FORGET: Final = (
     text("DELETE FROM creation WHERE at < :before AND outcome NOT IN ('wanted', 'calling')"),
     text("DELETE FROM transition WHERE at < :before"),
     text("DELETE FROM account WHERE removed_at < :before"),
+    text("""
+    DELETE FROM workspace WHERE detached_at < :before AND NOT EXISTS (
+        SELECT 1 FROM account WHERE account.workspace = workspace.name
+    )
+    """),
     text("""
     DELETE FROM event WHERE at < :before AND (
         incident_id IS NULL OR incident_id IN (

@@ -4,6 +4,7 @@ import pytest
 from factories import NOON, World, frozen, seen, signed_out
 
 from monitor.core.model import Cause, Event, EventType
+from monitor.core.roster import Roster
 from monitor.core.route import SEVERITY, Ears, Match, Route, Routing, plan
 
 PEOPLE = {"slack": True, "mail": True}
@@ -13,13 +14,12 @@ def event(kind=EventType.OPENED, cause=Cause.FROZEN, *, account="a1", incident="
     return Event("e1", kind, NOON, "acme", account, incident, cause)
 
 
-def told(*events, routing=None, ears=None, labels=None, accounts=None, group_over=5):
+def told(*events, routing=None, ears=None, accounts=None, group_over=5):
     return plan(
         events,
         ears=ears or {},
         routing=routing or Routing(PEOPLE),
         accounts=accounts or {},
-        labels=labels or {},
         group_over=group_over,
     )
 
@@ -53,11 +53,10 @@ def test_no_routes_send_everything_to_everyone():
 def test_a_route_hears_what_matches_all_its_parts(match, hears):
     world = World()
     world.poll(frozen())
-    routing = Routing(PEOPLE, (Route(match, ("mail",)),))
+    roster = Roster({"acme": {"team": "growth"}})
+    routing = Routing(PEOPLE, (Route(match, ("mail",)),), roster=roster)
 
-    planned = told(
-        event(), routing=routing, labels={"team": "growth"}, accounts=world.workspace.accounts
-    )
+    planned = told(event(), routing=routing, accounts=world.workspace.accounts)
 
     assert receivers(planned) == (["mail"] if hears else [])
     assert bool(planned.unrouted) is not hears

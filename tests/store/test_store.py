@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from monitor.core.duration import Duration
 from monitor.core.model import Workspace
-from monitor.store import creations, listings, state, upkeep
+from monitor.store import attachment, creations, listings, state, upkeep
 from monitor.store.creations import Creation, Outcome
 from monitor.store.db import ClaimLostError, Store, StoreError
 
@@ -41,7 +41,7 @@ def test_an_unknown_workspace_is_empty(store):
 
 def test_a_newer_claim_keeps_an_older_one_from_recording(desk):
     desk.poll(seen())
-    desk.run(lambda tx: state.enter(tx, "acme"))
+    desk.run(lambda tx: attachment.enter(tx, "acme"))
 
     with pytest.raises(ClaimLostError, match="one monitor a database"):
         desk.poll(signed_out())

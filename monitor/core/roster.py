@@ -1,0 +1,76 @@
+"""Who owns which account, and which accounts nobody watches: the labels of workspaces and accounts.
+
+Rules:
+1. Of the rules that match an account, the first that says something about a key decides it.
+2. What a rule says of an account goes before the labels of its workspace.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from .diff import profile
+from .model import Account, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is said of the accounts that match all parts; an empty part matches everything.
+
+    Parts are globs; those of *urls* may leave out `https://www.` and a trailing slash. *ignore* is
+    None where the rule does not say whether they are watched.
+    """
+
+    workspaces: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ignore: bool | None = None
+
+
+class Roster:
+    """The watched *workspaces* with their labels, and the *rules* about their accounts."""
+
+    def __init__(
+        self,
+        workspaces: Mapping[str, Mapping[str, str]] | None = None,
+        rules: Sequence[Rule] = (),
+    ) -> None:
+        self._workspaces = workspaces or {}
+        self._labelling = tuple(one for one in rules if one.labels)
+        self._ignoring = tuple(one for one in rules if one.ignore is not None)
+
+    def watches(self, workspace: str) -> bool:
+        """Return whether *workspace* is in the configuration."""
+        return workspace in self._workspaces
+
+    def labels(self, workspace: str, account: Account | Seen | None = None) -> Mapping[str, str]:
+        """Return the labels of *account*, or those of *workspace* alone."""
+        labels = dict(self._workspaces.get(workspace, {}))
+        if account is not None:
+            for rule in reversed(self._labelling):
+                if _matches(rule, workspace, account):
+                    labels.update(rule.labels)
+        return labels
+
+    def ignores(self, workspace: str, account: Account | Seen) -> bool:
+        """Return whether *account* is not to be watched."""
+        for rule in self._ignoring:
+            if _matches(rule, workspace, account):
+                return bool(rule.ignore)
+        return False
+
+
+def matches_any(patterns: Iterable[str], texts: Iterable[str]) -> bool:
+    """Return whether one of the *texts* fits one of the globs."""
+    return any(fnmatchcase(text, pattern) for pattern in patterns for text in texts)
+
+
+def _matches(rule: Rule, workspace: str, account: Account | Seen) -> bool:
+    return (
+        (not rule.workspaces or matches_any(rule.workspaces, (workspace,)))
+        and (not rule.ids or matches_any(rule.ids, (account.id,)))
+        and (not rule.names or matches_any(rule.names, (account.name,)))
+        and (not rule.urls or matches_any(rule.urls, (account.url, profile(account.url))))
+    )
