@@ -13,7 +13,14 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
@@ -71,6 +78,14 @@ class PollSettings(BaseModel):
         if self.cron is not None and "every" in self.model_fields_set:
             raise ValueError("has both every and cron; keep one")
         return self
+
+    @model_serializer(mode="wrap")
+    def _show(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Show the rhythm that counts: what is shown could be loaded again."""
+        shown: dict[str, Any] = handler(self)
+        if self.cron is not None:
+            del shown["every"]
+        return shown
 
     def next_due(self, at: Micros) -> Micros:
         """Return when the first scheduled poll after the time *at* is due, jitter left out."""

@@ -142,6 +142,16 @@ class Program:
         """Stop it as an orchestrator would; return its exit code."""
         return await self._end(signal.SIGTERM)
 
+    def hang_up(self):
+        """Tell it to read its configuration again."""
+        self.process.send_signal(signal.SIGHUP)
+
+    async def until_said(self, word, *, times=1):
+        """Wait until its log holds *word* so often."""
+        async with asyncio.timeout(PATIENCE):
+            while self.said().count(word) < times:
+                await asyncio.sleep(0.05)
+
     async def kill(self):
         """Kill it without a warning."""
         return await self._end(signal.SIGKILL)

@@ -130,7 +130,7 @@ class App:
             workspaces=len(self._crew.watches),
             receivers=list(self._crew.outlets),
         )
-        self._supervisor.ready(f"watching {len(self._crew.watches)} workspaces")
+        self._supervisor.ready(f"workspaces watched: {len(self._crew.watches)}")
         if ready:
             ready(address)
         await self._stopping.wait()
@@ -165,7 +165,7 @@ class App:
                 self._supervisor.reloading()
                 successful = await self._read_again(self._reread)
                 self._metrics.reloaded(successful=successful)
-                self._supervisor.ready(f"watching {len(self._crew.watches)} workspaces")
+                self._supervisor.ready(f"workspaces watched: {len(self._crew.watches)}")
 
     async def _read_again(self, reread: Callable[[], Config]) -> bool:
         """Read the configuration and go by it; return False, and say why, if the old one stays."""

@@ -68,7 +68,7 @@ def rows(
 ) -> None:
     """Print *data*: all of it as JSON, or its *columns* as a table, or the sentence *empty*."""
     if as_json or not sys.stdout.isatty():
-        typer.echo(json.dumps({"success": True, "data": list(data)}, ensure_ascii=False))
+        document(list(data))
         return
     if not data:
         typer.echo(empty)
@@ -79,6 +79,11 @@ def rows(
     for row in data:
         table.add_row(*(_cell(column, row[column]) for column in columns))
     Console(highlight=False).print(table)
+
+
+def document(data: Any) -> None:
+    """Print *data* as JSON in the envelope of all commands."""
+    typer.echo(json.dumps({"success": True, "data": data}, ensure_ascii=False))
 
 
 def fail(error: MonitorError) -> Exit:

@@ -1,14 +1,18 @@
 """The commands for setting up: whether the configuration is right and the receivers work."""
 
 import asyncio
+import json as jsons
+import sys
 from typing import Annotated
 
 import typer
+import yaml
 
 from monitor import app
+from monitor.config import schema as schema_of_file
 
 from .options import ConfigOption, JsonOption
-from .output import Exit, rows
+from .output import Exit, document, rows
 from .running import log_to
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
@@ -25,6 +29,22 @@ def check(config_file: ConfigOption = None) -> None:
         f"ok: {_count(len(loaded.workspaces), 'workspace')},"
         f" {_count(len(loaded.receivers), 'receiver')}, {_count(len(loaded.routes), 'route')}"
     )
+
+
+@config.command("show")
+def show(config_file: ConfigOption = None, json: JsonOption = False) -> None:
+    """Print the configuration as the monitor understands it: with all defaults, without secrets."""
+    whole = app.load(config_file).model_dump(mode="json", by_alias=True, exclude_none=True)
+    if json or not sys.stdout.isatty():
+        document(whole)
+    else:
+        typer.echo(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@config.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors and checks."""
+    typer.echo(jsons.dumps(schema_of_file(), indent=2))
 
 
 @receivers.command("test")

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from dataclasses import replace
 
-from program import Program, answers, configure, free_port, hooks, program
+from program import answers, configure, free_port, hooks, program
 
 from monitor import app
 from monitor.app.surroundings import REAL
@@ -91,7 +91,7 @@ async def test_of_two_monitors_on_one_database_the_first_ends(tmp_path):
             port = endpoint.rpartition(":")[2]
             file.write_text(file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:0"))
             async with program("run", "-c", str(file), log=tmp_path / "second.log") as second:
-                await until_said(second, "started")
+                await second.until_said("started")
                 simulator.sign_out("acme", "*")
 
                 assert await ended(first) == 1
@@ -100,19 +100,13 @@ async def test_of_two_monitors_on_one_database_the_first_ends(tmp_path):
     assert "one monitor a database" in first.said()
 
 
-async def until_said(process: Program, word: str):
-    async with asyncio.timeout(20):
-        while word not in process.said():
-            await asyncio.sleep(0.05)
-
-
 async def test_a_database_that_fails_turns_readiness_red_and_loses_nothing(tmp_path):
     simulator = simulated()
     async with serve(simulator) as api, hooks() as (hook, hook_url):
         file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
         async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
             await answers(f"{endpoint}/readyz")
-            await until_said(monitor, "first look")
+            await monitor.until_said("first look")
             break_database(tmp_path, "ALTER TABLE event RENAME TO gone")
             simulator.sign_out("acme", "*")
 
