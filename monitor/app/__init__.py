@@ -3,6 +3,7 @@
 surroundings  clock, chance, environment, signals, whoever supervises us
 parts         configuration → objects
 crew          who is at work, and how another configuration is taken up
+reload        reading the configuration again
 loops         the task group
 """
 

@@ -118,8 +118,10 @@ class Crew:
             per_account=parts.config.metrics.per_account,
             account_names=parts.config.metrics.account_names,
         )
-        for name, watch in self.watches.items():
-            self._reload(watch, workspaces[name], parts)
+        for index, (name, settings) in enumerate(workspaces.items()):
+            if name in self.watches:
+                offset = self._offset(settings, index, len(workspaces))
+                self._reload(self.watches[name], settings, parts, offset)
         self._begin(new, taken, parts)
         self._take_outlets(parts)
         _say(taken)
@@ -156,15 +158,15 @@ class Crew:
         now = self._ground.around.now()
         return spread(index, count, Duration(min(settings.poll.next_due(now) - now, FIRST_LOOKS)))
 
-    def _reload(self, watch: Watch, settings: WorkspaceSettings, parts: Parts) -> None:
+    def _reload(
+        self, watch: Watch, settings: WorkspaceSettings, parts: Parts, offset: float
+    ) -> None:
         before, watch.settings = watch.settings, settings
         rules = parts.rules(settings)
         client, token = parts.source(settings, watch.budget)
         watch.poller.reload(rules, client, token.changed)
         watch.reconnector.reload(rules.routing, client, create=rules.create)
         if settings.poll != before.poll:
-            names = [one.name for one in parts.config.workspaces]
-            offset = self._offset(settings, names.index(settings.name), len(names))
             self._schedule.add(settings.name, settings.poll, watch.on_schedule, offset)
 
     def _take_outlets(self, parts: Parts) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from monitor.config import Config, ConfigError
+from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.core.model import NotificationState
@@ -21,6 +21,7 @@ from monitor.web.server import bind, serve
 from .crew import Crew, Outlet, Watch
 from .parts import Ground, Parts
 from .pulse import Pulse
+from .reload import Reloader
 from .supervisor import Supervisor
 
 SENDERS: Final = 4
@@ -67,7 +68,7 @@ class App:
         self._store = ground.store
         self._around = ground.around
         self._metrics = ground.metrics
-        self._reread = reread
+        self._reread = reread or (lambda: config)
         self._announce = announce
         self._supervisor = supervisor or Supervisor()
         self._stopping = asyncio.Event()
@@ -77,7 +78,6 @@ class App:
         self._crew = Crew(
             ground, self._schedule, begin_polls=self._begin_polls, begin_sends=self._begin_sends
         )
-        self._failing: dict[str, str] = {}
         self._group = asyncio.TaskGroup()
 
     def stop(self) -> None:
@@ -152,54 +152,27 @@ class App:
         api = await self._ground.api(config.linked_api)
         return Parts(config, self._ground, api, self._crew.is_current)
 
+    async def _go_by(self, config: Config) -> None:
+        await self._adopt(await self._make_parts(config))
+
     async def _adopt(self, parts: Parts) -> None:
         await self._crew.adopt(parts)
         self._config, self._parts = parts.config, parts
         self._ticker.rules = parts.tick_rules
+        for warning in parts.config.warnings:
+            log.warning("configuration is odd", what=warning)
 
     async def _follow_configuration(self) -> None:
+        reloader = Reloader(
+            self._config, reread=self._reread, announce=self._announce, adopt=self._go_by
+        )
         while True:
             await self._reloading.wait()
             self._reloading.clear()
-            if self._reread is not None:
-                self._supervisor.reloading()
-                successful = await self._read_again(self._reread)
-                self._metrics.reloaded(successful=successful)
-                self._supervisor.ready(f"workspaces watched: {len(self._crew.watches)}")
-
-    async def _read_again(self, reread: Callable[[], Config]) -> bool:
-        """Read the configuration and go by it; return False, and say why, if the old one stays."""
-        before = self._config
-        try:
-            config = await asyncio.to_thread(reread)
-            self._announce(config)
-            await self._adopt(await self._make_parts(config))
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("configuration is wrong", problem=str(problem))  # noqa: TRY400 - says it all
-            log.error("the old configuration stays in force", problems=len(error.problems))  # noqa: TRY400 - likewise
-            return False
-        except MonitorError as error:
-            log.error("the old configuration stays in force", error=str(error))  # noqa: TRY400 - likewise
-            self._announce(before)
-            return False
-        except Exception:
-            log.exception("the old configuration stays in force")
-            self._announce(before)
-            return False
-        for warning in config.warnings:
-            log.warning("configuration is odd", what=warning)
-        for name in ("storage.url", "web"):
-            section, _, key = name.partition(".")
-            old, new = getattr(before, section), getattr(config, section)
-            if (getattr(old, key) != getattr(new, key)) if key else old != new:
-                log.warning("a change that needs a restart", setting=name)
-        log.info(
-            "configuration reloaded",
-            workspaces=len(self._crew.watches),
-            receivers=list(self._crew.outlets),
-        )
-        return True
+            self._supervisor.reloading()
+            successful = await reloader.reload()
+            self._metrics.reloaded(successful=successful)
+            self._supervisor.ready(f"workspaces watched: {len(self._crew.watches)}")
 
     # ── starting loops ───────────────────────────────────────────────────────────────────────────
 
@@ -217,13 +190,15 @@ class App:
             while True:
                 self._pulse.beat(loop, self._longest(watch))
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY.seconds if loop in self._failing else None):
+                    async with asyncio.timeout(
+                        RETRY.seconds if self._pulse.is_failing(loop) else None
+                    ):
                         await watch.wake.wait()
                 watch.wake.clear()
                 scheduled, watch.scheduled = watch.scheduled, False
                 await self._guard(loop, self._poll_once(watch, scheduled=scheduled))
         finally:
-            self._forget(loop)
+            self._pulse.end(loop)
 
     def _longest(self, watch: Watch) -> float:
         """Return within how many seconds a workspace is polled next, if nothing hangs."""
@@ -254,14 +229,10 @@ class App:
                 break
             with suppress(TimeoutError):
                 await asyncio.wait_for(outlet.wake.wait(), max(wait, 0.05))
-        self._forget(loop)
+        self._pulse.end(loop)
 
     def _is_over(self, outlet: Outlet) -> bool:
         return outlet.over or self._stopping.is_set()
-
-    def _forget(self, loop: str) -> None:
-        self._pulse.end(loop)
-        self._failing.pop(loop, None)
 
     async def _deliver_all(self, outlet: Outlet, loop: str) -> None:
         while not self._is_over(outlet):
@@ -347,13 +318,14 @@ class App:
         except ClaimLostError:
             raise
         except MonitorError as error:
-            self._failing[loop] = f"the loop {loop} fails: {error}"
-            log.error("cycle failed", loop=loop, error=str(error))  # noqa: TRY400 - says it all
+            if self._pulse.failed(loop, str(error)):
+                log.error("cycle failed", loop=loop, error=str(error))  # noqa: TRY400 - says it all
         except Exception as error:
-            self._failing[loop] = f"the loop {loop} fails: {type(error).__name__}"
-            log.exception("cycle failed unexpectedly", loop=loop)
+            if self._pulse.failed(loop, f"{type(error).__name__} in {loop}"):
+                log.exception("cycle failed unexpectedly", loop=loop)
         else:
-            self._failing.pop(loop, None)
+            if (was := self._pulse.worked(loop)) is not None:
+                log.info("cycles work again", loop=loop, after=was)
 
     def _look_at_all(self) -> None:
         """Poll everything now: the host slept, and nothing that is recorded may still hold."""
@@ -370,7 +342,7 @@ class App:
             await self._store.run(outbox.backlog)
         except MonitorError as error:
             return [str(error)]
-        return list(self._failing.values())
+        return self._pulse.problems()
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
