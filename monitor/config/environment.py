@@ -22,7 +22,7 @@ _OVERRIDES: Final = {
     "LINKEDAPI_MONITOR_STORAGE_URL": ("storage", "url"),
     "LINKEDAPI_MONITOR_LISTEN": ("web", "listen"),
 }
-_VARIABLES: Final = (
+VARIABLES: Final = (
     TOKEN,
     TOKEN_FILE,
     "SLACK_WEBHOOK_URL",
@@ -55,7 +55,7 @@ def complete(document: Document, environ: Mapping[str, str]) -> None:
 def _readable(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that matter here and are set, without white space around them."""
     known = {}
-    for name in _VARIABLES:
+    for name in VARIABLES:
         if value := environ.get(name, "").strip():
             try:
                 value.encode()

@@ -20,7 +20,7 @@ from pydantic import (
     TypeAdapter,
     model_validator,
 )
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor import notifiers
 from monitor.core.model import Cause, Scope
@@ -262,11 +262,23 @@ def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str
     return schema
 
 
+class _Schema(GenerateJsonSchema):
+    """A schema whose defaults are written as in the file, those in lists too."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """Write a default (the interface of pydantic)."""
+        if isinstance(dft, tuple):
+            return [self.encode_default(one) for one in dft]
+        return super().encode_default(dft)
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of the configuration file, all known types of receivers included."""
     types = {name: notifiers.settings_type(name) for name in notifiers.notifier_types()}
     models: list[type[BaseModel]] = [Config, *types.values()]
-    references, whole = models_json_schema([(model, "validation") for model in models])
+    references, whole = models_json_schema(
+        [(model, "validation") for model in models], schema_generator=_Schema
+    )
     root = dict(_resolved(whole, references[Config, "validation"]))
     root["properties"] = dict(root["properties"])
     root["properties"]["receivers"] = {

@@ -1,0 +1,297 @@
+"""What the documentation says is what the program does: neither has a word that the other lacks."""
+
+import re
+import tomllib
+from inspect import signature
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.main import get_command
+
+from monitor import config, notifiers
+from monitor.cli.commands import app
+from monitor.cli.output import Exit
+from monitor.config.environment import CONFIG, VARIABLES
+from monitor.config.settings import schema, secret_keys
+from monitor.core.model import Cause, EventType, Resolution
+from monitor.metrics import Metrics
+from monitor.notifiers import ReceiverSettings
+from monitor.simulator import Simulator
+from monitor.simulator.actions import ACTIONS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
+ROW = re.compile(r"^\| `([^`]+)` *\|([^|]*)\|", re.MULTILINE)
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+ENVIRON = dict.fromkeys(("WEBHOOK_SECRET",), "whsec_" + "QUJD" * 8) | {
+    "LINKED_API_TOKEN": "a-token",
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/x",
+    "SMTP_PASSWORD": "a-password",
+}
+
+
+def page(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def rows(text):
+    """The tables whose first column is code: {first cell: second cell}."""
+    return {name: rest.strip() for name, rest in ROW.findall(text)}
+
+
+# ── configuration ────────────────────────────────────────────────────────────────────────────────
+
+
+def keys():
+    """Every key of the file with its default: {"poll.every": "1m"}."""
+    whole = schema()
+    found = dict(_keys(whole, whole, ""))
+    common = ReceiverSettings.model_fields
+    for name in common:
+        default = common[name].default
+        found[f"receivers[].{name}"] = None if common[name].is_required() else default
+    return {
+        name: default
+        for name, default in found.items()
+        if not name.startswith("workspaces[].poll.")
+        and (
+            not name.endswith("_file") or name in ("workspaces[].token_file", "linked_api.ca_file")
+        )
+    }
+
+
+def _keys(whole, node, prefix):
+    node = _resolved(whole, node)
+    for name, part in node.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        inner = _resolved(whole, part)
+        items = _resolved(whole, inner.get("items", {}))
+        if path == "receivers":
+            continue
+        if "properties" in inner:
+            if path.startswith("workspaces[]"):
+                yield path, None
+            yield from _keys(whole, inner, f"{path}.")
+        elif "properties" in items:
+            yield from _keys(whole, items, f"{path}[].")
+        else:
+            yield path, part.get("default")
+
+
+def _resolved(whole, node):
+    if "$ref" in node:
+        return _resolved(whole, whole["$defs"][node["$ref"].rpartition("/")[2]])
+    for one in (*node.get("anyOf", ()), *node.get("oneOf", ())):
+        found = _resolved(whole, one)
+        if "properties" in found or "items" in found:
+            return found
+    return node
+
+
+def written(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    return str(value)
+
+
+def test_every_key_is_documented_with_its_default_and_no_other():
+    documented = {
+        name: default
+        for name, default in rows(page("docs/configuration.md")).items()
+        if not name.isupper()
+    }
+
+    assert set(documented) == set(keys())
+    wrong = {
+        name: (documented[name], default)
+        for name, default in keys().items()
+        if default not in (None, [], (), {}) and f"`{written(default)}`" not in documented[name]
+    }
+    assert wrong == {}
+
+
+def test_every_key_of_every_type_of_receiver_is_documented():
+    types = notifiers.notifier_types()
+    expected = {
+        f"{kind}.{field.alias or name}"
+        for kind in types
+        for name, field in notifiers.settings_type(kind).model_fields.items()
+        if name not in ReceiverSettings.model_fields
+    }
+    documented = {name for name in rows(page("docs/receivers.md")) if "." in name}
+
+    assert documented - {"email.to.label", *map("incident.{}".format, EventType)} == expected
+
+
+def test_every_type_of_receiver_is_documented():
+    tables = rows(page("docs/receivers.md"))
+    assert {name for name in tables if name.isalpha()} - {"notice"} == {*notifiers.notifier_types()}
+    types = ", ".join(f"`{kind}`" for kind in notifiers.notifier_types()[:-1])
+    assert types in page("docs/configuration.md")
+
+
+def test_every_secret_has_its_file_form_named():
+    kinds = [notifiers.settings_type(kind) for kind in notifiers.notifier_types()]
+    kinds += [field.annotation for field in config.Config.model_fields.values()]
+    named = page("docs/configuration.md")
+    for kind in kinds:
+        if isinstance(kind, type):
+            for key in secret_keys(kind):
+                assert f"`{key}_file`" in named
+
+
+def test_every_variable_is_documented():
+    documented = {name for name in rows(page("docs/configuration.md")) if name.isupper()}
+
+    assert documented == {CONFIG, *VARIABLES}
+
+
+def test_the_words_of_alerts_are_documented():
+    configuration, receivers = page("docs/configuration.md"), page("docs/receivers.md")
+
+    assert all(f"`{cause}`" in configuration for cause in Cause)
+    assert all(f"`{resolution}`" in receivers for resolution in Resolution)
+    events = {f"incident.{one}" for one in EventType}
+    assert events <= set(rows(receivers))
+
+
+# ── examples ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def examples():
+    for path in PAGES:
+        for number, (kind, text) in enumerate(FENCE.findall(path.read_text(encoding="utf-8"))):
+            if kind == "yaml" and re.match(r"(#.*\n)*workspaces:", text):
+                yield pytest.param(text, id=f"{path.relative_to(ROOT)}-{number}")
+    for path in (ROOT / "config.example.yaml", *ROOT.glob("deploy/**/monitor*.yaml")):
+        yield pytest.param(path.read_text(encoding="utf-8"), id=str(path.relative_to(ROOT)))
+
+
+@pytest.mark.parametrize("text", list(examples()))
+def test_every_example_of_a_configuration_loads(text, tmp_path):
+    (tmp_path / "secret").write_text("a-secret")
+    text = re.sub(r"/run/secrets/[\w-]+", str(tmp_path / "secret"), text)
+    file = tmp_path / "config.yaml"
+    file.write_text(text, encoding="utf-8")
+
+    assert config.load(file, ENVIRON).warnings == ()
+
+
+def test_there_are_examples_to_load():
+    assert len(list(examples())) >= 4
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_block_of_data_in_a_page_can_be_read(path):
+    for kind, text in FENCE.findall(path.read_text(encoding="utf-8")):
+        if kind == "yaml":
+            assert list(yaml.safe_load_all(text))
+        elif kind == "python":
+            compile(text, str(path), "exec")
+
+
+# ── metrics, commands, exit codes ────────────────────────────────────────────────────────────────
+
+
+def test_every_metric_is_documented_with_its_labels_and_no_other():
+    shown = shown_metrics()
+    documented = {
+        name: set(filter(None, re.split(r",\s*", labels)))
+        for name, labels in rows(page("docs/metrics.md")).items()
+        if name.startswith("linkedapi_")
+    }
+
+    assert documented == shown
+
+
+def shown_metrics():
+    """What /metrics shows, once something of everything has happened: {name: labels}."""
+    from test_metrics import account, acme  # noqa: PLC0415 - the values that its own tests show
+
+    metrics = Metrics(version="1.2.3")
+    metrics.declare(workspaces=["acme"], receivers={"chat": "slack"})
+    metrics.workspace(acme(account()), {})
+    metrics.polled_well("acme", 1_000_000)
+    metrics.pending("chat", 1, 1_000_000)
+    text = metrics.render().decode()
+    kinds = dict(re.findall(r"^# TYPE (linkedapi_\w+) (\w+)$", text, re.MULTILINE))
+    found = {name: set() for name in kinds}
+    for name, labels in re.findall(r"^(linkedapi_\w+)(?:\{(.*)\})? ", text, re.MULTILINE):
+        family = re.sub(r"_(bucket|sum|count)$", "", name)
+        family = family if kinds.get(family) == "histogram" else name
+        found[family] |= set(re.findall(r'(\w+)="', labels)) - {"le"}
+    return found
+
+
+def test_every_command_is_documented_with_its_options_and_no_other():
+    documented = {
+        name: set(re.findall(r"`(--[\w-]+)`", options))
+        for name, options in rows(page("docs/commands.md")).items()
+    }
+
+    assert documented == dict(commands(get_command(app), ""))
+
+
+def commands(command, prefix):
+    for name, one in command.commands.items():
+        if hasattr(one, "commands"):
+            yield from commands(one, f"{prefix}{name} ")
+        else:
+            options = {option for part in one.params for option in part.opts if option[:2] == "--"}
+            yield f"{prefix}{name}", options - {"--config", "--help"}
+
+
+def test_every_exit_code_is_documented_and_no_other():
+    codes = re.findall(r"^\| (\d) \|", page("docs/commands.md"), re.MULTILINE)
+
+    assert [int(one) for one in codes] == sorted(Exit)
+
+
+def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_other():
+    documented = {
+        name: re.findall(r"`(\w+)`", parameters)
+        for name, parameters in rows(page("docs/simulator.md")).items()
+    }
+
+    assert documented == {
+        name: list(signature(getattr(Simulator, name)).parameters)[1:] for name in ACTIONS
+    }
+
+
+# ── pages ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_within_the_project_leads_somewhere(path):
+    for target in LINK.findall(path.read_text(encoding="utf-8")):
+        if target.startswith(("https://", "http://")):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found.read_text(encoding="utf-8")), target
+
+
+def anchors(text):
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    return made | set(re.findall(r'id="([\w-]+)"', text))
+
+
+def test_every_make_target_in_a_page_exists():
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
+    for path in PAGES:
+        for name in re.findall(r"`make ([a-z-]+)", path.read_text(encoding="utf-8")):
+            assert name in targets, path
+
+
+def test_every_extra_in_a_page_exists():
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    for path in PAGES:
+        for name in re.findall(r"linkedapi-monitor\[(\w+)\]", path.read_text(encoding="utf-8")):
+            assert name in project["optional-dependencies"]
