@@ -2,10 +2,14 @@
 
 import logging
 import os
+from contextlib import ExitStack
 
+import postgres as postgresql
+import psycopg
 import pytest
 import structlog
 from desk import Desk
+from program import free_port
 
 from monitor.store.db import Store
 
@@ -27,9 +31,33 @@ def _logging_as_it_was():
     structlog.contextvars.clear_contextvars()
 
 
+def pytest_report_header():
+    return f"PostgreSQL: {postgresql.describe()}"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The address of a PostgreSQL server and a connection to it."""
+    with ExitStack() as stack:
+        url = os.environ.get("TEST_POSTGRES_URL")
+        url = url or stack.enter_context(postgresql.server(free_port())).url()
+        yield url, stack.enter_context(psycopg.connect(url, autocommit=True))
+
+
 @pytest.fixture
-def store(tmp_path):
-    store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
+def postgres_url(postgres):
+    with postgresql.schema(*postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    return f"sqlite:///{tmp_path}/monitor.db"
+
+
+@pytest.fixture
+def store(database_url):
+    store = Store.open(database_url)
     yield store
     store.close()
 

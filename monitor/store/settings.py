@@ -1,14 +1,12 @@
 """The settings of the store: the section `storage`."""
 
-from typing import Final
-
 from platformdirs import user_data_path
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
 
-_SCHEME: Final = "sqlite:///"
+from . import address
 
 
 def _default_url() -> Secret:
@@ -36,6 +34,5 @@ class StorageSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _is_known(cls, value: Secret) -> Secret:
-        if not value.reveal().startswith(_SCHEME):
-            raise ValueError("must start with sqlite:///, followed by the path of a file")
+        address.parse(value.reveal())
         return value

@@ -1,0 +1,29 @@
+"""The address of the database: `storage.url`."""
+
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_FORMS: Final = "must be sqlite:/// followed by the path of a file, or postgresql://user:password@host:port/name"
+_SIGNS: Final = "; write @, :, / and ? in the user or the password as %40, %3A, %2F and %3F"
+
+
+def parse(url: str) -> URL:
+    """Read *url*; raise ValueError, which repeats no part of it, if it can't be an address.
+
+    The password of `postgresql://user:p@ss@host/name` would in part be taken for the host, and be
+    shown as that: such an address is refused.
+    """
+    try:
+        address = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError(_FORMS + _SIGNS) from None
+    name = address.database or ""
+    if address.drivername in ("postgres", "postgresql"):
+        if not name or "/" in name or "@" in name or "@" in (address.host or ""):
+            raise ValueError(_FORMS + _SIGNS)
+        return address.set(drivername="postgresql")
+    if address.drivername != "sqlite" or address.host or name in ("", ":memory:"):
+        raise ValueError(_FORMS)
+    return address

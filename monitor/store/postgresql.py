@@ -1,0 +1,110 @@
+"""Everything that is particular to PostgreSQL.
+
+Rules:
+1. One transaction at a time, as SQLite has it: each begins by taking a lock of the whole schema, so
+   what was read in it holds until the commit.
+2. Nothing waits for ever: not for the server, a lock, a statement or a network that went away.
+3. What is set is set for one transaction, and no statement is prepared: so a pooler that hands out
+   connections by transaction does no harm.
+4. No error names the user, the password or a parameter of the address.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from .errors import StoreError, failed
+
+_WAITS: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""How long the network may take, in libpq's words; storage.url may say otherwise."""
+
+_BEGIN: Final = """
+SET LOCAL lock_timeout = '10s';
+SET LOCAL statement_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = '60s';
+SELECT pg_advisory_xact_lock(hashtextextended(COALESCE(current_schema(), '')::text, 20261123))
+"""
+
+_ADVICE: Final = {
+    "password authentication failed": "check the user and the password in storage.url",
+    "no password supplied": "put the user and the password into storage.url",
+    "pg_hba.conf": "let this host in with that user, or check sslmode in storage.url",
+    "certificate": "check sslmode and sslrootcert in storage.url",
+    "permission denied for database": "grant the user CONNECT on it",
+    "permission denied": "grant the user USAGE and CREATE on the schema, and the tables",
+    "no schema has been selected": "grant the user USAGE and CREATE on the schema",
+    "must be owner": "run the monitor as the user that made the tables",
+    "already exists": "give the monitor a database or a schema of its own",
+    "relation": "its tables are not the monitor's; put a backup in its place",
+    "does not exist": "create the database and its user, or check storage.url",
+    "read-only transaction": "name the primary server in storage.url",
+    "connection slots": "raise max_connections, or find what uses so many",
+    "too many": "raise max_connections, or find what uses so many",
+    "lock timeout": "another program has held a lock for long; end that one",
+    "refused": "is the server running, and does it listen there?",
+    "timeout": "is the server running, and can it be reached from here?",
+    "resolve": "check the host in storage.url",
+}
+
+_FAILED: Final = re.compile(r"failed: (?:(?:FATAL|ERROR|PANIC):\s*)?(?!connection)([^\n]+)")
+
+
+def connect(address: URL) -> tuple[Engine, Callable[[SQLAlchemyError], StoreError]]:
+    """Return what connects to the database at *address*, and what explains its errors."""
+    name = f"{address.database} at {address.host}" if address.host else str(address.database)
+    hidden = [address.username, address.password, *_texts(address.query.values())]
+    try:
+        engine = create_engine(
+            address.set(drivername="postgresql+psycopg", query={**_WAITS, **address.query}),
+            hide_parameters=True,
+            pool_pre_ping=True,
+            use_native_hstore=False,
+            connect_args={"prepare_threshold": None, "client_encoding": "UTF8"},
+        )
+    except ImportError:
+        raise StoreError(
+            f"the database {name} needs the extra: pip install 'linkedapi-monitor[postgres]'"
+        ) from None
+
+    @event.listens_for(engine, "connect")
+    def _check(connection: Any, record: Any) -> None:
+        del record
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise StoreError(
+                f"the database {name} can't store every name: its encoding is {encoding}; create"
+                " it with ENCODING 'UTF8'"
+            )
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(_BEGIN)
+
+    def explain(error: SQLAlchemyError) -> StoreError:
+        said = str(getattr(error, "orig", None) or error)
+        reasons = _FAILED.findall(said) or [said.partition("\n")[0]]
+        return failed(name, _without(reasons[-1].strip()[:200], hidden), _ADVICE)
+
+    return engine, explain
+
+
+def _texts(values: Iterable[str | tuple[str, ...]]) -> list[str]:
+    return [one for value in values for one in ([value] if isinstance(value, str) else value)]
+
+
+def _without(said: str, hidden: Iterable[str | None]) -> str:
+    """Return *said* without what was quoted of the address."""
+    for one in hidden:
+        if one:
+            said = said.replace(f'"{one}"', '"…"')
+    return said

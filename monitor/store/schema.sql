@@ -1,0 +1,166 @@
+-- What the tables are now. A change of them is a file in migrations/ as well, for the databases that are there.
+-- Points in time are UTC microseconds; ids are made by the program; one text for SQLite and PostgreSQL.
+
+CREATE TABLE migration (
+    version BIGINT PRIMARY KEY
+);
+
+CREATE TABLE clock (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    at BIGINT NOT NULL
+);
+
+CREATE TABLE workspace (
+    name TEXT PRIMARY KEY,
+    term BIGINT NOT NULL,
+    baseline_at BIGINT,
+    last_good_at BIGINT,
+    failing_cause TEXT,
+    failing_detail TEXT,
+    failing_since BIGINT,
+    failing_cause_polls BIGINT,
+    incident_id TEXT
+);
+
+CREATE TABLE account (
+    workspace TEXT NOT NULL REFERENCES workspace (name),
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    country TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('active', 'reconnection_required', 'frozen', 'unknown')),
+    raw_status TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    first_seen_at BIGINT NOT NULL,
+    bad_polls BIGINT NOT NULL,
+    good_polls BIGINT NOT NULL,
+    missing_polls BIGINT NOT NULL,
+    missing_since BIGINT,
+    changes TEXT NOT NULL,
+    incident_id TEXT,
+    removed_at BIGINT,
+    PRIMARY KEY (workspace, id)
+);
+
+-- The only place that holds a link; its row goes when the incident ends.
+CREATE TABLE session (
+    workspace TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    session_id TEXT,
+    link TEXT,
+    PRIMARY KEY (workspace, account_id),
+    FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON DELETE CASCADE
+);
+
+CREATE TABLE transition (
+    workspace TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    before_status TEXT,
+    after_status TEXT,
+    PRIMARY KEY (workspace, account_id, at)
+);
+
+CREATE TABLE incident (
+    id TEXT PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    scope TEXT NOT NULL CHECK (scope IN ('account', 'workspace')),
+    subject TEXT NOT NULL,
+    account_id TEXT,
+    cause TEXT NOT NULL,
+    previous_cause TEXT,
+    status TEXT,
+    raw_status TEXT,
+    detail TEXT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    acknowledged_by TEXT,
+    acknowledged_at BIGINT,
+    resolved_at BIGINT,
+    resolution TEXT,
+    reminders BIGINT NOT NULL,
+    next_due_at BIGINT
+);
+
+-- At most one open incident of one account, and one of a workspace's blindness.
+CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
+
+-- The tick: what is due.
+CREATE INDEX incident_due ON incident (next_due_at) WHERE next_due_at IS NOT NULL;
+
+CREATE TABLE event (
+    id TEXT PRIMARY KEY,
+    type TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    workspace TEXT NOT NULL,
+    account_id TEXT,
+    incident_id TEXT REFERENCES incident (id) ON DELETE CASCADE,
+    cause TEXT,
+    detail TEXT NOT NULL
+);
+
+CREATE INDEX event_incident ON event (incident_id);
+
+CREATE TABLE message (
+    id TEXT PRIMARY KEY,
+    receiver TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')),
+    position BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    next_attempt_at BIGINT NOT NULL,
+    claimed_until BIGINT,
+    created_at BIGINT NOT NULL,
+    settled_at BIGINT,
+    last_reason TEXT,
+    last_error TEXT
+);
+
+-- The claim: what is due for one receiver, oldest first.
+CREATE INDEX message_live ON message (receiver, position) WHERE settled_at IS NULL;
+
+CREATE TABLE notification (
+    id TEXT PRIMARY KEY,
+    message_id TEXT NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+    event_id TEXT NOT NULL REFERENCES event (id) ON DELETE CASCADE,
+    event TEXT NOT NULL,
+    incident_id TEXT,
+    workspace TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')),
+    reason TEXT,
+    undelivered_to TEXT,
+    settled_at BIGINT
+);
+
+CREATE INDEX notification_message ON notification (message_id);
+CREATE INDEX notification_event ON notification (event_id);
+
+-- The order: nothing about an account leaves for a receiver before what was queued earlier.
+CREATE INDEX notification_live ON notification (receiver, workspace, subject, position)
+    WHERE settled_at IS NULL;
+
+CREATE INDEX notification_incident ON notification (incident_id);
+
+CREATE INDEX notification_position ON notification (position);
+
+CREATE TABLE heard (
+    incident_id TEXT NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+    receiver TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (incident_id, receiver)
+);
+
+-- Reconnection sessions that we asked for: the intent is committed before the call.
+CREATE TABLE creation (
+    id TEXT PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    incident_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    outcome TEXT NOT NULL
+        CHECK (outcome IN ('wanted', 'calling', 'created', 'kept', 'needless', 'refused', 'later', 'limited', 'unknown'))
+);
+
+CREATE INDEX creation_account ON creation (workspace, account_id, at);
+CREATE INDEX creation_live ON creation (outcome) WHERE outcome IN ('wanted', 'calling');

@@ -1,0 +1,68 @@
+"""Everything that is particular to SQLite."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from .errors import StoreError, failed
+
+_PRAGMAS: Final = (
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+_ADVICE: Final = {
+    "not a database": "name another file in storage.url, or put a backup in its place",
+    "malformed": "it is damaged; stop the monitor and put a backup in its place",
+    "locked": "another program has been writing to it for long; end that one",
+    "is full": "make room on its disk",
+    "disk I/O error": "look for a full or failing disk, or a limit on the size of files",
+    "readonly": "make the file and its folder writable for the user that runs the monitor",
+    "unable to open": "make the file and its folder writable for the user that runs the monitor",
+}
+
+
+def connect(
+    address: URL, *, create: bool
+) -> tuple[Engine, Callable[[SQLAlchemyError], StoreError]]:
+    """Return what connects to the file at *address*, and what explains its errors."""
+    path = Path(address.database or "")
+    if not create and not path.exists():
+        raise StoreError(
+            f"there is no database {path} (storage.url): the monitor has not run with it yet"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"the database {path} can't be opened: {error.strerror}; name a writable file in"
+            " storage.url"
+        ) from None
+    engine = create_engine(address, hide_parameters=True, connect_args={"timeout": 10})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, record: Any) -> None:
+        del record
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def explain(error: SQLAlchemyError) -> StoreError:
+        said = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        return failed(str(path), said[:200], _ADVICE)
+
+    return engine, explain
