@@ -19,14 +19,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .errors import StoreError, failed
 
-_WAITS: Final = {
+_SETTINGS: Final = {
+    "application_name": "linkedapi-monitor",
     "connect_timeout": "5",
     "keepalives_idle": "15",
     "keepalives_interval": "5",
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-"""How long the network may take, in libpq's words; storage.url may say otherwise."""
+"""Our name and how long the network may take, in libpq's words; storage.url may say otherwise."""
 
 _BEGIN: Final = """
 SET LOCAL lock_timeout = '10s';
@@ -65,7 +66,7 @@ def connect(address: URL) -> tuple[Engine, Callable[[SQLAlchemyError], StoreErro
     hidden = [address.username, address.password, *_texts(address.query.values())]
     try:
         engine = create_engine(
-            address.set(drivername="postgresql+psycopg", query={**_WAITS, **address.query}),
+            address.set(drivername="postgresql+psycopg", query={**_SETTINGS, **address.query}),
             hide_parameters=True,
             pool_pre_ping=True,
             use_native_hstore=False,

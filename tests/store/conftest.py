@@ -1,6 +1,9 @@
 """The store's tests run on both databases."""
 
+from contextlib import contextmanager
+
 import pytest
+from sqlalchemy import create_engine, text
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -9,3 +12,29 @@ def database_url(request, tmp_path):
     if request.param == "postgresql":
         return request.getfixturevalue("postgres_url")
     return f"sqlite:///{tmp_path}/monitor.db"
+
+
+@pytest.fixture
+def directly(database_url):
+    """Open the database as another program would: a transaction, and no rules."""
+
+    @contextmanager
+    def connected():
+        engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
+        try:
+            with engine.begin() as tx:
+                yield tx
+        finally:
+            engine.dispose()
+
+    return connected
+
+
+@pytest.fixture
+def execute(directly):
+    def run(*statements):
+        with directly() as tx:
+            for statement in statements:
+                tx.execute(text(statement))
+
+    return run

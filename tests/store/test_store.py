@@ -1,7 +1,8 @@
 """The database itself: opening, migrating, claims, the clock, upkeep, listings."""
 
-import sqlite3
-import stat
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from desk import Desk
@@ -71,57 +72,60 @@ def test_a_failed_transaction_leaves_nothing(desk):
     assert names == ["acme"]
 
 
-def test_the_file_is_for_its_owner_only(tmp_path):
-    Store.open(f"sqlite:///{tmp_path}/deep/monitor.db").close()
+async def test_work_runs_off_the_event_loop(store):
+    here = threading.get_ident()
 
-    mode = (tmp_path / "deep/monitor.db").stat().st_mode
-    assert stat.S_IMODE(mode) == 0o600
-
-
-def test_a_database_from_the_future_is_refused(tmp_path):
-    url = f"sqlite:///{tmp_path}/monitor.db"
-    store = Store.open(url)
-    store.run_now(lambda tx: tx.execute(text("INSERT INTO migration (version) VALUES (9999)")))
-    store.close()
-
-    with pytest.raises(StoreError, match="newer version"):
-        Store.open(url)
+    assert await store.run(lambda _: threading.get_ident()) != here
 
 
-def test_a_file_that_is_no_database_is_one_clear_error(tmp_path):
-    (tmp_path / "monitor.db").write_text("something else entirely, and long enough\n" * 99)
+async def test_work_that_was_begun_is_finished_though_nobody_waits_for_it(desk):
+    begun, go_on = threading.Event(), threading.Event()
 
-    with pytest.raises(StoreError, match="not a database"):
-        Store.open(f"sqlite:///{tmp_path}/monitor.db")
+    def work(tx):
+        begun.set()
+        assert go_on.wait(20)
+        state.enter(tx, "slow")
 
+    waiting = asyncio.create_task(desk.store.run(work))
+    assert await asyncio.to_thread(begun.wait, 20)
+    waiting.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
-@pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:", "not an address"])
-def test_a_database_must_be_a_file(url):
-    with pytest.raises(StoreError, match=r"storage\.url"):
-        Store.open(url)
-
-
-def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
-    (tmp_path / "file").touch()
-
-    with pytest.raises(StoreError, match="name a writable file"):
-        Store.open(f"sqlite:///{tmp_path}/file/monitor.db")
-
-
-def test_a_locked_database_is_an_error_that_holds_no_values(desk, tmp_path):
-    other = sqlite3.connect(tmp_path / "monitor.db", isolation_level=None)
-    desk.run(lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
-    other.execute("BEGIN IMMEDIATE")
-
-    with pytest.raises(StoreError, match="locked"):
-        desk.poll(signed_out())
-
-    other.close()
-    assert desk.poll(signed_out()).decision.events
+    assert await desk.store.run(lambda tx: tx.execute(state.TERMS).all()) == [
+        ("acme", 1),
+        ("slow", 1),
+    ]
 
 
-async def test_work_runs_off_the_event_loop_and_finishes_once_begun(store):
-    assert await store.run(lambda tx: state.load(tx, "nobody").name) == "nobody"
+def test_what_was_read_holds_until_the_commit(database_url):
+    """Without a lock for all of a transaction, one of two that read the same would be lost."""
+    stores = [Store.open(database_url) for _ in range(3)]
+    stores[0].run_now(lambda tx: upkeep.set_clock(tx, 0))
+
+    def add(tx):
+        latest = tx.execute(upkeep.LATEST).scalar_one()
+        tx.execute(upkeep.ADVANCE, {"now": latest + 1})
+
+    def add_often(store):
+        for _ in range(20):
+            store.run_now(add)
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(add_often, stores))
+
+    assert stores[0].run_now(lambda tx: tx.execute(upkeep.LATEST).scalar_one()) == 60
+    for store in stores:
+        store.close()
+
+
+def test_what_people_and_apis_write_is_kept_as_it_is(desk):
+    odd = 'O\'Brien "%s" %(x)s :name \\ 日本 🙂 \u202e \x7f\ufffd'
+
+    desk.poll(seen(odd, name=odd))
+
+    assert desk.run(lambda tx: state.account(tx, "acme", odd)).name == odd
 
 
 def test_a_clock_that_went_back_brings_along_what_is_due(desk):

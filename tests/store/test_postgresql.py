@@ -1,0 +1,250 @@
+"""What can go wrong with a PostgreSQL server: one clear error each, and nothing is lost."""
+
+import socket
+import sys
+import threading
+
+import postgres as postgresql
+import psycopg
+import pytest
+from desk import Desk
+from factories import seen, signed_out
+from program import free_port
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from monitor.store import state, upkeep
+from monitor.store.db import Store, StoreError
+
+USER, PASSWORD, PARAMETER = "keeper-of-it", "hush/hush", "whisper"
+
+
+@pytest.fixture
+def database_url(postgres_url):
+    return postgres_url
+
+
+@pytest.fixture(scope="module")
+def own_server():
+    """A server whose users, databases and life are ours."""
+    with postgresql.server(free_port()) as server:
+        server.run(f"CREATE ROLE \"{USER}\" LOGIN PASSWORD '{PASSWORD}'")
+        yield server
+
+
+@pytest.fixture
+def backends(postgres):
+    """The sessions that the store has with the server."""
+    _, admin = postgres
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'linkedapi-monitor'"
+    return lambda: [pid for (pid,) in admin.execute(query)]
+
+
+def end(pids, postgres):
+    _, admin = postgres
+    for pid in pids:
+        admin.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def refusal(url):
+    """The error of opening *url*, which holds nothing of it that is nobody's business."""
+    hushed = make_url(url).update_query_dict({"application_name": PARAMETER})
+    with pytest.raises(StoreError) as caught:
+        Store.open(hushed.render_as_string(hide_password=False))
+    said = f"{caught.value!r} {caught.value.__cause__!r} {caught.value}"
+    assert not [one for one in (USER, PASSWORD, "hush", PARAMETER) if one in said]
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_wrong_password_is_one_clear_error(own_server):
+    said = refusal(own_server.url(user=USER, password="hush-hush"))
+
+    assert "the database postgres at 127.0.0.1 failed: password authentication failed" in said
+    assert said.endswith("check the user and the password in storage.url")
+
+
+def test_an_unknown_user_is_one_clear_error(own_server):
+    said = refusal(own_server.url(user=f"not-{USER}", password=PASSWORD))
+
+    assert "check the user and the password" in said
+
+
+def test_a_database_that_is_not_there_is_one_clear_error(own_server):
+    said = refusal(own_server.url("nowhere", user=USER, password=PASSWORD))
+
+    assert 'database "nowhere" does not exist; create the database' in said
+
+
+def test_a_user_that_may_not_connect_is_one_clear_error(own_server):
+    own_server.run("CREATE DATABASE closed", "REVOKE ALL ON DATABASE closed FROM PUBLIC")
+
+    said = refusal(own_server.url("closed", user=USER, password=PASSWORD))
+
+    assert "permission denied for database" in said
+    assert "grant the user CONNECT" in said
+
+
+def test_a_user_that_may_not_make_tables_is_one_clear_error(own_server):
+    said = refusal(own_server.url(user=USER, password=PASSWORD))
+
+    assert "permission denied for schema public; grant the user USAGE and CREATE" in said
+
+
+def test_a_schema_that_is_not_there_is_one_clear_error(own_server):
+    url = make_url(own_server.url(user=USER, password=PASSWORD))
+
+    said = refusal(
+        url.update_query_dict({"options": "-csearch_path=nowhere"}).render_as_string(
+            hide_password=False
+        )
+    )
+
+    assert "no schema has been selected to create in; grant the user USAGE and CREATE" in said
+
+
+def test_a_database_that_cannot_hold_every_name_is_refused(own_server):
+    own_server.run(
+        "CREATE DATABASE narrow ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0",
+        f'ALTER DATABASE narrow OWNER TO "{USER}"',
+    )
+
+    said = refusal(own_server.url("narrow", user=USER, password=PASSWORD))
+
+    assert "its encoding is LATIN1; create it with ENCODING 'UTF8'" in said
+
+
+def test_a_server_without_encryption_is_refused_where_it_is_demanded(own_server):
+    url = make_url(own_server.url(user=USER, password=PASSWORD))
+
+    said = refusal(
+        url.update_query_dict({"sslmode": "require"}).render_as_string(hide_password=False)
+    )
+
+    assert "server does not support SSL, but SSL was required" in said
+
+
+def test_a_server_that_is_away_is_one_clear_error():
+    said = refusal(f"postgresql://{USER}:{PASSWORD}@localhost:{free_port()}/alerts")
+
+    assert said.startswith("the database alerts at localhost failed: Connection refused; is the")
+
+
+def test_a_host_without_an_address_is_one_clear_error():
+    said = refusal(f"postgresql://{USER}:{PASSWORD}@nowhere.invalid/alerts")
+
+    assert "alerts at nowhere.invalid failed" in said
+    assert said.endswith("check the host in storage.url")
+
+
+def test_a_server_that_never_answers_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/alerts?connect_timeout=2"
+
+        said = refusal(url)
+
+    assert "timeout expired; is the server running" in said
+
+
+def test_without_the_driver_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as if it were not there
+
+    said = refusal(f"postgresql://{USER}:{PASSWORD}@db/alerts")
+
+    assert said == (
+        "the database alerts at db needs the extra: pip install 'linkedapi-monitor[postgres]'"
+    )
+
+
+def test_monitors_in_other_schemas_do_not_wait_for_each_other(store, postgres):
+    with postgresql.schema(*postgres) as elsewhere:
+
+        def work(tx):
+            state.enter(tx, "one")
+            other = Store.open(elsewhere)
+            other.run_now(lambda tx: state.enter(tx, "two"))
+            other.close()
+
+        store.run_now(work)
+
+
+def test_a_session_that_ended_meanwhile_costs_nothing(desk, backends, postgres):
+    desk.poll(seen())
+    end(backends(), postgres)
+
+    assert desk.poll(signed_out()).decision.events
+    assert desk.deliver() == [("opened", "a1")]
+
+
+def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
+    desk, backends, postgres
+):
+    desk.poll(seen())
+
+    def cut(tx):
+        state.enter(tx, "half")
+        end(backends(), postgres)
+        state.enter(tx, "whole")
+
+    with pytest.raises(StoreError, match="the database"):
+        desk.run(cut)
+
+    assert [row.name for row in desk.run(lambda tx: tx.execute(state.TERMS).all())] == ["acme"]
+    assert desk.poll(signed_out()).decision.events
+
+
+def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store):
+    def settings(tx):
+        names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+        return [tx.execute(text(f"SHOW {name}")).scalar_one() for name in names]
+
+    for _ in range(9):  # psycopg would prepare what is repeated
+        store.run_now(lambda tx: upkeep.set_clock(tx, 1))
+    assert store.run_now(settings) == ["10s", "1min", "1min"]
+
+    def after(tx):
+        tx.exec_driver_sql("COMMIT")
+        prepared = tx.execute(text("SELECT COUNT(*) FROM pg_prepared_statements")).scalar_one()
+        locks = text(
+            "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        )
+        return prepared, tx.execute(locks).scalar_one(), settings(tx)
+
+    assert store.run_now(after) == (0, 0, ["0", "0", "0"])
+
+
+def test_a_database_of_a_stopped_server_is_closed_at_once(own_server):
+    own_server.run("CREATE DATABASE short")
+    desk = Desk(Store.open(own_server.url("short")))
+    desk.poll(seen())
+    own_server.stop()
+    done = threading.Event()
+
+    def close():
+        with pytest.raises(StoreError, match="is the server running"):
+            desk.poll(signed_out())
+        desk.store.close()
+        done.set()
+
+    thread = threading.Thread(target=close)
+    thread.start()
+
+    assert done.wait(20)
+    thread.join()
+    own_server.start()
+    store = Store.open(own_server.url("short"))
+    assert set(store.run_now(lambda tx: state.load(tx, "acme")).accounts) == {"a1"}
+    store.close()
+
+
+def test_the_server_is_not_asked_for_more_than_it_has(own_server):
+    """One session a monitor, whatever it does."""
+    store = Store.open(own_server.url())
+    for number in range(5):
+        store.run_now(lambda tx, number=number: state.enter(tx, f"w{number}"))
+
+    with psycopg.connect(own_server.url()) as admin:
+        query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'linkedapi-monitor'"
+        assert admin.execute(query).fetchone() == (1,)
+    store.close()
