@@ -121,12 +121,13 @@ class Program:
         self.log = log
 
     @classmethod
-    async def start(cls, *arguments, log: Path, env=None):
+    async def start(cls, *arguments, log: Path, env=None, through=()):
         environment = {
             key: value for key, value in os.environ.items() if not key.startswith("LINKED")
         }
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
+                *through,
                 sys.executable,
                 "-m",
                 "monitor",
@@ -171,9 +172,9 @@ class Program:
 
 
 @asynccontextmanager
-async def program(*arguments, log: Path, env=None):
-    """Run the program; whatever happens, its process ends with the context."""
-    started = await Program.start(*arguments, log=log, env=env)
+async def program(*arguments, log: Path, env=None, through=()):
+    """Run the program (*through* another); whatever happens, it ends with the context."""
+    started = await Program.start(*arguments, log=log, env=env, through=through)
     try:
         yield started
     finally:
@@ -203,7 +204,7 @@ receivers:
   - {{name: chat, type: slack, url: "{hooks}/slack"}}
   - {{name: crm, type: webhook, url: "{hooks}/hook", secret: "{secret}"}}
 {mail}
-storage: {{url: "sqlite:///{folder}/monitor.db"}}
+storage: {{url: "{storage}"}}
 web: {{listen: "127.0.0.1:{port}"}}
 {more}
 """
@@ -219,7 +220,7 @@ MAIL = """\
 """
 
 
-def configure(folder, *, api, hooks, smtp=None, port=None, more=""):
+def configure(folder, *, api, hooks, smtp=None, port=None, storage=None, more=""):
     """Write a configuration; return its path and the address of the endpoint."""
     port = port or free_port()
     file = folder / "config.yaml"
@@ -228,7 +229,7 @@ def configure(folder, *, api, hooks, smtp=None, port=None, more=""):
         CONFIG.format(
             api=api,
             hooks=hooks,
-            folder=folder,
+            storage=storage or f"sqlite:///{folder}/monitor.db",
             port=port,
             mail=mail,
             more=more,

@@ -1,0 +1,148 @@
+"""The real program and a file that fails: one clear line, no false alert, and it recovers."""
+
+import asyncio
+import os
+import resource
+import sqlite3
+from shutil import which
+
+import pytest
+from program import answers, configure, hooks, program
+
+from monitor.simulator import Simulator, serve
+from monitor.store.db import Store
+
+NO_RIGHTS = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+"""Takes from root what lets it write anywhere."""
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A database that a monitor has made, in a folder of its own."""
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data/monitor.db"
+    Store.open(f"sqlite:///{file}").close()
+    yield file
+    file.parent.chmod(0o700)
+
+
+@pytest.fixture
+def through():
+    """What the program is run through, so that it may write only what anybody may."""
+    if os.geteuid() != 0:
+        return ()
+    if which("setpriv") is None:
+        pytest.skip("setpriv is not installed, and root may write anything")
+    return NO_RIGHTS
+
+
+def simulated():
+    simulator = Simulator(seed=4)
+    simulator.add_customer("acme", "linked_test_token")
+    simulator.add_accounts("acme", 2)
+    return simulator
+
+
+def holds_no_database(file):
+    file.write_bytes(b"no database, but a photo album\n" * 999)
+
+
+def is_cut_off(file):
+    os.truncate(file, 4096 * 3 + 2048)
+
+
+def may_not_be_written(file):
+    file.chmod(0o400)
+
+
+def lies_where_nothing_may_be_written(file):
+    file.parent.chmod(0o500)
+
+
+def is_from_the_future(file):
+    with sqlite3.connect(file) as database:
+        database.execute("INSERT INTO migration (version) VALUES (9999)")
+    database.close()
+
+
+BROKEN = {
+    holds_no_database: "file is not a database; name another file in storage.url",
+    is_cut_off: "it is damaged; stop the monitor and put a backup in its place",
+    may_not_be_written: "Permission denied; name a writable file in storage.url",
+    lies_where_nothing_may_be_written: "make the file and its folder writable for the user that",
+    is_from_the_future: "run that version, or name another database in storage.url",
+}
+
+
+@pytest.mark.parametrize("breaking", BROKEN, ids=lambda one: one.__name__)
+async def test_a_file_that_cannot_be_used_ends_the_start_with_one_clear_line(
+    tmp_path, file, through, breaking
+):
+    breaking(file)
+    simulator = simulated()
+    simulator.sign_out("acme", "*")
+    async with serve(simulator) as api, hooks() as (hook, hook_url):
+        config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
+        arguments = ("run", "-c", str(config))
+        async with program(*arguments, log=tmp_path / "run.log", through=through) as monitor:
+            assert await monitor.process.wait() == 1
+
+    (line,) = monitor.said().splitlines()
+    assert BROKEN[breaking] in line
+    assert hook.events == hook.slack == simulator.requests == []
+
+
+async def test_a_file_that_another_program_keeps_locked_ends_the_start(tmp_path, file):
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with serve(simulated()) as api, hooks() as (_, hook_url):
+        config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
+        async with program("run", "-c", str(config), log=tmp_path / "run.log") as monitor:
+            assert await monitor.process.wait() == 1
+    other.close()
+
+    (line,) = monitor.said().splitlines()
+    assert "database is locked; another program has been writing to it for long" in line
+
+
+def lock(file, _pid):
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    return other.close
+
+
+def fill_disk(file, pid):
+    """Let no file of the program grow any more, as on a full disk."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    size = file.with_name("monitor.db-wal").stat().st_size
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, before[1]))
+    return lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("breaking", [lock, fill_disk])
+async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobody(
+    tmp_path, file, breaking
+):
+    simulator = simulated()
+    async with serve(simulator) as api, hooks() as (hook, hook_url):
+        config, endpoint = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
+        async with program("run", "-c", str(config), log=tmp_path / "run.log") as monitor:
+            await until(lambda: "first look" in monitor.said())
+            mend = breaking(file, monitor.process.pid)
+            simulator.sign_out("acme", "*")
+            await answers(f"{endpoint}/readyz", status=503)
+            await answers(f"{endpoint}/healthz")  # a restart would not help
+            assert hook.events == hook.slack == []
+            mend()
+
+            await answers(f"{endpoint}/readyz")
+            await hook.wait(lambda: len(hook.events) == len(hook.slack) == 2)
+            assert await monitor.stop() == 0
+
+    assert "failed unexpectedly" not in monitor.said()
+
+
+async def until(holds):
+    async with asyncio.timeout(20):
+        while not holds():
+            await asyncio.sleep(0.05)
