@@ -58,7 +58,7 @@ class Store:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run *work* as `run_now` does, on the store's thread.
 
-        Once begun it is finished, even if the caller is cancelled.
+        It is finished even if the caller is cancelled.
         """
         loop = asyncio.get_running_loop()
         return await asyncio.shield(loop.run_in_executor(self._thread, self.run_now, work))

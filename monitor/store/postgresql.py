@@ -22,10 +22,10 @@ from .errors import StoreError, failed
 _SETTINGS: Final = {
     "application_name": "linkedapi-monitor",
     "connect_timeout": "5",
-    "keepalives_idle": "15",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "3",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "15000",
 }
 """Our name and how long the network may take, in libpq's words; storage.url may say otherwise."""
 
@@ -46,6 +46,8 @@ _ADVICE: Final = {
     "no schema has been selected": "grant the user USAGE and CREATE on the schema",
     "must be owner": "run the monitor as the user that made the tables",
     "already exists": "give the monitor a database or a schema of its own",
+    "closed the connection": "it is used again as soon as it is back",
+    "closed the connection": "it is used again as soon as it is back",
     "relation": "its tables are not the monitor's; put a backup in its place",
     "does not exist": "create the database and its user, or check storage.url",
     "read-only transaction": "name the primary server in storage.url",

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from desk import Desk
 from factories import NOON, seen, signed_out
-from sqlalchemy import inspect, text
+from sqlalchemy import TextClause, inspect, text
 
-from monitor.store import listings, schema, state
+from monitor.store import claims, creations, listings, outbox, schema, state, upkeep
 from monitor.store.db import Store, StoreError
 
 ROWS_OF_THE_FIRST_VERSION = (
@@ -212,3 +212,21 @@ def test_monitors_that_start_at_once_make_the_tables_once(database_url):
     Desk(stores[0]).poll(seen())
     for store in stores:
         store.close()
+
+
+def test_every_statement_is_understood_by_both(store):
+    found = set(statements())
+
+    assert len(found) > 60
+    for statement in found:
+        values = dict.fromkeys(statement.compile().params)
+        explained = text(f"EXPLAIN {statement}")
+        assert store.run_now(lambda tx, one=explained, of=values: tx.execute(one, of).all())
+
+
+def statements():
+    """Every SQL text of the store's modules."""
+    for module in (claims, creations, listings, outbox, state, upkeep):
+        for value in vars(module).values():
+            parts = value if isinstance(value, tuple) else (value,)
+            yield from (part for part in parts if isinstance(part, TextClause))

@@ -78,25 +78,27 @@ async def test_work_runs_off_the_event_loop(store):
     assert await store.run(lambda _: threading.get_ident()) != here
 
 
-async def test_work_that_was_begun_is_finished_though_nobody_waits_for_it(desk):
+async def test_work_is_finished_though_nobody_waits_for_it_any_more(desk):
     begun, go_on = threading.Event(), threading.Event()
 
-    def work(tx):
+    def slow(tx):
         begun.set()
         assert go_on.wait(20)
-        state.enter(tx, "slow")
+        state.enter(tx, "begun")
 
-    waiting = asyncio.create_task(desk.store.run(work))
-    assert await asyncio.to_thread(begun.wait, 20)
-    waiting.cancel()
-    go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-
-    assert await desk.store.run(lambda tx: tx.execute(state.TERMS).all()) == [
-        ("acme", 1),
-        ("slow", 1),
+    waiting = [
+        asyncio.create_task(desk.store.run(slow)),
+        asyncio.create_task(desk.store.run(lambda tx: state.enter(tx, "queued"))),
     ]
+    assert await asyncio.to_thread(begun.wait, 20)
+    for task in waiting:
+        task.cancel()
+    go_on.set()
+    await asyncio.wait(waiting)
+
+    assert all(task.cancelled() for task in waiting)
+    terms = await desk.store.run(lambda tx: tx.execute(state.TERMS).all())
+    assert {row.name for row in terms} == {"acme", "begun", "queued"}
 
 
 def test_what_was_read_holds_until_the_commit(database_url):
