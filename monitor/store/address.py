@@ -21,7 +21,7 @@ def parse(url: str) -> URL:
         raise ValueError(_FORMS + _SIGNS) from None
     name = address.database or ""
     if address.drivername in ("postgres", "postgresql"):
-        if not name or "/" in name or "@" in name or "@" in (address.host or ""):
+        if not name or url.count("@") > 1:
             raise ValueError(_FORMS + _SIGNS)
         return address.set(drivername="postgresql")
     if address.drivername != "sqlite" or address.host or name in ("", ":memory:"):

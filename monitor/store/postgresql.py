@@ -47,7 +47,6 @@ _ADVICE: Final = {
     "must be owner": "run the monitor as the user that made the tables",
     "already exists": "give the monitor a database or a schema of its own",
     "closed the connection": "it is used again as soon as it is back",
-    "closed the connection": "it is used again as soon as it is back",
     "relation": "its tables are not the monitor's; put a backup in its place",
     "does not exist": "create the database and its user, or check storage.url",
     "read-only transaction": "name the primary server in storage.url",

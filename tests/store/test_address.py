@@ -1,9 +1,11 @@
 """What `storage.url` may say, and what is shown of it."""
 
 import pytest
+from pydantic import ValidationError
 
 from monitor.store import address
 from monitor.store.db import Store, StoreError
+from monitor.store.settings import StorageSettings
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,7 @@ def test_addresses_of_both_databases_are_understood(url, database):
         "postgresql://me:p@hush@db/alerts",
         "postgresql://me:p@ss/hush@db/alerts",
         "postgresql://me:p@ss?hush@db/alerts",
+        "postgresql://me:p@hu/sh?it@db/alerts",
         "postgresql://me:p@ss:hush@db/alerts",
     ],
 )
@@ -48,3 +51,12 @@ def test_anything_else_is_refused_and_not_repeated(url):
 
     with pytest.raises(StoreError, match=r"^storage\.url must be"):
         Store.open(url)
+
+
+def test_the_settings_take_both_and_show_neither():
+    settings = StorageSettings(url="postgresql://me:hush@db/alerts")
+
+    assert settings.url.reveal() == "postgresql://me:hush@db/alerts"
+    assert "hush" not in f"{settings!r} {settings}"
+    with pytest.raises(ValidationError, match="must be sqlite:///"):
+        StorageSettings(url="mysql://me:hush@db/alerts")
