@@ -19,7 +19,8 @@ CREATE TABLE workspace (
     failing_detail TEXT,
     failing_since BIGINT,
     failing_cause_polls BIGINT,
-    incident_id TEXT
+    incident_id TEXT,
+    detached_at BIGINT
 );
 
 CREATE TABLE account (
