@@ -1,12 +1,12 @@
 """What the methods `accounts.*` do.
 
-Those that destroy something (disconnect, regenerateIdentificationToken) are left out on purpose:
-calling them answers 404, and the journal shows it.
+Those that destroy something are here because the real service has them; the journal shows who
+called them, and the monitor never does.
 """
 
 from typing import Any
 
-from . import sessions
+from . import sessions, subscription
 from .errors import ApiError
 from .model import (
     IN_PROGRESS,
@@ -22,6 +22,8 @@ from .world import World
 
 def get_all(world: World, customer: Customer, _: dict[str, Any]) -> Any:
     """List accounts and pending sessions, opening a session for each account that needs one."""
+    if world.knobs.get_all_needs_subscription and not subscription.places(customer, world.knobs):
+        raise ApiError("subscriptionRequired", "There is no subscription.")
     sessions.forget_old(customer, world.knobs, world.now())
     shown = [_shown(world, customer, account) for account in customer.accounts.values()]
     pending = [
@@ -40,11 +42,14 @@ def get_all(world: World, customer: Customer, _: dict[str, Any]) -> Any:
 def create_connection(world: World, customer: Customer, _: dict[str, Any]) -> Any:
     """Open a session for a new account, if there is a seat left and an attempt."""
     sessions.forget_old(customer, world.knobs, world.now())
-    taken = sum(account.status is AccountStatus.ACTIVE for account in customer.accounts.values())
+    taken = sum(
+        account.status is AccountStatus.ACTIVE or world.knobs.every_account_takes_seat
+        for account in customer.accounts.values()
+    )
     taken += sum(
         session.is_active and session.account_id is None for session in customer.sessions.values()
     )
-    if customer.seats is not None and taken >= customer.seats:
+    if taken >= subscription.places(customer, world.knobs):
         raise ApiError("noAvailableSeats", "All seats are taken.")
     if not sessions.may_attempt(customer, world.knobs, world.now()):
         raise _too_many_attempts()
@@ -54,12 +59,7 @@ def create_connection(world: World, customer: Customer, _: dict[str, Any]) -> An
 
 def create_reconnection(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
     """Open a session for an account that needs one, in place of the one it may have."""
-    account_id = parameters.get("accountId")
-    if not isinstance(account_id, str) or not account_id:
-        raise ApiError("accountIdRequired", "accountId is required.")
-    account = customer.accounts.get(account_id)
-    if account is None:
-        raise ApiError("accountNotFound", "There is no such account.")
+    account = _account(customer, parameters)
     if account.status is not AccountStatus.RECONNECTION_REQUIRED or not account.reconnectable:
         raise ApiError("invalidRequestPayload", "This account cannot be reconnected now.")
     session = sessions.current(customer, account, world.knobs, world.now())
@@ -91,6 +91,39 @@ def cancel_session(world: World, customer: Customer, parameters: dict[str, Any])
     elif world.knobs.second_cancel_fails:
         raise ApiError("invalidRequestPayload", "The session is over.")
     return {}
+
+
+def reparse(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
+    """Read picture and headline anew, which takes no time here and a login that works."""
+    account = _account(customer, parameters)
+    if account.status is AccountStatus.ACTIVE:
+        account.avatar_url = world.identities.avatar_url()
+        account.headline = sessions.HEADLINE
+    return {"workflowId": f"reparseAccountInfoWorkflow-{world.identities.uuid()}"}
+
+
+def regenerate_token(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
+    """Give the account another identification token; the old one is worth nothing at once."""
+    account = _account(customer, parameters)
+    account.identification_token = world.identities.identification_token()
+    return {"token": account.identification_token}
+
+
+def disconnect(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
+    """Remove the account for good."""
+    account = _account(customer, parameters)
+    sessions.remove(customer, account, world.knobs, world.now())
+    return {}
+
+
+def _account(customer: Customer, parameters: dict[str, Any]) -> SimulatedAccount:
+    account_id = parameters.get("accountId")
+    if not isinstance(account_id, str) or not account_id:
+        raise ApiError("accountIdRequired", "accountId is required.")
+    account = customer.accounts.get(account_id)
+    if account is None:
+        raise ApiError("accountNotFound", "There is no such account.")
+    return account
 
 
 def _session(world: World, customer: Customer, parameters: dict[str, Any]) -> Session:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
 from typing import Any, get_type_hints
 
-from .typed import fits
+from .knobs import fits
 from .world import UnknownNameError
 
 ACTIONS = frozenset(
     {
-        *("add_customer", "remove_customer", "set_token", "set_seats"),
+        *("add_customer", "remove_customer", "set_token", "set_seats", "set_subscription"),
         *("add_account", "add_accounts", "remove", "return_as_new", "hide"),
         *("sign_out", "freeze", "recover", "rename", "set_reconnectable"),
         *("set_session", "set_session_status", "set_proxy_change"),

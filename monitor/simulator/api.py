@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from . import accounts
+from . import accounts, subscription
 from .errors import ApiError
 from .model import Customer
 from .world import World
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
+Act: TypeAlias = Callable[[World, Customer, dict[str, Any]], Any]
 JSON: Final = ("content-type", "application/json; charset=utf-8")
 
 
@@ -43,18 +44,30 @@ class Answer:
 class Endpoint:
     """What a method does, and whether it takes parameters."""
 
-    act: Callable[[World, Customer, dict[str, Any]], Any]
+    act: Act
     has_parameters: bool
 
 
+def _alone(act: Act) -> Endpoint:
+    return Endpoint(act, has_parameters=False)
+
+
+def _with(act: Act) -> Endpoint:
+    return Endpoint(act, has_parameters=True)
+
+
 ENDPOINTS: Final = {
-    "accounts.getAll": Endpoint(accounts.get_all, has_parameters=False),
-    "accounts.createConnectionSession": Endpoint(accounts.create_connection, has_parameters=False),
-    "accounts.createReconnectionSession": Endpoint(
-        accounts.create_reconnection, has_parameters=True
-    ),
-    "accounts.getConnectionSession": Endpoint(accounts.get_session, has_parameters=True),
-    "accounts.cancelConnectionSession": Endpoint(accounts.cancel_session, has_parameters=True),
+    "accounts.getAll": _alone(accounts.get_all),
+    "accounts.createConnectionSession": _alone(accounts.create_connection),
+    "accounts.createReconnectionSession": _with(accounts.create_reconnection),
+    "accounts.getConnectionSession": _with(accounts.get_session),
+    "accounts.cancelConnectionSession": _with(accounts.cancel_session),
+    "accounts.reparseAccountInfo": _with(accounts.reparse),
+    "accounts.regenerateIdentificationToken": _with(accounts.regenerate_token),
+    "accounts.disconnect": _with(accounts.disconnect),
+    "subscription.getStatus": _alone(subscription.get_status),
+    "subscription.getSeats": _alone(subscription.get_seats),
+    "subscription.setSeats": _with(subscription.set_seats),
 }
 
 
@@ -71,7 +84,9 @@ def answer(world: World, call: Call) -> Answer:
         return not_found(call)
     try:
         customer = _authenticated(world, call.token)
-        result = endpoint.act(world, customer, _parameters(world, call, endpoint))
+        parameters = _parameters(world, call, endpoint)
+        subscription.review(customer, world.knobs, world.now())
+        result = endpoint.act(world, customer, parameters)
     except ApiError as error:
         problem = {"type": error.type, "message": error.message}
         body = encode({"success": False, "error": problem})
@@ -118,8 +133,8 @@ def _parameters(world: World, call: Call, endpoint: Endpoint) -> dict[str, Any]:
         value = json.loads(call.body) if call.body.strip() else None
     except (ValueError, RecursionError):
         raise ApiError("invalidRequestPayload", "The body is not JSON.") from None
-    if value is None:
-        accepted = knobs.accept_null_body if call.body.strip() else knobs.accept_empty_body
+    if value is None:  # no body at all is the official form, and always right
+        accepted = knobs.accept_null_body or not call.body.strip()
     else:
         accepted = isinstance(value, dict) and knobs.accept_object_body
     if endpoint.has_parameters:

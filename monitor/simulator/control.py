@@ -2,11 +2,13 @@
 
 `POST /control/<action>` with the action's parameters as an object, `GET /control/state`,
 `GET` and `DELETE /control/requests`. Answers are `{"result": …}`, or `{"error": "…"}` with 400 for
-parameters that do not fit and 404 for things that do not exist.
+parameters that do not fit and 404 for things that do not exist. None of them holds a token.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import singledispatch
 from typing import Any, TypeAlias
 
 from starlette.requests import Request
@@ -15,7 +17,9 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
 from .api import encode
-from .describe import describe
+from .faults import Fault
+from .knobs import Knobs
+from .model import Customer, Session, SimulatedAccount, Subscription, timestamp
 from .world import UnknownNameError, World
 
 Perform: TypeAlias = Callable[[str, Mapping[str, Any]], object]
@@ -74,3 +78,84 @@ def _problem(text: str, *, status: int) -> Reply:
 async def _nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
     problem = _problem(f"there is nothing at {scope['path']}", status=404)
     await problem(scope, receive, send)
+
+
+@singledispatch
+def describe(value: object) -> Any:
+    """Describe *value* in JSON's terms."""
+    return value
+
+
+@describe.register(list)
+def _(values: list[object]) -> Any:
+    return [describe(value) for value in values]
+
+
+@describe.register
+def _(knobs: Knobs) -> Any:
+    return asdict(knobs)
+
+
+@describe.register
+def _(account: SimulatedAccount) -> Any:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "url": account.url,
+        "country": account.country,
+        "status": account.status.value,
+        "connected_at": timestamp(account.connected_at),
+        "session_id": account.session_id,
+        "settling": account.settling,
+        "hidden": account.hidden,
+        "patch": account.patch,
+        "without": sorted(account.without),
+    }
+
+
+@describe.register
+def _(session: Session) -> Any:
+    return {
+        "id": session.id,
+        "type": session.type,
+        "status": session.status.value,
+        "account_id": session.account_id,
+        "created_at": timestamp(session.created_at),
+        "changed_at": timestamp(session.changed_at),
+    }
+
+
+@describe.register
+def _(subscription: Subscription) -> Any:
+    return {
+        "status": subscription.status,
+        "eligible_for_trial": subscription.eligible_for_trial,
+        "cancel_at_period_end": subscription.cancel_at_period_end,
+        "seats": {f"{kind} {period}": n for (kind, period), n in subscription.seats.items()},
+    }
+
+
+@describe.register
+def _(customer: Customer) -> Any:
+    return {
+        "name": customer.name,
+        "subscription": describe(customer.subscription),
+        "accounts": [describe(account) for account in customer.accounts.values()],
+        "sessions": [describe(session) for session in customer.sessions.values()],
+    }
+
+
+@describe.register
+def _(fault: Fault) -> Any:
+    body = None if fault.body is None else fault.body.decode("utf-8", "replace")
+    return asdict(fault) | {"body": body, "headers": dict(fault.headers)}
+
+
+@describe.register
+def _(world: World) -> Any:
+    return {
+        "now": timestamp(world.now()),
+        "knobs": describe(world.knobs),
+        "customers": [describe(customer) for customer in world.customers.values()],
+        "faults": describe(world.faults.in_force),
+    }

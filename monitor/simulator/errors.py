@@ -14,6 +14,7 @@ ErrorType: TypeAlias = Literal[
     "invalidRequestPayload",
     "noAvailableSeats",
     "dailyConnectionAttemptsExceeded",
+    "subscriptionRequired",
 ]
 
 DOCUMENTED: Final[dict[str, int]] = {
@@ -43,5 +44,6 @@ class ApiError(Exception):
             "invalidRequestPayload": knobs.invalid_payload_status,
             "noAvailableSeats": knobs.no_seats_status,
             "dailyConnectionAttemptsExceeded": knobs.attempts_status,
+            "subscriptionRequired": knobs.no_subscription_status,
         }
         return (DOCUMENTED | undocumented)[self.type]

@@ -4,9 +4,8 @@ The defaults are the likeliest answers. A client is right when it works whatever
 """
 
 from dataclasses import dataclass, fields
-from typing import Literal, get_type_hints
-
-from .typed import fits
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 HOUR = 3600.0
 LARGE = 1_000_000_000
@@ -33,10 +32,18 @@ class Knobs:
     *daily_attempts* limits connection attempts in 24 hours; *reconnections_count* and
     *auto_sessions_count* say whether reconnections, asked for or made by `getAll`, are among them.
 
-    Answers: *invalid_payload_status*, *no_seats_status* and *attempts_status* are HTTP codes of
-    undocumented types; *accept_empty_body*, *accept_null_body* and *accept_object_body* what a
-    call without parameters may carry; *require_content_type* refuses other bodies than JSON ones;
-    *void_result* sends `result: {}` where there is nothing to tell. Links start with *link_base*.
+    What is paid for: *freeze_delay* passes before a change of seats or subscription shows,
+    *freeze_picks* says which accounts freeze first, *thaws* whether they come back by themselves;
+    accounts freeze when seats go, and also when the subscription is over (*ended_freezes*) or not
+    paid in time (*past_due_freezes*). *every_account_takes_seat* counts those that do not work
+    when a new one asks for a seat, *get_all_needs_subscription* refuses the list without one,
+    *status_null* writes a missing subscription as null instead of leaving it out.
+
+    Answers: *invalid_payload_status*, *no_seats_status*, *attempts_status* and
+    *no_subscription_status* are HTTP codes of undocumented types; *accept_null_body* and
+    *accept_object_body* say what a call without parameters may carry instead of nothing;
+    *require_content_type* refuses other bodies than JSON ones; *void_result* sends `result: {}`
+    where there is nothing to tell. Links start with *link_base*.
     """
 
     rate_limit: int = 100
@@ -60,10 +67,18 @@ class Knobs:
     daily_attempts: int = 20
     reconnections_count: bool = False
     auto_sessions_count: bool = False
+    freeze_delay: float = 0.0
+    freeze_picks: Literal["newest", "oldest"] = "newest"
+    thaws: bool = True
+    ended_freezes: bool = True
+    past_due_freezes: bool = False
+    every_account_takes_seat: bool = False
+    get_all_needs_subscription: bool = False
+    status_null: bool = False
     invalid_payload_status: int = 400
     no_seats_status: int = 400
     attempts_status: int = 429
-    accept_empty_body: bool = True
+    no_subscription_status: int = 403
     accept_null_body: bool = True
     accept_object_body: bool = True
     require_content_type: bool = False
@@ -79,3 +94,19 @@ class Knobs:
                 raise ValueError(f"{field.name} cannot be {value!r}")
             if isinstance(value, int | float) and not 0 <= value < LARGE:
                 raise ValueError(f"{field.name} has to be from 0 to {LARGE}")
+
+
+def fits(value: object, hint: Any) -> bool:
+    """Tell whether *value*, as JSON has it, fits the type *hint*; a whole number is a float."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in parts
+    if origin in {Union, UnionType}:
+        return any(fits(value, part) for part in parts)
+    if origin is not None:
+        keyed = isinstance(value, origin)
+        return keyed and all(fits(item, parts[0]) for item in value)  # type: ignore[attr-defined]
+    if isinstance(value, bool):
+        return hint in {bool, Any}
+    wanted = {float: int | float, Any: object}.get(hint, hint)
+    return isinstance(value, wanted)

@@ -1,4 +1,4 @@
-"""What the simulated service knows: customers, their accounts, and sessions that connect them.
+"""What the simulated service knows: customers, what they pay for, their accounts and sessions.
 
 Points in time are UTC microseconds since the epoch; nothing here reads a clock.
 """
@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_SEATS = 1000
 
 
 class AccountStatus(StrEnum):
@@ -30,6 +31,29 @@ class SessionStatus(StrEnum):
     EXPIRED = "expired"
     ERROR = "error"
     CANCELLED = "cancelled"
+
+
+class SubscriptionStatus(StrEnum):
+    """Whether seats are paid for; a customer may also have no subscription at all."""
+
+    ACTIVE = "active"
+    TRIALING = "trialing"
+    PAST_DUE = "past_due"
+    CANCELED = "canceled"
+
+
+class SeatType(StrEnum):
+    """What an account on the seat may do; the monitor need not care."""
+
+    CORE = "core"
+    PLUS = "plus"
+
+
+class BillingPeriod(StrEnum):
+    """How often a seat is paid for."""
+
+    MONTH = "month"
+    YEAR = "year"
 
 
 IN_PROGRESS = frozenset(
@@ -60,8 +84,9 @@ class Session:
 class SimulatedAccount:
     """One connected LinkedIn account.
 
-    *settling* counts the polls for which a finished login stays invisible, *hidden* those in which
-    the account is missing. *patch* and *without* bend its JSON.
+    *thawed* is its status when it is no longer frozen. *settling* counts the polls for which a
+    finished login stays invisible, *hidden* those in which the account is missing. *patch* and
+    *without* bend its JSON.
     """
 
     id: str
@@ -75,6 +100,7 @@ class SimulatedAccount:
     headline: str | None = None
     session_id: str | None = None
     reconnectable: bool = True
+    thawed: AccountStatus = AccountStatus.ACTIVE
     settling: int | None = None
     hidden: int = 0
     patch: dict[str, Any] = field(default_factory=dict)
@@ -82,12 +108,26 @@ class SimulatedAccount:
 
 
 @dataclass(slots=True)
+class Subscription:
+    """What a customer pays for; *status* None: nothing."""
+
+    status: SubscriptionStatus | None = SubscriptionStatus.ACTIVE
+    eligible_for_trial: bool = False
+    cancel_at_period_end: bool = False
+    seats: dict[tuple[SeatType, BillingPeriod], int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Customer:
-    """One owner of a token, with everything behind it; *override* replaces the result of getAll."""
+    """One owner of a token, with everything behind it; *override* replaces the result of getAll.
+
+    *review_at* is when a change of what is paid for shows in the accounts.
+    """
 
     name: str
     token: str
-    seats: int | None = None
+    subscription: Subscription = field(default_factory=Subscription)
+    review_at: int | None = None
     accounts: dict[str, SimulatedAccount] = field(default_factory=dict)
     removed: dict[str, SimulatedAccount] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)

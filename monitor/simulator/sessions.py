@@ -10,6 +10,7 @@ from .model import IN_PROGRESS, AccountStatus, Customer, Session, SessionStatus,
 
 SECOND = 1_000_000
 DAY = 24 * 3600 * SECOND
+HEADLINE = "Founder at Example"
 
 
 def refresh(session: Session, knobs: Knobs, now: int) -> Session:
@@ -87,6 +88,21 @@ def activate(customer: Customer, account: SimulatedAccount, knobs: Knobs, now: i
     account.settling = None
 
 
+def freeze(customer: Customer, account: SimulatedAccount, knobs: Knobs, now: int) -> None:
+    """Freeze *account*; a login under way ends."""
+    cancel_of(customer, account, knobs, now)
+    if account.status is not AccountStatus.FROZEN:
+        account.thawed = account.status
+    account.status = AccountStatus.FROZEN
+    account.settling = None
+
+
+def remove(customer: Customer, account: SimulatedAccount, knobs: Knobs, now: int) -> None:
+    """Take *account* from the list; it is remembered, so that its person can return."""
+    cancel_of(customer, account, knobs, now)
+    customer.removed[account.id] = customer.accounts.pop(account.id)
+
+
 def move(
     customer: Customer,
     session: Session,
@@ -103,6 +119,7 @@ def move(
         return
     if session.account_id is None:
         account = invent(identities, now)
+        account.avatar_url = account.headline = None  # until they are parsed
         customer.accounts[account.id] = account
         session.account_id = account.id
         return
@@ -138,7 +155,7 @@ def invent(
         connected_at=now,
         identification_token=identities.identification_token(),
         avatar_url=identities.avatar_url(),
-        headline="Founder at Example",
+        headline=HEADLINE,
     )
 
 

@@ -7,14 +7,25 @@ from typing import Any
 from starlette.routing import Router
 from starlette.types import ASGIApp
 
-from . import sessions
+from . import sessions, subscription
 from .actions import bound
 from .control import control
-from .edge import Edge
 from .faults import Fault, Kind
 from .journal import Entry
-from .model import AccountStatus, Customer, Session, SessionStatus, SimulatedAccount
+from .model import (
+    MOST_SEATS,
+    AccountStatus,
+    BillingPeriod,
+    Customer,
+    SeatType,
+    Session,
+    SessionStatus,
+    SimulatedAccount,
+    Subscription,
+    SubscriptionStatus,
+)
 from .page import session_page
+from .wire import Edge
 from .world import World
 
 
@@ -41,11 +52,12 @@ class Simulator(World):
         """Carry out an action by its name, checking its parameters first."""
         return bound(self, action, parameters)()
 
-    def add_customer(self, name: str, token: str, seats: int | None = None) -> Customer:
-        """Add a customer with a token of their own."""
+    def add_customer(self, name: str, token: str, seats: int = MOST_SEATS) -> Customer:
+        """Add a customer with a token and seats of their own."""
         if name in self.customers:
             raise ValueError(f"there already is a customer {name!r}")
-        customer = Customer(name=name, token="", seats=seats)
+        customer = Customer(name=name, token="")
+        subscription.put(customer, seats)
         self._give_token(customer, token)
         self.customers[name] = customer
         return customer
@@ -58,9 +70,38 @@ class Simulator(World):
         """Rotate the token; the old one is invalid from now on."""
         self._give_token(self.customer(customer), token)
 
-    def set_seats(self, customer: str, seats: int | None) -> None:
-        """Limit the seats (None: no limit)."""
-        self.customer(customer).seats = seats
+    def set_seats(
+        self,
+        customer: str,
+        quantity: int,
+        seat_type: str = "core",
+        billing_period: str = "month",
+    ) -> Subscription:
+        """Change the seats of one group; accounts in excess freeze, and thaw when there are more.
+
+        None at all takes the group away.
+        """
+        owner = self.customer(customer)
+        subscription.put(owner, quantity, SeatType(seat_type), BillingPeriod(billing_period))
+        subscription.changed(owner, self.knobs, self.now())
+        return owner.subscription
+
+    def set_subscription(
+        self,
+        customer: str,
+        status: str | None,
+        *,
+        eligible_for_trial: bool = False,
+        cancel_at_period_end: bool = False,
+    ) -> Subscription:
+        """Say whether the customer pays (None: there is no subscription); see the knobs."""
+        owner = self.customer(customer)
+        found = owner.subscription
+        found.status = None if status is None else SubscriptionStatus(status)
+        found.eligible_for_trial = eligible_for_trial
+        found.cancel_at_period_end = cancel_at_period_end
+        subscription.changed(owner, self.knobs, self.now())
+        return found
 
     def add_account(
         self,
@@ -98,8 +139,7 @@ class Simulator(World):
         """Disconnect: the account is no longer listed."""
         owner, chosen = self.chosen(customer, account)
         for each in chosen:
-            sessions.cancel_of(owner, each, self.knobs, self.now())
-            owner.removed[each.id] = owner.accounts.pop(each.id)
+            sessions.remove(owner, each, self.knobs, self.now())
 
     def return_as_new(self, customer: str, account: str) -> SimulatedAccount:
         """Disconnect and connect from scratch: the same person and address under a new id."""
@@ -125,9 +165,7 @@ class Simulator(World):
         """Freeze the account for want of a seat; a login under way ends."""
         owner, chosen = self.chosen(customer, account)
         for each in chosen:
-            sessions.cancel_of(owner, each, self.knobs, self.now())
-            each.status = AccountStatus.FROZEN
-            each.settling = None
+            sessions.freeze(owner, each, self.knobs, self.now())
 
     def recover(self, customer: str, account: str) -> None:
         """Make the account active, whatever was wrong."""

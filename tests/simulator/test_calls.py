@@ -40,8 +40,8 @@ async def test_a_rotated_token_is_wrong_from_then_on(sim, call):
     [
         ("GET", "/admin/accounts.getAll"),
         ("POST", "/admin/accounts/getAll"),
-        ("POST", "/admin/accounts.disconnect"),
-        ("POST", "/admin/subscription.setSeats"),
+        ("POST", "/admin/limits.set"),
+        ("POST", "/admin/subscription.cancel"),
         ("POST", "/accounts.getAll"),
         ("POST", "/"),
     ],
@@ -52,17 +52,6 @@ async def test_an_unknown_path_is_answered_in_another_shape(http, verb, path):
     assert response.status_code == 404
     assert response.json()["statusCode"] == 404
     assert "success" not in response.json()
-
-
-async def test_calls_that_would_destroy_something_do_nothing_but_are_noted(sim, call, get_all):
-    jane = sim.add_account("acme")
-
-    await call("accounts.disconnect", {"accountId": jane.id})
-
-    assert sim.requests[-1].method == "accounts.disconnect"
-    assert sim.requests[-1].status == 404
-    assert sim.journal.counts["accounts.disconnect"] == 1
-    assert len((await get_all())["accounts"]) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b' {"x":1} '])
@@ -77,7 +66,6 @@ async def test_a_call_without_parameters_may_carry_an_empty_body(http, body):
 @pytest.mark.parametrize(
     ("knob", "body"),
     [
-        ("accept_empty_body", b""),
         ("accept_null_body", b"null"),
         ("accept_object_body", b"{}"),
     ],

@@ -67,7 +67,8 @@ async def test_every_change_has_an_action(act, sim):
     await act("clear_override", customer="acme")
     await act("clear_patch", customer="acme", account="Joan")
     await act("remove", customer="acme", account="Joan")
-    await act("set_seats", customer="acme", seats=None)
+    await act("set_seats", customer="acme", quantity=7, seat_type="plus", billing_period="year")
+    paid = await act("set_subscription", customer="acme", status=None, eligible_for_trial=True)
     await act("set_token", customer="acme", token="linked_next")
     knobs = await act("tune", rate_limit=5, pending_ttl=60)
     await act("advance", seconds=1.5)
@@ -75,6 +76,12 @@ async def test_every_change_has_an_action(act, sim):
     lifted = await act("clear_faults")
     await act("remove_customer", customer="acme")
 
+    assert paid == {
+        "status": None,
+        "eligible_for_trial": True,
+        "cancel_at_period_end": False,
+        "seats": {"core month": 1000, "plus year": 7},
+    }
     assert knobs["rate_limit"] == 5
     assert lifted == 1
     assert sim.offset == 1_500_000
@@ -113,6 +120,10 @@ async def test_what_does_not_exist_is_not_found(http, action, parameters):
         ("add_customer", {"name": "x", "token": "linked_acme"}),
         ("add_customer", {"name": "x", "token": " "}),
         ("add_customer", {"name": "x", "token": "y", "seats": True}),
+        ("add_customer", {"name": "x", "token": "y", "seats": -1}),
+        ("set_seats", {"customer": "acme", "quantity": -1}),
+        ("set_seats", {"customer": "acme", "quantity": 1, "seat_type": "sofa"}),
+        ("set_subscription", {"customer": "acme", "status": "paid"}),
         ("add_account", {"customer": "acme", "status": "suspended"}),
         ("add_account", {"customer": "acme", "id": "taken"}),
         ("rename", {"customer": "acme", "account": "*", "name": "x"}),

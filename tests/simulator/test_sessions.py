@@ -195,3 +195,67 @@ async def test_a_dashboard_user_can_replace_and_time_can_end_a_link(sim, get_all
     links.append((await get_all())["accounts"][0]["reconnectionLink"])
 
     assert len(set(links)) == 3
+
+
+ACCOUNT_CALLS = [
+    "createReconnectionSession",
+    "reparseAccountInfo",
+    "regenerateIdentificationToken",
+    "disconnect",
+]
+
+
+@pytest.mark.parametrize("method", ACCOUNT_CALLS)
+async def test_a_call_about_an_account_has_to_name_one_of_ones_own(sim, call, method):
+    sim.add_customer("other", "linked_other")
+    foreign = sim.add_account("other")
+
+    missing = await call(f"accounts.{method}", {})
+    unknown = await call(f"accounts.{method}", {"accountId": foreign.id})
+
+    assert (missing.status_code, unknown.status_code) == (401, 401)
+    assert missing.json()["error"]["type"] == "accountIdRequired"
+    assert unknown.json()["error"]["type"] == "accountNotFound"
+
+
+async def test_a_disconnected_account_is_gone_for_good_with_its_session(sim, call, get_all):
+    jane = sim.add_account("acme", status="reconnection_required")
+    await get_all()
+
+    first = await call("accounts.disconnect", {"accountId": jane.id})
+    again = await call("accounts.disconnect", {"accountId": jane.id})
+
+    assert first.json() == {"success": True, "result": {}}
+    assert again.json()["error"]["type"] == "accountNotFound"
+    assert (await get_all())["accounts"] == []
+    assert sim.session(jane.session_id)[1].status == "cancelled"
+
+
+async def test_an_identification_token_can_be_replaced(sim, call, get_all):
+    jane = sim.add_account("acme")
+    old = jane.identification_token
+
+    answer = await call("accounts.regenerateIdentificationToken", {"accountId": jane.id})
+
+    token = answer.json()["result"]["token"]
+    assert token.startswith("id_")
+    assert token != old
+    assert (await get_all())["accounts"][0]["identificationToken"] == token
+
+
+@pytest.mark.parametrize("signed_out", [False, True])
+async def test_details_of_a_new_account_are_read_while_it_is_logged_in(
+    sim, call, get_all, signed_out
+):
+    opened = (await call("accounts.createConnectionSession")).json()["result"]
+    sim.set_session_status(opened["sessionId"], "success")
+    (new,) = (await get_all())["accounts"]
+    if signed_out:
+        sim.sign_out("acme", new["id"])
+
+    answer = await call("accounts.reparseAccountInfo", {"accountId": new["id"]})
+
+    (parsed,) = (await get_all())["accounts"]
+    assert answer.json()["result"]["workflowId"].startswith("reparseAccountInfoWorkflow-")
+    assert new["avatarUrl"] is new["headline"] is None
+    assert (parsed["headline"] is None, parsed["avatarUrl"] is None) == (signed_out, signed_out)
