@@ -16,6 +16,12 @@ from monitor.store.db import Store
 LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
 
 
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "row(number, ...): a case of the table in tests/test_rows.py"
+    )
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_it_was():
     root = logging.getLogger()
