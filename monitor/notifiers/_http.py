@@ -9,10 +9,7 @@ Rules:
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,6 +20,7 @@ from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Micros
+from monitor.core.patience import retry_after
 from monitor.core.secret import Secret
 
 from . import ReceiverSettings
@@ -32,7 +30,6 @@ LONGEST_WAIT: Final = Duration.parse("1h")
 LONGEST_ATTEMPT: Final = Duration.parse("10s")
 
 _TRY_AGAIN: Final = frozenset({408, 425, 429})
-_SECONDS: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class HttpSettings(ReceiverSettings):
@@ -157,25 +154,12 @@ def _refused(response: httpx.Response, *, now: Micros, hint: str | None) -> Deli
         return DeliveryError(
             text,
             reason=AttemptReason.RATE_LIMITED if status == 429 else AttemptReason.SERVER,
-            retry_after=_retry_after(response.headers.get("retry-after", ""), now),
+            retry_after=retry_after(
+                response.headers.get("retry-after", ""), now=now, longest=LONGEST_WAIT
+            ),
         )
     reason = AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT
     return DeliveryError(text, reason=reason, permanent=True)
-
-
-def _retry_after(value: str, now: Micros) -> Duration | None:
-    """Read seconds or a date; nothing that can't be read or lies in the past."""
-    if _SECONDS.fullmatch(value.strip()):
-        wait = int(value) * 1_000_000
-    else:
-        try:
-            moment = parsedate_to_datetime(value)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            wait = int(moment.timestamp() * 1_000_000) - now
-        except (ValueError, OverflowError):
-            return None
-    return Duration(min(wait, LONGEST_WAIT)) if wait > 0 else None
 
 
 def _unanswered(text: str, *, left: bool, late: bool) -> DeliveryError:

@@ -6,12 +6,12 @@
 import json
 import re
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
+from monitor.core.patience import http_date, retry_after
 
 from .plain import plain
 
@@ -25,7 +25,6 @@ _CAUSES: Final = {
     "dailyConnectionAttemptsExceeded": Cause.BAD_RESPONSE,  # hours, not seconds, whatever HTTP says
 }
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_SECONDS: Final = re.compile(r"[0-9]{1,400}")
 _NEEDED: Final = frozenset(
     {
         *("success", "error", "type", "message", "result", "accounts", "session", "sessionId"),
@@ -64,7 +63,9 @@ def refused(
     status: int, headers: Mapping[str, str], body: bytes | bytearray, *, hide: str = ""
 ) -> ApiError:
     """Say what an answer with an HTTP *status* other than 2xx means."""
-    wait = retry_after(headers)
+    # A date is compared with the date of the answer itself: no clock of ours, no skew.
+    now = http_date(headers.get("date", ""))
+    wait = retry_after(headers.get("retry-after", ""), now=now, longest=LONGEST_WAIT)
     found = loads(body)
     if isinstance(found, dict) and found.get("success") is not True:
         error = found.get("error")
@@ -107,22 +108,6 @@ def api_error(
     if isinstance(message, str) and (said := plain(message, limit=200, hide=hide)):
         text += f" ({said})"
     return ApiError(text, cause=cause, type=kind, retry_after=wait)
-
-
-def retry_after(headers: Mapping[str, str]) -> Duration | None:
-    """Read `Retry-After`, at most 15 minutes; None where it is missing or makes no sense.
-
-    A date is compared with the date of the answer itself: no clock of ours, no skew.
-    """
-    text = headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(text):
-        return Duration(min(int(text) * 1_000_000, LONGEST_WAIT))
-    try:
-        until = parsedate_to_datetime(text)
-        wait = (until - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return Duration(min(int(wait * 1_000_000), LONGEST_WAIT)) if wait >= 0 else None
 
 
 def _shape(status: int, headers: Mapping[str, str], body: bytes | bytearray, found: object) -> str:
