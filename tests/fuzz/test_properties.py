@@ -1,0 +1,287 @@
+"""Answers and configurations made of parts that are right and parts that are odd.
+
+FUZZ_EXAMPLES says how many of each; what holds of them is in targets.py.
+"""
+
+import json
+import os
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+
+import yaml
+from fuzz.targets import HUSH, ORIGIN, TOKEN, check_answer, check_config
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from monitor.config import Config
+from monitor.core.duration import Duration
+from monitor.core.model import Status
+from monitor.core.secret import Secret
+
+LINK = f"{ORIGIN}/connection/hush"
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
+
+steady = settings(max_examples=EXAMPLES, deadline=5000, suppress_health_check=list(HealthCheck))
+
+words = st.text("abcdefgh-é漢🙂", min_size=1, max_size=12)
+ids = st.uuids(version=4).map(str)
+odd_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([TOKEN, LINK, "active", "frozen", "\0", "\ud800", "x" * 6000, 10**400]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=6,
+)
+
+
+@st.composite
+def healthy(draw):
+    """An account as the documentation has it."""
+    status = draw(st.sampled_from(["active", "frozen", "reconnection_required"]))
+    account = {
+        "id": draw(ids),
+        "name": draw(words),
+        "url": draw(st.sampled_from([f"https://www.linkedin.com/in/{n}/" for n in "abc"])),
+        "avatarUrl": draw(st.none() | words),
+        "headline": draw(st.none() | words),
+        "countryCode": "DE",
+        "identificationToken": "id_0123456789abcdef",
+        "status": status,
+        "connectedAt": "2026-02-20T11:11:51.732Z",
+    }
+    if status == "reconnection_required":
+        account |= {"reconnectionSessionId": account["id"], "reconnectionLink": LINK}
+    return account
+
+
+@st.composite
+def odd(draw):
+    """An entry in which something is wrong, and whose id is nobody else's."""
+    entry = draw(healthy()) | draw(st.dictionaries(st.text(max_size=8), odd_values, max_size=3))
+    for key in draw(st.lists(st.sampled_from(sorted(entry)), max_size=3)):
+        entry[key] = draw(odd_values)
+    if draw(st.booleans()):
+        entry.pop(draw(st.sampled_from(sorted(entry))))
+    return draw(st.just(entry) | odd_values)
+
+
+def encode(value):
+    return json.dumps(value).encode()
+
+
+@steady
+@given(st.lists(healthy(), max_size=4, unique_by=lambda one: one["id"]), st.lists(odd()), st.data())
+def test_odd_entries_hide_no_valid_account(valid, strange, data):
+    listed = data.draw(st.permutations(valid + strange))
+
+    snapshot = check_answer(encode({"success": True, "result": {"accounts": listed}}))
+
+    seen = {one.id: one for one in snapshot.accounts}
+    for one in valid:
+        found = seen[one["id"]]
+        assert (found.name, found.url, found.country) == (one["name"], one["url"], "DE")
+        assert found.status is Status(one["status"])
+        assert (found.session is not None) == (found.status is Status.RECONNECTION_REQUIRED)
+        if found.session:
+            assert found.session.link == Secret(LINK)
+
+
+errors = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from(["invalidLinkedApiToken", "tooManyRequests", TOKEN]) | odd_values,
+        "message": st.sampled_from([f"{TOKEN}!", f"see {LINK}", TOKEN[3:], TOKEN * 400])
+        | st.lists(st.sampled_from([TOKEN, LINK, " ", "\r\n", "\x1b", "a"])).map("".join)
+        | odd_values,
+    },
+)
+answers = st.fixed_dictionaries(
+    {},
+    optional={
+        "success": st.booleans() | odd_values,
+        "error": errors | odd_values,
+        "result": st.fixed_dictionaries({"accounts": st.lists(odd()) | odd_values}) | odd_values,
+    },
+)
+
+
+@steady
+@given(answers | odd_values)
+def test_any_json_is_a_list_or_an_error_that_may_be_shown(value):
+    check_answer(encode(value))
+
+
+@steady
+@given(st.lists(healthy(), min_size=1, max_size=2), st.data())
+def test_a_damaged_answer_is_a_list_or_an_error_that_may_be_shown(accounts, data):
+    content = bytearray(encode({"success": True, "result": {"accounts": accounts}}))
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(content)))
+        end = data.draw(st.integers(start, min(len(content), start + 20)))
+        content[start:end] = data.draw(st.binary(max_size=4) | st.just(content[end:]))
+
+    check_answer(bytes(content))
+
+
+counts = st.integers(1, 50)
+spans = st.builds("{}{}".format, st.integers(10, 90), st.sampled_from("smhd"))
+names = st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True)
+hush = st.sampled_from(["${HUSH}", "${NOBODY:-" + HUSH + "}", HUSH])
+zones = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata"])
+labels = st.dictionaries(names, words, max_size=2)
+CAUSES = ["frozen", "flapping", "unknown", "unreachable"]
+
+
+def section(needed=None, **optional):
+    return st.fixed_dictionaries(needed or {}, optional=optional)
+
+
+receivers = st.one_of(
+    section({"type": st.just("log")}, timezone=zones),
+    section(
+        {"type": st.just("slack"), "url": hush.map("https://hooks.slack.com/services/{}".format)},
+        link=st.sampled_from(["full", "none"]),
+    ),
+    section(
+        {
+            "type": st.just("email"),
+            "host": st.just("smtp.example.com"),
+            "from": st.just("Monitor <m@example.com>"),
+            "to": st.lists(st.just("ops@example.com"), min_size=1, max_size=3),
+        },
+        port=st.integers(1, 65535),
+        tls=st.sampled_from(["starttls", "tls", "none"]),
+    ),
+)
+
+
+@st.composite
+def documents(draw):
+    """A configuration in which everything is right."""
+    workspaces = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    heard = draw(st.lists(names, max_size=3, unique=True))
+    tree = {
+        "workspaces": [
+            {"name": name, "token": draw(hush)}
+            | draw(section(labels=labels, poll=section(jitter=spans)))
+            for name in workspaces
+        ],
+        "receivers": [draw(receivers) | {"name": name} for name in heard],
+    }
+    tree |= draw(
+        section(
+            linked_api=section(timeout=spans, requests_per_minute=st.just(60)),
+            poll=section(every=spans, jitter=spans),
+            incidents=section(
+                open_after=counts,
+                resolve_after=counts,
+                missing_many_after=st.integers(3, 50),
+                blind_after=spans,
+                remind=st.lists(spans, max_size=3),
+                flapping=section(changes=st.integers(2, 9), within=spans),
+            ),
+            reconnection=section(create=st.sampled_from(["never", "if_missing"]), cooldown=spans),
+            delivery=section(deadline=spans),
+            web=section(listen=st.just("127.0.0.1:0"), metrics_token=hush),
+            metrics=section(per_account=st.sampled_from(["all", "none"])),
+            log=section(level=st.sampled_from(["debug", "error"])),
+            timezone=zones,
+        )
+    )
+    if heard:
+        match = section(
+            cause=st.lists(st.sampled_from(CAUSES), max_size=2),
+            account=words,
+            labels=labels,
+            scope=st.just("account"),
+        )
+        to = st.lists(st.sampled_from(heard), min_size=1, max_size=2)
+        routes = st.lists(section({"to": to}, match=match), max_size=3)
+        tree |= draw(section(routes=routes, fallback=st.sampled_from(heard)))
+    return tree
+
+
+def written(tree, **style):
+    return yaml.safe_dump(tree, allow_unicode=True, **style).encode()
+
+
+def tree_of(value):  # noqa: PLR0911 - a table
+    """Write a configuration as a person would who knows its secrets."""
+    match value:
+        case BaseModel():
+            known = type(value).model_fields
+            return {
+                known[name].alias or name: tree_of(getattr(value, name))
+                for name in value.model_fields_set
+            }
+        case Secret():
+            return value.reveal().replace("${", "$${")
+        case Duration() | StrEnum():
+            return str(value)
+        case tuple() | list():
+            return [tree_of(part) for part in value]
+        case dict():
+            return {key: tree_of(part) for key, part in value.items()}
+    if is_dataclass(value):
+        return {one.name: tree_of(getattr(value, one.name)) for one in fields(value)}
+    return value
+
+
+@steady
+@given(documents(), st.sampled_from([{}, {"default_flow_style": True}, {"sort_keys": False}]))
+def test_what_is_right_is_accepted_and_comes_back_as_it_was(tree, style):
+    config = check_config(written(tree, **style))
+
+    assert isinstance(config, Config)
+    assert [one.name for one in config.workspaces] == [one["name"] for one in tree["workspaces"]]
+    assert [one.name for one in config.receivers] == [one["name"] for one in tree["receivers"]]
+    assert HUSH not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+    again = tree_of(config)
+    assert tree_of(check_config(written(again))) == again
+
+
+def places(tree, place=()):
+    """Give every place within *tree*."""
+    if place:
+        yield place
+    if isinstance(tree, dict | list):
+        parts = tree.items() if isinstance(tree, dict) else enumerate(tree)
+        for key, value in parts:
+            yield from places(value, (*place, key))
+
+
+@steady
+@given(documents(), st.data())
+def test_what_is_wrong_is_said(tree, data):
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.sampled_from(list(places(tree))))
+        *path, last = place
+        parent = tree
+        for step in path:
+            parent = parent[step]
+        junk = st.sampled_from(["${HUSH}", "x ${HUSH} y", "${NOBODY}", "${", 0, -1, "9" * 50])
+        change = data.draw(st.sampled_from(["drop", "misspell", "replace", "wrap"]))
+        if change == "drop":
+            del parent[last]
+        elif change == "misspell" and isinstance(last, str):
+            parent[last[:-1]] = parent.pop(last)
+        elif change == "wrap":
+            parent[last] = [parent[last]]
+        else:
+            parent[last] = data.draw(junk | odd_values.filter(_is_yaml))
+        if not tree:
+            break
+
+    check_config(written(tree))
+
+
+def _is_yaml(value):
+    try:
+        return yaml.safe_load(written({"x": value})) is not None
+    except (yaml.YAMLError, UnicodeError):
+        return False
