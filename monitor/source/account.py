@@ -76,7 +76,9 @@ def entry(wire: Wire, origins: Collection[str]) -> Entry | None:
 
 def session_of(session_id: object, link: object, origins: Collection[str]) -> Session | None:
     """Make a session of what was sent: without a link that is not safe, None if nothing is left."""
-    known = session_id if isinstance(session_id, str) and _is_id(session_id) else None
+    known = None
+    if isinstance(session_id, str) and _is_id(session_id) and "://" not in session_id:
+        known = session_id  # an address could be the link itself, which must not pass for an id
     safe = Secret(link) if isinstance(link, str) and is_safe(link, origins) else None
     return None if known is None and safe is None else Session(known, safe)
 

@@ -14,7 +14,7 @@ from monitor.core.model import Cause, Snapshot
 from monitor.source import account, decode
 from monitor.source.answer import LONGEST_WAIT, refused
 
-TOKEN = "linked_0123456789-very-secret"
+TOKEN = "sesame-opens-every-door"  # of no shape that gives it away
 ORIGIN = "https://app.linkedapi.io"
 LONGEST_DETAIL = 400
 

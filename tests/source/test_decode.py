@@ -165,6 +165,8 @@ def test_one_new_word_on_many_accounts_is_one_warning():
         (7, f"{LINK}s", Session(None, Secret(f"{LINK}s"))),
         ("s", 7, Session("s", None)),
         ("s" * 300, ABSENT, None),
+        (f"{LINK}s", f"{LINK}s", Session(None, Secret(f"{LINK}s"))),
+        (f"{LINK}s", ABSENT, None),
     ],
 )
 def test_a_login_may_be_needed_without_link_or_session(session_id, link, expected):
