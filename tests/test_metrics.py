@@ -301,6 +301,7 @@ def test_a_receiver_that_left_the_configuration_is_of_unknown_type(metrics):
     assert value(metrics, "linkedapi_notifications_total", **labels) == 1
 
 
+@pytest.mark.row(12)
 @pytest.mark.parametrize(
     "name",
     [

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from desk import Desk
+from factories import frozen, seen
 from station import TOKEN, Station, station
 
 from monitor.core.policy import Flapping
 from monitor.simulator import Fault
+from monitor.store import state
 
 NEVER = Flapping(changes=1000)
 
@@ -51,6 +54,11 @@ class Scene:
         for id_ in list(simulator.customer("acme").accounts):
             simulator.clear_patch("acme", id_)
 
+    def link(self):
+        """Return the link of the first account that is recorded."""
+        run = self.desk.store.run_now
+        return run(lambda tx: state.account(tx, "acme", self.first)).session.link
+
     async def true_list(self):
         """Return the accounts as the API lists them now."""
         address = f"{self.desk.api}/admin/accounts.getAll"
@@ -66,6 +74,7 @@ async def scene(tmp_path):
         yield Scene(desk, ids[0], ids[1])
 
 
+@pytest.mark.row(1, 2, 3, 4, 5, 8, 10, 11, 12, 13, 14, 15, 18, 23, 24)
 async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_told(scene):
     desk, simulator = scene.desk, scene.desk.simulator
     told = []
@@ -142,6 +151,7 @@ async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_
     assert await desk.poll() == [("opened", "reconnection_required")]
 
 
+@pytest.mark.row(6)
 @pytest.mark.parametrize(
     "status", [None, "", 7, "ACTIVE", "reconnectionRequired", "suspended", [], {"a": 1}]
 )
@@ -155,6 +165,7 @@ async def test_a_status_we_do_not_know_is_told_as_such_and_hides_no_other(scene,
     assert sorted(told) == [("opened", "reconnection_required"), ("opened", "unknown")]
 
 
+@pytest.mark.row(6)
 async def test_an_account_without_a_status_is_unknown(scene):
     await scene.desk.poll()
     scene.patch(without=("status",))
@@ -162,6 +173,7 @@ async def test_an_account_without_a_status_is_unknown(scene):
     assert await scene.desk.poll() == [("opened", "unknown")]
 
 
+@pytest.mark.row(7)
 async def test_a_sign_out_without_link_is_told_without_one(scene):
     await scene.desk.poll()
     scene.desk.simulator.sign_out("acme", scene.first)
@@ -170,6 +182,7 @@ async def test_a_sign_out_without_link_is_told_without_one(scene):
     assert await scene.desk.poll() == [("opened", "reconnection_required")]
 
 
+@pytest.mark.row(11)
 async def test_the_worst_status_of_one_id_counts(scene):
     await scene.desk.poll()
     listed = (await scene.true_list())["accounts"]
@@ -179,6 +192,7 @@ async def test_the_worst_status_of_one_id_counts(scene):
     assert await scene.desk.poll() == [("opened", "frozen")]
 
 
+@pytest.mark.row(16)
 async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(scene):
     await scene.desk.poll()
     scene.desk.simulator.remove("acme", scene.first)
@@ -187,6 +201,7 @@ async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(s
     assert scene.first not in scene.desk.metric
 
 
+@pytest.mark.row(17)
 async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
     await scene.desk.poll()
     scene.desk.simulator.sign_out("acme", scene.first)
@@ -196,6 +211,7 @@ async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
     assert await scene.desk.poll(5) == [("resolved", "reconnection_required")]
 
 
+@pytest.mark.row(20)
 async def test_alternating_statuses_are_damped(tmp_path):
     async with station(tmp_path, accounts=1) as desk:
         await desk.poll()
@@ -210,6 +226,7 @@ async def test_alternating_statuses_are_damped(tmp_path):
         assert told[-1] == ("changed", "flapping")
 
 
+@pytest.mark.row(21)
 async def test_a_link_that_rotates_at_each_poll_is_one_incident(scene):
     await scene.desk.poll()
     scene.desk.simulator.sign_out("acme", scene.first)
@@ -219,3 +236,108 @@ async def test_a_link_that_rotates_at_each_poll_is_one_incident(scene):
         told += await scene.desk.poll()
 
     assert told == [("opened", "reconnection_required")]
+
+
+@pytest.mark.row(2)
+async def test_a_list_that_is_suddenly_empty_is_not_believed_and_then_told_as_blindness(scene):
+    await scene.desk.poll()
+    scene.desk.simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
+
+    told = await scene.desk.poll(30)
+    scene.straighten()
+
+    assert told == [("opened", "bad_response")]
+    assert await scene.desk.poll() == [("resolved", "bad_response")]
+
+
+@pytest.mark.row(14)
+async def test_a_time_of_connection_that_moves_at_each_poll_is_told_to_nobody(scene):
+    told = []
+    for minute in range(5):
+        scene.patch({"connectedAt": f"2026-01-01T00:0{minute}:00Z"})
+        told += await scene.desk.poll()
+
+    assert told == []
+
+
+@pytest.mark.row(15)
+async def test_an_account_that_is_gone_for_one_poll_was_never_gone(scene):
+    await scene.desk.poll()
+    scene.desk.simulator.sign_out("acme", scene.first)
+    told = await scene.desk.poll()
+    scene.desk.simulator.hide("acme", scene.first)
+
+    assert told + await scene.desk.poll(5) == [("opened", "reconnection_required")]
+
+
+ADDRESSES = (
+    "https://www.linkedin.com/in/jo%C3%A3o-doe/",
+    "https://www.linkedin.com/in/joão-doe",
+    "http://linkedin.com/in/Jo%c3%a3o-Doe?trk=x",
+)
+
+
+@pytest.mark.row(17)
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_the_spelling_of_an_address_does_not_hide_who_returned(scene, address):
+    simulator = scene.desk.simulator
+    simulator.add_account("acme", "João Doe", id="old", url=ADDRESSES[0])
+    await scene.desk.poll()
+    simulator.sign_out("acme", "old")
+    await scene.desk.poll()
+    simulator.remove("acme", "old")
+    simulator.add_account("acme", "João Doe", id="new", url=address)
+
+    assert await scene.desk.poll(5) == [("resolved", "reconnection_required")]
+
+
+@pytest.mark.row(18)
+async def test_two_ids_of_one_person_are_watched_both(scene):
+    simulator = scene.desk.simulator
+    for one in ("first", "second"):
+        simulator.add_account("acme", "Jane Twice", id=one, url=ADDRESSES[0])
+    await scene.desk.poll()
+    simulator.sign_out("acme", "first")
+    simulator.sign_out("acme", "second")
+
+    assert await scene.desk.poll() == [("opened", "reconnection_required")] * 2
+
+
+@pytest.mark.row(19)
+async def test_a_thousand_accounts_that_freeze_at_once_are_one_message(store):
+    desk = Desk(store)
+    desk.poll(*(seen(f"a{number}") for number in range(1000)))
+
+    desk.poll(*(frozen(f"a{number}") for number in range(1000)))
+
+    assert len(desk.deliver()) == 1000
+    assert desk.deliver() is None
+
+
+@pytest.mark.row(19)
+async def test_seats_that_are_given_back_freeze_and_thaw_the_rest(tmp_path):
+    async with station(tmp_path, accounts=1000) as desk:
+        await desk.poll()
+        desk.simulator.set_seats("acme", 1)
+        told = await desk.poll()
+        desk.simulator.set_seats("acme", 1000)
+
+        assert told == [("opened", "frozen")] * 999
+        assert await desk.poll() == [("resolved", "frozen")] * 999
+
+
+@pytest.mark.row(22)
+async def test_a_recovery_and_a_loss_between_two_polls_refresh_the_link_and_nothing_else(scene):
+    simulator = scene.desk.simulator
+    simulator.tune(reconnection_moves_connected_at=True)
+    await scene.desk.poll()
+    simulator.sign_out("acme", scene.first)
+    told = await scene.desk.poll()
+    before = scene.link()
+
+    simulator.set_session("acme", scene.first, "success")
+    simulator.sign_out("acme", scene.first)
+    told += await scene.desk.poll()
+
+    assert told == [("opened", "reconnection_required")]
+    assert scene.link() not in {None, before}

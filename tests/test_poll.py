@@ -46,6 +46,7 @@ async def test_a_sign_out_and_a_recovery_are_noticed(tmp_path):
         assert await desk.poll() == [("resolved", "reconnection_required")]
 
 
+@pytest.mark.row(35)
 async def test_a_failing_api_is_one_incident_and_touches_no_account(tmp_path):
     async with station(tmp_path, accounts=3) as desk:
         await desk.poll()
@@ -72,6 +73,7 @@ async def test_a_rejected_token_is_asked_about_ever_less_often(tmp_path):
         assert desk.calls() < 15
 
 
+@pytest.mark.row(33)
 async def test_a_token_rotated_in_its_file_counts_at_once(tmp_path):
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
@@ -85,6 +87,7 @@ async def test_a_token_rotated_in_its_file_counts_at_once(tmp_path):
         assert await desk.poll() == [("resolved", "token_rejected")]
 
 
+@pytest.mark.row(29)
 async def test_a_rate_limit_is_given_time(tmp_path):
     async with station(tmp_path, accounts=1) as desk:
         await desk.poll()
@@ -162,6 +165,7 @@ async def test_create_never_asks_for_nothing(tmp_path):
         assert await desk.reconnector.reconnect() is None
 
 
+@pytest.mark.row(41)
 @pytest.mark.parametrize("status", ["pending", "preparing", "serving", "streaming"])
 async def test_a_session_that_may_be_in_use_is_never_replaced(tmp_path, status):
     async with station(tmp_path, accounts=1, create=True) as desk:
@@ -175,6 +179,7 @@ async def test_a_session_that_may_be_in_use_is_never_replaced(tmp_path, status):
         assert desk.calls("accounts.createReconnectionSession") == 0
 
 
+@pytest.mark.row(39)
 async def test_a_session_that_ended_or_is_forgotten_is_replaced(tmp_path):
     async with station(tmp_path, accounts=1, create=True) as desk:
         await desk.poll()
@@ -186,6 +191,7 @@ async def test_a_session_that_ended_or_is_forgotten_is_replaced(tmp_path):
         assert await desk.reconnector.reconnect() == "created"
 
 
+@pytest.mark.row(40)
 async def test_an_account_that_recovered_meanwhile_is_a_harmless_race(tmp_path):
     async with station(tmp_path, accounts=1, create=True) as desk:
         await signed_out_without_link(desk)
@@ -194,6 +200,7 @@ async def test_an_account_that_recovered_meanwhile_is_a_harmless_race(tmp_path):
         assert await desk.reconnector.reconnect() == "refused"
 
 
+@pytest.mark.row(42)
 @pytest.mark.parametrize(
     ("error", "status", "outcome"),
     [
@@ -216,6 +223,7 @@ async def test_refusals_are_not_asked_again_soon(tmp_path, error, status, outcom
         assert desk.calls("accounts.createReconnectionSession") == 1
 
 
+@pytest.mark.row(40)
 async def test_a_call_of_unknown_outcome_is_not_repeated(tmp_path):
     async with station(tmp_path, accounts=1, create=True) as desk:
         await signed_out_without_link(desk)

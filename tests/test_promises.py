@@ -182,6 +182,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.row(32)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, fault):
     async with station(tmp_path, accounts=4) as desk:
@@ -223,6 +224,7 @@ async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
         assert await desk.poll() == [("opened", "reconnection_required")] * 2
 
 
+@pytest.mark.row(25)
 @pytest.mark.parametrize("jump", [-400 * DAY, -HOUR, HOUR, 400 * DAY])
 def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
     desk = Desk(store)
@@ -237,6 +239,7 @@ def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
 # ── 3: said once ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.row(25)
 async def test_promise_3_neither_a_restart_nor_a_new_link_repeats_an_alert(tmp_path):
     told = []
     for round_ in range(4):
@@ -343,6 +346,7 @@ async def test_promise_7_our_share_of_the_rate_limit_is_bounded(tmp_path):
 # ── 8: never silently blind ──────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.row(35)
 async def test_promise_8_blindness_is_told_and_what_was_known_stays(tmp_path):
     async with station(tmp_path, accounts=3) as desk:
         await desk.poll()
@@ -368,6 +372,7 @@ async def test_promise_8_blindness_is_told_and_what_was_known_stays(tmp_path):
 # ── 9: bounded ───────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.row(34)
 async def test_promise_9_what_hangs_delays_nobody_else(tmp_path):
     simulator = Simulator(seed=9)
     for name in ("stuck", "acme"):

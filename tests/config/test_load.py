@@ -187,6 +187,7 @@ web: {metrics_token: hush}
     } <= {secret.reveal() for secret in config.secrets()}
 
 
+@pytest.mark.row(34)
 def test_a_token_used_twice_is_worth_a_warning(load_text, tmp_path):
     (tmp_path / "token").write_text("abc\n")
 

@@ -206,6 +206,7 @@ async def test_everything_that_can_happen_arrives(stage):
         assert not any(secret in one for secret in stage.secrets)
 
 
+@pytest.mark.row(12)
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.RESOLVED])
 async def test_a_hostile_name_is_harmless(stage, name, event):
@@ -227,6 +228,7 @@ async def test_a_hostile_name_in_a_group_is_harmless(group_stage, name):
     await group_stage.tell(message(*(item(one=person) for person in people)))
 
 
+@pytest.mark.row(19)
 async def test_a_group_of_a_thousand_is_bounded(group_stage):
     frozen = [
         item(

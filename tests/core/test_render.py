@@ -169,6 +169,7 @@ def test_a_mixed_group_has_a_section_for_each_kind_worst_first():
     assert text.tone is Tone.BAD
 
 
+@pytest.mark.row(13)
 def test_two_people_of_one_name_are_told_apart():
     twins = [item(one=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]
 
@@ -184,6 +185,7 @@ def test_everything_at_once_is_bounded():
     assert any("of other kinds" in note for note in text.notes)
 
 
+@pytest.mark.row(12)
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_come_out_tame(name):
     person = account(name, raw_status=name)

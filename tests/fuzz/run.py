@@ -31,6 +31,7 @@ def main(name, seconds, folder=None):
             f"-max_total_time={seconds}",
             "-timeout=10",
             "-max_len=4096",
+            "-len_control=0",
             "-print_final_stats=1",
             f"-artifact_prefix={folder or '.'}/",
         ]

@@ -112,6 +112,7 @@ REFUSALS = [
 ]
 
 
+@pytest.mark.row(30)
 @pytest.mark.parametrize(("kind", "status", "cause"), REFUSALS)
 async def test_the_type_of_an_error_decides_before_the_http_status(speak, kind, status, cause):
     async with speak(error(kind, status=status)) as it:
@@ -126,6 +127,7 @@ async def test_the_type_of_an_error_decides_before_the_http_status(speak, kind, 
     assert it.outcomes == ["api_error", "api_error"]
 
 
+@pytest.mark.row(27)
 @pytest.mark.parametrize("status", [200, 401, 500])
 async def test_a_refusal_shows_neither_tokens_nor_links(speak, status):
     message = f"Bad {TOKEN}!\r\n\x1b[31m id_abcdefgh1234 see {LINK}hidden <b> " + "x" * 1000
@@ -168,6 +170,7 @@ async def test_an_exhausted_budget_sends_nothing_and_is_no_observation(speak):
     assert len(it.observed) == 3
 
 
+@pytest.mark.row(33)
 async def test_a_rotated_token_is_read_again_after_a_refusal(speak, tmp_path):
     file = tmp_path / "token"
     file.write_text("old\n")
@@ -224,6 +227,7 @@ async def test_creating_a_session_is_never_repeated_even_with_a_new_token(speak,
         assert len(it.server.requests) == 1
 
 
+@pytest.mark.row(33)
 @pytest.mark.parametrize("content", ["", "two words", "naïve"])
 async def test_an_unusable_token_is_a_failed_poll_without_a_request(speak, tmp_path, content):
     file = tmp_path / "token"

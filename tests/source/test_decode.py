@@ -24,6 +24,7 @@ def seen(*accounts, origins=ORIGINS):
     return snapshot
 
 
+@pytest.mark.row(1)
 def test_an_empty_list_is_a_snapshot_of_no_accounts():
     assert decode(body()) == Snapshot(())
 
@@ -53,6 +54,7 @@ def test_every_needed_field_is_read():
     )
 
 
+@pytest.mark.row(3, 26)
 @pytest.mark.parametrize(
     "content",
     [
@@ -88,6 +90,7 @@ def test_an_answer_without_a_list_of_accounts_is_a_failed_poll(content):
     assert failure.detail.startswith("Linked API")
 
 
+@pytest.mark.row(4, 24)
 @pytest.mark.parametrize("pending", [ABSENT, None, [], [{}], [{"status": "new"}], "odd"])
 def test_pending_sessions_do_not_matter(pending):
     result = {"accounts": [account()], "pendingConnectionSessions": pending}
@@ -97,6 +100,7 @@ def test_pending_sessions_do_not_matter(pending):
     assert decode(body(result=result)) == seen(account())
 
 
+@pytest.mark.row(5, 14)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -116,6 +120,7 @@ def test_missing_and_odd_details_hide_nothing(changes):
     assert snapshot.warnings == ()
 
 
+@pytest.mark.row(6)
 @pytest.mark.parametrize(
     ("status", "raw"),
     [
@@ -144,6 +149,7 @@ def test_a_status_we_do_not_know_is_unknown_and_never_healthy(status, raw):
     assert "unknown status" in snapshot.warnings[0]
 
 
+@pytest.mark.row(6)
 def test_one_new_word_on_many_accounts_is_one_warning():
     snapshot = seen(*(account(number, status="suspended") for number in range(50)))
 
@@ -154,6 +160,7 @@ def test_one_new_word_on_many_accounts_is_one_warning():
     )
 
 
+@pytest.mark.row(7)
 @pytest.mark.parametrize(
     ("session_id", "link", "expected"),
     [
@@ -175,6 +182,7 @@ def test_a_login_may_be_needed_without_link_or_session(session_id, link, expecte
     assert seen(found).accounts[0].session == expected
 
 
+@pytest.mark.row(8)
 @pytest.mark.parametrize("status", ["active", "frozen", "paused"])
 def test_a_link_is_ignored_unless_a_login_is_needed(status):
     assert seen(signed_out(0, status=status)).accounts[0].session is None
@@ -212,6 +220,7 @@ UNSAFE = [
 ]
 
 
+@pytest.mark.row(9)
 @pytest.mark.parametrize("link", UNSAFE)
 def test_a_link_that_is_not_safe_is_left_out_and_its_text_is_not_shown(link):
     snapshot = seen(signed_out(0, reconnectionLink=link))
@@ -244,6 +253,7 @@ def test_origins_that_are_none_allow_nothing():
     assert snapshot.accounts[0].session == Session("session-0", None)
 
 
+@pytest.mark.row(10)
 @pytest.mark.parametrize(
     "bad", [ABSENT, None, "", "   ", 5, True, ["x"], {"a": 1}, "x" * 201, "a\0b", 10**40]
 )
@@ -254,6 +264,7 @@ def test_an_entry_without_a_usable_id_is_left_out_with_a_warning(bad):
     assert snapshot.warnings == ("left out for want of a usable id: 1 account",)
 
 
+@pytest.mark.row(10)
 @pytest.mark.parametrize("entry", [None, 5, "text", [], [account(0)]])
 def test_an_entry_that_is_no_object_is_left_out_with_a_warning(entry):
     snapshot = seen(entry, account(1))
@@ -262,11 +273,13 @@ def test_an_entry_that_is_no_object_is_left_out_with_a_warning(entry):
     assert snapshot.warnings == ("left out for want of a usable id: 1 account",)
 
 
+@pytest.mark.row(10)
 @pytest.mark.parametrize("odd", ["6F9619FF-8B86-D011-B42D-00CF4FC964FF", "häßlich <b>", "x" * 200])
 def test_ids_are_opaque(odd):
     assert seen(account(0, id=odd)).accounts[0].id == odd
 
 
+@pytest.mark.row(11)
 @pytest.mark.parametrize(
     ("statuses", "worst"),
     [
@@ -305,6 +318,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.row(12)
 @pytest.mark.parametrize("name", NAMES)
 def test_names_stay_as_they_are_and_never_reach_a_warning(name):
     snapshot = seen(account(0, name=name, status="odd"))
@@ -313,6 +327,7 @@ def test_names_stay_as_they_are_and_never_reach_a_warning(name):
     assert not name or name not in snapshot.warnings[0]
 
 
+@pytest.mark.row(12)
 def test_long_texts_are_cut_and_nul_is_replaced():
     found = seen(account(0, name="ab\0" * 5000, url="u" * 5000, countryCode="c" * 500)).accounts[0]
 
@@ -320,6 +335,7 @@ def test_long_texts_are_cut_and_nul_is_replaced():
     assert (len(found.url), len(found.country)) == (2000, 64)
 
 
+@pytest.mark.row(13, 18)
 def test_equal_names_and_urls_are_different_accounts():
     snapshot = seen(account(0), account(0, id="other"))
 
@@ -329,6 +345,7 @@ def test_equal_names_and_urls_are_different_accounts():
     ]
 
 
+@pytest.mark.row(23)
 @pytest.mark.parametrize(
     "extra",
     [
@@ -349,12 +366,14 @@ def test_unknown_fields_and_strange_values_are_ignored(extra):
     assert decode(content) == seen(account(0), account(1))
 
 
+@pytest.mark.row(23)
 def test_of_a_key_that_comes_twice_the_last_counts():
     content = body(account(0)).replace(b'"status"', b'"status": "frozen", "status"')
 
     assert decode(content) == seen(account(0))
 
 
+@pytest.mark.row(23)
 def test_nesting_beyond_measure_is_a_failed_poll():
     deep = b'"x":' + b"[" * 100_000 + b"]" * 100_000
     content = body(account(0)).replace(b'"id"', deep + b',"id"')
@@ -376,16 +395,19 @@ def test_lone_surrogates_become_something_that_can_be_stored():
     assert (found.name, found.id) == ("?x", "?id")
 
 
+@pytest.mark.row(28)
 def test_a_byte_order_mark_is_no_obstacle():
     assert decode(b"\xef\xbb\xbf" + body(account(0))) == seen(account(0))
 
 
+@pytest.mark.row(26)
 def test_success_with_an_error_beside_it_is_success():
     content = body(account(0), error={"type": "invalidLinkedApiToken", "message": "?"})
 
     assert decode(content) == seen(account(0))
 
 
+@pytest.mark.row(26, 27)
 @pytest.mark.parametrize(
     ("error", "cause"),
     [

@@ -60,6 +60,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.row(27, 28, 30)
 @pytest.mark.parametrize(("reply", "cause", "outcome", "words"), ANSWERS)
 async def test_an_answer_that_is_none_is_a_failure_in_plain_words(
     speak, reply, cause, outcome, words
@@ -76,6 +77,7 @@ async def test_an_answer_that_is_none_is_a_failure_in_plain_words(
     assert len(failure.detail) < 200
 
 
+@pytest.mark.row(28)
 @pytest.mark.parametrize(
     "reply",
     [
@@ -122,6 +124,7 @@ async def test_a_body_beyond_the_limit_is_not_read_to_its_end(speak, reply):
     assert failure.detail == "Linked API answered with more than 10 MiB"
 
 
+@pytest.mark.row(31)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("where", ["same", "other", "none"])
 async def test_a_redirect_is_not_followed_and_the_token_goes_nowhere(speak, status, where):
@@ -180,6 +183,7 @@ RETRY_AFTER = [
 ]
 
 
+@pytest.mark.row(29)
 @pytest.mark.parametrize(("headers", "expected"), RETRY_AFTER)
 @pytest.mark.parametrize("shape", ["json", "html"])
 async def test_retry_after_is_honoured_within_reason(speak, headers, expected, shape):
@@ -248,6 +252,7 @@ async def test_creating_a_session_is_never_repeated_and_says_whether_it_may_have
     assert caught.value.ambiguous is ambiguous
 
 
+@pytest.mark.row(32)
 @pytest.mark.parametrize(
     "reply",
     [
@@ -316,6 +321,7 @@ async def test_cancellation_is_prompt_and_passes_through(speak, reply):
     assert it.observed == []
 
 
+@pytest.mark.row(32)
 async def test_a_refused_connection_is_unreachable_and_nothing_left(speak):
     async with speak(silence) as it:
         it.server._server.close()
@@ -329,6 +335,7 @@ async def test_a_refused_connection_is_unreachable_and_nothing_left(speak):
     assert not caught.value.ambiguous
 
 
+@pytest.mark.row(32)
 @pytest.mark.parametrize(
     ("certificate", "trusted", "words"),
     [
@@ -388,6 +395,7 @@ async def test_a_closed_client_is_a_failure_too(speak):
     assert failure.detail == "Linked API could not be reached: RuntimeError"
 
 
+@pytest.mark.row(32)
 async def test_a_name_that_does_not_resolve_is_unreachable():
     key = aiohttp.client_reqrep.ConnectionKey("x.invalid", 443, *[None] * 5)
     found = explain(

@@ -84,11 +84,11 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(desk):
     def slow(tx):
         begun.set()
         assert go_on.wait(20)
-        state.enter(tx, "begun")
+        attachment.enter(tx, "begun")
 
     waiting = [
         asyncio.create_task(desk.store.run(slow)),
-        asyncio.create_task(desk.store.run(lambda tx: state.enter(tx, "queued"))),
+        asyncio.create_task(desk.store.run(lambda tx: attachment.enter(tx, "queued"))),
     ]
     assert await asyncio.to_thread(begun.wait, 20)
     for task in waiting:
@@ -130,6 +130,7 @@ def test_what_people_and_apis_write_is_kept_as_it_is(desk):
     assert desk.run(lambda tx: state.account(tx, "acme", odd)).name == odd
 
 
+@pytest.mark.row(25)
 def test_a_clock_that_went_back_brings_along_what_is_due(desk):
     desk.poll(signed_out())
     desk.run(lambda tx: upkeep.set_clock(tx, desk.now))

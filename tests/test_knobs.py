@@ -1,0 +1,122 @@
+"""The monitor works whatever the service does where its documentation is silent."""
+
+from dataclasses import fields
+
+import pytest
+from station import station
+
+from monitor.simulator import Knobs, api_error
+
+HOUR = 3600.0
+
+LOGIN = [
+    {},
+    {"rate_limit": 1, "retry_after": True},
+    {"rate_limit": 1, "rate_counting": "fixed"},
+    {"rate_limit": 2, "rate_scope": "all", "rate_window": 55.0, "rate_counts_rejected": True},
+    {"pending_ttl": 60.0},
+    {"progress_ttl": 1.0},
+    {"session_retention": 0.0},
+    {"connection_type": "connect", "reconnection_type": "connect"},
+    {"get_all_creates_sessions": False},
+    {"get_all_creates_sessions": False, "rate_limit": 1},
+    {"get_all_creates_sessions": False, "reconnections_count": True, "daily_attempts": 0},
+    {"auto_sessions_count": True, "daily_attempts": 0, "attempts_status": 400},
+    {"reconnections_listed": True},
+    {"second_cancel_fails": True},
+    {"opening_starts_session": False},
+    {"lag_polls": 3},
+    {"lag_polls": 2, "lag_opens_session": False},
+    {"lag_polls": 2, "get_all_creates_sessions": False},
+    {"reconnection_moves_connected_at": True},
+    {"accept_null_body": False, "accept_object_body": False},
+    {"require_content_type": True},
+    {"void_result": False},
+    {"link_base": "https://app.linkedapi.io/elsewhere?session="},
+    {"link_base": "http://evil.example/"},
+]
+
+
+@pytest.mark.parametrize("knobs", LOGIN, ids=str)
+async def test_a_sign_out_and_a_login_are_told_once(tmp_path, knobs):
+    async with station(tmp_path, accounts=1, create=True, knobs=Knobs(**knobs)) as desk:
+        simulator = desk.simulator
+        (account,) = simulator.customer("acme").accounts
+        told = await desk.poll(2)
+        simulator.sign_out("acme", account)
+        for _ in range(3):
+            told += await desk.poll()
+            await desk.reconnector.reconnect()
+            desk.poller.invalidate()
+        for status in ("preparing", "serving", "streaming", "success"):
+            simulator.set_session("acme", account, status)
+            told += await desk.poll()
+        told += await desk.poll(5)
+
+        assert [event for event, _ in told if event != "refreshed"] == ["opened", "resolved"]
+        assert len(told) <= 3  # of a link that comes later people hear once
+        assert desk.calls("accounts.createReconnectionSession") <= 3  # one a poll
+
+
+FROZEN = [("opened", "frozen")] * 2
+THAWED = [("resolved", "frozen")] * 2
+UNREADABLE = [("opened", "bad_response"), ("resolved", "bad_response")]
+
+PAYMENT = [
+    ({}, None, FROZEN + THAWED),
+    ({"freeze_delay": 180.0}, None, FROZEN + THAWED),
+    ({"freeze_picks": "oldest"}, "canceled", FROZEN + THAWED),
+    ({"thaws": False}, None, FROZEN),
+    ({"ended_freezes": False}, "canceled", []),
+    ({"past_due_freezes": True}, "past_due", FROZEN + THAWED),
+    ({"every_account_takes_seat": True, "status_null": True}, None, FROZEN + THAWED),
+    ({"get_all_needs_subscription": True}, None, UNREADABLE),
+    ({"get_all_needs_subscription": True, "no_subscription_status": 402}, None, UNREADABLE),
+    ({"get_all_needs_subscription": True, "no_subscription_status": 200}, None, UNREADABLE),
+]
+
+
+@pytest.mark.parametrize(("knobs", "status", "expected"), PAYMENT, ids=str)
+async def test_an_end_of_the_subscription_is_told_as_what_shows_of_it(
+    tmp_path, knobs, status, expected
+):
+    async with station(tmp_path, accounts=2, knobs=Knobs(**knobs)) as desk:
+        await desk.poll()
+        desk.simulator.set_subscription("acme", status)
+        told = await desk.poll(10)
+        desk.simulator.set_subscription("acme", "active")
+        told += await desk.poll(10)
+
+        assert told == expected
+
+
+STATUSES = (
+    ("invalid_payload_status", "invalidRequestPayload", "refused"),
+    ("attempts_status", "dailyConnectionAttemptsExceeded", "limited"),
+    ("no_seats_status", "noAvailableSeats", "refused"),
+)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 409, 422])
+@pytest.mark.parametrize(("knob", "kind", "outcome"), STATUSES)
+async def test_the_status_of_an_undocumented_refusal_does_not_matter(
+    tmp_path, knob, kind, outcome, status
+):
+    knobs = Knobs(**{knob: status}, get_all_creates_sessions=False)
+    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+        await desk.poll()
+        desk.simulator.faults.add(
+            api_error(kind, status=status, method="accounts.createReconnectionSession")
+        )
+
+        assert await desk.reconnector.reconnect() == outcome
+
+
+def test_every_knob_is_turned():
+    turned = {name for knobs in LOGIN for name in knobs}
+    turned |= {name for knobs, _, _ in PAYMENT for name in knobs}
+    turned |= {name for name, _, _ in STATUSES}
+
+    assert turned == {field.name for field in fields(Knobs)}
