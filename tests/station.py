@@ -14,7 +14,7 @@ from monitor.metrics import Metrics
 from monitor.poll import Poller, Rules
 from monitor.reconnect import Reconnector
 from monitor.simulator import Knobs, Simulator, serve
-from monitor.source.client import LinkedApi
+from monitor.source.client import LinkedApi, Method
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
@@ -107,5 +107,6 @@ async def station(folder, *, accounts=0, knobs=None, **kwargs):
     try:
         async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
             yield Station(api, http, store, simulator, **kwargs)
+        assert set(simulator.journal.counts) <= set(Method), "whatever happens, nothing is harmed"
     finally:
         store.close()

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from desk import Desk
 from factories import frozen, seen
+from sqlalchemy import text
 from station import TOKEN, Station, station
 
 from monitor.core.policy import Flapping
@@ -58,6 +59,11 @@ class Scene:
         """Return the link of the first account that is recorded."""
         run = self.desk.store.run_now
         return run(lambda tx: state.account(tx, "acme", self.first)).session.link
+
+    def resolution(self):
+        """Return how the only incident ended."""
+        run = self.desk.store.run_now
+        return run(lambda tx: tx.execute(text("SELECT resolution FROM incident")).scalar_one())
 
     async def true_list(self):
         """Return the accounts as the API lists them now."""
@@ -209,6 +215,7 @@ async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
     scene.desk.simulator.return_as_new("acme", scene.first)
 
     assert await scene.desk.poll(5) == [("resolved", "reconnection_required")]
+    assert scene.resolution() == "replaced"
 
 
 @pytest.mark.row(20)
@@ -289,6 +296,7 @@ async def test_the_spelling_of_an_address_does_not_hide_who_returned(scene, addr
     simulator.add_account("acme", "João Doe", id="new", url=address)
 
     assert await scene.desk.poll(5) == [("resolved", "reconnection_required")]
+    assert scene.resolution() == "replaced"
 
 
 @pytest.mark.row(18)
