@@ -8,11 +8,10 @@ import signal
 import socket
 import sys
 from contextlib import asynccontextmanager
-from email import message_from_bytes, policy
 from pathlib import Path
 
 import httpx
-from aiosmtpd.controller import Controller
+from notifiers.servers import MailServer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -74,17 +73,6 @@ class Hooks:
                     continue
 
 
-class Mailbox:
-    """A real SMTP server that keeps the mails it accepts."""
-
-    def __init__(self):
-        self.mails = []
-
-    async def handle_DATA(self, _server, _session, envelope):  # noqa: N802 - aiosmtpd names it
-        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
-        return "250 kept"
-
-
 @asynccontextmanager
 async def hooks():
     server, over = Hooks(), asyncio.Event()
@@ -99,13 +87,9 @@ async def hooks():
 
 @asynccontextmanager
 async def mailbox():
-    kept = Mailbox()
-    controller = Controller(kept, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    try:
-        yield kept, controller.port
-    finally:
-        controller.stop()
+    """Run a real SMTP server; give what it keeps, and its port."""
+    with MailServer() as server:
+        yield server.inbox, server.port
 
 
 def free_port():
