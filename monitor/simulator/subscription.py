@@ -20,7 +20,7 @@ from .model import (
 )
 from .world import World
 
-CHECKOUT: Final = "https://checkout.stripe.com/c/pay/"
+CHECKOUT: Final = "https://checkout.example.com/pay/"
 
 Word = TypeVar("Word", bound=StrEnum)
 

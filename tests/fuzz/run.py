@@ -29,7 +29,7 @@ def main(name, seconds, folder=None):
     with tempfile.TemporaryDirectory() as scratch:
         options = [
             f"-max_total_time={seconds}",
-            "-timeout=10",
+            "-timeout=20",
             "-max_len=4096",
             "-len_control=0",
             "-print_final_stats=1",
