@@ -1,0 +1,117 @@
+"""What is shipped for Prometheus and Alertmanager, judged by their own tools."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.grafana.panels import RUNBOOKS
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy/prometheus"
+ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
+
+
+def needs(program):
+    return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def rules():
+    """Every rule that is shipped."""
+    files = [yaml.safe_load(file.read_text()) for file in sorted((FOLDER / "rules").glob("*.yml"))]
+    return [rule for file in files for group in file["groups"] for rule in group["rules"]]
+
+
+ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
+
+
+def expected():
+    """What the tests of the rules expect: an alert's name and whether it fires."""
+    files = [yaml.safe_load(file.read_text()) for file in sorted((FOLDER / "tests").glob("*.yml"))]
+    checks = [
+        check for file in files for test in file["tests"] for check in test["alert_rule_test"]
+    ]
+    return [(check["alertname"], bool(check["exp_alerts"])) for check in checks]
+
+
+@needs("promtool")
+def test_the_scrape_configuration_and_the_rules_are_valid():
+    code, said = run("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
+
+    assert code == 0, said
+    assert "3 rule files found" in said
+
+
+@needs("promtool")
+@pytest.mark.parametrize("file", sorted((FOLDER / "tests").glob("*.yml")), ids=lambda f: f.stem)
+def test_the_rules_do_what_their_tests_say(file):
+    code, said = run("promtool", "test", "rules", str(file))
+
+    assert code == 0, said
+
+
+@needs("amtool")
+def test_the_configuration_of_alertmanager_is_valid():
+    code, said = run("amtool", "check-config", str(ALERTMANAGER))
+
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_alert_is_tested_to_fire_and_to_stay_quiet(alert):
+    assert {fires for name, fires in expected() if name == alert} == {True, False}
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_alert_says_how_bad_it_is_what_it_means_and_what_to_do(alert):
+    rule = ALERTS[alert]
+
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
+    assert rule["annotations"]["runbook_url"] == f"{RUNBOOKS}{alert}.md"
+
+
+def test_each_alert_has_a_runbook_and_each_runbook_an_alert():
+    runbooks = sorted((ROOT / "docs/runbooks").glob("*.md"))
+
+    assert [file.stem for file in runbooks] == sorted(ALERTS)
+    for file in runbooks:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert lines[0] == f"# {file.stem}"
+        assert [line for line in lines if line.startswith("## ")] == [
+            "## Look at",
+            "## Do",
+            "## Over when",
+        ]
+
+
+def test_runbooks_name_log_lines_and_commands_that_exist():
+    text = "\n".join(file.read_text() for file in (ROOT / "docs/runbooks").glob("*.md"))
+    source = "\n".join(file.read_text() for file in (ROOT / "monitor").rglob("*.py"))
+    commands = set(re.findall(r"`linkedapi-monitor ([a-z]+)", text))
+
+    lines = re.findall(r"log lines? `([^`]+)`(?: and `([^`]+)`)?", text)
+
+    assert lines
+    for line in (one for pair in lines for one in pair if one):
+        assert f'"{line}"' in source
+    assert commands == {"accounts", "check", "config", "deliveries", "healthcheck", "incidents"} | {
+        "receivers"
+    }
+
+
+def test_alertmanager_holds_back_alerts_that_exist():
+    inhibitions = yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]
+
+    for rule in inhibitions:
+        for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
+            pattern = matcher.split("=")[1].lstrip("~ ").strip('"')
+            assert [name for name in ALERTS if re.fullmatch(pattern, name)], matcher
