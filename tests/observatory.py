@@ -17,10 +17,12 @@ from deploy.grafana.queries import Span, asked
 DEPLOY = Path(__file__).parents[1] / "deploy"
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "promtool")
 
+WORKSPACES = ("acme", "globex", "initech")
 CONFIG = """
 workspaces:
-  - {{name: acme, token: linked_test_token}}
-  - {{name: beta, token: linked_beta_token}}
+  - {{name: acme, token: linked_acme}}
+  - {{name: globex, token: linked_globex}}
+  - {{name: initech, token: linked_initech}}
 linked_api: {{base_url: "{api}"}}
 poll: {{every: {every}s, jitter: 0s}}
 incidents: {{blind_after: {blind_after}s}}
@@ -52,9 +54,9 @@ class Observatory:
     scrape: int
     started_at: float
 
-    async def act(self, action, customer="simulated", **parameters):
-        """Let something happen to the simulated accounts of *customer*."""
-        body = {"customer": customer, **parameters}
+    async def act(self, action, workspace="acme", **parameters):
+        """Let something happen to the simulated accounts of *workspace* (None: to all)."""
+        body = {"customer": workspace, **parameters}
         answer = await self.control.post(f"/{action}", json=body)
         assert answer.is_success, answer.text
         return answer.json()["result"]
@@ -158,12 +160,13 @@ async def observatory(folder, *, scrape=1, every=1, blind_after=5):
         own, own_url = await stack.enter_async_context(hooks())
         chat, chat_url = await stack.enter_async_context(hooks())
         pager, pager_url = await stack.enter_async_context(hooks())
-        simulate = ("simulate", "--port", str(api_port), "--token", "linked_test_token")
+        simulate = ("simulate", "--port", str(api_port), "--accounts", "0")
         await stack.enter_async_context(program(*simulate, log=folder / "simulate.log"))
         control = await stack.enter_async_context(httpx.AsyncClient(base_url=f"{api}/control"))
         await answers(f"{api}/control/state")
-        beta = {"name": "beta", "token": "linked_beta_token"}
-        assert (await control.post("/add_customer", json=beta)).is_success
+        for name in WORKSPACES:
+            customer = {"name": name, "token": f"linked_{name}"}
+            assert (await control.post("/add_customer", json=customer)).is_success
 
         hurried(folder, addresses=addresses, pager=pager_url, scrape=scrape)
         (folder / "config.yaml").write_text(

@@ -5,7 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as building
 
-from .layout import begun, finished, of_label
+from .layout import begun, finished, workspaces
 from .panels import (
     CAUSE,
     ENDED,
@@ -55,7 +55,6 @@ PHASES: Final[dict[str, Word]] = {
 }
 
 TO: Final = {**STATUS, "absent": ("gone", "text")}
-BECAME: Final = {name: (f"became {shown}", colour) for name, (shown, colour) in TO.items()}
 HELP: Final = {
     "reconnection_required": "LinkedApiAccountNeedsLogin",
     "frozen": "LinkedApiAccountFrozen",
@@ -69,7 +68,7 @@ def dashboard() -> building.Dashboard:
         "linkedapi-fleet",
         "Linked API: the accounts",
         "Which LinkedIn accounts work, who is down since when, and how they come back.",
-        [of_label("workspace", "Workspace", "linkedapi_workspace_up")],
+        [workspaces()],
     )
     return finished(made, _panels())
 
@@ -88,9 +87,9 @@ def _panels() -> Iterator[Builder]:
         Query(f"{DOWN} * 1000"),
         Query(f"time() - {DOWN}"),
         columns=[
-            Column(field="name", title="Account"),
-            Column(field="workspace", title="Workspace", width=110),
-            Column(field="status", title="Status", width=120, text=STATUS),
+            Column(field="name", title="Account", width=140),
+            Column(field="workspace", title="Workspace", width=100),
+            Column(field="status", title="Status", width=115, text=STATUS),
             Column(field="Value #A", title="Since", unit="dateTimeAsIso", width=160),
             Column(field="Value #B", title="For", unit="s", width=90),
             Column(field="account_id", title="Account id"),
@@ -189,7 +188,7 @@ def _recovery() -> Builder:
         Query(f"histogram_quantile(0.9, {bucket})"),
         columns=[
             Column(field="phase", title="Until", text=PHASES),
-            Column(field="Value #A", title="Times", unit="none", width=70),
+            Column(field="Value #A", title="Times", unit="none", decimals=0, width=70),
             Column(field="Value #B", title="Half", width=80),
             Column(field="Value #C", title="9 of 10", width=80),
         ],
@@ -209,7 +208,7 @@ def _happenings() -> Iterator[Builder]:
             "[$__rate_interval]))",
             "{{to}}",
         ),
-        colours=BECAME,
+        colours=TO,
         bars=True,
         stacked=True,
     )

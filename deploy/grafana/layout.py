@@ -40,7 +40,7 @@ def finished(dashboard: building.Dashboard, panels: Iterable[Builder]) -> buildi
 
 
 def of_label(name: str, label: str, metric: str) -> building.QueryVariable:
-    """Offer the values of the label *name* that *metric* has, one, some or all of them."""
+    """Offer the values of the label *name* that *metric* has: one, some or, at first, all."""
     return (
         building.QueryVariable(name)
         .label(label)
@@ -50,6 +50,10 @@ def of_label(name: str, label: str, metric: str) -> building.QueryVariable:
         .sort(model.VariableSort.ALPHABETICAL_ASC)
         .multi(multi=True)
         .include_all(include_all=True)
-        .all_value(".*")
         .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
+
+
+def workspaces() -> building.QueryVariable:
+    """Offer the workspaces; all of them is no list, of which there may be thousands."""
+    return of_label("workspace", "Workspace", "linkedapi_workspace_up").all_value(".*")

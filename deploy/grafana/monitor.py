@@ -5,7 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as building
 
-from .layout import begun, finished, of_label
+from .layout import begun, finished, of_label, workspaces
 from .panels import (
     CAUSE,
     ENDED,
@@ -39,7 +39,7 @@ def dashboard() -> building.Dashboard:
         "Linked API: the monitor",
         "Whether the monitor sees all accounts, and whether people hear of what it sees.",
         [
-            of_label("workspace", "Workspace", "linkedapi_workspace_up"),
+            workspaces(),
             of_label("job", "Job", "linkedapi_monitor_build_info"),
         ],
     )
@@ -158,11 +158,12 @@ def _present() -> Iterator[Builder]:
             Column(
                 field="severity",
                 title="Severity",
+                width=100,
                 text={"critical": ("", "red"), "warning": ("", "orange")},
             ),
-            Column(field="workspace", title="Workspace"),
-            Column(field="name", title="Account"),
-            Column(field="account_id", title="Account id"),
+            Column(field="workspace", title="Workspace", width=120),
+            Column(field="name", title="Account", width=200),
+            Column(field="account_id", title="Account id", width=290),
             Column(field="receiver", title="Receiver"),
         ],
         sort="Severity",

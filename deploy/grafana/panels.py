@@ -54,6 +54,9 @@ ENDED: Final[Mapping[str, Word]] = {
     **dict.fromkeys(("cancelled", "kept", "needless"), ("", "text")),
 }
 
+BAR: Final = "2m"
+"""The least width of a bar: four scrapes, so that what happened once is shown about once."""
+
 Steps = Sequence[tuple[float | None, str]]
 """Colours from the lowest value up; the first has no value."""
 
@@ -118,11 +121,12 @@ def lines(
     panel = _framed(timeseries.Panel(), frame)
     for index, query in enumerate(queries):
         panel.with_target(_target(query, chr(ord("A") + index)))
-    panel.min(0).line_width(1).fill_opacity(60 if bars else 25 if stacked else 8)
+    # A stack has no lines: one of zeros would lie on top in its colour.
+    panel.min(0).line_width(0 if stacked else 1).fill_opacity(70 if stacked or bars else 8)
     panel.show_points(words.VisibilityMode.NEVER)
     panel.color_scheme(building.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     if bars:
-        panel.draw_style(words.GraphDrawStyle.BARS)
+        panel.draw_style(words.GraphDrawStyle.BARS).interval(BAR)
     if stacked:
         panel.stacking(common.StackingConfig().mode(words.StackingMode.NORMAL).group("A"))
     if limit:
@@ -151,6 +155,7 @@ class Column:
     field: str
     title: str
     unit: str | None = None
+    decimals: int | None = None
     width: int | None = None
     text: Mapping[str, Word] | None = None
     steps: Steps | None = None
@@ -276,6 +281,8 @@ def _properties(column: Column) -> list[model.DynamicConfigValue]:
     said: dict[str, Any] = {}
     if column.unit:
         said["unit"] = column.unit
+    if column.decimals is not None:
+        said["decimals"] = column.decimals
     if column.width:
         said["custom.width"] = column.width
     if column.text:

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+JOB: Final = "linkedapi-monitor"
+"""The job in deploy/prometheus."""
+
 SCRAPES_A_RATE: Final = 4
 """`$__rate_interval` is never shorter than so many scrapes."""
 
@@ -26,7 +29,7 @@ class Span:
         """Return *expr* with its variables replaced: everything is chosen."""
         rate = max(self.step + self.scrape, SCRAPES_A_RATE * self.scrape)
         values = {"$__rate_interval": f"{rate}s", "$__range": f"{self.seconds}s"}
-        for name, value in {**values, "$workspace": ".*", "$job": ".*"}.items():
+        for name, value in {**values, "$workspace": ".*", "$job": JOB}.items():
             expr = expr.replace(name, value)
         return expr
 

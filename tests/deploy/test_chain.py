@@ -18,14 +18,14 @@ async def test_both_ways_tell_of_the_account_and_every_panel_has_something_to_sh
         jane = await around.act("add_account", name="Jane Doe")
         await around.act("add_account", name="John Smith")
         await around.act("add_account", name="Li Wei")
-        await around.act("add_accounts", "beta", count=2)
-        await until(lambda: shows(around, 'sum(linkedapi_accounts{status="active"}) > 12'))
+        await around.act("add_accounts", "globex", count=9)
+        await until(lambda: shows(around, 'sum(linkedapi_accounts{status="active"}) == 12'))
 
         around.chat.status = 500  # so that its notifications wait
         await around.act("sign_out", account="Jane Doe")
         await around.act("freeze", account="John Smith")
         await around.act("patch", account="Li Wei", fields={"status": "limited"})
-        await around.act("add_fault", "beta", kind="respond", status=503, times=3)
+        await around.act("add_fault", "globex", kind="respond", status=503, times=3)
         await around.own.wait(lambda: told(around.own.events, "incident.opened", jane["id"]))
         await until_paged(around, jane["id"], "Jane Doe needs to log in", RUNBOOK)
         accounts = await around.ask('ALERTS{alertname=~"LinkedApiAccount.*"}')
