@@ -11,9 +11,9 @@ from .panels import (
     ENDED,
     NONE_IS_GOOD,
     STATUS,
-    Builder,
     Column,
     Frame,
+    Panel,
     Query,
     Word,
     gauges,
@@ -73,7 +73,7 @@ def dashboard() -> building.Dashboard:
     return finished(made, _panels())
 
 
-def _panels() -> Iterator[Builder]:
+def _panels() -> Iterator[Panel]:
     yield from _counts()
     yield rows(
         Frame(
@@ -133,7 +133,7 @@ def _panels() -> Iterator[Builder]:
     yield from _happenings()
 
 
-def _counts() -> Iterator[Builder]:
+def _counts() -> Iterator[Panel]:
     for status, (shown, colour) in STATUS.items():
         runbook = HELP.get(status)
         yield number(
@@ -170,7 +170,7 @@ def _counts() -> Iterator[Builder]:
     )
 
 
-def _recovery() -> Builder:
+def _recovery() -> Panel:
     counted = "sum by (phase) (increase(linkedapi_recovery_seconds_count[$__range]))"
     bucket = "sum by (phase, le) (increase(linkedapi_recovery_seconds_bucket[$__range]))"
     return rows(
@@ -196,7 +196,7 @@ def _recovery() -> Builder:
     )
 
 
-def _happenings() -> Iterator[Builder]:
+def _happenings() -> Iterator[Panel]:
     yield lines(
         Frame(
             title="Changes of status",

@@ -6,7 +6,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as building
 from grafana_foundation_sdk.models import dashboard as model
 
-from .panels import SOURCE, Builder
+from .panels import SOURCE, Panel
 
 TAG: Final = "linkedapi"
 
@@ -32,7 +32,7 @@ def begun(
     )
 
 
-def finished(dashboard: building.Dashboard, panels: Iterable[Builder]) -> building.Dashboard:
+def finished(dashboard: building.Dashboard, panels: Iterable[Panel]) -> building.Dashboard:
     """Put *panels* on it, numbered from 1 so that links to one of them last."""
     for identity, panel in enumerate(panels, start=1):
         dashboard.with_panel(panel.id(identity))

@@ -11,9 +11,9 @@ from .panels import (
     ENDED,
     NONE_IS_GOOD,
     RUNBOOKS,
-    Builder,
     Column,
     Frame,
+    Panel,
     Query,
     lines,
     number,
@@ -47,7 +47,7 @@ def dashboard() -> building.Dashboard:
     return finished(made, panels)
 
 
-def _present() -> Iterator[Builder]:
+def _present() -> Iterator[Panel]:
     yield number(
         Frame(title="Version", about="The version that runs.", width=3, height=4),
         f"max by (version) (linkedapi_monitor_build_info{{{JOB}}})",
@@ -170,7 +170,7 @@ def _present() -> Iterator[Builder]:
     )
 
 
-def _polls() -> Iterator[Builder]:
+def _polls() -> Iterator[Panel]:
     yield lines(
         Frame(
             title="Polls a minute, by outcome",
@@ -206,7 +206,7 @@ def _polls() -> Iterator[Builder]:
     )
 
 
-def _calls() -> Iterator[Builder]:
+def _calls() -> Iterator[Panel]:
     yield lines(
         Frame(
             title="API budget: polls a minute, by workspace",
@@ -248,7 +248,7 @@ def _calls() -> Iterator[Builder]:
     )
 
 
-def _outbox() -> Iterator[Builder]:
+def _outbox() -> Iterator[Panel]:
     yield lines(
         Frame(
             title="Notifications that wait, by receiver",
@@ -327,7 +327,7 @@ def _outbox() -> Iterator[Builder]:
     )
 
 
-def _process() -> Iterator[Builder]:
+def _process() -> Iterator[Panel]:
     yield lines(
         Frame(title="Processor", about="The share of one core.", width=8, unit="percentunit"),
         Query(f"rate(process_cpu_seconds_total{{{JOB}}}[$__rate_interval])", "{{instance}}"),

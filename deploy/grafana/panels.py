@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -86,7 +86,14 @@ class Query:
     legend: str = ""
 
 
-Builder = TypeVar("Builder", stat.Panel, timeseries.Panel, table.Panel, bargauge.Panel, Any)
+Panel: TypeAlias = (
+    stat.Panel | timeseries.Panel | table.Panel | bargauge.Panel | statetimeline.Panel
+)
+"""A panel of any kind, as it is being built."""
+
+Framed = TypeVar(
+    "Framed", stat.Panel, timeseries.Panel, table.Panel, bargauge.Panel, statetimeline.Panel
+)
 
 
 def number(
@@ -227,7 +234,7 @@ def link(title: str, url: str) -> building.DashboardLink:
     )
 
 
-def _framed(panel: Builder, frame: Frame) -> Builder:
+def _framed(panel: Framed, frame: Frame) -> Framed:
     panel.datasource(SOURCE).title(frame.title).description(frame.about)
     panel.unit(frame.unit).span(frame.width).height(frame.height)
     if frame.decimals is not None:
