@@ -97,10 +97,14 @@ def dashboards():
     return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
 
+def panels():
+    """Return all panels of all dashboards."""
+    return [panel for dashboard in dashboards() for panel in dashboard["panels"]]
+
+
 def questions():
     """Return all queries of all panels of all dashboards."""
-    panels = [panel for dashboard in dashboards() for panel in dashboard["panels"]]
-    return [query for panel in panels for query in asked(panel)]
+    return [query for panel in panels() for query in asked(panel)]
 
 
 def hurried(folder, *, addresses, pager, scrape):

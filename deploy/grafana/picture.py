@@ -63,6 +63,12 @@ BROWSER: Final = (
 
 def draw(prometheus: str, span: Span, folder: Path) -> None:
     """Draw every dashboard into *folder*, from what *prometheus* knows of *span*."""
+    for name, (html, height) in pages(prometheus, span).items():
+        photograph(html, height, folder / f"dashboard-{name}.png")
+
+
+def pages(prometheus: str, span: Span) -> Mapping[str, tuple[str, int]]:
+    """Return every dashboard by its name as a page, and how high each is."""
     with httpx.Client(base_url=prometheus) as client:
 
         def fetch(expr: str, over: Span | None) -> list[dict[str, Any]]:
@@ -74,10 +80,9 @@ def draw(prometheus: str, span: Span, folder: Path) -> None:
             found: list[dict[str, Any]] = answer.json()["data"]["result"]
             return found
 
-        for file in sorted(FOLDER.glob("*.json")):
-            dashboard = json.loads(file.read_text(encoding="utf-8"))
-            html, height = page(dashboard, span, fetch)
-            photograph(html, height, folder / f"dashboard-{file.stem}.png")
+        files = sorted(FOLDER.glob("*.json"))
+        dashboards = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in files}
+        return {name: page(one, span, fetch) for name, one in dashboards.items()}
 
 
 def page(dashboard: Mapping[str, Any], span: Span, fetch: readings.Fetch) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """What Prometheus answers to a panel, made into what the panel shows: names, colours, numbers."""
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def series(panel: Mapping[str, Any], span: Span, fetch: Fetch) -> list[Series]:
         for one in fetch(span.filled(query.expr), over):
             name = _named(query.legend, one["metric"])
             points = [(at, float(value)) for at, value in one.get("values") or [one["value"]]]
-            points = [(at, value) for at, value in points if value == value]  # noqa: PLR0124 - NaN
+            points = [(at, value) for at, value in points if not math.isnan(value)]
             changed = _override(panel, name)
             colour = changed.get("color", {}).get("fixedColor")
             chosen = COLOURS[colour] if colour else PALETTE[len(found) % len(PALETTE)]
@@ -176,7 +177,7 @@ def _cell(value: str, look: Mapping[str, Any]) -> Cell:
         number = float(value)
     except ValueError:
         return Cell(value)
-    if number != number:  # noqa: PLR0124 - NaN
+    if math.isnan(number):
         return Cell("-", is_number=True)
     colour = COLOURS["text"]
     for step in look.get("thresholds", {}).get("steps", ()):
