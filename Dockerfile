@@ -25,8 +25,9 @@ RUN PATH=/build/tools/bin:$PATH tools/bin/python -m hatchling build --target whe
 
 
 FROM docker.io/library/python:3.13-slim
+# Platforms that choose a user id of their own run it in group 0, which may therefore write the state.
 RUN useradd --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin monitor \
-    && install -d -o monitor -g monitor -m 0700 /data
+    && install -d -o monitor -g root -m 0770 /data
 COPY --from=build /opt/linkedapi-monitor /opt/linkedapi-monitor
 
 ENV PATH=/opt/linkedapi-monitor/bin:$PATH \
