@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?=
 ARGS ?=
+RUN = $(BIN)/python
 
 # $(call install,ARGUMENTS): what pip install takes, into the virtual environment
 ifdef UV
@@ -31,7 +32,7 @@ demo: $(VENV)/.runtime ## watch accounts of a simulated Linked API; no token nee
 
 .PHONY: test
 test: $(VENV)/.dev ## run the tests: make test ARGS="-k routes"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(RUN) -m pytest $(ARGS)
 
 .PHONY: check
 check: lint types imports coverage ## what must pass before a merge: all of the four below
@@ -50,9 +51,8 @@ imports: $(VENV)/.dev ## import-linter: the layers
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: coverage
-coverage: $(VENV)/.dev ## run the tests; branches of the core 100 %, of everything 90 %
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(ARGS)
+coverage: RUN = $(BIN)/coverage erase && $(BIN)/coverage run
+coverage: test ## run the tests; branches of the core 100 %, of everything 90 %
 	@$(BIN)/coverage combine --quiet
 	@status=0; \
 	$(BIN)/coverage report --include='monitor/core/*' --fail-under=100 || status=$$?; \

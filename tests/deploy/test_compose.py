@@ -1,0 +1,76 @@
+"""The compose file: valid, locked down, and in step with the rest of the repository."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import monitor
+from monitor.cli.demo import TOKEN
+from monitor.config import load
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def file(deploy):
+    return deploy / "compose" / "compose.yaml"
+
+
+@pytest.fixture
+def services(file):
+    return yaml.safe_load(file.read_text())["services"]
+
+
+def test_the_compose_file_follows_its_specification(file, said_by):
+    command = (BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
+    assert said_by(*command) == (0, "ok -- validation done\n")
+
+
+def test_every_service_is_locked_down(services):
+    for name, service in services.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_every_service_but_the_monitor_whose_image_has_one_says_how_its_health_is_checked(services):
+    assert {name for name, service in services.items() if "healthcheck" not in service} == {
+        "monitor"
+    }
+
+
+def test_ports_are_published_on_the_loopback_address_only(services):
+    ports = [port for service in services.values() for port in service.get("ports", ())]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports), ports
+
+
+def test_every_image_has_an_exact_version(services):
+    for service in services.values():
+        assert re.fullmatch(r"\S+/\S+:v?\d+\.\d+\.\d+", service["image"])
+
+
+def test_the_monitor_is_the_version_of_this_repository(services):
+    for name in ("monitor", "simulator"):
+        assert services[name]["image"] == f"localhost/linkedapi-monitor:{monitor.__version__}"
+
+
+def test_only_the_simulator_has_to_be_asked_for(services):
+    assert {name for name, service in services.items() if service.get("profiles")} == {"simulator"}
+
+
+def test_the_configuration_of_the_show_is_right_and_watches_the_simulator(deploy):
+    config = load(deploy / "compose" / "simulator" / "config.yaml", {})
+    assert config.linked_api.base_url == "http://127.0.0.1:8600"
+    assert config.workspaces[0].token.reveal() == TOKEN
+    assert not config.warnings
+
+
+def test_what_is_mounted_from_the_repository_is_there(file, services):
+    for service in services.values():
+        for volume in service.get("volumes", ()):
+            source = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", volume).partition(":")[0]
+            assert not source.startswith(".") or (file.parent / source).is_dir(), source

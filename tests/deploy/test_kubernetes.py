@@ -1,0 +1,118 @@
+"""The kustomize base: rendered by kubectl, judged by the schemas of Kubernetes."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import monitor
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def base(deploy):
+    return deploy / "kubernetes" / "base"
+
+
+@pytest.fixture
+def rendered(base, said_by):
+    """The base as kubectl would apply it: documents by their kind."""
+    if not shutil.which("kubectl"):
+        pytest.skip("kubectl is not installed")
+    code, said = said_by("kubectl", "kustomize", base)
+    assert code == 0, said
+    return {one["kind"]: one for one in yaml.safe_load_all(said)}
+
+
+@pytest.fixture
+def pod(base):
+    return yaml.safe_load((base / "deployment.yaml").read_text())["spec"]["template"]
+
+
+def test_kubernetes_knows_every_field_of_the_rendered_base(rendered, tmp_path, said_by):
+    file = tmp_path / "rendered.yaml"
+    file.write_text(yaml.safe_dump_all(rendered.values()))
+    code, said = said_by(BIN / "kubernetes-validate", "--strict", file)
+    assert (code, said.count("passed")) == (0, 4), said
+
+
+def test_the_rendered_deployment_reads_the_rendered_configuration(rendered):
+    volumes = rendered["Deployment"]["spec"]["template"]["spec"]["volumes"]
+    names = [one["configMap"]["name"] for one in volumes if "configMap" in one]
+    assert names == [rendered["ConfigMap"]["metadata"]["name"]]
+    assert list(rendered["ConfigMap"]["data"]) == ["config.yaml"]
+
+
+@pytest.mark.parametrize("folder", ["base", "components/podmonitor"])
+def test_every_manifest_is_listed(deploy, folder):
+    files = {one.name for one in (deploy / "kubernetes" / folder).glob("*.yaml")}
+    listed = yaml.safe_load((deploy / "kubernetes" / folder / "kustomization.yaml").read_text())
+    generated = [one for maker in listed.get("configMapGenerator", ()) for one in maker["files"]]
+    assert {*listed["resources"], *generated, "kustomization.yaml"} == files
+
+
+def test_the_base_holds_no_secret(base):
+    for file in base.glob("*.yaml"):
+        assert all(one["kind"] != "Secret" for one in documents(file)), file
+
+
+def test_never_two_monitors_share_a_database(base):
+    (deployment,) = documents(base / "deployment.yaml")
+    assert deployment["spec"]["replicas"] == 1
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_the_pod_meets_the_restricted_standard(pod):
+    spec, (container,) = pod["spec"], pod["spec"]["containers"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert not spec["automountServiceAccountToken"]
+
+
+def test_the_pod_is_the_version_of_this_repository(pod):
+    image = f"localhost/linkedapi-monitor:{monitor.__version__}"
+    assert pod["spec"]["containers"][0]["image"] == image
+
+
+def test_a_database_that_fails_takes_the_pod_out_of_service_and_does_not_restart_it(pod):
+    (container,) = pod["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+
+
+def test_the_pod_listens_where_its_probes_ask(pod):
+    (container,) = pod["spec"]["containers"]
+    environment = {one["name"]: one["value"] for one in container["env"]}
+    assert environment["LINKEDAPI_MONITOR_LISTEN"] == "0.0.0.0:9464"
+    assert container["ports"] == [{"name": "http", "containerPort": 9464}]
+
+
+def test_service_and_pod_monitor_find_the_pod(deploy, base, pod):
+    (service,) = documents(base / "service.yaml")
+    (scraped,) = documents(deploy / "kubernetes" / "components" / "podmonitor" / "podmonitor.yaml")
+    labels, (container,) = pod["metadata"]["labels"], pod["spec"]["containers"]
+    assert service["spec"]["selector"] == labels
+    assert scraped["spec"]["selector"]["matchLabels"] == labels
+    (port,) = service["spec"]["ports"]
+    (endpoint,) = scraped["spec"]["podMetricsEndpoints"]
+    assert port["targetPort"] == endpoint["port"] == container["ports"][0]["name"]
+
+
+def test_the_configuration_of_the_base_reads_its_token_from_the_mounted_secret(base, pod):
+    (container,) = pod["spec"]["containers"]
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "secrets"]
+    (workspace,) = yaml.safe_load((base / "config.yaml").read_text())["workspaces"]
+    assert str(Path(workspace["token_file"]).parent) == mount["mountPath"]
+
+
+def documents(file):
+    return [one for one in yaml.safe_load_all(file.read_text()) if "kind" in one]
