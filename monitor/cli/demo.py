@@ -190,8 +190,8 @@ async def _simulate(host: str, port: int, token: str, accounts: int) -> None:
     over = asyncio.Event()
     app.stop_on_signals(over.set)
     try:
-        async with serve(simulator, host, port) as address:
-            address = address.replace("//0.0.0.0:", "//127.0.0.1:")  # where a browser finds it
+        async with serve(simulator, host, port) as served:
+            address = served.replace("//0.0.0.0:", "//127.0.0.1:")  # where a browser finds it
             simulator.tune(link_base=f"{address}/connection/")
             typer.echo(f"Linked API, simulated: {address}")
             typer.echo(f"  LINKED_API_BASE_URL={address} LINKED_API_TOKEN={token}")
