@@ -13,7 +13,7 @@ from program import free_port
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from monitor.store import state, upkeep
+from monitor.store import attachment, state, upkeep
 from monitor.store.db import Store, StoreError
 
 USER, PASSWORD, PARAMETER = "keeper-of-it", "hush/hush", "whisper"
@@ -161,9 +161,9 @@ def test_monitors_in_other_schemas_do_not_wait_for_each_other(store, postgres):
     with postgresql.schema(*postgres) as elsewhere:
 
         def work(tx):
-            state.enter(tx, "one")
+            attachment.enter(tx, "one")
             other = Store.open(elsewhere)
-            other.run_now(lambda tx: state.enter(tx, "two"))
+            other.run_now(lambda tx: attachment.enter(tx, "two"))
             other.close()
 
         store.run_now(work)
@@ -183,9 +183,9 @@ def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
     desk.poll(seen())
 
     def cut(tx):
-        state.enter(tx, "half")
+        attachment.enter(tx, "half")
         end(backends(), postgres)
-        state.enter(tx, "whole")
+        attachment.enter(tx, "whole")
 
     with pytest.raises(StoreError, match="the database"):
         desk.run(cut)
@@ -242,7 +242,7 @@ def test_the_server_is_not_asked_for_more_than_it_has(own_server):
     """One session a monitor, whatever it does."""
     store = Store.open(own_server.url())
     for number in range(5):
-        store.run_now(lambda tx, number=number: state.enter(tx, f"w{number}"))
+        store.run_now(lambda tx, number=number: attachment.enter(tx, f"w{number}"))
 
     with psycopg.connect(own_server.url()) as admin:
         query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'linkedapi-monitor'"
