@@ -167,14 +167,14 @@ def examples():
         for number, (kind, text) in enumerate(FENCE.findall(path.read_text(encoding="utf-8"))):
             if kind == "yaml" and re.match(r"(#.*\n)*workspaces:", text):
                 yield pytest.param(text, id=f"{path.relative_to(ROOT)}-{number}")
-    for path in (ROOT / "config.example.yaml", *ROOT.glob("deploy/**/monitor*.yaml")):
+    for path in (ROOT / "config.example.yaml", *ROOT.glob("deploy/**/config.yaml")):
         yield pytest.param(path.read_text(encoding="utf-8"), id=str(path.relative_to(ROOT)))
 
 
 @pytest.mark.parametrize("text", list(examples()))
 def test_every_example_of_a_configuration_loads(text, tmp_path):
     (tmp_path / "secret").write_text("a-secret")
-    text = re.sub(r"/run/secrets/[\w-]+", str(tmp_path / "secret"), text)
+    text = re.sub(r"(/run/secrets|\$\{CREDENTIALS_DIRECTORY\})/[\w/-]+", f"{tmp_path}/secret", text)
     file = tmp_path / "config.yaml"
     file.write_text(text, encoding="utf-8")
 
