@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import threading
+import zlib
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,6 +18,7 @@ from monitor.core.model import (
 )
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
+from monitor.metrics.ledger import INFO, Ledger
 
 NOON = 1_795_435_200_000_000
 CONTRACT = {
@@ -374,18 +376,98 @@ def test_no_link_and_no_session_is_ever_shown(metrics):
     assert b"session-77" not in text
 
 
-def test_the_text_of_accounts_is_kept_until_another_state_is_recorded(metrics):
-    metrics.declare(workspaces=["acme", "beta"], receivers={})
-    metrics.workspace(acme(account()), {})
+def pieces(metrics):
+    """The pieces of which the page of workspaces consists, but for the headers."""
+    return [one for one in metrics._pieces() if not one.text.startswith(b"#")]
+
+
+def written_anew(metrics, change):
+    """The pieces that *change* makes the next scrape write again, as text."""
+    before = {id(one): one for one in pieces(metrics)}
+
+    change()
+
+    return [one.text for one in pieces(metrics) if id(one) not in before]
+
+
+def test_what_did_not_change_is_not_written_again(metrics):
+    fill(metrics)
+
+    assert written_anew(metrics, lambda: None) == []
+
+
+def test_a_poll_without_news_writes_only_what_tells_of_polls(metrics):
+    fill(metrics)
+
+    def poll():
+        metrics.polled("acme", "ok", 0.3)
+        metrics.polled_well("acme", NOON + 60_000_000)
+
+    anew = written_anew(metrics, poll)
+
+    assert [text.partition(b"{")[0].decode() for text in anew] == [
+        "linkedapi_last_successful_poll_timestamp_seconds",
+        "linkedapi_polls_total",
+        "linkedapi_poll_duration_seconds_bucket",
+    ]
+
+
+def test_one_changed_account_of_many_writes_a_hundred_of_one_workspace(metrics):
+    accounts = {f"a{n}": account(f"a{n}") for n in range(1000)}
+    metrics.workspace(acme(*accounts.values()), {})
     metrics.workspace(Workspace("beta", accounts={"b1": account("b1")}), {})
-    metrics.render()
-    drawn = {name: one._drawn for name, one in metrics._ledgers.items()}
+    accounts["a555"] = account("a555", Status.FROZEN)
 
-    metrics.workspace(acme(account(status=Status.FROZEN)), {})
-    metrics.render()
+    anew = written_anew(metrics, lambda: metrics.workspace(acme(*accounts.values()), {}))
 
-    assert metrics._ledgers["beta"]._drawn is drawn["beta"]
-    assert metrics._ledgers["acme"]._drawn is not drawn["acme"]
+    of_accounts = [text for text in anew if b"account_id=" in text]
+    assert [text.count(b"\n") for text in of_accounts] == [100, 100, 100]
+    assert all(b'"a555"' in text and b'"beta"' not in text for text in of_accounts)
+    assert any(b'status="frozen"} 1\n' in text for text in anew)
+
+
+def test_the_same_accounts_read_again_are_not_written_again(metrics):
+    metrics.workspace(acme(account(), account("a2")), {})
+
+    assert written_anew(metrics, lambda: metrics.workspace(acme(account(), account("a2")), {})) == (
+        []
+    )
+
+
+def test_fewer_accounts_leave_no_series_behind(metrics):
+    metrics.workspace(acme(*(account(f"a{n}") for n in range(250))), {})
+    metrics.render()
+    metrics.workspace(acme(*(account(f"a{n}") for n in range(120))), {})
+
+    assert metrics.render().count(b"linkedapi_account_info{") == 120
+
+
+def test_accounts_are_written_again_when_their_names_are_no_longer_to_be_shown():
+    ledger = Ledger("acme")
+    ledger.show(acme(account()), {})
+    (shown,) = ledger.account_series("all", names=True)
+    (hidden,) = ledger.account_series("all", names=False)
+
+    assert b"Jane" in shown[INFO].text
+    assert b"Jane" not in hidden[INFO].text
+
+
+def test_a_compressed_page_is_one_ordinary_gzip_stream(metrics):
+    fill(metrics)
+    many = {f"a{n}": account(f"a{n}", name=f"Ünïcödé 漢字 🦊 {n}") for n in range(1000)}
+    metrics.workspace(Workspace("beta", accounts=many), {})
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    text = reader.decompress(metrics.render(compressed=True))
+
+    assert reader.eof  # with the right checksum and length
+    assert reader.unused_data == b""
+    assert of_workspaces(text) == of_workspaces(metrics.render())
+
+
+def of_workspaces(page):
+    """The part of a page that is the same at each scrape: nothing of the process."""
+    return page[: page.index(b"# HELP linkedapi_api_requests")]
 
 
 def test_scrapes_and_counting_from_threads_do_not_disturb_each_other(metrics):

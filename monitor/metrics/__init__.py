@@ -1,9 +1,10 @@
 """What Prometheus scrapes: names, labels and help of every metric stand in this package only.
 
-Series of a workspace (and of its accounts) are written as text from what was recorded (`ledger`):
-there may be a million of them, and a client object for each costs 30 times the processor time. The
-few others are ordinary client metrics in a registry of our own. Counters know their common labels
-from the start, at 0, so that their first increase is not lost to `rate()`.
+Series of a workspace (and of its accounts) are written from what was recorded (`ledger`), and again
+only when that changes (`piece`): there may be a million of them, and a client object for each costs
+a hundred times the processor time. The few others are ordinary client metrics in a registry of our
+own. Counters know their common labels from the start, at 0, so that their first increase is not
+lost to `rate()`.
 """
 
 import threading
@@ -29,6 +30,7 @@ from monitor.core.errors import AttemptReason
 from monitor.core.model import Cause, EventType, Micros, Transition, Workspace
 
 from .ledger import CALL_SECONDS, FAMILIES, Ledger, PerAccount, header
+from .piece import Piece, page, piece
 
 _DELIVERY_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
 _RECOVERY_SECONDS: Final = (
@@ -243,26 +245,30 @@ class Metrics:
 
     # ── the text ─────────────────────────────────────────────────────────────────────────────────
 
-    def render(self) -> bytes:
-        """Write everything in the Prometheus text format 0.0.4; slow, so not on the event loop."""
-        with self._rendering:
-            return b"".join((*self._workspaces(), generate_latest(_Plain(self._registry))))
+    def render(self, *, compressed: bool = False) -> bytes:
+        """Write everything in the Prometheus text format 0.0.4, as it is or as gzip.
 
-    def _workspaces(self) -> Iterator[bytes]:
-        blocks: dict[str, list[bytes]] = {family: [] for family in FAMILIES}
+        It takes its time, so not on the event loop.
+        """
+        with self._rendering:
+            return page(self._pieces(), compressed=compressed)
+
+    def _pieces(self) -> Iterator[Piece]:
+        series: dict[str, list[Piece]] = {family: [] for family in FAMILIES}
         with self._counting:
             ledgers = list(self._ledgers.values())
         for ledger in ledgers:
             with self._counting:  # for one workspace at a time, so that counting never waits long
-                parts = ledger.series()
-            if self._per_account != "none":
-                parts |= ledger.account_series(self._per_account, names=self._account_names)
-            for family, part in parts.items():
-                blocks[family].append(part)
-        for family, series in blocks.items():
-            if any(series):
+                own = ledger.series()
+            of_accounts = ledger.account_series(self._per_account, names=self._account_names)
+            for part in (own, *of_accounts):
+                for family, some in part.items():
+                    series[family].append(some)
+        for family, pieces in series.items():
+            if pieces:
                 yield header(family)
-                yield from series
+                yield from pieces
+        yield piece(generate_latest(_Plain(self._registry)))
 
 
 class _Plain(Collector):

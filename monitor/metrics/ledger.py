@@ -1,11 +1,13 @@
-"""The series of one workspace and its accounts, kept as numbers and written as text.
+"""The series of one workspace and its accounts, kept as numbers and written as pieces of a page.
 
-The text of the accounts is kept until another state is recorded; the few series of the workspace
-itself are written anew for every scrape.
+A piece is written again only when something in it has changed: of the workspace there is one for
+each metric, of its accounts one for each metric and a hundred accounts.
 """
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Final, Literal
 
 from monitor.core.model import (
@@ -18,6 +20,8 @@ from monitor.core.model import (
     Status,
     Workspace,
 )
+
+from .piece import Piece, piece
 
 PerAccount = Literal["all", "unhealthy", "none"]
 
@@ -58,20 +62,33 @@ _SESSION_OUTCOMES: Final = (
     *("created", "kept", "needless", "refused", "later", "limited", "unknown"),
 )
 _NAME_LENGTH: Final = 100
+_BLOCK: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some accounts and their series by metric, written with or without their *names*."""
+
+    accounts: list[Account]
+    names: bool
+    drawn: Mapping[str, Piece]
 
 
 class Ledger:
-    """What is known of one workspace; all but `text` belongs to the thread that counts."""
+    """What is known of one workspace.
 
-    __slots__ = ("_drawn", "_drawn_of", "_drawn_way", "_name", "_state", "_values")
+    Threads have to take turns with it. Only `account_series`, which may take long, can run beside
+    everything but itself.
+    """
+
+    __slots__ = ("_blocks", "_drawn", "_name", "_state", "_values")
 
     def __init__(self, name: str) -> None:
         self._name = _escape(name)
         self._values: dict[str, dict[str, float]] = {family: {} for family in FAMILIES}
+        self._drawn: dict[str, Piece] = {}
         self._state: Workspace | None = None
-        self._drawn_of: Workspace | None = None
-        self._drawn_way: tuple[PerAccount, bool] | None = None
-        self._drawn: Mapping[str, bytes] = {}
+        self._blocks: list[_Block] = []
         self._start_at_zero()
 
     def _start_at_zero(self) -> None:
@@ -93,8 +110,13 @@ class Ledger:
         self._show(Workspace(""), {})
 
     def _add(self, family: str, tail: str, by: float = 1) -> None:
+        self._set(family, tail, self._values[family].get(tail, 0) + by)
+
+    def _set(self, family: str, tail: str, value: float) -> None:
         series = self._values[family]
-        series[tail] = series.get(tail, 0) + by
+        if series.get(tail) != value:
+            series[tail] = value
+            self._drawn.pop(family, None)
 
     def polled(self, outcome: str, seconds: float) -> None:
         """Count one poll."""
@@ -107,7 +129,7 @@ class Ledger:
 
     def polled_well(self, at: Micros) -> None:
         """Note when the account list was last read."""
-        self._values[GOOD_AT][_tail()] = at / 1_000_000
+        self._set(GOOD_AT, _tail(), at / 1_000_000)
 
     def changed(self, before: Status | None, after: Status | None) -> None:
         """Count a change of an account's status."""
@@ -130,44 +152,45 @@ class Ledger:
 
     def _show(self, state: Workspace, open_incidents: Mapping[Cause, int]) -> None:
         is_up = state.failing is None and state.baseline_at is not None
-        self._values[UP][_tail()] = int(is_up)
+        self._set(UP, _tail(), int(is_up))
         counts = dict.fromkeys(Status, 0)
         for account in state.accounts.values():
             counts[account.status] += 1
         for status, count in counts.items():
-            self._values[ACCOUNTS][_tail(status=status)] = count
+            self._set(ACCOUNTS, _tail(status=status), count)
         for cause in Cause:
-            self._values[OPEN][_tail(cause=cause)] = open_incidents.get(cause, 0)
+            self._set(OPEN, _tail(cause=cause), open_incidents.get(cause, 0))
 
-    def series(self) -> dict[str, bytes]:
-        """Write the series of the workspace itself, by metric."""
-        return {
-            family: "".join(
-                f"{family}{tail % self._name} {value}\n" for tail, value in series.items()
-            ).encode(errors="replace")
-            for family, series in self._values.items()
-            if series
-        }
+    def series(self) -> dict[str, Piece]:
+        """Write the series of the workspace itself, by metric, where they have changed."""
+        for family, series in self._values.items():
+            if series and family not in self._drawn:
+                lines = (f"{family}{tail % self._name} {value}\n" for tail, value in series.items())
+                self._drawn[family] = piece("".join(lines))
+        return self._drawn.copy()
 
-    def account_series(self, per_account: PerAccount, *, names: bool) -> Mapping[str, bytes]:
-        """Write the series of the accounts, by metric, unless they are still as they were."""
+    def account_series(self, per_account: PerAccount, *, names: bool) -> list[Mapping[str, Piece]]:
+        """Write the series of the accounts, by metric, where they have changed."""
         state = self._state  # the counting thread may put another one there meanwhile
-        way = (per_account, names)
-        if state is not None and (state is not self._drawn_of or way != self._drawn_way):
-            accounts: Iterable[Account] = state.accounts.values()
-            if per_account != "all":
-                accounts = [one for one in accounts if one.status is not Status.ACTIVE]
-            self._drawn = self._draw(list(accounts), names=names)
-            self._drawn_of, self._drawn_way = state, way
-        return self._drawn
+        accounts = list(state.accounts.values()) if state and per_account != "none" else []
+        if per_account == "unhealthy":
+            accounts = [one for one in accounts if one.status is not Status.ACTIVE]
+        parts = [accounts[at : at + _BLOCK] for at in range(0, len(accounts), _BLOCK)]
+        known = zip_longest(parts, self._blocks[: len(parts)])
+        self._blocks = [self._block(some, kept, names=names) for some, kept in known]
+        return [one.drawn for one in self._blocks]
 
-    def _draw(self, accounts: list[Account], *, names: bool) -> Mapping[str, bytes]:
-        def lines(family: str, rests: Iterator[str]) -> bytes:
+    def _block(self, accounts: list[Account], kept: _Block | None, *, names: bool) -> _Block:
+        if kept and kept.names is names and kept.accounts == accounts:
+            return replace(kept, accounts=accounts)  # the same objects are compared in no time
+        return _Block(accounts, names, self._draw(accounts, names=names))
+
+    def _draw(self, accounts: Iterable[Account], *, names: bool) -> Mapping[str, Piece]:
+        def lines(family: str, rests: Iterator[str]) -> Piece:
             start = f'{family}{{workspace="{self._name}",account_id="'
-            return "".join(start + rest for rest in rests).encode(errors="replace")
+            return piece("".join(start + rest for rest in rests))
 
-        ids = [_escape(one.id) for one in accounts]
-        both = list(zip(ids, accounts, strict=True))
+        both = [(_escape(one.id), one) for one in accounts]
         return {
             STATUS: lines(STATUS, (f'{id_}",status="{one.status}"}} 1\n' for id_, one in both)),
             INFO: lines(INFO, (f'{id_}",{_about(one, names=names)}}} 1\n' for id_, one in both)),
@@ -175,10 +198,11 @@ class Ledger:
         }
 
 
-def header(family: str) -> bytes:
+@functools.cache
+def header(family: str) -> Piece:
     """Write the lines that introduce a metric."""
     kind, text = FAMILIES[family]
-    return f"# HELP {family} {text}\n# TYPE {family} {kind}\n".encode()
+    return piece(f"# HELP {family} {text}\n# TYPE {family} {kind}\n")
 
 
 def _about(account: Account, *, names: bool) -> str:

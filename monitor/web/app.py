@@ -1,11 +1,10 @@
 """What the endpoint answers: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever asks.
 
-A page of metrics is written and compressed in a thread, and sent piece by piece: neither a big page
+A page of metrics is written in a thread, and sent piece by piece: neither a big page
 nor a slow reader holds up the event loop.
 """
 
 import asyncio
-import gzip
 import hmac
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -82,11 +81,7 @@ class _Pages:
 
     async def _write(self, *, compressed: bool) -> bytes:
         async with self._writing:  # one thread is enough, and leaves the others to others
-            return await run_in_threadpool(self._text, compressed=compressed)
-
-    def _text(self, *, compressed: bool) -> bytes:
-        text = self._metrics.render()
-        return gzip.compress(text, compresslevel=1) if compressed else text
+            return await run_in_threadpool(self._metrics.render, compressed=compressed)
 
     def _may(self, request: Request) -> bool:
         if self._expected is None:

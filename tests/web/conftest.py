@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 from contextlib import asynccontextmanager
 
 import httpx
@@ -13,8 +14,9 @@ from monitor.web.settings import WebSettings
 class Huge(Metrics):
     """More than fits into the buffers between two programs."""
 
-    def render(self):
-        return b"# one of many lines\n" * 1_500_000
+    def render(self, *, compressed=False):
+        text = b"# one of many lines\n" * 1_500_000
+        return gzip.compress(text, 1) if compressed else text
 
 
 class Endpoint:

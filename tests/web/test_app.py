@@ -209,10 +209,10 @@ class Slow(Metrics):
         self.started = threading.Event()
         self.go_on = threading.Event()
 
-    def render(self):
+    def render(self, *, compressed=False):
         self.started.set()
         assert self.go_on.wait(10)
-        return b"done\n"
+        return gzip.compress(b"done\n") if compressed else b"done\n"
 
 
 async def test_a_page_is_written_without_holding_up_the_loop(endpoint):
@@ -229,7 +229,7 @@ async def test_a_page_is_written_without_holding_up_the_loop(endpoint):
 
 
 class Failing(Metrics):
-    def render(self):
+    def render(self, **_kwargs):
         raise RuntimeError("secret detail")
 
 

@@ -1,0 +1,88 @@
+"""A real Prometheus scrapes the real endpoint."""
+
+import asyncio
+import shutil
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from factories import NOON
+from program import PATIENCE, free_port
+
+from monitor.core.model import Account, Status, Workspace
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("prometheus"), reason="prometheus is not installed"
+)
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: monitor
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+@asynccontextmanager
+async def prometheus(folder, target):
+    """Run a Prometheus that scrapes the port *target*; give a client of its API."""
+    port = free_port()
+    (folder / "prometheus.yml").write_text(CONFIG.format(port=target))
+    with (folder / "prometheus.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            "prometheus",
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        base = f"http://127.0.0.1:{port}/api/v1/"
+        async with httpx.AsyncClient(base_url=base, verify=False, trust_env=False) as client:
+            yield client
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def value(client, query):
+    """The value of *query*, once it has one."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                answer = (await client.get("query", params={"query": query})).json()
+            except (httpx.TransportError, ValueError):
+                answer = {"status": "starting"}
+            if answer["status"] == "success" and answer["data"]["result"]:
+                return float(answer["data"]["result"][0]["value"][1])
+            await asyncio.sleep(0.05)
+
+
+async def test_prometheus_reads_a_page_of_many_compressed_pieces(endpoint, tmp_path):
+    for number in range(20):
+        name = f"customer-{number}"
+        accounts = {
+            f"{name}-{n}": Account(
+                workspace=name,
+                id=f"{name}-{n}",
+                name="Zoë",
+                url="",
+                country="DE",
+                status=Status.FROZEN if n == 7 else Status.ACTIVE,
+                raw_status="",
+                since=NOON,
+                first_seen_at=NOON,
+            )
+            for n in range(150)
+        }
+        endpoint.metrics.workspace(Workspace(name, accounts=accounts, baseline_at=NOON), {})
+
+    async with endpoint.served() as client, prometheus(tmp_path, endpoint.address[1]) as found:
+        page = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
+        series = sum(not line.startswith("#") for line in page.text.splitlines())
+
+        assert await value(found, "count(linkedapi_account_info)") == 3000
+        assert await value(found, 'count(linkedapi_account_status{status="frozen"})') == 20
+        assert await value(found, "scrape_samples_scraped") == series
+        assert await value(found, "max_over_time(up[1m])") == 1
