@@ -37,12 +37,14 @@ def diff(
     known accounts is no news about them: it is another customer's list, or a broken one. That is a
     failure, and nothing of it is believed.
     """
-    news = [one for one in snapshot.accounts if settled.get(one.id) != one]
-    ignored = {one.id for one in news if ignores(one)}
-    seen = tuple(one for one in news if one.id not in ignored) if ignored else tuple(news)
+    seen = tuple(
+        one
+        for one in snapshot.accounts
+        if (last := settled.get(one.id)) is not one and last != one  # the same object, most times
+    )
     known = workspace.accounts
-    if not seen and len(snapshot.accounts) - len(ignored) == len(known):
-        return Changes()
+    if len(snapshot.accounts) == len(known) and all(one.id in known for one in seen):
+        return Changes(seen)
     present = {one.id for one in snapshot.accounts}
     absent = tuple(account for id_, account in known.items() if id_ not in present)
     missing = tuple(one for one in absent if not ignores(one))

@@ -82,11 +82,11 @@ class Decoder:
             found = last.get(wire.id)
             if found is None or found.wire != wire:
                 found = entry(wire, self._origins)
-            if found is None:
-                ignored += 1
-                continue
+                if found is None:
+                    ignored += 1
+                    continue
             first = entries.setdefault(wire.id, found)
-            if _SEVERITY[found.seen.status] > _SEVERITY[first.seen.status]:
+            if first is not found and _SEVERITY[found.seen.status] > _SEVERITY[first.seen.status]:
                 entries[wire.id] = found
         return entries, ignored
 

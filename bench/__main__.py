@@ -1,0 +1,76 @@
+"""Measures what is named, or everything, and prints one table.
+
+python -m bench [--quick] [decode] [metrics] [running] [latency] [commit] [start]
+"""
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+import time
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from monitor import __version__
+
+from .measure import apart
+from .table import table
+
+PARTS: Final = {
+    "decode": "decode + diff of 1,000 accounts",
+    "metrics": "a scrape of /metrics",
+    "commit": "a commit on SQLite",
+    "start": "starting",
+    "latency": "from detection to delivery",
+    "running": "the program at work",
+}
+_PACKAGES: Final = ("msgspec", "prometheus-client", "httpx", "sqlalchemy", "uvicorn")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; all without one")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
+    chosen = parser.parse_args()
+    unknown = set(chosen.parts) - PARTS.keys()
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    started = time.monotonic()
+    found = []
+    for name, title in PARTS.items():
+        if name in chosen.parts or not chosen.parts:
+            _note(f"{time.monotonic() - started:4.0f} s  {title} …")
+            rows = importlib.import_module(f"bench.{name}").rows
+            found.append((title, apart(partial(rows, quick=chosen.quick))))
+    _note(f"{time.monotonic() - started:4.0f} s  done")
+    sys.stdout.write(f"{_environment()}\n\n{table(found)}\n")
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _environment() -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return (
+        f"linkedapi-monitor {__version__}, {platform.python_implementation()}"
+        f" {platform.python_version()}, {platform.system()} {platform.machine()},"
+        f" {os.cpu_count()} cores ({_processor()}); {packages}"
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return "unknown"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "unknown")
+
+
+if __name__ == "__main__":
+    main()

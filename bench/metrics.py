@@ -1,0 +1,249 @@
+"""What a scrape of `/metrics` costs, beside the same series as gauges of `prometheus_client`."""
+
+import asyncio
+import gc
+import gzip
+import urllib.request
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
+from multiprocessing import get_context
+from statistics import median
+from typing import Final
+from uuid import UUID
+
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import ASGIApp
+
+from monitor.core.model import Account, Status, Transition, Workspace
+from monitor.metrics import Metrics
+from monitor.web.app import build
+from monitor.web.server import bind, serve
+from monitor.web.settings import WebSettings
+
+from .measure import apart, cpu, peak, seconds, size
+from .table import Row
+
+SIZES: Final = ((1, 1_000), (50, 200), (1_000, 100))
+"""How many workspaces, and how many accounts each has."""
+
+LIMIT: Final = 1 / 20
+NOON: Final = 1_795_435_200_000_000
+TICK: Final = 0.001
+
+
+class Fleet:
+    """The metrics of a monitor with many accounts, and what may happen to them."""
+
+    def __init__(self, workspaces: int, accounts: int) -> None:
+        self.metrics = Metrics(version="1.2.3")
+        self._states: dict[str, Workspace] = {}
+        self._moments = count(NOON + 60_000_000, 60_000_000)
+        numbers = count(1)
+        names = [f"customer-{number:04}" for number in range(workspaces)]
+        self.metrics.declare(workspaces=names, receivers={"chat": "slack", "mail": "email"})
+        for name in names:
+            known = [_account(name, next(numbers)) for _ in range(accounts)]
+            by_id = {one.id: one for one in known}
+            self._show(Workspace(name, accounts=by_id, baseline_at=NOON, last_good_at=NOON))
+            self.metrics.polled(name, "ok", 0.2)
+
+    def nothing(self) -> None:
+        """Let nothing happen."""
+
+    def poll(self) -> None:
+        """Let every workspace be polled without news."""
+        at = next(self._moments)
+        for name in self._states:
+            self.metrics.polled(name, "ok", 0.2)
+            self.metrics.polled_well(name, at)
+
+    def change(self) -> None:
+        """Let 1 % of the workspaces (at least one) be polled, and one account of each change."""
+        at = next(self._moments)
+        for name in list(self._states)[:: min(100, len(self._states))]:
+            state = self._states[name]
+            one = next(iter(state.accounts.values()))
+            status = Status.FROZEN if one.status is Status.ACTIVE else Status.ACTIVE
+            after = replace(one, status=status, raw_status=status.value, since=at)
+            self._show(replace(state, accounts={**state.accounts, one.id: after}))
+            self.metrics.transition(Transition(name, one.id, one.status, status, at))
+            self.metrics.polled(name, "ok", 0.2)
+            self.metrics.polled_well(name, at)
+
+    def _show(self, state: Workspace) -> None:
+        self._states[state.name] = state
+        self.metrics.workspace(state, {})
+
+
+def _account(workspace: str, number: int) -> Account:
+    return Account(
+        workspace=workspace,
+        id=str(UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)),
+        name=f"Person Number {number}",
+        url=f"https://www.linkedin.com/in/person-number-{number}/",
+        country="DE",
+        status=Status.ACTIVE,
+        raw_status="active",
+        since=NOON + number * 1_000_000,
+        first_seen_at=NOON,
+    )
+
+
+@dataclass(slots=True)
+class Scrapes:
+    """What the scrapes of one fleet cost, by what had happened before them."""
+
+    first: list[float] = field(default_factory=list)
+    packed: dict[str, list[float]] = field(default_factory=dict)
+    plain: dict[str, list[float]] = field(default_factory=dict)
+    series: int = 0
+    bytes: tuple[int, int] = (0, 0)
+    memory: int = 0
+
+
+def ours(workspaces: int, accounts: int, runs: int) -> Scrapes:
+    """Scrape the monitor's metrics."""
+    found = Scrapes()
+    for _ in range(min(3, runs)):
+        fleet = Fleet(workspaces, accounts)
+        gc.collect()
+        before = peak()
+        found.first.append(cpu(partial(fleet.metrics.render, compressed=True)))
+        found.memory = found.memory or peak() - before
+    for what, happen in _cases(fleet):
+        for compressed, kept in ((True, found.packed), (False, found.plain)):
+            kept[what] = []
+            for _ in range(runs):
+                happen()
+                kept[what].append(cpu(partial(fleet.metrics.render, compressed=compressed)))
+    text, packed = fleet.metrics.render(), fleet.metrics.render(compressed=True)
+    found.series = sum(not line.startswith(b"#") for line in text.splitlines())
+    found.bytes = len(text), len(packed)
+    return found
+
+
+def _cases(fleet: Fleet) -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "nothing changed", fleet.nothing
+    yield "1 % of the workspaces changed", fleet.change
+    yield "every workspace polled, no news", fleet.poll
+
+
+def theirs(workspaces: int, accounts: int, runs: int) -> tuple[list[float], list[float], int]:
+    """Scrape gauges that show the same series; return the times, with gzip too, and the memory."""
+    text = apart(_text, workspaces, accounts)
+    before = peak()
+    registry = CollectorRegistry()
+    gauges: dict[str, Gauge] = {}
+    for family in text_string_to_metric_families(text):
+        for one in family.samples:
+            gauge = gauges.get(one.name)
+            if gauge is None:
+                gauge = Gauge(one.name, family.documentation, list(one.labels), registry=registry)
+                gauges[one.name] = gauge
+            (gauge.labels(**one.labels) if one.labels else gauge).set(one.value)
+    del text
+    gc.collect()
+    plain = [cpu(lambda: generate_latest(registry)) for _ in range(runs)]
+    memory = peak() - before
+    page = generate_latest(registry)
+    return plain, [cpu(lambda: gzip.compress(page, 1)) for _ in range(runs)], memory
+
+
+def _text(workspaces: int, accounts: int) -> str:
+    return Fleet(workspaces, accounts).metrics.render().decode()
+
+
+def rows(*, quick: bool) -> Sequence[Row]:
+    """Measure all of it."""
+    found: list[Row] = []
+    for workspaces, accounts in SIZES[: 2 if quick else None]:
+        total = workspaces * accounts
+        runs = 3 if quick else 15
+        our = apart(ours, workspaces, accounts, runs)
+        their, packing, memory = apart(theirs, workspaces, accounts, runs if total < 1e5 else 3)
+        gauges = median(their)
+        text, packed = our.bytes
+        beside = f"gauges {seconds(their)}"
+        where = f"{total:,} accounts in {workspaces:,}"
+        found.append(
+            Row(
+                f"{where}: {our.series:,} series",
+                f"{size(packed)} gzip, {size(text)} plain",
+                beside=f"gzip of the gauges' page, level 1: {seconds(packing)}",
+            )
+        )
+        for form, kept in (("gzip", our.packed), ("plain", our.plain)):
+            for what, times in kept.items():
+                name = f"{where}, {form}, {what}"
+                found.append(Row(name, seconds(times), median(times) / gauges, LIMIT, beside))
+        first = median(our.first)
+        name = f"{where}, gzip, first scrape"
+        found.append(Row(name, seconds(our.first), first / gauges, beside=beside))
+    found += apart(stalls, *SIZES[1 if quick else 2])
+    return found
+
+
+# ── the event loop meanwhile ─────────────────────────────────────────────────────────────────────
+
+
+def stalls(workspaces: int, accounts: int) -> list[Row]:
+    """Measure for how long the event loop stands still while pages are served."""
+    return asyncio.run(_stalls(Fleet(workspaces, accounts), f"{workspaces * accounts:,} accounts"))
+
+
+async def _stalls(fleet: Fleet, where: str) -> list[Row]:
+    stopping = asyncio.Event()
+    sock = bind(WebSettings(listen="127.0.0.1:0"))
+    url = f"http://127.0.0.1:{sock.getsockname()[1]}/metrics"
+    serving = asyncio.create_task(serve(_endpoint(fleet.metrics), sock, stopping=stopping))
+    found = [Row(f"{where}, longest stall of the event loop: no scrape", await _stall(None))]
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as reader:
+
+        async def scrape(encoding: str, times: int) -> None:
+            loop = asyncio.get_running_loop()
+            for _ in range(times):
+                fleet.change()
+                await loop.run_in_executor(reader, _fetch, url, encoding)
+
+        for what, encoding, times in (
+            ("the first scrape, gzip", "gzip", 1),
+            ("10 scrapes, gzip, 1 % changed each time", "gzip", 10),
+            ("10 scrapes, plain, 1 % changed each time", "identity", 10),
+        ):
+            stall = await _stall(scrape(encoding, times))
+            found.append(Row(f"{where}, longest stall of the event loop: {what}", stall))
+    stopping.set()
+    await serving
+    return found
+
+
+def _endpoint(metrics: Metrics) -> ASGIApp:
+    async def ready() -> list[str]:
+        return []
+
+    return build(metrics=metrics, alive=list, ready=ready, metrics_token=None)
+
+
+async def _stall(work: Coroutine[None, None, None] | None) -> str:
+    """Return by how much a task that is due every millisecond was late at most, during *work*."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(work or asyncio.sleep(1))
+    longest = 0.0
+    while not task.done():
+        before = loop.time()
+        await asyncio.sleep(TICK)
+        longest = max(longest, loop.time() - before - TICK)
+    await task
+    return f"{longest * 1000:.1f} ms"
+
+
+def _fetch(url: str, encoding: str) -> int:
+    """Read a page as a program of its own does."""
+    request = urllib.request.Request(url, headers={"Accept-Encoding": encoding})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=60) as response:
+        return len(response.read())
