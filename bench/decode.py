@@ -1,7 +1,7 @@
 """Reading a list of 1,000 accounts and finding out what is new in it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec

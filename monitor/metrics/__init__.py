@@ -1,42 +1,50 @@
 """What Prometheus scrapes: names, labels and help of every metric stand in this package only.
 
-Series of a workspace (and of its accounts) are written from what was recorded (`ledger`), and again
-only when that changes (`piece`): there may be a million of them, and a client object for each costs
-a hundred times the processor time. The few others are ordinary client metrics in a registry of our
-own. Counters know their common labels from the start, at 0, so that their first increase is not
-lost to `rate()`.
+families  names, types, help and buckets
+series    numbers, and how they are written
+ledger    those of one workspace and its accounts
+piece     a part of the page, compressed once
+
+What has not changed since the last scrape is not written again: there may be a million series, and
+a client object for each costs a hundred times the processor time. Only what is known of the process
+is left to such objects. Counters know their common labels from the start, at 0, so that their first
+increase is not lost to `rate()`.
 """
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from monitor.core.errors import AttemptReason
 from monitor.core.model import Cause, EventType, Micros, Transition, Workspace
 
-from .ledger import CALL_SECONDS, FAMILIES, Ledger, PerAccount, header
-from .piece import Piece, page, piece
-
-_DELIVERY_SECONDS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400)
-_RECOVERY_SECONDS: Final = (
-    *(5, 30, 60, 300, 900, 1800, 3600),
-    *(7200, 14400, 28800, 86400, 172800, 604800),
+from .families import (
+    ATTEMPTS,
+    FAMILIES,
+    LATENCY,
+    NOTIFICATIONS,
+    OLDEST,
+    PENDING,
+    RECOVERY,
+    REQUEST_SECONDS,
+    REQUESTS,
+    UNROUTED,
+    header,
 )
+from .ledger import Ledger, PerAccount
+from .piece import Piece, page, piece
+from .series import Series
+
 _METHODS: Final = (
     "accounts.getAll",
     "accounts.getConnectionSession",
@@ -62,61 +70,9 @@ class Metrics:
         self._ledgers: dict[str, Ledger] = {}
         self._counting = threading.Lock()
         self._rendering = threading.Lock()
+        self._series = Series()
         self._registry = CollectorRegistry()
-        self._make_families()
         self._make_monitor(version)
-
-    def _make_families(self) -> None:
-        counter = partial(Counter, registry=self._registry)
-        gauge = partial(Gauge, registry=self._registry)
-        histogram = partial(Histogram, registry=self._registry)
-        self._requests = counter(
-            "linkedapi_api_requests_total",
-            "Calls of Linked API by how they ended.",
-            ["method", "outcome"],
-        )
-        self._request_seconds = histogram(
-            "linkedapi_api_request_duration_seconds",
-            "How long calls of Linked API took.",
-            ["method"],
-            buckets=CALL_SECONDS,
-        )
-        self._recovery = histogram(
-            "linkedapi_recovery_seconds",
-            "From the detection of an account's problem to each phase of its recovery.",
-            ["phase"],
-            buckets=_RECOVERY_SECONDS,
-        )
-        self._notifications = counter(
-            "linkedapi_notifications_total",
-            "Notifications that came to an end.",
-            ["receiver", "type", "event", "outcome"],
-        )
-        self._attempts = counter(
-            "linkedapi_notification_attempts_total",
-            "Attempts to hand a message over.",
-            ["receiver", "type", "reason"],
-        )
-        self._latency = histogram(
-            "linkedapi_notification_latency_seconds",
-            "From the commit of a message to its acceptance by the receiver.",
-            ["type"],
-            buckets=_DELIVERY_SECONDS,
-        )
-        self._pending = gauge(
-            "linkedapi_notifications_pending",
-            "Notifications that wait for delivery.",
-            ["receiver"],
-        )
-        self._oldest = gauge(
-            "linkedapi_oldest_pending_notification_timestamp_seconds",
-            "Since when the oldest pending notification waits; no series while none does.",
-            ["receiver"],
-        )
-        self._unrouted = counter(
-            "linkedapi_events_unrouted_total",
-            "Events that no route matched and no fallback took.",
-        )
 
     def _make_monitor(self, version: str) -> None:
         gauge = partial(Gauge, registry=self._registry)
@@ -151,29 +107,35 @@ class Metrics:
                 self._pending.remove(gone)
         self._types.update(receivers)
         with self._counting:
-            known = self._ledgers
-            self._ledgers = {name: known.get(name) or Ledger(name) for name in workspaces}
-        for method in _METHODS:
-            self._request_seconds.labels(method)
-            for outcome in _CALL_OUTCOMES:
-                self._requests.labels(method, outcome)
-        for phase in ("notified", "active"):
-            self._recovery.labels(phase)
-        for receiver, kind in receivers.items():
-            self._pending.labels(receiver)
-            self._latency.labels(kind)
-            for reason in AttemptReason:
-                self._attempts.labels(receiver, kind, reason)
-            for event in EventType:
-                for end in _ENDS:
-                    self._notifications.labels(receiver, kind, event, end)
+            for workspace in workspaces:
+                self._ledger(workspace)
+            for receiver, kind in receivers.items():
+                self._declare_receiver(receiver, kind)
+            for method in _METHODS:
+                self._series.begin(REQUEST_SECONDS, method=method)
+                for outcome in _CALL_OUTCOMES:
+                    self._series.count(REQUESTS, 0, method=method, outcome=outcome)
+            for phase in ("notified", "active"):
+                self._series.begin(RECOVERY, phase=phase)
+            self._series.count(UNROUTED, 0)
+
+    def _declare_receiver(self, receiver: str, kind: str) -> None:
+        self._series.begin(LATENCY, type=kind)
+        self._series.show(PENDING, 0, receiver=receiver)
+        for reason in AttemptReason:
+            self._series.count(ATTEMPTS, 0, receiver=receiver, type=kind, reason=reason)
+        for event in EventType:
+            for end in _ENDS:
+                labels = {"receiver": receiver, "type": kind, "event": event, "outcome": end}
+                self._series.count(NOTIFICATIONS, 0, **labels)
 
     # ── workspaces ───────────────────────────────────────────────────────────────────────────────
 
     def requested(self, method: str, outcome: str, seconds: float) -> None:
         """Count one call of Linked API."""
-        self._requests.labels(method, outcome).inc()
-        self._request_seconds.labels(method).observe(seconds)
+        with self._counting:
+            self._series.count(REQUESTS, method=method, outcome=outcome)
+            self._series.observe(REQUEST_SECONDS, seconds, method=method)
 
     def polled(self, workspace: str, outcome: str, seconds: float) -> None:
         """Count one poll; *outcome* is `ok` or why the workspace could not be read."""
@@ -207,7 +169,8 @@ class Metrics:
 
     def recovery(self, phase: str, seconds: float) -> None:
         """Count that a recovery reached *phase*, so long after the problem was detected."""
-        self._recovery.labels(phase).observe(seconds)
+        with self._counting:
+            self._series.observe(RECOVERY, seconds, phase=phase)
 
     def _ledger(self, workspace: str) -> Ledger:
         """Return what is counted of *workspace*; of one that left, nothing is kept."""
@@ -217,28 +180,35 @@ class Metrics:
 
     def attempted(self, receiver: str, reason: str) -> None:
         """Count an attempt to hand a message over to *receiver*."""
-        self._attempts.labels(receiver, self._type(receiver), reason).inc()
+        kind = self._type(receiver)
+        with self._counting:
+            self._series.count(ATTEMPTS, receiver=receiver, type=kind, reason=reason)
 
     def settled(self, receiver: str, event: str, outcome: str) -> None:
         """Count a notification for *receiver* that came to an end."""
-        self._notifications.labels(receiver, self._type(receiver), event, outcome).inc()
+        kind = self._type(receiver)
+        labels = {"receiver": receiver, "type": kind, "event": event, "outcome": outcome}
+        with self._counting:
+            self._series.count(NOTIFICATIONS, **labels)
 
     def accepted(self, kind: str, seconds: float) -> None:
         """Count how long a message to a receiver of the type *kind* was under way."""
-        self._latency.labels(kind).observe(seconds)
+        with self._counting:
+            self._series.observe(LATENCY, seconds, type=kind)
 
     def pending(self, receiver: str, count: int, oldest_at: Micros | None) -> None:
         """Show how many notifications wait for *receiver*, and since when the oldest does."""
-        self._pending.labels(receiver).set(count)
-        if oldest_at is not None:
-            self._oldest.labels(receiver).set(oldest_at / 1_000_000)
-            return
-        with suppress(KeyError):  # no series is what nothing pending looks like
-            self._oldest.remove(receiver)
+        with self._counting:
+            self._series.show(PENDING, count, receiver=receiver)
+            if oldest_at is None:
+                self._series.hide(OLDEST, receiver=receiver)
+            else:
+                self._series.show(OLDEST, oldest_at / 1_000_000, receiver=receiver)
 
     def unrouted(self) -> None:
         """Count an event that nobody is told of."""
-        self._unrouted.inc()
+        with self._counting:
+            self._series.count(UNROUTED)
 
     def _type(self, receiver: str) -> str:
         return self._types.get(receiver, "unknown")  # it has left the configuration
@@ -255,29 +225,22 @@ class Metrics:
 
     def _pieces(self) -> Iterator[Piece]:
         series: dict[str, list[Piece]] = {family: [] for family in FAMILIES}
-        with self._counting:
-            ledgers = list(self._ledgers.values())
-        for ledger in ledgers:
-            with self._counting:  # for one workspace at a time, so that counting never waits long
-                own = ledger.series()
-            of_accounts = ledger.account_series(self._per_account, names=self._account_names)
-            for part in (own, *of_accounts):
-                for family, some in part.items():
-                    series[family].append(some)
+        for part in self._parts():
+            for family, some in part.items():
+                series[family].append(some)
         for family, pieces in series.items():
             if pieces:
                 yield header(family)
                 yield from pieces
-        yield piece(generate_latest(_Plain(self._registry)))
+        yield piece(generate_latest(self._registry))
 
-
-class _Plain(Collector):
-    """A registry without the times at which its series began: they would double the series."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for family in self._registry.collect():
-            family.samples = [one for one in family.samples if not one.name.endswith("_created")]
-            yield family
+    def _parts(self) -> Iterator[Mapping[str, Piece]]:
+        with self._counting:
+            ledgers = list(self._ledgers.values())
+            own = self._series.pieces()
+        yield own
+        for ledger in ledgers:
+            with self._counting:  # for one workspace at a time, so that counting never waits long
+                own = ledger.series()
+            yield own
+            yield from ledger.account_series(self._per_account, names=self._account_names)
