@@ -1,1 +1,1 @@
-"""What the monitor costs, measured: `make bench` prints one table, README.md says how to read it."""
+"""What the monitor costs, measured: `make bench` prints one table; see README.md."""

@@ -39,7 +39,7 @@ def main() -> None:
     unknown = set(chosen.parts) - PARTS.keys()
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
-    started = time.monotonic()
+    started, environment = time.monotonic(), _environment()
     found = []
     for name, title in PARTS.items():
         if name in chosen.parts or not chosen.parts:
@@ -47,7 +47,7 @@ def main() -> None:
             rows = importlib.import_module(f"bench.{name}").rows
             found.append((title, apart(partial(rows, quick=chosen.quick))))
     _note(f"{time.monotonic() - started:4.0f} s  done")
-    sys.stdout.write(f"{_environment()}\n\n{table(found)}\n")
+    sys.stdout.write(f"{environment}\n\n{table(found)}\n")
 
 
 def _note(text: str) -> None:
@@ -59,7 +59,8 @@ def _environment() -> str:
     return (
         f"linkedapi-monitor {__version__}, {platform.python_implementation()}"
         f" {platform.python_version()}, {platform.system()} {platform.machine()},"
-        f" {os.cpu_count()} cores ({_processor()}); {packages}"
+        f" {os.cpu_count()} cores ({_processor()}),"
+        f" load average {os.getloadavg()[0]:.1f}; {packages}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -68,8 +69,8 @@ def rows(*, quick: bool) -> Sequence[Row]:
         theirs, ours = [], []
         for _ in range(runs):
             poll.decode(before)  # what the last poll saw
-            theirs.append(cpu(lambda body=body: bare.decode(body)))
-            ours.append(cpu(lambda body=body: poll.decode(body)))
+            theirs.append(cpu(partial(bare.decode, body)))
+            ours.append(cpu(partial(poll.decode, body)))
         found.append(
             Row(
                 f"decode + diff, {what} changed since the last poll",

@@ -178,7 +178,7 @@ def rows(*, quick: bool) -> Sequence[Row]:
             Row(
                 f"{where}: {our.series:,} series",
                 f"{size(packed)} gzip, {size(text)} plain; peak +{our.memory} MB",
-                beside=f"gauges: peak +{memory} MB; gzip of their page, not counted: {seconds(packing)}",
+                beside=f"gauges: peak +{memory} MB; gzip, not counted: {seconds(packing)}",
             )
         )
         for what, times in our.packed.items():

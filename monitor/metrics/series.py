@@ -4,6 +4,7 @@ A metric is written again only when one of its numbers has changed.
 """
 
 import functools
+from collections.abc import Mapping
 
 from .families import BUCKETS
 from .piece import Piece, piece
@@ -60,7 +61,7 @@ class Series:
             values[key] = value
             self._drawn.pop(family, None)
 
-    def pieces(self) -> dict[str, Piece]:
+    def pieces(self) -> Mapping[str, Piece]:
         """Write each metric that has changed; return all."""
         for family, values in self._values.items():
             if values and family not in self._drawn:

@@ -1,0 +1,125 @@
+"""What it costs to record a poll in SQLite."""
+
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+
+from monitor.core.diff import diff
+from monitor.core.model import Seen, Session, Snapshot, Status, Workspace
+from monitor.core.policy import Flapping, Policy
+from monitor.core.route import Routing
+from monitor.core.secret import Secret
+from monitor.poll import Rules, commit
+from monitor.store import state
+from monitor.store.db import Store
+
+from .measure import cpu, ratio, seconds, wall
+from .table import Row
+
+ACCOUNTS: Final = 1000
+CHANGES: Final = 10
+NOON: Final = 1_795_435_200_000_000
+STEADY: Final = Policy(flapping=Flapping(changes=1_000_000))
+RULES: Final = Rules(STEADY, Routing({"chat": True, "crm": False}))
+
+
+def rows(*, quick: bool) -> Sequence[Row]:
+    """Measure all of it."""
+    runs = 10 if quick else 40
+    with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
+        store = Store.open(f"sqlite:///{Path(folder)}/monitor.db")
+        try:
+            return _rows(store, runs)
+        finally:
+            store.close()
+
+
+def _rows(store: Store, runs: int) -> Sequence[Row]:
+    accounts = [_seen(number) for number in range(ACCOUNTS)]
+    workspace, term = store.run_now(lambda tx: state.enter(tx, "measured"))
+    record = _recorder(store, term)
+    first = [wall(lambda: record(workspace, accounts, {}, NOON))]
+    store.run_now(lambda tx: tx.execute(text("CREATE TABLE mark (at BIGINT)")))
+    times: dict[str, list[float]] = {"wall": [], "cpu": [], "floor": []}
+    known = {one.id: one for one in accounts}
+    bad = [_signed_out(one) for one in accounts[:CHANGES]] + accounts[CHANGES:]
+    for run in range(runs):
+        at = NOON + (2 * run + 1) * 60_000_000
+        before = store.run_now(lambda tx: state.load(tx, "measured"))
+        times["floor"].append(wall(partial(_mark, store, at)))
+        work = _Timed(partial(record, before, bad, known, at))
+        times["cpu"].append(cpu(work))
+        times["wall"].append(work.seconds)
+        after = store.run_now(lambda tx: state.load(tx, "measured"))
+        record(after, accounts, {one.id: one for one in bad}, at + 60_000_000)
+    what = f"{CHANGES} of {ACCOUNTS:,} accounts sign out, told to two receivers"
+    return [
+        Row(f"the first look at {ACCOUNTS:,} accounts, one transaction", seconds(first)),
+        Row(
+            f"{what}: diff, decision and commit",
+            seconds(times["wall"]),
+            ratio(times["wall"], times["floor"]),
+            beside=f"a commit of one row {seconds(times['floor'])}",
+        ),
+        Row(f"{what}: processor time of it", seconds(times["cpu"])),
+    ]
+
+
+class _Timed:
+    """Work that notes how long it took while its processor time is measured."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self.seconds = 0.0
+
+    def __call__(self) -> None:
+        self.seconds = wall(self._work)
+
+
+def _recorder(store: Store, term: int) -> Callable[..., None]:
+    def record(
+        workspace: Workspace, accounts: Sequence[Seen], settled: Mapping[str, Seen], at: int
+    ) -> None:
+        changes = diff(workspace, Snapshot(tuple(accounts), ()), settled)
+        store.run_now(
+            lambda tx: commit(
+                tx,
+                workspace,
+                changes,
+                term=term,
+                rules=RULES,
+                scheduled=True,
+                now=at,
+                new_id=lambda: str(uuid.uuid4()),
+            )
+        )
+
+    return record
+
+
+def _mark(store: Store, at: int) -> None:
+    store.run_now(lambda tx: tx.execute(text("INSERT INTO mark VALUES (:at)"), {"at": at}))
+
+
+def _seen(number: int) -> Seen:
+    return Seen(
+        id=str(uuid.UUID(int=number + 1)),
+        name=f"Person Number {number}",
+        url=f"https://www.linkedin.com/in/person-number-{number}/",
+        country="DE",
+        status=Status.ACTIVE,
+        raw_status="active",
+        session=None,
+    )
+
+
+def _signed_out(seen: Seen) -> Seen:
+    status = Status.RECONNECTION_REQUIRED
+    session = Session(seen.id, Secret(f"https://app.linkedapi.io/connection/{seen.id}"))
+    return replace(seen, status=status, raw_status=status.value, session=session)

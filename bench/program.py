@@ -1,0 +1,133 @@
+"""The real program in a process, the simulated Linked API in another. Needs Linux's /proc."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+PATIENCE: Final = 120.0
+"""Seconds after which what should have come has not."""
+
+ROOT: Final = Path(__file__).parents[1]
+_HERTZ: Final = os.sysconf("SC_CLK_TCK")
+
+SETTINGS: Final = """\
+linked_api: {{base_url: "{api}"}}
+poll: {{every: {every}, jitter: {jitter}}}
+receivers:
+  - {{name: crm, type: webhook, url: "{hook}", secret: whsec_YSBiZW5jaG1hcmsncyBvd24gc2VjcmV0}}
+storage: {{url: "sqlite:///{folder}/monitor.db"}}
+web: {{listen: "127.0.0.1:{port}"}}
+workspaces:
+"""
+
+
+@asynccontextmanager
+async def simulated(customers: int, accounts: int) -> AsyncIterator[str]:
+    """Run a simulated Linked API; give its address."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bench.simulated", str(customers), str(accounts)),
+        stdin=PIPE,
+        stdout=PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout
+    try:
+        yield (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode().strip()
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        await process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A monitor that runs, and what can be seen of it from outside."""
+
+    process: Process
+    client: httpx.AsyncClient
+    ready_after: float
+
+    def cpu(self) -> float:
+        """Return the processor seconds that it has used, those of the kernel for it included."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")
+        user, system = fields[2].split()[11:13]
+        return (int(user) + int(system)) / _HERTZ
+
+    def memory(self) -> tuple[int, int]:
+        """Return its resident memory and the peak of it, in MB."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
+        told = dict(line.split(":", 1) for line in lines)
+        return int(told["VmRSS"].split()[0]) // 1024, int(told["VmHWM"].split()[0]) // 1024
+
+    async def scrape(self) -> Mapping[str, float]:
+        """Return the values of all series."""
+        lines = (await self.client.get("/metrics")).text.splitlines()
+        parts = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {series: float(value) for series, _, value in parts}
+
+
+@asynccontextmanager
+async def monitor(
+    folder: Path, *, api: str, workspaces: int, hook: str, every: str, jitter: str = "5s"
+) -> AsyncIterator[Monitor]:
+    """Run a monitor of so many workspaces until the context ends."""
+    port = _free_port()
+    text = SETTINGS.format(api=api, every=every, jitter=jitter, hook=hook, folder=folder, port=port)
+    file = _configured(folder, text, workspaces)
+    environment = {name: value for name, value in os.environ.items() if "LINKED" not in name}
+    started = time.perf_counter()
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "monitor", "run", "-c", str(file)),
+            stdin=DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env=environment,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
+            await _answer(client, process)
+            yield Monitor(process, client, time.perf_counter() - started)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def _answer(client: httpx.AsyncClient, process: Process) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while process.returncode is None:
+            try:
+                if (await client.get("/readyz")).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.01)
+    raise RuntimeError("the monitor has ended")
+
+
+def _configured(folder: Path, text: str, workspaces: int) -> Path:
+    folder.mkdir()
+    lines = (f"  - {{name: c{number}, token: linked_{number}}}\n" for number in range(workspaces))
+    file = folder / "config.yaml"
+    file.write_text(text + "".join(lines), encoding="utf-8")
+    return file
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port

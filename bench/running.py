@@ -1,0 +1,127 @@
+"""The program at work: processor time and memory, polls that come late, and its start."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from monitor import app
+from monitor.app.loops import FIRST_LOOKS
+
+from .program import PATIENCE, Monitor, monitor, simulated
+from .table import Row
+
+SCRAPE: Final = 15.0
+"""Seconds between two scrapes, which are part of what is measured."""
+
+JITTER: Final = 5.0
+GOOD: Final = 'outcome="ok"'
+NOWHERE: Final = "http://127.0.0.1:9/"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A monitor to measure: *workspaces* of *accounts* each, polled *every* so many seconds."""
+
+    workspaces: int
+    accounts: int
+    every: int
+
+    @property
+    def name(self) -> str:
+        """Say what it is."""
+        plural = "s" if self.workspaces > 1 else ""
+        return (
+            f"{self.workspaces:,} workspace{plural} of {self.accounts:,} accounts at {self.every} s"
+        )
+
+
+CASES: Final = (Case(1000, 20, 60), Case(1, 1000, 60), Case(1, 1000, 1))
+QUICK: Final = (Case(170, 20, 10), Case(1, 1000, 10), Case(1, 1000, 1))
+
+
+def rows(*, quick: bool) -> Sequence[Row]:
+    """Measure all of it, at the same time: it is processor time that is measured."""
+    return asyncio.run(_measure(QUICK if quick else CASES, 10.0 if quick else 60.0))
+
+
+async def _measure(cases: Sequence[Case], window: float) -> Sequence[Row]:
+    with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
+        starting = asyncio.Lock()
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(_case(case, Path(folder) / str(number), window, starting))
+                for number, case in enumerate(cases)
+            ]
+    return [row for task in tasks for row in task.result()]
+
+
+async def _case(case: Case, folder: Path, window: float, starting: asyncio.Lock) -> Sequence[Row]:
+    async with AsyncExitStack() as stack:
+        async with starting:  # one after the other, or they would wait for each other
+            api = await stack.enter_async_context(simulated(case.workspaces, case.accounts))
+            begun = monitor(
+                folder,
+                api=api,
+                workspaces=case.workspaces,
+                hook=NOWHERE,
+                every=f"{case.every}s",
+                jitter=f"{JITTER:.0f}s" if case.every > JITTER else "0s",
+            )
+            running = await stack.enter_async_context(begun)
+        started = running.cpu(), running.memory()[0]
+        await _until_seen(running, case)
+        looked = running.cpu()
+        before = await running.scrape()
+        cpu, passed = running.cpu(), 0.0
+        while passed < window:
+            await asyncio.sleep(min(SCRAPE, window))
+            passed += min(SCRAPE, window)
+            after = await running.scrape()
+        cpu = running.cpu() - cpu
+        late = _late(after, case.every)
+        memory, peak = running.memory()
+    polls = _polls(after) - _polls(before)
+    wrong = polls - (_polls(after, GOOD) - _polls(before, GOOD))
+    minutes = window / 60
+    return [
+        Row(
+            f"{case.name}: start until ready",
+            f"{running.ready_after:.1f} s, CPU {started[0]:.1f} s, RSS {started[1]} MB",
+        ),
+        Row(f"{case.name}: from then until all are seen", f"CPU {looked - started[0]:.2f} s"),
+        Row(
+            f"{case.name}: at work, scraped every {SCRAPE:.0f} s",
+            f"CPU {cpu / minutes:.2f} s a minute, RSS {memory} MB (peak {peak})",
+            beside=f"{polls / minutes:,.0f} requests a minute, {wrong} failed, {late} late",
+        ),
+    ]
+
+
+async def _until_seen(running: Monitor, case: Case) -> None:
+    await asyncio.sleep(min(case.every, FIRST_LOOKS.seconds))
+    async with asyncio.timeout(PATIENCE):
+        while sum(_of(await running.scrape(), "linkedapi_workspace_up")) < case.workspaces:
+            await asyncio.sleep(1)
+
+
+def _of(series: Mapping[str, float], metric: str, label: str = "") -> Sequence[float]:
+    """Return the values of the series of one metric that have a *label*."""
+    return [
+        value for name, value in series.items() if name.startswith(metric + "{") and label in name
+    ]
+
+
+def _polls(series: Mapping[str, float], label: str = "") -> int:
+    return int(sum(_of(series, "linkedapi_polls_total", label)))
+
+
+def _late(series: Mapping[str, float], every: int) -> int:
+    """Count the workspaces that should have been read well again by now: a second is granted."""
+    now = app.now() / 1e6
+    allowed = every + (JITTER if every > JITTER else 0) + 1
+    good = _of(series, "linkedapi_last_successful_poll_timestamp_seconds")
+    return sum(now - at > allowed for at in good)
