@@ -208,9 +208,10 @@ async def _stalls(fleet: Fleet, where: str) -> list[Row]:
     serving = asyncio.create_task(serve(_endpoint(fleet.metrics), sock, stopping=stopping))
     found = [Row(f"{where}, longest stall of the event loop: no scrape", await _stall(None))]
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as reader:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(reader, _nothing)  # to start a process takes long
 
         async def scrape(encoding: str, times: int) -> None:
-            loop = asyncio.get_running_loop()
             for _ in range(times):
                 fleet.change()
                 await loop.run_in_executor(reader, _fetch, url, encoding)
@@ -245,6 +246,10 @@ async def _stall(work: Coroutine[None, None, None] | None) -> str:
         longest = max(longest, loop.time() - before - TICK)
     await task
     return f"{longest * 1000:.1f} ms"
+
+
+def _nothing() -> None:
+    pass
 
 
 def _fetch(url: str, encoding: str) -> int:

@@ -69,7 +69,7 @@ class Decoder:
         entries, ignored = self._read_all(wires)
         warnings = _warnings(wires, entries, left_out + ignored)
         self._snapshot = Snapshot(
-            tuple(found.seen for found in entries.values()),
+            tuple([found.seen for found in entries.values()]),
             tuple(plain(text, limit=LONGEST_WARNING, hide=hide) for text in warnings),
         )
         self._wires, self._left_out, self._entries = wires, left_out, entries
@@ -133,7 +133,7 @@ def _warnings(wires: list[Wire], entries: dict[str, Entry], left_out: int) -> li
             told = _count(len(doubled), doubled[0])
             warnings.append(f"listed more than once, the worst status counts: {told}")
     odd: dict[str, list[str]] = {}
-    for found in entries.values():
+    for found in [one for one in entries.values() if one.notes]:
         for note in found.notes:
             odd.setdefault(note, []).append(found.seen.id)
     warnings += [f"{note}: {_count(len(ids), ids[0])}" for note, ids in odd.items()]

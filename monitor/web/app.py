@@ -13,7 +13,6 @@ from typing import Final
 import structlog
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -81,7 +80,7 @@ class _Pages:
 
     async def _write(self, *, compressed: bool) -> bytes:
         async with self._writing:  # one thread is enough, and leaves the others to others
-            return await run_in_threadpool(self._metrics.render, compressed=compressed)
+            return await asyncio.to_thread(self._metrics.render, compressed=compressed)
 
     def _may(self, request: Request) -> bool:
         if self._expected is None:
