@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_TIMES: Final = "×"  # noqa: RUF001 - a ratio, not a letter
 _HEAD: Final = ("ratio", "limit", "what", "measured", "beside")
 
 
@@ -32,7 +31,7 @@ def _times(ratio: float) -> str:
     """Write a ratio: as a fraction where it is a small one."""
     if ratio < 0.1:
         return f"1/{1 / ratio:.0f}"
-    return f"{ratio:.2f} {_TIMES}" if ratio < 10 else f"{ratio:.0f} {_TIMES}"
+    return f"{ratio:.2f} ×" if ratio < 10 else f"{ratio:.0f} ×"
 
 
 def table(parts: Iterable[tuple[str, Sequence[Row]]]) -> str:
