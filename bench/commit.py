@@ -16,7 +16,7 @@ from monitor.core.policy import Flapping, Policy
 from monitor.core.route import Routing
 from monitor.core.secret import Secret
 from monitor.poll import Rules, commit
-from monitor.store import state
+from monitor.store import attachment, state
 from monitor.store.db import Store
 
 from .measure import cpu, ratio, seconds, wall
@@ -42,7 +42,7 @@ def rows(*, quick: bool) -> Sequence[Row]:
 
 def _rows(store: Store, runs: int) -> Sequence[Row]:
     accounts = [_seen(number) for number in range(ACCOUNTS)]
-    workspace, term = store.run_now(lambda tx: state.enter(tx, "measured"))
+    workspace, term = store.run_now(lambda tx: attachment.enter(tx, "measured"))
     record = _recorder(store, term)
     first = [wall(lambda: record(workspace, accounts, {}, NOON))]
     store.run_now(lambda tx: tx.execute(text("CREATE TABLE mark (at BIGINT)")))

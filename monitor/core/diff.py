@@ -37,13 +37,15 @@ def diff(
     known accounts is no news about them: it is another customer's list, or a broken one. That is a
     failure, and nothing of it is believed.
     """
-    seen = tuple(
+    news = [
         one
         for one in snapshot.accounts
         if (last := settled.get(one.id)) is not one and last != one  # the same object, most times
-    )
+    ]
+    ignored = {one.id for one in news if ignores(one)}
+    seen = tuple(one for one in news if one.id not in ignored)
     known = workspace.accounts
-    if len(snapshot.accounts) == len(known) and all(one.id in known for one in seen):
+    if len(snapshot.accounts) - len(ignored) == len(known) and all(one.id in known for one in seen):
         return Changes(seen)
     present = {one.id for one in snapshot.accounts}
     absent = tuple(account for id_, account in known.items() if id_ not in present)

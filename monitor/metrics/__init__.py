@@ -101,16 +101,15 @@ class Metrics:
         There are none of other workspaces any more. What was counted stays, also of receivers that
         left: it is history.
         """
-        for gone in self._types.keys() - receivers.keys():
-            self.pending(gone, 0, None)
-            with suppress(KeyError):
-                self._pending.remove(gone)
-        self._types.update(receivers)
         with self._counting:
-            for workspace in workspaces:
-                self._ledger(workspace)
+            known = self._ledgers
+            self._ledgers = {name: known.get(name) or Ledger(name) for name in workspaces}
+            for receiver in self._types.keys() - receivers.keys():
+                self._series.hide(PENDING, receiver=receiver)
+                self._series.hide(OLDEST, receiver=receiver)
             for receiver, kind in receivers.items():
                 self._declare_receiver(receiver, kind)
+            self._types.update(receivers)
             for method in _METHODS:
                 self._series.begin(REQUEST_SECONDS, method=method)
                 for outcome in _CALL_OUTCOMES:
@@ -121,7 +120,7 @@ class Metrics:
 
     def _declare_receiver(self, receiver: str, kind: str) -> None:
         self._series.begin(LATENCY, type=kind)
-        self._series.show(PENDING, 0, receiver=receiver)
+        self._series.count(PENDING, 0, receiver=receiver)
         for reason in AttemptReason:
             self._series.count(ATTEMPTS, 0, receiver=receiver, type=kind, reason=reason)
         for event in EventType:

@@ -60,8 +60,9 @@ async def value(client, query):
 
 
 async def test_prometheus_reads_a_page_of_many_compressed_pieces(endpoint, tmp_path):
-    for number in range(20):
-        name = f"customer-{number}"
+    names = [f"customer-{number}" for number in range(20)]
+    endpoint.metrics.declare(workspaces=names, receivers={})
+    for name in names:
         accounts = {
             f"{name}-{n}": Account(
                 workspace=name,
