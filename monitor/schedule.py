@@ -239,8 +239,8 @@ def _weekdays(text: str) -> str:
         first, dash, last = span.partition("-")
         try:
             start = 0 if span == "*" else _weekday(first)
-            end = 6 if span == "*" else _weekday(last) if dash else start
-            stride = int(step) if slash else 1
+            end = _weekday(last) if dash else 6 if slash or span == "*" else start
+            stride = _stride(step) if slash else 1
             days.update(range(start, end + 1 if end >= start else end + 8, stride))
         except ValueError:
             raise ValueError(f"{_CRON_FORM}; the weekday cannot be read") from None
@@ -255,6 +255,12 @@ def _weekday(word: str) -> int:
     return int(word)
 
 
+def _stride(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(text)
+    return int(text)
+
+
 def _wrong_field(parts: list[str]) -> str:
     for name, part in zip(FIELDS[:4], parts, strict=False):
         try:
@@ -265,12 +271,15 @@ def _wrong_field(parts: list[str]) -> str:
 
 
 def _next_of(crontabs: tuple[CronTrigger, ...], now: datetime) -> datetime | None:
-    """Return the first time after *now* that one of the *crontabs* names, within nine years."""
+    """Return the first time after *now* that one of the *crontabs* names, within nine years.
+
+    It is in UTC: adding to a local time would lose which of two repeated hours it is in.
+    """
     found = []
     for one in crontabs:
         one.end_date = now + timedelta(days=9 * 366)
         due = one.get_next_fire_time(None, now + timedelta(microseconds=1))
-        found += [due] if due is not None else []
+        found += [due.astimezone(UTC)] if due is not None else []
     return min(found, default=None)
 
 
