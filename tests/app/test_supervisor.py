@@ -1,0 +1,64 @@
+"""What whoever started us hears, over a real datagram socket."""
+
+import os
+import socket
+from contextlib import contextmanager
+
+import pytest
+
+from monitor.app.pulse import Pulse
+from monitor.app.supervisor import Supervisor
+
+
+@contextmanager
+def listening(address):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(f"\0{address[1:]}" if address.startswith("@") else address)
+        sock.settimeout(5)
+        yield sock
+
+
+@pytest.fixture(params=["path", "abstract"])
+def address(request, tmp_path):
+    return str(tmp_path / "notify") if request.param == "path" else f"@monitor-test-{os.getpid()}"
+
+
+def test_the_supervisor_hears_how_the_monitor_fares(address):
+    with listening(address) as sock:
+        supervisor = Supervisor(address)
+        supervisor.ready("watching 3 workspaces")
+        supervisor.reloading()
+        supervisor.alive()
+        supervisor.stopping()
+
+        heard = [sock.recv(1000).decode() for _ in range(4)]
+
+    assert heard[0] == "READY=1\nSTATUS=watching 3 workspaces"
+    assert heard[1].splitlines()[0] == "RELOADING=1"
+    assert heard[2:] == ["WATCHDOG=1", "STOPPING=1"]
+
+
+@pytest.mark.parametrize("address", [None, "", "@monitor-nobody-is-here", "/nowhere/notify"])
+def test_it_is_fine_if_nobody_listens(address):
+    Supervisor(address).ready("watching 3 workspaces")
+
+
+def test_a_supervisor_that_does_not_read_holds_nobody_up(address):
+    with listening(address):
+        supervisor = Supervisor(address)
+
+        for _ in range(1000):  # more than its queue takes
+            supervisor.alive()
+
+
+def test_a_loop_that_is_over_is_not_missed():
+    seconds = [0.0]
+    pulse = Pulse(lambda: seconds[0])
+    pulse.beat("poll acme", 10)
+    pulse.beat("poll beta", 10)
+    seconds[0] = 12.0
+
+    pulse.end("poll acme")
+    pulse.end("poll nobody")
+
+    assert pulse.overdue() == ["the loop poll beta is 2 s overdue"]
