@@ -54,7 +54,7 @@ def diff(
         *(known[id_] for id_ in sorted(ignored & known.keys())),
         *(one for one in absent if ignores(one)),
     )
-    if known and len(missing) == len(known) and not _any_returned(missing, snapshot):
+    if missing and len(absent) == len(known) and not _any_returned(missing, snapshot):
         return Failure(
             Cause.BAD_RESPONSE,
             f"the list has none of the {len(known)} accounts known so far; if the token belongs to"

@@ -8,6 +8,7 @@ Rules:
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from urllib.parse import unquote
 
 from .diff import profile
 from .model import Account, Seen
@@ -17,8 +18,8 @@ from .model import Account, Seen
 class Rule:
     """What is said of the accounts that match all parts; an empty part matches everything.
 
-    Parts are globs; those of *urls* may leave out `https://www.` and a trailing slash. *ignore* is
-    None where the rule does not say whether they are watched.
+    Parts are globs; in those of *urls* scheme, `www.`, case, percent-encoding and a trailing slash
+    do not matter. *ignore* is None where the rule does not say whether they are watched.
     """
 
     workspaces: tuple[str, ...] = ()
@@ -72,5 +73,16 @@ def _matches(rule: Rule, workspace: str, account: Account | Seen) -> bool:
         (not rule.workspaces or matches_any(rule.workspaces, (workspace,)))
         and (not rule.ids or matches_any(rule.ids, (account.id,)))
         and (not rule.names or matches_any(rule.names, (account.name,)))
-        and (not rule.urls or matches_any(rule.urls, (account.url, profile(account.url))))
+        and (not rule.urls or _matches_address(rule.urls, account.url))
     )
+
+
+def _matches_address(patterns: Iterable[str], url: str) -> bool:
+    bare = (_bare(pattern) for pattern in patterns)
+    return matches_any(patterns, (url,)) or matches_any(bare, (profile(url),))
+
+
+def _bare(pattern: str) -> str:
+    """Write a glob for addresses the way `profile` writes an address."""
+    address = unquote(pattern).lower().removeprefix("http://").removeprefix("https://")
+    return address.removeprefix("www.").rstrip("/")
