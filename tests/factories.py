@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from monitor.core.decide import Decision, decide
+from monitor.core.decide import Decision, decide, unwatch
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.model import (
@@ -63,6 +63,7 @@ class World:
         self.incidents: dict[str, Incident] = {}
         self.ids = map(str, count(1))
         self.events = []
+        self.ignored = set()
 
     def poll(self, *accounts, scheduled=True, after=MINUTE) -> Decision:
         return self.observe(Snapshot(accounts), scheduled=scheduled, after=after)
@@ -73,7 +74,7 @@ class World:
     def observe(self, observation, *, scheduled=True, after=MINUTE) -> Decision:
         self.now += after
         if isinstance(observation, Snapshot):
-            observation = diff(self.workspace, observation, {})
+            observation = diff(self.workspace, observation, {}, lambda one: one.id in self.ignored)
         decision = decide(
             self.workspace,
             observation,
@@ -84,6 +85,22 @@ class World:
             now=self.now,
             new_id=lambda: next(self.ids),
         )
+        return self.take(decision)
+
+    def unwatch(self) -> Decision:
+        """Let the workspace leave the configuration for good."""
+        open_ones = {one.id: one for one in self.open}
+        return self.take(
+            unwatch(
+                self.workspace,
+                open_ones,
+                policy=self.policy,
+                now=self.now,
+                new_id=lambda: next(self.ids),
+            )
+        )
+
+    def take(self, decision):
         self.workspace = decision.workspace
         self.incidents.update({one.id: one for one in decision.incidents})
         self.events.extend(decision.events)

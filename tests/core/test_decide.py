@@ -567,6 +567,118 @@ def test_a_blind_workspace_is_reminded_of_while_it_fails():
     assert due(world, failing=True, account=False)[1] is not None
 
 
+def test_an_account_that_becomes_ignored_ends_its_incident_as_unwatched():
+    world = World()
+    world.poll(seen("a"), signed_out("b"), frozen("c"))
+    world.ignored = {"b"}
+
+    decision = world.poll(seen("a"), signed_out("b"), frozen("c"))
+
+    assert told(decision) == [("resolved", "reconnection_required")]
+    assert [one.resolution for one in decision.incidents] == [Resolution.UNWATCHED]
+    assert decision.transitions == ()
+    (gone,) = decision.accounts
+    assert (gone.id, gone.removed_at, gone.incident_id, gone.session) == (
+        *("b", world.now, None, None),
+    )
+    assert set(world.workspace.accounts) == {"a", "c"}
+    assert [one.account_id for one in world.open] == ["c"]
+    assert told(world.poll(seen("a"), signed_out("b"), frozen("c"))) == []
+
+
+@pytest.mark.parametrize("listed", [True, False])
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.RECONNECTION_REQUIRED])
+def test_without_an_incident_nobody_hears_that_an_account_is_ignored(listed, status):
+    world = World(open_after=2)
+    world.poll(seen("a"), seen("b"))
+    world.poll(seen("a"), seen("b", status))
+    world.ignored = {"b"}
+
+    decision = world.poll(seen("a"), *([seen("b", status)] if listed else []))
+
+    assert decision.events == ()
+    assert [one.removed_at for one in decision.accounts] == [world.now]
+    assert set(world.workspace.accounts) == {"a"}
+
+
+def test_an_ignored_account_never_opens_and_a_watched_one_does_again():
+    world = World()
+    world.ignored = {"b"}
+    world.poll(seen("a"), signed_out("b"))
+    assert world.events == []
+    assert set(world.workspace.accounts) == {"a"}
+
+    world.ignored = set()
+
+    assert told(world.poll(seen("a"), signed_out("b"))) == [("opened", "reconnection_required")]
+
+
+def test_a_failed_poll_ignores_nobody_yet():
+    world = World()
+    world.poll(seen("a"), signed_out("b"))
+    world.ignored = {"b"}
+
+    assert world.fail().accounts == ()
+    assert [one.account_id for one in world.open] == ["b"]
+
+
+def test_all_accounts_may_be_ignored():
+    world = World()
+    world.poll(signed_out("a"), signed_out("b"))
+    world.ignored = {"a", "b"}
+
+    decision = world.poll(signed_out("a"))
+
+    assert len(decision.events) == 2
+    assert world.workspace.accounts == {}
+    assert world.open == []
+    assert told(world.poll(signed_out("a"), after=HOUR)) == []
+
+
+def test_a_workspace_that_is_unwatched_ends_everything_that_is_open():
+    world = World()
+    world.poll(seen("a"), signed_out("b"), frozen("c"))
+    world.fail(REJECTED)
+    world.fail(REJECTED)
+
+    decision = world.unwatch()
+
+    assert sorted(told(decision)) == [
+        ("resolved", "frozen"),
+        ("resolved", "reconnection_required"),
+        ("resolved", "token_rejected"),
+    ]
+    assert {one.resolution for one in decision.incidents} == {Resolution.UNWATCHED}
+    assert {one.resolved_at for one in decision.incidents} == {world.now}
+    assert {one.next_due_at for one in decision.incidents} == {None}
+    assert {(one.removed_at, one.incident_id, one.session) for one in decision.accounts} == {
+        (world.now, None, None)
+    }
+    assert len(decision.accounts) == 3
+    assert world.open == []
+
+
+def test_an_incident_that_no_account_points_to_ends_with_its_workspace_too():
+    world = World()
+    world.poll(signed_out("a"))
+    world.workspace = replace(world.workspace, accounts={})
+
+    assert told(world.unwatch()) == [("resolved", "reconnection_required")]
+
+
+def test_a_workspace_that_comes_back_after_its_end_is_looked_at_as_for_the_first_time():
+    world = World()
+    world.poll(seen("a"), signed_out("b"))
+    world.fail(REJECTED)
+    world.unwatch()
+
+    decision = world.poll(seen("x"), signed_out("b"))
+
+    assert decision.baseline
+    assert told(decision) == [("opened", "reconnection_required")]
+    assert world.workspace.failing is None
+
+
 STATUSES = st.sampled_from([Status.ACTIVE, Status.RECONNECTION_REQUIRED, Status.FROZEN])
 LISTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(list(Status)), max_size=3)
 POLICIES = st.builds(
@@ -583,7 +695,8 @@ POLICIES = st.builds(
     policy=POLICIES,
     observations=st.lists(
         st.tuples(
-            st.one_of(LISTS, st.sampled_from([UNREACHABLE, REJECTED])),
+            st.one_of(LISTS, st.sampled_from([UNREACHABLE, REJECTED, "left"])),
+            st.sets(st.sampled_from("abc"), max_size=1),
             st.booleans(),
             st.sampled_from([MINUTE, HOUR, -HOUR]),
         ),
@@ -593,11 +706,17 @@ POLICIES = st.builds(
 def test_whatever_is_seen_incidents_come_in_pairs_and_at_most_one_is_open(policy, observations):
     world = World()
     world.policy = policy
-    for observation, scheduled, after in observations:
+    for observation, ignored, scheduled, after in observations:
+        world.ignored = ignored
         accounts_before = world.workspace.accounts
         if isinstance(observation, dict):
             listed = tuple(seen(id_, status) for id_, status in observation.items())
             decision = world.observe(Snapshot(listed), scheduled=scheduled, after=after)
+            if not world.workspace.failing:
+                assert not ignored & world.workspace.accounts.keys()
+        elif observation == "left":
+            decision = world.unwatch()
+            assert not world.open
         else:
             decision = world.observe(observation, scheduled=scheduled, after=after)
             assert world.workspace.accounts is accounts_before

@@ -245,6 +245,33 @@ def test_every_resolution_reads_differently():
     assert len(titles) == len(Resolution)
 
 
+def test_an_account_that_is_no_longer_watched_is_no_recovery():
+    told = item(EventType.RESOLVED, resolution=Resolution.UNWATCHED)
+
+    one, two = read(told), read(told, replace(told, account=account("Joe", id_="j1")))
+
+    assert one.title == "Jane Doe is no longer watched"
+    assert one.lead == (
+        "It was taken out of the monitor's configuration; "
+        "nobody will hear whether the problem ends."
+    )
+    assert two.title == "2 accounts are no longer watched (acme)"
+    assert "They were taken out of the monitor's configuration" in words(two)
+    for text in (one, two):
+        assert not any(word in words(text).lower() for word in ("recover", "active again", "over."))
+        assert not any(word in words(text).lower() for word in LOGIN_WORDS)
+
+
+def test_a_workspace_that_is_no_longer_watched_cannot_be_checked_again():
+    told = item(EventType.RESOLVED, Cause.TOKEN_REJECTED, Resolution.UNWATCHED)
+
+    text = read(told)
+
+    assert text.title == "Workspace acme is no longer watched"
+    assert text.lead.startswith("It was taken out of the monitor's configuration")
+    assert "again" not in words(text)
+
+
 def test_times_are_those_of_the_zone():
     assert "Mon 23 Nov 2026, 09:55 UTC, 2 h" in words(read(item()))
     assert "15:25 IST (Asia/Kolkata)" in words(read(item(), timezone="Asia/Kolkata"))

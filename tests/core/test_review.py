@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from factories import LINK, World, frozen, seen, signed_out
 
-from monitor.core.model import EventType, Item, SettledReason
+from monitor.core.model import EventType, Item, Resolution, SettledReason
 from monitor.core.review import Entry, Wait, review
 
 
@@ -58,6 +58,31 @@ def test_after_recovery_nothing_asks_for_a_login(event, heard):
     verdict = review(entry(world_with(), event, heard=heard, ended=True), may_have_link=True)
 
     assert verdict is SettledReason.RECOVERED
+
+
+@pytest.mark.parametrize(
+    ("resolution", "reason"),
+    [
+        (Resolution.UNWATCHED, SettledReason.UNWATCHED),
+        (Resolution.DISAPPEARED, SettledReason.RECOVERED),
+        (Resolution.RECOVERED, SettledReason.RECOVERED),
+    ],
+)
+def test_what_is_over_is_not_sent_and_says_why(resolution, reason):
+    world = world_with()
+    ended = replace(world.open[0], resolved_at=world.now, resolution=resolution)
+
+    assert review(entry(world, incident=ended), may_have_link=True) is reason
+
+
+def test_who_heard_of_it_hears_that_a_workspace_is_no_longer_watched():
+    world = world_with()
+    ended = replace(world.open[0], resolved_at=world.now, resolution=Resolution.UNWATCHED)
+    resolved = entry(world, EventType.RESOLVED, heard=True, incident=ended, watched=False)
+
+    item = review(replace(resolved, current=False), may_have_link=True)
+
+    assert item.incident.resolution is Resolution.UNWATCHED
 
 
 def test_a_resolution_goes_only_to_who_heard():

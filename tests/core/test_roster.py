@@ -105,9 +105,9 @@ def test_the_address_of_a_profile_may_be_written_in_many_ways(glob):
 @pytest.mark.parametrize("glob", ["linkedin.com/in/jürgen", "linkedin.com/in/j%C3%BCrgen/"])
 @pytest.mark.parametrize("url", ["linkedin.com/in/J%C3%BCrgen/", "linkedin.com/in/jürgen?x=y"])
 def test_umlauts_in_addresses_may_be_encoded(glob, url):
-    jürgen = seen(url=f"https://www.{url}")
+    person = seen(url=f"https://www.{url}")
 
-    assert labels(Rule(urls=(glob,), labels={"x": "y"}), of=jürgen) == {"x": "y"}
+    assert labels(Rule(urls=(glob,), labels={"x": "y"}), of=person) == {"x": "y"}
 
 
 @pytest.mark.parametrize("url", ["", "not an address", "http://[", "javascript:alert(1)"])
