@@ -4,7 +4,7 @@ import pytest
 from factories import NOON, World, frozen, seen, signed_out
 
 from monitor.core.model import Cause, Event, EventType
-from monitor.core.roster import Roster
+from monitor.core.roster import Roster, Rule
 from monitor.core.route import SEVERITY, Ears, Match, Route, Routing, plan
 
 PEOPLE = {"slack": True, "mail": True}
@@ -128,3 +128,125 @@ def test_up_to_group_over_are_told_one_by_one():
 
 def test_every_cause_has_its_place_in_a_group():
     assert set(SEVERITY) == {*Cause, None}
+
+
+# ── receivers that a label addresses ─────────────────────────────────────────────────────────────
+
+OWNERS = {
+    "a1": {"owner": "jane@example.com"},
+    "a2": {"owner": "joe@example.com"},
+    "a3": {"owner": "jane@example.com"},
+}
+
+
+def owners(*routes, fallback=None, groups=None, common=None):
+    """`mail` writes to whoever the label `owner` names; `slack` has an address of its own."""
+    rules = [Rule(ids=(id_,), labels=labels) for id_, labels in OWNERS.items()]
+    return Routing(
+        groups or PEOPLE,
+        routes,
+        fallback=fallback,
+        roster=Roster({"acme": common or {}}, rules),
+        addressed={"mail": "owner"},
+    )
+
+
+def problem(id_, kind=EventType.OPENED):
+    return event(kind, account=id_, incident=f"i-{id_}")
+
+
+def known(*ids):
+    world = World()
+    world.poll(*(frozen(id_) for id_ in ids))
+    return world.workspace.accounts
+
+
+def test_an_address_is_the_receivers_own_or_that_of_the_label_or_none():
+    routing = owners()
+
+    assert routing.address("slack", {}) == ""
+    assert routing.address("mail", {"owner": "jane@example.com"}) == "jane@example.com"
+    assert routing.address("mail", {"team": "growth"}) is None
+
+
+def test_who_has_no_address_for_an_account_is_not_told_and_the_others_are():
+    accounts = known("a1", "stray")
+
+    assert receivers(told(problem("a1"), routing=owners(), accounts=accounts)) == ["mail", "slack"]
+    assert receivers(told(problem("stray"), routing=owners(), accounts=accounts)) == ["slack"]
+
+
+def test_the_label_of_a_workspace_is_an_address_too():
+    routing = owners(common={"owner": "ops@example.com"})
+
+    planned = told(problem("stray"), event(account=None), routing=routing, accounts=known("stray"))
+
+    assert receivers(planned) == ["mail", "mail", "slack", "slack"]
+
+
+def test_if_nobody_on_the_route_has_an_address_the_fallback_hears_of_it():
+    only_mail = Route(Match(), ("mail",))
+    accounts = known("stray")
+
+    heard = told(problem("stray"), routing=owners(only_mail, fallback="slack"), accounts=accounts)
+    unheard = told(problem("stray"), routing=owners(only_mail), accounts=accounts)
+
+    assert receivers(heard) == ["slack"]
+    assert heard.unrouted == ()
+    assert receivers(unheard) == []
+    assert len(unheard.unrouted) == 1
+
+
+def test_a_route_that_has_no_address_still_ends_the_search():
+    routing = owners(Route(Match(), ("mail",)), Route(Match(), ("slack",)))
+    proceeding = owners(Route(Match(), ("mail",), proceed=True), Route(Match(), ("slack",)))
+    accounts = known("stray")
+
+    assert receivers(told(problem("stray"), routing=routing, accounts=accounts)) == []
+    assert receivers(told(problem("stray"), routing=proceeding, accounts=accounts)) == ["slack"]
+
+
+def test_one_message_holds_only_what_goes_to_one_address():
+    events = [problem(id_) for id_ in ("a1", "a2", "a3", "stray")]
+
+    planned = told(*events, routing=owners(), accounts=known(*OWNERS, "stray"), group_over=1)
+
+    mails = [
+        sorted(notice.event.account_id for notice in one.notices)
+        for one in planned.parcels
+        if one.receiver == "mail"
+    ]
+    assert sorted(mails) == [["a1", "a3"], ["a2"]]
+    (slack,) = (one for one in planned.parcels if one.receiver == "slack")
+    assert len(slack.notices) == 4
+
+
+def test_how_many_are_one_message_is_counted_for_each_address():
+    events = [problem(id_) for id_ in ("a1", "a2", "a3")]
+
+    planned = told(*events, routing=owners(), accounts=known(*OWNERS), group_over=2)
+
+    assert [len(one.notices) for one in planned.parcels if one.receiver == "mail"] == [1, 1, 1]
+
+
+def test_a_resolution_goes_to_who_heard_even_if_the_label_is_gone():
+    ears = {"i-stray": Ears(heard=frozenset({"mail"}))}
+
+    planned = told(
+        problem("stray", EventType.RESOLVED),
+        routing=owners(),
+        ears=ears,
+        accounts=known("stray"),
+    )
+
+    assert receivers(planned) == ["mail"]
+
+
+def test_a_change_leads_away_from_who_has_lost_the_address():
+    ears = {"i-stray": Ears(waiting=frozenset({"mail", "slack"}))}
+
+    planned = told(
+        problem("stray", EventType.CHANGED), routing=owners(), ears=ears, accounts=known("stray")
+    )
+
+    assert [one.receiver for one in planned.diverted] == ["mail"]
