@@ -7,13 +7,16 @@ from sqlalchemy import text
 
 from monitor import __version__
 from monitor.core.duration import Duration
+from monitor.core.model import Workspace
 from monitor.core.roster import Roster
 from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.store import attachment, state
 from monitor.store.claims import View
-from monitor.store.db import ClaimLostError
+from monitor.store.db import ClaimLostError, StoreError
 from monitor.tick import Ticker, TickRules
+
+DAY = Duration.parse("24h")
 
 
 @pytest.fixture
@@ -201,6 +204,117 @@ async def test_a_workspace_that_left_the_configuration_is_not_reminded_of(store)
     while await ticker.tick():
         pass
 
+    assert desk.deliver() is None
+
+
+def leave(desk):
+    desk.run(lambda tx: attachment.detach(tx, (), desk.now))
+
+
+async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True})
+    ticker = make_ticker(desk, watched=False)
+    desk.watched = False
+    desk.poll(seen("ok"), signed_out("out"))
+    desk.deliver("slack")
+    leave(desk)
+    desk.now += DAY - 1
+    assert not await ticker.unwatch()
+    desk.now += 1
+
+    assert await ticker.unwatch()
+    assert not await ticker.unwatch()
+
+    assert desk.deliver("slack") == [("resolved", "out")]
+    assert desk.deliver("slack") is None
+    assert desk.deliver("mail") is None
+    assert ("mail", "opened", "cancelled", "unwatched") in desk.states()
+    assert desk.run(lambda tx: state.load(tx, "acme")) == Workspace("acme")
+    assert desk.run(lambda tx: state.open_incidents(tx, "acme")) == {}
+
+
+async def test_the_blindness_of_a_workspace_that_left_ends_too(desk):
+    ticker = make_ticker(desk, watched=False)
+    desk.observe(REJECTED)
+    desk.observe(REJECTED)
+    desk.deliver()
+    leave(desk)
+    desk.now += DAY
+
+    assert await ticker.unwatch()
+
+    assert desk.deliver() == [("resolved", None)]
+
+
+async def test_a_workspace_that_came_back_in_time_is_not_ended(desk, ticker):
+    desk.poll(signed_out())
+    desk.deliver()
+    leave(desk)
+    desk.run(lambda tx: attachment.enter(tx, "acme"))
+    desk.now += 3 * DAY
+
+    assert not await ticker.unwatch()
+    assert desk.deliver() is None
+
+
+async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_time(desk):
+    ticker = make_ticker(desk, watched=False)
+    desk.poll(seen("a"), signed_out("b"))
+    desk.deliver()
+    leave(desk)
+    desk.now += DAY
+    await ticker.unwatch()
+    desk.deliver()
+
+    desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "acme"))
+    recorded = desk.poll(seen("a"), signed_out("b"))
+
+    assert recorded.decision.baseline
+    assert desk.deliver() == [("opened", "b")]
+
+
+async def test_each_workspace_that_left_ends_on_its_own(desk):
+    ticker = make_ticker(desk, watched=False)
+    desk.poll(signed_out("old"))
+    leave(desk)
+    desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "beta"))
+    desk.poll(signed_out("new"), after=HOUR)
+    leave(desk)
+    desk.now += DAY - HOUR
+
+    assert await ticker.unwatch()
+    assert not await ticker.unwatch()
+    desk.now += HOUR
+    assert await ticker.unwatch()
+
+
+async def test_an_end_that_could_not_be_recorded_is_recorded_later(desk):
+    ticker = make_ticker(desk, watched=False)
+    desk.poll(signed_out())
+    desk.deliver()
+    leave(desk)
+    desk.now += DAY
+    desk.run(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
+    with pytest.raises(StoreError):
+        await ticker.unwatch()
+    desk.run(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO event"))
+
+    assert await ticker.unwatch()
+    assert desk.deliver() == [("resolved", "a1")]
+
+
+async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_back(desk, ticker):
+    desk.poll(signed_out())
+    desk.deliver()
+    leave(desk)
+    desk.now += 2 * HOUR
+    assert not await ticker.tick()
+
+    desk.run(lambda tx: attachment.enter(tx, "acme"))
+    while await ticker.tick():
+        pass
+
+    assert desk.deliver() == [("reminded", "a1")]
     assert desk.deliver() is None
 
 

@@ -8,9 +8,14 @@ from desk import GONE, LEASE, REFUSED, TIMEOUT, Desk
 from factories import HOUR, LINK, MINUTE, REJECTED, frozen, seen, signed_out
 from sqlalchemy import text
 
+from monitor.core.diff import diff
 from monitor.core.duration import Duration
+from monitor.core.model import Snapshot
+from monitor.core.roster import Roster, Rule
 from monitor.core.route import Match, Route, Routing
 from monitor.store import claims, outbox, upkeep
+from monitor.store.claims import View
+from monitor.store.outbox import Receiver
 
 DAY = Duration.parse("24h")
 
@@ -544,3 +549,105 @@ def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(desk)
     desk.watched = desk.current = False
 
     assert desk.deliver(after=HOUR) == [("opened", "a")]
+
+
+# ── who is addressed by a label, and what left the configuration ─────────────────────────────────
+
+
+def owned(desk, **owners):
+    """Say who owns which account: `mail` writes to the address in the label `owner`."""
+    rules = [Rule(ids=(id_,), labels={"owner": owner}) for id_, owner in owners.items()]
+    desk.roster = Roster({"acme": {}}, rules)
+    routing = Routing({"mail": True}, roster=desk.roster, addressed={"mail": "owner"})
+    desk.rules = replace(desk.rules, routing=routing)
+
+
+def claim_mail(desk):
+    receiver = Receiver("mail", groups=True, may_have_link=True, by_label="owner")
+    return desk.run(
+        lambda tx: claims.claim(
+            tx,
+            receiver,
+            view=View(desk.roster, lambda _: True),
+            leaving=(),
+            now=desk.now,
+            lease=LEASE,
+            new_id=desk.new_id,
+        )
+    )
+
+
+def mails(desk):
+    """Deliver all mails; return for each the accounts and their owners."""
+    sent = []
+    while (claimed := claim_mail(desk)).message is not None:
+        sent.append([(one.account.id, one.labels.get("owner")) for one in claimed.message.items])
+        desk.settle(claimed)
+    return sent
+
+
+def test_those_who_own_several_accounts_get_one_message_about_them(store):
+    desk = Desk(store, receivers={"mail": True})
+    owned(desk, a="jane", b="joe", c="jane")
+
+    desk.poll(*(signed_out(id_) for id_ in "abc"))
+
+    assert sorted(mails(desk)) == [[("a", "jane"), ("c", "jane")], [("b", "joe")]]
+
+
+def test_a_group_whose_owners_have_changed_before_it_left_is_split(store):
+    desk = Desk(store, receivers={"mail": True})
+    owned(desk, a="jane", b="jane", c="jane", d="jane")
+    desk.poll(*(signed_out(id_) for id_ in "abcd"))
+
+    owned(desk, a="jane", b="joe", c="jane")
+
+    assert sorted(mails(desk), key=str) == [
+        *([("a", "jane"), ("c", "jane")], [("b", "joe")], [("d", None)]),
+    ]
+    assert list(desk.heard().values()) == [["mail"]] * 4
+
+
+def test_a_group_is_split_if_its_receiver_takes_no_groups_any_more(desk):
+    desk.poll(signed_out("a"), signed_out("b"), signed_out("c"))
+
+    desk.receivers = {"slack": False}
+
+    sent = [desk.deliver() for _ in range(4)]
+    assert sorted(map(str, sent[:3])) == [f"[('opened', '{id_}')]" for id_ in "abc"]
+    assert sent[3] is None
+
+
+def test_what_waited_for_an_account_that_is_ignored_now_says_so(desk):
+    desk.poll(seen("a"), signed_out("b"))
+
+    ignored = diff(desk.workspace, Snapshot((seen("a"), signed_out("b"))), {}, is_b)
+    recorded = desk.observe(ignored)
+
+    assert [one.reason for one in recorded.told.withdrawn] == ["unwatched"]
+    assert desk.states() == [("slack", "opened", "cancelled", "unwatched")]
+    assert desk.deliver() is None
+
+
+def is_b(one):
+    return one.id == "b"
+
+
+def test_who_heard_of_an_account_that_is_ignored_now_hears_the_end(desk):
+    desk.poll(seen("a"), signed_out("b"))
+    desk.deliver()
+
+    desk.observe(diff(desk.workspace, Snapshot((seen("a"), signed_out("b"))), {}, is_b))
+
+    assert desk.deliver() == [("resolved", "b")]
+    assert desk.deliver() is None
+
+
+def test_an_opening_that_was_refused_while_its_account_left_says_so(desk):
+    desk.poll(seen("a"), signed_out("b"))
+    claimed = desk.claim()
+    desk.observe(diff(desk.workspace, Snapshot((seen("a"), signed_out("b"))), {}, is_b), after=1)
+    desk.settle(claimed, REFUSED)
+
+    assert desk.deliver(after=HOUR) is None
+    assert ("slack", "opened", "cancelled", "unwatched") in desk.states()
