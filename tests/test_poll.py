@@ -1,14 +1,20 @@
 """Polls, end to end in one process: simulated API, real client, real store."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 from station import TOKEN, station
 
 from monitor.core.duration import Duration
+from monitor.core.roster import Roster, Rule
 from monitor.core.route import Match, Route, Routing
+from monitor.core.secret import Secret
+from monitor.schedule import PollSettings
 from monitor.simulator import Fault, api_error, html_page
+from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
+from monitor.source.token import Token
 from monitor.store import attachment, state
 from monitor.store.db import ClaimLostError, StoreError
 
@@ -355,3 +361,182 @@ async def test_blindness_is_told_in_time_although_polls_are_paused(tmp_path):
 
         assert told == [("opened", "unreachable")]
         assert desk.calls() == 2
+
+
+# ── another configuration ────────────────────────────────────────────────────────────────────────
+
+
+def ignoring(*names):
+    roster = Roster({"acme": {}}, [Rule(names=names, ignore=True)])
+    return Routing({"chat": True}, roster=roster)
+
+
+def reload(desk, *, source=None, **changes):
+    rules = replace(desk.poller.rules, **changes)
+    desk.poller.reload(rules, source or desk.source, desk.token.changed)
+
+
+def another_source(desk, token=TOKEN):
+    return LinkedApi(
+        http=desk.source._http,
+        token=Token(Secret(token)),
+        settings=LinkedApiSettings(base_url=desk.api),
+        link_origins=("https://app.linkedapi.io",),
+        observe=desk.metrics.requested,
+        monotonic=lambda: desk.seconds,
+        version="0",
+    )
+
+
+def names(desk):
+    workspace = desk.store.run_now(lambda tx: state.load(tx, "acme"))
+    return [one.name for one in workspace.accounts.values()]
+
+
+async def test_an_ignored_account_is_never_heard_of(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        desk.simulator.patch("acme", ids(desk)[0], {"name": "Test one"})
+        reload(desk, routing=ignoring("Test *"))
+        await desk.poll()
+        desk.simulator.sign_out("acme", ids(desk)[0])
+
+        assert await desk.poll(3) == []
+
+        assert len(names(desk)) == 2
+        assert "Test one" not in desk.metric
+
+
+async def test_a_reload_that_ignores_an_account_ends_its_incident_with_the_next_poll(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        desk.simulator.patch("acme", ids(desk)[0], {"name": "Test one"})
+        await desk.poll()
+        desk.simulator.sign_out("acme", ids(desk)[0])
+        await desk.poll(2)
+
+        reload(desk, routing=ignoring("Test *"))
+
+        assert await desk.poll(3) == [("resolved", "reconnection_required")]
+        assert len(names(desk)) == 2
+        assert "Test one" not in desk.metric
+        reload(desk, routing=ignoring("Nobody"))
+        assert await desk.poll(3) == [("opened", "reconnection_required")]
+
+
+async def test_a_new_name_alone_makes_an_account_ignored(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        reload(desk, routing=ignoring("Test *"))
+        await desk.poll(2)
+
+        desk.simulator.patch("acme", ids(desk)[0], {"name": "Test one"})
+
+        assert await desk.poll(2) == []
+        assert len(names(desk)) == 2
+        assert 'linkedapi_accounts{workspace="acme",status="active"} 2' in desk.metric
+
+
+async def test_if_everything_is_ignored_the_workspace_is_still_up(tmp_path):
+    async with station(tmp_path, accounts=3) as desk:
+        await desk.poll()
+
+        reload(desk, routing=ignoring("*"))
+
+        assert await desk.poll(30) == []
+        assert names(desk) == []
+        assert 'linkedapi_workspace_up{workspace="acme"} 1' in desk.metric
+
+
+async def test_a_reload_compares_every_account_anew(tmp_path):
+    async with station(tmp_path, accounts=2, open_after=1) as desk:
+        await desk.poll()
+        desk.simulator.sign_out("acme", "*")
+        desk.simulator.patch("acme", ids(desk)[0], {}, without=NO_LINK)
+        await desk.poll(2)
+        assert await desk.reconnector.reconnect() is None
+
+        reload(desk, create=True)
+        desk.reconnector.reload(desk.routing, desk.source, create=True)
+        await desk.poll()
+
+        assert await desk.reconnector.reconnect() == "created"
+
+
+async def test_a_reload_while_the_list_is_fetched_settles_nothing(tmp_path):
+    async with station(tmp_path, accounts=2) as desk:
+        await desk.poll()
+        desk.simulator.patch("acme", ids(desk)[0], {"name": "Test one"})
+        original, begun, go = desk.store.run, asyncio.Event(), asyncio.Event()
+
+        async def held(work):
+            begun.set()
+            await go.wait()
+            return await original(work)
+
+        desk.store.run = held
+        polling = asyncio.create_task(desk.poll())
+        await asyncio.wait_for(begun.wait(), 10)
+        reload(desk, routing=ignoring("Test *"))
+        desk.store.run = original
+        go.set()
+
+        assert await asyncio.wait_for(polling, 10) == []
+        assert len(names(desk)) == 2  # it was compared under the old rules
+        await desk.poll()
+        assert len(names(desk)) == 1
+
+
+async def test_another_client_ends_the_pause_of_a_rejected_token(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        desk.simulator.set_token("acme", "linked_other")
+        await desk.poll(5)
+        desk.simulator.set_token("acme", "linked_rotated")
+        calls = desk.calls()
+
+        reload(desk, source=another_source(desk, "linked_rotated"))
+
+        assert await desk.poll() == [("resolved", "token_rejected")]
+        assert desk.calls() == calls + 1
+
+
+async def test_a_pause_stays_if_the_client_does(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        desk.simulator.faults.add(Fault(status=429, headers=(("retry-after", "600"),), body=b""))
+        await desk.poll()
+        calls = desk.calls()
+
+        reload(desk, create=False)
+        await desk.poll(5)
+
+        assert desk.calls() == calls
+
+
+@pytest.mark.parametrize(
+    ("cron", "hours", "current"),
+    [
+        ("*/5 8-20 * * *", "10h", False),  # all afternoon without a poll
+        ("0 8 * * *", "40h", True),  # until the poll of the day after tomorrow
+        ("0 8 * * *", "45h", False),
+        ("0 8 * * mon", "160h", True),
+    ],
+)
+async def test_how_old_a_look_may_be_goes_by_the_rhythm(tmp_path, cron, hours, current):
+    async with station(tmp_path, accounts=1) as desk:
+        reload(desk, next_due=PollSettings(cron=cron).next_due)
+        await desk.poll()
+
+        desk.now += Duration.parse(hours)
+
+        assert desk.poller.is_current() is current
+
+
+async def test_a_night_between_two_polls_is_no_reason_to_doubt(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        reload(desk, next_due=PollSettings(cron="*/5 8-20 * * mon-fri").next_due)
+        friday = Duration.parse("6294m")
+        await desk.poll(after=friday)  # at 20:54, so the next is due at 20:55, then on Monday at 8
+
+        desk.now += Duration.parse("59h")
+        assert desk.poller.is_current()
+        desk.now += Duration.parse("3h")
+        assert not desk.poller.is_current()

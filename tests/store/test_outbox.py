@@ -608,16 +608,6 @@ def test_a_group_whose_owners_have_changed_before_it_left_is_split(store):
     assert list(desk.heard().values()) == [["mail"]] * 4
 
 
-def test_a_group_is_split_if_its_receiver_takes_no_groups_any_more(desk):
-    desk.poll(signed_out("a"), signed_out("b"), signed_out("c"))
-
-    desk.receivers = {"slack": False}
-
-    sent = [desk.deliver() for _ in range(4)]
-    assert sorted(map(str, sent[:3])) == [f"[('opened', '{id_}')]" for id_ in "abc"]
-    assert sent[3] is None
-
-
 def test_what_waited_for_an_account_that_is_ignored_now_says_so(desk):
     desk.poll(seen("a"), signed_out("b"))
 
