@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
-from monitor.core.errors import MonitorError
 from monitor.core.model import Cause, Micros, Workspace
 from monitor.deliver import Deliverer
 from monitor.poll import Poller
@@ -97,7 +96,7 @@ class Crew:
         return watch is not None and watch.poller.is_current()
 
     async def adopt(self, parts: Parts) -> None:
-        """Take up a configuration; raise StoreError, and keep the old one, if it can't be."""
+        """Take up a configuration; keep the old one, and raise what is wrong, if it can't be."""
         workspaces = {one.name: one for one in parts.config.workspaces}
         gone = [watch for name, watch in self.watches.items() if name not in workspaces]
         new = [one for name, one in workspaces.items() if name not in self.watches]
@@ -107,7 +106,7 @@ class Crew:
             taken = await self._ground.store.run(
                 lambda tx: _take_over(tx, workspaces.keys(), new, now)
             )
-        except MonitorError:
+        except Exception:
             self._resume(gone)
             raise
         self._ground.metrics.declare(

@@ -44,6 +44,7 @@ class Ground:
         self.http = http
         self.around = around
         self.metrics = Metrics(version=__version__)
+        self.sources: dict[str, tuple[object, tuple[LinkedApi, Token]]] = {}
         self._closing = closing
         self._settings: LinkedApiSettings | None = None
         self._api: httpx.AsyncClient | None = None
@@ -111,10 +112,16 @@ class Parts:
         )
 
     def source(self, settings: WorkspaceSettings, budget: Budget) -> tuple[LinkedApi, Token]:
-        """Return the client of one workspace, and its token."""
-        budget.per_minute = self.config.linked_api.requests_per_minute
-        observe = self._ground.metrics.requested
-        return source(self.config, settings, self._api, observe, budget)
+        """Return the client of one workspace, and its token: the old ones if nothing is new."""
+        config, ground = self.config, self._ground
+        budget.per_minute = config.linked_api.requests_per_minute
+        token = settings.token or settings.token_file
+        made_of = (token, config.linked_api, config.reconnection.link_origins, budget)
+        known = ground.sources.get(settings.name)
+        if known is None or known[0] != made_of:
+            made = source(config, settings, self._api, ground.metrics.requested, budget)
+            known = ground.sources[settings.name] = (made_of, made)
+        return known[1]
 
     def watch(
         self, settings: WorkspaceSettings, workspace: Workspace, term: int, budget: Budget
