@@ -69,7 +69,9 @@ class WorkspaceSettings(BaseModel):
         return self
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Texts = Annotated[
+    tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
+]
 
 
 class AccountMatch(BaseModel):
@@ -104,10 +106,16 @@ class MatchSettings(BaseModel):
 
     model_config = _FROZEN
 
-    cause: Annotated[tuple[Cause, ...], BeforeValidator(_listed)] = ()
+    cause: Annotated[
+        tuple[Cause, ...],
+        BeforeValidator(_listed, json_schema_input_type=Cause | tuple[Cause, ...]),
+    ] = ()
     workspace: Texts = ()
     account: Texts = ()
-    scope: Annotated[tuple[Scope, ...], BeforeValidator(_listed)] = ()
+    scope: Annotated[
+        tuple[Scope, ...],
+        BeforeValidator(_listed, json_schema_input_type=Scope | tuple[Scope, ...]),
+    ] = ()
     labels: dict[str, str] = Field(default_factory=dict)
 
 
@@ -117,7 +125,7 @@ class RouteSettings(BaseModel):
     model_config = _FROZEN
 
     match: MatchSettings = MatchSettings()
-    to: Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
+    to: Annotated[Texts, Field(min_length=1)]
     continue_: bool = Field(default=False, alias="continue")
 
 
