@@ -82,6 +82,101 @@ poll: {every: 2m, jitter: 1s}
     assert (str(slow.every), str(slow.jitter)) == ("10m", "1s")
 
 
+def test_a_workspaces_own_rhythm_takes_the_place_of_the_common_one(load_text):
+    workspaces = """
+workspaces:
+  - {name: plain, token: a}
+  - {name: often, token: b, poll: {every: 30s}}
+  - {name: early, token: c, poll: {cron: "0 6 * * *", timezone: Asia/Kolkata}}
+  - {name: calm, token: d, poll: {jitter: 0s}}
+"""
+
+    crons = load_text(workspaces + "poll: {cron: '0 8 * * *', timezone: Europe/Berlin}")
+    spans = load_text(workspaces + "poll: {every: 2m}\ntimezone: Europe/Vienna")
+
+    assert [(one.poll.cron, one.poll.timezone) for one in crons.workspaces] == [
+        ("0 8 * * *", "Europe/Berlin"),
+        (None, "Europe/Berlin"),
+        ("0 6 * * *", "Asia/Kolkata"),
+        ("0 8 * * *", "Europe/Berlin"),
+    ]
+    assert str(crons.workspaces[1].poll.every) == "30s"
+    assert [(one.poll.cron, str(one.poll.every)) for one in spans.workspaces][::3] == [
+        (None, "2m"),
+        (None, "2m"),
+    ]
+    assert spans.workspaces[2].poll.cron == "0 6 * * *"
+    assert str(crons.workspaces[3].poll.jitter) == "0s"
+
+
+def test_a_crontab_goes_by_the_time_zone_of_the_file_unless_it_has_its_own(load_text):
+    config = load_text(
+        """
+workspaces:
+  - {name: a, token: a, poll: {cron: "0 8 * * *"}}
+  - {name: b, token: b, poll: {cron: "0 8 * * *", timezone: UTC}}
+timezone: Europe/Berlin
+"""
+    )
+
+    hours = [one.poll.next_due(1_795_435_200_000_000) // 3_600_000_000 % 24 for one in
+             config.workspaces]  # fmt: skip
+    assert hours == [7, 8]
+
+
+def test_owners_of_accounts_reach_their_settings(load_text):
+    config = load_text(
+        """
+workspaces: [{name: acme, token: a, renamed_from: old}]
+accounts:
+  - {match: {workspace: acme, name: "Jane *"}, labels: {owner: jane@example.com}}
+  - {match: {id: [a1, a2], url: linkedin.com/in/x}, ignore: true}
+  - {labels: {tier: gold}, ignore: false}
+receivers:
+  - {name: own, type: email, host: h, from: a@example.com, to: {label: owner}}
+"""
+    )
+
+    jane, ignored, rest = config.accounts
+    assert config.workspaces[0].renamed_from == "old"
+    assert (jane.match.workspace, jane.match.name) == (("acme",), ("Jane *",))
+    assert (jane.labels, jane.ignore) == ({"owner": "jane@example.com"}, None)
+    assert (ignored.match.id, ignored.match.url) == (("a1", "a2"), ("linkedin.com/in/x",))
+    assert (ignored.ignore, rest.ignore) == (True, False)
+    assert config.receivers[0].by_label == "owner"
+    assert config.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "warns"),
+    [
+        ("", True),
+        ("accounts: [{labels: {team: x}}]", True),
+        ("accounts: [{labels: {owner: jane@example.com}}]", False),
+    ],
+)
+def test_a_receiver_that_no_label_addresses_is_odd(load_text, more, warns):
+    receiver = "{name: own, type: email, host: h, from: a@example.com, to: {label: owner}}"
+    config = load_text(f"{WORKSPACE}receivers: [{receiver}]\n{more}")
+
+    said = (
+        "2: receivers[0].to.label: will never hear anything: no workspace and no entry of accounts"
+    )
+    assert [one.partition("config.yaml:")[2] for one in config.warnings] == warns * [
+        f"{said} has the label"
+    ]
+
+
+def test_owners_of_a_workspace_that_is_not_there_are_odd(load_text):
+    config = load_text(
+        WORKSPACE + "accounts:\n  - match: {workspace: [defalt, 'x*']}\n    ignore: true"
+    )
+
+    assert [one.partition("config.yaml:")[2] for one in config.warnings] == [
+        "3: accounts[0].match.workspace: no workspace is called 'defalt'; did you mean default?"
+    ]
+
+
 def test_sections_without_content_are_as_if_they_were_not_there(load_text):
     config = load_text(WORKSPACE + "receivers:\nroutes:\nincidents:\nfallback:\n")
 

@@ -320,3 +320,126 @@ def test_a_file_without_a_secret_is_refused(problems_of, tmp_path, content, reas
     found = problems_of(WORKSPACE + "web: {metrics_token_file: secret}")
 
     assert found == [f"2: web.metrics_token_file: {reason}"]
+
+
+OWNERS = "receivers: [{name: own, type: email, host: h, from: a@example.com, to: %s}]\n"
+
+WRONG_OWNERS = {
+    "a former name that is still in use": (
+        "workspaces:\n  - {name: a, token: x}\n  - {name: b, token: y, renamed_from: a}",
+        ["3: workspaces[1].renamed_from: a is still the name of a workspace"],
+    ),
+    "a former name that is the name": (
+        "workspaces: [{name: a, token: x, renamed_from: a}]",
+        ["1: workspaces[0].renamed_from: a is still the name of a workspace"],
+    ),
+    "a former name that is the name of one without a name": (
+        "workspaces:\n  - {token: x}\n  - {name: b, token: y, renamed_from: default}",
+        ["3: workspaces[1].renamed_from: default is still the name of a workspace"],
+    ),
+    "a former name of two": (
+        (
+            "workspaces:\n  - {name: a, token: x, renamed_from: o}"
+            "\n  - {name: b, token: y, renamed_from: o}"
+        ),
+        ["3: workspaces[1].renamed_from: is the former name of workspaces[0] as well"],
+    ),
+    "two rhythms": (
+        WORKSPACE + "poll:\n  every: 1m\n  cron: '* * * * *'",
+        ["2: poll: has both every and cron; keep one"],
+    ),
+    "two rhythms of a workspace": (
+        "workspaces: [{token: x, poll: {every: 1m, cron: '* * * * *'}}]",
+        ["1: workspaces[0].poll: has both every and cron; keep one"],
+    ),
+    "a crontab with a wrong field": (
+        WORKSPACE + "poll:\n  cron: '0 25 * * *'",
+        [
+            (
+                '3: poll.cron: must be five fields such as "*/5 8-20 * * mon-fri";'
+                " the hour cannot be read"
+            )
+        ],
+    ),
+    "a crontab that never comes": (
+        WORKSPACE + "poll: {cron: '0 0 31 4 *'}",
+        ["2: poll.cron: must come up some day: there is no such date"],
+    ),
+    "an unknown time zone of a crontab": (
+        WORKSPACE + "poll: {cron: '* * * * *', timezone: Berlin}",
+        ["2: poll.timezone: must be a time zone such as Europe/Berlin"],
+    ),
+    "a misspelt label key": (
+        WORKSPACE + OWNERS % "{lable: owner}",
+        [
+            "2: receivers[0].to.label: is missing",
+            "2: receivers[0].to.lable: unknown key; did you mean label?",
+        ],
+    ),
+    "an empty label": (
+        WORKSPACE + OWNERS % "{label: ''}",
+        ["2: receivers[0].to.label: must have 1 or more characters"],
+    ),
+    "a number for a label": (
+        WORKSPACE + OWNERS % "{label: 5}",
+        ["2: receivers[0].to.label: must be text: put it in quotes"],
+    ),
+    "nobody to write to": (
+        WORKSPACE + OWNERS % "{}",
+        ["2: receivers[0].to.label: is missing"],
+    ),
+    "an address that is none": (
+        WORKSPACE + OWNERS % "[ops]",
+        ["2: receivers[0].to: must be an address such as ops@example.com or Ops <ops@example.com>"],
+    ),
+    "labels that are no addresses": (
+        "workspaces:\n  - {token: a, labels: {owner: jane}}\n"
+        + OWNERS % "{label: owner}"
+        + "accounts:\n  - labels:\n      team: growth\n      owner: joe",
+        [
+            (
+                "2: workspaces[0].labels.owner: must be an address such as ops@example.com"
+                " or Ops <ops@example.com>: receivers[0] writes to it"
+            ),
+            (
+                "7: accounts[0].labels.owner: must be an address such as ops@example.com"
+                " or Ops <ops@example.com>: receivers[0] writes to it"
+            ),
+        ],
+    ),
+    "a fallback without an address of its own": (
+        WORKSPACE
+        + OWNERS % "{label: owner}"
+        + "accounts: [{labels: {owner: jane@example.com}}]\nfallback: own",
+        ["4: fallback: own has no address of its own; name one that has"],
+    ),
+    "an entry of accounts that says nothing": (
+        WORKSPACE + "accounts:\n  - {match: {name: x}}\n  - {}",
+        [
+            "3: accounts[0]: needs labels, or ignore: true",
+            "4: accounts[1]: needs labels, or ignore: true",
+        ],
+    ),
+    "wrong parts of an entry of accounts": (
+        WORKSPACE
+        + "accounts:\n  - {match: {nme: x}, ignore: true}\n  - {ignore: maybe}"
+        + "\n  - {labels: {tier: 1}}\n  - jane",
+        [
+            "3: accounts[0].match.nme: unknown key; did you mean name?",
+            "4: accounts[1].ignore: must be true or false",
+            "5: accounts[2].labels.tier: must be text: put it in quotes",
+            "6: accounts[3]: must hold keys and values",
+        ],
+    ),
+    "accounts that are a map": (
+        WORKSPACE + "accounts: {match: {}}",
+        ["2: accounts: must be a list; start each entry with `- `"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG_OWNERS.values(), ids=WRONG_OWNERS)
+def test_what_is_wrong_with_owners_names_and_rhythms_is_said_with_its_line(
+    problems_of, text, expected
+):
+    assert problems_of(text) == expected
