@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -37,7 +37,8 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def _parts(text: str) -> tuple[str, str]:
-    name, address = parseaddr(text)
+    named = getaddresses([text])
+    name, address = named[0] if len(named) == 1 else ("", "")
     if not text.isprintable() or not _ADDRESS.fullmatch(address):
         raise ValueError("must be an address such as ops@example.com or Ops <ops@example.com>")
     return name, address
