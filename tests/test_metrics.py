@@ -497,6 +497,78 @@ def test_scrapes_and_counting_from_threads_do_not_disturb_each_other(metrics):
     assert metrics.render().count(b'outcome="ok"} 1\n') >= 300
 
 
+def test_there_are_the_declared_workspaces_and_no_others(metrics):
+    fill(metrics)
+
+    metrics.declare(workspaces=["beta"], receivers={"ops": "slack"})
+    fill(metrics)
+
+    assert not [labels for _, labels in scrape(metrics) if ("workspace", "acme") in labels]
+    assert value(metrics, "linkedapi_workspace_up", workspace="beta") == 0
+
+
+def test_what_was_counted_of_a_workspace_that_stays_outlives_a_declaration(metrics):
+    fill(metrics)
+    before = scrape(metrics)
+
+    metrics.declare(workspaces=["acme", "beta"], receivers={"ops": "slack"})
+
+    after = scrape(metrics)
+    ours = {key for key in before if key[0].startswith("linkedapi")}
+    assert {key: after[key] for key in ours} == {key: before[key] for key in ours}
+
+
+def test_nothing_pends_for_a_receiver_that_left_and_what_was_counted_is_history(metrics):
+    fill(metrics)
+
+    for _ in range(2):
+        metrics.declare(workspaces=["acme"], receivers={"crm": "webhook"})
+
+    pending = {labels for name, labels in scrape(metrics) if "pending" in name}
+    assert pending == {frozenset({("receiver", "crm")})}
+    told = {"receiver": "ops", "type": "slack", "event": "opened", "outcome": "delivered"}
+    assert value(metrics, "linkedapi_notifications_total", **told) == 1
+    metrics.settled("ops", "opened", "delivered")
+    assert value(metrics, "linkedapi_notifications_total", **told) == 2
+
+
+def test_a_receiver_that_comes_back_pends_again(metrics):
+    metrics.declare(workspaces=["acme"], receivers={})
+    metrics.declare(workspaces=["acme"], receivers={"ops": "slack"})
+
+    assert value(metrics, "linkedapi_notifications_pending", receiver="ops") == 0
+
+
+def test_accounts_are_shown_in_another_way_from_now_on(metrics):
+    fill(metrics)
+    shown = "linkedapi_account_status"
+    scrape(metrics)
+
+    metrics.configure(per_account="unhealthy", account_names=False)
+    unhealthy = scrape(metrics)
+    metrics.configure(per_account="none", account_names=True)
+    none = scrape(metrics)
+    metrics.configure(per_account="all", account_names=True)
+
+    def accounts(series):
+        return {dict(labels)["account_id"] for name, labels in series if name == shown}
+
+    assert (accounts(unhealthy), accounts(none)) == ({"a2"}, set())
+    assert not any("Jane" in dict(labels).get("name", "") for _, labels in unhealthy)
+    assert accounts(scrape(metrics)) == {"a1", "a2"}
+    assert any("Jane" in dict(labels).get("name", "") for _, labels in scrape(metrics))
+
+
+def test_whether_the_configuration_was_loaded_is_shown(metrics):
+    name = "linkedapi_monitor_config_last_reload_successful"
+    shown = [value(metrics, name)]
+    for successful in (False, True):
+        metrics.reloaded(successful=successful)
+        shown.append(value(metrics, name))
+
+    assert shown == [1, 0, 1]
+
+
 def test_two_monitors_in_one_process_share_nothing():
     one, other = make(), make()
 

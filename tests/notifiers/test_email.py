@@ -220,3 +220,68 @@ def test_settings_that_cannot_work_are_refused(values):
 def test_a_certificate_that_cannot_be_read_is_said_at_once(tmp_path):
     with pytest.raises(MonitorError, match=r"receiver mail: ca_file .* cannot be used"):
         email.Notifier(settings(tls="tls", ca_file=tmp_path / "no"), http=None, timezone="UTC")
+
+
+# ── recipients that a label names ────────────────────────────────────────────────────────────────
+
+OWNER = {"label": "owner"}
+
+
+async def test_a_mail_goes_to_the_address_in_the_label_of_its_accounts():
+    jane = item(labels={"owner": "Jane <jane@example.com>", "team": "growth"})
+    joe = item(labels={"owner": "joe@example.com"})
+    with MailServer() as server:
+        await send(jane, jane, port=server.port, to=OWNER)
+        await send(joe, port=server.port, to=OWNER)
+
+    assert server.inbox.recipients == [["jane@example.com"], ["joe@example.com"]]
+    assert [mail["to"] for mail in server.inbox.mails] == [
+        *("Jane <jane@example.com>", "joe@example.com"),
+    ]
+
+
+async def test_an_account_without_the_label_is_for_good_and_says_so():
+    with MailServer() as server:
+        error = await refusal(port=server.port, to=OWNER)
+
+    assert str(error) == "there is no label 'owner' that says whom to write to"
+    assert (error.reason, error.permanent, error.ambiguous) == (AttemptReason.CLIENT, True, False)
+    assert not server.inbox.mails
+
+
+@pytest.mark.parametrize("labels", [{}, {"Owner": "jane@example.com"}])
+async def test_only_the_label_itself_counts(labels):
+    with MailServer() as server, pytest.raises(DeliveryError):
+        await send(item(labels=labels), port=server.port, to=OWNER)
+
+    assert not server.inbox.mails
+
+
+async def test_a_test_message_goes_to_its_own_sender():
+    made = settings(to=OWNER)
+    with MailServer() as server:
+        told = item(EventType.NOTICE, labels=made.sample_labels, account=None, detail="A test.")
+        await send(told, port=server.port, to=OWNER)
+
+    assert server.inbox.recipients == [["monitor@example.com"]]
+
+
+def test_only_a_receiver_without_addresses_of_its_own_has_a_label():
+    assert (settings(to=OWNER).by_label, settings().by_label) == ("owner", None)
+    assert settings().sample_labels == {}
+
+
+@pytest.mark.parametrize(
+    "address", ["jane", "", "jane@example.com\nBcc: x@example.com", "a@b, c@d"]
+)
+def test_what_is_no_address_is_refused_before_anybody_writes_to_it(address):
+    with pytest.raises(ValueError, match="must be an address"):
+        settings(to=OWNER).check_address(address)
+
+
+@pytest.mark.parametrize(
+    "to", [{}, {"label": ""}, {"label": 5}, {"lable": "owner"}, {"label": "a", "x": "b"}, "ops"]
+)
+def test_recipients_are_a_list_or_a_label(to):
+    with pytest.raises(ValidationError):
+        settings(to=to)
