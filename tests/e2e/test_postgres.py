@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import postgres
 import pytest
-from program import answers, configure, free_port, hooks, program
+from program import answers, configure, hooks, program
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -23,7 +23,7 @@ LIVE = text("SELECT COUNT(*) FROM notification WHERE state IN ('pending', 'sendi
 
 @pytest.fixture(scope="module")
 def server():
-    with postgres.server(free_port()) as started:
+    with postgres.server() as started:
         yield started
 
 

@@ -27,7 +27,7 @@ def database_url(postgres_url):
 @pytest.fixture(scope="module")
 def own_server():
     """A server whose users, databases and life are ours."""
-    with postgresql.server(free_port()) as server:
+    with postgresql.server() as server:
         server.run(f"CREATE ROLE \"{USER}\" LOGIN PASSWORD '{PASSWORD}'")
         yield server
 
