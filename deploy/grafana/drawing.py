@@ -14,6 +14,9 @@ BELOW: Final = 20
 LABEL: Final = 150
 """Pixels for the numbers beside a graph, the times below it, and the names beside a timeline."""
 
+ALONE: Final = 5
+"""So few points are hard to see as a line."""
+
 PART: Final = "#2c2f36"
 FAINT: Final = "#8e8f99"
 
@@ -179,6 +182,10 @@ def _lines(
 ) -> Iterator[str]:
     for run in _runs(one.points, span.step):
         tops = [place(at, value + below.get(at, 0)) for at, value in run]
+        if len(run) <= ALONE:
+            yield from (
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" fill="{one.colour}"/>' for x, y in tops
+            )
         floors = [place(at, below.get(at, 0)) for at, _ in reversed(run)]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in tops)
         area = line + " " + " ".join(f"{x:.1f},{y:.1f}" for x, y in floors)

@@ -130,7 +130,7 @@ def lines(
         panel.with_target(_target(query, chr(ord("A") + index)))
     # A stack has no lines: one of zeros would lie on top in its colour.
     panel.min(0).line_width(0 if stacked else 1).fill_opacity(70 if stacked or bars else 8)
-    panel.show_points(words.VisibilityMode.NEVER)
+    panel.show_points(words.VisibilityMode.AUTO)  # one that stands alone has no line
     panel.color_scheme(building.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     if bars:
         panel.draw_style(words.GraphDrawStyle.BARS).interval(BAR)
