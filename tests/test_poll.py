@@ -338,7 +338,7 @@ async def test_an_event_that_nobody_would_hear_of_is_counted_and_said(tmp_path, 
 
         assert await desk.poll() == [("opened", "reconnection_required")]
 
-        assert "linkedapi_events_unrouted_total 1.0" in desk.metric
+        assert "linkedapi_events_unrouted_total 1\n" in desk.metric
         assert "nobody is told" in capsys.readouterr().out
 
 

@@ -345,13 +345,14 @@ async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(stage):
     running = asyncio.create_task(app.run())
     try:
         await until(lambda: "poll beta" in app._pulse._due and "send chat 0" in app._pulse._due)
-        app._failing.update(dict.fromkeys(("poll beta", "send chat 0"), "it fails"))
+        for loop in ("poll beta", "send chat 0"):
+            app._pulse.failed(loop, "it fails")
 
         app.reload()
 
         await until(lambda: "send log 0" in app._pulse._due)
         await until(lambda: not any("chat" in one or "beta" in one for one in app._pulse._due))
-        assert app._failing == {}
+        assert app._pulse.problems() == []
         assert "poll acme" in app._pulse._due
     finally:
         app.stop()

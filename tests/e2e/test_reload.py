@@ -223,7 +223,7 @@ async def test_what_was_queued_for_a_receiver_that_left_is_cancelled_and_told_to
     away = receiver(f"http://127.0.0.1:{free_port()}/gone", "away")
     await site.reload(receivers=[crm, away], routes=[{"to": ["away"]}], fallback="crm")
     site.simulator.sign_out("acme", "Jane of acme")
-    await site.until_metric('linkedapi_notifications_pending{receiver="away"} 1.0')
+    await site.until_metric('linkedapi_notifications_pending{receiver="away"} 1\n')
 
     await site.reload(receivers=[receiver(url)], routes=None)
     await site.hook.wait(lambda: len(site.hook.events) == 1)
