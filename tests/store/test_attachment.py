@@ -216,7 +216,9 @@ def test_what_is_not_in_the_configuration_is_detached_once(desk):
     desk.now += HOUR
     assert detach(desk, "beta") == []
 
-    assert desk.run(lambda tx: tx.execute(text("SELECT detached_at FROM workspace")).all()) == [
+    assert desk.run(
+        lambda tx: tx.execute(text("SELECT detached_at FROM workspace ORDER BY name")).all()
+    ) == [
         (NOON,),
         (None,),
     ]
