@@ -24,7 +24,7 @@ AT_ONCE: Final = 1000
 """How many reminders one commit takes up at the most."""
 
 POISON_PAUSE: Final = Duration.parse("1h")
-"""How long an incident that makes us fail is moved out of the way."""
+"""How long an incident or a workspace that makes us fail is moved out of the way."""
 
 RETURNABLE: Final = Duration.parse("24h")
 """How long a workspace that left the configuration may come back as if nothing had happened."""
@@ -115,19 +115,24 @@ class Ticker:
     async def unwatch(self) -> bool:
         """End what is open of one workspace that left the configuration for good.
 
-        Return whether there was one.
+        Return whether there was one. One that makes us fail is moved out of the way before the
+        error is raised.
         """
         now = self._around.now()
-        ended = await self._store.run(lambda tx: self._end(tx, now))
-        if ended is not None:
-            report(*ended, self._metrics)
-        return ended is not None
+        name = await self._store.run(lambda tx: attachment.lapsed(tx, now - RETURNABLE))
+        if name is None:
+            return False
+        try:
+            events, told = await self._store.run(lambda tx: self._end(tx, name, now))
+        except Exception:
+            again = now - RETURNABLE + POISON_PAUSE
+            await self._store.run(lambda tx: attachment.postpone(tx, name, again))
+            raise
+        report(events, told, self._metrics)
+        return True
 
-    def _end(self, tx: Connection, now: Micros) -> tuple[Sequence[Event], Told] | None:
-        found = attachment.lapsed(tx, now - RETURNABLE)
-        if found is None:
-            return None
-        workspace, term = found
+    def _end(self, tx: Connection, name: str, now: Micros) -> tuple[Sequence[Event], Told]:
+        workspace, term = attachment.load(tx, name)
         rules = self.rules
         decision = unwatch(
             workspace,

@@ -22,7 +22,16 @@ from monitor.store.db import Store
 
 from . import parts
 from .loops import App
-from .surroundings import REAL, load, new_id, now, reload_on_signal, stop_on_signals, supervisor
+from .surroundings import (
+    REAL,
+    ignore_reloads,
+    load,
+    new_id,
+    now,
+    reload_on_signal,
+    stop_on_signals,
+    supervisor,
+)
 
 __all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
 
@@ -47,6 +56,7 @@ async def run(reread: Callable[[], Config], announce: Callable[[Config], None]) 
 
     *reread* reads the configuration, now and at each SIGHUP; *announce* hears of each that is read.
     """
+    ignore_reloads()
     config = reread()
     announce(config)
     async with opened(config, reread=reread, announce=announce, supervisor=supervisor()) as app:

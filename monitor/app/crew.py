@@ -104,7 +104,7 @@ class Crew:
         await self._rest(gone)
         try:
             taken = await self._ground.store.run(
-                lambda tx: _take_over(tx, workspaces.keys(), new, now)
+                lambda tx: _take_over(tx, parts.config.workspaces, new, now)
             )
         except Exception:
             self._resume(gone)
@@ -187,16 +187,19 @@ class Crew:
 
 
 def _take_over(
-    tx: Connection, known: Iterable[str], new: Iterable[WorkspaceSettings], now: Micros
+    tx: Connection,
+    workspaces: Iterable[WorkspaceSettings],
+    new: Iterable[WorkspaceSettings],
+    now: Micros,
 ) -> Takeover:
     renamed, kept_apart, entered = {}, {}, {}
-    for settings in new:
+    for settings in workspaces:
         name, old = settings.name, settings.renamed_from
         if old and attachment.rename(tx, old, name):
             renamed[old] = name
         elif old and attachment.is_recorded(tx, old):
             kept_apart[old] = name
-    detached = attachment.detach(tx, frozenset(known), now)
+    detached = attachment.detach(tx, {one.name for one in workspaces}, now)
     for settings in new:
         name = settings.name
         workspace, term = attachment.enter(tx, name)

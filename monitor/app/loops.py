@@ -39,6 +39,9 @@ RETRY: Final = Duration.parse("30s")
 ASLEEP: Final = Duration.parse("30s")
 """If the clock runs ahead of the monotonic one by so much at once, the host has slept."""
 
+AGAIN: Final = Duration.parse("5s")
+"""After what time a queue that could not be read is looked at again."""
+
 IDLE: Final = Duration.parse("30s")
 TICK: Final = Duration.parse("1s")
 NOTE: Final = Duration.parse("15s")
@@ -222,7 +225,7 @@ class App:
         while not self._is_over(outlet):
             outlet.wake.clear()
             await self._guard(loop, self._deliver_all(outlet, loop))
-            wait = IDLE.seconds
+            wait = AGAIN.seconds
             with suppress(MonitorError):
                 wait = await outlet.deliverer.due_in(IDLE)
             if self._is_over(outlet):

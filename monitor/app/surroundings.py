@@ -48,6 +48,11 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
         loop.add_signal_handler(name, stop)
 
 
+def ignore_reloads() -> None:
+    """Let a SIGHUP do nothing until `reload_on_signal`: what it asks for is happening."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 def reload_on_signal(reload: Callable[[], None]) -> None:
     """Call *reload* on SIGHUP."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from monitor import app, log
 from monitor.config import Config
 from monitor.core.model import Failure, Observation, Seen, Snapshot
+from monitor.core.secret import Secret
 
 from .options import ConfigOption, JsonOption
 from .output import BAD, BLIND, Exit, complain, moment, rows, worst
@@ -16,15 +18,26 @@ from .output import BAD, BLIND, Exit, complain, moment, rows, worst
 
 def run(config_file: ConfigOption = None) -> None:
     """Run the monitor until it is told to stop (SIGTERM or Ctrl-C)."""
-    asyncio.run(app.run(lambda: app.load(config_file), log_to))
+    secrets: set[Secret] = set()
+
+    def announce(config: Config) -> None:
+        secrets.update(config.secrets())  # those of an earlier configuration may still be in use
+        log_to(config, secrets=secrets)
+
+    asyncio.run(app.run(lambda: app.load(config_file), announce))
 
 
-def log_to(config: Config, level: str | None = None) -> None:
-    """Log as *config* says: to standard error, JSON unless it is a terminal."""
+def log_to(
+    config: Config, level: str | None = None, secrets: Iterable[Secret] | None = None
+) -> None:
+    """Log as *config* says: to standard error, JSON unless it is a terminal.
+
+    *secrets* are masked in place of those of *config*.
+    """
     log.configure(
         level=level or config.log.level,
         format=config.log.format or ("console" if sys.stderr.isatty() else "json"),
-        secrets=config.secrets(),
+        secrets=config.secrets() if secrets is None else secrets,
         stream=sys.stderr,
     )
 

@@ -33,7 +33,7 @@ ATTACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NULL")
 DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")
 
 LAPSED: Final = text("""
-SELECT name, term FROM workspace
+SELECT name FROM workspace
 WHERE detached_at <= :before AND (
     EXISTS (
         SELECT 1 FROM account
@@ -44,6 +44,12 @@ WHERE detached_at <= :before AND (
     )
 )
 ORDER BY detached_at LIMIT 1
+""")
+
+TERM: Final = text("SELECT term FROM workspace WHERE name = :name")
+
+POSTPONE: Final = text("""
+UPDATE workspace SET detached_at = :detached_at WHERE name = :name AND detached_at IS NOT NULL
 """)
 
 IS_RECORDED: Final = text("SELECT 1 FROM workspace WHERE name = :name")
@@ -113,7 +119,17 @@ def detach(tx: Connection, known: Container[str], now: Micros) -> list[str]:
     return left
 
 
-def lapsed(tx: Connection, before: Micros) -> tuple[Workspace, int] | None:
-    """Return a workspace that was detached *before* and has not ended yet, and its term."""
-    row = tx.execute(LAPSED, {"before": before}).one_or_none()
-    return None if row is None else (state.load(tx, row.name), row.term)
+def lapsed(tx: Connection, before: Micros) -> str | None:
+    """Return the workspace that was detached first, *before* then, and has not ended yet."""
+    name: str | None = tx.execute(LAPSED, {"before": before}).scalar_one_or_none()
+    return name
+
+
+def load(tx: Connection, name: str) -> tuple[Workspace, int]:
+    """Return the recorded state of the workspace *name* and its term, taking over nothing."""
+    return state.load(tx, name), tx.execute(TERM, {"name": name}).scalar_one()
+
+
+def postpone(tx: Connection, name: str, detached_at: Micros) -> None:
+    """Let the workspace *name* count as detached later than it was: others get their turn."""
+    tx.execute(POSTPONE, {"name": name, "detached_at": detached_at})

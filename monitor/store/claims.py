@@ -34,6 +34,9 @@ from .outbox import Receiver, Settled
 RECHECK: Final = Duration.parse("2s")
 """How long a message waits while nobody knows whether it still holds."""
 
+LONGEST_ERROR: Final = 1000
+"""More characters of an error are not kept."""
+
 SENDING: Final = text("""
 SELECT * FROM notification WHERE message_id = :message_id AND state = 'sending'
 """)
@@ -215,7 +218,7 @@ def settle(
         "next_attempt_at": again_at,
         "settled_at": ended_at,
         "last_reason": error.reason if error else AttemptReason.OK,
-        "last_error": str(error) if error else None,
+        "last_error": _storable(str(error)) if error else None,
     }
     if tx.execute(SETTLE, values).rowcount != 1:
         return None
@@ -229,6 +232,11 @@ def settle(
     if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
         outbox.tell_fallback(tx, sent, fallback, now=now, new_id=new_id)
     return [Settled(message.receiver, EventType(row.event), outcome, reason) for row in sent]
+
+
+def _storable(text: str) -> str:
+    """Return *text* without what a database refuses; a notifier of others may have written it."""
+    return text[:LONGEST_ERROR].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:

@@ -103,6 +103,14 @@ WHERE incident_id = :incident_id AND receiver = :receiver AND undelivered_to = :
 LIMIT 1
 """)
 
+HEAR_LEAVING: Final = text("""
+INSERT INTO heard (incident_id, receiver, at)
+SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
+WHERE receiver = :receiver AND state = 'sending' AND incident_id IS NOT NULL
+    AND event <> 'notice'
+ON CONFLICT (incident_id, receiver) DO NOTHING
+""")
+
 ABANDON: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
@@ -296,9 +304,13 @@ def abandon(
     now: Micros,
     new_id: Callable[[], str],
 ) -> list[Settled]:
-    """Cancel what is queued for receivers that are not *known* any more and tell *fallback*."""
+    """Cancel what is queued for receivers that are not *known* any more and tell *fallback*.
+
+    What was leaving may have arrived: should the receiver come back, it has heard.
+    """
     ended = []
     for receiver in set(tx.execute(RECEIVERS).scalars()) - set(known):
+        tx.execute(HEAR_LEAVING, {"receiver": receiver, "now": now})
         rows = tx.execute(ABANDON, {"receiver": receiver, "now": now}).all()
         tx.execute(ABANDON_MESSAGES, {"receiver": receiver, "now": now})
         if fallback:

@@ -249,7 +249,8 @@ def test_what_left_lapses_after_its_time_and_not_earlier(desk, observation):
     desk.now += DAY - 1
     assert lapsed(desk) is None
     desk.now += 1
-    assert lapsed(desk) == (desk.workspace, desk.term)
+    assert lapsed(desk) == "acme"
+    assert desk.run(lambda tx: attachment.load(tx, "acme")) == (desk.workspace, desk.term)
 
 
 def test_a_workspace_of_which_nothing_is_left_has_nothing_to_end(desk):
