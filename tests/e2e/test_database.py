@@ -85,7 +85,7 @@ async def test_a_file_that_cannot_be_used_ends_the_start_with_one_clear_line(
         config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
         arguments = ("run", "-c", str(config))
         async with program(*arguments, log=tmp_path / "run.log", through=through) as monitor:
-            assert await monitor.process.wait() == 1
+            assert await ended(monitor) == 1
 
     (line,) = monitor.said().splitlines()
     assert BROKEN[breaking] in line
@@ -98,7 +98,7 @@ async def test_a_file_that_another_program_keeps_locked_ends_the_start(tmp_path,
     async with serve(simulated()) as api, hooks() as (_, hook_url):
         config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
         async with program("run", "-c", str(config), log=tmp_path / "run.log") as monitor:
-            assert await monitor.process.wait() == 1
+            assert await ended(monitor) == 1
     other.close()
 
     (line,) = monitor.said().splitlines()
@@ -140,6 +140,11 @@ async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobo
             assert await monitor.stop() == 0
 
     assert "failed unexpectedly" not in monitor.said()
+
+
+async def ended(monitor):
+    async with asyncio.timeout(60):
+        return await monitor.process.wait()
 
 
 async def until(holds):

@@ -83,7 +83,7 @@ async def test_a_server_that_cannot_be_used_ends_the_start_with_one_clear_line(
     async with serve(simulator) as api, hooks() as (hook, hook_url):
         file, _ = configure(tmp_path, api=api, hooks=hook_url, storage=url)
         async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
-            assert await monitor.process.wait() == 1
+            assert await ended(monitor) == 1
 
     (line,) = monitor.said().splitlines()
     assert said in line
@@ -186,6 +186,11 @@ async def until_quiet(store, simulator):
             await asyncio.sleep(0.1)
 
 
+async def ended(monitor):
+    async with asyncio.timeout(60):
+        return await monitor.process.wait()
+
+
 async def until(holds):
     async with asyncio.timeout(20):
         while not holds():
@@ -195,6 +200,5 @@ async def until(holds):
 async def said_by(*arguments, folder):
     """Run a command to its end; return what it printed."""
     async with program(*map(str, arguments), log=folder / "command.log") as command:
-        async with asyncio.timeout(20):
-            assert await command.process.wait() == 0, command.said()
+        assert await ended(command) == 0, command.said()
         return command.said()
