@@ -17,7 +17,7 @@ from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.store import attachment, outbox, state, upkeep
 from monitor.store.claims import View
-from monitor.store.db import Store
+from monitor.store.db import Store, StoreError
 from monitor.store.outbox import Told
 
 AT_ONCE: Final = 1000
@@ -124,6 +124,8 @@ class Ticker:
             return False
         try:
             events, told = await self._store.run(lambda tx: self._end(tx, name, now))
+        except StoreError:
+            raise  # all of it fails, for the moment
         except Exception:
             again = now - RETURNABLE + POISON_PAUSE
             await self._store.run(lambda tx: attachment.postpone(tx, name, again))

@@ -288,6 +288,27 @@ async def test_each_workspace_that_left_ends_on_its_own(desk):
     assert await ticker.unwatch()
 
 
+async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(desk):
+    ticker = make_ticker(desk, watched=False)
+    desk.poll(signed_out("broken"))
+    leave(desk)
+    desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "beta"))
+    desk.poll(signed_out("fine"), after=HOUR)
+    leave(desk)
+    desk.now += DAY
+    desk.run(lambda tx: tx.exec_driver_sql("UPDATE account SET changes = '?' WHERE id = 'broken'"))
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        await ticker.unwatch()
+
+    assert await ticker.unwatch()
+    assert set(desk.run(lambda tx: state.open_incidents(tx, "acme"))) != set()
+    assert desk.run(lambda tx: state.open_incidents(tx, "beta")) == {}
+    desk.run(lambda tx: tx.exec_driver_sql("UPDATE account SET changes = ''"))
+    desk.now += HOUR
+    assert await ticker.unwatch()
+
+
 async def test_an_end_that_could_not_be_recorded_is_recorded_later(desk):
     ticker = make_ticker(desk, watched=False)
     desk.poll(signed_out())

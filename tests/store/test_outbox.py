@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
+from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Snapshot
 from monitor.core.roster import Roster, Rule
 from monitor.core.route import Match, Route, Routing
@@ -308,6 +309,30 @@ def test_a_removed_receiver_without_fallback_is_only_cancelled(desk):
     desk.run(lambda tx: outbox.abandon(tx, [], None, now=desk.now, new_id=desk.new_id))
 
     assert desk.states() == [("slack", "opened", "cancelled", "receiver_removed")]
+
+
+def test_a_receiver_that_left_while_its_message_was_leaving_counts_as_having_heard(desk):
+    desk.poll(signed_out())
+    leaving = desk.claim()
+
+    desk.run(lambda tx: outbox.abandon(tx, [], None, now=desk.now, new_id=desk.new_id))
+    assert desk.settle(leaving) is None
+
+    assert list(desk.heard().values()) == [["slack"]]
+    desk.poll(seen())
+    assert desk.deliver() == [("resolved", "a1")]  # it is back, and may have heard
+
+
+def test_an_error_that_no_database_stores_does_not_keep_a_message_from_settling(desk):
+    desk.poll(signed_out())
+    odd = DeliveryError("a\0b\udc80" + "x" * 5000, reason=AttemptReason.SERVER)
+
+    desk.settle(desk.claim(), odd)
+
+    (kept,) = desk.run(
+        lambda tx: tx.execute(text("SELECT last_error FROM message")).scalars().all()
+    )
+    assert kept == "a\ufffdb?" + "x" * 996
 
 
 def test_a_workspaces_incident_is_told_and_resolved(desk):
