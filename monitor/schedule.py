@@ -84,7 +84,7 @@ class PollSettings(BaseModel):
         """Show the rhythm that counts: what is shown could be loaded again."""
         shown: dict[str, Any] = handler(self)
         if self.cron is not None:
-            del shown["every"]
+            shown.pop("every", None)
         return shown
 
     def next_due(self, at: Micros) -> Micros:

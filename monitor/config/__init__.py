@@ -88,7 +88,7 @@ def _with_poll(
     found = []
     for workspace in workspaces:
         own = {name: getattr(workspace.poll, name) for name in workspace.poll.model_fields_set}
-        if "every" in own:
+        if "every" in own and poll.cron is not None:
             own["cron"] = None  # one rhythm takes the place of the other
         whole = poll.model_copy(update=own) if own else poll
         found.append(workspace.model_copy(update={"poll": whole}))
