@@ -22,6 +22,7 @@ from monitor.store.db import Store
 
 from . import parts
 from .loops import App
+from .reload import Announce
 from .surroundings import (
     REAL,
     ignore_reloads,
@@ -51,14 +52,15 @@ async def opened(config: Config, around: Surroundings = REAL, **options: Any) ->
         store.close()
 
 
-async def run(reread: Callable[[], Config], announce: Callable[[Config], None]) -> None:
+async def run(reread: Callable[[], Config], announce: Announce) -> None:
     """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't.
 
-    *reread* reads the configuration, now and at each SIGHUP; *announce* hears of each that is read.
+    *reread* reads the configuration, now and at each SIGHUP; *announce* hears of each that is read,
+    and what the log must not show.
     """
     ignore_reloads()
     config = reread()
-    announce(config)
+    announce(config, set(config.secrets()))
     async with opened(config, reread=reread, announce=announce, supervisor=supervisor()) as app:
         stop_on_signals(app.stop)
         reload_on_signal(app.reload)

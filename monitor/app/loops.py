@@ -21,7 +21,7 @@ from monitor.web.server import bind, serve
 from .crew import Crew, Outlet, Watch
 from .parts import Ground, Parts
 from .pulse import Pulse
-from .reload import Reloader
+from .reload import Announce, Reloader
 from .supervisor import Supervisor
 
 SENDERS: Final = 4
@@ -63,7 +63,7 @@ class App:
         ground: Ground,
         *,
         reread: Callable[[], Config] | None = None,
-        announce: Callable[[Config], None] = lambda _: None,
+        announce: Announce = lambda *_: None,
         supervisor: Supervisor | None = None,
     ) -> None:
         self._config = config

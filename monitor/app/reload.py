@@ -1,13 +1,14 @@
 """Reading the configuration again: taken up if it is right, loudly refused if it is not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 import structlog
 
 from monitor.config import Config, ConfigError
 from monitor.core.errors import MonitorError
+from monitor.core.secret import Secret
 
 FIXED: Final[Mapping[str, Callable[[Config], object]]] = {
     "storage.url": lambda config: config.storage.url,
@@ -15,14 +16,17 @@ FIXED: Final[Mapping[str, Callable[[Config], object]]] = {
 }
 """The settings that stay as they were at the start, whatever is reloaded."""
 
+Announce = Callable[[Config, Collection[Secret]], None]
+
 log = structlog.get_logger("app")
 
 
 class Reloader:
     """Goes from the configuration at the start to the next one, and so on.
 
-    *reread* reads it; *announce* hears of each before it is taken up, so that the log knows its
-    secrets; *adopt* takes it up or raises MonitorError and changes nothing.
+    *reread* reads it; *announce* hears of each before it is taken up, with all secrets so far, so
+    that no log shows them: something may still be under way with the old ones. *adopt* takes it up
+    or raises MonitorError and changes nothing.
     """
 
     def __init__(
@@ -30,12 +34,13 @@ class Reloader:
         config: Config,
         *,
         reread: Callable[[], Config],
-        announce: Callable[[Config], None],
+        announce: Announce,
         adopt: Callable[[Config], Awaitable[None]],
     ) -> None:
         self._started_with = self._present = config
         self._reread = reread
-        self._announce = announce
+        self._tell = announce
+        self._secrets = set(config.secrets())
         self._adopt = adopt
 
     async def reload(self) -> bool:
@@ -54,6 +59,10 @@ class Reloader:
             return True
         self._announce(self._present)
         return False
+
+    def _announce(self, config: Config) -> None:
+        self._secrets.update(config.secrets())
+        self._tell(config, self._secrets)
 
     async def _try(self) -> None:
         config = await asyncio.to_thread(self._reread)

@@ -18,26 +18,18 @@ from .output import BAD, BLIND, Exit, complain, moment, rows, worst
 
 def run(config_file: ConfigOption = None) -> None:
     """Run the monitor until it is told to stop (SIGTERM or Ctrl-C)."""
-    secrets: set[Secret] = set()
-
-    def announce(config: Config) -> None:
-        secrets.update(config.secrets())  # those of an earlier configuration may still be in use
-        log_to(config, secrets=secrets)
-
-    asyncio.run(app.run(lambda: app.load(config_file), announce))
+    asyncio.run(app.run(lambda: app.load(config_file), log_to))
 
 
-def log_to(
-    config: Config, level: str | None = None, secrets: Iterable[Secret] | None = None
-) -> None:
+def log_to(config: Config, secrets: Iterable[Secret] = (), level: str | None = None) -> None:
     """Log as *config* says: to standard error, JSON unless it is a terminal.
 
-    *secrets* are masked in place of those of *config*.
+    Its secrets are masked, and other *secrets* too.
     """
     log.configure(
         level=level or config.log.level,
         format=config.log.format or ("console" if sys.stderr.isatty() else "json"),
-        secrets=config.secrets() if secrets is None else secrets,
+        secrets=(*config.secrets(), *secrets),
         stream=sys.stderr,
     )
 

@@ -183,8 +183,9 @@ class Config(BaseModel):
         """Yield every secret that the configuration holds, for the redaction of the log.
 
         Tokens that stand in a `token_file` are not among them: whoever reads the file has them.
+        Nor is the path of an SQLite database.
         """
-        found = tuple(_secrets_in(self))
+        found = tuple(one for one in _secrets_in(self) if not one.reveal().startswith("sqlite:"))
         yield from found
         for secret in found:
             if password := _PASSWORD.match(secret.reveal()):

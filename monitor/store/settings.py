@@ -1,7 +1,7 @@
 """The settings of the store: the section `storage`."""
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
@@ -36,3 +36,8 @@ class StorageSettings(BaseModel):
     def _is_known(cls, value: Secret) -> Secret:
         address.parse(value.reveal())
         return value
+
+    @field_serializer("url")
+    def _show(self, value: Secret) -> str:
+        """Show the path of a file; the address of a server is masked."""
+        return value.reveal() if value.reveal().startswith("sqlite:") else str(value)

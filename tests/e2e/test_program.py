@@ -118,7 +118,10 @@ async def test_a_database_that_fails_turns_readiness_red_and_loses_nothing(tmp_p
             await answers(f"{endpoint}/readyz")
             assert await monitor.stop() == 0
 
-    assert "cycle failed" in monitor.said()
+    failed = [one["error"] for one in monitor.lines() if one["event"] == "cycle failed"]
+    assert failed
+    assert len(failed) == len(set(failed)), "what fails is said once, not at every cycle"
+    assert "cycles work again" in monitor.said()
     assert "unexpectedly" not in monitor.said()
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import socket
+import sqlite3
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,6 +240,34 @@ async def test_what_needs_a_restart_says_so(site):
 
     await site.monitor.until_said("needs a restart", times=2)
     await answers(f"{site.endpoint}/readyz")
+
+
+async def test_a_hang_up_during_the_start_does_no_harm(tmp_path):
+    """The database is locked, so the start takes as long as we like."""
+    async with opened(tmp_path) as site:
+        pass
+    with sqlite3.connect(tmp_path / "monitor.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        log = tmp_path / "again.log"
+        async with program("run", "-c", str(site.file), log=log) as monitor:
+            await until_it_ignores_hang_ups(monitor)
+            monitor.hang_up()
+            other.execute("ROLLBACK")
+            await answers(f"{site.endpoint}/healthz")
+            assert await monitor.stop() == 0
+    other.close()
+
+
+async def until_it_ignores_hang_ups(monitor):
+    async with asyncio.timeout(20):
+        while not ignores_hang_ups(monitor.process.pid):
+            await asyncio.sleep(0.05)
+
+
+def ignores_hang_ups(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (ignored,) = (int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
+    return bool(ignored >> (signal.SIGHUP - 1) & 1)
 
 
 async def test_a_supervisor_hears_of_start_life_reload_and_stop(tmp_path):
