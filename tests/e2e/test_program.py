@@ -112,6 +112,10 @@ async def test_a_database_that_fails_turns_readiness_red_and_loses_nothing(tmp_p
 
             await answers(f"{endpoint}/readyz", status=503)
             await answers(f"{endpoint}/healthz")  # a restart would not help
+            polls = len(simulator.requests)
+            async with asyncio.timeout(20):
+                while len(simulator.requests) < polls + 3:
+                    await asyncio.sleep(0.05)
             assert hook.events == []
             break_database(tmp_path, "ALTER TABLE gone RENAME TO event")
             await hook.wait(lambda: len(hook.events) == 2)
