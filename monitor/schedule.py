@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -14,6 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     SerializerFunctionWrapHandler,
@@ -22,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from monitor.core.display import known_timezone
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
@@ -46,7 +48,7 @@ class PollSettings(BaseModel):
 
     every: Duration = Duration.parse("60s")
     cron: str | None = None
-    timezone: str | None = None
+    timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
     jitter: Duration = Duration.parse("5s")
 
     @field_validator("every")
@@ -61,16 +63,6 @@ class PollSettings(BaseModel):
     def _comes_up(cls, value: str | None) -> str | None:
         if value is not None and _next_of(_crontab(value, "UTC"), datetime.now(UTC)) is None:  # noqa: TID251 - only whether it comes at all
             raise ValueError("must come up some day: there is no such date")
-        return value
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (ValueError, OSError, LookupError):
-                raise ValueError("must be a time zone such as Europe/Berlin") from None
         return value
 
     @model_validator(mode="after")

@@ -293,5 +293,7 @@ def test_every_make_target_in_a_page_exists():
 def test_every_extra_in_a_page_exists():
     project = tomllib.loads(page("pyproject.toml"))["project"]
     for path in PAGES:
-        for name in re.findall(r"(?:linkedapi-monitor|\.)\[(\w+)\]", path.read_text(encoding="utf-8")):
+        for name in re.findall(
+            r"(?:linkedapi-monitor|\.)\[(\w+)\]", path.read_text(encoding="utf-8")
+        ):
             assert name in project["optional-dependencies"]

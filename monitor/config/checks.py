@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
+from monitor.core.display import known_timezone
 from monitor.core.duration import Duration
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import PollSettings
@@ -97,19 +98,15 @@ def _tables(document: Document, section: str) -> Iterator[tuple[int, Table]]:
 
 def _check_timezone(document: Document) -> None:
     name = document.root.get("timezone")
-    if isinstance(name, str) and not _is_timezone(name):
-        message = "must be a time zone such as UTC or Europe/Berlin"
+    if not isinstance(name, str):
+        return
+    try:
+        known_timezone(name)
+    except ValueError as error:
+        message = str(error)
         if _may_show(name):
             message += f", not {name!r}{suggestion(name, available_timezones())}"
         document.report(("timezone",), message)
-
-
-def _is_timezone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (LookupError, ValueError, OSError):
-        return False
-    return True
 
 
 def _check_addresses(document: Document) -> None:

@@ -32,6 +32,15 @@ def _visible(character: str) -> str:
     return " " if kind in ("Cc", "Zl", "Zp", "Zs") else character
 
 
+def known_timezone(name: str) -> str:
+    """Return *name*; raise ValueError if it is no time zone."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
+    return name
+
+
 def clock(moment: Micros, timezone: str) -> str:
     """Write a point in time as the clocks of *timezone* show it: `Mon 23 Nov 2026, 09:00 CET`."""
     local = datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(ZoneInfo(timezone))

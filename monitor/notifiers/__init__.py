@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Any, ClassVar, Final, Literal, Protocol
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from monitor.core.display import known_timezone
 from monitor.core.errors import MonitorError
 from monitor.core.model import Message
 
@@ -32,17 +32,7 @@ class ReceiverSettings(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     type: str
     link: Literal["full", "none"] = "full"
-    timezone: str | None = None
-
-    @field_validator("timezone")
-    @classmethod
-    def _is_zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (ValueError, OSError, LookupError):
-                raise ValueError("must be a time zone such as Europe/Berlin") from None
-        return value
+    timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
 
     @property
     def by_label(self) -> str | None:

@@ -367,7 +367,7 @@ WRONG_OWNERS = {
     ),
     "an unknown time zone of a crontab": (
         WORKSPACE + "poll: {cron: '* * * * *', timezone: Berlin}",
-        ["2: poll.timezone: must be a time zone such as Europe/Berlin"],
+        ["2: poll.timezone: must be a time zone such as UTC or Europe/Berlin"],
     ),
     "a misspelt label key": (
         WORKSPACE + OWNERS % "{lable: owner}",
