@@ -122,6 +122,9 @@ class Ticker:
         name = await self._store.run(lambda tx: attachment.lapsed(tx, now - RETURNABLE))
         if name is None:
             return False
+        if self.rules.view.roster.watches(name):  # it never left: a commit was only feared lost
+            await self._store.run(lambda tx: attachment.attach(tx, name))
+            return True
         try:
             events, told = await self._store.run(lambda tx: self._end(tx, name, now))
         except StoreError:

@@ -288,6 +288,20 @@ async def test_each_workspace_that_left_ends_on_its_own(desk):
     assert await ticker.unwatch()
 
 
+async def test_a_workspace_that_is_watched_is_never_ended(desk, ticker):
+    """A reload whose commit was feared lost had detached it."""
+    desk.poll(signed_out())
+    desk.deliver()
+    leave(desk)
+    desk.now += DAY
+
+    assert await ticker.unwatch()
+    assert not await ticker.unwatch()
+
+    assert desk.deliver() is None
+    assert len(desk.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
+
+
 async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(desk):
     ticker = make_ticker(desk, watched=False)
     desk.poll(signed_out("broken"))

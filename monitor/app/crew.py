@@ -119,8 +119,8 @@ class Crew:
         )
         for index, (name, settings) in enumerate(workspaces.items()):
             if name in self.watches:
-                offset = self._offset(settings, index, len(workspaces))
-                self._reload(self.watches[name], settings, parts, offset)
+                place = (index, len(workspaces))
+                self._reload(self.watches[name], settings, parts, place)
         self._begin(new, taken, parts)
         self._take_outlets(parts)
         _say(taken)
@@ -158,7 +158,7 @@ class Crew:
         return spread(index, count, Duration(min(settings.poll.next_due(now) - now, FIRST_LOOKS)))
 
     def _reload(
-        self, watch: Watch, settings: WorkspaceSettings, parts: Parts, offset: float
+        self, watch: Watch, settings: WorkspaceSettings, parts: Parts, place: tuple[int, int]
     ) -> None:
         before, watch.settings = watch.settings, settings
         rules = parts.rules(settings)
@@ -166,6 +166,7 @@ class Crew:
         watch.poller.reload(rules, client, token.changed)
         watch.reconnector.reload(rules.routing, client, create=rules.create)
         if settings.poll != before.poll:
+            offset = self._offset(settings, *place)
             self._schedule.add(settings.name, settings.poll, watch.on_schedule, offset)
 
     def _take_outlets(self, parts: Parts) -> None:

@@ -30,6 +30,10 @@ WHERE name = :name AND incident_id IS NULL
 
 ATTACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NULL")
 
+DETACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NOT NULL")
+
+ATTACH: Final = text("UPDATE workspace SET detached_at = NULL WHERE name = :name")
+
 DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")
 
 LAPSED: Final = text("""
@@ -111,8 +115,19 @@ def is_recorded(tx: Connection, name: str) -> bool:
     return tx.execute(IS_RECORDED, {"name": name}).one_or_none() is not None
 
 
+def attach(tx: Connection, name: str) -> None:
+    """Let the workspace *name* belong to the configuration again, as it was."""
+    tx.execute(ATTACH, {"name": name})
+
+
 def detach(tx: Connection, known: Container[str], now: Micros) -> list[str]:
-    """Detach the workspaces that are not *known* any more; return those that were attached."""
+    """Detach the workspaces that are not *known* any more; return those that were attached.
+
+    Those that are known are attached, whatever a commit of which nobody knows the end has left.
+    """
+    for name in tx.execute(DETACHED).scalars().all():
+        if name in known:
+            attach(tx, name)
     left = [name for name in tx.execute(ATTACHED).scalars().all() if name not in known]
     for name in left:
         tx.execute(DETACH, {"name": name, "now": now})

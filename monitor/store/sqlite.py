@@ -1,6 +1,8 @@
 """Everything that is particular to SQLite."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +15,6 @@ from .errors import StoreError, failed
 
 _PRAGMAS: Final = (
     "PRAGMA busy_timeout = 10000",
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
@@ -27,6 +28,11 @@ _ADVICE: Final = {
     "readonly": "make the file and its folder writable for the user that runs the monitor",
     "unable to open": "make the file and its folder writable for the user that runs the monitor",
 }
+
+
+_WAL_TRIES: Final = 100
+_WAL_PAUSE: Final = 0.1
+"""Seconds between two tries to turn the log on, which does not wait for others as all else does."""
 
 
 def connect(
@@ -55,6 +61,7 @@ def connect(
         cursor = connection.cursor()
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
+        _use_wal(cursor)
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -66,3 +73,16 @@ def connect(
         return failed(str(path), said[:200], _ADVICE)
 
     return engine, explain
+
+
+def _use_wal(cursor: Any) -> None:
+    """Turn the write-ahead log on, however many programs do so at the moment."""
+    for left in reversed(range(_WAL_TRIES)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not left or "locked" not in str(error):
+                raise
+            time.sleep(_WAL_PAUSE)
+        else:
+            return
