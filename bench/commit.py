@@ -11,11 +11,13 @@ from typing import Final
 from sqlalchemy import text
 
 from monitor.core.diff import diff
+from monitor.core.duration import Duration
 from monitor.core.model import Seen, Session, Snapshot, Status, Workspace
 from monitor.core.policy import Flapping, Policy
 from monitor.core.route import Routing
 from monitor.core.secret import Secret
 from monitor.poll import Rules, commit
+from monitor.schedule import PollSettings
 from monitor.store import attachment, state
 from monitor.store.db import Store
 
@@ -26,7 +28,13 @@ ACCOUNTS: Final = 1000
 CHANGES: Final = 10
 NOON: Final = 1_795_435_200_000_000
 STEADY: Final = Policy(flapping=Flapping(changes=1_000_000))
-RULES: Final = Rules(STEADY, Routing({"chat": True, "crm": False}))
+RULES: Final = Rules(
+    STEADY,
+    Routing({"chat": True, "crm": False}),
+    PollSettings().next_due,
+    create=True,
+    cooldown=Duration.parse("1h"),
+)
 
 
 def rows(*, quick: bool) -> Sequence[Row]:
@@ -53,9 +61,8 @@ def _rows(store: Store, runs: int) -> Sequence[Row]:
         at = NOON + (2 * run + 1) * 60_000_000
         before = store.run_now(lambda tx: state.load(tx, "measured"))
         times["floor"].append(wall(partial(_mark, store, at)))
-        work = _Timed(partial(record, before, bad, known, at))
-        times["cpu"].append(cpu(work))
-        times["wall"].append(work.seconds)
+        work = partial(record, before, bad, known, at)
+        times["cpu"].append(cpu(partial(_timed, work, times["wall"])))
         after = store.run_now(lambda tx: state.load(tx, "measured"))
         record(after, accounts, {one.id: one for one in bad}, at + 60_000_000)
     what = f"{CHANGES} of {ACCOUNTS:,} accounts sign out, told to two receivers"
@@ -71,15 +78,8 @@ def _rows(store: Store, runs: int) -> Sequence[Row]:
     ]
 
 
-class _Timed:
-    """Work that notes how long it took while its processor time is measured."""
-
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
-        self.seconds = 0.0
-
-    def __call__(self) -> None:
-        self.seconds = wall(self._work)
+def _timed(work: Callable[[], object], walls: list[float]) -> None:
+    walls.append(wall(work))
 
 
 def _recorder(store: Store, term: int) -> Callable[..., None]:

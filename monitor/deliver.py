@@ -45,7 +45,6 @@ class Deliverer:
         receiver: Receiver,
         notifier: Notifier,
         *,
-        kind: str,
         rules: DeliveryRules,
         store: Store,
         metrics: Metrics,
@@ -54,7 +53,6 @@ class Deliverer:
         self.receiver = receiver
         self.rules = rules
         self._notifier = notifier
-        self._kind = kind
         self._store = store
         self._metrics = metrics
         self._around = around
@@ -62,11 +60,9 @@ class Deliverer:
         self._is_failing = False
         self._leaving: set[str] = set()
 
-    def reload(
-        self, receiver: Receiver, notifier: Notifier, *, kind: str, rules: DeliveryRules
-    ) -> None:
+    def reload(self, receiver: Receiver, notifier: Notifier, rules: DeliveryRules) -> None:
         """Go by another configuration from now on; what is being sent goes its old way."""
-        self.receiver, self._notifier, self._kind, self.rules = receiver, notifier, kind, rules
+        self.receiver, self._notifier, self.rules = receiver, notifier, rules
 
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
@@ -151,7 +147,8 @@ class Deliverer:
         return settled or []
 
     def _note_delivered(self, claimed: Claimed, message: Message, now: Micros) -> None:
-        self._metrics.accepted(self._kind, max(0, now - claimed.created_at) / 1_000_000)
+        took = max(0, now - claimed.created_at) / 1_000_000
+        self._metrics.accepted(self.receiver.name, took)
         for item in message.items:
             if item.event is EventType.OPENED and item.incident and item.incident.account_id:
                 self._metrics.recovery("notified", max(0, now - item.at) / 1_000_000)

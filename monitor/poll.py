@@ -31,8 +31,6 @@ from monitor.store.creations import Creation
 from monitor.store.db import Store
 from monitor.store.outbox import Told
 
-MINUTE: Final = Duration.parse("1m")
-
 LINK_WAIT: Final = Duration.parse("10s")
 """How long an opening waits for the link that is being asked for."""
 
@@ -48,9 +46,9 @@ class Rules:
 
     policy: Policy
     routing: Routing
-    next_due: Callable[[Micros], Micros] = lambda at: at + MINUTE
-    create: bool = True
-    cooldown: Duration = Duration.parse("1h")
+    next_due: Callable[[Micros], Micros]
+    create: bool
+    cooldown: Duration
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from factories import MINUTE, NOON
+from factories import MINUTE, NOON, make_rules
 from sqlalchemy import text
 
 from monitor.core.diff import diff
@@ -12,7 +12,7 @@ from monitor.core.model import Snapshot
 from monitor.core.policy import Policy
 from monitor.core.roster import Roster
 from monitor.core.route import Routing
-from monitor.poll import Rules, commit
+from monitor.poll import commit
 from monitor.store import attachment, claims, outbox
 from monitor.store.claims import View
 from monitor.store.outbox import Receiver
@@ -37,7 +37,7 @@ class Desk:
         self.current = self.watched = True
         self.leaving = ()
         routing = Routing(self.receivers, fallback=fallback)
-        self.rules = Rules(Policy(**policy), routing, create=create)
+        self.rules = make_rules(Policy(**policy), routing, create=create)
         self.workspace, self.term = self.run(lambda tx: attachment.enter(tx, "acme"))
 
     def run(self, work):

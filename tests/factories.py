@@ -16,7 +16,9 @@ from monitor.core.model import (
     Workspace,
 )
 from monitor.core.policy import Policy
+from monitor.core.route import Routing
 from monitor.core.secret import Secret
+from monitor.poll import Rules
 
 MINUTE = Duration.parse("1m")
 HOUR = Duration.parse("1h")
@@ -50,6 +52,11 @@ def frozen(id_="a1", **kwargs):
 
 UNREACHABLE = Failure(Cause.UNREACHABLE, "no answer in 30 s")
 REJECTED = Failure(Cause.TOKEN_REJECTED, "the token is not valid")
+
+
+def make_rules(policy: Policy, routing: Routing, *, create: bool) -> Rules:
+    """What a workspace is polled by that is due every minute."""
+    return Rules(policy, routing, lambda at: at + MINUTE, create=create, cooldown=HOUR)
 
 
 class World:

@@ -3,7 +3,7 @@
 import itertools
 from contextlib import asynccontextmanager
 
-from factories import MINUTE, NOON
+from factories import MINUTE, NOON, make_rules
 
 from monitor import __version__
 from monitor.core.policy import Policy
@@ -11,7 +11,7 @@ from monitor.core.route import Routing
 from monitor.core.secret import Secret
 from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
-from monitor.poll import Poller, Rules
+from monitor.poll import Poller
 from monitor.reconnect import Reconnector
 from monitor.simulator import Knobs, Simulator, serve
 from monitor.source.client import LinkedApi, Method
@@ -57,7 +57,7 @@ class Station:
         self.poller = Poller(
             workspace,
             term,
-            rules=Rules(Policy(**policy), self.routing, create=create),
+            rules=make_rules(Policy(**policy), self.routing, create=create),
             source=self.source,
             token_changed=self.token.changed,
             store=store,

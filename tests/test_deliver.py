@@ -56,7 +56,6 @@ class Post:
         self.deliverer = Deliverer(
             self.desk.receiver("slack"),
             self.pager,
-            kind="slack",
             rules=DeliveryRules(Delivery(), View(Roster({"acme": {}}), lambda _: True)),
             store=store,
             metrics=self.metrics,

@@ -72,8 +72,9 @@ def metrics():
     return make()
 
 
-def make(**kwargs):
-    made = Metrics(version="1.2.3", **kwargs)
+def make(*, per_account="all", account_names=True):
+    made = Metrics(version="1.2.3")
+    made.configure(per_account=per_account, account_names=account_names)
     made.declare(workspaces=["acme"], receivers={"ops": "slack"})
     return made
 
@@ -102,7 +103,7 @@ def fill(metrics):
     metrics.session_created("acme", "created")
     metrics.attempted("ops", "ok")
     metrics.settled("ops", "opened", "delivered")
-    metrics.accepted("slack", 0.4)
+    metrics.accepted("ops", 0.4)
     metrics.pending("ops", 2, NOON)
     metrics.unrouted()
 

@@ -180,10 +180,7 @@ class Crew:
                 outlet.tasks = self._begin_sends(outlet)
             else:
                 self.outlets[name].deliverer.reload(
-                    receiver,
-                    parts.notifiers[name],
-                    kind=parts.settings[name].type,
-                    rules=parts.delivery_rules,
+                    receiver, parts.notifiers[name], parts.delivery_rules
                 )
 
 

@@ -157,7 +157,6 @@ class Parts:
         return Deliverer(
             self.receivers[name],
             self.notifiers[name],
-            kind=self.settings[name].type,
             rules=self.delivery_rules,
             store=ground.store,
             metrics=ground.metrics,

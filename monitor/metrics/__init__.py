@@ -55,17 +55,11 @@ _ENDS: Final = ("delivered", "dead", "cancelled")
 
 
 class Metrics:
-    """Counts what happens and shows what is recorded; any thread may `render` it.
+    """Counts what happens and shows what is recorded; any thread may `render` it."""
 
-    Series exist for *per_account*: all accounts, those that are not active, or none; their names
-    are shown only with *account_names*.
-    """
-
-    def __init__(
-        self, *, version: str, per_account: PerAccount = "all", account_names: bool = True
-    ) -> None:
-        self._per_account: PerAccount = per_account
-        self._account_names = account_names
+    def __init__(self, *, version: str) -> None:
+        self._per_account: PerAccount = "all"
+        self._account_names = True
         self._types: dict[str, str] = {}
         self._ledgers: dict[str, Ledger] = {}
         self._counting = threading.Lock()
@@ -88,7 +82,10 @@ class Metrics:
         GCCollector(registry=self._registry)
 
     def configure(self, *, per_account: PerAccount, account_names: bool) -> None:
-        """Show accounts in another way from now on."""
+        """Show series of *per_account*: all accounts, those that are not active, or none.
+
+        Their names are shown only with *account_names*.
+        """
         self._per_account, self._account_names = per_account, account_names
 
     def reloaded(self, *, successful: bool) -> None:
@@ -190,8 +187,9 @@ class Metrics:
         with self._counting:
             self._series.count(NOTIFICATIONS, **labels)
 
-    def accepted(self, kind: str, seconds: float) -> None:
-        """Count how long a message to a receiver of the type *kind* was under way."""
+    def accepted(self, receiver: str, seconds: float) -> None:
+        """Count how long a message to *receiver* was under way."""
+        kind = self._type(receiver)
         with self._counting:
             self._series.observe(LATENCY, seconds, type=kind)
 

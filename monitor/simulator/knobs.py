@@ -4,8 +4,9 @@ The defaults are the likeliest answers. A client is right when it works whatever
 """
 
 from dataclasses import dataclass, fields
-from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 HOUR = 3600.0
 LARGE = 1_000_000_000
@@ -98,15 +99,8 @@ class Knobs:
 
 def fits(value: object, hint: Any) -> bool:
     """Tell whether *value*, as JSON has it, fits the type *hint*; a whole number is a float."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return value in parts
-    if origin in {Union, UnionType}:
-        return any(fits(value, part) for part in parts)
-    if origin is not None:
-        keyed = isinstance(value, origin)
-        return keyed and all(fits(item, parts[0]) for item in value)  # type: ignore[attr-defined]
-    if isinstance(value, bool):
-        return hint in {bool, Any}
-    wanted = {float: int | float, Any: object}.get(hint, hint)
-    return isinstance(value, wanted)
+    try:
+        TypeAdapter(hint, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError:
+        return False
+    return True

@@ -141,6 +141,7 @@ async def test_what_does_not_exist_is_not_found(http, action, parameters):
         ("add_fault", {"kind": "surprise"}),
         ("add_fault", {"status": 1}),
         ("add_fault", {"body": 7}),
+        ("add_fault", {"headers": {"x-a": 1}}),
     ],
 )
 async def test_what_does_not_fit_is_refused_and_changes_nothing(sim, http, action, parameters):
