@@ -97,6 +97,13 @@ def free_port():
         return sock.getsockname()[1]
 
 
+async def until(holds):
+    """Wait until *holds*() is true; fail loudly if it does not become so in time."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
 class Program:
     """One process of the program under test."""
 
@@ -133,9 +140,12 @@ class Program:
 
     async def until_said(self, word, *, times=1):
         """Wait until its log holds *word* so often."""
-        async with asyncio.timeout(PATIENCE):
-            while self.said().count(word) < times:
-                await asyncio.sleep(0.05)
+        await until(lambda: self.said().count(word) >= times)
+
+    async def ended(self, patience=60.0):
+        """Wait until it ends by itself; return its exit code."""
+        async with asyncio.timeout(patience):
+            return await self.process.wait()
 
     async def kill(self):
         """Kill it without a warning."""
@@ -144,8 +154,7 @@ class Program:
     async def _end(self, number):
         if self.process.returncode is None:
             self.process.send_signal(number)
-        async with asyncio.timeout(PATIENCE):
-            return await self.process.wait()
+        return await self.ended(PATIENCE)
 
     def said(self):
         return self.log.read_text(encoding="utf-8")

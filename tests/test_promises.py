@@ -14,7 +14,7 @@ from desk import LEASE, REFUSED, TIMEOUT, Desk
 from factories import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, seen, signed_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from program import WEBHOOK_SECRET, answers, configure, hooks, program
+from program import WEBHOOK_SECRET, answers, configure, hooks, program, until
 from sqlalchemy import text
 from station import station
 
@@ -401,9 +401,3 @@ async def test_promise_9_what_hangs_delays_nobody_else(tmp_path):
 
 def polled(simulator, customer):
     return sum(one.customer == customer for one in simulator.requests)
-
-
-async def until(holds):
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.02)

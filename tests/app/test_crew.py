@@ -7,6 +7,7 @@ import httpx
 import pytest
 import structlog
 from factories import NOON
+from program import until
 from sqlalchemy import text
 
 from monitor import config
@@ -326,12 +327,6 @@ async def test_the_share_of_the_rate_limit_that_is_used_up_outlives_a_reload(sta
 
 
 # ── the loops around it ──────────────────────────────────────────────────────────────────────────
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(stage):

@@ -1,6 +1,5 @@
 """The real program and a file that fails: one clear line, no false alert, and it recovers."""
 
-import asyncio
 import os
 import resource
 import sqlite3
@@ -85,7 +84,7 @@ async def test_a_file_that_cannot_be_used_ends_the_start_with_one_clear_line(
         config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
         arguments = ("run", "-c", str(config))
         async with program(*arguments, log=tmp_path / "run.log", through=through) as monitor:
-            assert await ended(monitor) == 1
+            assert await monitor.ended() == 1
 
     (line,) = monitor.said().splitlines()
     assert BROKEN[breaking] in line
@@ -98,7 +97,7 @@ async def test_a_file_that_another_program_keeps_locked_ends_the_start(tmp_path,
     async with serve(simulated()) as api, hooks() as (_, hook_url):
         config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
         async with program("run", "-c", str(config), log=tmp_path / "run.log") as monitor:
-            assert await ended(monitor) == 1
+            assert await monitor.ended() == 1
     other.close()
 
     (line,) = monitor.said().splitlines()
@@ -127,7 +126,7 @@ async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobo
     async with serve(simulator) as api, hooks() as (hook, hook_url):
         config, endpoint = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
         async with program("run", "-c", str(config), log=tmp_path / "run.log") as monitor:
-            await until(lambda: "first look" in monitor.said())
+            await monitor.until_said("first look")
             mend = breaking(file, monitor.process.pid)
             simulator.sign_out("acme", "*")
             await answers(f"{endpoint}/readyz", status=503)
@@ -140,14 +139,3 @@ async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobo
             assert await monitor.stop() == 0
 
     assert "failed unexpectedly" not in monitor.said()
-
-
-async def ended(monitor):
-    async with asyncio.timeout(60):
-        return await monitor.process.wait()
-
-
-async def until(holds):
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.05)

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from dataclasses import replace
 
-from program import answers, configure, free_port, hooks, program
+from program import answers, configure, free_port, hooks, program, until
 
 from monitor import app
 from monitor.app.surroundings import REAL
@@ -21,14 +21,9 @@ def simulated(*, accounts=2, token="linked_test_token"):
     return simulator
 
 
-async def ended(process, patience=30):
-    async with asyncio.timeout(patience):
-        return await process.process.wait()
-
-
 async def test_the_demo_tells_its_story_within_half_a_minute_and_ends(tmp_path):
     async with program("demo", "--port", "0", log=tmp_path / "demo.log") as demo:
-        code = await ended(demo, patience=40)
+        code = await demo.ended(patience=40)
 
     said = demo.said()
     assert code == 0, said
@@ -62,7 +57,7 @@ async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
                 while not [one for one in monitor.lines() if one["logger"] == "alert"]:
                     await asyncio.sleep(0.05)
             async with program("healthcheck", log=tmp_path / "health.log", env=env) as check:
-                assert await ended(check) == 0
+                assert await check.ended() == 0
             assert await monitor.stop() == 0
 
     assert json.loads(check.said()) == {"status": "ok"}
@@ -76,7 +71,7 @@ async def test_a_taken_port_is_one_clear_line(tmp_path):
             await answers(f"{endpoint}/healthz")
             file.write_text(file.read_text().replace("monitor.db", "other.db"))
             async with program("run", "-c", str(file), log=tmp_path / "second.log") as second:
-                assert await ended(second) == 1
+                assert await second.ended() == 1
 
     (line,) = second.lines()
     assert "another program listens there" in line["message"]
@@ -94,7 +89,7 @@ async def test_of_two_monitors_on_one_database_the_first_ends(tmp_path):
                 await second.until_said("started")
                 simulator.sign_out("acme", "*")
 
-                assert await ended(first) == 1
+                assert await first.ended() == 1
                 assert second.process.returncode is None
 
     assert "one monitor a database" in first.said()
@@ -157,9 +152,3 @@ async def test_after_the_host_has_slept_everything_is_looked_at_at_once(tmp_path
             await hook.wait(lambda: len(hook.events) == 2, patience=10)
             monitor.stop()
             await running
-
-
-async def until(holds):
-    async with asyncio.timeout(20):
-        while not holds():
-            await asyncio.sleep(0.02)
