@@ -32,6 +32,7 @@ WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 _CRON_FORM: Final = 'must be five fields such as "*/5 8-20 * * mon-fri"'
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _STEP: Final = timedelta(seconds=1)  # a clock that goes back by less is being adjusted, not set
 
 log = structlog.get_logger("schedule")
@@ -83,9 +84,8 @@ class PollSettings(BaseModel):
         """Return when the first scheduled poll after the time *at* is due, jitter left out."""
         if self.cron is None:
             return at + self.every
-        moment = _EPOCH + timedelta(microseconds=at)
-        due = _next_of(_crontab(self.cron, self.timezone or "UTC"), moment)
-        return at + self.every if due is None else (due - _EPOCH) // timedelta(microseconds=1)
+        due = _next_of(_crontab(self.cron, self.timezone or "UTC"), _EPOCH + at * _MICROSECOND)
+        return at + self.every if due is None else (due - _EPOCH) // _MICROSECOND
 
 
 class Schedule:
@@ -119,7 +119,7 @@ class Schedule:
         trigger = (
             _Every(settings.every.seconds, offset, jitter)
             if settings.cron is None
-            else _Cron(_crontab(settings.cron, settings.timezone or "UTC"), offset, jitter)
+            else _Cron(settings.next_due, offset, jitter)
         )
         self._scheduler.add_job(
             _wake, trigger, args=(wake,), id=name, name=name, replace_existing=True
@@ -176,21 +176,21 @@ class _Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
 
 
 class _Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Due soon after the start, then whenever one of the *crontabs* says so, put off by jitter."""
+    """Due soon after the start, then whenever *next_due* says so, put off by jitter."""
 
     def __init__(
-        self, crontabs: tuple[CronTrigger, ...], offset: float, jitter: Callable[[], float]
+        self, next_due: Callable[[Micros], Micros], offset: float, jitter: Callable[[], float]
     ) -> None:
-        self._crontabs = crontabs
+        self._next_due = next_due
         self._offset = offset
         self._jitter = jitter
 
-    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
         """Return the next point after *now* (the interface of APScheduler)."""
         if previous is None:
             return now + timedelta(seconds=self._offset)
-        due = _next_of(self._crontabs, now)
-        return None if due is None else due + timedelta(seconds=self._jitter())
+        due = self._next_due((now - _EPOCH) // _MICROSECOND)
+        return _EPOCH + due * _MICROSECOND + timedelta(seconds=self._jitter())
 
 
 @cache

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.duration import Duration
-from monitor.schedule import PollSettings, Schedule, _Cron, _crontab, _Every, spread
+from monitor.schedule import PollSettings, Schedule, _Cron, _Every, spread
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SECOND = Duration.parse("1s")
@@ -467,7 +467,7 @@ def test_the_next_poll_is_due_as_the_rhythm_says():
 
 
 def test_a_crontab_is_due_soon_after_the_start_and_then_when_it_says():
-    trigger = _Cron(_crontab("0 8 * * *", "UTC"), 20, iter([3.0, 0.0]).__next__)
+    trigger = _Cron(PollSettings(cron="0 8 * * *").next_due, 20, iter([3.0, 0.0]).__next__)
 
     first = trigger.get_next_fire_time(None, NOON)
     second = trigger.get_next_fire_time(first, first)

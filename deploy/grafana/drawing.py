@@ -18,7 +18,6 @@ ALONE: Final = 5
 """So few points are hard to see as a line."""
 
 PART: Final = "#2c2f36"
-FAINT: Final = "#8e8f99"
 
 
 def large(cell: Cell, *, height: int) -> str:

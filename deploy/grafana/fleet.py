@@ -5,7 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as building
 
-from .layout import begun, finished, workspaces
+from .layout import CHOSEN, begun, finished, workspaces
 from .panels import (
     CAUSE,
     ENDED,
@@ -23,7 +23,6 @@ from .panels import (
     timeline,
 )
 
-CHOSEN: Final = 'workspace=~"$workspace"'
 SAME: Final = "on (instance, workspace, account_id)"
 
 DOWN: Final = f"""max by (workspace, account_id, name, country, status) (

@@ -10,6 +10,9 @@ from .panels import SOURCE, Panel
 
 TAG: Final = "linkedapi"
 
+CHOSEN: Final = 'workspace=~"$workspace"'
+"""Selects the series of what the variable `workspace` is set to."""
+
 
 def begun(
     uid: str, title: str, about: str, variables: Sequence[building.QueryVariable]

@@ -5,7 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as building
 
-from .layout import begun, finished, of_label, workspaces
+from .layout import CHOSEN, begun, finished, of_label, workspaces
 from .panels import (
     CAUSE,
     ENDED,
@@ -20,7 +20,6 @@ from .panels import (
     rows,
 )
 
-CHOSEN: Final = 'workspace=~"$workspace"'
 JOB: Final = 'job=~"$job"'
 FAILED: Final = '{reason!="ok"}'
 OUTCOMES: Final = {"ok": ("", "green"), **CAUSE}

@@ -1,7 +1,8 @@
 """How the panels of all dashboards look: the same word has the same colour everywhere."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import Any, Final, TypeAlias, TypeVar
 
 from grafana_foundation_sdk.builders import (
@@ -106,7 +107,7 @@ def number(
 ) -> stat.Panel:
     """Show one present number, large."""
     panel = _framed(stat.Panel(), frame)
-    panel.with_target(_target(Query(expr, "{{version}}" if shows_name else ""), "A", instant=True))
+    _ask(panel, [Query(expr, "{{version}}" if shows_name else "")], instant=True)
     panel.thresholds(_thresholds(steps)).color_mode(words.BigValueColorMode.VALUE)
     panel.graph_mode(words.BigValueGraphMode.NONE).reduce_options(_last())
     if shows_name:
@@ -126,8 +127,7 @@ def lines(
 ) -> timeseries.Panel:
     """Show how numbers went; *limit* draws lines where the steps begin."""
     panel = _framed(timeseries.Panel(), frame)
-    for index, query in enumerate(queries):
-        panel.with_target(_target(query, chr(ord("A") + index)))
+    _ask(panel, queries)
     # A stack has no lines: one of zeros would lie on top in its colour.
     panel.min(0).line_width(0 if stacked else 1).fill_opacity(70 if stacked or bars else 8)
     panel.show_points(words.VisibilityMode.AUTO)  # one that stands alone has no line
@@ -140,19 +140,13 @@ def lines(
         panel.thresholds(_thresholds(limit))
         dashed = words.GraphThresholdsStyleMode.DASHED
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(dashed))
-    for name, (shown, colour) in (colours or {}).items():
-        panel.override_by_name(name, [_fixed(colour), *_renamed(shown)])
+    _colour(panel, colours or {})
     panel.tooltip(
         common.VizTooltipOptions()
         .mode(words.TooltipDisplayMode.MULTI)
         .sort(words.SortOrder.DESCENDING)
     )
-    return panel.legend(
-        common.VizLegendOptions()
-        .display_mode(words.LegendDisplayMode.LIST)
-        .placement(words.LegendPlacement.BOTTOM)
-        .show_legend(show_legend=True)
-    )
+    return panel.legend(_legend())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +168,7 @@ def rows(
 ) -> table.Panel:
     """Show the present series as a table, a query a column of values."""
     panel = _framed(table.Panel(), frame)
-    for index, query in enumerate(queries):
-        panel.with_target(_target(query, chr(ord("A") + index), instant=True, as_table=True))
+    _ask(panel, queries, instant=True, as_table=True)
     kept = {one.field: index for index, one in enumerate(columns)}
     panel.with_transformation(model.DataTransformerConfig("merge", options={}))
     panel.with_transformation(
@@ -199,29 +192,22 @@ def rows(
 def gauges(frame: Frame, *queries: Query, colours: Mapping[str, Word]) -> bargauge.Panel:
     """Show present numbers beside each other as bars."""
     panel = _framed(bargauge.Panel(), frame)
-    for index, query in enumerate(queries):
-        panel.with_target(_target(query, chr(ord("A") + index), instant=True))
+    _ask(panel, queries, instant=True)
     panel.min(0).orientation(words.VizOrientation.HORIZONTAL).reduce_options(_last())
     panel.display_mode(words.BarGaugeDisplayMode.BASIC).show_unfilled(show_unfilled=True)
-    for name, (shown, colour) in colours.items():
-        panel.override_by_name(name, [_fixed(colour), *_renamed(shown)])
+    _colour(panel, colours)
     return panel
 
 
 def timeline(frame: Frame, query: Query, *, states: Mapping[str, Word]) -> statetimeline.Panel:
     """Show for each series when it had which of the *states* (by number)."""
     panel = _framed(statetimeline.Panel(), frame)
-    panel.with_target(_target(query, "A"))
+    _ask(panel, [query])
     panel.mappings([_mapping(states)]).show_value(words.VisibilityMode.NEVER)
     panel.color_scheme(building.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
     panel.thresholds(_thresholds(NEUTRAL)).row_height(0.8).line_width(0).fill_opacity(80)
     panel.merge_values(merge_values=True)
-    return panel.legend(
-        common.VizLegendOptions()
-        .display_mode(words.LegendDisplayMode.LIST)
-        .placement(words.LegendPlacement.BOTTOM)
-        .show_legend(show_legend=True)
-    )
+    return panel.legend(_legend())
 
 
 def link(title: str, url: str) -> building.DashboardLink:
@@ -244,15 +230,16 @@ def _framed(panel: Framed, frame: Frame) -> Framed:
     return panel
 
 
-def _target(
-    query: Query, letter: str, *, instant: bool = False, as_table: bool = False
-) -> prometheus.Dataquery:
-    target = prometheus.Dataquery().expr(query.expr).ref_id(letter).datasource(SOURCE)
-    if query.legend:
-        target.legend_format(query.legend)
-    if as_table:
-        target.format(PromQueryFormat.TABLE)
-    return target.instant() if instant else target.range()
+def _ask(
+    panel: Panel, queries: Iterable[Query], *, instant: bool = False, as_table: bool = False
+) -> None:
+    for letter, query in zip(ascii_uppercase, queries, strict=False):
+        target = prometheus.Dataquery().expr(query.expr).ref_id(letter).datasource(SOURCE)
+        if query.legend:
+            target.legend_format(query.legend)
+        if as_table:
+            target.format(PromQueryFormat.TABLE)
+        panel.with_target(target.instant() if instant else target.range())
 
 
 def _last() -> common.ReduceDataOptions:
@@ -276,12 +263,22 @@ def _mapping(text: Mapping[str, Word]) -> model.ValueMap:
     )
 
 
-def _fixed(colour: str) -> model.DynamicConfigValue:
-    return model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": colour})
+def _colour(panel: timeseries.Panel | bargauge.Panel, colours: Mapping[str, Word]) -> None:
+    for name, (shown, colour) in colours.items():
+        fixed = {"mode": "fixed", "fixedColor": colour}
+        properties = [model.DynamicConfigValue("color", fixed)]
+        if shown:
+            properties.append(model.DynamicConfigValue("displayName", shown))
+        panel.override_by_name(name, properties)
 
 
-def _renamed(shown: str) -> list[model.DynamicConfigValue]:
-    return [model.DynamicConfigValue("displayName", shown)] if shown else []
+def _legend() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .display_mode(words.LegendDisplayMode.LIST)
+        .placement(words.LegendPlacement.BOTTOM)
+        .show_legend(show_legend=True)
+    )
 
 
 def _properties(column: Column) -> list[model.DynamicConfigValue]:

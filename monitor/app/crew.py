@@ -23,7 +23,7 @@ from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget
 from monitor.store import attachment, creations, listings
 
-from .parts import Ground, Parts
+from .parts import Ground, Parts, Source
 
 FIRST_LOOKS: Final = Duration.parse("60s")
 """Within what time every new workspace is looked at: until then its alerts wait."""
@@ -39,6 +39,7 @@ class Watch:
     poller: Poller
     reconnector: Reconnector
     budget: Budget
+    source: Source
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     scheduled: bool = False
     tasks: Sequence[asyncio.Task[None]] = ()
@@ -144,7 +145,9 @@ class Crew:
             workspace, term, open_incidents = taken.entered[settings.name]
             self._ground.metrics.workspace(workspace, open_incidents)
             budget = Budget(parts.config.linked_api.requests_per_minute)
-            watch = Watch(settings, *parts.watch(settings, workspace, term, budget), budget)
+            source = parts.source(settings, budget)
+            made = parts.watch(settings, workspace, term, source)
+            watch = Watch(settings, *made, budget, source)
             self._start(watch, self._offset(settings, index, len(new)))
 
     def _start(self, watch: Watch, offset: float) -> None:
@@ -162,9 +165,10 @@ class Crew:
     ) -> None:
         before, watch.settings = watch.settings, settings
         rules = parts.rules(settings)
-        client, token = parts.source(settings, watch.budget)
-        watch.poller.reload(rules, client, token.changed)
-        watch.reconnector.reload(rules.routing, client, create=rules.create)
+        watch.budget.per_minute = parts.config.linked_api.requests_per_minute
+        watch.source = source = parts.source(settings, watch.budget, watch.source)
+        watch.poller.reload(rules, source.client, source.token.changed)
+        watch.reconnector.reload(rules.routing, source.client, create=rules.create)
         if settings.poll != before.poll:
             offset = self._offset(settings, *place)
             self._schedule.add(settings.name, settings.poll, watch.on_schedule, offset)

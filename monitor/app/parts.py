@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
@@ -44,7 +45,6 @@ class Ground:
         self.http = http
         self.around = around
         self.metrics = Metrics(version=__version__)
-        self.sources: dict[str, tuple[object, tuple[LinkedApi, Token]]] = {}
         self._closing = closing
         self._settings: LinkedApiSettings | None = None
         self._api: httpx.AsyncClient | None = None
@@ -58,6 +58,15 @@ class Ground:
             self._api = await self._closing.enter_async_context(open_http(settings))
             self._settings = settings
         return self._api
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How one workspace is read, and what of the configuration that was made of."""
+
+    made_of: tuple[object, ...]
+    client: LinkedApi
+    token: Token
 
 
 class Parts:
@@ -111,38 +120,37 @@ class Parts:
             cooldown=self.config.reconnection.cooldown,
         )
 
-    def source(self, settings: WorkspaceSettings, budget: Budget) -> tuple[LinkedApi, Token]:
-        """Return the client of one workspace, and its token: the old ones if nothing is new."""
-        config, ground = self.config, self._ground
-        budget.per_minute = config.linked_api.requests_per_minute
+    def source(
+        self, settings: WorkspaceSettings, budget: Budget, before: Source | None = None
+    ) -> Source:
+        """Return how one workspace is read: as *before* if nothing of it is new."""
+        config = self.config
         token = settings.token or settings.token_file
-        made_of = (token, config.linked_api, config.reconnection.link_origins, budget)
-        known = ground.sources.get(settings.name)
-        if known is None or known[0] != made_of:
-            made = source(config, settings, self._api, ground.metrics.requested, budget)
-            known = ground.sources[settings.name] = (made_of, made)
-        return known[1]
+        made_of = (token, config.linked_api, config.reconnection.link_origins)
+        if before and before.made_of == made_of:
+            return before
+        made = source(config, settings, self._api, self._ground.metrics.requested, budget)
+        return Source(made_of, *made)
 
     def watch(
-        self, settings: WorkspaceSettings, workspace: Workspace, term: int, budget: Budget
+        self, settings: WorkspaceSettings, workspace: Workspace, term: int, source: Source
     ) -> tuple[Poller, Reconnector]:
         """Return what polls a workspace and what asks for the links that it lacks."""
-        client, token = self.source(settings, budget)
         rules = self.rules(settings)
         ground = self._ground
         poller = Poller(
             workspace,
             term,
             rules=rules,
-            source=client,
-            token_changed=token.changed,
+            source=source.client,
+            token_changed=source.token.changed,
             store=ground.store,
             metrics=ground.metrics,
             around=ground.around,
         )
         reconnector = Reconnector(
             settings.name,
-            source=client,
+            source=source.client,
             store=ground.store,
             metrics=ground.metrics,
             routing=rules.routing,
