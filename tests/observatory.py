@@ -61,11 +61,11 @@ class Observatory:
         assert answer.is_success, answer.text
         return answer.json()["result"]
 
-    def span(self, step=None):
+    def span(self):
         """Return the time since the start, as Grafana would look at it."""
         end = now()
         seconds = max(1, round(end - self.started_at))
-        return Span(end=end, seconds=seconds, step=step or self.scrape, scrape=self.scrape)
+        return Span(end=end, seconds=seconds, step=self.scrape, scrape=self.scrape)
 
     async def ask(self, expr, span=None):
         """Return what Prometheus answers: over *span*, or at present."""

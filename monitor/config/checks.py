@@ -174,8 +174,10 @@ def _check_labels(document: Document, sections: Sections) -> None:
                 ("fallback",), f"{fallback} has no address of its own; name one that has"
             )
         for place, labels in _labels(sections):
+            if label not in labels:
+                continue
             try:
-                receiver.check_address(labels.get(label, receiver.sample_labels[label]))
+                receiver.check_address(labels[label])
             except ValueError as error:
                 message = f"{error}: receivers[{index}] writes to it"
                 document.report((*place, label), message)

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,6 @@ ALERTMANAGER = ROOT / "deploy/alertmanager/alertmanager.yml"
 
 def needs(program):
     return pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
-
-
-def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    return done.returncode, done.stdout + done.stderr
 
 
 def rules():
@@ -43,8 +37,8 @@ def expected():
 
 
 @needs("promtool")
-def test_the_scrape_configuration_and_the_rules_are_valid():
-    code, said = run("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
+def test_the_scrape_configuration_and_the_rules_are_valid(said_by):
+    code, said = said_by("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
 
     assert code == 0, said
     assert "3 rule files found" in said
@@ -52,15 +46,15 @@ def test_the_scrape_configuration_and_the_rules_are_valid():
 
 @needs("promtool")
 @pytest.mark.parametrize("file", sorted((FOLDER / "tests").glob("*.yml")), ids=lambda f: f.stem)
-def test_the_rules_do_what_their_tests_say(file):
-    code, said = run("promtool", "test", "rules", str(file))
+def test_the_rules_do_what_their_tests_say(file, said_by):
+    code, said = said_by("promtool", "test", "rules", str(file))
 
     assert code == 0, said
 
 
 @needs("amtool")
-def test_the_configuration_of_alertmanager_is_valid():
-    code, said = run("amtool", "check-config", str(ALERTMANAGER))
+def test_the_configuration_of_alertmanager_is_valid(said_by):
+    code, said = said_by("amtool", "check-config", str(ALERTMANAGER))
 
     assert code == 0, said
 

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from factories import NOON
-from program import PATIENCE, free_port
+from observatory import running
+from program import PATIENCE, answers, free_port
 
 from monitor.core.model import Account, Status, Workspace
 
@@ -28,34 +29,28 @@ async def prometheus(folder, target):
     """Run a Prometheus that scrapes the port *target*; give a client of its API."""
     port = free_port()
     (folder / "prometheus.yml").write_text(CONFIG.format(port=target))
-    with (folder / "prometheus.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            "prometheus",
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            f"--web.listen-address=127.0.0.1:{port}",
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        base = f"http://127.0.0.1:{port}/api/v1/"
-        async with httpx.AsyncClient(base_url=base, verify=False, trust_env=False) as client:
-            yield client
-    finally:
-        process.terminate()
-        await process.wait()
+    command = (
+        "prometheus",
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    )
+    base = f"http://127.0.0.1:{port}"
+    async with (
+        running(*command, log=folder / "prometheus.log"),
+        httpx.AsyncClient(base_url=f"{base}/api/v1/", trust_env=False) as client,
+    ):
+        await answers(f"{base}/-/ready")
+        yield client
 
 
 async def value(client, query):
     """The value of *query*, once it has one."""
     async with asyncio.timeout(PATIENCE):
         while True:
-            try:
-                answer = (await client.get("query", params={"query": query})).json()
-            except (httpx.TransportError, ValueError):
-                answer = {"status": "starting"}
-            if answer["status"] == "success" and answer["data"]["result"]:
-                return float(answer["data"]["result"][0]["value"][1])
+            answer = (await client.get("query", params={"query": query})).raise_for_status()
+            if result := answer.json()["data"]["result"]:
+                return float(result[0]["value"][1])
             await asyncio.sleep(0.05)
 
 
