@@ -21,7 +21,7 @@ from station import station
 from monitor import app
 from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, api_error, html_page, redirect, serve
-from monitor.store import attachment, state
+from monitor.store import attachment, outbox, state
 from monitor.store.db import Store, StoreError
 
 DAY = Duration.parse("24h")
@@ -157,7 +157,7 @@ def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store
     assert desk.deliver("chat", error=REFUSED) == [("opened", "a1")]
 
     assert ("chat", "opened", "dead", "deadline") in desk.states()
-    assert desk.deliver("mail") == [("notice", "a1")]
+    assert desk.deliver("mail", after=outbox.COLLECT) == [("notice", "a1")]
 
 
 # ── 2: no false alarm from our own faults ────────────────────────────────────────────────────────

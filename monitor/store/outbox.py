@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from monitor.core.duration import Duration
 from monitor.core.model import (
     Account,
     Event,
@@ -23,6 +24,9 @@ from monitor.core.model import (
 from monitor.core.route import Ears, Notice, Parcel, Routing, plan
 
 from . import state
+
+COLLECT: Final = Duration.parse("10s")
+"""How long a fallback that groups waits for more of what the same receiver could not be told."""
 
 POSITION: Final = text("SELECT COALESCE(MAX(position), 0) FROM notification")
 
@@ -100,6 +104,18 @@ SELECT DISTINCT receiver FROM message WHERE settled_at IS NULL
 TOLD_OF: Final = text("""
 SELECT id FROM notification
 WHERE incident_id = :incident_id AND receiver = :receiver AND undelivered_to = :undelivered_to
+LIMIT 1
+""")
+
+COLLECTING: Final = text("""
+SELECT id FROM message
+WHERE receiver = :receiver AND state = 'pending' AND settled_at IS NULL AND attempts = 0
+    AND EXISTS (
+        SELECT 1 FROM notification
+        WHERE notification.message_id = message.id AND notification.settled_at IS NULL
+            AND notification.workspace = :workspace
+            AND notification.undelivered_to = :undelivered_to
+    )
 LIMIT 1
 """)
 
@@ -262,22 +278,25 @@ def tell_fallback(
     now: Micros,
     new_id: Callable[[], str],
 ) -> None:
-    """Queue for *fallback* what another receiver could not be told, in one message if it groups.
+    """Queue for *fallback* what another receiver could not be told.
 
+    If it groups, what comes within a few seconds of one workspace is one message: a receiver that
+    gets an event a request refuses them one by one.
     The opening of an incident that is still open and that the fallback has not heard of is an
     opening for it too; anything else is a notice, and one notice a receiver is enough while the
     incident is open.
     """
     position = tx.execute(POSITION).scalar_one()
-    message_id = None
     for row in undelivered:
         event = _for_fallback(tx, row, fallback.name)
         if row.undelivered_to is not None or event is None:
             continue
-        if message_id is None or not fallback.groups:
+        message_id = _collecting(tx, row, fallback)
+        if message_id is None:
             position += 1
             message_id = new_id()
-            add_message(tx, message_id, fallback.name, position, now=now, start=now)
+            start = now + COLLECT if fallback.groups else now
+            add_message(tx, message_id, fallback.name, position, now=now, start=start)
         position += 1
         tx.execute(
             ADD_NOTIFICATION,
@@ -337,6 +356,19 @@ def _cancelled(rows: Iterable[Row[Any]]) -> list[Settled]:
         Settled(row.receiver, EventType(row.event), cancelled, SettledReason(row.reason))
         for row in rows
     ]
+
+
+def _collecting(tx: Connection, row: Row[Any], fallback: Receiver) -> str | None:
+    """Return the message for *fallback* that *row* may join, if there is one."""
+    if not fallback.groups:
+        return None
+    values = {
+        "receiver": fallback.name,
+        "workspace": row.workspace,
+        "undelivered_to": row.receiver,
+    }
+    message_id: str | None = tx.execute(COLLECTING, values).scalar_one_or_none()
+    return message_id
 
 
 def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType | None:
