@@ -37,6 +37,24 @@ class DeliveryRules:
     fallback: Receiver | None = None
 
 
+async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
+    """Send *message* once; return why it failed, if it did, whatever the notifier raises."""
+    try:
+        async with asyncio.timeout(SEND_LIMIT.seconds):
+            await notifier.send(message)
+    except DeliveryError as error:
+        return error
+    except TimeoutError:
+        return DeliveryError("no answer in time", reason=AttemptReason.TIMEOUT, ambiguous=True)
+    except Exception as error:  # noqa: BLE001 - a notifier's bug must not lose the alert
+        return DeliveryError(
+            f"the notifier failed: {type(error).__name__}",
+            reason=AttemptReason.CLIENT,
+            ambiguous=True,
+        )
+    return None
+
+
 class Deliverer:
     """Delivers to one receiver. Several workers may share it."""
 
@@ -78,7 +96,7 @@ class Deliverer:
         self._leaving.add(claimed.message.id)
         try:
             try:
-                error = await self._send(claimed.message)
+                error = await attempt(self._notifier, claimed.message)
             except asyncio.CancelledError:
                 await self._settle(claimed, _stopped())
                 raise
@@ -105,22 +123,6 @@ class Deliverer:
             lease=LEASE,
             new_id=self._around.new_id,
         )
-
-    async def _send(self, message: Message) -> DeliveryError | None:
-        try:
-            async with asyncio.timeout(SEND_LIMIT.seconds):
-                await self._notifier.send(message)
-        except DeliveryError as error:
-            return error
-        except TimeoutError:
-            return DeliveryError("no answer in time", reason=AttemptReason.TIMEOUT, ambiguous=True)
-        except Exception as error:  # noqa: BLE001 - a notifier's bug must not lose the alert
-            return DeliveryError(
-                f"the notifier failed: {type(error).__name__}",
-                reason=AttemptReason.CLIENT,
-                ambiguous=True,
-            )
-        return None
 
     async def _settle(self, claimed: Claimed, error: DeliveryError | None) -> list[Settled]:
         now = self._around.now()

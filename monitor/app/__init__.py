@@ -17,6 +17,7 @@ from monitor.config import Config
 from monitor.core.errors import DeliveryError
 from monitor.core.model import EventType, Item, Message, Observation
 from monitor.core.surroundings import Surroundings
+from monitor.deliver import attempt
 from monitor.source.transport import open_http
 from monitor.store.db import Store
 
@@ -94,10 +95,5 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",
             )
             message = Message(new_id(), name, (item,), now())
-            try:
-                await parts.notifier(config, settings[name], http).send(message)
-            except DeliveryError as error:
-                results[name] = error
-            else:
-                results[name] = None
+            results[name] = await attempt(parts.notifier(config, settings[name], http), message)
     return results

@@ -33,14 +33,22 @@ from . import ReceiverSettings
 from ._smtp import LONGEST_ATTEMPT, Server
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+_NO_ADDRESS: Final = "must be an address such as ops@example.com or Ops <ops@example.com>"
+_ENCODED: Final = "=?"
+"""How an encoded word begins (RFC 2047): Python would decode it, line breaks and all."""
+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def _parts(text: str) -> tuple[str, str]:
     named = getaddresses([text])
     name, address = named[0] if len(named) == 1 else ("", "")
-    if not text.isprintable() or not _ADDRESS.fullmatch(address):
-        raise ValueError("must be an address such as ops@example.com or Ops <ops@example.com>")
+    if not text.isprintable() or _ENCODED in text or not _ADDRESS.fullmatch(address):
+        raise ValueError(_NO_ADDRESS)
+    try:
+        Address(addr_spec=address)
+    except Exception:  # noqa: BLE001 - the parser has many, and some that it does not mean
+        raise ValueError(f"{_NO_ADDRESS}; no mail can be written to this one") from None
     return name, address
 
 
@@ -145,8 +153,16 @@ class Notifier:
     async def send(self, message: Message) -> None:
         """Hand the mail of *message* to the server."""
         to = self._recipients(message)
+        try:
+            mail = self._compose(message, to).as_bytes()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing has left
+            problem = f"the mail could not be written: {type(error).__name__}"
+        else:
+            problem = ""
+        if problem:
+            raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
         await self._server.hand_over(
-            self._compose(message, to).as_bytes(),
+            mail,
             sender=_parts(self._settings.from_)[1],
             recipients=[address for _, address in to],
         )
@@ -173,7 +189,8 @@ class Notifier:
         mail = EmailMessage(policy=SMTP)
         mail["From"] = Address(name or "Linked API monitor", addr_spec=sender)
         mail["To"] = [Address(shown, addr_spec=address) for shown, address in to]
-        mail["Subject"] = f"Re: {text.subject}" if text.follows else text.subject
+        subject = text.subject.replace(_ENCODED, "= ?")
+        mail["Subject"] = f"Re: {subject}" if text.follows else subject
         mail["Date"] = format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC))
         mail["Message-ID"] = f"<{_UNSAFE.sub('-', message.id)}@{domain}>"
         if len(message.items) == 1 and (incident := message.items[0].incident):

@@ -45,6 +45,11 @@ HOSTILE = (
     "\"quotes\" 'and' \\back\\slash {{ 7*7 }} {% raw %} ${HOME} %s {0}",
     "=HYPERLINK(1)",
     "+1;2,3",
+    "=?utf-8?q?J=0AReply-To=3A_evil=40example.com?=",
+    "=?utf-8?q?J=0A=0AAll_is_well=2E?=",
+    "=?=?utf-7?q?+2AA-?=",
+    "=?unicode_escape?q?=5Cud800?=",
+    "=?utf-8?b?!!!?=",
 )
 
 

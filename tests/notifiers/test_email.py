@@ -272,7 +272,12 @@ def test_only_a_receiver_without_addresses_of_its_own_has_a_label():
 
 
 @pytest.mark.parametrize(
-    "address", ["jane", "", "jane@example.com\nBcc: x@example.com", "a@b, c@d"]
+    "address",
+    [
+        *("jane", "", "jane@example.com\nBcc: x@example.com", "a@b, c@d"),
+        *("taro..yamada@example.jp", "taro.@example.jp", ".taro@example.jp"),
+        *("a@b..c", "a@b.", "a@.", "=?utf-8?q?a=0ABcc=3A_e=40x?= <a@example.com>"),
+    ],
 )
 def test_what_is_no_address_is_refused_before_anybody_writes_to_it(address):
     with pytest.raises(ValueError, match="must be an address"):
