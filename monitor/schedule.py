@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from typing import Annotated, Any, Final, Self
 from zoneinfo import ZoneInfo
@@ -62,7 +62,7 @@ class PollSettings(BaseModel):
     @field_validator("cron")
     @classmethod
     def _comes_up(cls, value: str | None) -> str | None:
-        if value is not None and _next_of(_crontab(value, "UTC"), datetime.now(UTC)) is None:  # noqa: TID251 - only whether it comes at all
+        if value is not None and _next_of(_crontab(value), datetime.now(UTC), UTC) is None:  # noqa: TID251 - only whether it comes at all
             raise ValueError("must come up some day: there is no such date")
         return value
 
@@ -84,7 +84,8 @@ class PollSettings(BaseModel):
         """Return when the first scheduled poll after the time *at* is due, jitter left out."""
         if self.cron is None:
             return at + self.every
-        due = _next_of(_crontab(self.cron, self.timezone or "UTC"), _EPOCH + at * _MICROSECOND)
+        start = _EPOCH + (at + 1) * _MICROSECOND
+        due = _next_of(_crontab(self.cron), start, ZoneInfo(self.timezone or "UTC"))
         return at + self.every if due is None else (due - _EPOCH) // _MICROSECOND
 
 
@@ -194,8 +195,8 @@ class _Cron(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
 
 
 @cache
-def _crontab(text: str, timezone: str) -> tuple[CronTrigger, ...]:
-    """Read a crontab expression; raise ValueError if it is none.
+def _crontab(text: str) -> tuple[CronTrigger, ...]:
+    """Read a crontab expression, for clocks that are never changed; raise ValueError if it is none.
 
     As everywhere, days of the month and weekdays that are both restricted are alternatives:
     APScheduler would want a day that is both. It also counts weekdays from Monday.
@@ -215,7 +216,7 @@ def _crontab(text: str, timezone: str) -> tuple[CronTrigger, ...]:
                 day=of_month,
                 month=month,
                 day_of_week=of_week,
-                timezone=ZoneInfo(timezone),
+                timezone=UTC,
             )
             for of_month, of_week in days
         )
@@ -262,17 +263,49 @@ def _wrong_field(parts: list[str]) -> str:
     return "a field"
 
 
-def _next_of(crontabs: tuple[CronTrigger, ...], now: datetime) -> datetime | None:
-    """Return the first time after *now* that one of the *crontabs* names, within nine years.
+def _next_of(crontabs: tuple[CronTrigger, ...], start: datetime, zone: tzinfo) -> datetime | None:
+    """Return the first time from *start* on that one of the *crontabs* names, within nine years.
 
-    It is in UTC: adding to a local time would lose which of two repeated hours it is in.
+    They go by the clocks of *zone*. What these skip comes at the moment of the change, once; what
+    they go through twice comes twice.
     """
+    offset = _offset(zone, start)
+    due = _first(crontabs, start + offset)
+    if due is None:
+        return None
+    due -= offset
+    change = _change(zone, start, due)
+    if change is None:
+        return due
+    is_skipped = due < change + _offset(zone, change) - offset
+    return change if is_skipped else _next_of(crontabs, change, zone)
+
+
+def _first(crontabs: tuple[CronTrigger, ...], start: datetime) -> datetime | None:
     found = []
     for one in crontabs:
-        one.end_date = now + timedelta(days=9 * 366)
-        due = one.get_next_fire_time(None, now + timedelta(microseconds=1))
-        found += [due.astimezone(UTC)] if due is not None else []
-    return min(found, default=None)
+        one.end_date = start + timedelta(days=9 * 366)
+        found.append(one.get_next_fire_time(None, start))
+    return min(filter(None, found), default=None)
+
+
+def _offset(zone: tzinfo, moment: datetime) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _change(zone: tzinfo, start: datetime, end: datetime) -> datetime | None:
+    """Return when the clocks of *zone* change first after *start*, None if not until *end*."""
+    offset, day = _offset(zone, start), timedelta(days=1)
+    before = start
+    while before < end and _offset(zone, min(before + day, end)) == offset:
+        before += day
+    if before >= end:
+        return None
+    after = min(before + day, end)
+    while after - before > _MICROSECOND:
+        middle = before + (after - before) // 2
+        before, after = (middle, after) if _offset(zone, middle) == offset else (before, middle)
+    return after
 
 
 class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]  # APScheduler has no types

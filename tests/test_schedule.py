@@ -341,6 +341,56 @@ def test_a_crontab_is_due_at_the_minutes_that_its_fields_name_and_at_no_others(c
     assert due == expected if expected else due > began + timedelta(days=398)
 
 
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago"]
+
+
+@hypothesis.settings(deadline=None)
+@given(
+    cron=st.tuples(fields(0, 59), fields(0, 23), fields(1, 31), st.just("*"), fields(0, 7, DAYS)),
+    zone=st.sampled_from(ZONES),
+    day=st.integers(0, 364),
+    minute=st.integers(0, 24 * 60),
+)
+@hypothesis.example(cron=("0", "0", "*", "*", "*"), zone="Europe/Berlin", day=87, minute=0)
+@hypothesis.example(cron=("30", "2", "*", "*", "*"), zone="Europe/Berlin", day=86, minute=0)
+@hypothesis.example(cron=("30", "2", "*", "*", "*"), zone="Europe/Berlin", day=303, minute=45)
+@hypothesis.example(cron=("*/20", "2", "*", "*", "*"), zone="Europe/Berlin", day=86, minute=1500)
+@hypothesis.example(cron=("0", "0", "*", "*", "*"), zone="America/Santiago", day=246, minute=0)
+def test_a_crontab_goes_by_clocks_that_are_changed(cron, zone, day, minute):
+    poll = PollSettings(cron=" ".join(cron), timezone=zone)
+    began = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=minute)
+    after = [began + timedelta(minutes=passed) for passed in range(1, 4 * 24 * 60)]
+    expected = next((one for one in after if is_due(cron, one, ZoneInfo(zone))), None)
+
+    due = datetime.fromtimestamp(poll.next_due(micros(began)) // 1_000_000, UTC)
+
+    assert due == expected if expected else due > after[-1]
+
+
+def is_due(cron, moment, zone):
+    """Whether the clocks of *zone* show a time of *cron*, or are put forward over one."""
+    now = moment.astimezone(zone).replace(tzinfo=None)
+    before = (moment - timedelta(minutes=1)).astimezone(zone).replace(tzinfo=None)
+    passed = max(1, round((now - before).total_seconds()) // 60)
+    return any(names(cron, now - timedelta(minutes=one)) for one in range(passed))
+
+
+def names(cron, wall):
+    minute, hour, day, month, weekday = cron
+    join = all if "*" in (day[0], weekday[0]) else any
+    return (
+        wall.minute in values(minute, 0, 59)
+        and wall.hour in values(hour, 0, 23)
+        and wall.month in values(month, 1, 12)
+        and join(
+            (
+                wall.day in values(day, 1, 31),
+                wall.isoweekday() % 7 in {one % 7 for one in values(weekday, 0, 6, DAYS)},
+            )
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("weekday", "expected"),
     [
@@ -383,11 +433,11 @@ def test_a_crontab_goes_by_its_time_zone():
     assert due.astimezone(UTC) == datetime(2026, 11, 24, 2, 30, tzinfo=UTC)
 
 
-def test_what_falls_into_the_hour_that_is_skipped_comes_once_an_hour_later():
+def test_what_falls_into_the_hour_that_is_skipped_comes_once_when_the_clocks_change():
     daily = dues("30 2 * * *", datetime(2027, 3, 27, 12, tzinfo=UTC), 2, "Europe/Berlin")
     often = dues("*/30 * * * *", datetime(2027, 3, 28, 0, 20, tzinfo=UTC), 3, "Europe/Berlin")
 
-    assert [one.astimezone(UTC).strftime("%d %H:%M") for one in daily] == ["28 01:30", "29 00:30"]
+    assert [one.astimezone(UTC).strftime("%d %H:%M") for one in daily] == ["28 01:00", "29 00:30"]
     assert [f"{one:%H:%M}" for one in often] == ["01:30", "03:00", "03:30"]
 
 
