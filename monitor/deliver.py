@@ -82,6 +82,10 @@ class Deliverer:
         """Go by another configuration from now on; what is being sent goes its old way."""
         self.receiver, self._notifier, self.rules = receiver, notifier, rules
 
+    def hurry(self) -> None:
+        """Wait no longer as the receiver had asked: it is another one now."""
+        self._paused_until = 0.0
+
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
 
@@ -96,7 +100,8 @@ class Deliverer:
         self._leaving.add(claimed.message.id)
         try:
             try:
-                error = await attempt(self._notifier, claimed.message)
+                notifier = self._notifier
+                error = await attempt(notifier, claimed.message)
             except asyncio.CancelledError:
                 await self._settle(claimed, _stopped())
                 raise

@@ -156,7 +156,8 @@ class Poller:
             self._note_look()  # it fails, and that is known
             return await self._go_blind(workspace)
         started = self._around.monotonic()
-        observation = await self._source.get_all()
+        source = self._source
+        observation = await source.get_all()
         if observation is None:
             return None
         took = self._around.monotonic() - started
@@ -170,7 +171,8 @@ class Poller:
         outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
         self._metrics.polled(self.name, outcome, took)
         self._note_look()
-        self._pause(observation)
+        if source is self._source:  # else another token may be accepted
+            self._pause(observation)
         return decision
 
     async def _go_blind(self, workspace: Workspace) -> Decision | None:
@@ -193,6 +195,11 @@ class Poller:
     def invalidate(self) -> None:
         """Read the recorded state again before the next poll: something else has written it."""
         self._workspace = None
+
+    def take_over(self, workspace: Workspace, term: int) -> None:
+        """Go on from what is recorded, under another claim."""
+        self._workspace, self.term = workspace, term
+        self._settled = {}
 
     def reload(self, rules: Rules, source: LinkedApi, token_changed: Callable[[], bool]) -> None:
         """Go by another configuration from now on, and compare every account anew."""

@@ -75,7 +75,10 @@ class Desk:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
-                view=View(Roster({"acme": {}} if self.watched else {}), lambda _: self.current),
+                view=View(
+                    Roster({self.workspace.name: {}} if self.watched else {}),
+                    lambda _: self.current,
+                ),
                 leaving=self.leaving,
                 now=self.now,
                 lease=LEASE,

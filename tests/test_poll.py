@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from program import until
 from station import TOKEN, station
 
 from monitor.core.duration import Duration
@@ -496,6 +497,24 @@ async def test_another_client_ends_the_pause_of_a_rejected_token(tmp_path):
 
         assert await desk.poll() == [("resolved", "token_rejected")]
         assert desk.calls() == calls + 1
+
+
+async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(tmp_path):
+    async with station(tmp_path, accounts=1) as desk:
+        await desk.poll()
+        desk.simulator.set_token("acme", "linked_rotated")
+        desk.simulator.faults.add(Fault(kind="delay", delay=0.3, times=1))
+        calls = len(desk.simulator.requests)
+        polling = asyncio.create_task(desk.poll())
+        await until(lambda: len(desk.simulator.requests) > calls)
+
+        reload(desk, source=another_source(desk, "linked_rotated"))
+        await polling
+
+        calls = desk.calls()
+        await desk.poll()
+        assert desk.calls() == calls + 1
+        assert desk.poller.is_current()
 
 
 async def test_a_pause_stays_if_the_client_does(tmp_path):

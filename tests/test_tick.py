@@ -214,10 +214,10 @@ def leave(desk):
 async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store):
     desk = Desk(store, receivers={"slack": True, "mail": True})
     ticker = make_ticker(desk, watched=False)
-    desk.watched = False
     desk.poll(seen("ok"), signed_out("out"))
     desk.deliver("slack")
     leave(desk)
+    desk.watched = False
     desk.now += DAY - 1
     assert not await ticker.unwatch()
     desk.now += 1

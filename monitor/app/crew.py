@@ -2,12 +2,15 @@
 
 A configuration is taken up in three steps: what left stops working; one transaction takes over what
 came and lets go of what left; then everything goes by the new configuration at once. If the
-transaction fails, all goes on as before. Nothing that is recorded, counted or under way is lost.
+transaction fails, all goes on as before; should its end be unknown, it is undone first. Nothing
+that is recorded, counted or under way is lost.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -17,11 +20,13 @@ from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
 from monitor.core.model import Cause, Micros, Workspace
 from monitor.deliver import Deliverer
+from monitor.notifiers import ReceiverSettings
 from monitor.poll import Poller
 from monitor.reconnect import Reconnector
 from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget
 from monitor.store import attachment, creations, listings
+from monitor.store.db import StoreError
 
 from .parts import Ground, Parts, Source
 
@@ -54,6 +59,7 @@ class Watch:
 class Outlet:
     """One receiver at work; *over* once it has left the configuration."""
 
+    settings: ReceiverSettings
     deliverer: Deliverer
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
@@ -86,6 +92,8 @@ class Crew:
     ) -> None:
         self.watches: dict[str, Watch] = {}
         self.outlets: dict[str, Outlet] = {}
+        self._changing = asyncio.Lock()
+        self._resting: list[tuple[Watch, str | None]] = []  # each with its name to be
         self._ground = ground
         self._schedule = schedule
         self._begin_polls = begin_polls
@@ -98,18 +106,34 @@ class Crew:
 
     async def adopt(self, parts: Parts) -> None:
         """Take up a configuration; keep the old one, and raise what is wrong, if it can't be."""
+        async with self._changing:
+            await self._adopt(parts)
+
+    async def resume(self) -> None:
+        """Let those go on that rest for a configuration which could not be taken up.
+
+        Raise StoreError, and let them rest, while nobody knows how they are recorded.
+        """
+        if self._resting and not self._changing.locked():
+            async with self._changing:
+                await self._resume()
+
+    async def _adopt(self, parts: Parts) -> None:
+        await self._resume()
         workspaces = {one.name: one for one in parts.config.workspaces}
         gone = [watch for name, watch in self.watches.items() if name not in workspaces]
         new = [one for name, one in workspaces.items() if name not in self.watches]
         now = self._ground.around.now()
-        await self._rest(gone)
+        await self._rest(gone, {one.renamed_from: one.name for one in workspaces.values()})
         try:
             taken = await self._ground.store.run(
                 lambda tx: _take_over(tx, parts.config.workspaces, new, now)
             )
         except Exception:
-            self._resume(gone)
+            with suppress(StoreError):
+                await self._resume()
             raise
+        self._resting.clear()
         self._ground.metrics.declare(
             workspaces=workspaces,
             receivers={name: one.type for name, one in parts.settings.items()},
@@ -126,7 +150,18 @@ class Crew:
         self._take_outlets(parts)
         _say(taken)
 
-    async def _rest(self, watches: Sequence[Watch]) -> None:
+    async def _resume(self) -> None:
+        while self._resting:
+            watch, to_be = self._resting[0]
+            workspace, term = await self._ground.store.run(
+                partial(attachment.restore, name=watch.settings.name, renamed_to=to_be)
+            )
+            del self._resting[0]
+            watch.poller.take_over(workspace, term)
+            self._start(watch, 0)
+
+    async def _rest(self, watches: Sequence[Watch], to_be: Mapping[str | None, str]) -> None:
+        self._resting = [(watch, to_be.get(watch.settings.name)) for watch in watches]
         tasks = [task for watch in watches for task in watch.tasks]
         for watch in watches:
             self._schedule.remove(watch.settings.name)
@@ -135,10 +170,6 @@ class Crew:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-    def _resume(self, watches: Iterable[Watch]) -> None:
-        for watch in watches:
-            self._start(watch, 0)
 
     def _begin(self, new: Sequence[WorkspaceSettings], taken: Takeover, parts: Parts) -> None:
         for index, settings in enumerate(new):
@@ -179,13 +210,17 @@ class Crew:
             outlet.over = True
             outlet.wake.set()
         for name, receiver in parts.receivers.items():
+            settings = parts.settings[name]
             if name not in self.outlets:
-                outlet = self.outlets[name] = Outlet(parts.deliverer(name))
+                outlet = self.outlets[name] = Outlet(settings, parts.deliverer(name))
                 outlet.tasks = self._begin_sends(outlet)
-            else:
-                self.outlets[name].deliverer.reload(
-                    receiver, parts.notifiers[name], parts.delivery_rules
-                )
+                continue
+            outlet = self.outlets[name]
+            outlet.deliverer.reload(receiver, parts.notifiers[name], parts.delivery_rules)
+            if settings != outlet.settings:
+                outlet.settings = settings
+                outlet.deliverer.hurry()
+                outlet.wake.set()
 
 
 def _take_over(

@@ -82,6 +82,7 @@ class App:
             ground, self._schedule, begin_polls=self._begin_polls, begin_sends=self._begin_sends
         )
         self._group = asyncio.TaskGroup()
+        self._sends: set[asyncio.Task[None]] = set()  # of receivers that left, too
 
     def stop(self) -> None:
         """Begin to stop: no new polls, finish what is being sent."""
@@ -143,9 +144,9 @@ class App:
         polls = [task for watch in self._crew.watches.values() for task in watch.tasks]
         await _end([*others, *polls])
         self._wake_outlets()
-        sends = [task for outlet in self._crew.outlets.values() for task in outlet.tasks]
-        await asyncio.wait(sends, timeout=LAST_SENDS.seconds)
-        await _end(sends)
+        if sends := list(self._sends):
+            await asyncio.wait(sends, timeout=LAST_SENDS.seconds)
+            await _end(sends)
         with suppress(MonitorError):
             await self._note_time()
 
@@ -183,7 +184,11 @@ class App:
         return [self._group.create_task(self._poll(watch))]
 
     def _begin_sends(self, outlet: Outlet) -> Sequence[asyncio.Task[None]]:
-        return [self._group.create_task(self._send(outlet, worker)) for worker in range(SENDERS)]
+        tasks = [self._group.create_task(self._send(outlet, worker)) for worker in range(SENDERS)]
+        for task in tasks:
+            self._sends.add(task)
+            task.add_done_callback(self._sends.discard)
+        return tasks
 
     # ── the loops ────────────────────────────────────────────────────────────────────────────────
 
@@ -262,6 +267,7 @@ class App:
                 await self._guard("clock", self._note_time())
                 await self._guard("unwatch", self._unwatch())
             await self._guard("tick", self._tick_all())
+            await self._guard("resume", self._crew.resume())
             if not self._pulse.overdue():
                 self._supervisor.alive()
             if monotonic() >= next_forget:

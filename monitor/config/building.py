@@ -51,7 +51,8 @@ class Builder:
         self._environ = environ
         self._open: list[tuple[Table | Items, str | None, str | None, int, int]] = []
         self._key: str | None = None
-        self._anchors: dict[str, tuple[Any, int] | None] = {}
+        self._heights: list[int] = []  # of each open container: the levels within it so far
+        self._anchors: dict[str, tuple[Any, int, int] | None] = {}
         self._nodes = 0
         self._started = False
 
@@ -92,7 +93,7 @@ class Builder:
         elif event.implicit[0] and event.tag is None:
             value = _resolve(text)
         if event.anchor:
-            self._anchors[event.anchor] = (value, 1)
+            self._anchors[event.anchor] = (value, 1, 0)
         self._put(value, line)
 
     def _start_entry(self, key: str, line: int, *, plain: bool) -> None:
@@ -117,18 +118,19 @@ class Builder:
             raise UnusableError(line, "a key must be text; put text with [ or { in quotes")
         if event.tag not in (None, "!"):
             raise UnusableError(line, "tags are not supported; quote text that starts with !")
-        if len(self._open) == MAX_DEPTH:
-            raise UnusableError(line, f"is nested deeper than {MAX_DEPTH} levels")
+        self._limit_depth(1, line)
         if event.anchor:
             self._anchors[event.anchor] = None
         self._open.append((container, self._key, event.anchor, self._nodes, line))
+        self._heights.append(0)
         self._key = None
 
     def _end(self) -> None:
         container, self._key, anchor, before, line = self._open.pop()
+        height = self._heights.pop() + 1
         if anchor:
-            self._anchors[anchor] = (container, self._nodes - before + 1)
-        self._put(container, line)
+            self._anchors[anchor] = (container, self._nodes - before + 1, height)
+        self._put(container, line, height=height)
 
     def _alias(self, event: yaml.AliasEvent, line: int) -> None:
         if self._wants_key():
@@ -138,14 +140,21 @@ class Builder:
         known = self._anchors[event.anchor]
         if known is None:
             raise UnusableError(line, "an alias stands within its own anchor")
-        value, size = known
-        self._put(value, line, size)
+        value, size, height = known
+        self._limit_depth(height, line)
+        self._put(value, line, size, height)
 
     def _wants_key(self) -> bool:
         return self._key is None and bool(self._open) and isinstance(self._open[-1][0], Table)
 
-    def _put(self, value: Any, line: int, size: int = 1) -> None:
+    def _limit_depth(self, more: int, line: int) -> None:
+        if len(self._open) + more > MAX_DEPTH:
+            raise UnusableError(line, f"is nested deeper than {MAX_DEPTH} levels")
+
+    def _put(self, value: Any, line: int, size: int = 1, height: int = 0) -> None:
         self._count(size, line)
+        if self._heights:
+            self._heights[-1] = max(self._heights[-1], height)
         if not self._open:
             self.top = value
             return

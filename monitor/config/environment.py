@@ -49,6 +49,7 @@ def complete(document: Document, environ: Mapping[str, str]) -> None:
                 root[section] = Table()
             if isinstance(root[section], Table):
                 root[section] = _with(root[section], {key: Hidden(value)})
+                root[section].pop(f"{key}_file", None)
                 document.origins[section, key] = variable
 
 

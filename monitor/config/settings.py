@@ -98,6 +98,8 @@ class AccountSettings(BaseModel):
     def _says_something(self) -> Self:
         if not self.labels and self.ignore is None:
             raise ValueError("needs labels, or ignore: true")
+        if self.ignore and self.match == AccountMatch():
+            raise ValueError("would ignore every account; say in match which ones")
         return self
 
 

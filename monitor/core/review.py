@@ -28,7 +28,8 @@ class Entry:
 
     *event* is how it was queued for this receiver, *happened* what happened (the two differ for the
     fallback's copy). *heard_at* is when the receiver was first told of the incident, *watched* says
-    whether the workspace is in the configuration, *current* whether it has been looked at lately.
+    whether the workspace is in the configuration (None: another one is just being taken up),
+    *current* whether it has been looked at lately.
     """
 
     notification_id: str
@@ -41,7 +42,7 @@ class Entry:
     incident: Incident | None
     account: Account | None
     heard_at: Micros | None
-    watched: bool = True
+    watched: bool | None = True
     current: bool = True
     undelivered_to: str | None = None
 
@@ -59,6 +60,8 @@ def review(entry: Entry, *, may_have_link: bool) -> Verdict:
     overtaken = _overtaken(entry, may_have_link=may_have_link)
     if overtaken is not None:
         return overtaken
+    if entry.watched is None:
+        return Wait()
     if EventType.RESOLVED not in (entry.event, entry.happened) and _may_be_over(entry):
         return Wait()
     is_first = entry.heard_at is None and entry.event is not EventType.NOTICE

@@ -115,6 +115,19 @@ def is_recorded(tx: Connection, name: str) -> bool:
     return tx.execute(IS_RECORDED, {"name": name}).one_or_none() is not None
 
 
+def is_attached(tx: Connection, name: str) -> bool:
+    """Return whether the workspace *name* is recorded and has not been detached."""
+    return name in tx.execute(ATTACHED).scalars()
+
+
+def restore(tx: Connection, name: str, renamed_to: str | None) -> tuple[Workspace, int]:
+    """Undo what a take-over did to the workspace *name*, if it did; return its state and term."""
+    if renamed_to and not is_recorded(tx, name):
+        rename(tx, renamed_to, name)
+    attach(tx, name)
+    return load(tx, name)
+
+
 def attach(tx: Connection, name: str) -> None:
     """Let the workspace *name* belong to the configuration again, as it was."""
     tx.execute(ATTACH, {"name": name})

@@ -25,10 +25,10 @@ from monitor.core.model import (
     NotificationState,
     SettledReason,
 )
-from monitor.core.review import Entry, Wait, review
+from monitor.core.review import Entry, Verdict, Wait, review
 from monitor.core.roster import Roster
 
-from . import outbox, state
+from . import attachment, outbox, state
 from .outbox import Receiver, Settled
 
 RECHECK: Final = Duration.parse("2s")
@@ -269,8 +269,9 @@ def _review(
     """Return what is to be told now, by notification; settle or move the rest."""
     items: dict[str, Item] = {}
     waiting: list[str] = []
+    others: dict[str | None, list[str]] = {}
     for entry in _entries(tx, row.id, view):
-        verdict = review(entry, may_have_link=receiver.may_have_link)
+        verdict = _verdict(entry, receiver)
         if isinstance(verdict, Wait):
             waiting.append(entry.notification_id)
         elif not isinstance(verdict, Item):
@@ -278,9 +279,12 @@ def _review(
             _set(tx, entry.notification_id, cancelled, reason=verdict, at=now)
             ended.append(Settled(receiver.name, entry.event, cancelled, verdict))
         elif items and not _fit_together(receiver, verdict, next(iter(items.values()))):
-            _move(tx, row, [entry.notification_id], start=now, new_id=new_id)
+            with_it = _address(receiver, verdict) if receiver.groups else entry.notification_id
+            others.setdefault(with_it, []).append(entry.notification_id)
         else:
             items[entry.notification_id] = verdict
+    for together in others.values():
+        _move(tx, row, together, start=now, new_id=new_id)
     if waiting and items:
         _move(tx, row, waiting, start=now + RECHECK, new_id=new_id)
     elif waiting:
@@ -292,11 +296,19 @@ def _review(
 
 def _fit_together(receiver: Receiver, one: Item, other: Item) -> bool:
     """Return whether one message may hold both: the configuration may have changed since."""
-    if receiver.by_label is None:
-        return receiver.groups
-    return receiver.groups and one.labels.get(receiver.by_label) == other.labels.get(
-        receiver.by_label
-    )
+    return receiver.groups and _address(receiver, one) == _address(receiver, other)
+
+
+def _address(receiver: Receiver, item: Item) -> str | None:
+    return item.labels.get(receiver.by_label) if receiver.by_label else None
+
+
+def _verdict(entry: Entry, receiver: Receiver) -> Verdict:
+    verdict = review(entry, may_have_link=receiver.may_have_link)
+    if not isinstance(verdict, Item) or entry.watched or receiver.by_label is None:
+        return verdict
+    is_owned = receiver.by_label in verdict.labels  # else the label left with the workspace
+    return verdict if is_owned else SettledReason.UNWATCHED
 
 
 def _move(
@@ -331,12 +343,17 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[Entry]:
                 incident=state.incident(tx, row.incident_id) if row.incident_id else None,
                 account=account,
                 heard_at=row.heard_at,
-                watched=view.roster.watches(row.workspace),
+                watched=view.roster.watches(row.workspace) or _left(tx, row.workspace),
                 current=view.is_current(row.workspace),
                 undelivered_to=row.undelivered_to,
             )
         )
     return entries
+
+
+def _left(tx: Connection, workspace: str) -> bool | None:
+    """Return False if *workspace* left the configuration, None if it is only not known yet."""
+    return None if attachment.is_attached(tx, workspace) else False
 
 
 def _set(

@@ -9,28 +9,38 @@ process or another, so what it reads holds until it commits.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self, TypeVar
+from contextlib import nullcontext
+from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from monitor.core.duration import Duration
+
 from . import address, postgresql, sqlite
-from .errors import ClaimLostError, StoreError
+from .errors import ClaimLostError, Explain, Limit, StoreError
 from .schema import migrate
 
 __all__ = ["ClaimLostError", "Store", "StoreError"]
 
 T = TypeVar("T")
 
+SLOW: Final = Duration.parse("1s")
+"""A failure that takes longer holds up the others."""
+
 
 class Store:
     """The database of the monitor. Open it with `Store.open`, run work in it, close it."""
 
-    def __init__(self, engine: Engine, explain: Callable[[SQLAlchemyError], StoreError]) -> None:
+    def __init__(self, engine: Engine, explain: Explain, limit: Limit) -> None:
         self._engine = engine
         self._explain = explain
+        self._limit = limit
+        self._refusing_until = 0.0
+        self._why = ""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @classmethod
@@ -50,7 +60,7 @@ class Store:
     def run_now(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in one transaction and commit; raise StoreError and commit nothing else."""
         try:
-            with self._engine.begin() as tx:
+            with self._limit(), self._engine.begin() as tx:
                 return work(tx)
         except SQLAlchemyError as error:
             raise self._explain(error) from None
@@ -61,7 +71,23 @@ class Store:
         It is finished even if the caller is cancelled.
         """
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._thread, self.run_now, work))
+        return await asyncio.shield(loop.run_in_executor(self._thread, self._run_in_turn, work))
+
+    def _run_in_turn(self, work: Callable[[Connection], T]) -> T:
+        """Run *work*, but refuse at once for as long as the database last took to fail.
+
+        Others wait in the queue, and would wait so long each.
+        """
+        began = time.monotonic()
+        if began < self._refusing_until:
+            raise StoreError(self._why)
+        try:
+            return self.run_now(work)
+        except StoreError as error:
+            failed = time.monotonic()
+            if failed - began > SLOW.seconds:
+                self._refusing_until, self._why = 2 * failed - began, str(error)
+            raise
 
     def close(self) -> None:
         """Finish what was begun and close the database."""
@@ -69,11 +95,11 @@ class Store:
         self._engine.dispose()
 
 
-def _connect(url: str, *, create: bool) -> tuple[Engine, Callable[[SQLAlchemyError], StoreError]]:
+def _connect(url: str, *, create: bool) -> tuple[Engine, Explain, Limit]:
     try:
         parsed = address.parse(url)
     except ValueError as error:
         raise StoreError(f"storage.url {error}") from None
     if parsed.drivername == "sqlite":
-        return sqlite.connect(parsed, create=create)
+        return *sqlite.connect(parsed, create=create), nullcontext
     return postgresql.connect(parsed)

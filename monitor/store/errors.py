@@ -1,6 +1,10 @@
 """What can go wrong with the database, in words that say what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.core.errors import MonitorError
 
@@ -11,6 +15,13 @@ class StoreError(MonitorError):
 
 class ClaimLostError(MonitorError):
     """Another monitor has taken over this workspace; this one must stop polling it."""
+
+
+Explain: TypeAlias = Callable[[SQLAlchemyError], StoreError]
+"""Says what an error of the driver means."""
+
+Limit: TypeAlias = Callable[[], AbstractContextManager[None]]
+"""Limits how long a transaction may take."""
 
 
 def failed(name: str, said: str, advice: Mapping[str, str]) -> StoreError:

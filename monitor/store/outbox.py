@@ -84,8 +84,9 @@ WHERE settled_at IS NULL AND state = 'pending' AND NOT EXISTS (
 """)
 
 BACKLOG: Final = text("""
-SELECT receiver, COUNT(*) AS messages, MIN(message.created_at) AS oldest_at FROM message
-WHERE settled_at IS NULL GROUP BY receiver
+SELECT notification.receiver, COUNT(*) AS notifications, MIN(message.created_at) AS oldest_at
+FROM notification JOIN message ON message.id = notification.message_id
+WHERE notification.settled_at IS NULL GROUP BY notification.receiver
 """)
 
 HURRY: Final = text("""
@@ -289,7 +290,7 @@ def tell_fallback(
     position = tx.execute(POSITION).scalar_one()
     for row in undelivered:
         event = _for_fallback(tx, row, fallback.name)
-        if row.undelivered_to is not None or event is None:
+        if event is None:
             continue
         message_id = _collecting(tx, row, fallback)
         if message_id is None:
@@ -310,7 +311,7 @@ def tell_fallback(
                 "subject": row.subject,
                 "receiver": fallback.name,
                 "position": position,
-                "undelivered_to": row.receiver,
+                "undelivered_to": row.undelivered_to or row.receiver,
             },
         )
 
@@ -339,8 +340,8 @@ def abandon(
 
 
 def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
-    """Return for each receiver with a queue how many messages are in it and since when."""
-    return {row.receiver: (row.messages, row.oldest_at) for row in tx.execute(BACKLOG)}
+    """Return for each receiver with a queue how many notifications are in it and since when."""
+    return {row.receiver: (row.notifications, row.oldest_at) for row in tx.execute(BACKLOG)}
 
 
 def _divert(tx: Connection, notice: Notice, now: Micros) -> list[Settled]:
@@ -365,7 +366,7 @@ def _collecting(tx: Connection, row: Row[Any], fallback: Receiver) -> str | None
     values = {
         "receiver": fallback.name,
         "workspace": row.workspace,
-        "undelivered_to": row.receiver,
+        "undelivered_to": row.undelivered_to or row.receiver,
     }
     message_id: str | None = tx.execute(COLLECTING, values).scalar_one_or_none()
     return message_id
@@ -379,7 +380,8 @@ def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType | N
     known = ears(tx, [incident.id])[incident.id]
     if fallback not in known.heard | known.waiting | known.leaving:
         return EventType.OPENED
-    values = {"incident_id": incident.id, "receiver": fallback, "undelivered_to": row.receiver}
+    untold = row.undelivered_to or row.receiver
+    values = {"incident_id": incident.id, "receiver": fallback, "undelivered_to": untold}
     is_known = tx.execute(TOLD_OF, values).one_or_none() is not None
     return None if is_known else EventType.NOTICE
 

@@ -9,15 +9,21 @@ Rules:
 4. No error names the user, the password or a parameter of the address.
 """
 
+import os
 import re
-from collections.abc import Callable, Iterable
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from .errors import StoreError, failed
+from monitor.core.duration import Duration
+
+from .errors import Explain, Limit, StoreError, failed
 
 _SETTINGS: Final = {
     "application_name": "linkedapi-monitor",
@@ -36,7 +42,15 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';
 SELECT pg_advisory_xact_lock(hashtextextended(COALESCE(current_schema(), '')::text, 20261123))
 """
 
+LONGEST: Final = Duration.parse("5m")
+"""How long a transaction may take. A server that was stopped says nothing, and its host goes on
+answering for it: neither its own limits nor those of the network end the wait."""
+
 _ADVICE: Final = {
+    **dict.fromkeys(
+        ("bad value", "invalid connection option", "invalid integer value"),
+        "check the parameters in storage.url",
+    ),
     "password authentication failed": "check the user and the password in storage.url",
     "no password supplied": "put the user and the password into storage.url",
     "pg_hba.conf": "let this host in with that user, or check sslmode in storage.url",
@@ -61,18 +75,50 @@ _ADVICE: Final = {
 _FAILED: Final = re.compile(r"failed: (?:(?:FATAL|ERROR|PANIC):\s*)?(?!connection)([^\n]+)")
 
 
-def connect(address: URL) -> tuple[Engine, Callable[[SQLAlchemyError], StoreError]]:
-    """Return what connects to the database at *address*, and what explains its errors."""
+class Breaker:
+    """Breaks the connection off when a transaction has taken too long."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._connection: Any = None
+        event.listen(engine, "connect", self._follow)
+
+    @contextmanager
+    def limit(self) -> Iterator[None]:
+        """Limit the time of the transaction within this context."""
+        timer = threading.Timer(LONGEST.seconds, self._break_off)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _follow(self, connection: Any, record: Any) -> None:
+        del record
+        self._connection = connection
+
+    def _break_off(self) -> None:
+        with suppress(Exception), socket.socket(fileno=os.dup(self._connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+
+def connect(address: URL) -> tuple[Engine, Explain, Limit]:
+    """Return what connects to the database at *address*, explains its errors, limits its time."""
     name = f"{address.database} at {address.host}" if address.host else str(address.database)
     hidden = [address.username, address.password, *_texts(address.query.values())]
     try:
         engine = create_engine(
             address.set(drivername="postgresql+psycopg", query={**_SETTINGS, **address.query}),
             hide_parameters=True,
+            isolation_level="READ COMMITTED",  # else what is read may be older than the lock
             pool_pre_ping=True,
             use_native_hstore=False,
             connect_args={"prepare_threshold": None, "client_encoding": "UTF8"},
         )
+    except ArgumentError:
+        raise StoreError(
+            f"the database {name} can't be used: a parameter in storage.url is wrong"
+        ) from None
     except ImportError:
         raise StoreError(
             f"the database {name} needs the extra: pip install 'linkedapi-monitor[postgres]'"
@@ -97,7 +143,7 @@ def connect(address: URL) -> tuple[Engine, Callable[[SQLAlchemyError], StoreErro
         reasons = _FAILED.findall(said) or [said.partition("\n")[0]]
         return failed(name, _without(reasons[-1].strip()[:200], hidden), _ADVICE)
 
-    return engine, explain
+    return engine, explain, Breaker(engine).limit
 
 
 def _texts(values: Iterable[str | tuple[str, ...]]) -> list[str]:
@@ -108,5 +154,5 @@ def _without(said: str, hidden: Iterable[str | None]) -> str:
     """Return *said* without what was quoted of the address."""
     for one in hidden:
         if one:
-            said = said.replace(f'"{one}"', '"…"')
+            said = said.replace(f'"{one}"', '"…"').replace(f"'{one}'", "'…'")
     return said

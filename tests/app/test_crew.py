@@ -7,10 +7,11 @@ import httpx
 import pytest
 import structlog
 from factories import NOON
-from program import until
+from program import hooks, until
 from sqlalchemy import text
 
 from monitor import config
+from monitor.app import loops
 from monitor.app.crew import Crew
 from monitor.app.loops import App
 from monitor.app.parts import Ground, Parts
@@ -278,6 +279,57 @@ async def test_a_configuration_that_cannot_be_taken_up_changes_nothing(stage, br
     assert stage.crew.watches.keys() == {"acme", "gamma"}
 
 
+class Unheard(Store):
+    """A database whose answer to a commit gets lost."""
+
+    lost = 0
+
+    async def run(self, work):
+        done = await super().run(work)
+        if self.lost:
+            self.lost -= 1
+            raise StoreError("the answer was lost")
+        return done
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("change", ["renamed", "removed"])
+async def test_what_a_commit_without_an_answer_did_is_undone(stage, tmp_path, lost, change):
+    stage.ground.store = Unheard.open(f"sqlite:///{tmp_path}/unheard.db")
+    stage.store.close()
+    stage.store = stage.ground.store
+    await stage.adopt("acme", "beta")
+    await stage.poll("acme")
+    stage.store.lost = lost
+    taken = {"growth": {"renamed_from": "acme"}} if change == "renamed" else {}
+
+    with pytest.raises(StoreError):
+        await stage.adopt("beta", **taken)
+    assert ("acme" in stage.crew.watches) is (lost == 1)
+    await stage.crew.resume()
+
+    assert stage.crew.watches.keys() == {"acme", "beta"}
+    assert stage.scheduled() == {"acme", "beta"}
+    assert stage.row("acme")[1] is None
+    stage.simulator.sign_out("acme", "*")
+    assert len(await stage.poll("acme")) == 2
+    await stage.adopt("beta", **taken)
+    assert stage.crew.watches.keys() == {"beta", *taken}
+
+
+async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(stage):
+    await stage.adopt("acme", more=f"receivers: [{CHAT}]")
+    deliverer = stage.crew.outlets["chat"].deliverer
+    deliverer._paused_until = 3600.0
+
+    await stage.adopt("acme", more=f"receivers: [{CHAT}]")
+    assert await deliverer.due_in(Duration.parse("1h")) == 3600.0
+    await stage.adopt("acme", more=f"receivers: [{CHAT.replace('/x', '/y')}]")
+
+    assert stage.crew.outlets["chat"].deliverer is deliverer
+    assert deliverer._paused_until == 0.0
+
+
 async def test_a_new_rhythm_counts_at_once_and_the_same_one_is_left_alone(stage):
     await stage.adopt("acme", "beta")
     jobs = stage.schedule._scheduler.get_job
@@ -354,3 +406,23 @@ async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(stage):
         await asyncio.wait_for(running, 20)
     assert stage.store.run_now(outbox.backlog) == {}
     assert stage.store.run_now(lambda tx: attachment.is_recorded(tx, "beta"))
+
+
+async def test_what_a_receiver_that_left_is_still_being_sent_does_not_hold_up_the_end(
+    stage, monkeypatch
+):
+    monkeypatch.setattr(loops, "LAST_SENDS", Duration.parse("200ms"))
+    web = "web: {listen: '127.0.0.1:0'}"
+    async with hooks() as (_, url):
+        slow = f'receivers: [{{name: slow, type: slack, url: "{url}/never"}}]'
+        loaded = [stage.load({"acme": {}}, f"{web}\n{slow}"), stage.load({"acme": {}}, web)]
+        stage.simulator.sign_out("acme", "*")
+        app = App(loaded[0], stage.ground, reread=lambda: loaded[1])
+        running = asyncio.create_task(app.run())
+        await until(lambda: app._crew.outlets and app._crew.outlets["slow"].deliverer._leaving)
+        app.reload()
+        await until(lambda: "slow" not in app._crew.outlets)
+
+        app.stop()
+
+        await asyncio.wait_for(running, 8)  # a send may take 15 s

@@ -14,7 +14,7 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Snapshot
 from monitor.core.roster import Roster, Rule
 from monitor.core.route import Match, Route, Routing
-from monitor.store import claims, outbox, upkeep
+from monitor.store import attachment, claims, outbox, upkeep
 from monitor.store.claims import View
 from monitor.store.outbox import Receiver
 
@@ -439,13 +439,14 @@ def test_the_next_wake_is_the_earliest_retry_or_lapse(desk):
     assert next_at() == desk.now + Duration.parse("5s")
 
 
-def test_the_backlog_counts_messages_and_knows_the_oldest(desk):
-    desk.poll(seen("a"), seen("b"))
-    desk.poll(signed_out("a"), seen("b"))
+def test_the_backlog_counts_notifications_and_knows_the_oldest(desk):
+    others = [seen(f"c{number}") for number in range(7)]
+    desk.poll(seen("a"), *others)
+    desk.poll(signed_out("a"), *others)
     oldest = desk.now
-    desk.poll(signed_out("a"), frozen("b"))
+    desk.poll(signed_out("a"), *(frozen(one.id) for one in others))
 
-    assert desk.run(outbox.backlog) == {"slack": (2, oldest)}
+    assert desk.run(outbox.backlog) == {"slack": (8, oldest)}
 
 
 @pytest.mark.parametrize("count", [6, 1000])
@@ -612,8 +613,79 @@ def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(desk)
     desk.poll(seen("b"))
     assert desk.deliver(after=HOUR) is None  # missing: wait and see
     desk.watched = desk.current = False
+    assert desk.deliver(after=HOUR) is None  # a configuration is being taken up
+
+    desk.run(lambda tx: attachment.detach(tx, (), desk.now))
 
     assert desk.deliver(after=HOUR) == [("opened", "a")]
+
+
+def test_what_waits_for_a_workspace_under_a_name_that_is_not_known_yet_waits_on(store):
+    desk = Desk(store, receivers={"mail": True})
+    owned(desk, a="jane@example.com")
+    desk.poll(signed_out("a"))
+    desk.run(lambda tx: attachment.rename(tx, "acme", "growth"))
+
+    assert claim_mail(desk).message is None
+    desk.roster = Roster({"growth": {"owner": "jane@example.com"}})
+    desk.now += HOUR
+
+    (told,) = claim_mail(desk).message.items
+    assert (told.workspace, told.labels["owner"]) == ("growth", "jane@example.com")
+
+
+def test_the_end_of_a_workspace_is_cancelled_where_its_label_left_with_it(store):
+    desk = Desk(store, receivers={"mail": True})
+    desk.roster = Roster({"acme": {"owner": "jane@example.com"}})
+    routing = Routing({"mail": True}, roster=desk.roster, addressed={"mail": "owner"})
+    desk.rules = replace(desk.rules, routing=routing)
+    desk.poll(signed_out("a"))
+    desk.settle(claim_mail(desk))
+    desk.poll(seen("a"))
+    desk.roster = Roster({})
+    desk.run(lambda tx: attachment.detach(tx, (), desk.now))
+
+    claimed = claim_mail(desk)
+
+    assert claimed.message is None
+    assert [(one.outcome, one.reason) for one in claimed.ended] == [("cancelled", "unwatched")]
+
+
+def test_what_waits_for_an_owner_who_changed_stays_together(store):
+    desk = Desk(store, receivers={"mail": True})
+    people = [f"p{number}" for number in range(8)]
+    owned(desk, **dict.fromkeys(people, "jane@example.com"))
+    desk.poll(*map(frozen, people), seen("b"))
+    owned(
+        desk,
+        **dict.fromkeys(people[:3], "jane@example.com"),
+        **dict.fromkeys(people[3:], "joe@example.com"),
+    )
+
+    first, second = claim_mail(desk), claim_mail(desk)
+
+    assert [len(one.message.items) for one in (first, second)] == [3, 5]
+    assert claim_mail(desk).message is None
+
+
+def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
+    desk = Desk(store, receivers={"slack": True, "mail": True, "post": True}, fallback="mail")
+    desk.rules = replace(
+        desk.rules, routing=replace(desk.rules.routing, routes=(Route(Match(), ("slack",)),))
+    )
+    desk.poll(signed_out("a"))
+    desk.deliver("slack", error=GONE)
+
+    desk.run(
+        lambda tx: outbox.abandon(
+            tx, ["slack", "post"], desk.receiver("post"), now=desk.now, new_id=desk.new_id
+        )
+    )
+
+    claimed = desk.claim("post", after=outbox.COLLECT)
+    assert [(one.event, one.undelivered_to) for one in claimed.message.items] == [
+        ("opened", "slack")
+    ]
 
 
 # ── who is addressed by a label, and what left the configuration ─────────────────────────────────

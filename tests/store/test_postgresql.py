@@ -1,5 +1,8 @@
 """What can go wrong with a PostgreSQL server: one clear error each, and nothing is lost."""
 
+import asyncio
+import os
+import signal
 import socket
 import sys
 import threading
@@ -13,7 +16,9 @@ from program import free_port
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from monitor.store import attachment, state, upkeep
+from monitor.core.duration import Duration
+from monitor.store import attachment, db, state, upkeep
+from monitor.store import postgresql as limits
 from monitor.store.db import Store, StoreError
 
 USER, PASSWORD, PARAMETER = "keeper-of-it", "hush/hush", "whisper"
@@ -248,3 +253,62 @@ def test_the_server_is_not_asked_for_more_than_it_has(own_server):
         query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'linkedapi-monitor'"
         assert admin.execute(query).fetchone() == (1,)
     store.close()
+
+
+@pytest.mark.parametrize("is_at_work", [True, False])
+def test_a_server_that_falls_silent_does_not_hold_us_for_ever(
+    store, backends, monkeypatch, is_at_work
+):
+    (silent,) = backends()
+    monkeypatch.setattr(limits, "LONGEST", Duration.parse("300ms"))
+
+    def ask(tx):
+        if is_at_work:
+            os.kill(silent, signal.SIGSTOP)
+        return tx.execute(text("SELECT 1")).scalar_one()
+
+    try:
+        if is_at_work:
+            with pytest.raises(StoreError, match="connection"):
+                store.run_now(ask)
+        else:
+            os.kill(silent, signal.SIGSTOP)
+            assert store.run_now(ask) == 1  # on another connection
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    is_at_work = False
+    assert store.run_now(ask) == 1
+
+
+async def test_while_a_database_fails_slowly_what_waits_fails_at_once(store, backends, monkeypatch):
+    (silent,) = backends()
+    monkeypatch.setattr(limits, "LONGEST", Duration.parse("300ms"))
+    monkeypatch.setattr(db, "SLOW", Duration.parse("100ms"))
+    asked = []
+
+    def ask(tx):
+        asked.append(tx)
+        if len(asked) == 1:
+            os.kill(silent, signal.SIGSTOP)
+        return tx.execute(text("SELECT 1")).scalar_one()
+
+    try:
+        failed = await asyncio.gather(*(store.run(ask) for _ in range(5)), return_exceptions=True)
+    finally:
+        os.kill(silent, signal.SIGCONT)
+
+    assert [type(one) for one in failed] == [StoreError] * 5
+    assert len({str(one) for one in failed}) == len(asked) == 1
+    async with asyncio.timeout(10):
+        while await asyncio.gather(store.run(ask), return_exceptions=True) != [1]:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "parameter", ["port=hush", "connect_timeout=hush", "keepalives=hush", "hush=1"]
+)
+def test_a_parameter_that_is_wrong_is_one_clear_error(parameter):
+    with pytest.raises(StoreError, match=r"in storage\.url") as caught:
+        Store.open(f"postgresql://u:p@127.0.0.1:{free_port()}/name?{parameter}")
+
+    assert "hush" not in str(caught.value) or parameter == "hush=1"
