@@ -236,7 +236,7 @@ def _weekdays(text: str) -> str:
             stride = _stride(step) if slash else 1
             days.update(range(start, end + 1 if end >= start else end + 8, stride))
         except ValueError:
-            raise ValueError(f"{_CRON_FORM}; the weekday cannot be read") from None
+            raise ValueError(f"{_CRON_FORM}; the weekday {part[:20]!r} cannot be read") from None
     return ",".join(WEEKDAYS[day] for day in sorted({day % 7 for day in days}))
 
 
@@ -259,7 +259,7 @@ def _wrong_field(parts: list[str]) -> str:
         try:
             CronTrigger(**{name: part})
         except ValueError:
-            return f"the {name.replace('day', 'day of month')}"
+            return f"the {name.replace('day', 'day of month')} {part[:20]!r}"
     return "a field"
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -471,25 +472,25 @@ def test_no_wake_lies_in_the_past_when_summer_time_begins_or_ends(around, jitter
         ("* * * *", "must be five fields"),
         ("* * * * * *", "must be five fields"),
         ("", "must be five fields"),
-        ("60 * * * *", "the minute cannot be read"),
-        ("*/0 * * * *", "the minute cannot be read"),
-        ("* 24 * * *", "the hour cannot be read"),
-        ("* * 0 * *", "the day of month cannot be read"),
-        ("* * 32 * *", "the day of month cannot be read"),
-        ("* * * 13 *", "the month cannot be read"),
-        ("* * * mon *", "the month cannot be read"),
-        ("* * * * 8", "the weekday cannot be read"),
-        ("* * * * 12", "the weekday cannot be read"),
-        ("* * * * mon/0", "the weekday cannot be read"),
-        ("* * * * mon/-1,tue", "the weekday cannot be read"),
-        ("* * * * mon,", "the weekday cannot be read"),
-        ("* * * * monday", "the weekday cannot be read"),
+        ("60 * * * *", "the minute '60' cannot be read"),
+        ("*/0 * * * *", "the minute '*/0' cannot be read"),
+        ("* 24 * * *", "the hour '24' cannot be read"),
+        ("* * 0 * *", "the day of month '0' cannot be read"),
+        ("* * 32 * *", "the day of month '32' cannot be read"),
+        ("* * * 13 *", "the month '13' cannot be read"),
+        ("* * * mon *", "the month 'mon' cannot be read"),
+        ("* * * * 8", "the weekday '8' cannot be read"),
+        ("* * * * 12", "the weekday '12' cannot be read"),
+        ("* * * * mon/0", "the weekday 'mon/0' cannot be read"),
+        ("* * * * mon/-1,tue", "the weekday 'mon/-1' cannot be read"),
+        ("* * * * mon,", "the weekday '' cannot be read"),
+        ("* * * * monday", "the weekday 'monday' cannot be read"),
         ("0 0 30 feb *", "there is no such date"),
         ("0 0 31 4,6,9,11 *", "there is no such date"),
     ],
 )
 def test_a_crontab_that_cannot_be_read_says_where(cron, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=re.escape(said)):
         PollSettings(cron=cron)
 
 

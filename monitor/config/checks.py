@@ -45,6 +45,7 @@ def check(document: Document, sections: Sections) -> list[str]:
         for place, message in (
             *_unmatched(document),
             *_unlabelled(sections),
+            *_unreached(document, sections),
             *_same_tokens(document, sections.workspaces),
         )
     ]
@@ -62,7 +63,10 @@ def _check_names(document: Document) -> None:
         else:
             references.append((("routes", index, "to"), to))
     references.append((("fallback",), document.root.get("fallback")))
-    for place, name in references:
+    is_misspelt = document.root.get("receivers") is None and any(
+        len(place) == 1 for place in document.broken
+    )
+    for place, name in () if is_misspelt else references:
         if isinstance(name, str) and name not in known:
             message = "names no receiver"
             if _may_show(name):
@@ -193,11 +197,43 @@ def _labels(sections: Sections) -> Iterator[tuple[Place, Mapping[str, str]]]:
 def _unlabelled(sections: Sections) -> Iterator[tuple[Place, str]]:
     for index, receiver in sections.receivers.items():
         label = receiver.by_label
-        if label and not any(label in labels for _, labels in _labels(sections)):
-            message = (
-                "will never hear anything: no workspace and no entry of accounts has the label"
+        if label and (missing := _no_label(label, sections)):
+            yield ("receivers", index, "to", "label"), f"will never hear anything: {missing}"
+
+
+def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Place, str]]:
+    """Yield which routes hear nothing, and whether there may be events that nobody hears of."""
+    routes = [(index, one, one.get("match") or {}) for index, one in _tables(document, "routes")]
+    everything = next(
+        (i for i, one, match in routes if not match and not one.get("continue")), None
+    )
+    for index, _, match in routes:
+        labels = match.get("labels") if isinstance(match, Table) else None
+        for label, value in (labels if isinstance(labels, Table) else {}).items():
+            place = ("routes", index, "match", "labels", label)
+            if missing := _no_label(label, sections):
+                yield place, f"matches nothing: {missing}"
+            elif value not in {of.get(label) for _, of in _labels(sections)}:
+                yield place, "matches nothing: no label has this value"
+        if everything is not None and index > everything:
+            yield (
+                ("routes", index),
+                f"is never asked: routes[{everything}] matches everything; put that one last",
             )
-            yield ("receivers", index, "to", "label"), message
+    if routes and document.root.get("fallback") is None and all(match for *_, match in routes):
+        message = (
+            "nobody is told of what none of them matches; end with one without match, or name a"
+            " fallback"
+        )
+        yield ("routes",), message
+
+
+def _no_label(label: str, sections: Sections) -> str | None:
+    known = {name for _, labels in _labels(sections) for name in labels}
+    if label in known:
+        return None
+    named = f" {label}{suggestion(label, known)}" if _may_show(label) else ""
+    return f"no workspace and no entry of accounts has the label{named}"
 
 
 def _unmatched(document: Document) -> Iterator[tuple[Place, str]]:

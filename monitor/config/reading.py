@@ -28,6 +28,9 @@ _Loader: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 _HINTS: Final = {
     "found character that cannot start any token": "; indent with spaces, quote such text",
+    "did not find expected alphabetic or numeric character": (
+        "; text that begins with * needs quotes"
+    ),
     "mapping values are not allowed in this context": "; check the indentation, quote `: `",
 }
 

@@ -5,8 +5,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
+from zoneinfo import available_timezones
 
 from pydantic import ValidationError
+
+from monitor.core.display import NO_TIMEZONE
 
 from .document import Document, Hidden, Place, is_word
 from .settings import NAME, keys, secret_keys
@@ -53,7 +56,7 @@ _PATTERNS: Final = {
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Say which of the *known* words was probably meant, or nothing: `; did you mean url?`."""
     some = sorted(islice(known, MOST_KNOWN))
-    near = difflib.get_close_matches(word[:64], some, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:64], some, n=1, cutoff=0.75)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -102,6 +105,8 @@ def _message(found: Mapping[str, Any], document: Document, place: Place) -> str:
     match found["type"]:
         case "value_error" | "assertion_error":
             message = str(context["error"])
+            if message == NO_TIMEZONE and isinstance(value, str):
+                message += f", not {value!r}{suggestion(value, available_timezones())}"
         case "literal_error" | "enum":
             message = _choice(str(context["expected"]), value)
         case "string_pattern_mismatch":

@@ -32,12 +32,15 @@ def _visible(character: str) -> str:
     return " " if kind in ("Cc", "Zl", "Zp", "Zs") else character
 
 
+NO_TIMEZONE: Final = "must be a time zone such as UTC or Europe/Berlin"
+
+
 def known_timezone(name: str) -> str:
     """Return *name*; raise ValueError if it is no time zone."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
+        raise ValueError(NO_TIMEZONE) from None
     return name
 
 

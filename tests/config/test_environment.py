@@ -132,6 +132,15 @@ def test_three_variables_outdo_the_file(load_text):
     assert str(config.storage.keep) == "9d"
 
 
+def test_a_variable_outdoes_the_file_of_a_secret(load_text):
+    config = load_text(
+        WORKSPACE + "storage: {url_file: nowhere}",
+        LINKEDAPI_MONITOR_STORAGE_URL="sqlite:////data/monitor.db",
+    )
+
+    assert config.storage.url.reveal() == "sqlite:////data/monitor.db"
+
+
 def test_a_section_that_is_no_section_stays_wrong(problems_of):
     assert problems_of(WORKSPACE + "web: here", LINKEDAPI_MONITOR_LISTEN="0.0.0.0:1") == [
         "2: web: must hold keys and values"

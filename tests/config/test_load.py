@@ -163,7 +163,7 @@ def test_a_receiver_that_no_label_addresses_is_odd(load_text, more, warns):
         "2: receivers[0].to.label: will never hear anything: no workspace and no entry of accounts"
     )
     assert [one.partition("config.yaml:")[2] for one in config.warnings] == warns * [
-        f"{said} has the label"
+        f"{said} has the label owner"
     ]
 
 
@@ -296,6 +296,48 @@ def test_a_token_used_twice_is_worth_a_warning(load_text, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("routes", "said"),
+    [
+        ("[{to: ops}]", None),
+        ("[{to: ops, continue: true}, {match: {cause: frozen}, to: ops}]", None),
+        ("[{match: {labels: {team: growth}}, to: ops}, {to: ops}]", None),
+        (
+            "[{match: {cause: frozen}, to: ops}]",
+            (
+                "routes: nobody is told of what none of them matches; end with one without match, or"
+                " name a fallback"
+            ),
+        ),
+        ("[{match: {cause: frozen}, to: ops}]\nfallback: ops", None),
+        (
+            "[{match: {}, to: ops}, {match: {cause: frozen}, to: ops}]",
+            "routes[1]: is never asked: routes[0] matches everything; put that one last",
+        ),
+        (
+            "[{match: {labels: {team: growht}}, to: ops}, {to: ops}]",
+            "routes[0].match.labels.team: matches nothing: no label has this value",
+        ),
+        (
+            "[{match: {labels: {taem: growth}}, to: ops}, {to: ops}]",
+            (
+                "routes[0].match.labels.taem: matches nothing: no workspace and no entry of accounts"
+                " has the label taem; did you mean team?"
+            ),
+        ),
+    ],
+)
+def test_routes_that_hear_nothing_and_events_that_nobody_hears_are_odd(load_text, routes, said):
+    config = load_text(
+        "workspaces: [{token: abc, labels: {team: growth}}]\n"
+        f"receivers: [{{name: ops, type: log}}]\nroutes: {routes}\n"
+    )
+
+    assert [one.partition("config.yaml:3: ")[2] for one in config.warnings] == (
+        [said] if said else []
+    )
+
+
 def test_a_route_for_a_workspace_that_is_not_there_is_worth_a_warning(load_text):
     config = load_text(
         """workspaces: [{name: acme, token: abc}]
@@ -308,7 +350,7 @@ routes:
         NAME="elsewhere",
     )
 
-    first, second = (warning.partition("config.yaml:")[2] for warning in config.warnings)
+    first, second, _ = (warning.partition("config.yaml:")[2] for warning in config.warnings)
     assert first == (
         "4: routes[0].match.workspace: no workspace is called 'acne'; did you mean acme?"
     )

@@ -357,7 +357,7 @@ WRONG_OWNERS = {
         [
             (
                 '3: poll.cron: must be five fields such as "*/5 8-20 * * mon-fri";'
-                " the hour cannot be read"
+                " the hour '25' cannot be read"
             )
         ],
     ),
@@ -367,7 +367,7 @@ WRONG_OWNERS = {
     ),
     "an unknown time zone of a crontab": (
         WORKSPACE + "poll: {cron: '* * * * *', timezone: Berlin}",
-        ["2: poll.timezone: must be a time zone such as UTC or Europe/Berlin"],
+        ["2: poll.timezone: must be a time zone such as UTC or Europe/Berlin, not 'Berlin'"],
     ),
     "a misspelt label key": (
         WORKSPACE + OWNERS % "{lable: owner}",
@@ -414,10 +414,14 @@ WRONG_OWNERS = {
         ["4: fallback: own has no address of its own; name one that has"],
     ),
     "an entry of accounts that says nothing": (
-        WORKSPACE + "accounts:\n  - {match: {name: x}}\n  - {}",
+        WORKSPACE
+        + "accounts:\n  - {match: {name: x}}\n  - {}\n  - {ignore: true}"
+        + "\n  - {match: {name: []}, ignore: true}",
         [
             "3: accounts[0]: needs labels, or ignore: true",
             "4: accounts[1]: needs labels, or ignore: true",
+            "5: accounts[2]: would ignore every account; say in match which ones",
+            "6: accounts[3]: would ignore every account; say in match which ones",
         ],
     ),
     "wrong parts of an entry of accounts": (

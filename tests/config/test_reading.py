@@ -149,6 +149,17 @@ BAD = {
     "an alias to itself": ("a: &x\n  - *x\n", "2: an alias stands within its own anchor"),
     "a control character": ("a: 1\nb: \x01\n", "2: the character U+0001 is not allowed"),
     "depth": ("a: " + "[" * 40 + "]" * 40, "1: is nested deeper than 32 levels"),
+    "depth by aliases": (
+        "a: &a " + "[" * 20 + "]" * 20 + "\nb: " + "[" * 20 + "*a" + "]" * 20,
+        "2: is nested deeper than 32 levels",
+    ),
+    "text that begins with a star": (
+        "cron: */5 * * * *\n",
+        (
+            "1: is not valid YAML (column 8): did not find expected alphabetic or numeric"
+            " character; text that begins with * needs quotes"
+        ),
+    ),
     "bottomless depth": ("a: " + "[" * 1_000_000, "1: is nested deeper than 32 levels"),
     "bottomless indentation": ("- " * 100_000, "1: is nested deeper than 32 levels"),
 }

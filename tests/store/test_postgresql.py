@@ -280,6 +280,18 @@ def test_a_server_that_falls_silent_does_not_hold_us_for_ever(
     assert store.run_now(ask) == 1
 
 
+def test_what_is_read_is_never_older_than_the_lock(database_url):
+    url = make_url(database_url).update_query_dict(
+        {"options": "-cdefault_transaction_isolation=serializable"}
+    )
+    store = Store.open(url.render_as_string(hide_password=False))
+
+    found = store.run_now(lambda tx: tx.execute(text("SHOW transaction_isolation")).scalar_one())
+
+    assert found == "read committed"
+    store.close()
+
+
 async def test_while_a_database_fails_slowly_what_waits_fails_at_once(store, backends, monkeypatch):
     (silent,) = backends()
     monkeypatch.setattr(limits, "LONGEST", Duration.parse("300ms"))
