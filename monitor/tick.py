@@ -80,6 +80,8 @@ class Ticker:
         for incident_id in due:
             try:
                 await self._remind([incident_id], now)
+            except StoreError:
+                raise  # all of it fails, for the moment
             except Exception as error:  # noqa: BLE001 - the others get their turn first
                 await self._defer(incident_id, now)
                 failed = error
@@ -137,6 +139,8 @@ class Ticker:
         return True
 
     def _end(self, tx: Connection, name: str, now: Micros) -> tuple[Sequence[Event], Told]:
+        if attachment.is_attached(tx, name):  # it has come back this very moment
+            return (), Told()
         workspace, term = attachment.load(tx, name)
         rules = self.rules
         decision = unwatch(

@@ -14,6 +14,7 @@ from monitor.metrics import Metrics
 from monitor.store import attachment, state
 from monitor.store.claims import View
 from monitor.store.db import ClaimLostError, StoreError
+from monitor.store.outbox import Told
 from monitor.tick import Ticker, TickRules
 
 DAY = Duration.parse("24h")
@@ -209,6 +210,21 @@ async def test_a_workspace_that_left_the_configuration_is_not_reminded_of(store)
 
 def leave(desk):
     desk.run(lambda tx: attachment.detach(tx, (), desk.now))
+
+
+async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(store):
+    desk = Desk(store)
+    ticker = make_ticker(desk, watched=False)
+    desk.poll(signed_out())
+    leave(desk)
+    desk.now += DAY
+
+    name = desk.run(lambda tx: attachment.lapsed(tx, desk.now))
+    desk.run(lambda tx: attachment.enter(tx, name))
+    events, told = desk.run(lambda tx: ticker._end(tx, name, desk.now))
+
+    assert (events, told) == ((), Told())
+    assert len(desk.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
 
 
 async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store):

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.config.settings import WorkspaceSettings
+from monitor.config.settings import AccountSettings, WorkspaceSettings
 from monitor.core.duration import Duration
 from monitor.core.model import Cause, Micros, Workspace
 from monitor.deliver import Deliverer
@@ -92,6 +92,7 @@ class Crew:
     ) -> None:
         self.watches: dict[str, Watch] = {}
         self.outlets: dict[str, Outlet] = {}
+        self._accounts: Sequence[AccountSettings] = ()
         self._changing = asyncio.Lock()
         self._resting: list[tuple[Watch, str | None]] = []  # each with its name to be
         self._ground = ground
@@ -146,6 +147,9 @@ class Crew:
             if name in self.watches:
                 place = (index, len(workspaces))
                 self._reload(self.watches[name], settings, parts, place)
+        if parts.config.accounts != self._accounts:
+            self._accounts = parts.config.accounts
+            self._look_again()
         self._begin(new, taken, parts)
         self._take_outlets(parts)
         _say(taken)
@@ -203,6 +207,11 @@ class Crew:
         if settings.poll != before.poll:
             offset = self._offset(settings, *place)
             self._schedule.add(settings.name, settings.poll, watch.on_schedule, offset)
+
+    def _look_again(self) -> None:
+        """Poll now, out of turn: others may be watched now, and by a crontab it may be long."""
+        for watch in self.watches.values():
+            watch.wake.set()
 
     def _take_outlets(self, parts: Parts) -> None:
         for name in self.outlets.keys() - parts.receivers.keys():

@@ -46,18 +46,16 @@ class Ground:
         self.around = around
         self.metrics = Metrics(version=__version__)
         self._closing = closing
-        self._settings: LinkedApiSettings | None = None
-        self._api: httpx.AsyncClient | None = None
+        self._apis: dict[LinkedApiSettings, httpx.AsyncClient] = {}
 
     async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
-        """Return the client of Linked API; other *settings* open another one.
+        """Return the client of Linked API; other *settings* have another one.
 
-        An earlier one stays open until the end: something may still be under way on it.
+        It stays open until the end: something may still be under way on it.
         """
-        if self._api is None or settings != self._settings:
-            self._api = await self._closing.enter_async_context(open_http(settings))
-            self._settings = settings
-        return self._api
+        if settings not in self._apis:
+            self._apis[settings] = await self._closing.enter_async_context(open_http(settings))
+        return self._apis[settings]
 
 
 @dataclass(frozen=True, slots=True)

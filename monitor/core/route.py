@@ -160,8 +160,11 @@ def _receivers(
     routed = routed_to(event, account, routing, labels)
     if event.type is EventType.CHANGED:
         routed = tuple(dict.fromkeys((*sorted(listening & routing.groups.keys()), *routed)))
+    fallback = (routing.fallback,) if routing.fallback else ()
+    if event.type is EventType.REMINDED and listening.issuperset(fallback):
+        routed = tuple(dict.fromkeys((*routed, *fallback)))  # it stands in for another
     if not routed:
-        routed = (routing.fallback,) if routing.fallback else ()
+        routed = fallback
     if not routed:
         return None
     return tuple(receiver for receiver in routed if receiver not in known.waiting)

@@ -305,8 +305,8 @@ def test_a_token_used_twice_is_worth_a_warning(load_text, tmp_path):
         (
             "[{match: {cause: frozen}, to: ops}]",
             (
-                "routes: nobody is told of what none of them matches; end with one without match, or"
-                " name a fallback"
+                "routes: nobody is told of what none of them matches; end with one without match,"
+                " or name a fallback"
             ),
         ),
         ("[{match: {cause: frozen}, to: ops}]\nfallback: ops", None),
@@ -321,8 +321,8 @@ def test_a_token_used_twice_is_worth_a_warning(load_text, tmp_path):
         (
             "[{match: {labels: {taem: growth}}, to: ops}, {to: ops}]",
             (
-                "routes[0].match.labels.taem: matches nothing: no workspace and no entry of accounts"
-                " has the label taem; did you mean team?"
+                "routes[0].match.labels.taem: matches nothing: no workspace and no entry of"
+                " accounts has the label taem; did you mean team?"
             ),
         ),
     ],

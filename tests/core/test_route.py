@@ -94,6 +94,16 @@ def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
     ]
 
 
+@pytest.mark.parametrize(
+    ("heard", "reminded"), [({"slack"}, ["slack"]), (set(PEOPLE), ["mail", "slack"])]
+)
+def test_a_fallback_that_stands_in_for_another_is_reminded_too(heard, reminded):
+    ears = {"i1": Ears(heard=frozenset(heard))}
+    routing = Routing(PEOPLE, (Route(Match(), ("slack",)),), fallback="mail")
+
+    assert receivers(told(event(EventType.REMINDED), ears=ears, routing=routing)) == reminded
+
+
 def test_a_first_link_is_told_only_to_those_who_heard_and_have_nothing_waiting():
     ears = {"i1": Ears(heard=frozenset({"slack", "mail"}), waiting=frozenset({"mail"}))}
 

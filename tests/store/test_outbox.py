@@ -607,6 +607,18 @@ def test_a_change_is_told_although_the_clock_went_back_since_the_opening(desk, i
     assert desk.deliver() == [("changed", "a1")]
 
 
+def test_a_change_that_waits_when_the_clock_goes_back_is_told(desk):
+    desk.poll(signed_out())
+    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
+    desk.deliver()
+    desk.poll(frozen())
+    desk.deliver(error=REFUSED)
+    desk.now -= HOUR
+    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
+
+    assert desk.deliver(after=MINUTE) == [("changed", "a1")]
+
+
 def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(desk):
     desk.poll(signed_out("a"), seen("b"))
     desk.deliver(error=REFUSED)
