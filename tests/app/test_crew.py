@@ -318,14 +318,12 @@ async def test_what_a_commit_without_an_answer_did_is_undone(stage, tmp_path, lo
 
 
 async def test_everybody_is_looked_at_when_other_accounts_are_ignored(stage):
-    await stage.adopt("acme", "beta", more="poll: {every: 1h}")
-    for watch in stage.crew.watches.values():
-        watch.wake.clear()
-    await stage.adopt("acme", "beta", more="poll: {every: 1h}\nincidents: {open_after: 2}")
+    stage.schedule._scheduler.pause()
+    await stage.adopt("acme", "beta")
+    await stage.adopt("acme", "beta", more="incidents: {open_after: 2}")
     assert not any(one.wake.is_set() for one in stage.crew.watches.values())
 
-    ignoring = "accounts: [{match: {name: Test}, ignore: true}]"
-    await stage.adopt("acme", "beta", more=f"poll: {{every: 1h}}\n{ignoring}")
+    await stage.adopt("acme", "beta", more="accounts: [{match: {name: Test}, ignore: true}]")
 
     assert all(one.wake.is_set() for one in stage.crew.watches.values())
 
