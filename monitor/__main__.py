@@ -10,8 +10,9 @@ def main() -> None:
 
         from monitor.cli.health import healthcheck  # noqa: PLC0415 - without all the others
 
-        sys.argv[:2] = ["linkedapi-monitor healthcheck"]
-        typer.run(healthcheck)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command()(healthcheck)
+        alone(sys.argv[2:], prog_name="linkedapi-monitor healthcheck")
     from monitor.cli import commands  # noqa: PLC0415 - as above
 
     commands.main()

@@ -179,7 +179,10 @@ class Deliverer:
                 "delivered", events=[str(one.event) for one in message.items] if message else []
             )
         elif is_dead:
-            bound.error("given up", reason=error.reason, error=str(error))
+            incidents = (
+                [one.incident.id for one in message.items if one.incident] if message else []
+            )
+            bound.error("given up", reason=error.reason, error=str(error), incidents=incidents[:20])
         elif not self._is_failing:
             bound.warning("not delivered, will try again", reason=error.reason, error=str(error))
         if error is None and self._is_failing:

@@ -16,6 +16,7 @@ from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
 from monitor.core.model import EventType, Item, Message, Observation
+from monitor.core.roster import Roster
 from monitor.core.surroundings import Surroundings
 from monitor.deliver import attempt
 from monitor.source.transport import open_http
@@ -66,6 +67,11 @@ async def run(reread: Callable[[], Config], announce: Announce) -> None:
         stop_on_signals(app.stop)
         reload_on_signal(app.reload)
         await app.run()
+
+
+def roster(config: Config) -> Roster:
+    """Return who owns which account, and which are not watched."""
+    return parts.make_roster(config)
 
 
 async def look(config: Config) -> dict[str, Observation]:

@@ -259,9 +259,13 @@ def _say(taken: Takeover) -> None:
         log.info("workspace is renamed; what was recorded is its own now", workspace=name, old=old)
     for old, name in taken.kept_apart.items():
         log.warning(
-            "both names have a past, so renamed_from is left out of account",
+            "renamed_from is ignored: the new name has a past of its own",
             workspace=name,
             old=old,
         )
     for name in taken.detached:
-        log.warning("workspace left the configuration; what is open ends in 24 h", workspace=name)
+        log.warning(
+            "workspace left the configuration; what is open ends in 24 h",
+            workspace=name,
+            hint="if it only has another name: give it the old one back, and renamed_from",
+        )

@@ -84,10 +84,7 @@ class Parts:
         self.config = config
         self._ground = ground
         self._api = api
-        roster = Roster(
-            {one.name: dict(one.labels) for one in config.workspaces},
-            [_rule(one) for one in config.accounts],
-        )
+        roster = make_roster(config)
         self.settings = {one.name: one for one in _receivers(config)}
         self.receivers = {
             name: Receiver(name, notifiers.groups(one), one.link != "none", one.by_label)
@@ -202,6 +199,14 @@ def source(
         budget=budget,
     )
     return client, token
+
+
+def make_roster(config: Config) -> Roster:
+    """Return who owns which account, and which are not watched."""
+    return Roster(
+        {one.name: dict(one.labels) for one in config.workspaces},
+        [_rule(one) for one in config.accounts],
+    )
 
 
 def notifier(config: Config, settings: ReceiverSettings, http: httpx.AsyncClient) -> Notifier:

@@ -51,7 +51,10 @@ def demo(
         int, typer.Option(help="Where /metrics is served on 127.0.0.1; 0 takes any free port.")
     ] = 9464,
     seconds: Annotated[
-        int | None, typer.Option(min=1, help="End after so many seconds.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, help="End so many seconds after the start, after the story.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Show an account signing out, the alert, the login and the recovery, within half a minute.
@@ -91,7 +94,7 @@ class _Demo:
                 finally:
                     story.cancel()
                     self._over.set()
-        self._say("That was it. For your own accounts: LINKED_API_TOKEN=… linkedapi-monitor run")
+        self._say('That was it. For your own accounts see "Run it on your accounts" in README.md.')
 
     def _configure(self, api: str, chat: str) -> config.Config:
         file = self._folder / "config.yaml"
@@ -101,10 +104,11 @@ class _Demo:
 
     def _welcome(self, address: str) -> None:
         self._say(f"Watching {len(FLEET)} simulated accounts, one poll a second.")
-        self._say(f"Metrics: {address}/metrics   Health: {address}/healthz   End: Ctrl-C")
+        self._say(f"Metrics: {address}/metrics   Health: {address}/healthz")
 
     async def _tell(self, monitor: app.App, seconds: int | None) -> None:
         jane = {"customer": "demo", "account": FLEET[0]}
+        began = asyncio.get_running_loop().time()
         await asyncio.sleep(2)
         self._show_fleet()
         await asyncio.sleep(1)
@@ -121,7 +125,9 @@ class _Demo:
         self._simulator.perform("recover", {"customer": "demo", "account": "*"})
         await asyncio.sleep(3)
         self._show_fleet()
-        if seconds is None and sys.stdout.isatty():
+        if seconds is not None:
+            await asyncio.sleep(began + seconds - asyncio.get_running_loop().time())
+        elif sys.stdout.isatty():
             self._say("The monitor goes on for ten minutes; look at the metrics, or press Ctrl-C.")
             await asyncio.sleep(LONGEST)
         monitor.stop()

@@ -7,6 +7,7 @@ import typer
 from sqlalchemy import Connection
 
 from monitor import app
+from monitor.core.model import Seen
 from monitor.store import listings
 from monitor.store.db import Store
 
@@ -29,7 +30,11 @@ def accounts(
 ) -> None:
     """List the accounts as last seen, the bad ones first."""
     hidden = () if show_links else ("link",)
-    data = [_row(one, hidden) for one in _read(config_file, listings.accounts)]
+    roster = app.roster(app.load(config_file))
+    data = [
+        {**_row(one, hidden), "labels": roster.labels(one["workspace"], _seen(one))}
+        for one in _read(config_file, listings.accounts)
+    ]
     columns = ["workspace", "name", "status", "since", "id", *([] if not show_links else ["link"])]
     rows(data, as_json=json, columns=columns, empty="no accounts have been seen yet")
 
@@ -47,7 +52,8 @@ def incidents(
         until = one["resolved_at"] if one["resolved_at"] is not None else now
         seconds = max(0, until - one["opened_at"]) // 1_000_000
         data.append({**_row(one, ()), "duration_seconds": seconds})
-    columns = ["workspace", "account_name", "cause", "opened_at", "duration_seconds", "resolution"]
+    columns = ["workspace", "account_name", "cause", "opened_at", "duration_seconds"]
+    columns += ["resolution"] if ended else []
     rows(data, as_json=json, columns=columns, empty="no incident is open")
 
 
@@ -64,8 +70,13 @@ def deliveries(
         if row["state"] not in ("pending", "sending"):
             row["next_attempt_at"] = None
         data.append(row)
-    columns = ["created_at", "account_name", "receiver", "event", "state", "last_error"]
+    columns = ["created_at", "account_name", "receiver", "event", "state", "reason", "last_error"]
     rows(data, as_json=json, columns=columns, empty="nothing has been queued yet")
+
+
+def _seen(one: Mapping[str, Any]) -> Seen:
+    told = {key: one[key] for key in ("id", "name", "url", "country", "status", "raw_status")}
+    return Seen(**told)
 
 
 def _read(

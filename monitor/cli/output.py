@@ -9,11 +9,12 @@ from enum import IntEnum
 from typing import Any, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
 from monitor.config import ConfigError
+from monitor.core.duration import Duration, describe
 from monitor.core.errors import MonitorError
 from monitor.core.model import Cause, Micros, Status
 
@@ -45,6 +46,15 @@ BAD: Final[Mapping[Status, Exit]] = {
     Status.ACTIVE: Exit.OK,
 }
 
+_HEADINGS: Final = {
+    "opened_at": "opened (UTC)",
+    "created_at": "created (UTC)",
+    "since": "since (UTC)",
+    "duration_seconds": "duration",
+}
+
+_WIDE: Final = 10_000
+
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 WORST_FIRST: Final = (
@@ -75,10 +85,13 @@ def rows(
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(_HEADINGS.get(column, column.replace("_", " ")), overflow="fold")
     for row in data:
         table.add_row(*(_cell(column, row[column]) for column in columns))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if "link" in columns:  # the terminal may break it, but we don't: it is to be copied
+        console.size = ConsoleDimensions(_WIDE, console.height)
+    console.print(table, soft_wrap="link" in columns)
 
 
 def document(data: Any) -> None:
@@ -111,6 +124,10 @@ def moment(at: Micros | None) -> str | None:
 
 def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else str(value)
+    if isinstance(value, bool):
+        text = "yes" if value else "no"
+    if column == "duration_seconds":
+        text = describe(Duration(value * 1_000_000))
     if column == "id" and len(text) > 13:
         text = f"{text[:8]}…"
     if _MOMENT.fullmatch(text):

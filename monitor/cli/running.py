@@ -9,7 +9,7 @@ import typer
 
 from monitor import app, log
 from monitor.config import Config
-from monitor.core.model import Failure, Observation, Seen, Snapshot
+from monitor.core.model import Failure, Seen
 from monitor.core.secret import Secret
 
 from .options import ConfigOption, JsonOption
@@ -45,26 +45,26 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
     now = moment(app.now())
     data: list[dict[str, Any]] = []
     codes: list[Exit] = []
+    roster = app.roster(config)
     for workspace, observation in asyncio.run(app.look(config)).items():
-        codes += _codes(observation)
         if isinstance(observation, Failure):
+            codes.append(BLIND[observation.cause])
             complain(observation.cause, f"{workspace}: {observation.detail}")
-        else:
-            data += [_row(workspace, one, now) for one in _worst_first(observation)]
+            continue
+        watched = [one for one in observation.accounts if not roster.ignores(workspace, one)]
+        codes += [BAD[one.status] for one in watched]
+        data += [
+            {**_row(workspace, one, now), "labels": roster.labels(workspace, one)}
+            for one in _worst_first(watched)
+        ]
     columns = ["workspace", "name", "status", "id"]
     if data or worst(codes) not in BLIND.values():
         rows(data, as_json=json, columns=columns, empty="there are no accounts")
     raise typer.Exit(worst(codes))
 
 
-def _codes(observation: Observation) -> list[Exit]:
-    if isinstance(observation, Failure):
-        return [BLIND[observation.cause]]
-    return [BAD[one.status] for one in observation.accounts]
-
-
-def _worst_first(snapshot: Snapshot) -> list[Seen]:
-    return sorted(snapshot.accounts, key=lambda one: (-BAD[one.status], one.name, one.id))
+def _worst_first(accounts: Iterable[Seen]) -> list[Seen]:
+    return sorted(accounts, key=lambda one: (-BAD[one.status], one.name, one.id))
 
 
 def _row(workspace: str, one: Seen, now: str | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ SELECT account.workspace, account.id, account.name, account.url, account.country
 FROM account
 JOIN workspace ON workspace.name = account.workspace
 LEFT JOIN session ON session.workspace = account.workspace AND session.account_id = account.id
-WHERE account.removed_at IS NULL
+WHERE account.removed_at IS NULL AND workspace.detached_at IS NULL
 ORDER BY account.workspace, account.status = 'active', account.name, account.id
 """)
 

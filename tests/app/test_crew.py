@@ -237,8 +237,8 @@ async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(
 
     assert stage.row("acme") == (1, NOON)
     assert stage.row("beta") == (2, None)
-    said = {one["event"].split(",")[0]: one.get("workspace") for one in logs}
-    assert said["both names have a past"] == "beta"
+    said = {one["event"]: one.get("workspace") for one in logs}
+    assert said["renamed_from is ignored: the new name has a past of its own"] == "beta"
     assert said["workspace left the configuration; what is open ends in 24 h"] == "acme"
 
 

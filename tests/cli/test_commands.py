@@ -15,6 +15,7 @@ from factories import LINK
 from monitor import __version__
 from monitor.cli.output import WORST_FIRST, Exit, worst
 from monitor.simulator import api_error
+from monitor.store import attachment
 from monitor.store.db import Store
 
 
@@ -43,6 +44,21 @@ def test_check_tells_by_its_exit_code_what_is_wrong(run, api, configured, change
     simulator.perform(change, {"customer": "acme", "account": "*"})
 
     assert run("check", "-c", configured(url)).code == code
+
+
+def test_check_leaves_out_who_is_ignored_and_says_who_owns_the_others(run, api, configured):
+    simulator, url = api
+    simulator.add_account("acme", name="Test Robot")
+    simulator.add_account("acme", name="Jane Doe")
+    simulator.sign_out("acme", "Test Robot")
+    accounts = "accounts: [{match: {name: 'Test *'}, ignore: true}, {labels: {owner: jane@x.de}}]"
+
+    ran = run("check", "-c", configured(url, accounts))
+
+    assert ran.code == 0
+    assert [(one["name"], one["labels"]) for one in ran.data] == [
+        ("Jane Doe", {"owner": "jane@x.de"})
+    ]
 
 
 def test_check_writes_nothing_and_shows_no_link(run, api, configured, tmp_path):
@@ -93,6 +109,20 @@ def test_accounts_are_listed_without_links_unless_asked(run, configured):
     assert ran.data[0]["since"].endswith("Z")
     assert LINK not in ran.out
     assert LINK in run("accounts", "-c", configured(), "--show-links").out
+
+
+def test_accounts_are_listed_with_labels_and_without_workspaces_that_left(
+    run, configured, recorded, tmp_path
+):
+    labels = "accounts: [{match: {id: out}, labels: {owner: jane@x.de}}]"
+    ran = run("accounts", "-c", configured(more=labels))
+    assert [one["labels"] for one in ran.data] == [{}, {"owner": "jane@x.de"}, {}]
+
+    store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
+    store.run_now(lambda tx: attachment.detach(tx, (), recorded.now))
+    store.close()
+
+    assert run("accounts", "-c", configured()).data == []
 
 
 @pytest.mark.usefixtures("recorded")
@@ -209,10 +239,26 @@ def test_on_a_terminal_lists_are_tables_that_fit(configured):
 
     assert code == 0
     heading, *rows = accounts.splitlines()
-    assert heading.split() == ["workspace", "name", "status", "since", "id"]
+    assert heading.split() == ["workspace", "name", "status", "since", "(UTC)", "id"]
     assert len(rows) == 3
     assert re.search(r"Person out +reconnection_required +2026-11-23 12:02 +out", accounts)
     assert max(map(len, [*accounts.splitlines(), *deliveries.splitlines()])) <= 80
+
+
+@pytest.mark.usefixtures("recorded")
+def test_on_a_terminal_a_link_stays_whole(configured):
+    _, accounts = on_a_terminal("accounts", "--show-links", "-c", configured())
+
+    assert LINK in accounts
+
+
+@pytest.mark.usefixtures("recorded")
+def test_on_a_terminal_a_duration_is_one_that_people_read(configured):
+    _, incidents = on_a_terminal("incidents", "-c", configured())
+
+    heading, *rows = incidents.splitlines()
+    assert heading.split()[-3:] == ["opened", "(UTC)", "duration"]
+    assert all(re.search(r"\d (d|h|min|s)$", row.rstrip()) for row in rows)
 
 
 def test_on_a_terminal_nothing_to_list_is_a_sentence_and_an_error_a_line(configured, tmp_path):
