@@ -503,6 +503,8 @@ async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(tmp_path)
     async with station(tmp_path, accounts=1) as desk:
         await desk.poll()
         desk.simulator.set_token("acme", "linked_rotated")
+        await desk.poll(5)
+        desk.seconds += 3600
         desk.simulator.faults.add(Fault(kind="delay", delay=0.3, times=1))
         calls = len(desk.simulator.requests)
         polling = asyncio.create_task(desk.poll())

@@ -227,6 +227,22 @@ async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(store
     assert len(desk.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
 
 
+async def test_a_database_that_fails_puts_off_no_reminder(store):
+    desk = Desk(store)
+    ticker = make_ticker(desk)
+    desk.poll(signed_out())
+    desk.deliver()
+    desk.now += HOUR
+    store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE notification RENAME TO broken"))
+    with pytest.raises(StoreError):
+        await ticker.tick()
+    store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE broken RENAME TO notification"))
+
+    assert await ticker.tick()
+
+    assert desk.deliver() == [("reminded", "a1")]
+
+
 async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store):
     desk = Desk(store, receivers={"slack": True, "mail": True})
     ticker = make_ticker(desk, watched=False)

@@ -85,7 +85,7 @@ def payload(text: Text) -> dict[str, Any]:
     if text.notes:
         elements = [_plain(note, 2000) for note in text.notes[:10]]
         blocks.append({"type": "context", "elements": elements})
-    fallback = " ".join((text.symbol, text.title + ".", text.lead))
+    fallback = " ".join(filter(None, (text.symbol, text.title + ".", text.lead)))
     return {"text": _escape(fallback)[:3000], "mrkdwn": False, "blocks": blocks[:50]}
 
 

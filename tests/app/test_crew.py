@@ -328,6 +328,34 @@ async def test_everybody_is_looked_at_when_other_accounts_are_ignored(stage):
     assert all(one.wake.is_set() for one in stage.crew.watches.values())
 
 
+class Held(Store):
+    """A database that takes its time."""
+
+    async def run(self, work):
+        await self.answering.wait()
+        return await super().run(work)
+
+
+async def test_nobody_goes_on_while_another_configuration_is_being_taken_up(stage, tmp_path):
+    stage.ground.store = Held.open(f"sqlite:///{tmp_path}/held.db")
+    stage.store.close()
+    stage.store = stage.ground.store
+    stage.store.answering = asyncio.Event()
+    stage.store.answering.set()
+    await stage.adopt("acme", "beta")
+    stage.store.answering.clear()
+    adopting = asyncio.create_task(stage.adopt("beta"))
+    await until(lambda: "acme" not in stage.crew.watches)
+
+    await asyncio.wait_for(stage.crew.resume(), 5)
+    assert "acme" not in stage.crew.watches
+    stage.store.answering.set()
+    await adopting
+
+    assert stage.crew.watches.keys() == {"beta"}
+    assert stage.begun.count("acme") == 1
+
+
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(stage):
     await stage.adopt("acme", more=f"receivers: [{CHAT}]")
     deliverer = stage.crew.outlets["chat"].deliverer
@@ -436,4 +464,4 @@ async def test_what_a_receiver_that_left_is_still_being_sent_does_not_hold_up_th
 
         app.stop()
 
-        await asyncio.wait_for(running, 8)  # a send may take 15 s
+        await asyncio.wait_for(running, 4)  # a send may take 10 s

@@ -413,6 +413,10 @@ WRONG_OWNERS = {
         + "accounts: [{labels: {owner: jane@example.com}}]\nfallback: own",
         ["4: fallback: own has no address of its own; name one that has"],
     ),
+    "a misspelt section, and nothing of what follows from it": (
+        WORKSPACE + "recievers: [{name: ops, type: log}]\nroutes: [{to: ops}]\nfallback: ops",
+        ["2: recievers: unknown key; did you mean receivers?"],
+    ),
     "an entry of accounts that says nothing": (
         WORKSPACE
         + "accounts:\n  - {match: {name: x}}\n  - {}\n  - {ignore: true}"

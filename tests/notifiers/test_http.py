@@ -9,13 +9,15 @@ import httpx
 import pytest
 from factories import LINK
 from httpx_aiohttp import AiohttpTransport
-from notifiers.items import item, message
+from notifiers.items import account, item, message
 from notifiers.servers import HttpReceiver, closed_port
 
 from monitor.core.duration import Duration
 from monitor.core.errors import DeliveryError
 from monitor.core.model import Cause, EventType
+from monitor.core.render import render
 from monitor.notifiers import slack, webhook
+from monitor.notifiers.slack import payload
 
 RAW_KEY = b"0123456789abcdef0123456789abcdef"
 KEY = "whsec_" + base64.b64encode(RAW_KEY).decode()
@@ -157,3 +159,11 @@ async def test_redirects_are_not_followed(http, server):
         await build(slack, http, server.url).send(message(item(EventType.RESOLVED)))
 
     assert len(server.requests) == 1
+
+
+def test_the_text_of_many_ends_with_a_full_stop():
+    told = message(*(item(one=account(id_=str(index))) for index in range(2)))
+
+    text = payload(render(told, timezone="UTC"))["text"]
+
+    assert text.endswith("(acme).")

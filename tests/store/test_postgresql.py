@@ -306,11 +306,13 @@ async def test_while_a_database_fails_slowly_what_waits_fails_at_once(store, bac
 
     try:
         failed = await asyncio.gather(*(store.run(ask) for _ in range(5)), return_exceptions=True)
+        tried = backends()
     finally:
         os.kill(silent, signal.SIGCONT)
 
     assert [type(one) for one in failed] == [StoreError] * 5
     assert len({str(one) for one in failed}) == len(asked) == 1
+    assert tried == [silent], "each would wait for its own connection"
     async with asyncio.timeout(10):
         while await asyncio.gather(store.run(ask), return_exceptions=True) != [1]:
             await asyncio.sleep(0.05)
