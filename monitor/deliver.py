@@ -141,7 +141,8 @@ class Deliverer:
                 jitter=self._around.jitter(),
                 fallback=self.rules.fallback,
                 new_id=self._around.new_id,
-            )
+            ),
+            urgent=True,  # else what has been sent is sent again
         )
         reason = error.reason if error else AttemptReason.OK
         self._metrics.attempted(self.receiver.name, reason)

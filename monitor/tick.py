@@ -80,8 +80,8 @@ class Ticker:
         for incident_id in due:
             try:
                 await self._remind([incident_id], now)
-            except StoreError:
-                raise  # all of it fails, for the moment
+            except StoreError as error:
+                failed = error  # usually not its fault: it is taken up again at once
             except Exception as error:  # noqa: BLE001 - the others get their turn first
                 await self._defer(incident_id, now)
                 failed = error
@@ -124,9 +124,6 @@ class Ticker:
         name = await self._store.run(lambda tx: attachment.lapsed(tx, now - RETURNABLE))
         if name is None:
             return False
-        if self.rules.view.roster.watches(name):  # it never left: a commit was only feared lost
-            await self._store.run(lambda tx: attachment.attach(tx, name))
-            return True
         try:
             events, told = await self._store.run(lambda tx: self._end(tx, name, now))
         except StoreError:

@@ -1,6 +1,7 @@
 """Deliveries: a receiver of the test's own, everything else real."""
 
 import asyncio
+import math
 from typing import ClassVar
 
 import pytest
@@ -89,6 +90,20 @@ async def test_what_is_queued_is_sent_and_settled(post):
     assert await post.deliver() is None
     assert post.pager.messages[0].items[0].event == "opened"
     assert post.metric("linkedapi_notification_latency_seconds_count")
+
+
+async def test_what_was_sent_is_recorded_though_the_database_was_failing(post, store):
+    post.desk.poll(signed_out())
+    post.pager.replies = ["hang"]
+    sending = asyncio.create_task(post.deliver())
+    await post.pager.entered.wait()
+    store._refusing_until = math.inf
+    sending.cancel()  # as at the end; it is settled all the same
+
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+
+    assert list(post.desk.heard().values()) == [["slack"]]
 
 
 async def test_an_error_is_tried_again_under_the_same_id(post):

@@ -292,18 +292,24 @@ def values(field, first, last, names=()):
 
 def first_after(cron, start, days):
     """Go through *days* after *start*, hour by hour and minute by minute."""
-    minute, hour, day, month, weekday = cron.split()
-    months, dates = values(month, 1, 12, MONTHS), values(day, 1, 31)
-    of_week = {one % 7 for one in values(weekday, 0, 6, DAYS)}
-    join = all if "*" in (day[0], weekday[0]) else any
+    minute, hour, *rest = cron.split()
     times = sorted((h, m) for h in values(hour, 0, 23) for m in values(minute, 0, 59))
     midnight = start.replace(hour=0, minute=0)
     for date in (midnight + timedelta(days=passed) for passed in range(days)):
-        fits = join((date.day in dates, date.isoweekday() % 7 in of_week))
-        for h, m in times if fits and date.month in months else ():
+        for h, m in times if names_day(rest, date) else ():
             if (due := date.replace(hour=h, minute=m)) > start:
                 return due
     return None
+
+
+def names_day(fields, date):
+    """Whether the last three *fields* of a crontab name the day of *date*."""
+    day, month, weekday = fields
+    join = all if "*" in (day[0], weekday[0]) else any
+    of_week = {one % 7 for one in values(weekday, 0, 6, DAYS)}
+    return date.month in values(month, 1, 12, MONTHS) and join(
+        (date.day in values(day, 1, 31), date.isoweekday() % 7 in of_week)
+    )
 
 
 def fields(first, last, names=()):
@@ -377,19 +383,9 @@ def is_due(cron, moment, zone):
 
 
 def names(cron, wall):
-    minute, hour, day, month, weekday = cron
-    join = all if "*" in (day[0], weekday[0]) else any
-    return (
-        wall.minute in values(minute, 0, 59)
-        and wall.hour in values(hour, 0, 23)
-        and wall.month in values(month, 1, 12)
-        and join(
-            (
-                wall.day in values(day, 1, 31),
-                wall.isoweekday() % 7 in {one % 7 for one in values(weekday, 0, 6, DAYS)},
-            )
-        )
-    )
+    minute, hour, *rest = cron
+    is_time = wall.minute in values(minute, 0, 59) and wall.hour in values(hour, 0, 23)
+    return is_time and names_day(rest, wall)
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,26 @@ async def test_a_database_that_fails_puts_off_no_reminder(store):
     assert desk.deliver() == [("reminded", "a1")]
 
 
+async def test_a_reminder_that_the_database_refuses_does_not_keep_others_from_theirs(store):
+    desk = Desk(store)
+    ticker = make_ticker(desk)
+    desk.poll(signed_out("refused"), signed_out("fine"), seen("ok"))
+    desk.deliver()
+    desk.deliver()
+    desk.now += HOUR
+    refusing = """
+    CREATE TRIGGER refuse BEFORE INSERT ON event
+    WHEN NEW.type = 'reminded' AND NEW.account_id = 'refused'
+    BEGIN SELECT RAISE(ABORT, 'refused'); END
+    """
+    store.run_now(lambda tx: tx.exec_driver_sql(refusing))
+
+    with pytest.raises(StoreError, match="refused"):
+        await ticker.tick()
+
+    assert desk.deliver() == [("reminded", "fine")]
+
+
 async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store):
     desk = Desk(store, receivers={"slack": True, "mail": True})
     ticker = make_ticker(desk, watched=False)
@@ -318,20 +338,6 @@ async def test_each_workspace_that_left_ends_on_its_own(desk):
     assert not await ticker.unwatch()
     desk.now += HOUR
     assert await ticker.unwatch()
-
-
-async def test_a_workspace_that_is_watched_is_never_ended(desk, ticker):
-    """A reload whose commit was feared lost had detached it."""
-    desk.poll(signed_out())
-    desk.deliver()
-    leave(desk)
-    desk.now += DAY
-
-    assert await ticker.unwatch()
-    assert not await ticker.unwatch()
-
-    assert desk.deliver() is None
-    assert len(desk.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
 
 
 async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(desk):

@@ -153,13 +153,12 @@ class Notifier:
     async def send(self, message: Message) -> None:
         """Hand the mail of *message* to the server."""
         to = self._recipients(message)
+        problem = None
         try:
             mail = self._compose(message, to).as_bytes()
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing has left
             problem = f"the mail could not be written: {type(error).__name__}"
-        else:
-            problem = ""
-        if problem:
+        if problem is not None:  # out here, so that no exception with an address hangs on it
             raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
         await self._server.hand_over(
             mail,

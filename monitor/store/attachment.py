@@ -30,8 +30,6 @@ WHERE name = :name AND incident_id IS NULL
 
 ATTACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NULL")
 
-DETACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NOT NULL")
-
 ATTACH: Final = text("UPDATE workspace SET detached_at = NULL WHERE name = :name")
 
 DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")
@@ -124,23 +122,12 @@ def restore(tx: Connection, name: str, renamed_to: str | None) -> tuple[Workspac
     """Undo what a take-over did to the workspace *name*, if it did; return its state and term."""
     if renamed_to and not is_recorded(tx, name):
         rename(tx, renamed_to, name)
-    attach(tx, name)
+    tx.execute(ATTACH, {"name": name})
     return load(tx, name)
 
 
-def attach(tx: Connection, name: str) -> None:
-    """Let the workspace *name* belong to the configuration again, as it was."""
-    tx.execute(ATTACH, {"name": name})
-
-
 def detach(tx: Connection, known: Container[str], now: Micros) -> list[str]:
-    """Detach the workspaces that are not *known* any more; return those that were attached.
-
-    Those that are known are attached, whatever a commit of which nobody knows the end has left.
-    """
-    for name in tx.execute(DETACHED).scalars().all():
-        if name in known:
-            attach(tx, name)
+    """Detach the workspaces that are not *known* any more; return those that were attached."""
     left = [name for name in tx.execute(ATTACHED).scalars().all() if name not in known]
     for name in left:
         tx.execute(DETACH, {"name": name, "now": now})

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -65,21 +66,23 @@ class Store:
         except SQLAlchemyError as error:
             raise self._explain(error) from None
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run *work* as `run_now` does, on the store's thread.
 
-        It is finished even if the caller is cancelled.
+        It is finished even if the caller is cancelled. While the database fails slowly, only
+        *urgent* work is tried each time: what can't be made up for.
         """
         loop = asyncio.get_running_loop()
-        return await asyncio.shield(loop.run_in_executor(self._thread, self._run_in_turn, work))
+        turn = partial(self._run_in_turn, work, urgent=urgent)
+        return await asyncio.shield(loop.run_in_executor(self._thread, turn))
 
-    def _run_in_turn(self, work: Callable[[Connection], T]) -> T:
+    def _run_in_turn(self, work: Callable[[Connection], T], *, urgent: bool) -> T:
         """Run *work*, but refuse at once for as long as the database last took to fail.
 
         Others wait in the queue, and would wait so long each.
         """
         began = time.monotonic()
-        if began < self._refusing_until:
+        if began < self._refusing_until and not urgent:
             raise StoreError(self._why)
         try:
             return self.run_now(work)

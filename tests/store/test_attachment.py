@@ -224,16 +224,6 @@ def test_what_is_not_in_the_configuration_is_detached_once(desk):
     ]
 
 
-def test_what_is_in_the_configuration_is_attached_whatever_was_left_behind(desk):
-    desk.poll(signed_out())
-    detach(desk)
-
-    assert detach(desk, "acme") == []
-
-    desk.now += 3 * DAY
-    assert lapsed(desk) is None
-
-
 def test_a_workspace_that_comes_back_is_as_if_nothing_had_happened(desk):
     desk.poll(seen("a"), signed_out("b"))
     detach(desk)
