@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
-from monitor.core.model import Seen, Session, Snapshot, Status, Workspace
-from monitor.core.policy import Flapping, Policy
+from monitor.core.model import ListedAccount, Session, Snapshot, Status, Workspace
+from monitor.core.policy import Flapping, IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.secret import Secret
 from monitor.poll import Rules, commit
@@ -27,7 +27,7 @@ from .table import Row
 ACCOUNTS: Final = 1000
 CHANGES: Final = 10
 NOON: Final = 1_795_435_200_000_000
-STEADY: Final = Policy(flapping=Flapping(changes=1_000_000))
+STEADY: Final = IncidentPolicy(flapping=Flapping(changes=1_000_000))
 RULES: Final = Rules(
     STEADY,
     Routing({"chat": True, "crm": False}),
@@ -84,7 +84,10 @@ def _timed(work: Callable[[], object], walls: list[float]) -> None:
 
 def _recorder(store: Store, term: int) -> Callable[..., None]:
     def record(
-        workspace: Workspace, accounts: Sequence[Seen], settled: Mapping[str, Seen], at: int
+        workspace: Workspace,
+        accounts: Sequence[ListedAccount],
+        settled: Mapping[str, ListedAccount],
+        at: int,
     ) -> None:
         changes = diff(workspace, Snapshot(tuple(accounts), ()), settled)
         store.run_now(
@@ -107,8 +110,8 @@ def _mark(store: Store, at: int) -> None:
     store.run_now(lambda tx: tx.execute(text("INSERT INTO mark VALUES (:at)"), {"at": at}))
 
 
-def _seen(number: int) -> Seen:
-    return Seen(
+def _seen(number: int) -> ListedAccount:
+    return ListedAccount(
         id=str(uuid.UUID(int=number + 1)),
         name=f"Person Number {number}",
         url=f"https://www.linkedin.com/in/person-number-{number}/",
@@ -119,7 +122,7 @@ def _seen(number: int) -> Seen:
     )
 
 
-def _signed_out(seen: Seen) -> Seen:
+def _signed_out(listed: ListedAccount) -> ListedAccount:
     status = Status.RECONNECTION_REQUIRED
-    session = Session(seen.id, Secret(f"https://app.linkedapi.io/connection/{seen.id}"))
-    return replace(seen, status=status, raw_status=status.value, session=session)
+    session = Session(listed.id, Secret(f"https://app.linkedapi.io/connection/{listed.id}"))
+    return replace(listed, status=status, raw_status=status.value, session=session)

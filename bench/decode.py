@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from monitor.core.decide import decide, is_settled
+from monitor.core.decide import decide, is_quiet
 from monitor.core.diff import diff
 from monitor.core.model import Workspace
-from monitor.core.policy import Policy
+from monitor.core.policy import IncidentPolicy
 from monitor.simulator import Simulator
 from monitor.simulator.api import Call, answer
 from monitor.source.decode import Decoder
@@ -95,7 +95,7 @@ class _Poll:
     """The part of a poll that is about the list, after a first look at *body*."""
 
     def __init__(self, body: bytes) -> None:
-        policy = Policy()
+        policy = IncidentPolicy()
         self._decoder = Decoder(ORIGINS)
         snapshot = self._decoder.read(body)
         changes = diff(Workspace("measured"), snapshot, {})
@@ -110,15 +110,15 @@ class _Poll:
             new_id=str,
         )
         self._workspace = decision.workspace
-        self._settled = {
+        self._quiet = {
             one.id: one
             for one in snapshot.accounts
-            if is_settled(self._workspace.accounts[one.id], policy, create=True)
+            if is_quiet(self._workspace.accounts[one.id], policy, create=True)
         }
 
     def decode(self, body: bytes) -> object:
         """Read *body* and compare it with what is recorded."""
-        return diff(self._workspace, self._decoder.read(body), self._settled)
+        return diff(self._workspace, self._decoder.read(body), self._quiet)
 
 
 def _body(simulator: Simulator) -> bytes:

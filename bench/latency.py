@@ -75,8 +75,8 @@ async def _change(
     told, told_at = await asyncio.wait_for(came.get(), PATIENCE)
     requests = (await control.get("requests")).json()["result"]["requests"]
     polls = [_micros(one["at"]) for one in requests if one["method"] == "accounts.getAll"]
-    seen = min(at for at in polls if at > known)
-    return told - started, (told_at - seen) / 1e6
+    listed = min(at for at in polls if at > known)
+    return told - started, (told_at - listed) / 1e6
 
 
 def _micros(moment: str) -> int:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import EventType, Message, Micros, NotificationState
-from monitor.core.policy import Delivery
-from monitor.core.surroundings import Surroundings
+from monitor.core.policy import DeliveryPolicy
+from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier
 from monitor.store import claims
@@ -32,7 +32,7 @@ log = structlog.get_logger("deliver")
 class DeliveryRules:
     """What a delivery goes by."""
 
-    policy: Delivery
+    policy: DeliveryPolicy
     view: View
     fallback: Receiver | None = None
 
@@ -66,14 +66,14 @@ class Deliverer:
         rules: DeliveryRules,
         store: Store,
         metrics: Metrics,
-        around: Surroundings,
+        runtime: Runtime,
     ) -> None:
         self.receiver = receiver
         self.rules = rules
         self._notifier = notifier
         self._store = store
         self._metrics = metrics
-        self._around = around
+        self._around = runtime
         self._paused_until = 0.0
         self._is_failing = False
         self._leaving: set[str] = set()
@@ -123,7 +123,7 @@ class Deliverer:
             tx,
             self.receiver,
             view=self.rules.view,
-            leaving=self._leaving,
+            sending=self._leaving,
             now=self._around.now(),
             lease=LEASE,
             new_id=self._around.new_id,
@@ -157,9 +157,13 @@ class Deliverer:
     def _note_delivered(self, claimed: Claimed, message: Message, now: Micros) -> None:
         took = max(0, now - claimed.created_at) / 1_000_000
         self._metrics.accepted(self.receiver.name, took)
-        for item in message.items:
-            if item.event is EventType.OPENED and item.incident and item.incident.account_id:
-                self._metrics.recovery("notified", max(0, now - item.at) / 1_000_000)
+        for notification in message.notifications:
+            if (
+                notification.event is EventType.OPENED
+                and notification.incident
+                and notification.incident.account_id
+            ):
+                self._metrics.recovery("notified", max(0, now - notification.at) / 1_000_000)
 
     def _count(self, settled: list[Settled] | tuple[Settled, ...]) -> None:
         for one in settled:
@@ -177,11 +181,14 @@ class Deliverer:
         is_dead = any(one.outcome is NotificationState.DEAD for one in settled or [])
         if error is None:
             bound.info(
-                "delivered", events=[str(one.event) for one in message.items] if message else []
+                "delivered",
+                events=[str(one.event) for one in message.notifications] if message else [],
             )
         elif is_dead:
             incidents = (
-                [one.incident.id for one in message.items if one.incident] if message else []
+                [one.incident.id for one in message.notifications if one.incident]
+                if message
+                else []
             )
             bound.error("given up", reason=error.reason, error=str(error), incidents=incidents[:20])
         elif not self._is_failing:

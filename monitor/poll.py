@@ -7,22 +7,22 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.core.backoff import poll_pause
-from monitor.core.decide import Decision, decide, is_settled
+from monitor.core.backoff import poll_backoff
+from monitor.core.decide import Decision, decide, is_quiet
 from monitor.core.diff import Changes, diff
 from monitor.core.duration import Duration
 from monitor.core.model import (
     Cause,
     Failure,
+    ListedAccount,
     Micros,
     Observation,
-    Seen,
     Snapshot,
     Workspace,
 )
-from monitor.core.policy import Policy
+from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.core.surroundings import Surroundings
+from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.source.client import LinkedApi
@@ -44,7 +44,7 @@ log = structlog.get_logger("poll")
 class Rules:
     """What a poll of one workspace goes by; *next_due* says when the poll after a time is due."""
 
-    policy: Policy
+    policy: IncidentPolicy
     routing: Routing
     next_due: Callable[[Micros], Micros]
     create: bool
@@ -126,19 +126,19 @@ class Poller:
         token_changed: Callable[[], bool],
         store: Store,
         metrics: Metrics,
-        around: Surroundings,
+        runtime: Runtime,
     ) -> None:
         self.name = workspace.name
         self.rules = rules
         self._workspace: Workspace | None = workspace
         self.term = term
-        self._settled: dict[str, Seen] = {}
+        self._quiet: dict[str, ListedAccount] = {}
         self._warned: frozenset[str] = frozenset()
         self._source = source
         self._token_changed = token_changed
         self._store = store
         self._metrics = metrics
-        self._around = around
+        self._around = runtime
         self._paused_until = 0.0
         self._good_at: Micros | None = None
         self._fresh_until: Micros | None = None
@@ -199,14 +199,14 @@ class Poller:
     def take_over(self, workspace: Workspace, term: int) -> None:
         """Go on from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
-        self._settled = {}
+        self._quiet = {}
 
     def reload(self, rules: Rules, source: LinkedApi, token_changed: Callable[[], bool]) -> None:
         """Go by another configuration from now on, and compare every account anew."""
         if source is not self._source:
             self._paused_until = 0.0  # another token may be accepted
         self.rules, self._source, self._token_changed = rules, source, token_changed
-        self._settled = {}
+        self._quiet = {}
 
     def take_good_at(self) -> Micros | None:
         """Return when the workspace was last read well, if that is news since the last call."""
@@ -216,16 +216,16 @@ class Poller:
     async def _load(self) -> Workspace:
         if self._workspace is None:
             self._workspace = await self._store.run(lambda tx: state.load(tx, self.name))
-            self._settled = {}
+            self._quiet = {}
         return self._workspace
 
     def _compare(self, workspace: Workspace, observation: Observation) -> Changes | Failure:
         if isinstance(observation, Failure):
             return observation
         self._warn(observation)
-        roster = self.rules.routing.roster
+        inventory = self.rules.routing.inventory
         return diff(
-            workspace, observation, self._settled, lambda one: roster.ignores(self.name, one)
+            workspace, observation, self._quiet, lambda one: inventory.ignores(self.name, one)
         )
 
     def _warn(self, snapshot: Snapshot) -> None:
@@ -268,25 +268,25 @@ class Poller:
         self._workspace = after
         if isinstance(observation, Snapshot) and isinstance(changes, Changes):
             if rules is self.rules:  # else the next poll compares every account anew
-                self._settle(after, observation)
+                self._note_quiet(after, observation)
             self._note_good()
         self._publish(workspace, recorded)
         return recorded.decision
 
-    def _settle(self, workspace: Workspace, snapshot: Snapshot) -> None:
+    def _note_quiet(self, workspace: Workspace, snapshot: Snapshot) -> None:
         policy, create = self.rules.policy, self.rules.create
-        self._settled = {
+        self._quiet = {
             one.id: one
             for one in snapshot.accounts
             if one.id in workspace.accounts
-            and is_settled(workspace.accounts[one.id], policy, create=create)
+            and is_quiet(workspace.accounts[one.id], policy, create=create)
         }
 
     def _pause(self, observation: Observation) -> None:
         failing = self._workspace.failing if self._workspace else None
         now = self._around.now()
         every = Duration(self.rules.next_due(now) - now)
-        pause = poll_pause(failing, every=every, jitter=self._around.jitter())
+        pause = poll_backoff(failing, every=every, jitter=self._around.jitter())
         if isinstance(observation, Failure) and observation.retry_after is not None:
             pause = max(pause, observation.retry_after)
         self._paused_until = self._around.monotonic() + pause.seconds

@@ -14,7 +14,7 @@ from monitor.core.decide import has_link
 from monitor.core.errors import ApiError
 from monitor.core.model import Account, Cause, Event, EventType, Session, Status
 from monitor.core.route import Routing
-from monitor.core.surroundings import Surroundings
+from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.source.client import LinkedApi
@@ -43,7 +43,7 @@ class Reconnector:
         metrics: Metrics,
         routing: Routing,
         create: bool,
-        around: Surroundings,
+        runtime: Runtime,
     ) -> None:
         self._workspace = workspace
         self._source = source
@@ -51,7 +51,7 @@ class Reconnector:
         self._metrics = metrics
         self._routing = routing
         self._create = create
-        self._around = around
+        self._around = runtime
 
     def reload(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
         """Go by another configuration from now on."""

@@ -23,9 +23,9 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.core.display import known_timezone
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
+from monitor.core.text import check_timezone
 
 FIELDS: Final = ("minute", "hour", "day", "month", "weekday")
 WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -49,7 +49,7 @@ class PollSettings(BaseModel):
 
     every: Duration = Duration.parse("60s")
     cron: str | None = None
-    timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
+    timezone: Annotated[str, AfterValidator(check_timezone)] | None = None
     jitter: Duration = Duration.parse("5s")
 
     @field_validator("every")

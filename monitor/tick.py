@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from monitor.core.decide import remind, unwatch
 from monitor.core.duration import Duration
 from monitor.core.model import Account, Event, Micros
-from monitor.core.policy import Policy
+from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.core.surroundings import Surroundings
+from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.report import report
 from monitor.store import attachment, outbox, state, upkeep
@@ -36,7 +36,7 @@ log = structlog.get_logger("tick")
 class TickRules:
     """What a tick goes by; what ended longer ago than *keep* is forgotten."""
 
-    policy: Policy
+    policy: IncidentPolicy
     routing: Routing
     view: View
     keep: Duration
@@ -51,12 +51,12 @@ class Ticker:
         rules: TickRules,
         store: Store,
         metrics: Metrics,
-        around: Surroundings,
+        runtime: Runtime,
     ) -> None:
         self.rules = rules
         self._store = store
         self._metrics = metrics
-        self._around = around
+        self._around = runtime
 
     async def tick(self) -> bool:
         """Take up what has been due longest, with all that is due in its workspace.

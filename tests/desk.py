@@ -8,9 +8,9 @@ from sqlalchemy import text
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
-from monitor.core.policy import Policy
-from monitor.core.roster import Roster
+from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.poll import commit
 from monitor.store import attachment, claims, outbox
@@ -35,9 +35,9 @@ class Desk:
         self.receivers = receivers or {"slack": True}
         self.fallback = fallback
         self.current = self.watched = True
-        self.leaving = ()
+        self.sending = ()
         routing = Routing(self.receivers, fallback=fallback)
-        self.rules = make_rules(Policy(**policy), routing, create=create)
+        self.rules = make_rules(IncidentPolicy(**policy), routing, create=create)
         self.workspace, self.term = self.run(lambda tx: attachment.enter(tx, "acme"))
 
     def run(self, work):
@@ -76,10 +76,10 @@ class Desk:
                 tx,
                 self.receiver(name),
                 view=View(
-                    Roster({self.workspace.name: {}} if self.watched else {}),
+                    Inventory({self.workspace.name: {}} if self.watched else {}),
                     lambda _: self.current,
                 ),
-                leaving=self.leaving,
+                sending=self.sending,
                 now=self.now,
                 lease=LEASE,
                 new_id=self.new_id,
@@ -108,13 +108,13 @@ class Desk:
         self.settle(claimed, error)
         return [
             (str(item.event), item.account.id if item.account else None)
-            for item in claimed.message.items
+            for item in claimed.message.notifications
         ]
 
     def heard(self):
         incidents = self.run(lambda tx: list(state_incidents(tx)))
-        ears = self.run(lambda tx: outbox.ears(tx, incidents))
-        return {incident: sorted(one.heard) for incident, one in ears.items()}
+        audience = self.run(lambda tx: outbox.audience(tx, incidents))
+        return {incident: sorted(one.heard) for incident, one in audience.items()}
 
     def states(self):
         """Every notification as (receiver, event, state, reason), in the order of queueing."""

@@ -9,13 +9,13 @@ from monitor.core.model import (
     Cause,
     Failure,
     Incident,
-    Seen,
+    ListedAccount,
     Session,
     Snapshot,
     Status,
     Workspace,
 )
-from monitor.core.policy import Policy
+from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.secret import Secret
 from monitor.poll import Rules
@@ -27,11 +27,11 @@ NOON = 1_795_435_200_000_000  # 2026-11-23 12:00:00 UTC
 LINK = "https://app.linkedapi.io/connection/d90ac1f6"
 
 
-def seen(id_="a1", status=Status.ACTIVE, *, name=None, url=None, link=None, raw=None):
+def listed_account(id_="a1", status=Status.ACTIVE, *, name=None, url=None, link=None, raw=None):
     needs_login = status is Status.RECONNECTION_REQUIRED
     link = link if link is not None else (LINK if needs_login else "")
     session = Session(link.rpartition("/")[2], Secret(link)) if needs_login and link else None
-    return Seen(
+    return ListedAccount(
         id=id_,
         name=name or f"Person {id_}",
         url=url if url is not None else f"https://www.linkedin.com/in/{id_}/",
@@ -43,18 +43,18 @@ def seen(id_="a1", status=Status.ACTIVE, *, name=None, url=None, link=None, raw=
 
 
 def signed_out(id_="a1", **kwargs):
-    return seen(id_, Status.RECONNECTION_REQUIRED, **kwargs)
+    return listed_account(id_, Status.RECONNECTION_REQUIRED, **kwargs)
 
 
 def frozen(id_="a1", **kwargs):
-    return seen(id_, Status.FROZEN, **kwargs)
+    return listed_account(id_, Status.FROZEN, **kwargs)
 
 
 UNREACHABLE = Failure(Cause.UNREACHABLE, "no answer in 30 s")
 REJECTED = Failure(Cause.TOKEN_REJECTED, "the token is not valid")
 
 
-def make_rules(policy: Policy, routing: Routing, *, create: bool) -> Rules:
+def make_rules(policy: IncidentPolicy, routing: Routing, *, create: bool) -> Rules:
     """What a workspace is polled by that is due every minute."""
     return Rules(policy, routing, lambda at: at + MINUTE, create=create, cooldown=HOUR)
 
@@ -63,7 +63,7 @@ class World:
     """A workspace and its incidents, polled through the pure core; one minute passes per poll."""
 
     def __init__(self, *, create=False, **policy):
-        self.policy = Policy(**policy)
+        self.policy = IncidentPolicy(**policy)
         self.create = create
         self.now = NOON
         self.workspace = Workspace("acme")

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from factories import MINUTE, NOON, make_rules
 
 from monitor import __version__
-from monitor.core.policy import Policy
+from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
+from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
-from monitor.core.surroundings import Surroundings
 from monitor.metrics import Metrics
 from monitor.poll import Poller
 from monitor.reconnect import Reconnector
@@ -47,7 +47,7 @@ class Station:
             monotonic=lambda: self.seconds,
             version=__version__,
         )
-        around = Surroundings(
+        runtime = Runtime(
             now=lambda: self.now,
             monotonic=lambda: self.seconds,
             jitter=lambda: 0.0,
@@ -57,12 +57,12 @@ class Station:
         self.poller = Poller(
             workspace,
             term,
-            rules=make_rules(Policy(**policy), self.routing, create=create),
+            rules=make_rules(IncidentPolicy(**policy), self.routing, create=create),
             source=self.source,
             token_changed=self.token.changed,
             store=store,
             metrics=self.metrics,
-            around=around,
+            runtime=runtime,
         )
         self.reconnector = Reconnector(
             "acme",
@@ -71,7 +71,7 @@ class Station:
             metrics=self.metrics,
             routing=self.routing,
             create=create,
-            around=around,
+            runtime=runtime,
         )
 
     def new_id(self):

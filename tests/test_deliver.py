@@ -6,14 +6,14 @@ from typing import ClassVar
 
 import pytest
 from desk import Desk
-from factories import HOUR, seen, signed_out
+from factories import HOUR, listed_account, signed_out
 
 from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.policy import Delivery
-from monitor.core.roster import Roster
-from monitor.core.surroundings import Surroundings
+from monitor.core.inventory import Inventory
+from monitor.core.policy import DeliveryPolicy
+from monitor.core.runtime import Runtime
 from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
 from monitor.store.claims import View
@@ -57,10 +57,10 @@ class Post:
         self.deliverer = Deliverer(
             self.desk.receiver("slack"),
             self.pager,
-            rules=DeliveryRules(Delivery(), View(Roster({"acme": {}}), lambda _: True)),
+            rules=DeliveryRules(DeliveryPolicy(), View(Inventory({"acme": {}}), lambda _: True)),
             store=store,
             metrics=self.metrics,
-            around=Surroundings(
+            runtime=Runtime(
                 now=lambda: self.desk.now,
                 monotonic=lambda: self.seconds,
                 jitter=lambda: 1.0,
@@ -88,7 +88,7 @@ async def test_what_is_queued_is_sent_and_settled(post):
 
     assert await post.deliver() == [("opened", "delivered")]
     assert await post.deliver() is None
-    assert post.pager.messages[0].items[0].event == "opened"
+    assert post.pager.messages[0].notifications[0].event == "opened"
     assert post.metric("linkedapi_notification_latency_seconds_count")
 
 
@@ -116,8 +116,8 @@ async def test_an_error_is_tried_again_under_the_same_id(post):
 
 
 async def test_a_receiver_that_asks_for_time_is_left_alone_altogether(post):
-    post.desk.poll(seen("a"), seen("b"))
-    post.desk.poll(signed_out("a"), seen("b"))
+    post.desk.poll(listed_account("a"), listed_account("b"))
+    post.desk.poll(signed_out("a"), listed_account("b"))
     post.pager.replies = [SLOW]
     await post.deliver()
 
@@ -180,7 +180,7 @@ async def test_a_failing_receiver_is_logged_once_and_once_when_it_works_again(po
 async def test_what_is_cancelled_on_the_way_is_reported(post):
     post.desk.poll(signed_out())
     claimed = post.desk.claim()
-    post.desk.poll(seen(), after=1)
+    post.desk.poll(listed_account(), after=1)
     post.desk.settle(claimed, DeliveryError("HTTP 500", reason=AttemptReason.SERVER))
 
     assert await post.deliver(after=HOUR) == [("opened", "cancelled"), ("resolved", "cancelled")]

@@ -10,7 +10,7 @@ from monitor.core.model import (
     Account,
     Cause,
     EventType,
-    Failing,
+    FailureStreak,
     Session,
     Status,
     Transition,
@@ -238,7 +238,7 @@ def test_an_account_that_is_gone_has_no_series(metrics):
 
 def test_a_blind_workspace_is_down_and_its_accounts_keep_their_last_value(metrics):
     metrics.workspace(acme(account(status=Status.FROZEN)), {})
-    failing = Failing(Cause.UNREACHABLE, "no answer", NOON, cause_polls=1)
+    failing = FailureStreak(Cause.UNREACHABLE, "no answer", NOON, cause_polls=1)
 
     metrics.workspace(acme(account(status=Status.FROZEN), failing=failing), {})
 

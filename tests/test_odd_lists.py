@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from desk import Desk
-from factories import frozen, seen
+from factories import frozen, listed_account
 from sqlalchemy import text
 from station import TOKEN, Station, station
 
@@ -314,7 +314,7 @@ async def test_two_ids_of_one_person_are_watched_both(scene):
 @pytest.mark.row(19)
 async def test_a_thousand_accounts_that_freeze_at_once_are_one_message(store):
     desk = Desk(store)
-    desk.poll(*(seen(f"a{number}") for number in range(1000)))
+    desk.poll(*(listed_account(f"a{number}") for number in range(1000)))
 
     desk.poll(*(frozen(f"a{number}") for number in range(1000)))
 

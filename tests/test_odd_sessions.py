@@ -72,7 +72,7 @@ async def test_a_reminder_carries_the_link_of_its_moment(store):
 
     assert await make_ticker(desk).tick()
 
-    (item,) = desk.claim().message.items
+    (item,) = desk.claim().message.notifications
     assert item.event == "reminded"
     assert item.link.reveal() == "https://app.linkedapi.io/connection/fresh"
 

@@ -8,7 +8,7 @@ from program import until
 from station import TOKEN, station
 
 from monitor.core.duration import Duration
-from monitor.core.roster import Roster, Rule
+from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.route import Match, Route, Routing
 from monitor.core.secret import Secret
 from monitor.schedule import PollSettings
@@ -368,8 +368,8 @@ async def test_blindness_is_told_in_time_although_polls_are_paused(tmp_path):
 
 
 def ignoring(*names):
-    roster = Roster({"acme": {}}, [Rule(names=names, ignore=True)])
-    return Routing({"chat": True}, roster=roster)
+    inventory = Inventory({"acme": {}}, [AccountRule(names=names, ignore=True)])
+    return Routing({"chat": True}, inventory=inventory)
 
 
 def reload(desk, *, source=None, **changes):

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from desk import LEASE, REFUSED, TIMEOUT, Desk
-from factories import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, seen, signed_out
+from factories import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import WEBHOOK_SECRET, answers, configure, hooks, program, until
@@ -28,7 +28,7 @@ DAY = Duration.parse("24h")
 
 # ── 1, 3, 4, 5: what receivers are told, whatever happens ────────────────────────────────────────
 
-STATUS = {"good": seen, "out": signed_out, "cold": frozen}
+STATUS = {"good": listed_account, "out": signed_out, "cold": frozen}
 LISTS = st.tuples(*(st.sampled_from(sorted(STATUS)) for _ in "ab"))
 STEPS = st.one_of(
     st.tuples(st.just("poll"), LISTS),
@@ -70,21 +70,23 @@ class Told:
         self.unanswered = []
         if claimed.message is None:
             return
-        for item in claimed.message.items:
-            self.check_that_it_holds(item)
-            subject = (receiver, item.incident.id) if item.incident else (receiver, None)
-            attempt = [str(item.event), claimed.message.id, "unknown"]
+        for notification in claimed.message.notifications:
+            self.check_that_it_holds(notification)
+            subject = (
+                (receiver, notification.incident.id) if notification.incident else (receiver, None)
+            )
+            attempt = [str(notification.event), claimed.message.id, "unknown"]
             self.attempts[subject].append(attempt)
             self.unanswered.append(attempt)
         self.sending = claimed
 
-    def check_that_it_holds(self, item):
+    def check_that_it_holds(self, notification):
         """Promise 5, at the moment of every single send."""
-        if item.event == "notice":
+        if notification.event == "notice":
             return
-        incident = self.desk.run(lambda tx: state.incident(tx, item.incident.id))
-        assert incident.is_open is (item.event != "resolved")
-        if item.link is not None:
+        incident = self.desk.run(lambda tx: state.incident(tx, notification.incident.id))
+        assert incident.is_open is (notification.event != "resolved")
+        if notification.link is not None:
             account = self.desk.run(lambda tx: state.account(tx, "acme", incident.account_id))
             assert account.status == "reconnection_required"
 
@@ -101,7 +103,7 @@ class Told:
         self.step("crash", None)
         self.desk.now += LEASE
         for _ in range(3):
-            self.desk.poll(seen("a"), seen("b"), after=HOUR)
+            self.desk.poll(listed_account("a"), listed_account("b"), after=HOUR)
         for _ in range(200):
             self.desk.now += MINUTE
             for receiver in ("chat", "crm"):
@@ -228,9 +230,9 @@ async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
 @pytest.mark.parametrize("jump", [-400 * DAY, -HOUR, HOUR, 400 * DAY])
 def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
     desk = Desk(store)
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
 
-    recorded = desk.poll(seen("a"), signed_out("b"), after=jump)
+    recorded = desk.poll(listed_account("a"), signed_out("b"), after=jump)
 
     assert recorded.decision.events == ()
     assert desk.workspace.accounts["b"].since <= desk.now

@@ -448,9 +448,9 @@ def test_the_hour_that_comes_twice_is_gone_through_twice():
 
 @pytest.mark.parametrize("jitter", [0.0, 1.0])
 @pytest.mark.parametrize(
-    "around", [datetime(2026, 10, 25, tzinfo=UTC), datetime(2027, 3, 28, tzinfo=UTC)]
+    "change", [datetime(2026, 10, 25, tzinfo=UTC), datetime(2027, 3, 28, tzinfo=UTC)]
 )
-def test_no_wake_lies_in_the_past_when_summer_time_begins_or_ends(around, jitter):
+def test_no_wake_lies_in_the_past_when_summer_time_begins_or_ends(change, jitter):
     """APScheduler would wait for it without end, and everybody with it."""
     schedule = Schedule(jitter=lambda: jitter)
     poll = PollSettings(cron="*/7 * * * *", timezone="Europe/Berlin")
@@ -458,7 +458,7 @@ def test_no_wake_lies_in_the_past_when_summer_time_begins_or_ends(around, jitter
     trigger = schedule._scheduler.get_jobs()[0].trigger
 
     for minute in range(-180, 360):
-        now = around + timedelta(minutes=minute)
+        now = change + timedelta(minutes=minute)
         assert timedelta(0) < trigger.get_next_fire_time(now, now) - now <= timedelta(minutes=7.1)
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 from desk import Desk
-from factories import HOUR, MINUTE, REJECTED, seen, signed_out
+from factories import HOUR, MINUTE, REJECTED, listed_account, signed_out
 from sqlalchemy import text
 
 from monitor import __version__
 from monitor.core.duration import Duration
+from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
-from monitor.core.roster import Roster
-from monitor.core.surroundings import Surroundings
+from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.store import attachment, state
 from monitor.store.claims import View
@@ -31,14 +31,14 @@ def make_ticker(desk, *, watched=True):
     rules = TickRules(
         desk.rules.policy,
         desk.rules.routing,
-        View(Roster({"acme": {}} if watched else {}), lambda _: watched and desk.current),
+        View(Inventory({"acme": {}} if watched else {}), lambda _: watched and desk.current),
         Duration.parse("180d"),
     )
     return Ticker(
         rules=rules,
         store=desk.store,
         metrics=metrics,
-        around=Surroundings(
+        runtime=Runtime(
             now=lambda: desk.now,
             monotonic=lambda: 0.0,
             jitter=lambda: 0.0,
@@ -105,7 +105,7 @@ async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_g
 async def test_a_recovery_before_the_reminder_leaves_none(desk, ticker):
     desk.poll(signed_out())
     desk.deliver()
-    desk.poll(seen(), after=HOUR)
+    desk.poll(listed_account(), after=HOUR)
 
     assert not await ticker.tick()
     assert desk.deliver() == [("resolved", "a1")]
@@ -155,7 +155,7 @@ async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(desk, ti
 async def test_what_is_kept_long_enough_is_forgotten(desk, ticker):
     desk.poll(signed_out())
     desk.deliver()
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.deliver()
     desk.now += Duration.parse("181d")
 
@@ -246,7 +246,7 @@ async def test_a_database_that_fails_puts_off_no_reminder(store):
 async def test_a_reminder_that_the_database_refuses_does_not_keep_others_from_theirs(store):
     desk = Desk(store)
     ticker = make_ticker(desk)
-    desk.poll(signed_out("refused"), signed_out("fine"), seen("ok"))
+    desk.poll(signed_out("refused"), signed_out("fine"), listed_account("ok"))
     desk.deliver()
     desk.deliver()
     desk.now += HOUR
@@ -266,7 +266,7 @@ async def test_a_reminder_that_the_database_refuses_does_not_keep_others_from_th
 async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store):
     desk = Desk(store, receivers={"slack": True, "mail": True})
     ticker = make_ticker(desk, watched=False)
-    desk.poll(seen("ok"), signed_out("out"))
+    desk.poll(listed_account("ok"), signed_out("out"))
     desk.deliver("slack")
     leave(desk)
     desk.watched = False
@@ -311,7 +311,7 @@ async def test_a_workspace_that_came_back_in_time_is_not_ended(desk, ticker):
 
 async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_time(desk):
     ticker = make_ticker(desk, watched=False)
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
     desk.deliver()
     leave(desk)
     desk.now += DAY
@@ -319,7 +319,7 @@ async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_t
     desk.deliver()
 
     desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "acme"))
-    recorded = desk.poll(seen("a"), signed_out("b"))
+    recorded = desk.poll(listed_account("a"), signed_out("b"))
 
     assert recorded.decision.baseline
     assert desk.deliver() == [("opened", "b")]

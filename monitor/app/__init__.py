@@ -15,9 +15,9 @@ from typing import Any
 from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
-from monitor.core.model import EventType, Item, Message, Observation
-from monitor.core.roster import Roster
-from monitor.core.surroundings import Surroundings
+from monitor.core.inventory import Inventory
+from monitor.core.model import EventType, Message, Notification, Observation
+from monitor.core.runtime import Runtime
 from monitor.deliver import attempt
 from monitor.source.transport import open_http
 from monitor.store.db import Store
@@ -40,7 +40,7 @@ __all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "tr
 
 
 @asynccontextmanager
-async def opened(config: Config, around: Surroundings = REAL, **options: Any) -> AsyncIterator[App]:
+async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> AsyncIterator[App]:
     """Open the database and the HTTP clients, and put the monitor together over them.
 
     *options* are those of `App`.
@@ -49,7 +49,7 @@ async def opened(config: Config, around: Surroundings = REAL, **options: Any) ->
     try:
         async with AsyncExitStack() as closing:
             http = await closing.enter_async_context(notifiers.open_http())
-            yield App(config, parts.Ground(store, http, around, closing), **options)
+            yield App(config, parts.Ground(store, http, runtime, closing), **options)
     finally:
         store.close()
 
@@ -69,9 +69,9 @@ async def run(reread: Callable[[], Config], announce: Announce) -> None:
         await app.run()
 
 
-def roster(config: Config) -> Roster:
+def inventory(config: Config) -> Inventory:
     """Return who owns which account, and which are not watched."""
-    return parts.make_roster(config)
+    return parts.make_inventory(config)
 
 
 async def look(config: Config) -> dict[str, Observation]:
@@ -91,7 +91,7 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
     results: dict[str, DeliveryError | None] = {}
     async with notifiers.open_http() as http:
         for name in names:
-            item = Item(
+            notification = Notification(
                 event=EventType.NOTICE,
                 at=now(),
                 workspace=config.workspaces[0].name,
@@ -100,6 +100,6 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 incident=None,
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",
             )
-            message = Message(new_id(), name, (item,), now())
+            message = Message(new_id(), name, (notification,), now())
             results[name] = await attempt(parts.notifier(config, settings[name], http), message)
     return results

@@ -124,7 +124,7 @@ class Crew:
         workspaces = {one.name: one for one in parts.config.workspaces}
         gone = [watch for name, watch in self.watches.items() if name not in workspaces]
         new = [one for name, one in workspaces.items() if name not in self.watches]
-        now = self._ground.around.now()
+        now = self._ground.runtime.now()
         await self._rest(gone, {one.renamed_from: one.name for one in workspaces.values()})
         try:
             taken = await self._ground.store.run(
@@ -192,7 +192,7 @@ class Crew:
         watch.tasks = self._begin_polls(watch)
 
     def _offset(self, settings: WorkspaceSettings, index: int, count: int) -> float:
-        now = self._ground.around.now()
+        now = self._ground.runtime.now()
         return spread(index, count, Duration(min(settings.poll.next_due(now) - now, FIRST_LOOKS)))
 
     def _reload(

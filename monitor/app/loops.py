@@ -69,7 +69,7 @@ class App:
         self._config = config
         self._ground = ground
         self._store = ground.store
-        self._around = ground.around
+        self._around = ground.runtime
         self._metrics = ground.metrics
         self._reread = reread or (lambda: config)
         self._announce = announce

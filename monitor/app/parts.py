@@ -11,10 +11,10 @@ import structlog
 from monitor import __version__, notifiers
 from monitor.config import Config
 from monitor.config.settings import AccountSettings, RouteSettings, WorkspaceSettings
+from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Workspace
-from monitor.core.roster import Roster, Rule
 from monitor.core.route import Match, Route, Routing
-from monitor.core.surroundings import Surroundings
+from monitor.core.runtime import Runtime
 from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier, ReceiverSettings
@@ -39,11 +39,11 @@ class Ground:
     """What stays while configurations come and go: the database, the metrics, the HTTP clients."""
 
     def __init__(
-        self, store: Store, http: httpx.AsyncClient, around: Surroundings, closing: AsyncExitStack
+        self, store: Store, http: httpx.AsyncClient, runtime: Runtime, closing: AsyncExitStack
     ) -> None:
         self.store = store
         self.http = http
-        self.around = around
+        self.runtime = runtime
         self.metrics = Metrics(version=__version__)
         self._closing = closing
         self._apis: dict[LinkedApiSettings, httpx.AsyncClient] = {}
@@ -84,10 +84,10 @@ class Parts:
         self.config = config
         self._ground = ground
         self._api = api
-        roster = make_roster(config)
+        inventory = make_inventory(config)
         self.settings = {one.name: one for one in _receivers(config)}
         self.receivers = {
-            name: Receiver(name, notifiers.groups(one), one.link != "none", one.by_label)
+            name: Receiver(name, notifiers.groups(one), one.link != "none", one.address_label)
             for name, one in self.settings.items()
         }
         self.fallback = self.receivers[config.fallback] if config.fallback else None
@@ -95,10 +95,12 @@ class Parts:
             groups={name: one.groups for name, one in self.receivers.items()},
             routes=tuple(_route(one) for one in config.routes),
             fallback=config.fallback,
-            roster=roster,
-            addressed={name: one.by_label for name, one in self.receivers.items() if one.by_label},
+            inventory=inventory,
+            address_labels={
+                name: one.address_label for name, one in self.receivers.items() if one.address_label
+            },
         )
-        self.view = View(roster, is_current)
+        self.view = View(inventory, is_current)
         self.tick_rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, self.view, self.fallback)
         self.notifiers = {
@@ -141,7 +143,7 @@ class Parts:
             token_changed=source.token.changed,
             store=ground.store,
             metrics=ground.metrics,
-            around=ground.around,
+            runtime=ground.runtime,
         )
         reconnector = Reconnector(
             settings.name,
@@ -150,7 +152,7 @@ class Parts:
             metrics=ground.metrics,
             routing=rules.routing,
             create=rules.create,
-            around=ground.around,
+            runtime=ground.runtime,
         )
         return poller, reconnector
 
@@ -163,7 +165,7 @@ class Parts:
             rules=self.delivery_rules,
             store=ground.store,
             metrics=ground.metrics,
-            around=ground.around,
+            runtime=ground.runtime,
         )
 
     def ticker(self) -> Ticker:
@@ -173,7 +175,7 @@ class Parts:
             rules=self.tick_rules,
             store=ground.store,
             metrics=ground.metrics,
-            around=ground.around,
+            runtime=ground.runtime,
         )
 
 
@@ -201,9 +203,9 @@ def source(
     return client, token
 
 
-def make_roster(config: Config) -> Roster:
+def make_inventory(config: Config) -> Inventory:
     """Return who owns which account, and which are not watched."""
-    return Roster(
+    return Inventory(
         {one.name: dict(one.labels) for one in config.workspaces},
         [_rule(one) for one in config.accounts],
     )
@@ -227,9 +229,9 @@ def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:
     return (notifiers.settings_type("log")(name="log", type="log"),)
 
 
-def _rule(settings: AccountSettings) -> Rule:
+def _rule(settings: AccountSettings) -> AccountRule:
     match = settings.match
-    return Rule(
+    return AccountRule(
         workspaces=match.workspace,
         ids=match.id,
         names=match.name,

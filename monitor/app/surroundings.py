@@ -13,7 +13,7 @@ from typing import Final
 from monitor import config
 from monitor.config import Config
 from monitor.core.model import Micros
-from monitor.core.surroundings import Surroundings
+from monitor.core.runtime import Runtime
 
 from .supervisor import Supervisor
 
@@ -28,7 +28,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-REAL: Final = Surroundings(now, time.monotonic, random.SystemRandom().random, new_id)
+REAL: Final = Runtime(now, time.monotonic, random.SystemRandom().random, new_id)
 
 
 def load(path: Path | None) -> Config:

@@ -7,7 +7,7 @@ import typer
 from sqlalchemy import Connection
 
 from monitor import app
-from monitor.core.model import Seen
+from monitor.core.model import ListedAccount
 from monitor.store import listings
 from monitor.store.db import Store
 
@@ -30,9 +30,9 @@ def accounts(
 ) -> None:
     """List the accounts as last seen, the bad ones first."""
     hidden = () if show_links else ("link",)
-    roster = app.roster(app.load(config_file))
+    inventory = app.inventory(app.load(config_file))
     data = [
-        {**_row(one, hidden), "labels": roster.labels(one["workspace"], _seen(one))}
+        {**_row(one, hidden), "labels": inventory.labels(one["workspace"], _seen(one))}
         for one in _read(config_file, listings.accounts)
     ]
     columns = ["workspace", "name", "status", "since", "id", *([] if not show_links else ["link"])]
@@ -74,9 +74,9 @@ def deliveries(
     rows(data, as_json=json, columns=columns, empty="nothing has been queued yet")
 
 
-def _seen(one: Mapping[str, Any]) -> Seen:
+def _seen(one: Mapping[str, Any]) -> ListedAccount:
     told = {key: one[key] for key in ("id", "name", "url", "country", "status", "raw_status")}
-    return Seen(**told)
+    return ListedAccount(**told)
 
 
 def _read(

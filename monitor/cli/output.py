@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.config import ConfigError
-from monitor.core.duration import Duration, describe
+from monitor.core.duration import Duration, humanize
 from monitor.core.errors import MonitorError
 from monitor.core.model import Cause, Micros, Status
 
@@ -127,7 +127,7 @@ def _cell(column: str, value: Any) -> Text:
     if isinstance(value, bool):
         text = "yes" if value else "no"
     if column == "duration_seconds":
-        text = describe(Duration(value * 1_000_000))
+        text = humanize(Duration(value * 1_000_000))
     if column == "id" and len(text) > 13:
         text = f"{text[:8]}…"
     if _MOMENT.fullmatch(text):

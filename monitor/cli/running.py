@@ -9,7 +9,7 @@ import typer
 
 from monitor import app, log
 from monitor.config import Config
-from monitor.core.model import Failure, Seen
+from monitor.core.model import Failure, ListedAccount
 from monitor.core.secret import Secret
 
 from .options import ConfigOption, JsonOption
@@ -45,16 +45,16 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
     now = moment(app.now())
     data: list[dict[str, Any]] = []
     codes: list[Exit] = []
-    roster = app.roster(config)
+    inventory = app.inventory(config)
     for workspace, observation in asyncio.run(app.look(config)).items():
         if isinstance(observation, Failure):
             codes.append(BLIND[observation.cause])
             complain(observation.cause, f"{workspace}: {observation.detail}")
             continue
-        watched = [one for one in observation.accounts if not roster.ignores(workspace, one)]
+        watched = [one for one in observation.accounts if not inventory.ignores(workspace, one)]
         codes += [BAD[one.status] for one in watched]
         data += [
-            {**_row(workspace, one, now), "labels": roster.labels(workspace, one)}
+            {**_row(workspace, one, now), "labels": inventory.labels(workspace, one)}
             for one in _worst_first(watched)
         ]
     columns = ["workspace", "name", "status", "id"]
@@ -63,11 +63,11 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
     raise typer.Exit(worst(codes))
 
 
-def _worst_first(accounts: Iterable[Seen]) -> list[Seen]:
+def _worst_first(accounts: Iterable[ListedAccount]) -> list[ListedAccount]:
     return sorted(accounts, key=lambda one: (-BAD[one.status], one.name, one.id))
 
 
-def _row(workspace: str, one: Seen, now: str | None) -> dict[str, Any]:
+def _row(workspace: str, one: ListedAccount, now: str | None) -> dict[str, Any]:
     return {
         "workspace": workspace,
         "id": one.id,

@@ -7,8 +7,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from monitor.core.display import known_timezone
 from monitor.core.duration import Duration
+from monitor.core.text import check_timezone
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import PollSettings
 from monitor.source.settings import LinkedApiSettings
@@ -105,7 +105,7 @@ def _check_timezone(document: Document) -> None:
     if not isinstance(name, str):
         return
     try:
-        known_timezone(name)
+        check_timezone(name)
     except ValueError as error:
         message = str(error)
         if _may_show(name):
@@ -170,7 +170,7 @@ def _check_labels(document: Document, sections: Sections) -> None:
     """Report labels that a receiver takes for an address and that are none."""
     fallback = document.root.get("fallback")
     for index, receiver in sections.receivers.items():
-        label = receiver.by_label
+        label = receiver.address_label
         if label is None:
             continue
         if receiver.name == fallback:
@@ -196,7 +196,7 @@ def _labels(sections: Sections) -> Iterator[tuple[Place, Mapping[str, str]]]:
 
 def _unlabelled(sections: Sections) -> Iterator[tuple[Place, str]]:
     for index, receiver in sections.receivers.items():
-        label = receiver.by_label
+        label = receiver.address_label
         if label and (missing := _no_label(label, sections)):
             yield ("receivers", index, "to", "label"), f"will never hear anything: {missing}"
 

@@ -24,7 +24,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor import notifiers
 from monitor.core.model import Cause, Scope
-from monitor.core.policy import Delivery, Policy, Reconnection
+from monitor.core.policy import DeliveryPolicy, IncidentPolicy, ReconnectionPolicy
 from monitor.core.secret import Secret
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import PollSettings
@@ -158,12 +158,12 @@ class Config(BaseModel):
     accounts: tuple[AccountSettings, ...] = ()
     linked_api: LinkedApiSettings = LinkedApiSettings()
     poll: PollSettings = PollSettings()
-    incidents: Policy = Policy()
-    reconnection: Reconnection = Reconnection()
+    incidents: IncidentPolicy = IncidentPolicy()
+    reconnection: ReconnectionPolicy = ReconnectionPolicy()
     receivers: tuple[SerializeAsAny[ReceiverSettings], ...] = ()
     routes: tuple[RouteSettings, ...] = ()
     fallback: str | None = None
-    delivery: Delivery = Delivery()
+    delivery: DeliveryPolicy = DeliveryPolicy()
     storage: StorageSettings = Field(default_factory=StorageSettings)
     web: WebSettings = WebSettings()
     metrics: MetricsSettings = MetricsSettings()

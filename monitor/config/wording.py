@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 
 from pydantic import ValidationError
 
-from monitor.core.display import NO_TIMEZONE
+from monitor.core.text import NO_TIMEZONE
 
 from .document import Document, Hidden, Place, is_word
 from .settings import NAME, keys, secret_keys

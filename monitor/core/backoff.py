@@ -3,13 +3,13 @@
 from typing import Final
 
 from .duration import Duration
-from .model import Cause, Failing
+from .model import Cause, FailureStreak
 
 FIRST: Final = Duration.parse("5s")
 LONGEST: Final = Duration.parse("15m")
 
 
-def delivery_pause(attempts: int, *, jitter: float, retry_after: Duration | None) -> Duration:
+def delivery_backoff(attempts: int, *, jitter: float, retry_after: Duration | None) -> Duration:
     """Return the wait after attempt number *attempts* failed: 5 s doubling up to 15 min.
 
     Half of it is jitter; what the receiver asked for is the least.
@@ -18,7 +18,7 @@ def delivery_pause(attempts: int, *, jitter: float, retry_after: Duration | None
     return Duration(max(int(full * (0.5 + jitter / 2)), retry_after or 0))
 
 
-def poll_pause(failing: Failing | None, *, every: Duration, jitter: float) -> Duration:
+def poll_backoff(failing: FailureStreak | None, *, every: Duration, jitter: float) -> Duration:
     """Return how long polls are left out after the latest one failed.
 
     A rejected token is asked about ever less often, up to every 15 min, and a rate limit that names

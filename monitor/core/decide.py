@@ -17,31 +17,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from .diff import Changes, profile
+from .diff import Changes
 from .duration import Duration
 from .model import (
     Account,
     Cause,
     Event,
     EventType,
-    Failing,
     Failure,
+    FailureStreak,
     Incident,
+    ListedAccount,
     Micros,
     Resolution,
     Scope,
-    Seen,
     Session,
     Status,
     Transition,
     Workspace,
 )
-from .policy import Policy
+from .policy import IncidentPolicy
+from .profile import profile_key
 
-HOLD = Duration.parse("30s")
+REMINDER_RECHECK = Duration.parse("30s")
 
 
-class Phase(StrEnum):
+class AccountState(StrEnum):
     """Where an account stands."""
 
     HEALTHY = "healthy"
@@ -49,7 +50,7 @@ class Phase(StrEnum):
     OPEN = "open"
 
 
-class Sight(StrEnum):
+class Input(StrEnum):
     """What a good poll saw of an account that it listed."""
 
     GOOD = "good"
@@ -78,7 +79,7 @@ class _Draft:
     """A decision in the making."""
 
     workspace: Workspace
-    policy: Policy
+    policy: IncidentPolicy
     now: Micros
     scheduled: bool
     new_id: Callable[[], str]
@@ -90,7 +91,7 @@ class _Draft:
     def count(self, so_far: int) -> int:
         return so_far + 1 if self.scheduled or so_far == 0 else so_far
 
-    def tell(self, kind: EventType, incident: Incident, detail: str = "") -> None:
+    def emit(self, kind: EventType, incident: Incident, detail: str = "") -> None:
         self.incidents[incident.id] = incident
         self.events.append(
             Event(
@@ -118,7 +119,7 @@ class _Draft:
             detail=detail,
             next_due_at=next_reminder(0, self.policy, self.now),
         )
-        self.tell(EventType.OPENED, incident, detail)
+        self.emit(EventType.OPENED, incident, detail)
         return incident.id
 
     def change(self, incident: Incident, cause: Cause, detail: str = "") -> None:
@@ -131,7 +132,7 @@ class _Draft:
             acknowledged_at=None,
             next_due_at=next_reminder(incident.reminders, self.policy, self.now),
         )
-        self.tell(EventType.CHANGED, changed, detail)
+        self.emit(EventType.CHANGED, changed, detail)
 
     def resolve(self, incident: Incident, resolution: Resolution, detail: str = "") -> None:
         ended = replace(
@@ -140,17 +141,17 @@ class _Draft:
             resolution=resolution,
             next_due_at=None,
         )
-        self.tell(EventType.RESOLVED, ended, detail)
+        self.emit(EventType.RESOLVED, ended, detail)
 
 
-def next_reminder(sent: int, policy: Policy, now: Micros) -> Micros | None:
+def next_reminder(sent: int, policy: IncidentPolicy, now: Micros) -> Micros | None:
     """Return when reminder number *sent* + 1 is due, or None if there is none to come."""
     if not policy.remind or sent >= policy.remind_max:
         return None
     return now + policy.remind[min(sent, len(policy.remind) - 1)]
 
 
-def is_settled(account: Account, policy: Policy, *, create: bool) -> bool:
+def is_quiet(account: Account, policy: IncidentPolicy, *, create: bool) -> bool:
     """Return whether seeing the same again would change nothing about *account*."""
     waits_for_link = (
         create and account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
@@ -172,7 +173,7 @@ def decide(
     observation: Changes | Failure,
     incidents: Mapping[str, Incident],
     *,
-    policy: Policy,
+    policy: IncidentPolicy,
     create: bool,
     scheduled: bool,
     now: Micros,
@@ -185,12 +186,12 @@ def decide(
     """
     draft = _Draft(workspace, policy, now, scheduled, new_id, incidents=dict(incidents))
     if isinstance(observation, Failure):
-        after = _fail(draft, observation)
+        after = _observe_failure(draft, observation)
     else:
         after = _recover_workspace(draft)
-        for seen in observation.seen:
-            _see(draft, workspace.accounts.get(seen.id), seen)
-        _miss(draft, observation.missing)
+        for listed in observation.listed:
+            _observe(draft, workspace.accounts.get(listed.id), listed)
+        _note_missing(draft, observation.missing)
         _unwatch(draft, observation.unwatched)
         after = replace(after, accounts=_accounts_after(draft))
     return Decision(
@@ -219,7 +220,7 @@ def remind(
     *,
     failing: bool,
     current: bool,
-    policy: Policy,
+    policy: IncidentPolicy,
     now: Micros,
     new_id: Callable[[], str],
 ) -> tuple[Incident, Event | None]:
@@ -237,13 +238,13 @@ def remind(
         or (account.status is Status.ACTIVE and incident.cause is not Cause.FLAPPING)
     )
     if uncertain or not current:
-        return replace(incident, next_due_at=now + HOLD), None
+        return replace(incident, next_due_at=now + REMINDER_RECHECK), None
     if incident.reminders >= policy.remind_max or not policy.remind:
         return replace(incident, next_due_at=None), None
     sent = incident.reminders + 1
     reminded = replace(incident, reminders=sent, next_due_at=next_reminder(sent, policy, now))
     draft = _Draft(Workspace(incident.workspace), policy, now, scheduled=True, new_id=new_id)
-    draft.tell(EventType.REMINDED, reminded, incident.detail)
+    draft.emit(EventType.REMINDED, reminded, incident.detail)
     return reminded, draft.events[0]
 
 
@@ -251,7 +252,7 @@ def unwatch(
     workspace: Workspace,
     incidents: Mapping[str, Incident],
     *,
-    policy: Policy,
+    policy: IncidentPolicy,
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
@@ -275,10 +276,10 @@ def unwatch(
 # ── a failed poll ────────────────────────────────────────────────────────────────────────────────
 
 
-def _fail(draft: _Draft, failure: Failure) -> Workspace:
+def _observe_failure(draft: _Draft, failure: Failure) -> Workspace:
     before, now = draft.workspace.failing, draft.now
     same = before is not None and before.cause is failure.cause
-    failing = Failing(
+    failing = FailureStreak(
         cause=failure.cause,
         detail=failure.detail,
         since=min(before.since, now) if before else now,
@@ -314,24 +315,26 @@ def _recover_workspace(draft: _Draft) -> Workspace:
 # ── a good poll: accounts in the list ────────────────────────────────────────────────────────────
 
 
-def _see(draft: _Draft, before: Account | None, seen: Seen) -> None:
-    account = _merge(draft, before, seen)
-    sight = Sight.GOOD if seen.status is Status.ACTIVE else Sight.BAD
-    draft.accounts[account.id] = STEPS[phase(account), sight](draft, account, seen)
+def _observe(draft: _Draft, before: Account | None, listed: ListedAccount) -> None:
+    account = _merge(draft, before, listed)
+    input_ = Input.GOOD if listed.status is Status.ACTIVE else Input.BAD
+    draft.accounts[account.id] = STEPS[account_state(account), input_](draft, account, listed)
 
 
-def _merge(draft: _Draft, before: Account | None, seen: Seen) -> Account:
+def _merge(draft: _Draft, before: Account | None, listed: ListedAccount) -> Account:
     now = draft.now
     if before is None:
-        draft.transitions.append(Transition(draft.workspace.name, seen.id, None, seen.status, now))
+        draft.transitions.append(
+            Transition(draft.workspace.name, listed.id, None, listed.status, now)
+        )
         before = Account(
             workspace=draft.workspace.name,
-            id=seen.id,
-            name=seen.name,
-            url=seen.url,
-            country=seen.country,
-            status=seen.status,
-            raw_status=seen.raw_status,
+            id=listed.id,
+            name=listed.name,
+            url=listed.url,
+            country=listed.country,
+            status=listed.status,
+            raw_status=listed.raw_status,
             since=now,
             first_seen_at=now,
         )
@@ -340,19 +343,19 @@ def _merge(draft: _Draft, before: Account | None, seen: Seen) -> Account:
         recent = now - draft.policy.flapping.within
         changes = tuple(at for at in changes if at > recent)
     since = min(before.since, now)
-    if before.status is not seen.status:
+    if before.status is not listed.status:
         draft.transitions.append(
-            Transition(draft.workspace.name, seen.id, before.status, seen.status, now)
+            Transition(draft.workspace.name, listed.id, before.status, listed.status, now)
         )
         changes = (*changes, now)[-draft.policy.flapping.changes :]
         since = now
     return replace(
         before,
-        name=seen.name,
-        url=seen.url,
-        country=seen.country,
-        status=seen.status,
-        raw_status=seen.raw_status,
+        name=listed.name,
+        url=listed.url,
+        country=listed.country,
+        status=listed.status,
+        raw_status=listed.raw_status,
         since=since,
         changes=changes,
         missing_polls=0,
@@ -360,38 +363,38 @@ def _merge(draft: _Draft, before: Account | None, seen: Seen) -> Account:
     )
 
 
-def phase(account: Account) -> Phase:
+def account_state(account: Account) -> AccountState:
     """Return where *account* stands."""
     if account.incident_id is not None:
-        return Phase.OPEN
-    return Phase.SUSPECT if account.bad_polls else Phase.HEALTHY
+        return AccountState.OPEN
+    return AccountState.SUSPECT if account.bad_polls else AccountState.HEALTHY
 
 
 def _is_flapping(draft: _Draft, account: Account) -> bool:
     return len(account.changes) >= draft.policy.flapping.changes
 
 
-def _stay(draft: _Draft, account: Account, seen: Seen) -> Account:
-    del draft, seen
+def _no_change(draft: _Draft, account: Account, listed: ListedAccount) -> Account:
+    del draft, listed
     return account
 
 
-def _clear(draft: _Draft, account: Account, seen: Seen) -> Account:
-    del draft, seen
+def _forget_suspicion(draft: _Draft, account: Account, listed: ListedAccount) -> Account:
+    del draft, listed
     return replace(account, bad_polls=0)
 
 
-def _suspect(draft: _Draft, account: Account, seen: Seen) -> Account:
+def _count_bad(draft: _Draft, account: Account, listed: ListedAccount) -> Account:
     polls = draft.count(account.bad_polls)
     if polls < draft.policy.open_after:
         return replace(account, bad_polls=polls)
     cause = Cause.FLAPPING if _is_flapping(draft, account) else Cause(account.status)
-    account = replace(account, bad_polls=0, good_polls=0, session=seen.session)
+    account = replace(account, bad_polls=0, good_polls=0, session=listed.session)
     return replace(account, incident_id=draft.open(cause, account, account.since))
 
 
-def _improve(draft: _Draft, account: Account, seen: Seen) -> Account:
-    del seen
+def _count_good(draft: _Draft, account: Account, listed: ListedAccount) -> Account:
+    del listed
     incident = draft.incidents[account.incident_id or ""]
     account = replace(account, session=None)
     incident = _note_status(draft, incident, account)
@@ -410,11 +413,11 @@ def _improve(draft: _Draft, account: Account, seen: Seen) -> Account:
     return replace(account, incident_id=None, good_polls=0)
 
 
-def _persist(draft: _Draft, account: Account, seen: Seen) -> Account:
+def _still_bad(draft: _Draft, account: Account, listed: ListedAccount) -> Account:
     incident = draft.incidents[account.incident_id or ""]
     incident = _note_status(draft, incident, account)
     had_link = has_link(account.session)
-    account = replace(account, good_polls=0, session=_latest(account.session, seen))
+    account = replace(account, good_polls=0, session=_latest(account.session, listed))
     cause = Cause(account.status)
     if _is_flapping(draft, account):
         cause = Cause.FLAPPING
@@ -424,15 +427,15 @@ def _persist(draft: _Draft, account: Account, seen: Seen) -> Account:
     if incident.cause is not cause:
         draft.change(incident, cause)
     elif has_link(account.session) and not had_link and account.since < draft.now:
-        draft.tell(EventType.REFRESHED, incident)
+        draft.emit(EventType.REFRESHED, incident)
     return account
 
 
-def _latest(session: Session | None, seen: Seen) -> Session | None:
+def _latest(session: Session | None, listed: ListedAccount) -> Session | None:
     """Return the session of an account that is still bad: a link we have outlives its absence."""
-    if seen.status is Status.RECONNECTION_REQUIRED and not has_link(seen.session) and session:
+    if listed.status is Status.RECONNECTION_REQUIRED and not has_link(listed.session) and session:
         return session
-    return seen.session
+    return listed.session
 
 
 def _note_status(draft: _Draft, incident: Incident, account: Account) -> Incident:
@@ -441,23 +444,23 @@ def _note_status(draft: _Draft, incident: Incident, account: Account) -> Inciden
     return incident
 
 
-Step = Callable[[_Draft, Account, Seen], Account]
+Step = Callable[[_Draft, Account, ListedAccount], Account]
 
-STEPS: Mapping[tuple[Phase, Sight], Step] = {
-    (Phase.HEALTHY, Sight.GOOD): _stay,
-    (Phase.HEALTHY, Sight.BAD): _suspect,
-    (Phase.SUSPECT, Sight.GOOD): _clear,
-    (Phase.SUSPECT, Sight.BAD): _suspect,
-    (Phase.OPEN, Sight.GOOD): _improve,
-    (Phase.OPEN, Sight.BAD): _persist,
+STEPS: Mapping[tuple[AccountState, Input], Step] = {
+    (AccountState.HEALTHY, Input.GOOD): _no_change,
+    (AccountState.HEALTHY, Input.BAD): _count_bad,
+    (AccountState.SUSPECT, Input.GOOD): _forget_suspicion,
+    (AccountState.SUSPECT, Input.BAD): _count_bad,
+    (AccountState.OPEN, Input.GOOD): _count_good,
+    (AccountState.OPEN, Input.BAD): _still_bad,
 }
-"""What a sighting does in each phase; missing accounts are handled alike in all (`_miss`)."""
+"""What an input does in each state; missing accounts are alike in all (`_note_missing`)."""
 
 
 # ── a good poll: accounts missing from the list ──────────────────────────────────────────────────
 
 
-def _miss(draft: _Draft, missing: tuple[Account, ...]) -> None:
+def _note_missing(draft: _Draft, missing: tuple[Account, ...]) -> None:
     policy, known = draft.policy, len(draft.workspace.accounts)
     many = len(missing) * 2 > known
     threshold = policy.missing_many_after if many else policy.missing_after
@@ -470,24 +473,24 @@ def _miss(draft: _Draft, missing: tuple[Account, ...]) -> None:
         if polls >= threshold:
             believed.append(gone)
     if believed:
-        heirs = _newest_by_profile(draft)
+        successors = _newest_by_profile(draft)
         for gone in believed:
-            draft.accounts[gone.id] = _remove(draft, gone, heirs)
+            draft.accounts[gone.id] = _remove(draft, gone, successors)
 
 
 def _newest_by_profile(draft: _Draft) -> dict[str, Micros]:
     present = (one for one in _accounts_after(draft).values() if one.missing_polls == 0)
     newest: dict[str, Micros] = {}
     for account in present:
-        address = profile(account.url)
+        address = profile_key(account.url)
         newest[address] = max(account.first_seen_at, newest.get(address, 0))
     newest.pop("", None)
     return newest
 
 
-def _remove(draft: _Draft, account: Account, heirs: Mapping[str, Micros]) -> Account:
-    """Believe that *account* is gone; *heirs* says when each profile was last seen as a new id."""
-    returned = heirs.get(profile(account.url), -1) >= (account.missing_since or 0)
+def _remove(draft: _Draft, account: Account, successors: Mapping[str, Micros]) -> Account:
+    """Believe that *account* is gone; *successors*: when profiles got a new id."""
+    returned = successors.get(profile_key(account.url), -1) >= (account.missing_since or 0)
     resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
     draft.transitions.append(
         Transition(draft.workspace.name, account.id, account.status, None, draft.now)

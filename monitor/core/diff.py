@@ -5,33 +5,33 @@ Most polls say nothing new, so the common path touches each account once and bui
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
-from .model import Account, Cause, Failure, Seen, Snapshot, Workspace
+from .model import Account, Cause, Failure, ListedAccount, Snapshot, Workspace
+from .profile import profile_key
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The accounts that need a decision: *seen* in the list, *missing* from it, or *unwatched*.
+    """The accounts that need a decision: *listed* in the list, *missing* from it, or *unwatched*.
 
     Unwatched are those that the configuration no longer wants, whether they are listed or not.
     """
 
-    seen: tuple[Seen, ...] = ()
+    listed: tuple[ListedAccount, ...] = ()
     missing: tuple[Account, ...] = ()
     unwatched: tuple[Account, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.seen or self.missing or self.unwatched)
+        return bool(self.listed or self.missing or self.unwatched)
 
 
 def diff(
     workspace: Workspace,
     snapshot: Snapshot,
-    settled: Mapping[str, Seen],
-    ignores: Callable[[Account | Seen], bool] = lambda _: False,
+    quiet: Mapping[str, ListedAccount],
+    ignores: Callable[[Account | ListedAccount], bool] = lambda _: False,
 ) -> Changes | Failure:
-    """Return what needs a decision, given what was *settled* (seen before, and nothing pending).
+    """Return what needs a decision, given what was *quiet* (seen before, and nothing pending).
 
     Accounts that the configuration *ignores* are as good as not listed. A list with none of the
     known accounts is no news about them: it is another customer's list, or a broken one. That is a
@@ -40,13 +40,15 @@ def diff(
     news = [
         one
         for one in snapshot.accounts
-        if (last := settled.get(one.id)) is not one and last != one  # the same object, most times
+        if (last := quiet.get(one.id)) is not one and last != one  # the same object, most times
     ]
     ignored = {one.id for one in news if ignores(one)}
-    seen = tuple(one for one in news if one.id not in ignored)
+    listed = tuple(one for one in news if one.id not in ignored)
     known = workspace.accounts
-    if len(snapshot.accounts) - len(ignored) == len(known) and all(one.id in known for one in seen):
-        return Changes(seen)
+    if len(snapshot.accounts) - len(ignored) == len(known) and all(
+        one.id in known for one in listed
+    ):
+        return Changes(listed)
     present = {one.id for one in snapshot.accounts}
     absent = tuple(account for id_, account in known.items() if id_ not in present)
     missing = tuple(one for one in absent if not ignores(one))
@@ -60,23 +62,9 @@ def diff(
             f"the list has none of the {len(known)} accounts known so far; if the token belongs to"
             " another customer now, or all of them were removed, give this workspace a new name",
         )
-    return Changes(seen, missing, unwatched)
+    return Changes(listed, missing, unwatched)
 
 
 def _any_returned(missing: tuple[Account, ...], snapshot: Snapshot) -> bool:
-    urls = {profile(one.url) for one in snapshot.accounts} - {""}
-    return any(profile(account.url) in urls for account in missing)
-
-
-def profile(url: str) -> str:
-    """Return what tells one person's profile address from another's, or "" for no address.
-
-    Scheme, `www.`, case, percent-encoding, query and a trailing slash do not matter.
-    """
-    try:
-        parts = urlsplit(url.strip())
-    except ValueError:
-        return ""
-    host = parts.netloc.lower().removeprefix("www.")
-    path = unquote(parts.path).lower().rstrip("/")
-    return f"{host}{path}" if host and path else ""
+    urls = {profile_key(one.url) for one in snapshot.accounts} - {""}
+    return any(profile_key(account.url) in urls for account in missing)

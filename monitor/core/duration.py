@@ -64,7 +64,7 @@ class Duration(int):
         return {"type": "string", "pattern": f"^{_FORM.pattern}$"}
 
 
-def describe(span: int) -> str:
+def humanize(span: int) -> str:
     """Say a span of microseconds as a person would, in its two largest units: `2 h 5 min`."""
     seconds = max(0, span) // 1_000_000
     if seconds < 60:

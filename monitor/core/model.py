@@ -97,7 +97,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ListedAccount:
     """One account as one `getAll` showed it.
 
     *url* is as the API wrote it; *session* is there only while a login is needed, and its link only
@@ -117,7 +117,7 @@ class Seen:
 class Snapshot:
     """The parsed answer of one `getAll`; *warnings* are sentences about what was odd in it."""
 
-    accounts: tuple[Seen, ...]
+    accounts: tuple[ListedAccount, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -162,7 +162,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
+class FailureStreak:
     """A run of failed polls: since when, and how many of the latest were of the same cause."""
 
     cause: Cause
@@ -182,7 +182,7 @@ class Workspace:
     name: str
     baseline_at: Micros | None = None
     last_good_at: Micros | None = None
-    failing: Failing | None = None
+    failing: FailureStreak | None = None
     incident_id: str | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
 
@@ -240,12 +240,12 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Notification:
     """One notification as it shall be told now.
 
     *event* is how it is written (the first that a receiver hears of an incident is an opening);
-    *link* is there only if this receiver may have it and it leads somewhere (*withheld* says that
-    there is one that it may not have; the account is given without it); *undelivered_to* names
+    *link* is there only if this receiver may have it and it leads somewhere (*link_withheld*: there
+    is one that it may not have; the account is given without it); *undelivered_to* names
     the receiver that could not be told, when this is the fallback's copy.
     """
 
@@ -256,19 +256,19 @@ class Item:
     account: Account | None
     incident: Incident | None
     link: Secret | None = None
-    withheld: bool = False
+    link_withheld: bool = False
     detail: str = ""
     undelivered_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is sent: one or more items for one receiver, under one idempotency key (*id*).
+    """What is sent: one or more notifications for one receiver, under one idempotency key (*id*).
 
-    *now* is when this attempt starts; items come worst first.
+    *now* is when this attempt starts; the worst notification comes first.
     """
 
     id: str
     receiver: str
-    items: tuple[Item, ...]
+    notifications: tuple[Notification, ...]
     now: Micros

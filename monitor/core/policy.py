@@ -23,7 +23,7 @@ class Flapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class IncidentPolicy:
     """The section `incidents` of the configuration. Counts are scheduled polls."""
 
     open_after: int = 1
@@ -57,7 +57,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryPolicy:
     """The section `delivery`: how long a message is tried before it is given up."""
 
     deadline: Duration = Duration.parse("24h")
@@ -66,7 +66,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Reconnection:
+class ReconnectionPolicy:
     """The section `reconnection`: whether to ask for links, how often, and which to trust."""
 
     create: Literal["never", "if_missing"] = "if_missing"

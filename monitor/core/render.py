@@ -5,22 +5,22 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from .display import clean, clock
-from .duration import describe
-from .model import EventType, Item, Message, Micros, Resolution
+from .duration import humanize
+from .model import EventType, Message, Micros, Notification, Resolution
 from .secret import Secret
+from .text import clean, format_time
 from .wording import (
     account_id,
     advice,
     facts,
     is_workspace,
     link,
+    name_of,
     predicate,
-    profile,
+    profile_link,
     resolution,
-    subject,
+    thread_title,
     title,
-    who,
 )
 
 LINES: Final = 20
@@ -47,9 +47,9 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of many: *who*, since when, and the way to mend it if there is one."""
+    """One of many: *name*, since when, and the way to mend it if there is one."""
 
-    who: str
+    name: str
     what: str
     action: Action | None = None
 
@@ -68,17 +68,17 @@ class Section:
 class Text:
     """A message as people read it: one incident has *facts*, several have *sections*.
 
-    *subject* is the same for all messages of one incident, and *follows* says that this is not the
-    first of them. *title* says in a line what happened, *lead* what it means and what to do.
+    *thread_title* is the same for all messages of one incident; *follows* says that this is not
+    the first of them. *title* says in a line what happened, *lead* what it means and what to do.
     """
 
-    subject: str
+    thread_title: str
     tone: Tone
     title: str
     lead: str
     follows: bool = False
     facts: tuple[tuple[str, str], ...] = ()
-    profile: str | None = None
+    profile_link: str | None = None
     action: Action | None = None
     sections: tuple[Section, ...] = ()
     notes: tuple[str, ...] = ()
@@ -94,41 +94,47 @@ _SYMBOLS: Final[Mapping[Tone, str]] = {Tone.BAD: "🔴", Tone.GOOD: "🟢", Tone
 
 def render(message: Message, *, timezone: str) -> Text:
     """Write *message* for people whose clocks show *timezone*."""
-    if len(message.items) == 1:
-        return render_item(message.items[0], now=message.now, timezone=timezone)
-    return _render_group(message.items, timezone)
+    if len(message.notifications) == 1:
+        return render_item(message.notifications[0], now=message.now, timezone=timezone)
+    return _render_group(message.notifications, timezone)
 
 
-def render_item(item: Item, *, now: Micros, timezone: str) -> Text:
-    """Write the one notification *item*, as told at *now*."""
+def render_item(notification: Notification, *, now: Micros, timezone: str) -> Text:
+    """Write the one notification *notification*, as told at *now*."""
     return Text(
-        subject=subject(item),
-        tone=_tone(item),
-        title=title(item),
-        lead=advice(item),
-        follows=item.incident is not None and item.event is not EventType.OPENED,
-        facts=tuple(facts(item, now=now, timezone=timezone)),
-        profile=profile(item),
-        action=_action(item),
-        notes=_notes((item,)),
+        thread_title=thread_title(notification),
+        tone=_tone(notification),
+        title=title(notification),
+        lead=advice(notification),
+        follows=notification.incident is not None and notification.event is not EventType.OPENED,
+        facts=tuple(facts(notification, now=now, timezone=timezone)),
+        profile_link=profile_link(notification),
+        action=_action(notification),
+        notes=_notes((notification,)),
     )
 
 
-def _tone(item: Item) -> Tone:
-    if item.event is EventType.NOTICE:
+def _tone(notification: Notification) -> Tone:
+    if notification.event is EventType.NOTICE:
         return Tone.INFO
-    if item.event is not EventType.RESOLVED:
+    if notification.event is not EventType.RESOLVED:
         return Tone.BAD
-    return Tone.INFO if resolution(item) is Resolution.DISAPPEARED else Tone.GOOD
+    return Tone.INFO if resolution(notification) is Resolution.DISAPPEARED else Tone.GOOD
 
 
-def _action(item: Item) -> Action | None:
-    url = link(item)
+def _action(notification: Notification) -> Action | None:
+    url = link(notification)
     return Action("Reconnect", url) if url else None
 
 
-def _notes(items: Sequence[Item]) -> tuple[str, ...]:
-    untold = sorted({clean(item.undelivered_to) for item in items if item.undelivered_to})
+def _notes(notifications: Sequence[Notification]) -> tuple[str, ...]:
+    untold = sorted(
+        {
+            clean(notification.undelivered_to)
+            for notification in notifications
+            if notification.undelivered_to
+        }
+    )
     if not untold:
         return ()
     names = ", ".join(untold[:5]) + (f" and {len(untold) - 5} more" if len(untold) > 5 else "")
@@ -138,13 +144,15 @@ def _notes(items: Sequence[Item]) -> tuple[str, ...]:
 # ── many at once ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _render_group(items: Sequence[Item], timezone: str) -> Text:
-    kinds: dict[tuple[str, bool], list[Item]] = {}
-    for item in items:
-        kinds.setdefault((predicate(item, many=True), is_workspace(item)), []).append(item)
+def _render_group(notifications: Sequence[Notification], timezone: str) -> Text:
+    kinds: dict[tuple[str, bool], list[Notification]] = {}
+    for notification in notifications:
+        kinds.setdefault(
+            (predicate(notification, many=True), is_workspace(notification)), []
+        ).append(notification)
     shown = list(kinds.values())[:SECTIONS]
-    workspaces = sorted({clean(item.workspace, 40) for item in items})
-    ambiguous = _ambiguous(items)
+    workspaces = sorted({clean(notification.workspace, 40) for notification in notifications})
+    ambiguous = _ambiguous(notifications)
     sections = []
     room = LINES
     for index, members in enumerate(shown):
@@ -157,54 +165,60 @@ def _render_group(items: Sequence[Item], timezone: str) -> Text:
     dropped = sum(map(len, kinds.values())) - sum(map(len, shown))
     where = f"({workspaces[0]})" if len(workspaces) == 1 else f"({len(workspaces)} workspaces)"
     headings = [section.title for section in sections]
-    what = headings[0] if len(kinds) == 1 else f"{len(items)} changes"
+    what = headings[0] if len(kinds) == 1 else f"{len(notifications)} changes"
     if len(kinds) == 1:  # the title says it already
         sections = [replace(section, title="") for section in sections]
     return Text(
-        subject=f"LinkedIn accounts: {what} {where}",
-        tone=_worst(items),
-        title=f"{what} {where}" if len(kinds) == 1 else f"{len(items)} changes at once {where}",
+        thread_title=f"LinkedIn accounts: {what} {where}",
+        tone=_worst(notifications),
+        title=f"{what} {where}"
+        if len(kinds) == 1
+        else f"{len(notifications)} changes at once {where}",
         lead="" if len(kinds) == 1 else "; ".join(headings) + ".",
         sections=tuple(sections),
-        notes=((f"And {dropped} of other kinds.",) if dropped else ()) + _notes(items),
+        notes=((f"And {dropped} of other kinds.",) if dropped else ()) + _notes(notifications),
     )
 
 
-def _ambiguous(items: Sequence[Item]) -> set[str]:
+def _ambiguous(notifications: Sequence[Notification]) -> set[str]:
     """Return the names that more than one account of the group has."""
     owners: dict[str, set[tuple[str, str]]] = {}
-    for item in items:
-        owners.setdefault(who(item), set()).add((item.workspace, account_id(item)))
+    for notification in notifications:
+        owners.setdefault(name_of(notification), set()).add(
+            (notification.workspace, account_id(notification))
+        )
     return {name for name, accounts in owners.items() if len(accounts) > 1}
 
 
-def _line(item: Item, timezone: str, ambiguous: set[str], workspaces: Sequence[str]) -> Line:
-    name = who(item)
+def _line(
+    notification: Notification, timezone: str, ambiguous: set[str], workspaces: Sequence[str]
+) -> Line:
+    name = name_of(notification)
     marks = []
     if name in ambiguous:
-        marks.append(account_id(item)[:8])
-    if len(workspaces) > 1 and not is_workspace(item):
-        marks.append(clean(item.workspace, 40))
+        marks.append(account_id(notification)[:8])
+    if len(workspaces) > 1 and not is_workspace(notification):
+        marks.append(clean(notification.workspace, 40))
     if any(marks):
         name = f"{name} ({', '.join(filter(None, marks))})"
-    incident = item.incident
+    incident = notification.incident
     if incident is None:
-        return Line(name, clock(item.at, timezone))
+        return Line(name, format_time(notification.at, timezone))
     if incident.resolved_at is not None:
-        return Line(name, f"after {describe(incident.resolved_at - incident.opened_at)}")
-    return Line(name, f"since {clock(incident.opened_at, timezone)}", _action(item))
+        return Line(name, f"after {humanize(incident.resolved_at - incident.opened_at)}")
+    return Line(name, f"since {format_time(incident.opened_at, timezone)}", _action(notification))
 
 
-def _heading(members: Sequence[Item]) -> str:
+def _heading(members: Sequence[Notification]) -> str:
     noun = "workspace" if is_workspace(members[0]) else "account"
     many = len(members) > 1
     return f"{len(members)} {noun}{'s' if many else ''} {predicate(members[0], many=many)}"
 
 
-def _section_lead(members: Sequence[Item]) -> str:
+def _section_lead(members: Sequence[Notification]) -> str:
     return advice(members[0], many=len(members) > 1)
 
 
-def _worst(items: Sequence[Item]) -> Tone:
-    tones = {_tone(item) for item in items}
+def _worst(notifications: Sequence[Notification]) -> Tone:
+    tones = {_tone(notification) for notification in notifications}
     return next(tone for tone in (Tone.BAD, Tone.INFO, Tone.GOOD) if tone in tones)

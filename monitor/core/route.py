@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from .inventory import Inventory, matches_any
 from .model import Account, Cause, Event, EventType, Scope
-from .roster import Roster, matches_any
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The receivers *to* hear what matches; *proceed* lets later routes match too."""
+    """The receivers *to* hear what matches; *continues* lets later routes match too."""
 
     match: Match
     to: tuple[str, ...]
-    proceed: bool = False
+    continues: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,32 +42,32 @@ class Routing:
     """The whole table: receivers by name and whether one message may tell them of many incidents.
 
     No routes at all send every event to every receiver; *fallback* hears what no route matches.
-    *addressed* names, for each receiver that has no address of its own, the label that holds it.
+    *address_labels* names the label that holds the address of a receiver without its own.
     """
 
     groups: Mapping[str, bool]
     routes: tuple[Route, ...] = ()
     fallback: str | None = None
-    roster: Roster = field(default_factory=Roster)
-    addressed: Mapping[str, str] = field(default_factory=dict)
+    inventory: Inventory = field(default_factory=Inventory)
+    address_labels: Mapping[str, str] = field(default_factory=dict)
 
     def address(self, receiver: str, labels: Mapping[str, str]) -> str | None:
         """Return where *receiver* hears of an account with *labels*: "" is its own address."""
-        label = self.addressed.get(receiver)
+        label = self.address_labels.get(receiver)
         return "" if label is None else labels.get(label)
 
 
 @dataclass(frozen=True, slots=True)
-class Ears:
-    """Who *heard* of an incident, who has something *waiting* about it and whose is *leaving*."""
+class Audience:
+    """Who *heard* of an incident, who has something *waiting* about it and whose is *sending*."""
 
     heard: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
-    leaving: frozenset[str] = frozenset()
+    sending: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class PlannedNotification:
     """One notification to be: *event* for *receiver*."""
 
     event: Event
@@ -75,23 +75,23 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PlannedMessage:
     """One message to be: what one receiver is told in one go, worst first."""
 
     receiver: str
-    notices: tuple[Notice, ...]
+    notifications: tuple[PlannedNotification, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The messages to queue, the events that nobody would hear of, and who is no longer to hear.
 
-    *diverted* are the changes that lead away from a receiver before it heard of the incident.
+    *rerouted* are the changes that lead away from a receiver before it heard of the incident.
     """
 
-    parcels: tuple[Parcel, ...] = ()
+    messages: tuple[PlannedMessage, ...] = ()
     unrouted: tuple[Event, ...] = ()
-    diverted: tuple[Notice, ...] = ()
+    rerouted: tuple[PlannedNotification, ...] = ()
 
 
 SEVERITY: Final[Mapping[Cause | None, int]] = {
@@ -110,49 +110,51 @@ SEVERITY: Final[Mapping[Cause | None, int]] = {
 def plan(
     events: Sequence[Event],
     *,
-    ears: Mapping[str, Ears],
+    audience: Mapping[str, Audience],
     routing: Routing,
     accounts: Mapping[str, Account],
     group_over: int,
 ) -> Plan:
     """Return who is to be told of *events*, which come from one commit of one workspace."""
-    told: dict[tuple[str, str | None], list[Notice]] = {}
+    told: dict[tuple[str, str | None], list[PlannedNotification]] = {}
     unrouted: list[Event] = []
-    diverted: list[Notice] = []
+    rerouted: list[PlannedNotification] = []
     for event in events:
         account = accounts.get(event.account_id or "")
-        labels = routing.roster.labels(event.workspace, account)
-        receivers = _receivers(event, account, ears, routing, labels)
+        labels = routing.inventory.labels(event.workspace, account)
+        receivers = _receivers(event, account, audience, routing, labels)
         if receivers is None:
             unrouted.append(event)
         for receiver in receivers or ():
             address = routing.address(receiver, labels)
-            told.setdefault((receiver, address), []).append(Notice(event, receiver))
+            told.setdefault((receiver, address), []).append(PlannedNotification(event, receiver))
         if event.type is EventType.CHANGED:
-            known = ears.get(event.incident_id or "", Ears())
+            known = audience.get(event.incident_id or "", Audience())
             routed = routed_to(event, account, routing, labels) or (routing.fallback,)
             missed = known.waiting - known.heard - set(routed)
-            diverted += [Notice(event, receiver) for receiver in sorted(missed)]
-    parcels: list[Parcel] = []
-    for (receiver, _), notices in told.items():
-        notices.sort(key=lambda one: _badness(one, accounts))
-        if routing.groups.get(receiver, False) and len(notices) > group_over:
-            parcels.append(Parcel(receiver, tuple(notices)))
+            rerouted += [PlannedNotification(event, receiver) for receiver in sorted(missed)]
+    messages: list[PlannedMessage] = []
+    for (receiver, _), notifications in told.items():
+        notifications.sort(key=lambda one: _badness(one, accounts))
+        if routing.groups.get(receiver, False) and len(notifications) > group_over:
+            messages.append(PlannedMessage(receiver, tuple(notifications)))
         else:
-            parcels.extend(Parcel(receiver, (notice,)) for notice in notices)
-    return Plan(tuple(parcels), tuple(unrouted), tuple(diverted))
+            messages.extend(
+                PlannedMessage(receiver, (notification,)) for notification in notifications
+            )
+    return Plan(tuple(messages), tuple(unrouted), tuple(rerouted))
 
 
 def _receivers(
     event: Event,
     account: Account | None,
-    ears: Mapping[str, Ears],
+    audience: Mapping[str, Audience],
     routing: Routing,
     labels: Mapping[str, str],
 ) -> tuple[str, ...] | None:
     """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
-    known = ears.get(event.incident_id or "", Ears())
-    listening = known.heard | known.leaving
+    known = audience.get(event.incident_id or "", Audience())
+    listening = known.heard | known.sending
     if event.type is EventType.RESOLVED:
         return tuple(sorted(listening & routing.groups.keys()))
     if event.type is EventType.REFRESHED:
@@ -178,7 +180,7 @@ def routed_to(
     for route in routing.routes:
         if _matches(route.match, event, account, labels):
             found.update(dict.fromkeys(route.to))
-            if not route.proceed:
+            if not route.continues:
                 break
     return tuple(one for one in found if routing.address(one, labels) is not None)
 
@@ -197,8 +199,10 @@ def _matches(
     )
 
 
-def _badness(notice: Notice, accounts: Mapping[str, Account]) -> tuple[int, int, str]:
-    event = notice.event
+def _badness(
+    notification: PlannedNotification, accounts: Mapping[str, Account]
+) -> tuple[int, int, str]:
+    event = notification.event
     good = event.type in (EventType.RESOLVED, EventType.NOTICE)
     account = accounts.get(event.account_id or "")
     return (good, 0 if good else SEVERITY[event.cause], account.name if account else "")

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from .display import clean, clock
-from .duration import MICROSECONDS, describe
-from .model import Cause, EventType, Incident, Item, Micros, Resolution, Scope, Status
+from .duration import MICROSECONDS, humanize
+from .model import Cause, EventType, Incident, Micros, Notification, Resolution, Scope, Status
 from .secret import Secret
+from .text import clean, format_time
 
 DETAIL_LIMIT: Final = 300
 
@@ -42,49 +42,49 @@ _BLIND: Final[Mapping[Cause, str]] = {
 _PLATFORM: Final = "the Linked API platform"
 
 
-def who(item: Item) -> str:
-    """Name the account or the workspace that *item* is about."""
-    if is_workspace(item) or account_id(item) == "":
-        return f"Workspace {clean(item.workspace)}"
-    name = clean(item.account.name) if item.account else ""
-    return name or f"Account {account_id(item)}"
+def name_of(notification: Notification) -> str:
+    """Name the account or the workspace that *notification* is about."""
+    if is_workspace(notification) or account_id(notification) == "":
+        return f"Workspace {clean(notification.workspace)}"
+    name = clean(notification.account.name) if notification.account else ""
+    return name or f"Account {account_id(notification)}"
 
 
-def account_id(item: Item) -> str:
-    """Return the id of the account that *item* is about, or nothing."""
-    if item.account is not None:
-        return clean(item.account.id)
-    return clean(item.incident.account_id or "") if item.incident else ""
+def account_id(notification: Notification) -> str:
+    """Return the id of the account that *notification* is about, or nothing."""
+    if notification.account is not None:
+        return clean(notification.account.id)
+    return clean(notification.incident.account_id or "") if notification.incident else ""
 
 
-def is_workspace(item: Item) -> bool:
-    """Say whether *item* is about a workspace that can't be read."""
-    return item.incident is not None and item.incident.scope is Scope.WORKSPACE
+def is_workspace(notification: Notification) -> bool:
+    """Say whether *notification* is about a workspace that can't be read."""
+    return notification.incident is not None and notification.incident.scope is Scope.WORKSPACE
 
 
-def resolution(item: Item) -> Resolution | None:
+def resolution(notification: Notification) -> Resolution | None:
     """Return how it ended, if it did."""
-    if item.event is EventType.RESOLVED:
-        return (item.incident and item.incident.resolution) or Resolution.RECOVERED
-    if item.incident is not None:
-        return item.incident.resolution
-    if item.event is EventType.NOTICE and item.detail in tuple(Resolution):
-        return Resolution(item.detail)
+    if notification.event is EventType.RESOLVED:
+        return (notification.incident and notification.incident.resolution) or Resolution.RECOVERED
+    if notification.incident is not None:
+        return notification.incident.resolution
+    if notification.event is EventType.NOTICE and notification.detail in tuple(Resolution):
+        return Resolution(notification.detail)
     return None
 
 
-def link(item: Item) -> Secret | None:
+def link(notification: Notification) -> Secret | None:
     """Return the link to log in, if a browser opens it and nothing is hidden in it."""
-    if item.link is None:
+    if notification.link is None:
         return None
-    url = item.link.reveal()
+    url = notification.link.reveal()
     is_address = url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
-    return item.link if is_address else None
+    return notification.link if is_address else None
 
 
-def profile(item: Item) -> str | None:
+def profile_link(notification: Notification) -> str | None:
     """Return the address of the LinkedIn profile, if that is what the account's address is."""
-    url = clean(item.account.url, 500) if item.account else ""
+    url = clean(notification.account.url, 500) if notification.account else ""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -98,39 +98,39 @@ def profile(item: Item) -> str | None:
 # ── what happened ────────────────────────────────────────────────────────────────────────────────
 
 
-def predicate(item: Item, *, many: bool = False) -> str:
+def predicate(notification: Notification, *, many: bool = False) -> str:
     """Say what happened to it (or to *many*): the rest of a sentence that starts with who."""
-    ended, incident = resolution(item), item.incident
+    ended, incident = resolution(notification), notification.incident
     if ended is not None:
-        blind = is_workspace(item) and ended is Resolution.RECOVERED
+        blind = is_workspace(notification) and ended is Resolution.RECOVERED
         return "can be checked again" if blind else _ENDS[ended][many]
     if incident is None:
         return "have news" if many else "has news"
-    if item.event is EventType.REFRESHED and link(item) is not None:
+    if notification.event is EventType.REFRESHED and link(notification) is not None:
         return "have new login links" if many else "has a new login link"
-    is_news = item.event in (EventType.OPENED, EventType.CHANGED)
+    is_news = notification.event in (EventType.OPENED, EventType.CHANGED)
     still = "" if is_news else "still "
-    now = "now " if item.event is EventType.CHANGED else ""
-    if is_workspace(item):
+    now = "now " if notification.event is EventType.CHANGED else ""
+    if is_workspace(notification):
         return f"{still}cannot be checked: {now}{_STATES[incident.cause]}"
     return f"{'are' if many else 'is'} {still}{now}{_STATES[incident.cause]}"
 
 
-def title(item: Item) -> str:
+def title(notification: Notification) -> str:
     """Say in one line what happened to whom."""
-    if item.incident is None and item.account is None:
+    if notification.incident is None and notification.account is None:
         return "Test message"
-    return f"{who(item)} {predicate(item)}"
+    return f"{name_of(notification)} {predicate(notification)}"
 
 
-def subject(item: Item) -> str:
+def thread_title(notification: Notification) -> str:
     """Name the incident: the same line for all its messages, so that mail clients join them."""
-    workspace = clean(item.workspace, 40)
-    if item.incident is None:
-        return f"{title(item)} ({workspace})" if workspace else title(item)
-    if is_workspace(item):
+    workspace = clean(notification.workspace, 40)
+    if notification.incident is None:
+        return f"{title(notification)} ({workspace})" if workspace else title(notification)
+    if is_workspace(notification):
         return f"Linked API problem: workspace {workspace}"
-    name = who(item)
+    name = name_of(notification)
     short = name if len(name) <= 50 else name[:49].rstrip() + "…"
     return f"LinkedIn account problem: {short} ({workspace})"
 
@@ -138,42 +138,42 @@ def subject(item: Item) -> str:
 # ── what it means and what to do ─────────────────────────────────────────────────────────────────
 
 
-def advice(item: Item, *, many: bool = False) -> str:
+def advice(notification: Notification, *, many: bool = False) -> str:
     """Say what it means and what to do about it (or about *many* of the same kind)."""
-    ended, incident = resolution(item), item.incident
+    ended, incident = resolution(notification), notification.incident
     if ended is not None:
-        return _closing(item, ended, many=many)
+        return _closing(notification, ended, many=many)
     if incident is None:
-        return clean(item.detail, DETAIL_LIMIT)
-    return f"{_meaning(item, incident, many=many)}{_withdrawal(item)}"
+        return clean(notification.detail, DETAIL_LIMIT)
+    return f"{_meaning(notification, incident, many=many)}{_withdrawal(notification)}"
 
 
-def _meaning(item: Item, incident: Incident, *, many: bool) -> str:
+def _meaning(notification: Notification, incident: Incident, *, many: bool) -> str:
     if remedy := _BLIND.get(incident.cause):
         return f"{remedy} Until then nobody hears of new problems with its accounts."
     if incident.cause is Cause.RECONNECTION_REQUIRED:
-        return _login(item, many=many)
+        return _login(notification, many=many)
     if incident.cause is Cause.FROZEN:
         return _subscription(many=many)
     if incident.cause is Cause.FLAPPING:
-        return _flapping(item, incident, many=many)
+        return _flapping(notification, incident, many=many)
     raw = "" if many else clean(incident.raw_status or "", 40)
     says = f"Linked API calls it “{raw}”. " if raw else ""
     return f"{says}Take it as not working and look at it in {_PLATFORM}."
 
 
-def _login(item: Item, *, many: bool) -> str:
+def _login(notification: Notification, *, many: bool) -> str:
     if many:
         return (
             "Linked API can do nothing for them until someone logs in to each again: "
             f"with its link where there is one, else in {_PLATFORM}."
         )
     nothing = "Linked API can do nothing for this account until someone logs in to it again"
-    if link(item) is not None:
+    if link(notification) is not None:
         return f"{nothing}: open the link and log in to LinkedIn."
     why = (
         "The login link is not shown here"
-        if item.withheld
+        if notification.link_withheld
         else "There is no login link to show here"
     )
     return f"{nothing}. {why}: reconnect the account in {_PLATFORM}."
@@ -187,9 +187,9 @@ def _subscription(*, many: bool) -> str:
     )
 
 
-def _flapping(item: Item, incident: Incident, *, many: bool) -> str:
+def _flapping(notification: Notification, incident: Incident, *, many: bool) -> str:
     text = "The status keeps changing, so whatever uses it fails now and then."
-    status = item.account.status if item.account else incident.status
+    status = notification.account.status if notification.account else incident.status
     if many or status is None:
         return f"{text} Look at it in {_PLATFORM}."
     match status:
@@ -198,32 +198,35 @@ def _flapping(item: Item, incident: Incident, *, many: bool) -> str:
         case Status.FROZEN:
             return f"{text} Right now it is frozen. {_subscription(many=False)}"
         case Status.RECONNECTION_REQUIRED:
-            return f"{text} Right now it is signed out. {_login(item, many=False)}"
+            return f"{text} Right now it is signed out. {_login(notification, many=False)}"
         case _:
             return f"{text} Look at it in {_PLATFORM}."
 
 
-def _withdrawal(item: Item) -> str:
+def _withdrawal(notification: Notification) -> str:
     """Say what becomes of links that were sent earlier."""
-    if item.event in (EventType.REMINDED, EventType.REFRESHED) and link(item) is not None:
+    if (
+        notification.event in (EventType.REMINDED, EventType.REFRESHED)
+        and link(notification) is not None
+    ):
         return " Use this link only: earlier ones may no longer work."
     left = (
-        item.event is EventType.CHANGED
-        and item.incident is not None
-        and not is_workspace(item)
-        and item.incident.previous_cause is Cause.RECONNECTION_REQUIRED
+        notification.event is EventType.CHANGED
+        and notification.incident is not None
+        and not is_workspace(notification)
+        and notification.incident.previous_cause is Cause.RECONNECTION_REQUIRED
     )
     if not left:
         return ""
-    if link(item) is not None:
+    if link(notification) is not None:
         return " Use this link only: an earlier one may no longer work."
     return " A login link sent earlier no longer works."
 
 
-def _closing(item: Item, ended: Resolution, *, many: bool) -> str:
+def _closing(notification: Notification, ended: Resolution, *, many: bool) -> str:
     match ended:
         case Resolution.RECOVERED:
-            return f"{_story(item, many=many)} Nothing to do."
+            return f"{_story(notification, many=many)} Nothing to do."
         case Resolution.REPLACED:
             same = "The same LinkedIn profiles now have" if many else "The same profile now has"
             return f"{same} a new account id. Nothing to do, unless something uses the old one."
@@ -241,12 +244,12 @@ def _closing(item: Item, ended: Resolution, *, many: bool) -> str:
             )
 
 
-def _story(item: Item, *, many: bool) -> str:
-    incident = item.incident
+def _story(notification: Notification, *, many: bool) -> str:
+    incident = notification.incident
     if many or incident is None or incident.resolved_at is None:
         return "The problem is over."
-    span = describe(incident.resolved_at - incident.opened_at)
-    if is_workspace(item):
+    span = humanize(incident.resolved_at - incident.opened_at)
+    if is_workspace(notification):
         return f"It was out of sight for {span}; what changed meanwhile is told separately."
     return f"It was {_STATES[incident.cause]} for {span}."
 
@@ -254,41 +257,45 @@ def _story(item: Item, *, many: bool) -> str:
 # ── the details ──────────────────────────────────────────────────────────────────────────────────
 
 
-def facts(item: Item, *, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
+def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
     """Yield what else is known, as label and value."""
-    account, incident = item.account, item.incident
-    if item.workspace:
-        yield "Workspace", clean(item.workspace)
-    if identity := account_id(item):
+    account, incident = notification.account, notification.incident
+    if notification.workspace:
+        yield "Workspace", clean(notification.workspace)
+    if identity := account_id(notification):
         yield "Account id", identity
     if incident is not None:
-        yield from _times(item, now, timezone)
+        yield from _times(notification, now, timezone)
         if incident.acknowledged_by:
             yield "Acknowledged by", clean(incident.acknowledged_by)
-        if is_workspace(item) and (detail := clean(item.detail or incident.detail, DETAIL_LIMIT)):
+        if is_workspace(notification) and (
+            detail := clean(notification.detail or incident.detail, DETAIL_LIMIT)
+        ):
             yield "Details", detail
     elif account is not None:
-        yield "Noticed", _when(item.at, timezone)
-    if item.labels:
-        pairs = [f"{clean(key, 40)}: {clean(value, 40)}" for key, value in item.labels.items()]
+        yield "Noticed", _when(notification.at, timezone)
+    if notification.labels:
+        pairs = [
+            f"{clean(key, 40)}: {clean(value, 40)}" for key, value in notification.labels.items()
+        ]
         yield "Labels", clean(", ".join(pairs), DETAIL_LIMIT)
 
 
-def _times(item: Item, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
-    incident = item.incident
+def _times(notification: Notification, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
+    incident = notification.incident
     assert incident is not None
     if incident.resolved_at is not None:
         yield "Began", _when(incident.opened_at, timezone)
         yield "Ended", _when(incident.resolved_at, timezone)
-        yield "Lasted", describe(incident.resolved_at - incident.opened_at)
+        yield "Lasted", humanize(incident.resolved_at - incident.opened_at)
         return
     span = now - incident.opened_at
-    ago = "just now" if span < MICROSECONDS["m"] else f"{describe(span)} ago"
+    ago = "just now" if span < MICROSECONDS["m"] else f"{humanize(span)} ago"
     yield "Since", f"{_when(incident.opened_at, timezone)}, {ago}"
-    if item.event is EventType.CHANGED and incident.previous_cause is not None:
+    if notification.event is EventType.CHANGED and incident.previous_cause is not None:
         yield "Before that", _STATES[incident.previous_cause]
 
 
 def _when(moment: Micros, timezone: str) -> str:
     zone = "" if timezone == "UTC" else f" ({timezone})"
-    return f"{clock(moment, timezone)}{zone}"
+    return f"{format_time(moment, timezone)}{zone}"

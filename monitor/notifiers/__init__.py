@@ -17,9 +17,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from monitor.core.display import known_timezone
 from monitor.core.errors import MonitorError
 from monitor.core.model import Message
+from monitor.core.text import check_timezone
 
 GROUP: Final = "linkedapi_monitor.notifiers"
 
@@ -32,10 +32,10 @@ class ReceiverSettings(BaseModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     type: str
     link: Literal["full", "none"] = "full"
-    timezone: Annotated[str, AfterValidator(known_timezone)] | None = None
+    timezone: Annotated[str, AfterValidator(check_timezone)] | None = None
 
     @property
-    def by_label(self) -> str | None:
+    def address_label(self) -> str | None:
         """The label of an account that holds the address, for a receiver without one of its own."""
         return None
 

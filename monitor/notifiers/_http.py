@@ -20,7 +20,7 @@ from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Micros
-from monitor.core.patience import retry_after
+from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
 
 from . import ReceiverSettings

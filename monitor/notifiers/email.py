@@ -101,14 +101,14 @@ class Settings(ReceiverSettings):
         return self
 
     @property
-    def by_label(self) -> str | None:
+    def address_label(self) -> str | None:
         """The label that holds the recipient, if it is not the same for all accounts."""
         return self.to.label if isinstance(self.to, ByLabel) else None
 
     @property
     def sample_labels(self) -> Mapping[str, str]:
         """Labels under which a test message goes to its own sender."""
-        return {self.by_label: self.from_} if self.by_label else {}
+        return {self.address_label: self.from_} if self.address_label else {}
 
     def check_address(self, address: str) -> None:
         """Raise ValueError if nobody can get mail at *address*."""
@@ -171,7 +171,7 @@ class Notifier:
         to = self._settings.to
         if not isinstance(to, ByLabel):
             return [_parts(one) for one in to]
-        address = message.items[0].labels.get(to.label)
+        address = message.notifications[0].labels.get(to.label)
         if address is None:
             raise DeliveryError(
                 f"there is no label {to.label!r} that says whom to write to",
@@ -188,11 +188,11 @@ class Notifier:
         mail = EmailMessage(policy=SMTP)
         mail["From"] = Address(name or "Linked API monitor", addr_spec=sender)
         mail["To"] = [Address(shown, addr_spec=address) for shown, address in to]
-        subject = text.subject.replace(_ENCODED, "= ?")
+        subject = text.thread_title.replace(_ENCODED, "= ?")
         mail["Subject"] = f"Re: {subject}" if text.follows else subject
         mail["Date"] = format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC))
         mail["Message-ID"] = f"<{_UNSAFE.sub('-', message.id)}@{domain}>"
-        if len(message.items) == 1 and (incident := message.items[0].incident):
+        if len(message.notifications) == 1 and (incident := message.notifications[0].incident):
             root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{domain}>"
             mail["In-Reply-To"] = root
             mail["References"] = root
@@ -208,13 +208,13 @@ def plain(text: Text) -> str:
     blocks = [text.title, text.lead]
     if text.action:
         blocks.append(f"{text.action.label}: {text.action.url.reveal()}")
-    facts = [*text.facts, *([("Profile", text.profile)] if text.profile else [])]
+    facts = [*text.facts, *([("Profile", text.profile_link)] if text.profile_link else [])]
     blocks.append("\n".join(f"{label}: {value}" for label, value in facts))
     for section in text.sections:
         lines = [*filter(None, (section.title, section.lead)), ""]
         for line in section.lines:
             link = f"\n    {line.action.label}: {line.action.url.reveal()}" if line.action else ""
-            lines.append(f"  - {line.who}, {line.what}{link}")
+            lines.append(f"  - {line.name}, {line.what}{link}")
         if section.more:
             lines.append(f"  and {section.more} more")
         blocks.append("\n".join(lines))

@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 import httpx
 import structlog
 
-from monitor.core.display import clean
-from monitor.core.duration import describe
-from monitor.core.model import Item, Message, Micros
+from monitor.core.duration import humanize
+from monitor.core.model import Message, Micros, Notification
 from monitor.core.render import Tone, render_item
+from monitor.core.text import clean
 from monitor.core.wording import account_id
 
 from . import ReceiverSettings
@@ -35,21 +35,23 @@ class Notifier:
 
     async def send(self, message: Message) -> None:
         """Write *message*; that can't fail."""
-        for item in message.items:
-            self._write(item, message.now)
+        for notification in message.notifications:
+            self._write(notification, message.now)
 
-    def _write(self, item: Item, now: Micros) -> None:
-        text = render_item(item, now=now, timezone=self._timezone)
-        incident = item.incident
+    def _write(self, notification: Notification, now: Micros) -> None:
+        text = render_item(notification, now=now, timezone=self._timezone)
+        incident = notification.incident
         ended = incident.resolved_at if incident else None
         fields = {
-            "what": str(item.event),
-            "workspace": item.workspace,
-            "account_id": account_id(item) or None,
+            "what": str(notification.event),
+            "workspace": notification.workspace,
+            "account_id": account_id(notification) or None,
             "incident": incident.id if incident else None,
             "cause": str(incident.cause) if incident else None,
-            "lasted": describe(ended - incident.opened_at) if incident and ended else None,
-            "undelivered_to": clean(item.undelivered_to) if item.undelivered_to else None,
+            "lasted": humanize(ended - incident.opened_at) if incident and ended else None,
+            "undelivered_to": clean(notification.undelivered_to)
+            if notification.undelivered_to
+            else None,
             "receiver": self._receiver,
         }
         write = log.warning if text.tone is Tone.BAD else log.info

@@ -78,8 +78,8 @@ def payload(text: Text) -> dict[str, Any]:
     for section in text.sections:
         blocks.extend(_section(section))
     buttons = [_button(text.action, "primary")] if text.action else []
-    if text.profile:
-        buttons.append(_button_to("LinkedIn profile", text.profile))
+    if text.profile_link:
+        buttons.append(_button_to("LinkedIn profile", text.profile_link))
     if elements := [one for one in buttons if one]:
         blocks.append({"type": "actions", "elements": elements})
     if text.notes:
@@ -94,7 +94,7 @@ def _section(section: Section) -> list[dict[str, Any]]:
     if section.lead:
         blocks.append({"type": "context", "elements": [_plain(section.lead, 2000)]})
     for line in section.lines:
-        block = _paragraph(f"{line.who}, {line.what}")
+        block = _paragraph(f"{line.name}, {line.what}")
         if line.action and (button := _button(line.action)):
             block["accessory"] = button
         blocks.append(block)

@@ -16,7 +16,7 @@ import httpx
 from pydantic import Field, field_validator
 
 from monitor.core.duration import Duration
-from monitor.core.model import Account, EventType, Incident, Item, Message, Micros
+from monitor.core.model import Account, EventType, Incident, Message, Micros, Notification
 from monitor.core.secret import Secret
 
 from . import _http
@@ -76,8 +76,8 @@ class Notifier:
 
     async def send(self, message: Message) -> None:
         """Post the one event of *message*."""
-        (item,) = message.items
-        body = json.dumps(payload(item), separators=(",", ":")).encode()
+        (notification,) = message.notifications
+        body = json.dumps(payload(notification), separators=(",", ":")).encode()
         seconds = str(message.now // 1_000_000)
         signed = b".".join((message.id.encode(), seconds.encode(), body))
         digest = hmac.digest(self._key, signed, hashlib.sha256)
@@ -107,18 +107,20 @@ def _key(secret: Secret) -> bytes:
     return key
 
 
-def payload(item: Item) -> dict[str, Any]:
-    """Write *item* as the documented JSON; a `notice` has no incident but a detail."""
+def payload(notification: Notification) -> dict[str, Any]:
+    """Write *notification* as the documented JSON; a `notice` has no incident but a detail."""
     data: dict[str, Any] = {
-        "workspace": item.workspace,
-        "account": _account(item.account, item.labels) if item.account else None,
-        "incident": _incident(item.incident) if item.incident else None,
-        "link": item.link.reveal() if item.link else None,
+        "workspace": notification.workspace,
+        "account": _account(notification.account, notification.labels)
+        if notification.account
+        else None,
+        "incident": _incident(notification.incident) if notification.incident else None,
+        "link": notification.link.reveal() if notification.link else None,
     }
-    if item.event is EventType.NOTICE:
-        data["detail"] = _text(item.detail)
-    kind = f"incident.{item.event}" if item.incident else str(item.event)
-    return {"type": kind, "timestamp": _time(item.at), "data": data}
+    if notification.event is EventType.NOTICE:
+        data["detail"] = _text(notification.detail)
+    kind = f"incident.{notification.event}" if notification.incident else str(notification.event)
+    return {"type": kind, "timestamp": _time(notification.at), "data": data}
 
 
 def _account(account: Account, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from monitor.core.model import Seen, Session, Status
+from monitor.core.model import ListedAccount, Session, Status
 from monitor.core.secret import Secret
 
 LONGEST_ID: Final = 200
@@ -45,7 +45,7 @@ class Entry:
     """An account as sent, what it was read as, and *notes* on what was odd about it."""
 
     wire: Wire
-    seen: Seen
+    seen: ListedAccount
     notes: tuple[str, ...]
 
 
@@ -62,7 +62,7 @@ def entry(wire: Wire, origins: Collection[str]) -> Entry | None:
         session = session_of(wire.reconnection_session_id, wire.reconnection_link, origins)
         if wire.reconnection_link and (session is None or session.link is None):
             notes = (LINK_LEFT_OUT,)
-    seen = Seen(
+    seen = ListedAccount(
         id=wire.id,
         name=_cut(wire.name, "name"),
         url=_cut(wire.url, "url"),

@@ -11,7 +11,7 @@ from typing import Any, Final
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
-from monitor.core.patience import http_date, retry_after
+from monitor.core.retry_after import http_date, retry_after
 
 from .plain import plain
 

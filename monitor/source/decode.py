@@ -4,8 +4,8 @@ A typed decode of the whole body comes first: it takes half a millisecond for a 
 and never creates what we do not need. Only if it fails is the body read leniently, account by
 account, so that one odd account never hides the others.
 
-An unchanged account gives the same `Seen` object as the last time, an unchanged list the same
-snapshot: comparing what was sent costs a fifth of building it anew.
+An unchanged account gives the same `ListedAccount` object as the last time, an unchanged list the
+same snapshot: comparing what was sent costs a fifth of building it anew.
 """
 
 from collections import Counter

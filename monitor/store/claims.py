@@ -14,19 +14,19 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.backoff import delivery_pause
+from monitor.core.backoff import delivery_backoff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.inventory import Inventory
 from monitor.core.model import (
     EventType,
-    Item,
     Message,
     Micros,
+    Notification,
     NotificationState,
     SettledReason,
 )
-from monitor.core.review import Entry, Verdict, Wait, review
-from monitor.core.roster import Roster
+from monitor.core.recheck import QueuedNotification, Verdict, Wait, recheck
 
 from . import attachment, outbox, state
 from .outbox import Receiver, Settled
@@ -127,11 +127,11 @@ SELECT MIN(at) FROM (
 class View:
     """What the database doesn't know of workspaces.
 
-    *roster* says which are watched and how they are labelled, *is_current* whether one was looked
-    at lately.
+    *inventory* says which are watched and how they are labelled, *is_current* whether one was
+    looked at lately.
     """
 
-    roster: Roster
+    inventory: Inventory
     is_current: Callable[[str], bool]
 
 
@@ -150,32 +150,32 @@ def claim(
     receiver: Receiver,
     *,
     view: View,
-    leaving: Container[str],
+    sending: Container[str],
     now: Micros,
     lease: Duration,
     new_id: Callable[[], str],
 ) -> Claimed:
     """Claim the next message for *receiver*, with everything about it read again just now.
 
-    *leaving* are messages that this process is sending: their claims don't lapse, whatever the
+    *sending* are messages that this process is sending: their claims don't lapse, whatever the
     clock does. The message is None if nothing can be sent now.
     """
-    _take_back(tx, receiver.name, leaving, now=now, lease=lease)
+    _take_back(tx, receiver.name, sending, now=now, lease=lease)
     ended: list[Settled] = []
     while True:
         row = tx.execute(NEXT, {"receiver": receiver.name, "now": now}).one_or_none()
         if row is None:
             return Claimed(None, ended=tuple(ended))
-        items = _review(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
-        if not items:
+        notifications = _review(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
+        if not notifications:
             continue
         values = {"id": row.id, "attempts": row.attempts, "until": now + lease}
         if tx.execute(CLAIM, values).rowcount != 1:
             continue
-        for notification_id in items:
+        for notification_id in notifications:
             _set(tx, notification_id, NotificationState.SENDING)
         return Claimed(
-            message=Message(row.id, receiver.name, tuple(items.values()), now),
+            message=Message(row.id, receiver.name, tuple(notifications.values()), now),
             attempts=row.attempts + 1,
             created_at=row.created_at,
             ended=tuple(ended),
@@ -209,7 +209,7 @@ def settle(
         outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE
     else:
         outcome = NotificationState.PENDING
-        again_at += delivery_pause(claimed.attempts, jitter=jitter, retry_after=error.retry_after)
+        again_at += delivery_backoff(claimed.attempts, jitter=jitter, retry_after=error.retry_after)
     ended_at = None if outcome is NotificationState.PENDING else now
     values = {
         "id": message.id,
@@ -246,10 +246,10 @@ def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:
 
 
 def _take_back(
-    tx: Connection, receiver: str, leaving: Container[str], *, now: Micros, lease: Duration
+    tx: Connection, receiver: str, sending: Container[str], *, now: Micros, lease: Duration
 ) -> None:
     for row in tx.execute(LAPSED, {"receiver": receiver, "now": now}).all():
-        if row.id not in leaving:
+        if row.id not in sending:
             values = {"message_id": row.id, "now": row.claimed_until - lease}
             tx.execute(HEAR_ALL, values)
             tx.execute(RELEASE, values)
@@ -265,49 +265,51 @@ def _review(
     now: Micros,
     new_id: Callable[[], str],
     ended: list[Settled],
-) -> dict[str, Item]:
+) -> dict[str, Notification]:
     """Return what is to be told now, by notification; settle or move the rest."""
-    items: dict[str, Item] = {}
+    notifications: dict[str, Notification] = {}
     waiting: list[str] = []
     others: dict[str | None, list[str]] = {}
-    for entry in _entries(tx, row.id, view):
-        verdict = _verdict(entry, receiver)
+    for queued in _entries(tx, row.id, view):
+        verdict = _verdict(queued, receiver)
         if isinstance(verdict, Wait):
-            waiting.append(entry.notification_id)
-        elif not isinstance(verdict, Item):
+            waiting.append(queued.notification_id)
+        elif not isinstance(verdict, Notification):
             cancelled = NotificationState.CANCELLED
-            _set(tx, entry.notification_id, cancelled, reason=verdict, at=now)
-            ended.append(Settled(receiver.name, entry.event, cancelled, verdict))
-        elif items and not _fit_together(receiver, verdict, next(iter(items.values()))):
-            with_it = _address(receiver, verdict) if receiver.groups else entry.notification_id
-            others.setdefault(with_it, []).append(entry.notification_id)
+            _set(tx, queued.notification_id, cancelled, reason=verdict, at=now)
+            ended.append(Settled(receiver.name, queued.event, cancelled, verdict))
+        elif notifications and not _fit_together(
+            receiver, verdict, next(iter(notifications.values()))
+        ):
+            with_it = _address(receiver, verdict) if receiver.groups else queued.notification_id
+            others.setdefault(with_it, []).append(queued.notification_id)
         else:
-            items[entry.notification_id] = verdict
+            notifications[queued.notification_id] = verdict
     for together in others.values():
         _move(tx, row, together, start=now, new_id=new_id)
-    if waiting and items:
+    if waiting and notifications:
         _move(tx, row, waiting, start=now + RECHECK, new_id=new_id)
     elif waiting:
         tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK})
-    elif not items:
+    elif not notifications:
         tx.execute(outbox.CLOSE_EMPTY, {"now": now})
-    return items
+    return notifications
 
 
-def _fit_together(receiver: Receiver, one: Item, other: Item) -> bool:
+def _fit_together(receiver: Receiver, one: Notification, other: Notification) -> bool:
     """Return whether one message may hold both: the configuration may have changed since."""
     return receiver.groups and _address(receiver, one) == _address(receiver, other)
 
 
-def _address(receiver: Receiver, item: Item) -> str | None:
-    return item.labels.get(receiver.by_label) if receiver.by_label else None
+def _address(receiver: Receiver, notification: Notification) -> str | None:
+    return notification.labels.get(receiver.address_label) if receiver.address_label else None
 
 
-def _verdict(entry: Entry, receiver: Receiver) -> Verdict:
-    verdict = review(entry, may_have_link=receiver.may_have_link)
-    if not isinstance(verdict, Item) or entry.watched or receiver.by_label is None:
+def _verdict(queued: QueuedNotification, receiver: Receiver) -> Verdict:
+    verdict = recheck(queued, may_have_link=receiver.may_have_link)
+    if not isinstance(verdict, Notification) or queued.watched or receiver.address_label is None:
         return verdict
-    is_owned = receiver.by_label in verdict.labels  # else the label left with the workspace
+    is_owned = receiver.address_label in verdict.labels  # else the label left with the workspace
     return verdict if is_owned else SettledReason.UNWATCHED
 
 
@@ -326,24 +328,24 @@ def _move(
         tx.execute(MOVE, {"id": notification_id, "message_id": id_})
 
 
-def _entries(tx: Connection, message_id: str, view: View) -> list[Entry]:
+def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
     entries = []
     for row in tx.execute(ENTRIES, {"message_id": message_id}).all():
         account_id = row.event_account_id
         account = state.account(tx, row.workspace, account_id) if account_id else None
         entries.append(
-            Entry(
+            QueuedNotification(
                 notification_id=row.id,
                 event=EventType(row.event),
                 happened=EventType(row.event_type),
                 at=row.event_at,
                 detail=row.event_detail,
                 workspace=row.workspace,
-                labels=view.roster.labels(row.workspace, account),
+                labels=view.inventory.labels(row.workspace, account),
                 incident=state.incident(tx, row.incident_id) if row.incident_id else None,
                 account=account,
                 heard_at=row.heard_at,
-                watched=view.roster.watches(row.workspace) or _left(tx, row.workspace),
+                watched=view.inventory.watches(row.workspace) or _left(tx, row.workspace),
                 current=view.is_current(row.workspace),
                 undelivered_to=row.undelivered_to,
             )

@@ -21,7 +21,7 @@ from monitor.core.model import (
     NotificationState,
     SettledReason,
 )
-from monitor.core.route import Ears, Notice, Parcel, Routing, plan
+from monitor.core.route import Audience, PlannedMessage, PlannedNotification, Routing, plan
 
 from . import state
 
@@ -142,12 +142,12 @@ WHERE receiver = :receiver AND settled_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """What the outbox has to know of a receiver; *by_label* is the label that holds its address."""
+    """What the outbox has to know of a receiver; *address_label* holds its address, if any."""
 
     name: str
     groups: bool
     may_have_link: bool
-    by_label: str | None = None
+    address_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,16 +168,16 @@ class Told:
     unrouted: tuple[Event, ...] = ()
 
 
-def ears(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Ears]:
+def audience(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
     """Return for each incident who heard of it and for whom something is waiting or leaving."""
     found = {}
     for incident_id in incident_ids:
         values = {"incident_id": incident_id}
         live = tx.execute(LIVE, values).all()
-        found[incident_id] = Ears(
+        found[incident_id] = Audience(
             heard=frozenset(tx.execute(HEARD, values).scalars()),
             waiting=frozenset(row.receiver for row in live if row.state == "pending"),
-            leaving=frozenset(row.receiver for row in live if row.state == "sending"),
+            sending=frozenset(row.receiver for row in live if row.state == "sending"),
         )
     return found
 
@@ -215,14 +215,14 @@ def tell(
     withdrawn = withdraw(tx, events, now=now)
     planned = plan(
         events,
-        ears=ears(tx, {one.incident_id for one in events if one.incident_id}),
+        audience=audience(tx, {one.incident_id for one in events if one.incident_id}),
         routing=routing,
         accounts=accounts,
         group_over=group_over,
     )
-    for one in planned.diverted:
+    for one in planned.rerouted:
         withdrawn += _divert(tx, one, now)
-    queue(tx, planned.parcels, now=now, waits=waits or {}, new_id=new_id)
+    queue(tx, planned.messages, now=now, waits=waits or {}, new_id=new_id)
     for event in events:
         if event.type is EventType.REFRESHED and event.incident_id:
             hurry(tx, event.incident_id, now=now)
@@ -231,24 +231,24 @@ def tell(
 
 def queue(
     tx: Connection,
-    parcels: Sequence[Parcel],
+    messages: Sequence[PlannedMessage],
     *,
     now: Micros,
     waits: Mapping[str, Micros],
     new_id: Callable[[], str],
 ) -> None:
     """Queue a message for each parcel; *waits* says until when the opening of an incident waits."""
-    if not parcels:
+    if not messages:
         return
     position = tx.execute(POSITION).scalar_one()
-    for parcel in parcels:
+    for message in messages:
         position += 1
         message_id = new_id()
-        start = max(waits.get(one.event.incident_id or "", now) for one in parcel.notices)
-        add_message(tx, message_id, parcel.receiver, position, now=now, start=start)
-        for notice in parcel.notices:
+        start = max(waits.get(one.event.incident_id or "", now) for one in message.notifications)
+        add_message(tx, message_id, message.receiver, position, now=now, start=start)
+        for notification in message.notifications:
             position += 1
-            event = notice.event
+            event = notification.event
             tx.execute(
                 ADD_NOTIFICATION,
                 {
@@ -259,7 +259,7 @@ def queue(
                     "incident_id": event.incident_id,
                     "workspace": event.workspace,
                     "subject": event.account_id or state.BLIND,
-                    "receiver": parcel.receiver,
+                    "receiver": message.receiver,
                     "position": position,
                     "undelivered_to": None,
                 },
@@ -344,8 +344,12 @@ def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
     return {row.receiver: (row.notifications, row.oldest_at) for row in tx.execute(BACKLOG)}
 
 
-def _divert(tx: Connection, notice: Notice, now: Micros) -> list[Settled]:
-    values = {"incident_id": notice.event.incident_id, "receiver": notice.receiver, "now": now}
+def _divert(tx: Connection, notification: PlannedNotification, now: Micros) -> list[Settled]:
+    values = {
+        "incident_id": notification.event.incident_id,
+        "receiver": notification.receiver,
+        "now": now,
+    }
     ended = _cancelled(tx.execute(WITHDRAW_DIVERTED, values))
     tx.execute(CLOSE_EMPTY, {"now": now})
     return ended
@@ -377,8 +381,8 @@ def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType | N
     incident = state.incident(tx, row.incident_id) if row.incident_id else None
     if incident is None or not incident.is_open:
         return EventType.NOTICE
-    known = ears(tx, [incident.id])[incident.id]
-    if fallback not in known.heard | known.waiting | known.leaving:
+    known = audience(tx, [incident.id])[incident.id]
+    if fallback not in known.heard | known.waiting | known.sending:
         return EventType.OPENED
     untold = row.undelivered_to or row.receiver
     values = {"incident_id": incident.id, "receiver": fallback, "undelivered_to": untold}

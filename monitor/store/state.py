@@ -11,7 +11,7 @@ from monitor.core.model import (
     Account,
     Cause,
     Event,
-    Failing,
+    FailureStreak,
     Incident,
     Micros,
     Resolution,
@@ -275,10 +275,10 @@ def _session_values(workspace: str, account_id: str, session: Session) -> dict[s
     }
 
 
-def _failing(row: Row[Any]) -> Failing | None:
+def _failing(row: Row[Any]) -> FailureStreak | None:
     if row.failing_cause is None:
         return None
-    return Failing(
+    return FailureStreak(
         cause=Cause(row.failing_cause),
         detail=row.failing_detail,
         since=row.failing_since,

@@ -16,7 +16,7 @@ from monitor.app.crew import Crew
 from monitor.app.loops import App
 from monitor.app.parts import Ground, Parts
 from monitor.core.duration import Duration
-from monitor.core.surroundings import Surroundings
+from monitor.core.runtime import Runtime
 from monitor.schedule import Schedule
 from monitor.simulator import Knobs, Simulator, serve
 from monitor.store import attachment, outbox, state
@@ -37,14 +37,14 @@ class Stage:
         self.now = NOON
         self.seconds = 0.0
         numbers = iter(range(100_000))
-        around = Surroundings(
+        runtime = Runtime(
             now=lambda: self.now,
             monotonic=lambda: self.seconds,
             jitter=lambda: 0.0,
             new_id=lambda: f"{next(numbers):05d}",
         )
-        self.ground = Ground(store, httpx.AsyncClient(), around, self.closing)
-        self.schedule = Schedule(jitter=around.jitter)
+        self.ground = Ground(store, httpx.AsyncClient(), runtime, self.closing)
+        self.schedule = Schedule(jitter=runtime.jitter)
         self.begun, self.ended = [], []
         self.crew = Crew(
             self.ground, self.schedule, begin_polls=self._polls, begin_sends=self._sends

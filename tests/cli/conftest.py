@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from desk import Desk
-from factories import frozen, seen, signed_out
+from factories import frozen, listed_account, signed_out
 
 from monitor.cli import commands
 from monitor.simulator import Simulator, serve
@@ -89,8 +89,8 @@ def recorded(tmp_path):
     """A database with a healthy, a frozen and a signed-out account, and one delivery."""
     store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
     desk = Desk(store)
-    desk.poll(seen("ok"), seen("cold"), seen("out"))
-    desk.poll(seen("ok"), frozen("cold"), signed_out("out"))
+    desk.poll(listed_account("ok"), listed_account("cold"), listed_account("out"))
+    desk.poll(listed_account("ok"), frozen("cold"), signed_out("out"))
     desk.deliver()
     store.close()
     return desk

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from monitor.config import ConfigError, load, schema
 from monitor.core.duration import Duration
 from monitor.core.model import Cause, Scope
-from monitor.core.policy import Policy
+from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
 
 from .conftest import WORKSPACE
@@ -18,7 +18,7 @@ def test_a_token_is_all_that_a_file_needs(load_text):
 
     (workspace,) = config.workspaces
     assert (workspace.name, workspace.token) == ("default", Secret("abc"))
-    assert config.incidents == Policy()
+    assert config.incidents == IncidentPolicy()
     assert config.receivers == config.routes == config.warnings == ()
     assert config.fallback is None
     assert config.timezone == "UTC"
@@ -143,7 +143,7 @@ receivers:
     assert (jane.labels, jane.ignore) == ({"owner": "jane@example.com"}, None)
     assert (ignored.match.id, ignored.match.url) == (("a1", "a2"), ("linkedin.com/in/x",))
     assert (ignored.ignore, rest.ignore) == (True, False)
-    assert config.receivers[0].by_label == "owner"
+    assert config.receivers[0].address_label == "owner"
     assert config.warnings == ()
 
 
@@ -181,7 +181,7 @@ def test_sections_without_content_are_as_if_they_were_not_there(load_text):
     config = load_text(WORKSPACE + "receivers:\nroutes:\nincidents:\nfallback:\n")
 
     assert config.receivers == ()
-    assert config.incidents == Policy()
+    assert config.incidents == IncidentPolicy()
 
 
 def test_an_empty_file_is_as_no_file_and_says_so(load_text):

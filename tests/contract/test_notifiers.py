@@ -10,7 +10,7 @@ import pytest
 import structlog
 from factories import LINK, NOON
 from httpx_aiohttp import AiohttpTransport
-from notifiers.items import HOSTILE, account, every_item, item, message
+from notifiers.notifications import HOSTILE, account, every_notification, message, notification
 from notifiers.servers import HttpReceiver, MailServer, closed_port
 from slack_sdk.models.blocks import Block
 
@@ -190,7 +190,7 @@ async def test_an_opening_arrives_with_name_and_link(stage):
 
 
 async def test_a_resolution_arrives_with_its_duration(stage):
-    one = shown(await stage.tell(message(item(EventType.RESOLVED))))
+    one = shown(await stage.tell(message(notification(EventType.RESOLVED))))
 
     duration = {"webhook": '"duration_seconds": 7500'}
     assert duration.get(stage.kind, "2 h 5 min") in one
@@ -198,7 +198,7 @@ async def test_a_resolution_arrives_with_its_duration(stage):
 
 
 async def test_everything_that_can_happen_arrives(stage):
-    for told in every_item():
+    for told in every_notification():
         one = shown(await stage.tell(message(told)))
 
         assert (LINK in one) is (told.link is not None and stage.kind != "log")
@@ -211,7 +211,7 @@ async def test_everything_that_can_happen_arrives(stage):
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.RESOLVED])
 async def test_a_hostile_name_is_harmless(stage, name, event):
     person = account(name, raw_status=name, url=name)
-    told = item(event, one=person, labels={"owner": name}, undelivered_to=name)
+    told = notification(event, one=person, labels={"owner": name}, undelivered_to=name)
 
     one = await stage.tell(message(told))
 
@@ -227,20 +227,20 @@ async def test_a_hostile_name_is_harmless(stage, name, event):
 async def test_a_hostile_name_in_a_group_is_harmless(group_stage, name):
     people = [account(name, id_=str(index)) for index in range(3)]
 
-    await group_stage.tell(message(*(item(one=person) for person in people)))
+    await group_stage.tell(message(*(notification(one=person) for person in people)))
 
 
 @pytest.mark.row(19)
 async def test_a_group_of_a_thousand_is_bounded(group_stage):
     frozen = [
-        item(
+        notification(
             cause=Cause.FROZEN,
             one=account("N" * 80, id_=f"{index}-{'i' * 80}", status=Status.FROZEN),
         )
         for index in range(997)
     ]
 
-    one = shown(await group_stage.tell(message(*[item() for _ in range(3)], *frozen)))
+    one = shown(await group_stage.tell(message(*[notification() for _ in range(3)], *frozen)))
 
     assert len(one) < 30_000
     assert "subscription" in one
@@ -249,7 +249,7 @@ async def test_a_group_of_a_thousand_is_bounded(group_stage):
 
 async def test_a_group_of_every_kind_at_once_keeps_its_limits(group_stage):
 
-    await group_stage.tell(message(*every_item()))
+    await group_stage.tell(message(*every_notification()))
 
 
 async def test_a_repeat_carries_the_same_id(stage):
@@ -361,7 +361,7 @@ async def test_a_dead_http_server_is_no_ambiguity(kind):
 
 async def test_resolutions_of_all_kinds_say_how_it_ended(stage):
     told = [
-        shown(await stage.tell(message(item(EventType.RESOLVED, resolution=one))))
+        shown(await stage.tell(message(notification(EventType.RESOLVED, resolution=one))))
         for one in Resolution
     ]
 
@@ -369,6 +369,6 @@ async def test_resolutions_of_all_kinds_say_how_it_ended(stage):
 
 
 async def test_the_fallback_learns_who_could_not_be_told(stage):
-    one = shown(await stage.tell(message(replace(item(), undelivered_to="ops-slack"))))
+    one = shown(await stage.tell(message(replace(notification(), undelivered_to="ops-slack"))))
 
     assert ("ops-slack" in one) is (stage.kind != "webhook")  # no place in its contract

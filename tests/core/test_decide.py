@@ -10,14 +10,14 @@ from factories import (
     UNREACHABLE,
     World,
     frozen,
-    seen,
+    listed_account,
     signed_out,
     told,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.decide import STEPS, Phase, Sight, is_settled, remind
+from monitor.core.decide import STEPS, AccountState, Input, is_quiet, remind
 from monitor.core.duration import Duration
 from monitor.core.model import (
     ACCOUNT_CAUSES,
@@ -29,13 +29,15 @@ from monitor.core.model import (
     Snapshot,
     Status,
 )
-from monitor.core.policy import Flapping, Policy
+from monitor.core.policy import Flapping, IncidentPolicy
 
 RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 
 
 def test_the_table_has_a_step_for_every_phase_and_sighting_of_a_listed_account():
-    assert set(STEPS) == {(phase, sight) for phase in Phase for sight in Sight}
+    assert set(STEPS) == {
+        (account_state, input_) for account_state in AccountState for input_ in Input
+    }
 
 
 def test_every_cause_is_an_accounts_or_a_workspaces():
@@ -45,7 +47,7 @@ def test_every_cause_is_an_accounts_or_a_workspaces():
 def test_the_first_poll_is_a_baseline_that_opens_only_what_is_bad():
     world = World()
 
-    decision = world.poll(seen("ok"), signed_out("out"), frozen("cold"))
+    decision = world.poll(listed_account("ok"), signed_out("out"), frozen("cold"))
 
     assert decision.baseline
     assert sorted(told(decision)) == [("opened", "frozen"), ("opened", "reconnection_required")]
@@ -64,15 +66,15 @@ def test_an_empty_first_list_is_fine():
     [
         (signed_out(), "reconnection_required"),
         (frozen(), "frozen"),
-        (seen(status=Status.UNKNOWN, raw="suspended"), "unknown"),
+        (listed_account(status=Status.UNKNOWN, raw="suspended"), "unknown"),
     ],
 )
 def test_a_bad_status_opens_and_an_active_one_resolves(account, cause):
     world = World()
-    world.poll(seen())
+    world.poll(listed_account())
 
     opened = world.poll(account)
-    resolved = world.poll(seen())
+    resolved = world.poll(listed_account())
 
     assert told(opened) == [("opened", cause)]
     assert told(resolved) == [("resolved", cause)]
@@ -83,7 +85,7 @@ def test_a_bad_status_opens_and_an_active_one_resolves(account, cause):
 
 def test_the_same_bad_status_again_says_nothing():
     world = World()
-    world.poll(seen())
+    world.poll(listed_account())
     world.poll(signed_out())
 
     decision = world.poll(signed_out())
@@ -95,7 +97,7 @@ def test_the_same_bad_status_again_says_nothing():
 
 def test_open_after_counts_scheduled_polls():
     world = World(open_after=3)
-    world.poll(seen())
+    world.poll(listed_account())
 
     assert told(world.poll(signed_out())) == []
     first_bad = world.now
@@ -108,10 +110,10 @@ def test_open_after_counts_scheduled_polls():
 
 def test_recovery_before_open_after_tells_nobody():
     world = World(open_after=2)
-    world.poll(seen())
+    world.poll(listed_account())
     world.poll(signed_out())
 
-    world.poll(seen())
+    world.poll(listed_account())
 
     assert world.events == []
     assert told(world.poll(signed_out())) == []
@@ -119,7 +121,7 @@ def test_recovery_before_open_after_tells_nobody():
 
 def test_a_burst_of_unscheduled_polls_counts_once():
     world = World(open_after=3)
-    world.poll(seen())
+    world.poll(listed_account())
 
     for _ in range(10):
         world.poll(signed_out(), scheduled=False)
@@ -130,20 +132,20 @@ def test_a_burst_of_unscheduled_polls_counts_once():
 
 def test_an_unscheduled_poll_may_open_at_once():
     world = World()
-    world.poll(seen())
+    world.poll(listed_account())
 
     assert told(world.poll(signed_out(), scheduled=False)) == [("opened", "reconnection_required")]
 
 
 def test_resolve_after_waits_for_a_steady_recovery():
     world = World(resolve_after=2)
-    world.poll(seen())
+    world.poll(listed_account())
     world.poll(signed_out())
 
-    assert told(world.poll(seen())) == []
+    assert told(world.poll(listed_account())) == []
     assert told(world.poll(signed_out())) == []
-    assert told(world.poll(seen())) == []
-    assert told(world.poll(seen())) == [("resolved", "reconnection_required")]
+    assert told(world.poll(listed_account())) == []
+    assert told(world.poll(listed_account())) == [("resolved", "reconnection_required")]
 
 
 def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
@@ -199,7 +201,7 @@ def test_the_link_goes_with_the_incident():
     world = World()
     world.poll(signed_out())
 
-    world.poll(seen())
+    world.poll(listed_account())
 
     assert world.workspace.accounts["a1"].session is None
 
@@ -207,7 +209,7 @@ def test_the_link_goes_with_the_incident():
 @pytest.mark.parametrize("failure", [UNREACHABLE, REJECTED, RATE_LIMITED])
 def test_a_failed_poll_touches_no_account(failure):
     world = World()
-    world.poll(seen("ok"), signed_out("out"))
+    world.poll(listed_account("ok"), signed_out("out"))
     accounts = world.workspace.accounts
 
     decision = world.fail(failure)
@@ -219,7 +221,7 @@ def test_a_failed_poll_touches_no_account(failure):
 
 def test_a_workspace_is_blind_after_blind_after():
     world = World(blind_after=Duration.parse("5m"))
-    world.poll(seen())
+    world.poll(listed_account())
 
     for _ in range(5):
         assert told(world.fail()) == []
@@ -232,7 +234,7 @@ def test_a_workspace_is_blind_after_blind_after():
 
 def test_a_rejected_token_is_told_after_two_polls():
     world = World()
-    world.poll(seen())
+    world.poll(listed_account())
 
     assert told(world.fail(REJECTED)) == []
     assert told(world.fail(REJECTED)) == [("opened", "token_rejected")]
@@ -240,7 +242,7 @@ def test_a_rejected_token_is_told_after_two_polls():
 
 def test_blindness_ends_with_the_first_good_poll_and_accounts_are_told_in_the_same_commit():
     world = World()
-    world.poll(seen())
+    world.poll(listed_account())
     world.fail(REJECTED)
     world.fail(REJECTED)
 
@@ -263,7 +265,7 @@ def test_the_cause_of_blindness_changes_once_it_lasts_two_polls():
 
 def test_failed_polls_neither_count_nor_reset():
     world = World(open_after=2)
-    world.poll(seen())
+    world.poll(listed_account())
     world.poll(signed_out())
 
     world.fail()
@@ -273,11 +275,11 @@ def test_failed_polls_neither_count_nor_reset():
 
 def test_an_account_that_returns_in_time_was_never_gone():
     world = World()
-    world.poll(seen("a"), seen("b"), seen("c"))
+    world.poll(listed_account("a"), listed_account("b"), listed_account("c"))
 
-    world.poll(seen("a"), seen("b"))
-    world.poll(seen("a"), seen("b"))
-    world.poll(seen("a"), seen("b"), seen("c"))
+    world.poll(listed_account("a"), listed_account("b"))
+    world.poll(listed_account("a"), listed_account("b"))
+    world.poll(listed_account("a"), listed_account("b"), listed_account("c"))
 
     assert world.events == []
     assert world.workspace.accounts["c"].missing_polls == 0
@@ -285,9 +287,9 @@ def test_an_account_that_returns_in_time_was_never_gone():
 
 def test_an_account_is_gone_after_missing_after_polls():
     world = World()
-    world.poll(seen("a"), seen("b"), signed_out("c"))
+    world.poll(listed_account("a"), listed_account("b"), signed_out("c"))
 
-    decisions = [world.poll(seen("a"), seen("b")) for _ in range(3)]
+    decisions = [world.poll(listed_account("a"), listed_account("b")) for _ in range(3)]
 
     assert [told(one) for one in decisions] == [[], [], [("resolved", "reconnection_required")]]
     assert decisions[-1].incidents[0].resolution is Resolution.DISAPPEARED
@@ -297,28 +299,28 @@ def test_an_account_is_gone_after_missing_after_polls():
 
 def test_a_healthy_account_that_is_gone_is_a_notice():
     world = World()
-    world.poll(seen("a"), seen("b"))
+    world.poll(listed_account("a"), listed_account("b"))
 
     for _ in range(3):
-        decision = world.poll(seen("a"))
+        decision = world.poll(listed_account("a"))
 
     assert told(decision) == [("notice", "disappeared")]
 
 
 def test_many_that_vanish_at_once_need_more_polls():
     world = World()
-    world.poll(*(seen(id_) for id_ in "abcde"))
+    world.poll(*(listed_account(id_) for id_ in "abcde"))
 
-    decisions = [world.poll(seen("a"), seen("b")) for _ in range(10)]
+    decisions = [world.poll(listed_account("a"), listed_account("b")) for _ in range(10)]
 
     assert all(not one.events for one in decisions[:9])
     assert len(decisions[9].events) == 3
 
 
-@pytest.mark.parametrize("listed", [(), (seen("x"), seen("y"))])
+@pytest.mark.parametrize("listed", [(), (listed_account("x"), listed_account("y"))])
 def test_a_list_with_none_of_the_known_accounts_is_blindness(listed):
     world = World()
-    world.poll(seen("a"), signed_out("b"))
+    world.poll(listed_account("a"), signed_out("b"))
     accounts = world.workspace.accounts
 
     for _ in range(20):
@@ -339,9 +341,9 @@ def test_a_list_with_none_of_the_known_accounts_is_blindness(listed):
 )
 def test_the_same_person_under_a_new_id_replaces_the_old(url):
     world = World()
-    world.poll(signed_out("old", url="https://www.linkedin.com/in/jürgen/"), seen("b"))
+    world.poll(signed_out("old", url="https://www.linkedin.com/in/jürgen/"), listed_account("b"))
 
-    decisions = [world.poll(seen("new", url=url), seen("b")) for _ in range(3)]
+    decisions = [world.poll(listed_account("new", url=url), listed_account("b")) for _ in range(3)]
 
     assert told(decisions[-1]) == [("resolved", "reconnection_required")]
     assert decisions[-1].incidents[0].resolution is Resolution.REPLACED
@@ -349,39 +351,42 @@ def test_the_same_person_under_a_new_id_replaces_the_old(url):
 
 def test_a_single_account_may_be_replaced():
     world = World()
-    world.poll(seen("old", url="https://www.linkedin.com/in/jane/"))
+    world.poll(listed_account("old", url="https://www.linkedin.com/in/jane/"))
 
     for _ in range(3):
-        decision = world.poll(seen("new", url="https://www.linkedin.com/in/jane"))
+        decision = world.poll(listed_account("new", url="https://www.linkedin.com/in/jane"))
 
     assert told(decision) == [("notice", "replaced")]
 
 
 def test_two_ids_with_one_profile_are_two_accounts():
     world = World()
-    world.poll(seen("a", url="https://x.test/in/j"), seen("b", url="https://x.test/in/j"))
+    world.poll(
+        listed_account("a", url="https://x.test/in/j"),
+        listed_account("b", url="https://x.test/in/j"),
+    )
 
     for _ in range(3):
-        decision = world.poll(seen("a", url="https://x.test/in/j"))
+        decision = world.poll(listed_account("a", url="https://x.test/in/j"))
 
     assert told(decision) == [("notice", "disappeared")]
 
 
 def test_an_account_that_comes_back_after_it_was_believed_gone_is_watched_again():
     world = World()
-    world.poll(seen("a"), seen("b"))
+    world.poll(listed_account("a"), listed_account("b"))
     for _ in range(3):
-        world.poll(seen("a"))
+        world.poll(listed_account("a"))
 
-    decision = world.poll(seen("a"), signed_out("b"))
+    decision = world.poll(listed_account("a"), signed_out("b"))
 
     assert told(decision) == [("opened", "reconnection_required")]
 
 
 def flapping_world():
     world = World(flapping=Flapping(changes=4, settle=Duration.parse("30m")))
-    world.poll(seen())
-    for account in (signed_out(), seen(), signed_out()):
+    world.poll(listed_account())
+    for account in (signed_out(), listed_account(), signed_out()):
         world.poll(account)
     return world
 
@@ -389,8 +394,8 @@ def flapping_world():
 def test_flapping_is_one_incident_without_a_storm():
     world = flapping_world()
 
-    decision = world.poll(seen())
-    for account in (signed_out(), seen()) * 5:
+    decision = world.poll(listed_account())
+    for account in (signed_out(), listed_account()) * 5:
         assert told(world.poll(account)) == []
 
     assert told(decision) == [("changed", "flapping")]
@@ -399,10 +404,10 @@ def test_flapping_is_one_incident_without_a_storm():
 
 def test_flapping_ends_when_active_has_settled():
     world = flapping_world()
-    world.poll(seen())
+    world.poll(listed_account())
 
-    assert told(world.poll(seen())) == []
-    decision = world.poll(seen(), after=HOUR)
+    assert told(world.poll(listed_account())) == []
+    decision = world.poll(listed_account(), after=HOUR)
 
     assert told(decision) == [("resolved", "flapping")]
     assert told(world.poll(signed_out())) == [("opened", "reconnection_required")]
@@ -410,7 +415,7 @@ def test_flapping_ends_when_active_has_settled():
 
 def test_flapping_that_settles_in_a_bad_status_takes_its_cause():
     world = flapping_world()
-    world.poll(seen())
+    world.poll(listed_account())
     world.poll(frozen())
 
     decision = world.poll(frozen(), after=HOUR)
@@ -420,9 +425,9 @@ def test_flapping_that_settles_in_a_bad_status_takes_its_cause():
 
 def test_flapping_that_is_older_than_its_window_still_ends():
     world = World(flapping=Flapping(changes=4, within=HOUR, settle=Duration.parse("30m")))
-    world.poll(seen())
+    world.poll(listed_account())
     world.poll(signed_out())
-    for account in (seen(), signed_out(), seen()):
+    for account in (listed_account(), signed_out(), listed_account()):
         world.poll(account, after=15 * MINUTE)
     world.poll(signed_out(), after=14 * MINUTE)  # the first changes leave the window soon
 
@@ -431,15 +436,15 @@ def test_flapping_that_is_older_than_its_window_still_ends():
     late = world.poll(signed_out(), after=MINUTE)
 
     assert told(early) == []
-    assert not is_settled(account, world.policy, create=False)
+    assert not is_quiet(account, world.policy, create=False)
     assert told(late) == [("changed", "reconnection_required")]
 
 
 def test_flapping_found_while_bad_changes_the_cause():
     world = World(flapping=Flapping(changes=3, settle=Duration.parse("30m")))
-    world.poll(seen())
+    world.poll(listed_account())
     world.poll(signed_out())
-    world.poll(seen())
+    world.poll(listed_account())
 
     assert told(world.poll(signed_out())) == [("opened", "flapping")]
 
@@ -458,7 +463,7 @@ def test_since_never_lies_in_the_future_after_the_clock_went_back():
     world.poll(signed_out())
 
     world.poll(signed_out(), after=-10 * HOUR)
-    resolved = world.poll(seen())
+    resolved = world.poll(listed_account())
 
     assert world.workspace.accounts["a1"].since <= world.now
     assert resolved.incidents[0].resolved_at >= resolved.incidents[0].opened_at
@@ -466,12 +471,12 @@ def test_since_never_lies_in_the_future_after_the_clock_went_back():
 
 def test_what_is_settled_needs_no_second_look():
     world = World()
-    world.poll(seen("ok"), signed_out("out"), signed_out("linkless", link=""))
+    world.poll(listed_account("ok"), signed_out("out"), signed_out("linkless", link=""))
     accounts = world.workspace.accounts
 
-    settled = {id_: is_settled(one, world.policy, create=True) for id_, one in accounts.items()}
+    quiet = {id_: is_quiet(one, world.policy, create=True) for id_, one in accounts.items()}
 
-    assert settled == {"ok": True, "out": True, "linkless": False}
+    assert quiet == {"ok": True, "out": True, "linkless": False}
 
 
 def due(world, *, failing=False, current=True, account=True, now=None):
@@ -545,11 +550,11 @@ def test_an_acknowledged_or_ended_incident_has_no_reminders():
 @pytest.mark.parametrize("uncertainty", ["failing", "missing", "improving", "not current"])
 def test_a_reminder_is_held_while_nobody_knows(uncertainty):
     world = World(resolve_after=2)
-    world.poll(signed_out(), seen("other"))
+    world.poll(signed_out(), listed_account("other"))
     if uncertainty == "missing":
-        world.poll(seen("other"))
+        world.poll(listed_account("other"))
     if uncertainty == "improving":
-        world.poll(seen(), seen("other"))
+        world.poll(listed_account(), listed_account("other"))
 
     incident, event = due(
         world, failing=uncertainty == "failing", current=uncertainty != "not current"
@@ -569,10 +574,10 @@ def test_a_blind_workspace_is_reminded_of_while_it_fails():
 
 def test_an_account_that_becomes_ignored_ends_its_incident_as_unwatched():
     world = World()
-    world.poll(seen("a"), signed_out("b"), frozen("c"))
+    world.poll(listed_account("a"), signed_out("b"), frozen("c"))
     world.ignored = {"b"}
 
-    decision = world.poll(seen("a"), signed_out("b"), frozen("c"))
+    decision = world.poll(listed_account("a"), signed_out("b"), frozen("c"))
 
     assert told(decision) == [("resolved", "reconnection_required")]
     assert [one.resolution for one in decision.incidents] == [Resolution.UNWATCHED]
@@ -583,18 +588,18 @@ def test_an_account_that_becomes_ignored_ends_its_incident_as_unwatched():
     )
     assert set(world.workspace.accounts) == {"a", "c"}
     assert [one.account_id for one in world.open] == ["c"]
-    assert told(world.poll(seen("a"), signed_out("b"), frozen("c"))) == []
+    assert told(world.poll(listed_account("a"), signed_out("b"), frozen("c"))) == []
 
 
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("status", [Status.ACTIVE, Status.RECONNECTION_REQUIRED])
 def test_without_an_incident_nobody_hears_that_an_account_is_ignored(listed, status):
     world = World(open_after=2)
-    world.poll(seen("a"), seen("b"))
-    world.poll(seen("a"), seen("b", status))
+    world.poll(listed_account("a"), listed_account("b"))
+    world.poll(listed_account("a"), listed_account("b", status))
     world.ignored = {"b"}
 
-    decision = world.poll(seen("a"), *([seen("b", status)] if listed else []))
+    decision = world.poll(listed_account("a"), *([listed_account("b", status)] if listed else []))
 
     assert decision.events == ()
     assert [one.removed_at for one in decision.accounts] == [world.now]
@@ -604,18 +609,20 @@ def test_without_an_incident_nobody_hears_that_an_account_is_ignored(listed, sta
 def test_an_ignored_account_never_opens_and_a_watched_one_does_again():
     world = World()
     world.ignored = {"b"}
-    world.poll(seen("a"), signed_out("b"))
+    world.poll(listed_account("a"), signed_out("b"))
     assert world.events == []
     assert set(world.workspace.accounts) == {"a"}
 
     world.ignored = set()
 
-    assert told(world.poll(seen("a"), signed_out("b"))) == [("opened", "reconnection_required")]
+    assert told(world.poll(listed_account("a"), signed_out("b"))) == [
+        ("opened", "reconnection_required")
+    ]
 
 
 def test_a_failed_poll_ignores_nobody_yet():
     world = World()
-    world.poll(seen("a"), signed_out("b"))
+    world.poll(listed_account("a"), signed_out("b"))
     world.ignored = {"b"}
 
     assert world.fail().accounts == ()
@@ -637,7 +644,7 @@ def test_all_accounts_may_be_ignored():
 
 def test_a_workspace_that_is_unwatched_ends_everything_that_is_open():
     world = World()
-    world.poll(seen("a"), signed_out("b"), frozen("c"))
+    world.poll(listed_account("a"), signed_out("b"), frozen("c"))
     world.fail(REJECTED)
     world.fail(REJECTED)
 
@@ -668,11 +675,11 @@ def test_an_incident_that_no_account_points_to_ends_with_its_workspace_too():
 
 def test_a_workspace_that_comes_back_after_its_end_is_looked_at_as_for_the_first_time():
     world = World()
-    world.poll(seen("a"), signed_out("b"))
+    world.poll(listed_account("a"), signed_out("b"))
     world.fail(REJECTED)
     world.unwatch()
 
-    decision = world.poll(seen("x"), signed_out("b"))
+    decision = world.poll(listed_account("x"), signed_out("b"))
 
     assert decision.baseline
     assert told(decision) == [("opened", "reconnection_required")]
@@ -682,7 +689,7 @@ def test_a_workspace_that_comes_back_after_its_end_is_looked_at_as_for_the_first
 STATUSES = st.sampled_from([Status.ACTIVE, Status.RECONNECTION_REQUIRED, Status.FROZEN])
 LISTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(list(Status)), max_size=3)
 POLICIES = st.builds(
-    Policy,
+    IncidentPolicy,
     open_after=st.integers(1, 3),
     resolve_after=st.integers(1, 3),
     missing_after=st.integers(1, 2),
@@ -710,7 +717,7 @@ def test_whatever_is_seen_incidents_come_in_pairs_and_at_most_one_is_open(policy
         world.ignored = ignored
         accounts_before = world.workspace.accounts
         if isinstance(observation, dict):
-            listed = tuple(seen(id_, status) for id_, status in observation.items())
+            listed = tuple(listed_account(id_, status) for id_, status in observation.items())
             decision = world.observe(Snapshot(listed), scheduled=scheduled, after=after)
             if not world.workspace.failing:
                 assert not ignored & world.workspace.accounts.keys()

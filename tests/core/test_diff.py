@@ -1,7 +1,7 @@
 """What a list says that the recorded state does not."""
 
 import pytest
-from factories import World, seen, signed_out
+from factories import World, listed_account, signed_out
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,10 +11,10 @@ from monitor.core.model import Cause, Failure, Snapshot, Status
 
 def test_a_list_that_says_nothing_new_is_empty_and_false():
     world = World()
-    world.poll(seen("a"), signed_out("b"))
-    settled = {"a": seen("a"), "b": signed_out("b")}
+    world.poll(listed_account("a"), signed_out("b"))
+    quiet = {"a": listed_account("a"), "b": signed_out("b")}
 
-    changes = diff(world.workspace, Snapshot((seen("a"), signed_out("b"))), settled)
+    changes = diff(world.workspace, Snapshot((listed_account("a"), signed_out("b"))), quiet)
 
     assert changes == Changes()
     assert not changes
@@ -22,21 +22,25 @@ def test_a_list_that_says_nothing_new_is_empty_and_false():
 
 def test_only_what_differs_is_looked_at():
     world = World()
-    world.poll(seen("a"), seen("b"), seen("c"))
-    settled = {id_: seen(id_) for id_ in "abc"}
+    world.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    quiet = {id_: listed_account(id_) for id_ in "abc"}
 
-    changes = diff(world.workspace, Snapshot((seen("a"), signed_out("b"), seen("d"))), settled)
+    changes = diff(
+        world.workspace,
+        Snapshot((listed_account("a"), signed_out("b"), listed_account("d"))),
+        quiet,
+    )
 
-    assert [one.id for one in changes.seen] == ["b", "d"]
+    assert [one.id for one in changes.listed] == ["b", "d"]
     assert [one.id for one in changes.missing] == ["c"]
     assert changes
 
 
 def test_a_list_of_strangers_is_a_failure_that_says_what_to_do():
     world = World()
-    world.poll(seen("a"), seen("b"))
+    world.poll(listed_account("a"), listed_account("b"))
 
-    failure = diff(world.workspace, Snapshot((seen("x"),)), {})
+    failure = diff(world.workspace, Snapshot((listed_account("x"),)), {})
 
     assert isinstance(failure, Failure)
     assert failure.cause is Cause.BAD_RESPONSE
@@ -53,26 +57,31 @@ def ids(accounts):
 
 def test_an_ignored_account_is_as_good_as_not_listed():
     world = World()
-    world.poll(seen("a"))
-    snapshot = Snapshot((seen("a"), signed_out("test")))
+    world.poll(listed_account("a"))
+    snapshot = Snapshot((listed_account("a"), signed_out("test")))
 
     changes = diff(world.workspace, snapshot, {}, ignoring("test"))
-    again = diff(world.workspace, snapshot, {"a": seen("a")}, ignoring("test"))
+    again = diff(world.workspace, snapshot, {"a": listed_account("a")}, ignoring("test"))
 
-    assert (ids(changes.seen), changes.missing, changes.unwatched) == (["a"], (), ())
+    assert (ids(changes.listed), changes.missing, changes.unwatched) == (["a"], (), ())
     assert again == Changes()
 
 
 def test_a_known_account_that_becomes_ignored_is_watched_no_more_listed_or_not():
     world = World()
-    world.poll(seen("a"), seen("b"), signed_out("listed"), seen("absent"))
-    snapshot = Snapshot((seen("a"), signed_out("listed")))
+    world.poll(
+        listed_account("a"), listed_account("b"), signed_out("listed"), listed_account("absent")
+    )
+    snapshot = Snapshot((listed_account("a"), signed_out("listed")))
 
     changes = diff(
-        world.workspace, snapshot, {"a": seen("a")}, ignoring("listed", "absent", "stranger")
+        world.workspace,
+        snapshot,
+        {"a": listed_account("a")},
+        ignoring("listed", "absent", "stranger"),
     )
 
-    assert changes.seen == ()
+    assert changes.listed == ()
     assert ids(changes.missing) == ["b"]
     assert ids(changes.unwatched) == ["listed", "absent"]
     assert changes
@@ -80,30 +89,35 @@ def test_a_known_account_that_becomes_ignored_is_watched_no_more_listed_or_not()
 
 def test_a_new_name_alone_can_end_the_watch():
     world = World()
-    world.poll(seen("a"), seen("b"))
-    settled = {id_: seen(id_) for id_ in "ab"}
-    snapshot = Snapshot((seen("a"), seen("b", name="Test b")))
+    world.poll(listed_account("a"), listed_account("b"))
+    quiet = {id_: listed_account(id_) for id_ in "ab"}
+    snapshot = Snapshot((listed_account("a"), listed_account("b", name="Test b")))
 
-    changes = diff(world.workspace, snapshot, settled, lambda one: one.name.startswith("Test"))
+    changes = diff(world.workspace, snapshot, quiet, lambda one: one.name.startswith("Test"))
 
     assert changes == Changes(unwatched=(world.workspace.accounts["b"],))
 
 
 def test_as_many_ignored_as_missing_accounts_hide_nothing():
     world = World()
-    world.poll(seen("a"), seen("b"))
+    world.poll(listed_account("a"), listed_account("b"))
 
     changes = diff(
-        world.workspace, Snapshot((seen("a"), seen("x"))), {"a": seen("a")}, ignoring("x")
+        world.workspace,
+        Snapshot((listed_account("a"), listed_account("x"))),
+        {"a": listed_account("a")},
+        ignoring("x"),
     )
 
     assert ids(changes.missing) == ["b"]
 
 
-@pytest.mark.parametrize("listed", [[], [seen("x")], [seen("x"), seen("ignored")]])
+@pytest.mark.parametrize(
+    "listed", [[], [listed_account("x")], [listed_account("x"), listed_account("ignored")]]
+)
 def test_a_list_of_strangers_is_a_failure_whatever_is_ignored(listed):
     world = World()
-    world.poll(seen("a"), seen("b"), seen("lately"))
+    world.poll(listed_account("a"), listed_account("b"), listed_account("lately"))
     rules = ignoring("x", "ignored", "lately")
 
     assert isinstance(diff(world.workspace, Snapshot(tuple(listed)), {}, rules), Failure)
@@ -111,17 +125,24 @@ def test_a_list_of_strangers_is_a_failure_whatever_is_ignored(listed):
 
 def test_strangers_beside_an_account_that_is_known_are_none():
     world = World()
-    world.poll(seen("a"), seen("lately"))
+    world.poll(listed_account("a"), listed_account("lately"))
 
-    changes = diff(world.workspace, Snapshot((seen("x"), seen("lately"))), {}, ignoring("lately"))
+    changes = diff(
+        world.workspace,
+        Snapshot((listed_account("x"), listed_account("lately"))),
+        {},
+        ignoring("lately"),
+    )
 
-    assert (ids(changes.seen), ids(changes.missing)) == (["x"], ["a"])
+    assert (ids(changes.listed), ids(changes.missing)) == (["x"], ["a"])
 
 
-@pytest.mark.parametrize("listed", [[], [seen("a"), seen("b")], [seen("x")]])
+@pytest.mark.parametrize(
+    "listed", [[], [listed_account("a"), listed_account("b")], [listed_account("x")]]
+)
 def test_if_all_known_accounts_are_ignored_there_is_no_failure(listed):
     world = World()
-    world.poll(seen("a"), seen("b"))
+    world.poll(listed_account("a"), listed_account("b"))
 
     changes = diff(world.workspace, Snapshot(tuple(listed)), {}, ignoring("a", "b"))
 
@@ -135,13 +156,13 @@ KNOWN = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(list(Status)), 
 @given(before=KNOWN, listed=KNOWN, ignored=st.sets(st.sampled_from("abcd")), data=st.data())
 def test_every_account_is_settled_looked_at_missing_or_unwatched(before, listed, ignored, data):
     world = World()
-    world.poll(*(seen(id_, status) for id_, status in before.items()))
+    world.poll(*(listed_account(id_, status) for id_, status in before.items()))
     same = [id_ for id_ in before if listed.get(id_) is before[id_] and id_ not in ignored]
-    settled = data.draw(st.sets(st.sampled_from(same))) if same else set()
-    snapshot = Snapshot(tuple(seen(id_, status) for id_, status in listed.items()))
+    quiet = data.draw(st.sets(st.sampled_from(same))) if same else set()
+    snapshot = Snapshot(tuple(listed_account(id_, status) for id_, status in listed.items()))
 
     changes = diff(
-        world.workspace, snapshot, {id_: seen(id_, before[id_]) for id_ in settled},
+        world.workspace, snapshot, {id_: listed_account(id_, before[id_]) for id_ in quiet},
         ignoring(*ignored),
     )  # fmt: skip
 
@@ -149,6 +170,6 @@ def test_every_account_is_settled_looked_at_missing_or_unwatched(before, listed,
     if wanted and not before.keys() & listed.keys():
         assert isinstance(changes, Failure)
         return
-    assert set(ids(changes.seen)) == listed.keys() - ignored - settled
+    assert set(ids(changes.listed)) == listed.keys() - ignored - quiet
     assert set(ids(changes.missing)) == wanted - listed.keys()
     assert set(ids(changes.unwatched)) == before.keys() & ignored

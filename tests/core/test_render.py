@@ -6,18 +6,18 @@ import pytest
 from factories import HOUR, LINK, NOON
 from hypothesis import given
 from hypothesis import strategies as st
-from notifiers.items import HOSTILE, account, every_item, item, message
+from notifiers.notifications import HOSTILE, account, every_notification, message, notification
 
-from monitor.core.display import clean
 from monitor.core.model import Cause, EventType, Resolution, Status
 from monitor.core.render import LINES, Tone, render
+from monitor.core.text import clean
 
 INVISIBLE = set("\u200b\u200d\u202a\u202e\u2066\u2067\ufeff\u2060\x00\x1b\n\r\u2028\u3164")
 LOGIN_WORDS = ("log in", "login", "reconnect")
 
 
-def read(*items, timezone="UTC"):
-    return render(message(*items), timezone=timezone)
+def read(*notifications, timezone="UTC"):
+    return render(message(*notifications), timezone=timezone)
 
 
 def words(text):
@@ -25,14 +25,14 @@ def words(text):
     sections = [
         part
         for one in text.sections
-        for part in (one.title, one.lead, *(f"{line.who}, {line.what}" for line in one.lines))
+        for part in (one.title, one.lead, *(f"{line.name}, {line.what}" for line in one.lines))
     ]
     facts = [f"{label}: {value}" for label, value in text.facts]
-    return "\n".join([text.subject, text.title, text.lead, *facts, *sections, *text.notes])
+    return "\n".join([text.thread_title, text.title, text.lead, *facts, *sections, *text.notes])
 
 
 def test_an_opening_says_who_what_since_when_and_what_to_do():
-    text = read(item(), timezone="Europe/Berlin")
+    text = read(notification(), timezone="Europe/Berlin")
 
     assert text.tone is Tone.BAD
     assert text.title == "Jane Doe is signed out of LinkedIn"
@@ -46,12 +46,12 @@ def test_an_opening_says_who_what_since_when_and_what_to_do():
         "Since": "Mon 23 Nov 2026, 10:55 CET (Europe/Berlin), 2 h 5 min ago",
         "Labels": "team: growth",
     }
-    assert text.profile == "https://www.linkedin.com/in/jane-doe/"
+    assert text.profile_link == "https://www.linkedin.com/in/jane-doe/"
     assert (text.action.label, text.action.url.reveal()) == ("Reconnect", LINK)
 
 
 def test_a_resolution_says_how_long_it_lasted():
-    text = read(item(EventType.RESOLVED))
+    text = read(notification(EventType.RESOLVED))
 
     assert text.tone is Tone.GOOD
     assert text.title == "Jane Doe is active again"
@@ -59,7 +59,7 @@ def test_a_resolution_says_how_long_it_lasted():
     assert text.action is None
 
 
-@pytest.mark.parametrize("told", list(every_item()), ids=lambda one: f"{one.event}")
+@pytest.mark.parametrize("told", list(every_notification()), ids=lambda one: f"{one.event}")
 def test_everything_reads_as_a_whole(told):
     text = read(told)
 
@@ -76,14 +76,16 @@ def test_everything_reads_as_a_whole(told):
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.REMINDED, EventType.RESOLVED])
 @pytest.mark.parametrize("cause", [Cause.FROZEN, Cause.FLAPPING])
 def test_nobody_is_asked_to_log_in_to_a_frozen_account(event, cause):
-    told = item(event, cause, status=Status.FROZEN)
+    told = notification(event, cause, status=Status.FROZEN)
 
     for text in (read(told), read(told, told)):
         assert not any(word in words(text).lower() for word in LOGIN_WORDS)
 
 
 def test_many_frozen_accounts_at_once_are_explained_by_the_subscription():
-    frozen = [item(cause=Cause.FROZEN, one=account(f"P{i}", id_=f"{i}")) for i in range(332)]
+    frozen = [
+        notification(cause=Cause.FROZEN, one=account(f"P{i}", id_=f"{i}")) for i in range(332)
+    ]
 
     text = read(*frozen)
 
@@ -94,7 +96,7 @@ def test_many_frozen_accounts_at_once_are_explained_by_the_subscription():
 
 
 def test_a_change_away_from_a_login_withdraws_the_link():
-    text = read(item(EventType.CHANGED, Cause.FROZEN))
+    text = read(notification(EventType.CHANGED, Cause.FROZEN))
 
     assert text.title == "Jane Doe is now frozen by Linked API"
     assert text.lead.endswith("A login link sent earlier no longer works.")
@@ -105,8 +107,8 @@ def test_a_change_away_from_a_login_withdraws_the_link():
     ("withheld", "words_"),
     [(True, "is not shown here"), (False, "There is no login link")],
 )
-def test_an_opening_without_a_link_says_what_to_do_instead(withheld, words_):
-    text = read(replace(item(link=None), withheld=withheld))
+def test_an_opening_without_a_link_says_what_to_do_instead(link_withheld, words_):
+    text = read(replace(notification(link=None), link_withheld=link_withheld))
 
     assert words_ in text.lead
     assert "reconnect the account in the Linked API platform" in text.lead
@@ -116,23 +118,23 @@ def test_an_opening_without_a_link_says_what_to_do_instead(withheld, words_):
     "link", ["javascript:alert(1)", "https://a b", "https://x\u202e/", "https://x\ny", "//x"]
 )
 def test_a_link_that_no_browser_should_open_is_none(link):
-    text = read(item(link=link))
+    text = read(notification(link=link))
 
     assert text.action is None
     assert "There is no login link" in text.lead or "is not shown here" in text.lead
 
 
 def test_all_messages_of_an_incident_have_one_subject():
-    told = [item(event) for event in EventType if event is not EventType.NOTICE]
+    told = [notification(event) for event in EventType if event is not EventType.NOTICE]
 
-    texts = [read(one) for one in (*told, item(EventType.CHANGED, Cause.FROZEN))]
+    texts = [read(one) for one in (*told, notification(EventType.CHANGED, Cause.FROZEN))]
 
-    assert {text.subject for text in texts} == {"LinkedIn account problem: Jane Doe (acme)"}
+    assert {text.thread_title for text in texts} == {"LinkedIn account problem: Jane Doe (acme)"}
     assert [text.follows for text in texts] == [False, True, True, True, True, True]
 
 
 def test_a_blind_workspace_says_what_nobody_sees():
-    text = read(item(cause=Cause.TOKEN_REJECTED))
+    text = read(notification(cause=Cause.TOKEN_REJECTED))
 
     assert text.title == "Workspace acme cannot be checked: Linked API rejects the token"
     assert "nobody hears of new problems" in text.lead
@@ -140,8 +142,8 @@ def test_a_blind_workspace_says_what_nobody_sees():
 
 
 def test_a_removed_account_and_a_test_are_notices():
-    removed = read(item(EventType.NOTICE, detail="disappeared"))
-    test = read(item(EventType.NOTICE, account=None, workspace="", detail="It works."))
+    removed = read(notification(EventType.NOTICE, detail="disappeared"))
+    test = read(notification(EventType.NOTICE, account=None, workspace="", detail="It works."))
 
     assert removed.title == "Jane Doe was removed from Linked API"
     assert (test.title, test.lead, test.facts) == ("Test message", "It works.", ())
@@ -149,14 +151,14 @@ def test_a_removed_account_and_a_test_are_notices():
 
 
 def test_the_fallback_learns_who_could_not_be_told():
-    text = read(item(undelivered_to="ops-slack"))
+    text = read(notification(undelivered_to="ops-slack"))
 
     assert text.notes[0].startswith("Could not be told to ops-slack.")
 
 
 def test_a_mixed_group_has_a_section_for_each_kind_worst_first():
-    signed_out = [item(one=account(f"Out {i}", id_=f"o{i}")) for i in range(30)]
-    back = [item(EventType.RESOLVED, one=account(f"In {i}", id_=f"i{i}")) for i in range(3)]
+    signed_out = [notification(one=account(f"Out {i}", id_=f"o{i}")) for i in range(30)]
+    back = [notification(EventType.RESOLVED, one=account(f"In {i}", id_=f"i{i}")) for i in range(3)]
 
     text = read(*signed_out, *back)
 
@@ -171,15 +173,15 @@ def test_a_mixed_group_has_a_section_for_each_kind_worst_first():
 
 @pytest.mark.row(13)
 def test_two_people_of_one_name_are_told_apart():
-    twins = [item(one=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]
+    twins = [notification(one=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]
 
     lines = read(*twins).sections[0].lines
 
-    assert [line.who for line in lines] == ["Jane Doe (aaaaaaaa)", "Jane Doe (bbbbbbbb)"]
+    assert [line.name for line in lines] == ["Jane Doe (aaaaaaaa)", "Jane Doe (bbbbbbbb)"]
 
 
 def test_everything_at_once_is_bounded():
-    text = read(*every_item())
+    text = read(*every_notification())
 
     assert len(words(text)) < 10_000
     assert any("of other kinds" in note for note in text.notes)
@@ -189,18 +191,20 @@ def test_everything_at_once_is_bounded():
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_come_out_tame(name):
     person = account(name, raw_status=name)
-    text = read(item(cause=Cause.UNKNOWN, one=person, labels={name: name}, undelivered_to=name))
+    text = read(
+        notification(cause=Cause.UNKNOWN, one=person, labels={name: name}, undelivered_to=name)
+    )
 
     said = words(text).replace("\n", "")
     assert not INVISIBLE & set(said)
-    assert len(text.subject) <= 120
+    assert len(text.thread_title) <= 120
     assert len(text.title) <= 140
     said.encode()
 
 
 @pytest.mark.parametrize("name", ["", " \u200b\n", "\u3164\u2800"])
 def test_a_name_that_shows_nothing_becomes_the_id(name):
-    text = read(item(one=account(name, id_="d90ac1f6")))
+    text = read(notification(one=account(name, id_="d90ac1f6")))
 
     assert text.title == "Account d90ac1f6 is signed out of LinkedIn"
 
@@ -229,24 +233,24 @@ def test_clean_text_is_one_visible_line_within_its_limit(text, limit):
     ],
 )
 def test_only_a_linkedin_address_is_a_profile(url):
-    assert read(item(one=account(url=url))).profile is None
+    assert read(notification(one=account(url=url))).profile_link is None
 
 
 def test_a_resolution_before_its_opening_lasted_nothing():
-    told = item(EventType.RESOLVED)
+    told = notification(EventType.RESOLVED)
     object.__setattr__(told.incident, "resolved_at", told.incident.opened_at - HOUR)
 
     assert ("Lasted", "0 s") in read(told).facts
 
 
 def test_every_resolution_reads_differently():
-    titles = {read(item(EventType.RESOLVED, resolution=one)).title for one in Resolution}
+    titles = {read(notification(EventType.RESOLVED, resolution=one)).title for one in Resolution}
 
     assert len(titles) == len(Resolution)
 
 
 def test_an_account_that_is_no_longer_watched_is_no_recovery():
-    told = item(EventType.RESOLVED, resolution=Resolution.UNWATCHED)
+    told = notification(EventType.RESOLVED, resolution=Resolution.UNWATCHED)
 
     one, two = read(told), read(told, replace(told, account=account("Joe", id_="j1")))
 
@@ -263,7 +267,7 @@ def test_an_account_that_is_no_longer_watched_is_no_recovery():
 
 
 def test_a_workspace_that_is_no_longer_watched_cannot_be_checked_again():
-    told = item(EventType.RESOLVED, Cause.TOKEN_REJECTED, Resolution.UNWATCHED)
+    told = notification(EventType.RESOLVED, Cause.TOKEN_REJECTED, Resolution.UNWATCHED)
 
     text = read(told)
 
@@ -273,13 +277,13 @@ def test_a_workspace_that_is_no_longer_watched_cannot_be_checked_again():
 
 
 def test_times_are_those_of_the_zone():
-    assert "Mon 23 Nov 2026, 09:55 UTC, 2 h" in words(read(item()))
-    assert "15:25 IST (Asia/Kolkata)" in words(read(item(), timezone="Asia/Kolkata"))
+    assert "Mon 23 Nov 2026, 09:55 UTC, 2 h" in words(read(notification()))
+    assert "15:25 IST (Asia/Kolkata)" in words(read(notification(), timezone="Asia/Kolkata"))
     assert message().now == NOON
 
 
 def test_who_acknowledged_a_problem_is_said():
-    known = item()
+    known = notification()
     acknowledged = replace(known.incident, acknowledged_by="ops\u202e", acknowledged_at=NOON)
 
     text = read(replace(known, incident=acknowledged))
@@ -289,7 +293,9 @@ def test_who_acknowledged_a_problem_is_said():
 
 def test_several_removed_accounts_are_one_message():
     removed = [
-        item(EventType.NOTICE, one=account(f"Person {n}", id_=f"a{n}"), detail="disappeared")
+        notification(
+            EventType.NOTICE, one=account(f"Person {n}", id_=f"a{n}"), detail="disappeared"
+        )
         for n in range(3)
     ]
 
@@ -300,7 +306,7 @@ def test_several_removed_accounts_are_one_message():
 
 
 def test_a_problem_of_this_minute_began_just_now():
-    known = item()
+    known = notification()
     fresh = replace(known.incident, opened_at=NOON)
 
     facts = dict(read(replace(known, incident=fresh)).facts)

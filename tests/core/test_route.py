@@ -1,11 +1,11 @@
 """Who hears of what."""
 
 import pytest
-from factories import NOON, World, frozen, seen, signed_out
+from factories import NOON, World, frozen, listed_account, signed_out
 
+from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType
-from monitor.core.roster import Roster, Rule
-from monitor.core.route import SEVERITY, Ears, Match, Route, Routing, plan
+from monitor.core.route import SEVERITY, Audience, Match, Route, Routing, plan
 
 PEOPLE = {"slack": True, "mail": True}
 
@@ -14,10 +14,10 @@ def event(kind=EventType.OPENED, cause=Cause.FROZEN, *, account="a1", incident="
     return Event("e1", kind, NOON, "acme", account, incident, cause)
 
 
-def told(*events, routing=None, ears=None, accounts=None, group_over=5):
+def told(*events, routing=None, audience=None, accounts=None, group_over=5):
     return plan(
         events,
-        ears=ears or {},
+        audience=audience or {},
         routing=routing or Routing(PEOPLE),
         accounts=accounts or {},
         group_over=group_over,
@@ -25,7 +25,7 @@ def told(*events, routing=None, ears=None, accounts=None, group_over=5):
 
 
 def receivers(planned):
-    return sorted(one.receiver for one in planned.parcels)
+    return sorted(one.receiver for one in planned.messages)
 
 
 def test_no_routes_send_everything_to_everyone():
@@ -53,8 +53,8 @@ def test_no_routes_send_everything_to_everyone():
 def test_a_route_hears_what_matches_all_its_parts(match, hears):
     world = World()
     world.poll(frozen())
-    roster = Roster({"acme": {"team": "growth"}})
-    routing = Routing(PEOPLE, (Route(match, ("mail",)),), roster=roster)
+    inventory = Inventory({"acme": {"team": "growth"}})
+    routing = Routing(PEOPLE, (Route(match, ("mail",)),), inventory=inventory)
 
     planned = told(event(), routing=routing, accounts=world.workspace.accounts)
 
@@ -64,10 +64,12 @@ def test_a_route_hears_what_matches_all_its_parts(match, hears):
 
 def test_the_first_match_wins_unless_it_proceeds():
     stop = Routing(PEOPLE, (Route(Match(), ("mail",)), Route(Match(), ("slack",))))
-    proceed = Routing(PEOPLE, (Route(Match(), ("mail",), proceed=True), Route(Match(), ("slack",))))
+    continues = Routing(
+        PEOPLE, (Route(Match(), ("mail",), continues=True), Route(Match(), ("slack",)))
+    )
 
     assert receivers(told(event(), routing=stop)) == ["mail"]
-    assert receivers(told(event(), routing=proceed)) == ["mail", "slack"]
+    assert receivers(told(event(), routing=continues)) == ["mail", "slack"]
 
 
 def test_what_no_route_matches_goes_to_the_fallback():
@@ -77,18 +79,18 @@ def test_what_no_route_matches_goes_to_the_fallback():
 
 
 def test_a_resolution_goes_to_exactly_those_who_heard_or_are_hearing():
-    ears = {"i1": Ears(heard=frozenset({"mail"}), leaving=frozenset({"slack", "gone"}))}
+    audience = {"i1": Audience(heard=frozenset({"mail"}), sending=frozenset({"slack", "gone"}))}
 
-    assert receivers(told(event(EventType.RESOLVED), ears=ears)) == ["mail", "slack"]
+    assert receivers(told(event(EventType.RESOLVED), audience=audience)) == ["mail", "slack"]
     assert receivers(told(event(EventType.RESOLVED))) == []
     assert told(event(EventType.RESOLVED)).unrouted == ()
 
 
 def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
-    ears = {"i1": Ears(heard=frozenset({"slack"}))}
+    audience = {"i1": Audience(heard=frozenset({"slack"}))}
     routing = Routing(PEOPLE, (Route(Match(causes=("frozen",)), ("mail",)),))
 
-    assert receivers(told(event(EventType.CHANGED), ears=ears, routing=routing)) == [
+    assert receivers(told(event(EventType.CHANGED), audience=audience, routing=routing)) == [
         "mail",
         "slack",
     ]
@@ -98,42 +100,44 @@ def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
     ("heard", "reminded"), [({"slack"}, ["slack"]), (set(PEOPLE), ["mail", "slack"])]
 )
 def test_a_fallback_that_stands_in_for_another_is_reminded_too(heard, reminded):
-    ears = {"i1": Ears(heard=frozenset(heard))}
+    audience = {"i1": Audience(heard=frozenset(heard))}
     routing = Routing(PEOPLE, (Route(Match(), ("slack",)),), fallback="mail")
 
-    assert receivers(told(event(EventType.REMINDED), ears=ears, routing=routing)) == reminded
+    assert (
+        receivers(told(event(EventType.REMINDED), audience=audience, routing=routing)) == reminded
+    )
 
 
 def test_a_first_link_is_told_only_to_those_who_heard_and_have_nothing_waiting():
-    ears = {"i1": Ears(heard=frozenset({"slack", "mail"}), waiting=frozenset({"mail"}))}
+    audience = {"i1": Audience(heard=frozenset({"slack", "mail"}), waiting=frozenset({"mail"}))}
 
-    assert receivers(told(event(EventType.REFRESHED), ears=ears)) == ["slack"]
+    assert receivers(told(event(EventType.REFRESHED), audience=audience)) == ["slack"]
 
 
 def test_nothing_is_queued_twice_for_one_receiver():
-    ears = {"i1": Ears(waiting=frozenset({"slack"}))}
+    audience = {"i1": Audience(waiting=frozenset({"slack"}))}
 
-    assert receivers(told(event(EventType.REMINDED), ears=ears)) == ["mail"]
+    assert receivers(told(event(EventType.REMINDED), audience=audience)) == ["mail"]
 
 
 def test_more_than_group_over_become_one_message_worst_first():
     world = World()
-    world.poll(seen("ok"), *(frozen(f"f{n}") for n in range(4)), signed_out("out"))
+    world.poll(listed_account("ok"), *(frozen(f"f{n}") for n in range(4)), signed_out("out"))
 
     planned = told(*world.events, routing=Routing({"slack": True, "hook": False}), group_over=4)
 
-    slack = [one for one in planned.parcels if one.receiver == "slack"]
+    slack = [one for one in planned.messages if one.receiver == "slack"]
     assert len(slack) == 1
-    assert len(slack[0].notices) == 5
-    assert slack[0].notices[0].event.cause is Cause.RECONNECTION_REQUIRED
-    assert len([one for one in planned.parcels if one.receiver == "hook"]) == 5
+    assert len(slack[0].notifications) == 5
+    assert slack[0].notifications[0].event.cause is Cause.RECONNECTION_REQUIRED
+    assert len([one for one in planned.messages if one.receiver == "hook"]) == 5
 
 
 def test_up_to_group_over_are_told_one_by_one():
     world = World()
     world.poll(*(frozen(f"f{n}") for n in range(5)))
 
-    assert len(told(*world.events, routing=Routing({"slack": True})).parcels) == 5
+    assert len(told(*world.events, routing=Routing({"slack": True})).messages) == 5
 
 
 def test_every_cause_has_its_place_in_a_group():
@@ -151,13 +155,13 @@ OWNERS = {
 
 def owners(*routes, fallback=None, groups=None, common=None):
     """`mail` writes to whoever the label `owner` names; `slack` has an address of its own."""
-    rules = [Rule(ids=(id_,), labels=labels) for id_, labels in OWNERS.items()]
+    rules = [AccountRule(ids=(id_,), labels=labels) for id_, labels in OWNERS.items()]
     return Routing(
         groups or PEOPLE,
         routes,
         fallback=fallback,
-        roster=Roster({"acme": common or {}}, rules),
-        addressed={"mail": "owner"},
+        inventory=Inventory({"acme": common or {}}, rules),
+        address_labels={"mail": "owner"},
     )
 
 
@@ -209,7 +213,7 @@ def test_if_nobody_on_the_route_has_an_address_the_fallback_hears_of_it():
 
 def test_a_route_that_has_no_address_still_ends_the_search():
     routing = owners(Route(Match(), ("mail",)), Route(Match(), ("slack",)))
-    proceeding = owners(Route(Match(), ("mail",), proceed=True), Route(Match(), ("slack",)))
+    proceeding = owners(Route(Match(), ("mail",), continues=True), Route(Match(), ("slack",)))
     accounts = known("stray")
 
     assert receivers(told(problem("stray"), routing=routing, accounts=accounts)) == []
@@ -222,13 +226,13 @@ def test_one_message_holds_only_what_goes_to_one_address():
     planned = told(*events, routing=owners(), accounts=known(*OWNERS, "stray"), group_over=1)
 
     mails = [
-        sorted(notice.event.account_id for notice in one.notices)
-        for one in planned.parcels
+        sorted(notification.event.account_id for notification in one.notifications)
+        for one in planned.messages
         if one.receiver == "mail"
     ]
     assert sorted(mails) == [["a1", "a3"], ["a2"]]
-    (slack,) = (one for one in planned.parcels if one.receiver == "slack")
-    assert len(slack.notices) == 4
+    (slack,) = (one for one in planned.messages if one.receiver == "slack")
+    assert len(slack.notifications) == 4
 
 
 def test_how_many_are_one_message_is_counted_for_each_address():
@@ -236,16 +240,20 @@ def test_how_many_are_one_message_is_counted_for_each_address():
 
     planned = told(*events, routing=owners(), accounts=known(*OWNERS), group_over=2)
 
-    assert [len(one.notices) for one in planned.parcels if one.receiver == "mail"] == [1, 1, 1]
+    assert [len(one.notifications) for one in planned.messages if one.receiver == "mail"] == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_a_resolution_goes_to_who_heard_even_if_the_label_is_gone():
-    ears = {"i-stray": Ears(heard=frozenset({"mail"}))}
+    audience = {"i-stray": Audience(heard=frozenset({"mail"}))}
 
     planned = told(
         problem("stray", EventType.RESOLVED),
         routing=owners(),
-        ears=ears,
+        audience=audience,
         accounts=known("stray"),
     )
 
@@ -253,10 +261,13 @@ def test_a_resolution_goes_to_who_heard_even_if_the_label_is_gone():
 
 
 def test_a_change_leads_away_from_who_has_lost_the_address():
-    ears = {"i-stray": Ears(waiting=frozenset({"mail", "slack"}))}
+    audience = {"i-stray": Audience(waiting=frozenset({"mail", "slack"}))}
 
     planned = told(
-        problem("stray", EventType.CHANGED), routing=owners(), ears=ears, accounts=known("stray")
+        problem("stray", EventType.CHANGED),
+        routing=owners(),
+        audience=audience,
+        accounts=known("stray"),
     )
 
-    assert [one.receiver for one in planned.diverted] == ["mail"]
+    assert [one.receiver for one in planned.rerouted] == ["mail"]

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from monitor.core.backoff import LONGEST, delivery_pause, poll_pause
-from monitor.core.diff import profile
-from monitor.core.duration import MICROSECONDS, Duration, describe
+from monitor.core.backoff import LONGEST, delivery_backoff, poll_backoff
+from monitor.core.duration import MICROSECONDS, Duration, humanize
 from monitor.core.errors import ApiError, AttemptReason, DeliveryError
-from monitor.core.model import Cause, Failing
-from monitor.core.policy import Flapping, Policy, Reconnection
+from monitor.core.model import Cause, FailureStreak
+from monitor.core.policy import Flapping, IncidentPolicy, ReconnectionPolicy
+from monitor.core.profile import profile_key
 from monitor.core.secret import Secret
 
 
@@ -99,11 +99,11 @@ def test_odd_durations_can_be_written_too():
     ],
 )
 def test_a_span_is_said_in_its_two_largest_units(text, said):
-    assert describe(Duration.parse(text)) == said
+    assert humanize(Duration.parse(text)) == said
 
 
 def test_a_span_is_never_negative():
-    assert describe(-5) == "0 s"
+    assert humanize(-5) == "0 s"
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_a_span_is_never_negative():
 )
 def test_a_policy_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Policy(**wrong)
+        IncidentPolicy(**wrong)
 
 
 @pytest.mark.parametrize("origin", ["app.linkedapi.io", "https://a/b", "ftp://a", "https://"])
 def test_what_is_no_origin_is_refused(origin):
     with pytest.raises(ValueError, match="is not an origin"):
-        Reconnection(link_origins=(origin,))
+        ReconnectionPolicy(link_origins=(origin,))
 
 
 def test_flapping_needs_two_changes():
@@ -134,7 +134,7 @@ def test_flapping_needs_two_changes():
 
 
 def test_a_delivery_waits_longer_each_time_but_not_for_ever():
-    pauses = [delivery_pause(n, jitter=1.0, retry_after=None) for n in range(1, 20)]
+    pauses = [delivery_backoff(n, jitter=1.0, retry_after=None) for n in range(1, 20)]
 
     assert pauses[0] == Duration.parse("5s")
     assert pauses == sorted(pauses)
@@ -142,20 +142,20 @@ def test_a_delivery_waits_longer_each_time_but_not_for_ever():
 
 
 def test_half_of_a_pause_is_jitter_and_retry_after_is_the_least():
-    assert delivery_pause(1, jitter=0.0, retry_after=None) == Duration.parse("5s") // 2
+    assert delivery_backoff(1, jitter=0.0, retry_after=None) == Duration.parse("5s") // 2
     asked = Duration.parse("1h")
-    assert delivery_pause(1, jitter=1.0, retry_after=asked) == asked
+    assert delivery_backoff(1, jitter=1.0, retry_after=asked) == asked
 
 
 def failing(cause, polls):
-    return Failing(cause, "", 0, polls)
+    return FailureStreak(cause, "", 0, polls)
 
 
 def test_polls_pause_for_a_rejected_token_and_a_rate_limit_only():
     every = Duration.parse("1m")
 
     def pause(failed):
-        return poll_pause(failed, every=every, jitter=0.5)
+        return poll_backoff(failed, every=every, jitter=0.5)
 
     assert pause(None) == 0
     assert pause(failing(Cause.UNREACHABLE, 9)) == 0
@@ -177,7 +177,7 @@ def test_polls_pause_for_a_rejected_token_and_a_rate_limit_only():
     ],
 )
 def test_a_profile_address_is_compared_without_its_trimmings(url, same):
-    assert profile(url) == same
+    assert profile_key(url) == same
 
 
 def test_errors_carry_whether_to_try_again():

@@ -17,29 +17,29 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=f"{missing()} is not ins
 
 
 async def test_both_ways_tell_of_the_account_and_every_panel_has_something_to_show(tmp_path):
-    async with asyncio.timeout(120), observatory(tmp_path) as around:
-        jane = await around.act("add_account", name="Jane Doe")
-        await around.act("add_account", name="John Smith")
-        await around.act("add_account", name="Li Wei")
-        await around.act("add_accounts", "globex", count=9)
-        await until(lambda: shows(around, 'sum(linkedapi_accounts{status="active"}) == 12'))
+    async with asyncio.timeout(120), observatory(tmp_path) as runtime:
+        jane = await runtime.act("add_account", name="Jane Doe")
+        await runtime.act("add_account", name="John Smith")
+        await runtime.act("add_account", name="Li Wei")
+        await runtime.act("add_accounts", "globex", count=9)
+        await until(lambda: shows(runtime, 'sum(linkedapi_accounts{status="active"}) == 12'))
 
-        around.chat.status = 500  # so that its notifications wait
-        await around.act("sign_out", account="Jane Doe")
-        await around.act("freeze", account="John Smith")
-        await around.act("patch", account="Li Wei", fields={"status": "limited"})
-        await around.act("add_fault", "globex", kind="respond", status=503, times=3)
-        await around.own.wait(lambda: told(around.own.events, "incident.opened", jane["id"]))
-        await until_paged(around, jane["id"], "Jane Doe needs to log in", RUNBOOK)
-        accounts = await around.ask('ALERTS{alertname=~"LinkedApiAccount.*"}')
-        checked = await check_metrics(around.endpoint)
+        runtime.chat.status = 500  # so that its notifications wait
+        await runtime.act("sign_out", account="Jane Doe")
+        await runtime.act("freeze", account="John Smith")
+        await runtime.act("patch", account="Li Wei", fields={"status": "limited"})
+        await runtime.act("add_fault", "globex", kind="respond", status=503, times=3)
+        await runtime.own.wait(lambda: told(runtime.own.events, "incident.opened", jane["id"]))
+        await until_paged(runtime, jane["id"], "Jane Doe needs to log in", RUNBOOK)
+        accounts = await runtime.ask('ALERTS{alertname=~"LinkedApiAccount.*"}')
+        checked = await check_metrics(runtime.endpoint)
 
-        around.chat.status = 404  # so that they are given up
-        await around.act("recover", account="Jane Doe")
-        await around.own.wait(lambda: told(around.own.events, "incident.resolved", jane["id"]))
-        await until_paged(around, jane["id"], "Over: Jane Doe")
-        empty = await unanswered(around)
-        drawn = await asyncio.to_thread(pages, str(around.prometheus.base_url), around.span())
+        runtime.chat.status = 404  # so that they are given up
+        await runtime.act("recover", account="Jane Doe")
+        await runtime.own.wait(lambda: told(runtime.own.events, "incident.resolved", jane["id"]))
+        await until_paged(runtime, jane["id"], "Over: Jane Doe")
+        empty = await unanswered(runtime)
+        drawn = await asyncio.to_thread(pages, str(runtime.prometheus.base_url), runtime.span())
 
     assert (jane["id"], "Jane Doe") in {
         (one["metric"]["account_id"], one["metric"]["name"]) for one in accounts
@@ -57,28 +57,28 @@ def told(events, kind, account):
     return (kind, account) in [(one["type"], one["data"]["account"]["id"]) for one in of_accounts]
 
 
-async def until_paged(around, account, *words):
+async def until_paged(runtime, account, *words):
     """Wait until Alertmanager has told of the account in a message with all *words*."""
 
     def has_come():
-        texts = [str(message) for message in around.pager.slack if account in str(message)]
+        texts = [str(message) for message in runtime.pager.slack if account in str(message)]
         return any(all(word in text for word in words) for text in texts)
 
-    await around.pager.wait(has_come, PATIENCE)
+    await runtime.pager.wait(has_come, PATIENCE)
 
 
-async def shows(around, expr):
-    return bool(await around.ask(expr))
+async def shows(runtime, expr):
+    return bool(await runtime.ask(expr))
 
 
-async def unanswered(around):
+async def unanswered(runtime):
     """Wait until every query of every panel has a number; return which have not by then."""
     waiting = questions()
     assert len(waiting) > 40
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     while waiting and loop.time() < deadline:
-        waiting = [query for query in waiting if not await around.has_answer(query)]
+        waiting = [query for query in waiting if not await runtime.has_answer(query)]
     return [(query.panel, query.letter) for query in waiting]
 
 

@@ -69,20 +69,20 @@ def _check_snapshot(snapshot: Snapshot) -> None:
     for warning in snapshot.warnings:
         assert len(warning) <= decode.LONGEST_WARNING
         _check_shown(warning)
-    assert len({seen.id for seen in snapshot.accounts}) == len(snapshot.accounts)
-    for seen in snapshot.accounts:
-        assert 0 < len(seen.id) <= account.LONGEST_ID
-        assert (len(seen.name), len(seen.url)) <= (500, 2000)
-        assert (len(seen.country), len(seen.raw_status)) <= (64, 64)
-        kept = (seen.id, seen.name, seen.url, seen.country, seen.raw_status)
+    assert len({listed.id for listed in snapshot.accounts}) == len(snapshot.accounts)
+    for listed in snapshot.accounts:
+        assert 0 < len(listed.id) <= account.LONGEST_ID
+        assert (len(listed.name), len(listed.url)) <= (500, 2000)
+        assert (len(listed.country), len(listed.raw_status)) <= (64, 64)
+        kept = (listed.id, listed.name, listed.url, listed.country, listed.raw_status)
         assert "\0" not in "".join(kept).encode().decode()  # and a database can store it
-        if seen.session is None:
+        if listed.session is None:
             continue
-        assert seen.session.id is None or 0 < len(seen.session.id) <= account.LONGEST_ID
-        assert "\0" not in (seen.session.id or "").encode().decode()
-        if link := seen.session.link:
+        assert listed.session.id is None or 0 < len(listed.session.id) <= account.LONGEST_ID
+        assert "\0" not in (listed.session.id or "").encode().decode()
+        if link := listed.session.link:
             assert account.is_safe(link.reveal(), {f"{ORIGIN}:443"})
-            assert link.reveal() not in repr(seen.session)
+            assert link.reveal() not in repr(listed.session)
 
 
 def _check_both_readings(content: bytes) -> None:

@@ -82,9 +82,9 @@ def test_odd_entries_hide_no_valid_account(valid, strange, data):
 
     snapshot = check_answer(encode({"success": True, "result": {"accounts": listed}}))
 
-    seen = {one.id: one for one in snapshot.accounts}
+    listed = {one.id: one for one in snapshot.accounts}
     for one in valid:
-        found = seen[one["id"]]
+        found = listed[one["id"]]
         assert (found.name, found.url, found.country) == (one["name"], one["url"], "DE")
         assert found.status is Status(one["status"])
         assert (found.session is not None) == (found.status is Status.RECONNECTION_REQUIRED)

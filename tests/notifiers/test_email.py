@@ -6,7 +6,7 @@ import socket
 import pytest
 import structlog
 from factories import LINK
-from notifiers.items import item, message
+from notifiers.notifications import message, notification
 from notifiers.servers import MailServer, closed_port, make_certificate
 from pydantic import ValidationError
 
@@ -37,11 +37,11 @@ def settings(**values):
     )
 
 
-async def send(*items, told=None, patience="1s", **values):
+async def send(*notifications, told=None, patience="1s", **values):
     notifier = email.Notifier(
         settings(**values), http=None, timezone="Europe/Berlin", timeout=Duration.parse(patience)
     )
-    await notifier.send(told or message(*items))
+    await notifier.send(told or message(*notifications))
 
 
 async def refusal(**values):
@@ -75,7 +75,9 @@ async def test_the_mails_of_an_incident_make_one_thread():
         await send(port=server.port)
         await send(
             port=server.port,
-            told=message(item(EventType.RESOLVED), id_="3b7c0d1e-0000-4000-8000-000000000002"),
+            told=message(
+                notification(EventType.RESOLVED), id_="3b7c0d1e-0000-4000-8000-000000000002"
+            ),
         )
 
     opening, resolution = server.inbox.mails
@@ -228,8 +230,8 @@ OWNER = {"label": "owner"}
 
 
 async def test_a_mail_goes_to_the_address_in_the_label_of_its_accounts():
-    jane = item(labels={"owner": "Jane <jane@example.com>", "team": "growth"})
-    joe = item(labels={"owner": "joe@example.com"})
+    jane = notification(labels={"owner": "Jane <jane@example.com>", "team": "growth"})
+    joe = notification(labels={"owner": "joe@example.com"})
     with MailServer() as server:
         await send(jane, jane, port=server.port, to=OWNER)
         await send(joe, port=server.port, to=OWNER)
@@ -252,7 +254,7 @@ async def test_an_account_without_the_label_is_for_good_and_says_so():
 @pytest.mark.parametrize("labels", [{}, {"Owner": "jane@example.com"}])
 async def test_only_the_label_itself_counts(labels):
     with MailServer() as server, pytest.raises(DeliveryError):
-        await send(item(labels=labels), port=server.port, to=OWNER)
+        await send(notification(labels=labels), port=server.port, to=OWNER)
 
     assert not server.inbox.mails
 
@@ -260,14 +262,16 @@ async def test_only_the_label_itself_counts(labels):
 async def test_a_test_message_goes_to_its_own_sender():
     made = settings(to=OWNER)
     with MailServer() as server:
-        told = item(EventType.NOTICE, labels=made.sample_labels, account=None, detail="A test.")
+        told = notification(
+            EventType.NOTICE, labels=made.sample_labels, account=None, detail="A test."
+        )
         await send(told, port=server.port, to=OWNER)
 
     assert server.inbox.recipients == [["monitor@example.com"]]
 
 
 def test_only_a_receiver_without_addresses_of_its_own_has_a_label():
-    assert (settings(to=OWNER).by_label, settings().by_label) == ("owner", None)
+    assert (settings(to=OWNER).address_label, settings().address_label) == ("owner", None)
     assert settings().sample_labels == {}
 
 

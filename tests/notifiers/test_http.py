@@ -9,7 +9,7 @@ import httpx
 import pytest
 from factories import LINK
 from httpx_aiohttp import AiohttpTransport
-from notifiers.items import account, item, message
+from notifiers.notifications import account, message, notification
 from notifiers.servers import HttpReceiver, closed_port
 
 from monitor.core.duration import Duration
@@ -105,7 +105,9 @@ async def test_a_webhook_is_signed_and_says_what_the_contract_says(http, server)
 
 
 async def test_a_webhook_about_a_workspace_has_no_account(http, server):
-    await build(webhook, http, server.url, secret=KEY).send(message(item(cause=Cause.UNREACHABLE)))
+    await build(webhook, http, server.url, secret=KEY).send(
+        message(notification(cause=Cause.UNREACHABLE))
+    )
 
     data = json.loads(server.requests[0].body)["data"]
     assert data["account"] is None
@@ -115,7 +117,7 @@ async def test_a_webhook_about_a_workspace_has_no_account(http, server):
 async def test_slack_gets_a_button_only_with_a_link(http, server):
     notifier = build(slack, http, server.url)
     await notifier.send(message())
-    await notifier.send(message(item(link=None)))
+    await notifier.send(message(notification(link=None)))
 
     with_link, without = (json.loads(request.body)["blocks"] for request in server.requests)
     labels = [[one["text"]["text"] for one in buttons(blocks)] for blocks in (with_link, without)]
@@ -129,7 +131,7 @@ def buttons(blocks):
 
 async def test_slack_leaves_out_a_link_that_it_would_refuse(http, server):
     long = f"https://app.linkedapi.io/{'x' * 3000}"
-    await build(slack, http, server.url).send(message(item(link=long)))
+    await build(slack, http, server.url).send(message(notification(link=long)))
 
     assert long not in server.requests[0].body.decode()
 
@@ -156,13 +158,13 @@ async def test_redirects_are_not_followed(http, server):
     server.status(307, headers=(f"Location: {server.url}",))
 
     with pytest.raises(DeliveryError, match="HTTP 307"):
-        await build(slack, http, server.url).send(message(item(EventType.RESOLVED)))
+        await build(slack, http, server.url).send(message(notification(EventType.RESOLVED)))
 
     assert len(server.requests) == 1
 
 
 def test_the_text_of_many_ends_with_a_full_stop():
-    told = message(*(item(one=account(id_=str(index))) for index in range(2)))
+    told = message(*(notification(one=account(id_=str(index))) for index in range(2)))
 
     text = payload(render(told, timezone="UTC"))["text"]
 

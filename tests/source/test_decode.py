@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from source.payloads import ABSENT, LINK, ORIGINS, account, body, signed_out
 
-from monitor.core.model import Cause, Failure, Seen, Session, Snapshot, Status
+from monitor.core.model import Cause, Failure, ListedAccount, Session, Snapshot, Status
 from monitor.core.secret import Secret
 from monitor.source import account as account_module
 from monitor.source.decode import LONGEST_WARNING, MOST_WARNINGS, Decoder
@@ -34,7 +34,7 @@ def test_every_needed_field_is_read():
 
     assert snapshot.warnings == ()
     assert snapshot.accounts == (
-        Seen(
+        ListedAccount(
             id="00000000-0000-0000-0000-000000000004",
             name="Person Number 3",
             url="https://www.linkedin.com/in/person-number-3/",
@@ -42,7 +42,7 @@ def test_every_needed_field_is_read():
             status=Status.ACTIVE,
             raw_status="active",
         ),
-        Seen(
+        ListedAccount(
             id="00000000-0000-0000-0000-000000000005",
             name="Person Number 4",
             url="https://www.linkedin.com/in/person-number-4/",

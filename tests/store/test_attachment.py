@@ -2,7 +2,17 @@
 
 import pytest
 from desk import Desk
-from factories import HOUR, LINK, MINUTE, NOON, REJECTED, UNREACHABLE, frozen, seen, signed_out
+from factories import (
+    HOUR,
+    LINK,
+    MINUTE,
+    NOON,
+    REJECTED,
+    UNREACHABLE,
+    frozen,
+    listed_account,
+    signed_out,
+)
 from sqlalchemy import inspect, text
 
 from monitor.core.duration import Duration
@@ -45,11 +55,13 @@ def everything(desk):
 
 def eventful(desk):
     """Let something of every kind be recorded, and no column of a workspace or account be empty."""
-    desk.poll(seen("a"), signed_out("b"), frozen("c"), seen("d"), seen("e"))
+    desk.poll(
+        listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"), listed_account("e")
+    )
     desk.deliver()
     for _ in range(3):
-        desk.poll(seen("a"), signed_out("b"), frozen("c"), seen("d"))
-    desk.poll(signed_out("a"), signed_out("b"), seen("d"))
+        desk.poll(listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"))
+    desk.poll(signed_out("a"), signed_out("b"), listed_account("d"))
     desk.observe(REJECTED)
     desk.observe(REJECTED)
     wanted = [Creation("c1", "acme", "b", "0001")]
@@ -82,18 +94,18 @@ def test_the_first_entry_is_an_empty_workspace_and_each_is_another_claim(store):
     assert workspace == Workspace("acme")
     assert (desk.term, term) == (1, 2)
     with pytest.raises(ClaimLostError):
-        desk.poll(seen())
+        desk.poll(listed_account())
 
 
 def test_an_entry_forgets_a_run_of_failures_that_nobody_was_told_of(desk):
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.observe(UNREACHABLE)
 
     assert enter(desk)[0].failing is None
 
 
 def test_an_entry_keeps_the_failure_that_people_were_told_of(desk):
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.observe(REJECTED)
     desk.observe(REJECTED)
 
@@ -123,7 +135,7 @@ def test_a_rename_carries_everything_over_and_changes_nothing_else(desk):
 
 
 def test_a_renamed_workspace_is_the_same_under_its_new_name(desk):
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
     before = desk.run(lambda tx: state.load(tx, "acme"))
 
     rename(desk)
@@ -138,13 +150,13 @@ def test_a_renamed_workspace_is_the_same_under_its_new_name(desk):
 
 def test_an_incident_opened_under_the_old_name_resolves_under_the_new_one_to_who_heard(store):
     desk = Desk(store, receivers={"slack": True, "mail": True})
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
     desk.deliver("slack")
 
     rename(desk)
     desk.workspace, desk.term = enter(desk, "beta")
-    quiet = desk.poll(seen("a"), signed_out("b"))
-    resolved = desk.poll(seen("a"), seen("b"))
+    quiet = desk.poll(listed_account("a"), signed_out("b"))
+    resolved = desk.poll(listed_account("a"), listed_account("b"))
 
     assert quiet.decision.events == ()
     assert [(one.type, one.workspace) for one in resolved.decision.events] == [("resolved", "beta")]
@@ -155,15 +167,15 @@ def test_an_incident_opened_under_the_old_name_resolves_under_the_new_one_to_who
 def test_what_waits_or_is_leaving_while_the_workspace_is_renamed_is_told(store):
     desk = Desk(store, receivers={"slack": True, "mail": True})
     desk.poll(signed_out("b"))
-    leaving = desk.claim("slack")
+    sending = desk.claim("slack")
 
     rename(desk)
     desk.workspace, desk.term = enter(desk, "beta")
-    desk.settle(leaving)
+    desk.settle(sending)
 
     claimed = desk.claim("mail")
-    assert [one.workspace for one in claimed.message.items] == ["beta"]
-    assert claimed.message.items[0].link.reveal() == LINK
+    assert [one.workspace for one in claimed.message.notifications] == ["beta"]
+    assert claimed.message.notifications[0].link.reveal() == LINK
     desk.settle(claimed)
     assert list(desk.heard().values()) == [["mail", "slack"]]
 
@@ -175,7 +187,7 @@ def test_a_blind_workspace_may_be_renamed(desk):
 
     rename(desk)
     desk.workspace, desk.term = enter(desk, "beta")
-    desk.poll(seen())
+    desk.poll(listed_account())
 
     assert desk.deliver() == [("resolved", None)]
 
@@ -225,7 +237,7 @@ def test_what_is_not_in_the_configuration_is_detached_once(desk):
 
 
 def test_a_workspace_that_comes_back_is_as_if_nothing_had_happened(desk):
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
     detach(desk)
     desk.now += DAY - MINUTE
 
@@ -243,7 +255,7 @@ def test_what_left_lapses_after_its_time_and_not_earlier(desk, observation):
         desk.observe(REJECTED)
         desk.observe(REJECTED)
     else:
-        desk.poll(seen() if observation == "healthy" else signed_out())
+        desk.poll(listed_account() if observation == "healthy" else signed_out())
     detach(desk)
 
     desk.now += DAY - 1

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 from desk import GONE, LEASE, REFUSED, TIMEOUT, Desk
-from factories import HOUR, LINK, MINUTE, REJECTED, frozen, seen, signed_out
+from factories import HOUR, LINK, MINUTE, REJECTED, frozen, listed_account, signed_out
 from sqlalchemy import text
 
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Snapshot
-from monitor.core.roster import Roster, Rule
 from monitor.core.route import Match, Route, Routing
 from monitor.store import attachment, claims, outbox, upkeep
 from monitor.store.claims import View
@@ -22,14 +22,18 @@ DAY = Duration.parse("24h")
 
 
 def test_an_opening_is_queued_claimed_sent_and_settled(desk):
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.poll(signed_out())
 
     claimed = desk.claim()
     settled = desk.settle(claimed)
 
-    item = claimed.message.items[0]
-    assert (item.event, item.account.name, item.link.reveal()) == ("opened", "Person a1", LINK)
+    notification = claimed.message.notifications[0]
+    assert (notification.event, notification.account.name, notification.link.reveal()) == (
+        "opened",
+        "Person a1",
+        LINK,
+    )
     assert [(one.receiver, one.outcome) for one in settled] == [("slack", "delivered")]
     assert desk.claim().message is None
     assert list(desk.heard().values()) == [["slack"]]
@@ -39,7 +43,7 @@ def test_a_resolution_goes_to_who_heard(desk):
     desk.poll(signed_out())
     desk.deliver()
 
-    desk.poll(seen())
+    desk.poll(listed_account())
 
     assert desk.deliver() == [("resolved", "a1")]
     assert desk.deliver() is None
@@ -48,7 +52,7 @@ def test_a_resolution_goes_to_who_heard(desk):
 def test_an_opening_that_never_left_takes_its_resolution_with_it(desk):
     desk.poll(signed_out())
 
-    recorded = desk.poll(seen())
+    recorded = desk.poll(listed_account())
 
     assert [one.reason for one in recorded.told.withdrawn] == ["recovered"]
     assert desk.deliver() is None
@@ -59,7 +63,7 @@ def test_a_refused_attempt_is_no_hearing(desk):
     desk.poll(signed_out())
     desk.deliver(error=REFUSED)
 
-    desk.poll(seen())
+    desk.poll(listed_account())
 
     assert desk.deliver(after=HOUR) is None
     assert list(desk.heard().values()) == [[]]
@@ -69,7 +73,7 @@ def test_recovery_while_an_opening_is_leaving_is_told_if_it_arrived(desk):
     desk.poll(signed_out())
     claimed = desk.claim()
 
-    desk.poll(seen(), after=1)
+    desk.poll(listed_account(), after=1)
     assert desk.claim().message is None  # in order: the opening is still leaving
     desk.settle(claimed)
 
@@ -80,7 +84,7 @@ def test_recovery_while_an_opening_is_leaving_is_not_told_if_it_was_refused(desk
     desk.poll(signed_out())
     claimed = desk.claim()
 
-    desk.poll(seen(), after=1)
+    desk.poll(listed_account(), after=1)
     desk.settle(claimed, REFUSED)
 
     assert desk.deliver(after=HOUR) is None
@@ -117,22 +121,22 @@ def test_a_lapsed_claim_counts_as_heard_and_is_taken_up_again(desk):
 def test_a_lapsed_opening_that_recovered_is_not_repeated_but_resolved(desk):
     desk.poll(signed_out())
     desk.claim()
-    desk.poll(seen(), after=1)
+    desk.poll(listed_account(), after=1)
 
     assert desk.deliver(after=LEASE) == [("resolved", "a1")]
     assert ("slack", "opened", "cancelled", "recovered") in desk.states()
 
 
 def test_two_workers_never_hold_the_same_message(desk):
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
 
     assert desk.claim().message is not None
     assert desk.claim().message is None
 
 
 def test_order_holds_per_receiver_and_account_only(desk):
-    desk.poll(seen("a"), seen("b"))
-    desk.poll(signed_out("a"), seen("b"))
+    desk.poll(listed_account("a"), listed_account("b"))
+    desk.poll(signed_out("a"), listed_account("b"))
     claimed = desk.claim()
     desk.poll(frozen("a"), frozen("b"), after=1)
 
@@ -143,8 +147,8 @@ def test_order_holds_per_receiver_and_account_only(desk):
 
 
 def test_a_retry_waits_its_turn_and_holds_up_only_its_account(desk):
-    desk.poll(seen("a"), seen("b"))
-    desk.poll(signed_out("a"), seen("b"))
+    desk.poll(listed_account("a"), listed_account("b"))
+    desk.poll(signed_out("a"), listed_account("b"))
     desk.deliver(error=REFUSED)
     desk.poll(signed_out("a"), frozen("b"), after=1)
 
@@ -159,21 +163,21 @@ def test_a_change_before_the_opening_left_is_told_as_one_opening(desk):
     desk.poll(frozen())
 
     claimed = desk.claim()
-    assert claimed.message.items[0].event == "opened"
-    assert claimed.message.items[0].incident.cause == "frozen"
+    assert claimed.message.notifications[0].event == "opened"
+    assert claimed.message.notifications[0].incident.cause == "frozen"
     desk.settle(claimed)
     assert desk.deliver() is None
 
 
 def test_the_baseline_is_grouped(desk):
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
 
     assert desk.deliver() == [("opened", "a"), ("opened", "b")]
 
 
 def test_what_recovered_drops_out_of_a_group(desk):
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
-    desk.poll(seen("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    desk.poll(listed_account("a"), frozen("b"), listed_account("c"))
 
     assert desk.deliver() == [("opened", "b")]
     assert desk.deliver() is None
@@ -181,22 +185,22 @@ def test_what_recovered_drops_out_of_a_group(desk):
 
 def test_what_seems_over_in_a_group_waits_apart(store):
     desk = Desk(store, resolve_after=2)
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
-    desk.poll(seen("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    desk.poll(listed_account("a"), frozen("b"), listed_account("c"))
 
     assert desk.deliver() == [("opened", "b")]
     assert desk.deliver() is None
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
     assert desk.deliver(after=MINUTE) == [("opened", "a")]
 
 
 def test_what_seems_over_waits_whole(store):
     desk = Desk(store, resolve_after=2)
     desk.poll(signed_out())
-    desk.poll(seen())
+    desk.poll(listed_account())
 
     assert desk.deliver() is None
-    desk.poll(seen())
+    desk.poll(listed_account())
     assert desk.deliver(after=HOUR) is None
 
 
@@ -222,24 +226,24 @@ def test_an_attempt_that_began_before_the_deadline_is_not_the_last(desk):
 
 def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(store):
     desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.poll(signed_out())
     desk.deliver("mail", error=GONE)
 
     desk.deliver("slack", error=GONE)
     claimed = desk.claim("mail", after=outbox.COLLECT)
 
-    assert claimed.message.items[0].event == "opened"
-    assert claimed.message.items[0].undelivered_to == "slack"
+    assert claimed.message.notifications[0].event == "opened"
+    assert claimed.message.notifications[0].undelivered_to == "slack"
     desk.settle(claimed)
-    desk.poll(seen())
+    desk.poll(listed_account())
     assert desk.deliver("mail") == [("resolved", "a1")]
     assert desk.deliver("slack") is None
 
 
 def test_a_fallback_that_heard_gets_a_notice(store):
     desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.poll(signed_out())
     desk.deliver("mail")
 
@@ -253,7 +257,7 @@ def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
     desk.poll(signed_out())
     desk.deliver("slack")
     desk.deliver("mail")
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.deliver("mail")
 
     desk.deliver("slack", error=GONE)
@@ -263,7 +267,7 @@ def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
 
 def test_a_dead_notice_about_another_receiver_is_not_passed_on_again(store):
     desk = Desk(store, receivers={"slack": True, "hook": False}, fallback="hook")
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.poll(signed_out())
     desk.deliver("hook")
     desk.deliver("slack", error=GONE)
@@ -274,7 +278,7 @@ def test_a_dead_notice_about_another_receiver_is_not_passed_on_again(store):
 
 def test_what_a_machine_refuses_one_by_one_is_one_message_for_the_fallback(store):
     desk = Desk(store, receivers={"mail": True, "hook": False}, fallback="mail")
-    desk.poll(frozen("a"), frozen("b"), frozen("c"), seen("d"))
+    desk.poll(frozen("a"), frozen("b"), frozen("c"), listed_account("d"))
     assert len(desk.deliver("mail")) == 3
     desk.deliver("hook", error=GONE)
     desk.deliver("hook", error=GONE)
@@ -288,7 +292,7 @@ def test_what_a_machine_refuses_one_by_one_is_one_message_for_the_fallback(store
 
 def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
     desk = Desk(store, receivers={"mail": True, "hook": False, "crm": False}, fallback="mail")
-    desk.poll(frozen("a"), seen("d"))
+    desk.poll(frozen("a"), listed_account("d"))
     desk.deliver("mail")
     desk.deliver("hook", error=GONE)
     desk.deliver("crm", error=GONE)
@@ -299,7 +303,7 @@ def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
 
 def test_what_the_fallback_could_not_be_told_at_first_is_not_added_to(store):
     desk = Desk(store, receivers={"mail": True, "hook": False}, fallback="mail")
-    desk.poll(frozen("a"), frozen("b"), seen("d"))
+    desk.poll(frozen("a"), frozen("b"), listed_account("d"))
     desk.deliver("mail")
     desk.deliver("hook", error=GONE)
     claimed = desk.claim("mail", after=outbox.COLLECT)
@@ -309,13 +313,13 @@ def test_what_the_fallback_could_not_be_told_at_first_is_not_added_to(store):
     again = desk.claim("mail", after=MINUTE)
 
     assert again.message.id == claimed.message.id
-    assert len(again.message.items) == 1
+    assert len(again.message.notifications) == 1
 
 
 def test_a_machine_fallback_gets_one_message_each(store):
     desk = Desk(store, receivers={"slack": True}, fallback="hook")
     desk.receivers["hook"] = False
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
     desk.deliver("hook")
     desk.deliver("hook")
 
@@ -328,7 +332,7 @@ def test_a_machine_fallback_gets_one_message_each(store):
 
 def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fallback(store):
     desk = Desk(store, receivers={"slack": True, "mail": True}, fallback="mail")
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.poll(signed_out())
     desk.deliver("mail")
 
@@ -353,13 +357,13 @@ def test_a_removed_receiver_without_fallback_is_only_cancelled(desk):
 
 def test_a_receiver_that_left_while_its_message_was_leaving_counts_as_having_heard(desk):
     desk.poll(signed_out())
-    leaving = desk.claim()
+    sending = desk.claim()
 
     desk.run(lambda tx: outbox.abandon(tx, [], None, now=desk.now, new_id=desk.new_id))
-    assert desk.settle(leaving) is None
+    assert desk.settle(sending) is None
 
     assert list(desk.heard().values()) == [["slack"]]
-    desk.poll(seen())
+    desk.poll(listed_account())
     assert desk.deliver() == [("resolved", "a1")]  # it is back, and may have heard
 
 
@@ -376,24 +380,24 @@ def test_an_error_that_no_database_stores_does_not_keep_a_message_from_settling(
 
 
 def test_a_workspaces_incident_is_told_and_resolved(desk):
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.observe(REJECTED)
     desk.observe(REJECTED)
 
     assert desk.deliver() == [("opened", None)]
-    desk.poll(seen())
+    desk.poll(listed_account())
     assert desk.deliver() == [("resolved", None)]
 
 
 def test_a_removed_accounts_notice_still_knows_its_name(desk):
-    desk.poll(seen("a"), seen("b"))
+    desk.poll(listed_account("a"), listed_account("b"))
     for _ in range(3):
-        desk.poll(seen("a"))
+        desk.poll(listed_account("a"))
 
     claimed = desk.claim()
 
-    assert claimed.message.items[0].event == "notice"
-    assert claimed.message.items[0].account.name == "Person b"
+    assert claimed.message.notifications[0].event == "notice"
+    assert claimed.message.notifications[0].account.name == "Person b"
 
 
 def test_an_opening_waits_for_the_link_that_is_asked_for(store):
@@ -411,7 +415,7 @@ def test_a_link_that_arrives_lets_the_opening_go(store):
     desk.poll(signed_out(), after=1)
     claimed = desk.claim()
 
-    assert claimed.message.items[0].link.reveal() == LINK
+    assert claimed.message.notifications[0].link.reveal() == LINK
     desk.settle(claimed)
     assert desk.deliver() is None
 
@@ -440,8 +444,8 @@ def test_the_next_wake_is_the_earliest_retry_or_lapse(desk):
 
 
 def test_the_backlog_counts_notifications_and_knows_the_oldest(desk):
-    others = [seen(f"c{number}") for number in range(7)]
-    desk.poll(seen("a"), *others)
+    others = [listed_account(f"c{number}") for number in range(7)]
+    desk.poll(listed_account("a"), *others)
     desk.poll(signed_out("a"), *others)
     oldest = desk.now
     desk.poll(signed_out("a"), *(frozen(one.id) for one in others))
@@ -451,7 +455,7 @@ def test_the_backlog_counts_notifications_and_knows_the_oldest(desk):
 
 @pytest.mark.parametrize("count", [6, 1000])
 def test_many_at_once_become_one_message(desk, count):
-    desk.poll(*(seen(f"a{n}") for n in range(count)))
+    desk.poll(*(listed_account(f"a{n}") for n in range(count)))
 
     desk.poll(*(frozen(f"a{n}") for n in range(count)))
 
@@ -512,10 +516,10 @@ def test_after_a_start_an_opening_waits_for_a_look_at_the_workspace(desk):
 
 
 def test_a_removal_is_not_told_once_the_account_is_back(desk):
-    desk.poll(seen("a"), seen("b"))
+    desk.poll(listed_account("a"), listed_account("b"))
     for _ in range(3):
-        desk.poll(seen("a"))
-    desk.poll(seen("a"), seen("b"))
+        desk.poll(listed_account("a"))
+    desk.poll(listed_account("a"), listed_account("b"))
 
     assert desk.deliver() is None
 
@@ -528,7 +532,7 @@ def test_a_fallback_is_not_told_of_a_problem_that_is_over(store):
     desk.poll(frozen())
     desk.deliver("mail")
     desk.deliver("slack", error=GONE)
-    desk.poll(seen())
+    desk.poll(listed_account())
 
     assert desk.deliver("mail") == [("resolved", "a1")]
     assert desk.deliver("mail") is None
@@ -537,14 +541,14 @@ def test_a_fallback_is_not_told_of_a_problem_that_is_over(store):
 def test_a_send_of_our_own_does_not_lapse_when_the_clock_jumps(desk):
     desk.poll(signed_out())
     claimed = desk.claim()
-    desk.leaving = {claimed.message.id}
+    desk.sending = {claimed.message.id}
 
     assert desk.claim(after=HOUR).message is None
     assert desk.settle(claimed)
 
 
 def test_a_group_for_a_receiver_that_takes_none_any_more_is_told_one_by_one(desk):
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
     desk.receivers["slack"] = False
 
     assert desk.deliver() == [("opened", "a")]
@@ -620,9 +624,9 @@ def test_a_change_that_waits_when_the_clock_goes_back_is_told(desk):
 
 
 def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(desk):
-    desk.poll(signed_out("a"), seen("b"))
+    desk.poll(signed_out("a"), listed_account("b"))
     desk.deliver(error=REFUSED)
-    desk.poll(seen("b"))
+    desk.poll(listed_account("b"))
     assert desk.deliver(after=HOUR) is None  # missing: wait and see
     desk.watched = desk.current = False
     assert desk.deliver(after=HOUR) is None  # a configuration is being taken up
@@ -639,22 +643,22 @@ def test_what_waits_for_a_workspace_under_a_name_that_is_not_known_yet_waits_on(
     desk.run(lambda tx: attachment.rename(tx, "acme", "growth"))
 
     assert claim_mail(desk).message is None
-    desk.roster = Roster({"growth": {"owner": "jane@example.com"}})
+    desk.inventory = Inventory({"growth": {"owner": "jane@example.com"}})
     desk.now += HOUR
 
-    (told,) = claim_mail(desk).message.items
+    (told,) = claim_mail(desk).message.notifications
     assert (told.workspace, told.labels["owner"]) == ("growth", "jane@example.com")
 
 
 def test_the_end_of_a_workspace_is_cancelled_where_its_label_left_with_it(store):
     desk = Desk(store, receivers={"mail": True})
-    desk.roster = Roster({"acme": {"owner": "jane@example.com"}})
-    routing = Routing({"mail": True}, roster=desk.roster, addressed={"mail": "owner"})
+    desk.inventory = Inventory({"acme": {"owner": "jane@example.com"}})
+    routing = Routing({"mail": True}, inventory=desk.inventory, address_labels={"mail": "owner"})
     desk.rules = replace(desk.rules, routing=routing)
     desk.poll(signed_out("a"))
     desk.settle(claim_mail(desk))
-    desk.poll(seen("a"))
-    desk.roster = Roster({})
+    desk.poll(listed_account("a"))
+    desk.inventory = Inventory({})
     desk.run(lambda tx: attachment.detach(tx, (), desk.now))
 
     claimed = claim_mail(desk)
@@ -667,7 +671,7 @@ def test_what_waits_for_an_owner_who_changed_stays_together(store):
     desk = Desk(store, receivers={"mail": True})
     people = [f"p{number}" for number in range(8)]
     owned(desk, **dict.fromkeys(people, "jane@example.com"))
-    desk.poll(*map(frozen, people), seen("b"))
+    desk.poll(*map(frozen, people), listed_account("b"))
     owned(
         desk,
         **dict.fromkeys(people[:3], "jane@example.com"),
@@ -676,7 +680,7 @@ def test_what_waits_for_an_owner_who_changed_stays_together(store):
 
     first, second = claim_mail(desk), claim_mail(desk)
 
-    assert [len(one.message.items) for one in (first, second)] == [3, 5]
+    assert [len(one.message.notifications) for one in (first, second)] == [3, 5]
     assert claim_mail(desk).message is None
 
 
@@ -695,7 +699,7 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
     )
 
     claimed = desk.claim("post", after=outbox.COLLECT)
-    assert [(one.event, one.undelivered_to) for one in claimed.message.items] == [
+    assert [(one.event, one.undelivered_to) for one in claimed.message.notifications] == [
         ("opened", "slack")
     ]
 
@@ -705,20 +709,20 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
 
 def owned(desk, **owners):
     """Say who owns which account: `mail` writes to the address in the label `owner`."""
-    rules = [Rule(ids=(id_,), labels={"owner": owner}) for id_, owner in owners.items()]
-    desk.roster = Roster({"acme": {}}, rules)
-    routing = Routing({"mail": True}, roster=desk.roster, addressed={"mail": "owner"})
+    rules = [AccountRule(ids=(id_,), labels={"owner": owner}) for id_, owner in owners.items()]
+    desk.inventory = Inventory({"acme": {}}, rules)
+    routing = Routing({"mail": True}, inventory=desk.inventory, address_labels={"mail": "owner"})
     desk.rules = replace(desk.rules, routing=routing)
 
 
 def claim_mail(desk):
-    receiver = Receiver("mail", groups=True, may_have_link=True, by_label="owner")
+    receiver = Receiver("mail", groups=True, may_have_link=True, address_label="owner")
     return desk.run(
         lambda tx: claims.claim(
             tx,
             receiver,
-            view=View(desk.roster, lambda _: True),
-            leaving=(),
+            view=View(desk.inventory, lambda _: True),
+            sending=(),
             now=desk.now,
             lease=LEASE,
             new_id=desk.new_id,
@@ -730,7 +734,9 @@ def mails(desk):
     """Deliver all mails; return for each the accounts and their owners."""
     sent = []
     while (claimed := claim_mail(desk)).message is not None:
-        sent.append([(one.account.id, one.labels.get("owner")) for one in claimed.message.items])
+        sent.append(
+            [(one.account.id, one.labels.get("owner")) for one in claimed.message.notifications]
+        )
         desk.settle(claimed)
     return sent
 
@@ -758,9 +764,9 @@ def test_a_group_whose_owners_have_changed_before_it_left_is_split(store):
 
 
 def test_what_waited_for_an_account_that_is_ignored_now_says_so(desk):
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
 
-    ignored = diff(desk.workspace, Snapshot((seen("a"), signed_out("b"))), {}, is_b)
+    ignored = diff(desk.workspace, Snapshot((listed_account("a"), signed_out("b"))), {}, is_b)
     recorded = desk.observe(ignored)
 
     assert [one.reason for one in recorded.told.withdrawn] == ["unwatched"]
@@ -773,19 +779,21 @@ def is_b(one):
 
 
 def test_who_heard_of_an_account_that_is_ignored_now_hears_the_end(desk):
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
     desk.deliver()
 
-    desk.observe(diff(desk.workspace, Snapshot((seen("a"), signed_out("b"))), {}, is_b))
+    desk.observe(diff(desk.workspace, Snapshot((listed_account("a"), signed_out("b"))), {}, is_b))
 
     assert desk.deliver() == [("resolved", "b")]
     assert desk.deliver() is None
 
 
 def test_an_opening_that_was_refused_while_its_account_left_says_so(desk):
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
     claimed = desk.claim()
-    desk.observe(diff(desk.workspace, Snapshot((seen("a"), signed_out("b"))), {}, is_b), after=1)
+    desk.observe(
+        diff(desk.workspace, Snapshot((listed_account("a"), signed_out("b"))), {}, is_b), after=1
+    )
     desk.settle(claimed, REFUSED)
 
     assert desk.deliver(after=HOUR) is None

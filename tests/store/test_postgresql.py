@@ -11,7 +11,7 @@ import postgres as postgresql
 import psycopg
 import pytest
 from desk import Desk
-from factories import seen, signed_out
+from factories import listed_account, signed_out
 from program import free_port
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
@@ -175,7 +175,7 @@ def test_monitors_in_other_schemas_do_not_wait_for_each_other(store, postgres):
 
 
 def test_a_session_that_ended_meanwhile_costs_nothing(desk, backends, postgres):
-    desk.poll(seen())
+    desk.poll(listed_account())
     end(backends(), postgres)
 
     assert desk.poll(signed_out()).decision.events
@@ -185,7 +185,7 @@ def test_a_session_that_ended_meanwhile_costs_nothing(desk, backends, postgres):
 def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
     desk, backends, postgres
 ):
-    desk.poll(seen())
+    desk.poll(listed_account())
 
     def cut(tx):
         attachment.enter(tx, "half")
@@ -222,7 +222,7 @@ def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store
 def test_a_database_of_a_stopped_server_is_closed_at_once(own_server):
     own_server.run("CREATE DATABASE short")
     desk = Desk(Store.open(own_server.url("short")))
-    desk.poll(seen())
+    desk.poll(listed_account())
     own_server.stop()
     done = threading.Event()
 

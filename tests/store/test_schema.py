@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from desk import Desk
-from factories import NOON, seen, signed_out
+from factories import NOON, listed_account, signed_out
 from sqlalchemy import TextClause, inspect, text
 
 from monitor.store import attachment, claims, creations, listings, outbox, schema, state, upkeep
@@ -210,7 +210,7 @@ def test_monitors_that_start_at_once_make_the_tables_once(database_url):
     with ThreadPoolExecutor() as threads:
         stores = list(threads.map(Store.open, [database_url] * 6))
 
-    Desk(stores[0]).poll(seen())
+    Desk(stores[0]).poll(listed_account())
     for store in stores:
         store.close()
 

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 from desk import Desk
-from factories import frozen, seen, signed_out
+from factories import frozen, listed_account, signed_out
 from sqlalchemy import text
 
 from monitor.store.db import Store, StoreError
@@ -26,7 +26,7 @@ def file(tmp_path):
 def used(database_url, file):
     """A file that a monitor has written to."""
     store = Store.open(database_url)
-    Desk(store).poll(*(seen(f"a{n}") for n in range(200)))
+    Desk(store).poll(*(listed_account(f"a{n}") for n in range(200)))
     store.close()
     assert file.stat().st_size > 40_000
     return file
@@ -98,7 +98,7 @@ def test_a_locked_database_is_an_error_that_holds_no_values(desk, file):
 
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(desk):
-    desk.poll(*(seen(f"a{n}") for n in range(300)))
+    desk.poll(*(listed_account(f"a{n}") for n in range(300)))
     pages = desk.run(lambda tx: tx.execute(text("PRAGMA page_count")).scalar_one())
     desk.run(lambda tx: tx.execute(text(f"PRAGMA max_page_count = {pages}")))
     before = desk.workspace

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from desk import Desk
-from factories import HOUR, LINK, NOON, REJECTED, UNREACHABLE, frozen, seen, signed_out
+from factories import HOUR, LINK, NOON, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
 from sqlalchemy import text
 
 from monitor.core.duration import Duration
@@ -19,7 +19,7 @@ DAY = Duration.parse("24h")
 
 
 def test_what_was_recorded_is_loaded_again(desk):
-    desk.poll(signed_out("a"), frozen("b"), seen("c"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
     desk.observe(UNREACHABLE)
 
     loaded = desk.run(lambda tx: state.load(tx, "acme"))
@@ -28,9 +28,9 @@ def test_what_was_recorded_is_loaded_again(desk):
 
 
 def test_removed_accounts_are_not_loaded_but_known(desk):
-    desk.poll(seen("a"), seen("b"))
+    desk.poll(listed_account("a"), listed_account("b"))
     for _ in range(3):
-        desk.poll(seen("a"))
+        desk.poll(listed_account("a"))
 
     assert set(desk.run(lambda tx: state.load(tx, "acme")).accounts) == {"a"}
     assert desk.run(lambda tx: state.account(tx, "acme", "b")).removed_at == desk.now
@@ -41,7 +41,7 @@ def test_an_unknown_workspace_is_empty(store):
 
 
 def test_a_newer_claim_keeps_an_older_one_from_recording(desk):
-    desk.poll(seen())
+    desk.poll(listed_account())
     desk.run(lambda tx: attachment.enter(tx, "acme"))
 
     with pytest.raises(ClaimLostError, match="one monitor a database"):
@@ -52,9 +52,9 @@ def test_a_newer_claim_keeps_an_older_one_from_recording(desk):
 
 
 def test_a_poll_that_changed_nothing_writes_no_account_rows(desk):
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
 
-    recorded = desk.poll(seen("a"), signed_out("b"))
+    recorded = desk.poll(listed_account("a"), signed_out("b"))
 
     assert recorded.decision.accounts == ()
 
@@ -125,7 +125,7 @@ def test_what_was_read_holds_until_the_commit(database_url):
 def test_what_people_and_apis_write_is_kept_as_it_is(desk):
     odd = 'O\'Brien "%s" %(x)s :name \\ 日本 🙂 \u202e \x7f\ufffd'
 
-    desk.poll(seen(odd, name=odd))
+    desk.poll(listed_account(odd, name=odd))
 
     assert desk.run(lambda tx: state.account(tx, "acme", odd)).name == odd
 
@@ -151,13 +151,13 @@ def test_a_clock_that_goes_on_moves_nothing(store):
 
 
 def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(desk):
-    desk.poll(signed_out("a"), frozen("b"), seen("c"), seen("d"))
+    desk.poll(signed_out("a"), frozen("b"), listed_account("c"), listed_account("d"))
     desk.deliver()
     for _ in range(3):
-        desk.poll(seen("a"), frozen("b"), seen("c"))
+        desk.poll(listed_account("a"), frozen("b"), listed_account("c"))
     while desk.deliver():
         pass
-    desk.poll(seen("a"), frozen("b"), seen("c"), after=DAY)
+    desk.poll(listed_account("a"), frozen("b"), listed_account("c"), after=DAY)
 
     desk.run(lambda tx: upkeep.forget(tx, desk.now - HOUR))
 
@@ -165,7 +165,7 @@ def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(desk):
     assert [one["account_id"] for one in incidents] == ["b"]
     assert desk.run(lambda tx: state.account(tx, "acme", "d")) is None
     assert desk.states() == []
-    desk.poll(seen("a"), seen("b"), seen("c"))
+    desk.poll(listed_account("a"), listed_account("b"), listed_account("c"))
     assert desk.deliver() == [("resolved", "b")]
 
 
@@ -188,7 +188,7 @@ def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(desk):
 
 
 def test_accounts_are_listed_with_the_bad_ones_first(desk):
-    desk.poll(seen("a"), signed_out("b"))
+    desk.poll(listed_account("a"), signed_out("b"))
 
     rows = desk.run(listings.accounts)
 
@@ -210,7 +210,7 @@ def test_open_incidents_are_counted_by_cause(desk):
 def test_deliveries_are_listed_newest_first(desk):
     desk.poll(signed_out())
     desk.deliver()
-    desk.poll(seen())
+    desk.poll(listed_account())
 
     rows = desk.run(lambda tx: listings.deliveries(tx, limit=9))
 

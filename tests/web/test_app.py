@@ -228,13 +228,13 @@ async def test_a_page_is_written_without_holding_up_the_loop(endpoint):
         assert (await scrape).text == "done\n"
 
 
-class Failing(Metrics):
+class FailureStreak(Metrics):
     def render(self, **_kwargs):
         raise RuntimeError("secret detail")
 
 
 async def test_an_error_of_ours_is_an_answer_without_details(endpoint, caplog):
-    endpoint.metrics = Failing(version="1.2.3")
+    endpoint.metrics = FailureStreak(version="1.2.3")
     async with endpoint.served() as client:
         response = await client.get("/metrics")
 

@@ -14,8 +14,8 @@ from .model import (
     Cause,
     EventType,
     Incident,
-    Item,
     Micros,
+    Notification,
     Resolution,
     SettledReason,
     Status,
@@ -23,7 +23,7 @@ from .model import (
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class QueuedNotification:
     """A queued notification and everything about it, read again just now.
 
     *event* is how it was queued for this receiver, *happened* what happened (the two differ for the
@@ -52,66 +52,66 @@ class Wait:
     """Not now: whether this still holds is not known at the moment."""
 
 
-Verdict: TypeAlias = Item | SettledReason | Wait
+Verdict: TypeAlias = Notification | SettledReason | Wait
 
 
-def review(entry: Entry, *, may_have_link: bool) -> Verdict:
-    """Return how *entry* is to be told, or why it is not, or that it has to wait."""
-    overtaken = _overtaken(entry, may_have_link=may_have_link)
+def recheck(queued: QueuedNotification, *, may_have_link: bool) -> Verdict:
+    """Return how *queued* is to be told, or why it is not, or that it has to wait."""
+    overtaken = _outdated(queued, may_have_link=may_have_link)
     if overtaken is not None:
         return overtaken
-    if entry.watched is None:
+    if queued.watched is None:
         return Wait()
-    if EventType.RESOLVED not in (entry.event, entry.happened) and _may_be_over(entry):
+    if EventType.RESOLVED not in (queued.event, queued.happened) and _unknown_now(queued):
         return Wait()
-    is_first = entry.heard_at is None and entry.event is not EventType.NOTICE
-    written = EventType.OPENED if is_first else entry.event
-    return _write(entry, written, may_have_link=may_have_link)
+    is_first = queued.heard_at is None and queued.event is not EventType.NOTICE
+    written = EventType.OPENED if is_first else queued.event
+    return _write(queued, written, may_have_link=may_have_link)
 
 
-def _overtaken(entry: Entry, *, may_have_link: bool) -> SettledReason | None:
-    """Return why *entry* has nothing true or new to say any more, if so."""
-    incident, account = entry.incident, entry.account
+def _outdated(queued: QueuedNotification, *, may_have_link: bool) -> SettledReason | None:
+    """Return why *queued* has nothing true or new to say any more, if so."""
+    incident, account = queued.incident, queued.account
     if incident is None:
         came_back = account is not None and account.removed_at is None
         return SettledReason.SUPERSEDED if came_back else None
-    if entry.event is EventType.RESOLVED and entry.heard_at is None:
+    if queued.event is EventType.RESOLVED and queued.heard_at is None:
         return SettledReason.RECOVERED
-    if entry.happened is not EventType.RESOLVED and not incident.is_open:
+    if queued.happened is not EventType.RESOLVED and not incident.is_open:
         unwatched = incident.resolution is Resolution.UNWATCHED
         return SettledReason.UNWATCHED if unwatched else SettledReason.RECOVERED
-    match entry.event:
+    match queued.event:
         case EventType.REMINDED:
             is_stale = incident.acknowledged_at is not None
         case EventType.REFRESHED:
             has_new_link = may_have_link and account and has_link(account.session)
-            is_stale = not has_new_link or _was_said(entry)
+            is_stale = not has_new_link or _already_told(queued)
         case EventType.CHANGED:
-            is_stale = _was_said(entry)
+            is_stale = _already_told(queued)
         case _:
             is_stale = False
     return SettledReason.SUPERSEDED if is_stale else None
 
 
-def _was_said(entry: Entry) -> bool:
+def _already_told(queued: QueuedNotification) -> bool:
     """Return whether the first that the receiver heard said this already."""
-    return entry.heard_at is not None and entry.heard_at >= entry.at
+    return queued.heard_at is not None and queued.heard_at >= queued.at
 
 
-def _may_be_over(entry: Entry) -> bool:
+def _unknown_now(queued: QueuedNotification) -> bool:
     """Return whether nobody knows at the moment if the problem is still there."""
-    account, incident = entry.account, entry.incident
-    if incident is None or not entry.watched:  # nobody will ever know more
+    account, incident = queued.account, queued.incident
+    if incident is None or not queued.watched:  # nobody will ever know more
         return False
-    if not entry.current:
+    if not queued.current:
         return True
     if account is None or incident.cause is Cause.FLAPPING:
         return False
     return account.status is Status.ACTIVE or account.missing_polls > 0
 
 
-def _write(entry: Entry, event: EventType, *, may_have_link: bool) -> Item:
-    account, incident = entry.account, entry.incident
+def _write(queued: QueuedNotification, event: EventType, *, may_have_link: bool) -> Notification:
+    account, incident = queued.account, queued.incident
     session = account.session if account else None
     needs_login = (
         incident is not None
@@ -120,15 +120,15 @@ def _write(entry: Entry, event: EventType, *, may_have_link: bool) -> Item:
         and account.status is Status.RECONNECTION_REQUIRED
     )
     link = session.link if session and needs_login else None
-    return Item(
+    return Notification(
         event=event,
-        at=entry.at,
-        workspace=entry.workspace,
-        labels=entry.labels,
+        at=queued.at,
+        workspace=queued.workspace,
+        labels=queued.labels,
         account=replace(account, session=None) if account else None,
         incident=incident,
         link=link if may_have_link else None,
-        withheld=link is not None and not may_have_link,
-        detail=entry.detail,
-        undelivered_to=entry.undelivered_to,
+        link_withheld=link is not None and not may_have_link,
+        detail=queued.detail,
+        undelivered_to=queued.undelivered_to,
     )

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
-from .diff import profile
-from .model import Account, Seen
+from .model import Account, ListedAccount
+from .profile import profile_key
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccountRule:
     """What is said of the accounts that match all parts; an empty part matches everything.
 
     Parts are globs; in those of *urls* scheme, `www.`, case, percent-encoding and a trailing slash
@@ -30,13 +30,13 @@ class Rule:
     ignore: bool | None = None
 
 
-class Roster:
+class Inventory:
     """The watched *workspaces* with their labels, and the *rules* about their accounts."""
 
     def __init__(
         self,
         workspaces: Mapping[str, Mapping[str, str]] | None = None,
-        rules: Sequence[Rule] = (),
+        rules: Sequence[AccountRule] = (),
     ) -> None:
         self._workspaces = workspaces or {}
         self._labelling = tuple(one for one in rules if one.labels)
@@ -46,7 +46,9 @@ class Roster:
         """Return whether *workspace* is in the configuration."""
         return workspace in self._workspaces
 
-    def labels(self, workspace: str, account: Account | Seen | None = None) -> Mapping[str, str]:
+    def labels(
+        self, workspace: str, account: Account | ListedAccount | None = None
+    ) -> Mapping[str, str]:
         """Return the labels of *account*, or those of *workspace* alone."""
         labels = dict(self._workspaces.get(workspace, {}))
         if account is not None:
@@ -55,7 +57,7 @@ class Roster:
                     labels.update(rule.labels)
         return labels
 
-    def ignores(self, workspace: str, account: Account | Seen) -> bool:
+    def ignores(self, workspace: str, account: Account | ListedAccount) -> bool:
         """Return whether *account* is not to be watched."""
         for rule in self._ignoring:
             if _matches(rule, workspace, account):
@@ -68,7 +70,7 @@ def matches_any(patterns: Iterable[str], texts: Iterable[str]) -> bool:
     return any(fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
 
-def _matches(rule: Rule, workspace: str, account: Account | Seen) -> bool:
+def _matches(rule: AccountRule, workspace: str, account: Account | ListedAccount) -> bool:
     return (
         (not rule.workspaces or matches_any(rule.workspaces, (workspace,)))
         and (not rule.ids or matches_any(rule.ids, (account.id,)))
@@ -79,10 +81,10 @@ def _matches(rule: Rule, workspace: str, account: Account | Seen) -> bool:
 
 def _matches_address(patterns: Iterable[str], url: str) -> bool:
     bare = (_bare(pattern) for pattern in patterns)
-    return matches_any(patterns, (url,)) or matches_any(bare, (profile(url),))
+    return matches_any(patterns, (url,)) or matches_any(bare, (profile_key(url),))
 
 
 def _bare(pattern: str) -> str:
-    """Write a glob for addresses the way `profile` writes an address."""
+    """Write a glob for addresses the way `profile_key` writes an address."""
     address = unquote(pattern).lower().removeprefix("http://").removeprefix("https://")
     return address.removeprefix("www.").rstrip("/")

@@ -7,7 +7,7 @@ from .model import Micros
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Runtime:
     """Where time and chance come from.
 
     *now* is the wall clock, *monotonic* counts seconds that never go back, *jitter* draws a number

@@ -35,7 +35,7 @@ def _visible(character: str) -> str:
 NO_TIMEZONE: Final = "must be a time zone such as UTC or Europe/Berlin"
 
 
-def known_timezone(name: str) -> str:
+def check_timezone(name: str) -> str:
     """Return *name*; raise ValueError if it is no time zone."""
     try:
         ZoneInfo(name)
@@ -44,7 +44,7 @@ def known_timezone(name: str) -> str:
     return name
 
 
-def clock(moment: Micros, timezone: str) -> str:
+def format_time(moment: Micros, timezone: str) -> str:
     """Write a point in time as the clocks of *timezone* show it: `Mon 23 Nov 2026, 09:00 CET`."""
     local = datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(ZoneInfo(timezone))
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"

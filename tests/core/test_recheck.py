@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 import pytest
-from factories import LINK, World, frozen, seen, signed_out
+from factories import LINK, World, frozen, listed_account, signed_out
 
-from monitor.core.model import EventType, Item, Resolution, SettledReason
-from monitor.core.review import Entry, Wait, review
+from monitor.core.model import EventType, Notification, Resolution, SettledReason
+from monitor.core.recheck import QueuedNotification, Wait, recheck
 
 
-def entry(world, event=EventType.OPENED, *, heard=False, ended=False, happened=None, **changes):
+def queued(world, event=EventType.OPENED, *, heard=False, ended=False, happened=None, **changes):
     incident = next(iter(world.incidents.values()))
     if ended:
         incident = replace(incident, resolved_at=world.now)
-    return Entry(
+    return QueuedNotification(
         notification_id="n1",
         event=event,
         happened=happened or event,
@@ -35,19 +35,19 @@ def world_with(account=None):
 
 
 def test_an_opening_that_holds_is_told_with_its_link():
-    item = review(entry(world_with()), may_have_link=True)
+    item = recheck(queued(world_with()), may_have_link=True)
 
-    assert isinstance(item, Item)
+    assert isinstance(item, Notification)
     assert item.event is EventType.OPENED
     assert item.link.reveal() == LINK
 
 
 def test_a_receiver_that_may_not_have_the_link_gets_none():
-    assert review(entry(world_with()), may_have_link=False).link is None
+    assert recheck(queued(world_with()), may_have_link=False).link is None
 
 
 def test_a_frozen_account_has_no_link():
-    assert review(entry(world_with(frozen())), may_have_link=True).link is None
+    assert recheck(queued(world_with(frozen())), may_have_link=True).link is None
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_frozen_account_has_no_link():
 )
 @pytest.mark.parametrize("heard", [True, False])
 def test_after_recovery_nothing_asks_for_a_login(event, heard):
-    verdict = review(entry(world_with(), event, heard=heard, ended=True), may_have_link=True)
+    verdict = recheck(queued(world_with(), event, heard=heard, ended=True), may_have_link=True)
 
     assert verdict is SettledReason.RECOVERED
 
@@ -72,15 +72,15 @@ def test_what_is_over_is_not_sent_and_says_why(resolution, reason):
     world = world_with()
     ended = replace(world.open[0], resolved_at=world.now, resolution=resolution)
 
-    assert review(entry(world, incident=ended), may_have_link=True) is reason
+    assert recheck(queued(world, incident=ended), may_have_link=True) is reason
 
 
 def test_who_heard_of_it_hears_that_a_workspace_is_no_longer_watched():
     world = world_with()
     ended = replace(world.open[0], resolved_at=world.now, resolution=Resolution.UNWATCHED)
-    resolved = entry(world, EventType.RESOLVED, heard=True, incident=ended, watched=False)
+    resolved = queued(world, EventType.RESOLVED, heard=True, incident=ended, watched=False)
 
-    item = review(replace(resolved, current=False), may_have_link=True)
+    item = recheck(replace(resolved, current=False), may_have_link=True)
 
     assert item.incident.resolution is Resolution.UNWATCHED
 
@@ -88,8 +88,8 @@ def test_who_heard_of_it_hears_that_a_workspace_is_no_longer_watched():
 def test_a_resolution_goes_only_to_who_heard():
     world = world_with()
 
-    unheard = review(entry(world, EventType.RESOLVED, ended=True), may_have_link=True)
-    heard = review(entry(world, EventType.RESOLVED, heard=True, ended=True), may_have_link=True)
+    unheard = recheck(queued(world, EventType.RESOLVED, ended=True), may_have_link=True)
+    heard = recheck(queued(world, EventType.RESOLVED, heard=True, ended=True), may_have_link=True)
 
     assert unheard is SettledReason.RECOVERED
     assert heard.event is EventType.RESOLVED
@@ -100,21 +100,21 @@ def test_a_resolution_goes_only_to_who_heard():
     "event", [EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED, EventType.OPENED]
 )
 def test_the_first_that_a_receiver_hears_is_written_as_an_opening(event):
-    assert review(entry(world_with(), event), may_have_link=True).event is EventType.OPENED
+    assert recheck(queued(world_with(), event), may_have_link=True).event is EventType.OPENED
 
 
 @pytest.mark.parametrize("event", [EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED])
 def test_who_heard_is_told_what_happened_since(event):
-    assert review(entry(world_with(), event, heard=True), may_have_link=True).event is event
+    assert recheck(queued(world_with(), event, heard=True), may_have_link=True).event is event
 
 
 def test_what_seems_over_or_missing_waits():
     world = world_with(signed_out())
     account = world.workspace.accounts["a1"]
-    world.poll(seen())
+    world.poll(listed_account())
 
-    improving = review(entry(world), may_have_link=True)
-    missing = review(entry(world, account=replace(account, missing_polls=1)), may_have_link=True)
+    improving = recheck(queued(world), may_have_link=True)
+    missing = recheck(queued(world, account=replace(account, missing_polls=1)), may_have_link=True)
 
     assert improving == Wait()
     assert missing == Wait()
@@ -124,19 +124,19 @@ def test_a_reminder_of_something_acknowledged_is_superseded():
     world = world_with()
     incident = replace(world.open[0], acknowledged_at=world.now)
 
-    verdict = review(
-        entry(world, EventType.REMINDED, heard=True, incident=incident), may_have_link=True
+    verdict = recheck(
+        queued(world, EventType.REMINDED, heard=True, incident=incident), may_have_link=True
     )
 
     assert verdict is SettledReason.SUPERSEDED
 
 
 def test_a_refreshed_link_that_is_gone_or_may_not_be_had_is_superseded():
-    refreshed = entry(world_with(), EventType.REFRESHED, heard=True)
+    refreshed = queued(world_with(), EventType.REFRESHED, heard=True)
     without = replace(refreshed, account=replace(refreshed.account, session=None))
 
-    assert review(refreshed, may_have_link=False) is SettledReason.SUPERSEDED
-    assert review(without, may_have_link=True) is SettledReason.SUPERSEDED
+    assert recheck(refreshed, may_have_link=False) is SettledReason.SUPERSEDED
+    assert recheck(without, may_have_link=True) is SettledReason.SUPERSEDED
 
 
 def test_a_workspaces_incident_needs_no_account():
@@ -144,7 +144,7 @@ def test_a_workspaces_incident_needs_no_account():
     world.poll(signed_out())
     incident = replace(world.open[0], account_id=None)
 
-    item = review(entry(world, incident=incident, account=None), may_have_link=True)
+    item = recheck(queued(world, incident=incident, account=None), may_have_link=True)
 
     assert item.event is EventType.OPENED
 
@@ -154,10 +154,10 @@ def test_a_removal_is_told_unless_the_account_came_back():
     here = world.workspace.accounts["a1"]
     removed = replace(here, removed_at=world.now)
 
-    told = review(
-        entry(world, EventType.NOTICE, incident=None, account=removed), may_have_link=True
+    told = recheck(
+        queued(world, EventType.NOTICE, incident=None, account=removed), may_have_link=True
     )
-    back = review(entry(world, EventType.NOTICE, incident=None, account=here), may_have_link=True)
+    back = recheck(queued(world, EventType.NOTICE, incident=None, account=here), may_have_link=True)
 
     assert told.event is EventType.NOTICE
     assert back is SettledReason.SUPERSEDED
@@ -168,15 +168,15 @@ def test_the_fallback_is_not_told_what_another_missed_once_it_is_over(happened):
     missed = {"happened": happened, "undelivered_to": "slack"}
     world = world_with()
 
-    ended = review(entry(world, EventType.NOTICE, ended=True, **missed), may_have_link=True)
-    still = review(entry(world, EventType.NOTICE, **missed), may_have_link=True)
+    ended = recheck(queued(world, EventType.NOTICE, ended=True, **missed), may_have_link=True)
+    still = recheck(queued(world, EventType.NOTICE, **missed), may_have_link=True)
 
     assert ended is SettledReason.RECOVERED
     assert still.undelivered_to == "slack"
 
 
 def test_the_fallback_is_told_of_a_resolution_that_another_missed():
-    missed = entry(
+    missed = queued(
         world_with(),
         EventType.NOTICE,
         ended=True,
@@ -184,14 +184,14 @@ def test_the_fallback_is_told_of_a_resolution_that_another_missed():
         undelivered_to="slack",
     )
 
-    assert review(missed, may_have_link=True).event is EventType.NOTICE
+    assert recheck(missed, may_have_link=True).event is EventType.NOTICE
 
 
 @pytest.mark.parametrize("event", [EventType.CHANGED, EventType.REFRESHED])
 def test_what_the_first_message_said_already_is_not_said_again(event):
     world = world_with()
 
-    verdict = review(entry(world, event, heard=world.now), may_have_link=True)
+    verdict = recheck(queued(world, event, heard=world.now), may_have_link=True)
 
     assert verdict is SettledReason.SUPERSEDED
 
@@ -199,15 +199,15 @@ def test_what_the_first_message_said_already_is_not_said_again(event):
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.REMINDED, EventType.NOTICE])
 def test_until_the_workspace_has_been_looked_at_everything_but_a_resolution_waits(event):
     world = world_with()
-    stale = replace(entry(world, event), current=False)
-    resolved = replace(entry(world, EventType.RESOLVED, heard=True, ended=True), current=False)
+    stale = replace(queued(world, event), current=False)
+    resolved = replace(queued(world, EventType.RESOLVED, heard=True, ended=True), current=False)
 
-    assert review(stale, may_have_link=True) == Wait()
-    assert isinstance(review(resolved, may_have_link=True), Item)
+    assert recheck(stale, may_have_link=True) == Wait()
+    assert isinstance(recheck(resolved, may_have_link=True), Notification)
 
 
 def test_no_link_reaches_a_notifier_that_may_not_have_it():
-    item = review(entry(world_with()), may_have_link=False)
+    item = recheck(queued(world_with()), may_have_link=False)
 
-    assert item.withheld
+    assert item.link_withheld
     assert item.account.session is None

@@ -9,8 +9,8 @@ from monitor.core.model import (
     Cause,
     EventType,
     Incident,
-    Item,
     Message,
+    Notification,
     Resolution,
     Scope,
     Session,
@@ -69,7 +69,7 @@ def account(name="Jane Doe", *, id_="d90ac1f6-1111-4222-8333-444455556666", **fi
     return Account(**{**values, **fields})
 
 
-def item(
+def notification(
     event=EventType.OPENED,
     cause=Cause.RECONNECTION_REQUIRED,
     resolution=None,
@@ -82,7 +82,7 @@ def item(
     """One thing to tell; without *one*, of Jane Doe or of the workspace, as *cause* wants it."""
     if event is EventType.NOTICE:
         values = {"event": event, "at": NOON, "workspace": "acme", "labels": {}, "incident": None}
-        return Item(**{**values, "account": one or account(), **fields})
+        return Notification(**{**values, "account": one or account(), **fields})
     of_account = cause in ACCOUNT_CAUSES
     ended = event is EventType.RESOLVED
     status = status or (Status.ACTIVE if ended else STATUS.get(cause))
@@ -114,23 +114,27 @@ def item(
         "incident": incident,
         "link": Secret(link) if link and login else None,
     }
-    return Item(**{**values, **fields})
+    return Notification(**{**values, **fields})
 
 
-def message(*items, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON):
-    return Message(id=id_, receiver="ops", items=items or (item(),), now=now)
+def message(*notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON):
+    return Message(
+        id=id_, receiver="ops", notifications=notifications or (notification(),), now=now
+    )
 
 
-def every_item():
+def every_notification():
     """Everything that can be told of one incident or account."""
     for event in EventType:
         if event is EventType.NOTICE:
-            yield item(event, detail="disappeared")
-            yield item(event, detail="replaced")
-            yield item(event, one=None, account=None, detail="This is a test.", workspace="")
+            yield notification(event, detail="disappeared")
+            yield notification(event, detail="replaced")
+            yield notification(
+                event, one=None, account=None, detail="This is a test.", workspace=""
+            )
             continue
         for cause in (*ACCOUNT_CAUSES, *BLIND_CAUSES):
             for status in Status if cause is Cause.FLAPPING else (None,):
                 for link in (LINK, None):
                     for resolution in Resolution if event is EventType.RESOLVED else (None,):
-                        yield item(event, cause, resolution, link=link, status=status)
+                        yield notification(event, cause, resolution, link=link, status=status)

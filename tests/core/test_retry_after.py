@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.duration import Duration
-from monitor.core.patience import http_date, retry_after
+from monitor.core.retry_after import http_date, retry_after
 
 NOON = http_date("Mon, 23 Nov 2026 12:00:00 GMT")
 HOUR = Duration.parse("1h")

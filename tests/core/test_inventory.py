@@ -1,0 +1,140 @@
+"""Who owns which account, and which are not watched."""
+
+import pytest
+from factories import listed_account
+
+from monitor.core.inventory import AccountRule, Inventory
+
+
+def labels(*rules, workspace="acme", of=None, common=None):
+    return Inventory({"acme": common or {}}, rules).labels(workspace, of or listed_account())
+
+
+def test_an_account_has_the_labels_of_its_workspace():
+    inventory = Inventory({"acme": {"team": "growth"}, "beta": {"team": "sales"}})
+
+    assert inventory.labels("acme", listed_account()) == {"team": "growth"}
+    assert inventory.labels("beta") == {"team": "sales"}
+    assert inventory.labels("gone", listed_account()) == {}
+
+
+def test_what_is_said_of_an_account_goes_before_what_is_said_of_its_workspace():
+    rules = [AccountRule(labels={"owner": "jane"})]
+
+    assert labels(*rules, common={"owner": "ops", "team": "growth"}) == {
+        "owner": "jane",
+        "team": "growth",
+    }
+    assert Inventory({"acme": {"owner": "ops"}}, rules).labels("acme") == {"owner": "ops"}
+
+
+def test_the_first_rule_that_says_something_of_a_key_decides_it():
+    found = labels(
+        AccountRule(ids=("other",), labels={"owner": "nobody"}),
+        AccountRule(labels={"owner": "first"}),
+        AccountRule(labels={"owner": "second", "team": "growth"}),
+        AccountRule(labels={"team": "last", "tier": "gold"}),
+    )
+
+    assert found == {"owner": "first", "team": "growth", "tier": "gold"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "ignored"),
+    [
+        ([], False),
+        ([AccountRule(labels={"a": "b"})], False),
+        ([AccountRule(ignore=True)], True),
+        ([AccountRule(ignore=False), AccountRule(ignore=True)], False),
+        ([AccountRule(ignore=True), AccountRule(ignore=False)], True),
+        ([AccountRule(labels={"a": "b"}), AccountRule(ignore=True)], True),
+        ([AccountRule(ids=("other",), ignore=False), AccountRule(ignore=True)], True),
+    ],
+)
+def test_the_first_rule_that_says_whether_an_account_is_watched_decides_it(rules, ignored):
+    assert Inventory({"acme": {}}, rules).ignores("acme", listed_account()) is ignored
+
+
+@pytest.mark.parametrize(
+    ("rule", "matches"),
+    [
+        (AccountRule(), True),
+        (AccountRule(workspaces=("ac*",)), True),
+        (AccountRule(workspaces=("beta",)), False),
+        (AccountRule(workspaces=("beta", "acme")), True),
+        (AccountRule(ids=("a?",)), True),
+        (AccountRule(ids=("A1",)), False),
+        (AccountRule(names=("Person *",)), True),
+        (AccountRule(names=("Person",)), False),
+        (AccountRule(names=("Person [a-c]1",)), True),
+        (AccountRule(names=("Nobody", "*a1")), True),
+        (AccountRule(workspaces=("acme",), ids=("a1",), names=("Nobody",)), False),
+        (AccountRule(workspaces=("beta",), names=("Person *",)), False),
+    ],
+)
+def test_a_rule_matches_where_all_its_parts_do(rule, matches):
+    inventory = Inventory(
+        {"acme": {}}, [AccountRule(rule.workspaces, rule.ids, rule.names, ignore=True)]
+    )
+
+    assert inventory.ignores("acme", listed_account()) is matches
+
+
+@pytest.mark.parametrize(
+    "glob",
+    [
+        "https://www.linkedin.com/in/Jane-Doe/",
+        "https://www.linkedin.com/in/Jane-Doe",
+        "https://linkedin.com/in/Jane-Doe",
+        "http://linkedin.com/in/jane-doe/",
+        "www.linkedin.com/in/jane-doe",
+        "linkedin.com/in/jane-doe",
+        "linkedin.com/in/Jane-*",
+        "https://www.linkedin.com/in/jane-*",
+        "linkedin.com/in/jane?doe",
+        "linkedin.com/in/[a-k]ane-doe/",
+        "*/in/jane-doe",
+        "*jane*",
+    ],
+)
+def test_the_address_of_a_profile_may_be_written_in_many_ways(glob):
+    jane = listed_account(url="https://www.linkedin.com/in/Jane-Doe/")
+
+    assert labels(AccountRule(urls=(glob,), labels={"x": "y"}), of=jane) == {"x": "y"}
+    assert labels(AccountRule(urls=(glob,), labels={"x": "y"}), of=listed_account()) == {}
+
+
+@pytest.mark.parametrize("glob", ["linkedin.com/in/jürgen", "linkedin.com/in/j%C3%BCrgen/"])
+@pytest.mark.parametrize("url", ["linkedin.com/in/J%C3%BCrgen/", "linkedin.com/in/jürgen?x=y"])
+def test_umlauts_in_addresses_may_be_encoded(glob, url):
+    person = listed_account(url=f"https://www.{url}")
+
+    assert labels(AccountRule(urls=(glob,), labels={"x": "y"}), of=person) == {"x": "y"}
+
+
+@pytest.mark.parametrize("url", ["", "not an address", "http://[", "javascript:alert(1)"])
+def test_an_account_without_a_proper_address_is_matched_by_no_address(url):
+    rule = AccountRule(urls=("linkedin.com/*",), labels={"x": "y"})
+
+    assert labels(rule, of=listed_account(url=url)) == {}
+    assert labels(AccountRule(urls=("*",), labels={"x": "y"}), of=listed_account(url=url)) == {
+        "x": "y"
+    }
+
+
+@pytest.mark.parametrize("name", ["*", "?", "[a-z]*", "[!x]", "[", "Person *", "\n", "*" * 5000])
+def test_what_looks_like_a_glob_in_a_name_is_a_name(name):
+    stranger = listed_account(id_="x1", name=name, url="")
+
+    assert labels(AccountRule(names=("Jane *",), labels={"x": "y"}), of=stranger) == {}
+    assert (
+        labels(AccountRule(ids=("a1",), names=("Person a1",), labels={"x": "y"}), of=stranger) == {}
+    )
+
+
+def test_a_workspace_is_watched_while_it_is_in_the_configuration():
+    inventory = Inventory({"acme": {}})
+
+    assert inventory.watches("acme")
+    assert not inventory.watches("beta")
+    assert not Inventory().watches("acme")
