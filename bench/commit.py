@@ -16,10 +16,10 @@ from monitor.core.model import ListedAccount, Session, Snapshot, Status, Workspa
 from monitor.core.policy import Flapping, IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.secret import Secret
-from monitor.poll import Rules, commit
 from monitor.schedule import PollSettings
 from monitor.store import attachment, state
 from monitor.store.db import Store
+from monitor.work.poll import PollRules, commit
 
 from .measure import cpu, ratio, seconds, wall
 from .table import Row
@@ -28,7 +28,7 @@ ACCOUNTS: Final = 1000
 CHANGES: Final = 10
 NOON: Final = 1_795_435_200_000_000
 STEADY: Final = IncidentPolicy(flapping=Flapping(changes=1_000_000))
-RULES: Final = Rules(
+RULES: Final = PollRules(
     STEADY,
     Routing({"chat": True, "crm": False}),
     PollSettings().next_due,
@@ -50,7 +50,7 @@ def rows(*, quick: bool) -> Sequence[Row]:
 
 def _rows(store: Store, runs: int) -> Sequence[Row]:
     accounts = [_seen(number) for number in range(ACCOUNTS)]
-    workspace, term = store.run_now(lambda tx: attachment.enter(tx, "measured"))
+    workspace, term = store.run_now(lambda tx: attachment.attach(tx, "measured"))
     record = _recorder(store, term)
     first = [wall(lambda: record(workspace, accounts, {}, NOON))]
     store.run_now(lambda tx: tx.execute(text("CREATE TABLE mark (at BIGINT)")))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor import app
-from monitor.app.crew import FIRST_LOOKS
+from monitor.app.workers import FIRST_LOOKS
 
 from .program import PATIENCE, Monitor, monitor, simulated
 from .table import Row

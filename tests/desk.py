@@ -12,10 +12,10 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.poll import commit
 from monitor.store import attachment, claims, outbox
 from monitor.store.claims import View
 from monitor.store.outbox import Receiver
+from monitor.work.poll import commit
 
 LEASE = Duration.parse("20s")
 DAY = Duration.parse("24h")
@@ -38,7 +38,7 @@ class Desk:
         self.sending = ()
         routing = Routing(self.receivers, fallback=fallback)
         self.rules = make_rules(IncidentPolicy(**policy), routing, create=create)
-        self.workspace, self.term = self.run(lambda tx: attachment.enter(tx, "acme"))
+        self.workspace, self.term = self.run(lambda tx: attachment.attach(tx, "acme"))
 
     def run(self, work):
         return self.store.run_now(work)

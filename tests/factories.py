@@ -18,7 +18,7 @@ from monitor.core.model import (
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.secret import Secret
-from monitor.poll import Rules
+from monitor.work.poll import PollRules
 
 MINUTE = Duration.parse("1m")
 HOUR = Duration.parse("1h")
@@ -54,9 +54,9 @@ UNREACHABLE = Failure(Cause.UNREACHABLE, "no answer in 30 s")
 REJECTED = Failure(Cause.TOKEN_REJECTED, "the token is not valid")
 
 
-def make_rules(policy: IncidentPolicy, routing: Routing, *, create: bool) -> Rules:
+def make_rules(policy: IncidentPolicy, routing: Routing, *, create: bool) -> PollRules:
     """What a workspace is polled by that is due every minute."""
-    return Rules(policy, routing, lambda at: at + MINUTE, create=create, cooldown=HOUR)
+    return PollRules(policy, routing, lambda at: at + MINUTE, create=create, cooldown=HOUR)
 
 
 class World:

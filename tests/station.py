@@ -11,8 +11,6 @@ from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
-from monitor.poll import Poller
-from monitor.reconnect import Reconnector
 from monitor.simulator import Knobs, Simulator, serve
 from monitor.source.client import LinkedApi, Method
 from monitor.source.settings import LinkedApiSettings
@@ -20,6 +18,8 @@ from monitor.source.token import Token
 from monitor.source.transport import open_http
 from monitor.store import attachment
 from monitor.store.db import Store
+from monitor.work.poll import Poller
+from monitor.work.reconnect import Reconnector
 
 TOKEN = "linked_station_token"
 
@@ -53,7 +53,7 @@ class Station:
             jitter=lambda: 0.0,
             new_id=self.new_id,
         )
-        workspace, term = store.run_now(lambda tx: attachment.enter(tx, "acme"))
+        workspace, term = store.run_now(lambda tx: attachment.attach(tx, "acme"))
         self.poller = Poller(
             workspace,
             term,

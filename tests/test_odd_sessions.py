@@ -6,7 +6,7 @@ import pytest
 from desk import Desk
 from factories import HOUR, signed_out
 from station import station
-from test_tick import make_ticker
+from work.test_tick import make_ticker
 
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause

@@ -40,7 +40,7 @@ STEPS = st.one_of(
 )
 
 
-class Told:
+class Enqueued:
     """Carries out steps on a fresh database and keeps what each receiver was handed."""
 
     def __init__(self, store, **policy):
@@ -61,7 +61,7 @@ class Told:
             self.end(value)
         elif kind == "crash":
             self.sending = None
-            desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "acme"))
+            desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "acme"))
         elif kind == "wait":
             desk.now += value
 
@@ -138,7 +138,7 @@ def test_promises_1_3_4_5_hold_for_every_receiver_whatever_happens(
 ):
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('told')}/monitor.db")
     try:
-        told = Told(store, resolve_after=resolve_after)
+        told = Enqueued(store, resolve_after=resolve_after)
         for step in steps:
             told.step(*step)
         told.finish()
@@ -159,7 +159,7 @@ def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store
     assert desk.deliver("chat", error=REFUSED) == [("opened", "a1")]
 
     assert ("chat", "opened", "dead", "deadline") in desk.states()
-    assert desk.deliver("mail", after=outbox.COLLECT) == [("notice", "a1")]
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
 
 # ── 2: no false alarm from our own faults ────────────────────────────────────────────────────────

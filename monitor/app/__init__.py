@@ -1,8 +1,8 @@
 """The monitor, put together: configuration in, one task group of loops out.
 
-surroundings  clock, chance, environment, signals, whoever supervises us
-parts         configuration → objects
-crew          who is at work, and how another configuration is taken up
+process       clock, chance, environment, signals
+components    configuration → objects
+workers       who is at work, and how another configuration is taken up
 reload        reading the configuration again
 loops         the task group
 """
@@ -18,23 +18,23 @@ from monitor.core.errors import DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.model import EventType, Message, Notification, Observation
 from monitor.core.runtime import Runtime
-from monitor.deliver import attempt
 from monitor.source.transport import open_http
 from monitor.store.db import Store
+from monitor.work.deliver import attempt
 
-from . import parts
+from . import components
 from .loops import App
-from .reload import Announce
-from .surroundings import (
+from .process import (
     REAL,
     ignore_reloads,
     load,
     new_id,
     now,
     reload_on_signal,
+    sd_notify,
     stop_on_signals,
-    supervisor,
 )
+from .reload import OnLoad
 
 __all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
 
@@ -49,21 +49,21 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
     try:
         async with AsyncExitStack() as closing:
             http = await closing.enter_async_context(notifiers.open_http())
-            yield App(config, parts.Ground(store, http, runtime, closing), **options)
+            yield App(config, components.Resources(store, http, runtime, closing), **options)
     finally:
         store.close()
 
 
-async def run(reread: Callable[[], Config], announce: Announce) -> None:
+async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
     """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't.
 
-    *reread* reads the configuration, now and at each SIGHUP; *announce* hears of each that is read,
+    *load* reads the configuration, now and at each SIGHUP; *on_load* hears of each that is read,
     and what the log must not show.
     """
     ignore_reloads()
-    config = reread()
-    announce(config, set(config.secrets()))
-    async with opened(config, reread=reread, announce=announce, supervisor=supervisor()) as app:
+    config = load()
+    on_load(config, set(config.secrets()))
+    async with opened(config, load=load, on_load=on_load, sd_notify=sd_notify()) as app:
         stop_on_signals(app.stop)
         reload_on_signal(app.reload)
         await app.run()
@@ -71,14 +71,14 @@ async def run(reread: Callable[[], Config], announce: Announce) -> None:
 
 def inventory(config: Config) -> Inventory:
     """Return who owns which account, and which are not watched."""
-    return parts.make_inventory(config)
+    return components.make_inventory(config)
 
 
 async def look(config: Config) -> dict[str, Observation]:
     """Look at every workspace once, recording nothing: return what each poll saw."""
     async with open_http(config.linked_api) as http:
         clients = {
-            one.name: parts.source(config, one, http, lambda *_: None)[0]
+            one.name: components.source(config, one, http, lambda *_: None)[0]
             for one in config.workspaces
         }
         observations = await asyncio.gather(*(one.get_all() for one in clients.values()))
@@ -101,5 +101,7 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",
             )
             message = Message(new_id(), name, (notification,), now())
-            results[name] = await attempt(parts.notifier(config, settings[name], http), message)
+            results[name] = await attempt(
+                components.notifier(config, settings[name], http), message
+            )
     return results

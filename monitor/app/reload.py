@@ -16,7 +16,7 @@ FIXED: Final[Mapping[str, Callable[[Config], object]]] = {
 }
 """The settings that stay as they were at the start, whatever is reloaded."""
 
-Announce = Callable[[Config, Collection[Secret]], None]
+OnLoad = Callable[[Config, Collection[Secret]], None]
 
 log = structlog.get_logger("app")
 
@@ -24,7 +24,7 @@ log = structlog.get_logger("app")
 class Reloader:
     """Goes from the configuration at the start to the next one, and so on.
 
-    *reread* reads it; *announce* hears of each before it is taken up, with all secrets so far, so
+    *load* reads it; *on_load* hears of each before it is taken up, with all secrets so far, so
     that no log shows them: something may still be under way with the old ones. *adopt* takes it up
     or raises MonitorError and changes nothing.
     """
@@ -33,13 +33,13 @@ class Reloader:
         self,
         config: Config,
         *,
-        reread: Callable[[], Config],
-        announce: Announce,
+        load: Callable[[], Config],
+        on_load: OnLoad,
         adopt: Callable[[Config], Awaitable[None]],
     ) -> None:
         self._started_with = self._present = config
-        self._reread = reread
-        self._tell = announce
+        self._load = load
+        self._tell = on_load
         self._secrets = set(config.secrets())
         self._adopt = adopt
 
@@ -65,7 +65,7 @@ class Reloader:
         self._tell(config, self._secrets)
 
     async def _try(self) -> None:
-        config = await asyncio.to_thread(self._reread)
+        config = await asyncio.to_thread(self._load)
         self._announce(config)
         await self._adopt(config)
         self._present = config

@@ -34,7 +34,7 @@ Observe = Callable[[str, str, float], None]
 T = TypeVar("T")
 
 
-class ShareUsedError(ApiError):
+class BudgetExhaustedError(ApiError):
     """Our own share of the rate limit is used up; nothing was sent."""
 
 
@@ -92,7 +92,7 @@ class LinkedApi:
             return await self._call(
                 Method.GET_ALL, None, lambda body, token: self._decoder.read(body, hide=token)
             )
-        except ShareUsedError:
+        except BudgetExhaustedError:
             return None
         except ApiError as error:
             return Failure(error.cause, str(error), error.retry_after)
@@ -134,7 +134,7 @@ class LinkedApi:
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
         token = self._usable_token()
         if wait := self._budget.take(self._monotonic()):
-            raise ShareUsedError(
+            raise BudgetExhaustedError(
                 f"our own limit of {self._budget.per_minute} requests a minute is used up",
                 cause=Cause.RATE_LIMITED,
                 retry_after=wait,

@@ -16,7 +16,7 @@ from monitor.core.model import Micros, Workspace
 
 from . import state
 
-ENTER: Final = text("""
+ATTACH_NEW: Final = text("""
 INSERT INTO workspace (name, term) VALUES (:name, 1)
 ON CONFLICT (name) DO UPDATE SET term = workspace.term + 1, detached_at = NULL
 RETURNING term
@@ -34,7 +34,7 @@ ATTACH: Final = text("UPDATE workspace SET detached_at = NULL WHERE name = :name
 
 DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")
 
-LAPSED: Final = text("""
+LONG_DETACHED: Final = text("""
 SELECT name FROM workspace
 WHERE detached_at <= :before AND (
     EXISTS (
@@ -86,12 +86,12 @@ RENAME: Final = (
 )
 
 
-def enter(tx: Connection, name: str) -> tuple[Workspace, int]:
+def attach(tx: Connection, name: str) -> tuple[Workspace, int]:
     """Take over the workspace *name*: return its recorded state and the term of this claim.
 
     A run of failed polls that nobody was told of ends here: what was between is not known.
     """
-    term = tx.execute(ENTER, {"name": name}).scalar_one()
+    term = tx.execute(ATTACH_NEW, {"name": name}).scalar_one()
     tx.execute(FORGET_FAILING, {"name": name})
     return state.load(tx, name), term
 
@@ -118,7 +118,7 @@ def is_attached(tx: Connection, name: str) -> bool:
     return name in tx.execute(ATTACHED).scalars()
 
 
-def restore(tx: Connection, name: str, renamed_to: str | None) -> tuple[Workspace, int]:
+def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Workspace, int]:
     """Undo what a take-over did to the workspace *name*, if it did; return its state and term."""
     if renamed_to and not is_recorded(tx, name):
         rename(tx, renamed_to, name)
@@ -134,9 +134,9 @@ def detach(tx: Connection, known: Container[str], now: Micros) -> list[str]:
     return left
 
 
-def lapsed(tx: Connection, before: Micros) -> str | None:
+def long_detached(tx: Connection, before: Micros) -> str | None:
     """Return the workspace that was detached first, *before* then, and has not ended yet."""
-    name: str | None = tx.execute(LAPSED, {"before": before}).scalar_one_or_none()
+    name: str | None = tx.execute(LONG_DETACHED, {"before": before}).scalar_one_or_none()
     return name
 
 

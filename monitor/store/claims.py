@@ -46,7 +46,7 @@ SELECT id, claimed_until FROM message
 WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
 """)
 
-TAKE_BACK: Final = text("""
+REQUEUE_LAPSED: Final = text("""
 UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
     last_error = 'the monitor stopped while this was being sent'
 WHERE id = :message_id
@@ -56,7 +56,7 @@ RELEASE: Final = text("""
 UPDATE notification SET state = 'pending' WHERE message_id = :message_id AND state = 'sending'
 """)
 
-HEAR_ALL: Final = text("""
+MARK_HEARD: Final = text("""
 INSERT INTO heard (incident_id, receiver, at)
 SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
 WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
@@ -160,7 +160,7 @@ def claim(
     *sending* are messages that this process is sending: their claims don't lapse, whatever the
     clock does. The message is None if nothing can be sent now.
     """
-    _take_back(tx, receiver.name, sending, now=now, lease=lease)
+    _requeue_lapsed(tx, receiver.name, sending, now=now, lease=lease)
     ended: list[Settled] = []
     while True:
         row = tx.execute(NEXT, {"receiver": receiver.name, "now": now}).one_or_none()
@@ -223,14 +223,14 @@ def settle(
     if tx.execute(SETTLE, values).rowcount != 1:
         return None
     if error is None or error.ambiguous:
-        tx.execute(HEAR_ALL, {"message_id": message.id, "now": min(message.now, now)})
+        tx.execute(MARK_HEARD, {"message_id": message.id, "now": min(message.now, now)})
     sent = tx.execute(SENDING, {"message_id": message.id}).all()
     for row in sent:
         _set(tx, row.id, outcome, reason=reason, at=ended_at)
     if outcome is NotificationState.PENDING:
         return []
     if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
-        outbox.tell_fallback(tx, sent, fallback, now=now, new_id=new_id)
+        outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
     return [Settled(message.receiver, EventType(row.event), outcome, reason) for row in sent]
 
 
@@ -245,15 +245,15 @@ def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:
     return at
 
 
-def _take_back(
+def _requeue_lapsed(
     tx: Connection, receiver: str, sending: Container[str], *, now: Micros, lease: Duration
 ) -> None:
     for row in tx.execute(LAPSED, {"receiver": receiver, "now": now}).all():
         if row.id not in sending:
             values = {"message_id": row.id, "now": row.claimed_until - lease}
-            tx.execute(HEAR_ALL, values)
+            tx.execute(MARK_HEARD, values)
             tx.execute(RELEASE, values)
-            tx.execute(TAKE_BACK, values)
+            tx.execute(REQUEUE_LAPSED, values)
 
 
 def _review(

@@ -22,10 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from monitor.core.duration import Duration
 
 from . import address, postgresql, sqlite
-from .errors import ClaimLostError, Explain, Limit, StoreError
+from .errors import ExplainError, LeaseLostError, StoreError, TransactionLimit
 from .schema import migrate
 
-__all__ = ["ClaimLostError", "Store", "StoreError"]
+__all__ = ["LeaseLostError", "Store", "StoreError"]
 
 T = TypeVar("T")
 
@@ -36,11 +36,11 @@ SLOW: Final = Duration.parse("1s")
 class Store:
     """The database of the monitor. Open it with `Store.open`, run work in it, close it."""
 
-    def __init__(self, engine: Engine, explain: Explain, limit: Limit) -> None:
+    def __init__(self, engine: Engine, explain: ExplainError, limit: TransactionLimit) -> None:
         self._engine = engine
         self._explain = explain
         self._limit = limit
-        self._refusing_until = 0.0
+        self._circuit_open_until = 0.0
         self._why = ""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
@@ -82,14 +82,14 @@ class Store:
         Others wait in the queue, and would wait so long each.
         """
         began = time.monotonic()
-        if began < self._refusing_until and not urgent:
+        if began < self._circuit_open_until and not urgent:
             raise StoreError(self._why)
         try:
             return self.run_now(work)
         except StoreError as error:
             failed = time.monotonic()
             if failed - began > SLOW.seconds:
-                self._refusing_until, self._why = 2 * failed - began, str(error)
+                self._circuit_open_until, self._why = 2 * failed - began, str(error)
             raise
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class Store:
         self._engine.dispose()
 
 
-def _connect(url: str, *, create: bool) -> tuple[Engine, Explain, Limit]:
+def _connect(url: str, *, create: bool) -> tuple[Engine, ExplainError, TransactionLimit]:
     try:
         parsed = address.parse(url)
     except ValueError as error:

@@ -13,14 +13,14 @@ class StoreError(MonitorError):
     """The database failed. What was to be committed was not, unless the answer alone was lost."""
 
 
-class ClaimLostError(MonitorError):
+class LeaseLostError(MonitorError):
     """Another monitor has taken over this workspace; this one must stop polling it."""
 
 
-Explain: TypeAlias = Callable[[SQLAlchemyError], StoreError]
+ExplainError: TypeAlias = Callable[[SQLAlchemyError], StoreError]
 """Says what an error of the driver means."""
 
-Limit: TypeAlias = Callable[[], AbstractContextManager[None]]
+TransactionLimit: TypeAlias = Callable[[], AbstractContextManager[None]]
 """Limits how long a transaction may take."""
 
 

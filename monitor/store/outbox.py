@@ -25,7 +25,7 @@ from monitor.core.route import Audience, PlannedMessage, PlannedNotification, Ro
 
 from . import state
 
-COLLECT: Final = Duration.parse("10s")
+GROUP_WAIT: Final = Duration.parse("10s")
 """How long a fallback that groups waits for more of what the same receiver could not be told."""
 
 POSITION: Final = text("SELECT COALESCE(MAX(position), 0) FROM notification")
@@ -52,7 +52,7 @@ SELECT receiver, state FROM notification
 WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
 """)
 
-WITHDRAW_ENDED: Final = text("""
+CANCEL_ENDED: Final = text("""
 UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
     WHEN (SELECT resolution FROM incident WHERE id = :incident_id) = 'unwatched' THEN 'unwatched'
     ELSE 'recovered' END
@@ -61,14 +61,14 @@ WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
 RETURNING receiver, event, reason
 """)
 
-WITHDRAW_CHANGED: Final = text("""
+CANCEL_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND event IN ('changed', 'reminded', 'refreshed')
 RETURNING receiver, event, reason
 """)
 
-WITHDRAW_DIVERTED: Final = text("""
+CANCEL_REROUTED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
@@ -89,7 +89,7 @@ FROM notification JOIN message ON message.id = notification.message_id
 WHERE notification.settled_at IS NULL GROUP BY notification.receiver
 """)
 
-HURRY: Final = text("""
+RELEASE: Final = text("""
 UPDATE message SET next_attempt_at = :now
 WHERE settled_at IS NULL AND state = 'pending' AND attempts = 0 AND next_attempt_at > :now
     AND id IN (
@@ -102,7 +102,7 @@ RECEIVERS: Final = text("""
 SELECT DISTINCT receiver FROM message WHERE settled_at IS NULL
 """)
 
-TOLD_OF: Final = text("""
+IS_KNOWN: Final = text("""
 SELECT id FROM notification
 WHERE incident_id = :incident_id AND receiver = :receiver AND undelivered_to = :undelivered_to
 LIMIT 1
@@ -120,7 +120,7 @@ WHERE receiver = :receiver AND state = 'pending' AND settled_at IS NULL AND atte
 LIMIT 1
 """)
 
-HEAR_LEAVING: Final = text("""
+MARK_SENDING_HEARD: Final = text("""
 INSERT INTO heard (incident_id, receiver, at)
 SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
 WHERE receiver = :receiver AND state = 'sending' AND incident_id IS NOT NULL
@@ -128,13 +128,13 @@ WHERE receiver = :receiver AND state = 'sending' AND incident_id IS NOT NULL
 ON CONFLICT (incident_id, receiver) DO NOTHING
 """)
 
-ABANDON: Final = text("""
+CANCEL_REMOVED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
 RETURNING *
 """)
 
-ABANDON_MESSAGES: Final = text("""
+CANCEL_REMOVED_MESSAGES: Final = text("""
 UPDATE message SET state = 'cancelled', claimed_until = NULL, settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
 """)
@@ -161,10 +161,10 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What telling came to: notifications that were *withdrawn*, events nobody would hear of."""
+class Enqueued:
+    """What telling came to: notifications that were *cancelled*, events nobody would hear of."""
 
-    withdrawn: tuple[Settled, ...] = ()
+    cancelled: tuple[Settled, ...] = ()
     unrouted: tuple[Event, ...] = ()
 
 
@@ -182,21 +182,21 @@ def audience(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]
     return found
 
 
-def withdraw(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Settled]:
+def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Settled]:
     """Cancel what *events* make untrue or needless before anything new is queued."""
     ended = []
     for event in events:
         values = {"incident_id": event.incident_id, "now": now}
         if event.type is EventType.RESOLVED:
-            ended += _cancelled(tx.execute(WITHDRAW_ENDED, values))
+            ended += _cancelled(tx.execute(CANCEL_ENDED, values))
         elif event.type is EventType.CHANGED:
-            ended += _cancelled(tx.execute(WITHDRAW_CHANGED, values))
+            ended += _cancelled(tx.execute(CANCEL_CHANGED, values))
     if ended:
         tx.execute(CLOSE_EMPTY, {"now": now})
     return ended
 
 
-def tell(
+def enqueue(
     tx: Connection,
     events: Sequence[Event],
     *,
@@ -206,13 +206,13 @@ def tell(
     now: Micros,
     new_id: Callable[[], str],
     waits: Mapping[str, Micros] | None = None,
-) -> Told:
+) -> Enqueued:
     """Queue what people are to hear of *events*, which come from one commit of one workspace.
 
     What they make untrue or needless is withdrawn first; *waits* says until when the opening of an
     incident waits for its link.
     """
-    withdrawn = withdraw(tx, events, now=now)
+    cancelled = cancel_outdated(tx, events, now=now)
     planned = plan(
         events,
         audience=audience(tx, {one.incident_id for one in events if one.incident_id}),
@@ -221,12 +221,12 @@ def tell(
         group_over=group_over,
     )
     for one in planned.rerouted:
-        withdrawn += _divert(tx, one, now)
+        cancelled += _cancel_rerouted(tx, one, now)
     queue(tx, planned.messages, now=now, waits=waits or {}, new_id=new_id)
     for event in events:
         if event.type is EventType.REFRESHED and event.incident_id:
-            hurry(tx, event.incident_id, now=now)
-    return Told(tuple(withdrawn), planned.unrouted)
+            release(tx, event.incident_id, now=now)
+    return Enqueued(tuple(cancelled), planned.unrouted)
 
 
 def queue(
@@ -258,7 +258,7 @@ def queue(
                     "event": event.type,
                     "incident_id": event.incident_id,
                     "workspace": event.workspace,
-                    "subject": event.account_id or state.BLIND,
+                    "subject": event.account_id or state.READING,
                     "receiver": message.receiver,
                     "position": position,
                     "undelivered_to": None,
@@ -266,12 +266,12 @@ def queue(
             )
 
 
-def hurry(tx: Connection, incident_id: str, *, now: Micros) -> None:
+def release(tx: Connection, incident_id: str, *, now: Micros) -> None:
     """Let what waited for the link of *incident_id* go."""
-    tx.execute(HURRY, {"incident_id": incident_id, "now": now})
+    tx.execute(RELEASE, {"incident_id": incident_id, "now": now})
 
 
-def tell_fallback(
+def enqueue_for_fallback(
     tx: Connection,
     undelivered: Iterable[Row[Any]],
     fallback: Receiver,
@@ -296,7 +296,7 @@ def tell_fallback(
         if message_id is None:
             position += 1
             message_id = new_id()
-            start = now + COLLECT if fallback.groups else now
+            start = now + GROUP_WAIT if fallback.groups else now
             add_message(tx, message_id, fallback.name, position, now=now, start=start)
         position += 1
         tx.execute(
@@ -316,7 +316,7 @@ def tell_fallback(
         )
 
 
-def abandon(
+def cancel_removed(
     tx: Connection,
     known: Iterable[str],
     fallback: Receiver | None,
@@ -330,11 +330,11 @@ def abandon(
     """
     ended = []
     for receiver in set(tx.execute(RECEIVERS).scalars()) - set(known):
-        tx.execute(HEAR_LEAVING, {"receiver": receiver, "now": now})
-        rows = tx.execute(ABANDON, {"receiver": receiver, "now": now}).all()
-        tx.execute(ABANDON_MESSAGES, {"receiver": receiver, "now": now})
+        tx.execute(MARK_SENDING_HEARD, {"receiver": receiver, "now": now})
+        rows = tx.execute(CANCEL_REMOVED, {"receiver": receiver, "now": now}).all()
+        tx.execute(CANCEL_REMOVED_MESSAGES, {"receiver": receiver, "now": now})
         if fallback:
-            tell_fallback(tx, rows, fallback, now=now, new_id=new_id)
+            enqueue_for_fallback(tx, rows, fallback, now=now, new_id=new_id)
         ended += _cancelled(rows)
     return ended
 
@@ -344,13 +344,15 @@ def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
     return {row.receiver: (row.notifications, row.oldest_at) for row in tx.execute(BACKLOG)}
 
 
-def _divert(tx: Connection, notification: PlannedNotification, now: Micros) -> list[Settled]:
+def _cancel_rerouted(
+    tx: Connection, notification: PlannedNotification, now: Micros
+) -> list[Settled]:
     values = {
         "incident_id": notification.event.incident_id,
         "receiver": notification.receiver,
         "now": now,
     }
-    ended = _cancelled(tx.execute(WITHDRAW_DIVERTED, values))
+    ended = _cancelled(tx.execute(CANCEL_REROUTED, values))
     tx.execute(CLOSE_EMPTY, {"now": now})
     return ended
 
@@ -386,7 +388,7 @@ def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType | N
         return EventType.OPENED
     untold = row.undelivered_to or row.receiver
     values = {"incident_id": incident.id, "receiver": fallback, "undelivered_to": untold}
-    is_known = tx.execute(TOLD_OF, values).one_or_none() is not None
+    is_known = tx.execute(IS_KNOWN, values).one_or_none() is not None
     return None if is_known else EventType.NOTICE
 
 

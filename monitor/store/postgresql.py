@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from monitor.core.duration import Duration
 
-from .errors import Explain, Limit, StoreError, failed
+from .errors import ExplainError, StoreError, TransactionLimit, failed
 
 _SETTINGS: Final = {
     "application_name": "linkedapi-monitor",
@@ -75,7 +75,7 @@ _ADVICE: Final = {
 _FAILED: Final = re.compile(r"failed: (?:(?:FATAL|ERROR|PANIC):\s*)?(?!connection)([^\n]+)")
 
 
-class Breaker:
+class TransactionTimeout:
     """Breaks the connection off when a transaction has taken too long."""
 
     def __init__(self, engine: Engine) -> None:
@@ -102,7 +102,7 @@ class Breaker:
             line.shutdown(socket.SHUT_RDWR)
 
 
-def connect(address: URL) -> tuple[Engine, Explain, Limit]:
+def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
     """Return what connects to the database at *address*, explains its errors, limits its time."""
     name = f"{address.database} at {address.host}" if address.host else str(address.database)
     hidden = [address.username, address.password, *_texts(address.query.values())]
@@ -143,7 +143,7 @@ def connect(address: URL) -> tuple[Engine, Explain, Limit]:
         reasons = _FAILED.findall(said) or [said.partition("\n")[0]]
         return failed(name, _without(reasons[-1].strip()[:200], hidden), _ADVICE)
 
-    return engine, explain, Breaker(engine).limit
+    return engine, explain, TransactionTimeout(engine).limit
 
 
 def _texts(values: Iterable[str | tuple[str, ...]]) -> list[str]:

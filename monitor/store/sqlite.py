@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from .errors import Explain, StoreError, failed
+from .errors import ExplainError, StoreError, failed
 
 _PRAGMAS: Final = (
     "PRAGMA busy_timeout = 10000",
@@ -34,7 +34,7 @@ _WAL_PAUSE: Final = 0.1
 """Seconds between two tries to turn the log on, which does not wait for others as all else does."""
 
 
-def connect(address: URL, *, create: bool) -> tuple[Engine, Explain]:
+def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
     """Return what connects to the file at *address*, and what explains its errors."""
     path = Path(address.database or "")
     if not create and not path.exists():

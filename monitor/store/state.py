@@ -23,9 +23,9 @@ from monitor.core.model import (
 )
 from monitor.core.secret import Secret
 
-from .db import ClaimLostError
+from .db import LeaseLostError
 
-BLIND: Final = "blind"
+READING: Final = "blind"
 """The subject of a workspace's incident, where an account's has the account id."""
 
 LOAD_WORKSPACE: Final = text("SELECT * FROM workspace WHERE name = :name")
@@ -55,7 +55,7 @@ WHERE name = :name AND term = :term
 
 TERMS: Final = text("SELECT name, term FROM workspace")
 
-ALIVE: Final = text("UPDATE workspace SET last_good_at = :at WHERE name = :name")
+WRITE_LIVENESS: Final = text("UPDATE workspace SET last_good_at = :at WHERE name = :name")
 
 IS_FAILING: Final = text("""
 SELECT 1 FROM workspace WHERE name = :name AND failing_cause IS NOT NULL
@@ -136,7 +136,7 @@ WHERE next_due_at <= :now AND resolved_at IS NULL AND workspace = (
 ORDER BY next_due_at, id LIMIT :limit
 """)
 
-DEFER_INCIDENT: Final = text("""
+POSTPONE_INCIDENT: Final = text("""
 UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
 """)
 
@@ -222,7 +222,7 @@ def write_session(tx: Connection, workspace: str, account_id: str, session: Sess
     tx.execute(WRITE_SESSION, _session_values(workspace, account_id, session))
 
 
-def verify(tx: Connection, claims: Mapping[str, int]) -> None:
+def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
     """Raise ClaimLostError unless each claim (its term by workspace) is the latest."""
     terms = {row.name: row.term for row in tx.execute(TERMS)}
     for name, term in claims.items():
@@ -230,18 +230,18 @@ def verify(tx: Connection, claims: Mapping[str, int]) -> None:
             raise _lost(name)
 
 
-def alive(tx: Connection, good: Mapping[str, Micros]) -> None:
+def write_liveness(tx: Connection, good: Mapping[str, Micros]) -> None:
     """Write when each workspace was last read well."""
-    _many(tx, ALIVE, ({"name": name, "at": at} for name, at in good.items()))
+    _many(tx, WRITE_LIVENESS, ({"name": name, "at": at} for name, at in good.items()))
 
 
-def defer(tx: Connection, incident_id: str, *, now: Micros, until: Micros) -> None:
+def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) -> None:
     """Move a due incident out of the way, so that others get their turn."""
-    tx.execute(DEFER_INCIDENT, {"id": incident_id, "now": now, "until": until})
+    tx.execute(POSTPONE_INCIDENT, {"id": incident_id, "now": now, "until": until})
 
 
-def _lost(workspace: str) -> ClaimLostError:
-    return ClaimLostError(
+def _lost(workspace: str) -> LeaseLostError:
+    return LeaseLostError(
         f"another monitor took over the workspace {workspace!r} in this database;"
         " run one monitor a database"
     )
@@ -337,7 +337,7 @@ def _incident(row: Row[Any]) -> Incident:
 
 
 def _incident_values(one: Incident) -> dict[str, Any]:
-    return {**_values(one), "subject": one.account_id or BLIND}
+    return {**_values(one), "subject": one.account_id or READING}
 
 
 def _values(one: Account | Incident | Event | Transition) -> dict[str, Any]:

@@ -16,7 +16,7 @@ ADVANCE: Final = text("""
 INSERT INTO clock (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = excluded.at
 """)
 
-PULL_BACK: Final = (
+SHIFT_BACK: Final = (
     text("UPDATE incident SET next_due_at = next_due_at - :step WHERE next_due_at > :now"),
     text("""
     UPDATE message SET next_attempt_at = next_attempt_at - :step
@@ -40,7 +40,7 @@ PULL_BACK: Final = (
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
 
-FORGET: Final = (
+DELETE_ENDED: Final = (
     text("""
     DELETE FROM incident WHERE resolved_at < :before AND NOT EXISTS (
         SELECT 1 FROM notification
@@ -79,13 +79,13 @@ def set_clock(tx: Connection, now: Micros) -> Duration:
     latest = tx.execute(LATEST).scalar_one_or_none()
     step = Duration(max(0, (latest or 0) - now))
     if step >= STEP:
-        for statement in PULL_BACK:
+        for statement in SHIFT_BACK:
             tx.execute(statement, {"step": int(step), "now": now})
     tx.execute(ADVANCE, {"now": now})
     return step if step >= STEP else Duration(0)
 
 
-def forget(tx: Connection, before: Micros) -> None:
+def prune(tx: Connection, before: Micros) -> None:
     """Delete what ended before *before*: incidents with their history, messages, accounts."""
-    for statement in FORGET:
+    for statement in DELETE_ENDED:
         tx.execute(statement, {"before": before})

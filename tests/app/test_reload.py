@@ -18,14 +18,14 @@ class Office:
         self.refusal = None
         self.texts = list(texts)
         first = self.read()
-        self.reloader = Reloader(first, reread=self.read, announce=self.announce, adopt=self.adopt)
+        self.reloader = Reloader(first, load=self.read, on_load=self.on_load, adopt=self.adopt)
 
     def read(self):
         file = self.folder / "config.yaml"
         file.write_text(self.texts.pop(0))
         return config.load(file, {})
 
-    def announce(self, found, secrets):
+    def on_load(self, found, secrets):
         self.announced.append((found.workspaces[0].name, {one.reveal() for one in secrets}))
 
     async def adopt(self, found):

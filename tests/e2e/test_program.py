@@ -9,7 +9,7 @@ from dataclasses import replace
 from program import answers, configure, free_port, hooks, program, until
 
 from monitor import app
-from monitor.app.surroundings import REAL
+from monitor.app.process import REAL
 from monitor.core.duration import Duration
 from monitor.simulator import Simulator, serve
 

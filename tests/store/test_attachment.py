@@ -17,15 +17,15 @@ from sqlalchemy import inspect, text
 
 from monitor.core.duration import Duration
 from monitor.core.model import Workspace
-from monitor.store import attachment, creations, state, upkeep
-from monitor.store.creations import Creation
-from monitor.store.db import ClaimLostError
+from monitor.store import attachment, session_intents, state, upkeep
+from monitor.store.db import LeaseLostError
+from monitor.store.session_intents import SessionIntent
 
 DAY = Duration.parse("24h")
 
 
 def enter(desk, name="acme"):
-    return desk.run(lambda tx: attachment.enter(tx, name))
+    return desk.run(lambda tx: attachment.attach(tx, name))
 
 
 def rename(desk, old="acme", new="beta"):
@@ -37,7 +37,7 @@ def detach(desk, *known):
 
 
 def lapsed(desk):
-    return desk.run(lambda tx: attachment.lapsed(tx, desk.now - DAY))
+    return desk.run(lambda tx: attachment.long_detached(tx, desk.now - DAY))
 
 
 def everything(desk):
@@ -64,8 +64,8 @@ def eventful(desk):
     desk.poll(signed_out("a"), signed_out("b"), listed_account("d"))
     desk.observe(REJECTED)
     desk.observe(REJECTED)
-    wanted = [Creation("c1", "acme", "b", "0001")]
-    desk.run(lambda tx: creations.want(tx, wanted, cooldown=HOUR, now=desk.now))
+    wanted = [SessionIntent("c1", "acme", "b", "0001")]
+    desk.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=desk.now))
     desk.run(
         lambda tx: tx.execute(
             text("UPDATE account SET bad_polls = 1, good_polls = 2, changes = '1 2' WHERE id = 'c'")
@@ -93,7 +93,7 @@ def test_the_first_entry_is_an_empty_workspace_and_each_is_another_claim(store):
 
     assert workspace == Workspace("acme")
     assert (desk.term, term) == (1, 2)
-    with pytest.raises(ClaimLostError):
+    with pytest.raises(LeaseLostError):
         desk.poll(listed_account())
 
 
@@ -319,9 +319,9 @@ def test_a_workspace_that_ended_long_ago_is_forgotten(desk):
     enter(desk, "here")
     detach(desk, "here")
 
-    desk.run(lambda tx: upkeep.forget(tx, desk.now))
+    desk.run(lambda tx: upkeep.prune(tx, desk.now))
     assert names(desk) == {"acme", "here"}
-    desk.run(lambda tx: upkeep.forget(tx, desk.now + 1))
+    desk.run(lambda tx: upkeep.prune(tx, desk.now + 1))
     assert names(desk) == {"here"}
 
 
@@ -329,6 +329,6 @@ def test_a_workspace_with_accounts_is_not_forgotten_before_they_are(desk):
     desk.poll(signed_out())
     detach(desk)
 
-    desk.run(lambda tx: upkeep.forget(tx, desk.now + DAY))
+    desk.run(lambda tx: upkeep.prune(tx, desk.now + DAY))
 
     assert names(desk) == {"acme"}

@@ -54,7 +54,7 @@ def test_an_opening_that_never_left_takes_its_resolution_with_it(desk):
 
     recorded = desk.poll(listed_account())
 
-    assert [one.reason for one in recorded.told.withdrawn] == ["recovered"]
+    assert [one.reason for one in recorded.enqueued.cancelled] == ["recovered"]
     assert desk.deliver() is None
     assert desk.states() == [("slack", "opened", "cancelled", "recovered")]
 
@@ -231,7 +231,7 @@ def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(
     desk.deliver("mail", error=GONE)
 
     desk.deliver("slack", error=GONE)
-    claimed = desk.claim("mail", after=outbox.COLLECT)
+    claimed = desk.claim("mail", after=outbox.GROUP_WAIT)
 
     assert claimed.message.notifications[0].event == "opened"
     assert claimed.message.notifications[0].undelivered_to == "slack"
@@ -249,7 +249,7 @@ def test_a_fallback_that_heard_gets_a_notice(store):
 
     desk.deliver("slack", error=GONE)
 
-    assert desk.deliver("mail", after=outbox.COLLECT) == [("notice", "a1")]
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
 
 def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
@@ -262,7 +262,7 @@ def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
 
     desk.deliver("slack", error=GONE)
 
-    assert desk.deliver("mail", after=outbox.COLLECT) == [("notice", "a1")]
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
 
 def test_a_dead_notice_about_another_receiver_is_not_passed_on_again(store):
@@ -284,10 +284,10 @@ def test_what_a_machine_refuses_one_by_one_is_one_message_for_the_fallback(store
     desk.deliver("hook", error=GONE)
     assert desk.deliver("mail") is None
 
-    desk.deliver("hook", error=GONE, after=outbox.COLLECT - 1)
+    desk.deliver("hook", error=GONE, after=outbox.GROUP_WAIT - 1)
 
     assert desk.deliver("mail", after=1) == [("notice", "a"), ("notice", "b"), ("notice", "c")]
-    assert desk.deliver("mail", after=outbox.COLLECT) is None
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) is None
 
 
 def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
@@ -297,7 +297,7 @@ def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
     desk.deliver("hook", error=GONE)
     desk.deliver("crm", error=GONE)
 
-    assert desk.deliver("mail", after=outbox.COLLECT) == [("notice", "a")]
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
     assert desk.deliver("mail") == [("notice", "a")]
 
 
@@ -306,7 +306,7 @@ def test_what_the_fallback_could_not_be_told_at_first_is_not_added_to(store):
     desk.poll(frozen("a"), frozen("b"), listed_account("d"))
     desk.deliver("mail")
     desk.deliver("hook", error=GONE)
-    claimed = desk.claim("mail", after=outbox.COLLECT)
+    claimed = desk.claim("mail", after=outbox.GROUP_WAIT)
     desk.settle(claimed, TIMEOUT)
     desk.deliver("hook", error=GONE)
 
@@ -337,20 +337,20 @@ def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fall
     desk.deliver("mail")
 
     ended = desk.run(
-        lambda tx: outbox.abandon(
+        lambda tx: outbox.cancel_removed(
             tx, ["mail"], desk.receiver("mail"), now=desk.now, new_id=desk.new_id
         )
     )
 
     assert [(one.receiver, one.reason) for one in ended] == [("slack", "receiver_removed")]
     assert ("slack", "opened", "cancelled", "receiver_removed") in desk.states()
-    assert desk.deliver("mail", after=outbox.COLLECT) == [("notice", "a1")]
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
 
 def test_a_removed_receiver_without_fallback_is_only_cancelled(desk):
     desk.poll(signed_out())
 
-    desk.run(lambda tx: outbox.abandon(tx, [], None, now=desk.now, new_id=desk.new_id))
+    desk.run(lambda tx: outbox.cancel_removed(tx, [], None, now=desk.now, new_id=desk.new_id))
 
     assert desk.states() == [("slack", "opened", "cancelled", "receiver_removed")]
 
@@ -359,7 +359,7 @@ def test_a_receiver_that_left_while_its_message_was_leaving_counts_as_having_hea
     desk.poll(signed_out())
     sending = desk.claim()
 
-    desk.run(lambda tx: outbox.abandon(tx, [], None, now=desk.now, new_id=desk.new_id))
+    desk.run(lambda tx: outbox.cancel_removed(tx, [], None, now=desk.now, new_id=desk.new_id))
     assert desk.settle(sending) is None
 
     assert list(desk.heard().values()) == [["slack"]]
@@ -556,8 +556,8 @@ def test_a_group_for_a_receiver_that_takes_none_any_more_is_told_one_by_one(desk
     assert desk.deliver() is None
 
 
-HOT = (claims.LAPSED, claims.NEXT, claims.NEXT_AT, outbox.WITHDRAW_ENDED, outbox.LIVE,
-       outbox.CLOSE_EMPTY, outbox.HURRY, outbox.POSITION, outbox.BACKLOG)  # fmt: skip
+HOT = (claims.LAPSED, claims.NEXT, claims.NEXT_AT, outbox.CANCEL_ENDED, outbox.LIVE,
+       outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.POSITION, outbox.BACKLOG)  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", HOT)
@@ -585,13 +585,13 @@ def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
     desk.poll(signed_out())
     desk.deliver("mail")
     desk.deliver("slack", error=GONE)
-    assert desk.deliver("mail", after=outbox.COLLECT) == [("notice", "a1")]
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
     desk.poll(frozen())
     assert desk.deliver("mail") == [("changed", "a1")]
     desk.deliver("slack", error=GONE)
 
-    assert desk.deliver("mail", after=outbox.COLLECT) is None
+    assert desk.deliver("mail", after=outbox.GROUP_WAIT) is None
 
 
 @pytest.mark.parametrize("is_leaving", [True, False])
@@ -693,12 +693,12 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
     desk.deliver("slack", error=GONE)
 
     desk.run(
-        lambda tx: outbox.abandon(
+        lambda tx: outbox.cancel_removed(
             tx, ["slack", "post"], desk.receiver("post"), now=desk.now, new_id=desk.new_id
         )
     )
 
-    claimed = desk.claim("post", after=outbox.COLLECT)
+    claimed = desk.claim("post", after=outbox.GROUP_WAIT)
     assert [(one.event, one.undelivered_to) for one in claimed.message.notifications] == [
         ("opened", "slack")
     ]
@@ -769,7 +769,7 @@ def test_what_waited_for_an_account_that_is_ignored_now_says_so(desk):
     ignored = diff(desk.workspace, Snapshot((listed_account("a"), signed_out("b"))), {}, is_b)
     recorded = desk.observe(ignored)
 
-    assert [one.reason for one in recorded.told.withdrawn] == ["unwatched"]
+    assert [one.reason for one in recorded.enqueued.cancelled] == ["unwatched"]
     assert desk.states() == [("slack", "opened", "cancelled", "unwatched")]
     assert desk.deliver() is None
 

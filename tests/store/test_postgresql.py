@@ -166,9 +166,9 @@ def test_monitors_in_other_schemas_do_not_wait_for_each_other(store, postgres):
     with postgresql.schema(*postgres) as elsewhere:
 
         def work(tx):
-            attachment.enter(tx, "one")
+            attachment.attach(tx, "one")
             other = Store.open(elsewhere)
-            other.run_now(lambda tx: attachment.enter(tx, "two"))
+            other.run_now(lambda tx: attachment.attach(tx, "two"))
             other.close()
 
         store.run_now(work)
@@ -188,9 +188,9 @@ def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
     desk.poll(listed_account())
 
     def cut(tx):
-        attachment.enter(tx, "half")
+        attachment.attach(tx, "half")
         end(backends(), postgres)
-        attachment.enter(tx, "whole")
+        attachment.attach(tx, "whole")
 
     with pytest.raises(StoreError, match="the database"):
         desk.run(cut)
@@ -247,7 +247,7 @@ def test_the_server_is_not_asked_for_more_than_it_has(own_server):
     """One session a monitor, whatever it does."""
     store = Store.open(own_server.url())
     for number in range(5):
-        store.run_now(lambda tx, number=number: attachment.enter(tx, f"w{number}"))
+        store.run_now(lambda tx, number=number: attachment.attach(tx, f"w{number}"))
 
     with psycopg.connect(own_server.url()) as admin:
         query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'linkedapi-monitor'"

@@ -7,7 +7,16 @@ from desk import Desk
 from factories import NOON, listed_account, signed_out
 from sqlalchemy import TextClause, inspect, text
 
-from monitor.store import attachment, claims, creations, listings, outbox, schema, state, upkeep
+from monitor.store import (
+    attachment,
+    claims,
+    listings,
+    outbox,
+    schema,
+    session_intents,
+    state,
+    upkeep,
+)
 from monitor.store.db import Store, StoreError
 
 ROWS_OF_THE_FIRST_VERSION = (
@@ -227,7 +236,7 @@ def test_every_statement_is_understood_by_both(store):
 
 def statements():
     """Every SQL text of the store's modules."""
-    for module in (attachment, claims, creations, listings, outbox, state, upkeep):
+    for module in (attachment, claims, session_intents, listings, outbox, state, upkeep):
         for value in vars(module).values():
-            parts = value if isinstance(value, tuple) else (value,)
-            yield from (part for part in parts if isinstance(part, TextClause))
+            components = value if isinstance(value, tuple) else (value,)
+            yield from (part for part in components if isinstance(part, TextClause))

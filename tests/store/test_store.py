@@ -11,9 +11,9 @@ from sqlalchemy import text
 
 from monitor.core.duration import Duration
 from monitor.core.model import Workspace
-from monitor.store import attachment, creations, listings, state, upkeep
-from monitor.store.creations import Creation, Outcome
-from monitor.store.db import ClaimLostError, Store, StoreError
+from monitor.store import attachment, listings, session_intents, state, upkeep
+from monitor.store.db import LeaseLostError, Store, StoreError
+from monitor.store.session_intents import IntentOutcome, SessionIntent
 
 DAY = Duration.parse("24h")
 
@@ -42,9 +42,9 @@ def test_an_unknown_workspace_is_empty(store):
 
 def test_a_newer_claim_keeps_an_older_one_from_recording(desk):
     desk.poll(listed_account())
-    desk.run(lambda tx: attachment.enter(tx, "acme"))
+    desk.run(lambda tx: attachment.attach(tx, "acme"))
 
-    with pytest.raises(ClaimLostError, match="one monitor a database"):
+    with pytest.raises(LeaseLostError, match="one monitor a database"):
         desk.poll(signed_out())
 
     assert desk.run(lambda tx: state.open_incidents(tx, "acme")) == {}
@@ -84,11 +84,11 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(desk):
     def slow(tx):
         begun.set()
         assert go_on.wait(20)
-        attachment.enter(tx, "begun")
+        attachment.attach(tx, "begun")
 
     waiting = [
         asyncio.create_task(desk.store.run(slow)),
-        asyncio.create_task(desk.store.run(lambda tx: attachment.enter(tx, "queued"))),
+        asyncio.create_task(desk.store.run(lambda tx: attachment.attach(tx, "queued"))),
     ]
     assert await asyncio.to_thread(begun.wait, 20)
     for task in waiting:
@@ -159,7 +159,7 @@ def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(desk):
         pass
     desk.poll(listed_account("a"), frozen("b"), listed_account("c"), after=DAY)
 
-    desk.run(lambda tx: upkeep.forget(tx, desk.now - HOUR))
+    desk.run(lambda tx: upkeep.prune(tx, desk.now - HOUR))
 
     incidents = desk.run(lambda tx: listings.incidents(tx, ended=True, limit=9))
     assert [one["account_id"] for one in incidents] == ["b"]
@@ -172,7 +172,7 @@ def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(desk):
 def test_what_is_still_queued_is_never_forgotten(desk):
     desk.poll(signed_out())
 
-    desk.run(lambda tx: upkeep.forget(tx, desk.now + DAY))
+    desk.run(lambda tx: upkeep.prune(tx, desk.now + DAY))
 
     assert desk.deliver() == [("opened", "a1")]
 
@@ -182,7 +182,7 @@ def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(desk):
     desk.now += HOUR
     (due,) = desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=9))
 
-    desk.run(lambda tx: state.defer(tx, due, now=desk.now, until=desk.now + HOUR))
+    desk.run(lambda tx: state.postpone(tx, due, now=desk.now, until=desk.now + HOUR))
 
     assert desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=9)) == []
 
@@ -221,16 +221,16 @@ def test_deliveries_are_listed_newest_first(desk):
 
 
 def want(store, *, now, id_="c1", account="a1"):
-    creation = Creation(id_, "acme", account, "i1")
-    return store.run_now(lambda tx: creations.want(tx, [creation], cooldown=HOUR, now=now))
+    intent = SessionIntent(id_, "acme", account, "i1")
+    return store.run_now(lambda tx: session_intents.add(tx, [intent], cooldown=HOUR, now=now))
 
 
 def test_a_session_is_asked_for_once_per_account_and_cooldown(store):
     assert want(store, now=NOON)
     assert not want(store, now=NOON + DAY, id_="c2")  # still wanted
-    creation = store.run_now(lambda tx: creations.claim(tx, "acme"))
+    intent = store.run_now(lambda tx: session_intents.claim(tx, "acme"))
     assert not want(store, now=NOON + DAY, id_="c3")  # being called
-    store.run_now(lambda tx: creations.finish(tx, creation, Outcome.CREATED))
+    store.run_now(lambda tx: session_intents.finish(tx, intent, IntentOutcome.CREATED))
 
     assert not want(store, now=NOON + HOUR - 1, id_="c4")
     assert want(store, now=NOON + HOUR, id_="c5")
@@ -239,8 +239,8 @@ def test_a_session_is_asked_for_once_per_account_and_cooldown(store):
 
 def test_after_too_many_nothing_is_asked_for_hours(store):
     want(store, now=NOON)
-    creation = store.run_now(lambda tx: creations.claim(tx, "acme"))
-    store.run_now(lambda tx: creations.finish(tx, creation, Outcome.LIMITED))
+    intent = store.run_now(lambda tx: session_intents.claim(tx, "acme"))
+    store.run_now(lambda tx: session_intents.finish(tx, intent, IntentOutcome.LIMITED))
 
     assert not want(store, now=NOON + 5 * HOUR, id_="c2")
     assert want(store, now=NOON + 6 * HOUR, id_="c3")
@@ -248,11 +248,11 @@ def test_after_too_many_nothing_is_asked_for_hours(store):
 
 def test_a_call_that_a_stopped_process_left_behind_is_unknown_and_not_repeated(store):
     want(store, now=NOON)
-    store.run_now(lambda tx: creations.claim(tx, "acme"))
+    store.run_now(lambda tx: session_intents.claim(tx, "acme"))
 
-    store.run_now(lambda tx: creations.give_up_lost(tx, "acme"))
+    store.run_now(lambda tx: session_intents.mark_unknown(tx, "acme"))
 
-    assert store.run_now(lambda tx: creations.claim(tx, "acme")) is None
+    assert store.run_now(lambda tx: session_intents.claim(tx, "acme")) is None
     assert not want(store, now=NOON + HOUR - 1, id_="c2")
 
 

@@ -16,7 +16,7 @@ from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
 
-class Outcome(StrEnum):
+class IntentOutcome(StrEnum):
     """How asking for a session ended.
 
     `kept`: the one at hand is still good; `needless`: it wasn't asked for, as the account has a
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Creation:
+class SessionIntent:
     """The intent to create a session for one account."""
 
     id: str
@@ -44,9 +44,9 @@ class Creation:
 
 
 COOLDOWNS: Final = {
-    Outcome.NEEDLESS: Duration(0),
-    Outcome.LATER: Duration.parse("1m"),
-    Outcome.LIMITED: Duration.parse("6h"),
+    IntentOutcome.NEEDLESS: Duration(0),
+    IntentOutcome.LATER: Duration.parse("1m"),
+    IntentOutcome.LIMITED: Duration.parse("6h"),
 }
 """How long nothing is asked for again after these outcomes, whatever the configuration says."""
 
@@ -55,7 +55,7 @@ SELECT at, outcome FROM creation WHERE workspace = :workspace AND account_id = :
 ORDER BY at DESC LIMIT 1
 """)
 
-WANT: Final = text("""
+ADD: Final = text("""
 INSERT INTO creation (id, workspace, account_id, incident_id, at, outcome)
 VALUES (:id, :workspace, :account_id, :incident_id, :now, 'wanted')
 """)
@@ -69,45 +69,45 @@ CALL: Final = text("UPDATE creation SET outcome = 'calling' WHERE id = :id AND o
 
 FINISH: Final = text("UPDATE creation SET outcome = :outcome WHERE id = :id")
 
-GIVE_UP: Final = text("""
+MARK_UNKNOWN: Final = text("""
 UPDATE creation SET outcome = 'unknown' WHERE workspace = :workspace AND outcome = 'calling'
 """)
 
 
-def want(
+def add(
     tx: Connection,
-    wanted: Iterable[Creation],
+    intents: Iterable[SessionIntent],
     *,
     cooldown: Duration,
     now: Micros,
-) -> list[Creation]:
+) -> list[SessionIntent]:
     """Record the intents whose account is not cooling down, and return them."""
     taken = []
-    for one in wanted:
+    for one in intents:
         values = {"workspace": one.workspace, "account_id": one.account_id}
         latest = tx.execute(LATEST, values).one_or_none()
         if latest is not None:
             pause = COOLDOWNS.get(latest.outcome, cooldown)
             if latest.outcome in ("wanted", "calling") or now < latest.at + pause:
                 continue
-        tx.execute(WANT, {**values, "id": one.id, "incident_id": one.incident_id, "now": now})
+        tx.execute(ADD, {**values, "id": one.id, "incident_id": one.incident_id, "now": now})
         taken.append(one)
     return taken
 
 
-def claim(tx: Connection, workspace: str) -> Creation | None:
+def claim(tx: Connection, workspace: str) -> SessionIntent | None:
     """Take the next intent of *workspace*: from here on the call may have been made."""
     row = tx.execute(NEXT, {"workspace": workspace}).one_or_none()
     if row is None or tx.execute(CALL, {"id": row.id}).rowcount != 1:
         return None
-    return Creation(row.id, row.workspace, row.account_id, row.incident_id)
+    return SessionIntent(row.id, row.workspace, row.account_id, row.incident_id)
 
 
-def finish(tx: Connection, creation: Creation, outcome: Outcome) -> None:
+def finish(tx: Connection, intent: SessionIntent, outcome: IntentOutcome) -> None:
     """Record how the call ended."""
-    tx.execute(FINISH, {"id": creation.id, "outcome": outcome})
+    tx.execute(FINISH, {"id": intent.id, "outcome": outcome})
 
 
-def give_up_lost(tx: Connection, workspace: str) -> None:
+def mark_unknown(tx: Connection, workspace: str) -> None:
     """Mark calls that a stopped process left behind: their outcome is unknown."""
-    tx.execute(GIVE_UP, {"workspace": workspace})
+    tx.execute(MARK_UNKNOWN, {"workspace": workspace})

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from monitor.app.pulse import Pulse
-from monitor.app.supervisor import Supervisor
+from monitor.app.loop_health import LoopHealth
+from monitor.app.sd_notify import SdNotify
 
 
 @contextmanager
@@ -25,11 +25,11 @@ def address(request, tmp_path):
 
 def test_the_supervisor_hears_how_the_monitor_fares(address):
     with listening(address) as sock:
-        supervisor = Supervisor(address)
-        supervisor.ready("watching 3 workspaces")
-        supervisor.reloading()
-        supervisor.alive()
-        supervisor.stopping()
+        sd_notify = SdNotify(address)
+        sd_notify.ready("watching 3 workspaces")
+        sd_notify.reloading()
+        sd_notify.alive()
+        sd_notify.stopping()
 
         heard = [sock.recv(1000).decode() for _ in range(4)]
 
@@ -40,25 +40,25 @@ def test_the_supervisor_hears_how_the_monitor_fares(address):
 
 @pytest.mark.parametrize("address", [None, "", "@monitor-nobody-is-here", "/nowhere/notify"])
 def test_it_is_fine_if_nobody_listens(address):
-    Supervisor(address).ready("watching 3 workspaces")
+    SdNotify(address).ready("watching 3 workspaces")
 
 
 def test_a_supervisor_that_does_not_read_holds_nobody_up(address):
     with listening(address):
-        supervisor = Supervisor(address)
+        sd_notify = SdNotify(address)
 
         for _ in range(1000):  # more than its queue takes
-            supervisor.alive()
+            sd_notify.alive()
 
 
 def test_a_loop_that_is_over_is_not_missed():
     seconds = [0.0]
-    pulse = Pulse(lambda: seconds[0])
-    pulse.beat("poll acme", 10)
-    pulse.beat("poll beta", 10)
+    loop_health = LoopHealth(lambda: seconds[0])
+    loop_health.beat("poll acme", 10)
+    loop_health.beat("poll beta", 10)
     seconds[0] = 12.0
 
-    pulse.end("poll acme")
-    pulse.end("poll nobody")
+    loop_health.end("poll acme")
+    loop_health.end("poll nobody")
 
-    assert pulse.overdue() == ["the loop poll beta is 2 s overdue"]
+    assert loop_health.overdue() == ["the loop poll beta is 2 s overdue"]

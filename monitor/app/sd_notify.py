@@ -4,7 +4,7 @@ import socket
 from contextlib import suppress
 
 
-class Supervisor:
+class SdNotify:
     """Speaks the protocol of sd_notify to the datagram socket *address*; to nobody without one."""
 
     def __init__(self, address: str | None = None) -> None:

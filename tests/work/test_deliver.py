@@ -14,9 +14,9 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.runtime import Runtime
-from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
 from monitor.store.claims import View
+from monitor.work.deliver import Deliverer, DeliveryRules
 
 SLOW = DeliveryError(
     "try later",
@@ -97,7 +97,7 @@ async def test_what_was_sent_is_recorded_though_the_database_was_failing(post, s
     post.pager.replies = ["hang"]
     sending = asyncio.create_task(post.deliver())
     await post.pager.entered.wait()
-    store._refusing_until = math.inf
+    store._circuit_open_until = math.inf
     sending.cancel()  # as at the end; it is settled all the same
 
     with pytest.raises(asyncio.CancelledError):

@@ -14,11 +14,11 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.report import report
 from monitor.store import attachment, outbox, state, upkeep
 from monitor.store.claims import View
 from monitor.store.db import Store, StoreError
-from monitor.store.outbox import Told
+from monitor.store.outbox import Enqueued
+from monitor.work.record import publish
 
 AT_ONCE: Final = 1000
 """How many reminders one commit takes up at the most."""
@@ -90,11 +90,11 @@ class Ticker:
 
     async def _defer(self, incident_id: str, now: Micros) -> None:
         until = now + POISON_PAUSE
-        await self._store.run(lambda tx: state.defer(tx, incident_id, now=now, until=until))
+        await self._store.run(lambda tx: state.postpone(tx, incident_id, now=now, until=until))
 
     async def _remind(self, due: Sequence[str], now: Micros) -> None:
-        events, told = await self._store.run(lambda tx: self._commit(tx, due, now))
-        report(events, told, self._metrics)
+        events, enqueued = await self._store.run(lambda tx: self._commit(tx, due, now))
+        publish(events, enqueued, self._metrics)
 
     async def note_time(self, good: Mapping[str, Micros], claims: Mapping[str, int]) -> Duration:
         """Write when each workspace was last read well, and follow a clock that went back.
@@ -105,8 +105,8 @@ class Ticker:
         now = self._around.now()
 
         def write(tx: Connection) -> Duration:
-            state.verify(tx, claims)
-            state.alive(tx, good)
+            state.check_terms(tx, claims)
+            state.write_liveness(tx, good)
             return upkeep.set_clock(tx, now)
 
         step = await self._store.run(write)
@@ -121,23 +121,23 @@ class Ticker:
         error is raised.
         """
         now = self._around.now()
-        name = await self._store.run(lambda tx: attachment.lapsed(tx, now - RETURNABLE))
+        name = await self._store.run(lambda tx: attachment.long_detached(tx, now - RETURNABLE))
         if name is None:
             return False
         try:
-            events, told = await self._store.run(lambda tx: self._end(tx, name, now))
+            events, enqueued = await self._store.run(lambda tx: self._end(tx, name, now))
         except StoreError:
             raise  # all of it fails, for the moment
         except Exception:
             again = now - RETURNABLE + POISON_PAUSE
             await self._store.run(lambda tx: attachment.postpone(tx, name, again))
             raise
-        report(events, told, self._metrics)
+        publish(events, enqueued, self._metrics)
         return True
 
-    def _end(self, tx: Connection, name: str, now: Micros) -> tuple[Sequence[Event], Told]:
+    def _end(self, tx: Connection, name: str, now: Micros) -> tuple[Sequence[Event], Enqueued]:
         if attachment.is_attached(tx, name):  # it has come back this very moment
-            return (), Told()
+            return (), Enqueued()
         workspace, term = attachment.load(tx, name)
         rules = self.rules
         decision = unwatch(
@@ -148,7 +148,7 @@ class Ticker:
             new_id=self._around.new_id,
         )
         state.record(tx, decision, workspace, term)
-        told = outbox.tell(
+        enqueued = outbox.enqueue(
             tx,
             decision.events,
             routing=rules.routing,
@@ -157,14 +157,16 @@ class Ticker:
             now=now,
             new_id=self._around.new_id,
         )
-        return decision.events, told
+        return decision.events, enqueued
 
-    async def forget(self) -> None:
+    async def prune(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
         before = self._around.now() - self.rules.keep
-        await self._store.run(lambda tx: upkeep.forget(tx, before))
+        await self._store.run(lambda tx: upkeep.prune(tx, before))
 
-    def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> tuple[list[Event], Told]:
+    def _commit(
+        self, tx: Connection, due: Sequence[str], now: Micros
+    ) -> tuple[list[Event], Enqueued]:
         rules = self.rules
         events: list[Event] = []
         accounts: dict[str, Account] = {}
@@ -189,7 +191,7 @@ class Ticker:
                 events.append(event)
             if account is not None:
                 accounts[account.id] = account
-        told = outbox.tell(
+        enqueued = outbox.enqueue(
             tx,
             events,
             routing=rules.routing,
@@ -198,4 +200,4 @@ class Ticker:
             now=now,
             new_id=self._around.new_id,
         )
-        return events, told
+        return events, enqueued

@@ -16,12 +16,12 @@ from monitor.core.model import Account, Cause, Event, EventType, Session, Status
 from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.report import report
 from monitor.source.client import LinkedApi
-from monitor.store import creations, outbox, state
-from monitor.store.creations import Creation, Outcome
+from monitor.store import outbox, session_intents, state
 from monitor.store.db import Store
-from monitor.store.outbox import Told
+from monitor.store.outbox import Enqueued
+from monitor.store.session_intents import IntentOutcome, SessionIntent
+from monitor.work.record import publish
 
 ENDED: Final = ("success", "expired", "error", "cancelled")
 """The words of a session that is over; any other may be in use, and is never replaced."""
@@ -57,49 +57,49 @@ class Reconnector:
         """Go by another configuration from now on."""
         self._routing, self._source, self._create = routing, source, create
 
-    async def reconnect(self) -> Outcome | None:
+    async def reconnect(self) -> IntentOutcome | None:
         """Take up one committed intent; return how it ended, or None if there was none."""
-        creation = await self._store.run(self._claim)
-        if creation is None:
+        intent = await self._store.run(self._claim)
+        if intent is None:
             return None
         account = await self._store.run(
-            lambda tx: state.account(tx, self._workspace, creation.account_id)
+            lambda tx: state.account(tx, self._workspace, intent.account_id)
         )
-        outcome, session = await self._ask(account, creation)
-        events = await self._store.run(lambda tx: self._finish(tx, creation, outcome, session))
-        report(events, Told(), self._metrics)
+        outcome, session = await self._ask(account, intent)
+        events = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
+        publish(events, Enqueued(), self._metrics)
         self._metrics.session_created(self._workspace, outcome)
         log.info(
             "reconnection session asked for",
             workspace=self._workspace,
-            account=creation.account_id,
+            account=intent.account_id,
             reason="no link in the account list",
             outcome=outcome,
         )
         return outcome
 
-    def _claim(self, tx: Connection) -> Creation | None:
-        creations.give_up_lost(tx, self._workspace)  # one at a time: any other has been lost
-        return creations.claim(tx, self._workspace)
+    def _claim(self, tx: Connection) -> SessionIntent | None:
+        session_intents.mark_unknown(tx, self._workspace)  # one at a time: any other has been lost
+        return session_intents.claim(tx, self._workspace)
 
     async def _ask(
-        self, account: Account | None, creation: Creation
-    ) -> tuple[Outcome, Session | None]:
+        self, account: Account | None, intent: SessionIntent
+    ) -> tuple[IntentOutcome, Session | None]:
         if (
             not self._create
             or account is None
             or account.status is not Status.RECONNECTION_REQUIRED
-            or account.incident_id != creation.incident_id
+            or account.incident_id != intent.incident_id
             or has_link(account.session)
         ):
-            return Outcome.NEEDLESS, None
+            return IntentOutcome.NEEDLESS, None
         try:
             if account.session and account.session.id and await self._is_live(account.session.id):
-                return Outcome.KEPT, None
+                return IntentOutcome.KEPT, None
             session = await self._source.create_reconnection_session(account.id)
         except ApiError as error:
             return _outcome(error), None
-        return Outcome.CREATED, session
+        return IntentOutcome.CREATED, session
 
     async def _is_live(self, session_id: str) -> bool:
         try:
@@ -110,28 +110,28 @@ class Reconnector:
             raise
 
     def _finish(
-        self, tx: Connection, creation: Creation, outcome: Outcome, session: Session | None
+        self, tx: Connection, intent: SessionIntent, outcome: IntentOutcome, session: Session | None
     ) -> list[Event]:
         now = self._around.now()
-        creations.finish(tx, creation, outcome)
-        incident = state.incident(tx, creation.incident_id)
+        session_intents.finish(tx, intent, outcome)
+        incident = state.incident(tx, intent.incident_id)
         if incident is None or not incident.is_open:
             return []
         if session is None or not has_link(session):
-            outbox.hurry(tx, incident.id, now=now)
+            outbox.release(tx, incident.id, now=now)
             return []
-        state.write_session(tx, self._workspace, creation.account_id, session)
+        state.write_session(tx, self._workspace, intent.account_id, session)
         event = Event(
             id=self._around.new_id(),
             type=EventType.REFRESHED,
             at=now,
             workspace=self._workspace,
-            account_id=creation.account_id,
+            account_id=intent.account_id,
             incident_id=incident.id,
             cause=incident.cause,
         )
         state.write_incidents(tx, [], [event])
-        outbox.tell(
+        outbox.enqueue(
             tx,
             [event],
             routing=self._routing,
@@ -143,12 +143,12 @@ class Reconnector:
         return [event]
 
 
-def _outcome(error: ApiError) -> Outcome:
+def _outcome(error: ApiError) -> IntentOutcome:
     if error.type in REFUSALS:
-        return Outcome.REFUSED
+        return IntentOutcome.REFUSED
     if error.type == "dailyConnectionAttemptsExceeded":
-        return Outcome.LIMITED
+        return IntentOutcome.LIMITED
     if error.ambiguous:
-        return Outcome.UNKNOWN
+        return IntentOutcome.UNKNOWN
     is_passing = error.cause in (Cause.RATE_LIMITED, Cause.UNREACHABLE)
-    return Outcome.LATER if is_passing else Outcome.REFUSED
+    return IntentOutcome.LATER if is_passing else IntentOutcome.REFUSED

@@ -13,9 +13,9 @@ from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.store import attachment, state
 from monitor.store.claims import View
-from monitor.store.db import ClaimLostError, StoreError
-from monitor.store.outbox import Told
-from monitor.tick import Ticker, TickRules
+from monitor.store.db import LeaseLostError, StoreError
+from monitor.store.outbox import Enqueued
+from monitor.work.tick import Ticker, TickRules
 
 DAY = Duration.parse("24h")
 
@@ -159,7 +159,7 @@ async def test_what_is_kept_long_enough_is_forgotten(desk, ticker):
     desk.deliver()
     desk.now += Duration.parse("181d")
 
-    await ticker.forget()
+    await ticker.prune()
 
     assert desk.states() == []
 
@@ -219,11 +219,11 @@ async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(store
     leave(desk)
     desk.now += DAY
 
-    name = desk.run(lambda tx: attachment.lapsed(tx, desk.now))
-    desk.run(lambda tx: attachment.enter(tx, name))
+    name = desk.run(lambda tx: attachment.long_detached(tx, desk.now))
+    desk.run(lambda tx: attachment.attach(tx, name))
     events, told = desk.run(lambda tx: ticker._end(tx, name, desk.now))
 
-    assert (events, told) == ((), Told())
+    assert (events, told) == ((), Enqueued())
     assert len(desk.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
 
 
@@ -302,7 +302,7 @@ async def test_a_workspace_that_came_back_in_time_is_not_ended(desk, ticker):
     desk.poll(signed_out())
     desk.deliver()
     leave(desk)
-    desk.run(lambda tx: attachment.enter(tx, "acme"))
+    desk.run(lambda tx: attachment.attach(tx, "acme"))
     desk.now += 3 * DAY
 
     assert not await ticker.unwatch()
@@ -318,7 +318,7 @@ async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_t
     await ticker.unwatch()
     desk.deliver()
 
-    desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "acme"))
+    desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "acme"))
     recorded = desk.poll(listed_account("a"), signed_out("b"))
 
     assert recorded.decision.baseline
@@ -329,7 +329,7 @@ async def test_each_workspace_that_left_ends_on_its_own(desk):
     ticker = make_ticker(desk, watched=False)
     desk.poll(signed_out("old"))
     leave(desk)
-    desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "beta"))
+    desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "beta"))
     desk.poll(signed_out("new"), after=HOUR)
     leave(desk)
     desk.now += DAY - HOUR
@@ -344,7 +344,7 @@ async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(des
     ticker = make_ticker(desk, watched=False)
     desk.poll(signed_out("broken"))
     leave(desk)
-    desk.workspace, desk.term = desk.run(lambda tx: attachment.enter(tx, "beta"))
+    desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "beta"))
     desk.poll(signed_out("fine"), after=HOUR)
     leave(desk)
     desk.now += DAY
@@ -383,7 +383,7 @@ async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_b
     desk.now += 2 * HOUR
     assert not await ticker.tick()
 
-    desk.run(lambda tx: attachment.enter(tx, "acme"))
+    desk.run(lambda tx: attachment.attach(tx, "acme"))
     while await ticker.tick():
         pass
 
@@ -392,7 +392,7 @@ async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_b
 
 
 async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(desk, ticker):
-    desk.run(lambda tx: attachment.enter(tx, "acme"))
+    desk.run(lambda tx: attachment.attach(tx, "acme"))
 
-    with pytest.raises(ClaimLostError):
+    with pytest.raises(LeaseLostError):
         await ticker.note_time({"acme": desk.now}, {"acme": desk.term})

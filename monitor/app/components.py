@@ -15,11 +15,8 @@ from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Workspace
 from monitor.core.route import Match, Route, Routing
 from monitor.core.runtime import Runtime
-from monitor.deliver import Deliverer, DeliveryRules
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier, ReceiverSettings
-from monitor.poll import Poller, Rules
-from monitor.reconnect import Reconnector
 from monitor.source.budget import Budget
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
@@ -28,14 +25,17 @@ from monitor.source.transport import open_http
 from monitor.store.claims import View
 from monitor.store.db import Store
 from monitor.store.outbox import Receiver
-from monitor.tick import Ticker, TickRules
+from monitor.work.deliver import Deliverer, DeliveryRules
+from monitor.work.poll import Poller, PollRules
+from monitor.work.reconnect import Reconnector
+from monitor.work.tick import Ticker, TickRules
 
-from .surroundings import REAL
+from .process import REAL
 
 log = structlog.get_logger("app")
 
 
-class Ground:
+class Resources:
     """What stays while configurations come and go: the database, the metrics, the HTTP clients."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Source:
     token: Token
 
 
-class Parts:
+class Components:
     """Makes the parts that go by one configuration.
 
     *is_current* says whether a workspace was looked at lately. Making them changes nothing; raise
@@ -77,12 +77,12 @@ class Parts:
     def __init__(
         self,
         config: Config,
-        ground: Ground,
+        resources: Resources,
         api: httpx.AsyncClient,
         is_current: Callable[[str], bool],
     ) -> None:
         self.config = config
-        self._ground = ground
+        self._resources = resources
         self._api = api
         inventory = make_inventory(config)
         self.settings = {one.name: one for one in _receivers(config)}
@@ -104,12 +104,12 @@ class Parts:
         self.tick_rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, self.view, self.fallback)
         self.notifiers = {
-            name: notifier(config, one, ground.http) for name, one in self.settings.items()
+            name: notifier(config, one, resources.http) for name, one in self.settings.items()
         }
 
-    def rules(self, settings: WorkspaceSettings) -> Rules:
+    def rules(self, settings: WorkspaceSettings) -> PollRules:
         """Return what the polls of one workspace go by."""
-        return Rules(
+        return PollRules(
             policy=self.config.incidents,
             routing=self.routing,
             next_due=settings.poll.next_due,
@@ -126,56 +126,56 @@ class Parts:
         made_of = (token, config.linked_api, config.reconnection.link_origins)
         if before and before.made_of == made_of:
             return before
-        made = source(config, settings, self._api, self._ground.metrics.requested, budget)
+        made = source(config, settings, self._api, self._resources.metrics.requested, budget)
         return Source(made_of, *made)
 
-    def watch(
+    def worker(
         self, settings: WorkspaceSettings, workspace: Workspace, term: int, source: Source
     ) -> tuple[Poller, Reconnector]:
         """Return what polls a workspace and what asks for the links that it lacks."""
         rules = self.rules(settings)
-        ground = self._ground
+        resources = self._resources
         poller = Poller(
             workspace,
             term,
             rules=rules,
             source=source.client,
             token_changed=source.token.changed,
-            store=ground.store,
-            metrics=ground.metrics,
-            runtime=ground.runtime,
+            store=resources.store,
+            metrics=resources.metrics,
+            runtime=resources.runtime,
         )
         reconnector = Reconnector(
             settings.name,
             source=source.client,
-            store=ground.store,
-            metrics=ground.metrics,
+            store=resources.store,
+            metrics=resources.metrics,
             routing=rules.routing,
             create=rules.create,
-            runtime=ground.runtime,
+            runtime=resources.runtime,
         )
         return poller, reconnector
 
     def deliverer(self, name: str) -> Deliverer:
         """Return what delivers to the receiver *name*."""
-        ground = self._ground
+        resources = self._resources
         return Deliverer(
             self.receivers[name],
             self.notifiers[name],
             rules=self.delivery_rules,
-            store=ground.store,
-            metrics=ground.metrics,
-            runtime=ground.runtime,
+            store=resources.store,
+            metrics=resources.metrics,
+            runtime=resources.runtime,
         )
 
     def ticker(self) -> Ticker:
         """Return what does the work that time alone brings."""
-        ground = self._ground
+        resources = self._resources
         return Ticker(
             rules=self.tick_rules,
-            store=ground.store,
-            metrics=ground.metrics,
-            runtime=ground.runtime,
+            store=resources.store,
+            metrics=resources.metrics,
+            runtime=resources.runtime,
         )
 
 

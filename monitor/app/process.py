@@ -1,4 +1,4 @@
-"""The surroundings of the program: clock, chance, environment and signals. Only this reads them."""
+"""The process: clock, chance, environment and signals. Only this reads them."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from monitor.config import Config
 from monitor.core.model import Micros
 from monitor.core.runtime import Runtime
 
-from .supervisor import Supervisor
+from .sd_notify import SdNotify
 
 
 def now() -> Micros:
@@ -36,9 +36,9 @@ def load(path: Path | None) -> Config:
     return config.load(path, os.environ)
 
 
-def supervisor() -> Supervisor:
+def sd_notify() -> SdNotify:
     """Return whoever started this process and wants to hear how it fares."""
-    return Supervisor(os.environ.get("NOTIFY_SOCKET"))
+    return SdNotify(os.environ.get("NOTIFY_SOCKET"))
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:

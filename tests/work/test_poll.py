@@ -17,7 +17,7 @@ from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.store import attachment, state
-from monitor.store.db import ClaimLostError, StoreError
+from monitor.store.db import LeaseLostError, StoreError
 
 
 def ids(desk):
@@ -123,10 +123,10 @@ async def test_what_could_not_be_recorded_is_recorded_by_the_next_poll(tmp_path)
 async def test_a_monitor_that_was_taken_over_records_nothing(tmp_path):
     async with station(tmp_path, accounts=1) as desk:
         await desk.poll()
-        desk.store.run_now(lambda tx: attachment.enter(tx, "acme"))
+        desk.store.run_now(lambda tx: attachment.attach(tx, "acme"))
         desk.simulator.sign_out("acme", "*")
 
-        with pytest.raises(ClaimLostError):
+        with pytest.raises(LeaseLostError):
             await desk.poll()
 
 

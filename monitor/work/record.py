@@ -6,12 +6,12 @@ import structlog
 
 from monitor.core.model import Event
 from monitor.metrics import Metrics
-from monitor.store.outbox import Told
+from monitor.store.outbox import Enqueued
 
 log = structlog.get_logger("incidents")
 
 
-def report(events: Iterable[Event], told: Told, metrics: Metrics) -> None:
+def publish(events: Iterable[Event], enqueued: Enqueued, metrics: Metrics) -> None:
     """Log and count *events*, what telling them withdrew, and those nobody would hear of."""
     for event in events:
         if event.cause is not None:
@@ -23,9 +23,9 @@ def report(events: Iterable[Event], told: Told, metrics: Metrics) -> None:
             incident=event.incident_id,
             cause=event.cause,
         )
-    for one in told.withdrawn:
+    for one in enqueued.cancelled:
         metrics.settled(one.receiver, one.event, one.outcome)
-    for event in told.unrouted:
+    for event in enqueued.unrouted:
         metrics.unrouted()
         log.warning(
             "nobody is told: no route matches and there is no fallback",

@@ -24,12 +24,12 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.report import report
 from monitor.source.client import LinkedApi
-from monitor.store import creations, listings, outbox, state
-from monitor.store.creations import Creation
+from monitor.store import listings, outbox, session_intents, state
 from monitor.store.db import Store
-from monitor.store.outbox import Told
+from monitor.store.outbox import Enqueued
+from monitor.store.session_intents import SessionIntent
+from monitor.work.record import publish
 
 LINK_WAIT: Final = Duration.parse("10s")
 """How long an opening waits for the link that is being asked for."""
@@ -41,7 +41,7 @@ log = structlog.get_logger("poll")
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class PollRules:
     """What a poll of one workspace goes by; *next_due* says when the poll after a time is due."""
 
     policy: IncidentPolicy
@@ -56,7 +56,7 @@ class Recorded:
     """What one commit came to."""
 
     decision: Decision
-    told: Told
+    enqueued: Enqueued
     open_incidents: Mapping[Cause, int]
 
 
@@ -66,7 +66,7 @@ def commit(
     changes: Changes | Failure,
     *,
     term: int,
-    rules: Rules,
+    rules: PollRules,
     scheduled: bool,
     now: Micros,
     new_id: Callable[[], str],
@@ -86,7 +86,7 @@ def commit(
         new_id=new_id,
     )
     state.record(tx, decision, workspace, term)
-    told = outbox.tell(
+    enqueued = outbox.enqueue(
         tx,
         decision.events,
         routing=rules.routing,
@@ -94,22 +94,22 @@ def commit(
         group_over=1 if decision.baseline else rules.policy.group_over,
         now=now,
         new_id=new_id,
-        waits=_want_links(tx, decision, rules=rules, now=now, new_id=new_id),
+        waits=_add_intents(tx, decision, rules=rules, now=now, new_id=new_id),
     )
     open_incidents = listings.open_by_cause(tx, workspace.name)
-    return Recorded(decision, told, open_incidents)
+    return Recorded(decision, enqueued, open_incidents)
 
 
-def _want_links(
-    tx: Connection, decision: Decision, *, rules: Rules, now: Micros, new_id: Callable[[], str]
+def _add_intents(
+    tx: Connection, decision: Decision, *, rules: PollRules, now: Micros, new_id: Callable[[], str]
 ) -> dict[str, Micros]:
     """Record the intents to ask for missing links; return until when their openings wait."""
     workspace = decision.workspace
     wanted = (
-        Creation(new_id(), workspace.name, id_, workspace.accounts[id_].incident_id or "")
+        SessionIntent(new_id(), workspace.name, id_, workspace.accounts[id_].incident_id or "")
         for id_ in decision.wanted
     )
-    taken = creations.want(tx, wanted, cooldown=rules.cooldown, now=now)
+    taken = session_intents.add(tx, wanted, cooldown=rules.cooldown, now=now)
     return {one.incident_id: now + LINK_WAIT for one in taken}
 
 
@@ -121,7 +121,7 @@ class Poller:
         workspace: Workspace,
         term: int,
         *,
-        rules: Rules,
+        rules: PollRules,
         source: LinkedApi,
         token_changed: Callable[[], bool],
         store: Store,
@@ -153,8 +153,8 @@ class Poller:
         """
         workspace = await self._load()
         if self._around.monotonic() < self._paused_until and not self._token_changed():
-            self._note_look()  # it fails, and that is known
-            return await self._go_blind(workspace)
+            self._mark_fresh()  # it fails, and that is known
+            return await self._record_blindness(workspace)
         started = self._around.monotonic()
         source = self._source
         observation = await source.get_all()
@@ -170,12 +170,12 @@ class Poller:
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
         outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
         self._metrics.polled(self.name, outcome, took)
-        self._note_look()
+        self._mark_fresh()
         if source is self._source:  # else another token may be accepted
             self._pause(observation)
         return decision
 
-    async def _go_blind(self, workspace: Workspace) -> Decision | None:
+    async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
         failing = workspace.failing
         if failing is None or workspace.incident_id is not None:
@@ -196,12 +196,14 @@ class Poller:
         """Read the recorded state again before the next poll: something else has written it."""
         self._workspace = None
 
-    def take_over(self, workspace: Workspace, term: int) -> None:
+    def resume(self, workspace: Workspace, term: int) -> None:
         """Go on from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
         self._quiet = {}
 
-    def reload(self, rules: Rules, source: LinkedApi, token_changed: Callable[[], bool]) -> None:
+    def reload(
+        self, rules: PollRules, source: LinkedApi, token_changed: Callable[[], bool]
+    ) -> None:
         """Go by another configuration from now on, and compare every account anew."""
         if source is not self._source:
             self._paused_until = 0.0  # another token may be accepted
@@ -234,7 +236,7 @@ class Poller:
             log.warning("odd account list", workspace=self.name, what=warning)
         self._warned = warnings
 
-    def _note_look(self) -> None:
+    def _mark_fresh(self) -> None:
         next_due = self.rules.next_due
         self._fresh_until = next_due(next_due(self._around.now())) + STALE
 
@@ -297,7 +299,7 @@ class Poller:
         metrics.workspace(after, recorded.open_incidents)
         for transition in decision.transitions:
             metrics.transition(transition)
-        report(decision.events, recorded.told, metrics)
+        publish(decision.events, recorded.enqueued, metrics)
         for incident in decision.incidents:
             if incident.account_id and incident.resolved_at is not None:
                 lasted = incident.resolved_at - incident.opened_at

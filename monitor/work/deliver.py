@@ -82,7 +82,7 @@ class Deliverer:
         """Go by another configuration from now on; what is being sent goes its old way."""
         self.receiver, self._notifier, self.rules = receiver, notifier, rules
 
-    def hurry(self) -> None:
+    def clear_pause(self) -> None:
         """Wait no longer as the receiver had asked: it is another one now."""
         self._paused_until = 0.0
 

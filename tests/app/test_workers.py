@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from monitor import config
 from monitor.app import loops
-from monitor.app.crew import Crew
+from monitor.app.components import Components, Resources
 from monitor.app.loops import App
-from monitor.app.parts import Ground, Parts
+from monitor.app.workers import Workers
 from monitor.core.duration import Duration
 from monitor.core.runtime import Runtime
 from monitor.schedule import Schedule
@@ -43,20 +43,20 @@ class Stage:
             jitter=lambda: 0.0,
             new_id=lambda: f"{next(numbers):05d}",
         )
-        self.ground = Ground(store, httpx.AsyncClient(), runtime, self.closing)
+        self.resources = Resources(store, httpx.AsyncClient(), runtime, self.closing)
         self.schedule = Schedule(jitter=runtime.jitter)
         self.begun, self.ended = [], []
-        self.crew = Crew(
-            self.ground, self.schedule, begin_polls=self._polls, begin_sends=self._sends
+        self.workers = Workers(
+            self.resources, self.schedule, begin_polls=self._polls, begin_sends=self._sends
         )
 
-    def _polls(self, watch):
-        self.begun.append(watch.settings.name)
-        return [asyncio.create_task(self._wait(watch.settings.name))]
+    def _polls(self, worker):
+        self.begun.append(worker.settings.name)
+        return [asyncio.create_task(self._wait(worker.settings.name))]
 
-    def _sends(self, outlet):
-        self.begun.append(outlet.deliverer.receiver.name)
-        return [asyncio.create_task(self._wait(outlet.deliverer.receiver.name))]
+    def _sends(self, worker):
+        self.begun.append(worker.deliverer.receiver.name)
+        return [asyncio.create_task(self._wait(worker.deliverer.receiver.name))]
 
     async def _wait(self, name):
         try:
@@ -80,17 +80,20 @@ class Stage:
 
     async def adopt(self, *names, more="", **workspaces):
         loaded = self.load({**{name: {} for name in names}, **workspaces}, more)
-        parts = Parts(
-            loaded, self.ground, await self.ground.api(loaded.linked_api), self.crew.is_current
+        components = Components(
+            loaded,
+            self.resources,
+            await self.resources.api(loaded.linked_api),
+            self.workers.is_current,
         )
-        await self.crew.adopt(parts)
+        await self.workers.adopt(components)
         await asyncio.sleep(0)  # the new loops begin
-        return parts
+        return components
 
     async def poll(self, name):
         self.now += Duration.parse("1m")
         self.seconds += 60
-        decision = await self.crew.watches[name].poller.poll()
+        decision = await self.workers.workspaces[name].poller.poll()
         return [(str(one.type), str(one.cause)) for one in decision.events] if decision else []
 
     def scheduled(self):
@@ -103,19 +106,19 @@ class Stage:
 
     @property
     def metric(self):
-        return self.ground.metrics.render().decode()
+        return self.resources.metrics.render().decode()
 
     async def close(self):
         tasks = [
             task
-            for one in (*self.crew.watches.values(), *self.crew.outlets.values())
+            for one in (*self.workers.workspaces.values(), *self.workers.receivers.values())
             for task in one.tasks
         ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.schedule.stop()
-        await self.ground.http.aclose()
+        await self.resources.http.aclose()
         await self.closing.aclose()
 
 
@@ -158,8 +161,8 @@ async def test_the_first_configuration_puts_everybody_to_work(stage):
 async def test_those_who_stay_work_on_and_those_who_left_stop(stage):
     log = "{name: log, type: log}"
     await stage.adopt("acme", "beta", more=f"receivers: [{CHAT}, {log}]")
-    acme, chat = stage.crew.watches["acme"], stage.crew.outlets["chat"]
-    gone = stage.crew.outlets["log"]
+    acme, chat = stage.workers.workspaces["acme"], stage.workers.receivers["chat"]
+    gone = stage.workers.receivers["log"]
     other = "{name: other, type: log}"
     stage.begun.clear()
 
@@ -167,10 +170,10 @@ async def test_those_who_stay_work_on_and_those_who_left_stop(stage):
 
     assert stage.begun == ["gamma", "other"]
     assert stage.ended == ["beta"]
-    assert stage.crew.watches.keys() == stage.scheduled() == {"acme", "gamma"}
-    assert stage.crew.watches["acme"] is acme
-    assert stage.crew.outlets["chat"] is chat
-    assert stage.crew.outlets.keys() == {"chat", "other"}
+    assert stage.workers.workspaces.keys() == stage.scheduled() == {"acme", "gamma"}
+    assert stage.workers.workspaces["acme"] is acme
+    assert stage.workers.receivers["chat"] is chat
+    assert stage.workers.receivers.keys() == {"chat", "other"}
     assert (gone.over, gone.wake.is_set(), chat.over) == (True, True, False)
     assert stage.row("acme") == (1, None)
     assert stage.row("beta") == (1, NOON)
@@ -204,9 +207,9 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(stage):
 
     assert stage.row("beta") == (2, None)
     assert 'cause="reconnection_required"} 2' in stage.metric
-    assert not stage.crew.is_current("beta")
+    assert not stage.workers.is_current("beta")
     assert await stage.poll("beta") == []
-    assert stage.crew.is_current("beta")
+    assert stage.workers.is_current("beta")
 
 
 async def test_a_renamed_workspace_goes_on_under_its_new_name(stage):
@@ -259,24 +262,24 @@ async def test_a_configuration_that_cannot_be_taken_up_changes_nothing(stage, br
     await stage.adopt("acme", "beta", more=f"receivers: [{CHAT}]")
     await stage.poll("beta")
     before = [stage.row(name) for name in ("acme", "beta", "gamma")]
-    watches, outlets = dict(stage.crew.watches), dict(stage.crew.outlets)
+    workspaces, receivers = dict(stage.workers.workspaces), dict(stage.workers.receivers)
     stage.store.run_now(lambda tx: tx.exec_driver_sql(breaking))
 
     with pytest.raises((StoreError, ValueError)):
         await stage.adopt("acme", "gamma", more="receivers: [{name: other, type: log}]")
 
     assert [stage.row(name) for name in ("acme", "beta", "gamma")] == before
-    assert stage.crew.watches == watches
-    assert stage.crew.outlets == outlets
+    assert stage.workers.workspaces == workspaces
+    assert stage.workers.receivers == receivers
     assert stage.scheduled() == {"acme", "beta"}
-    assert not any(task.done() for one in watches.values() for task in one.tasks)
+    assert not any(task.done() for one in workspaces.values() for task in one.tasks)
     assert 'linkedapi_workspace_up{workspace="beta"} 1' in stage.metric
     assert 'workspace="gamma"' not in stage.metric
     stage.simulator.sign_out("beta", "*")
     stage.store.run_now(lambda tx: tx.exec_driver_sql(mending))
     assert len(await stage.poll("beta")) == 2
     await stage.adopt("acme", "gamma")
-    assert stage.crew.watches.keys() == {"acme", "gamma"}
+    assert stage.workers.workspaces.keys() == {"acme", "gamma"}
 
 
 class Unheard(Store):
@@ -295,9 +298,9 @@ class Unheard(Store):
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize("change", ["renamed", "removed"])
 async def test_what_a_commit_without_an_answer_did_is_undone(stage, tmp_path, lost, change):
-    stage.ground.store = Unheard.open(f"sqlite:///{tmp_path}/unheard.db")
+    stage.resources.store = Unheard.open(f"sqlite:///{tmp_path}/unheard.db")
     stage.store.close()
-    stage.store = stage.ground.store
+    stage.store = stage.resources.store
     await stage.adopt("acme", "beta")
     await stage.poll("acme")
     stage.store.lost = lost
@@ -305,27 +308,27 @@ async def test_what_a_commit_without_an_answer_did_is_undone(stage, tmp_path, lo
 
     with pytest.raises(StoreError):
         await stage.adopt("beta", **taken)
-    assert ("acme" in stage.crew.watches) is (lost == 1)
-    await stage.crew.resume()
+    assert ("acme" in stage.workers.workspaces) is (lost == 1)
+    await stage.workers.resume()
 
-    assert stage.crew.watches.keys() == {"acme", "beta"}
+    assert stage.workers.workspaces.keys() == {"acme", "beta"}
     assert stage.scheduled() == {"acme", "beta"}
     assert stage.row("acme")[1] is None
     stage.simulator.sign_out("acme", "*")
     assert len(await stage.poll("acme")) == 2
     await stage.adopt("beta", **taken)
-    assert stage.crew.watches.keys() == {"beta", *taken}
+    assert stage.workers.workspaces.keys() == {"beta", *taken}
 
 
 async def test_everybody_is_looked_at_when_other_accounts_are_ignored(stage):
     stage.schedule._scheduler.pause()
     await stage.adopt("acme", "beta")
     await stage.adopt("acme", "beta", more="incidents: {open_after: 2}")
-    assert not any(one.wake.is_set() for one in stage.crew.watches.values())
+    assert not any(one.wake.is_set() for one in stage.workers.workspaces.values())
 
     await stage.adopt("acme", "beta", more="accounts: [{match: {name: Test}, ignore: true}]")
 
-    assert all(one.wake.is_set() for one in stage.crew.watches.values())
+    assert all(one.wake.is_set() for one in stage.workers.workspaces.values())
 
 
 class Held(Store):
@@ -337,35 +340,35 @@ class Held(Store):
 
 
 async def test_nobody_goes_on_while_another_configuration_is_being_taken_up(stage, tmp_path):
-    stage.ground.store = Held.open(f"sqlite:///{tmp_path}/held.db")
+    stage.resources.store = Held.open(f"sqlite:///{tmp_path}/held.db")
     stage.store.close()
-    stage.store = stage.ground.store
+    stage.store = stage.resources.store
     stage.store.answering = asyncio.Event()
     stage.store.answering.set()
     await stage.adopt("acme", "beta")
     stage.store.answering.clear()
     adopting = asyncio.create_task(stage.adopt("beta"))
-    await until(lambda: "acme" not in stage.crew.watches)
+    await until(lambda: "acme" not in stage.workers.workspaces)
 
-    await asyncio.wait_for(stage.crew.resume(), 5)
-    assert "acme" not in stage.crew.watches
+    await asyncio.wait_for(stage.workers.resume(), 5)
+    assert "acme" not in stage.workers.workspaces
     stage.store.answering.set()
     await adopting
 
-    assert stage.crew.watches.keys() == {"beta"}
+    assert stage.workers.workspaces.keys() == {"beta"}
     assert stage.begun.count("acme") == 1
 
 
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(stage):
     await stage.adopt("acme", more=f"receivers: [{CHAT}]")
-    deliverer = stage.crew.outlets["chat"].deliverer
+    deliverer = stage.workers.receivers["chat"].deliverer
     deliverer._paused_until = 3600.0
 
     await stage.adopt("acme", more=f"receivers: [{CHAT}]")
     assert await deliverer.due_in(Duration.parse("1h")) == 3600.0
     await stage.adopt("acme", more=f"receivers: [{CHAT.replace('/x', '/y')}]")
 
-    assert stage.crew.outlets["chat"].deliverer is deliverer
+    assert stage.workers.receivers["chat"].deliverer is deliverer
     assert deliverer._paused_until == 0.0
 
 
@@ -378,7 +381,9 @@ async def test_a_new_rhythm_counts_at_once_and_the_same_one_is_left_alone(stage)
 
     assert jobs("acme").trigger is acme
     assert jobs("beta").trigger is not beta
-    assert stage.crew.watches["beta"].poller.rules.next_due(NOON) == NOON + Duration.parse("20h")
+    assert stage.workers.workspaces["beta"].poller.rules.next_due(NOON) == NOON + Duration.parse(
+        "20h"
+    )
 
 
 async def test_a_new_crontab_is_followed_by_a_first_look_within_a_minute(stage):
@@ -408,12 +413,12 @@ async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(stage
 
 async def test_the_share_of_the_rate_limit_that_is_used_up_outlives_a_reload(stage):
     await stage.adopt("acme")
-    budget = stage.crew.watches["acme"].budget
+    budget = stage.workers.workspaces["acme"].budget
     await stage.poll("acme")
 
     await stage.adopt("acme", more="incidents: {open_after: 2}")
 
-    assert stage.crew.watches["acme"].poller._source._budget is budget
+    assert stage.workers.workspaces["acme"].poller._source._budget is budget
     assert len(budget._taken) == 1
 
 
@@ -427,19 +432,23 @@ async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(stage):
         ),
         stage.load({"acme": {}}, "web: {listen: '127.0.0.1:0'}"),
     ]
-    app = App(loaded[0], stage.ground, reread=lambda: loaded[1])
+    app = App(loaded[0], stage.resources, load=lambda: loaded[1])
     running = asyncio.create_task(app.run())
     try:
-        await until(lambda: "poll beta" in app._pulse._due and "send chat 0" in app._pulse._due)
+        await until(
+            lambda: "poll beta" in app._loop_health._due and "send chat 0" in app._loop_health._due
+        )
         for loop in ("poll beta", "send chat 0"):
-            app._pulse.failed(loop, "it fails")
+            app._loop_health.failed(loop, "it fails")
 
         app.reload()
 
-        await until(lambda: "send log 0" in app._pulse._due)
-        await until(lambda: not any("chat" in one or "beta" in one for one in app._pulse._due))
-        assert app._pulse.problems() == []
-        assert "poll acme" in app._pulse._due
+        await until(lambda: "send log 0" in app._loop_health._due)
+        await until(
+            lambda: not any("chat" in one or "beta" in one for one in app._loop_health._due)
+        )
+        assert app._loop_health.problems() == []
+        assert "poll acme" in app._loop_health._due
     finally:
         app.stop()
         await asyncio.wait_for(running, 20)
@@ -450,17 +459,19 @@ async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(stage):
 async def test_what_a_receiver_that_left_is_still_being_sent_does_not_hold_up_the_end(
     stage, monkeypatch
 ):
-    monkeypatch.setattr(loops, "LAST_SENDS", Duration.parse("200ms"))
+    monkeypatch.setattr(loops, "SHUTDOWN_GRACE", Duration.parse("200ms"))
     web = "web: {listen: '127.0.0.1:0'}"
     async with hooks() as (_, url):
         slow = f'receivers: [{{name: slow, type: slack, url: "{url}/never"}}]'
         loaded = [stage.load({"acme": {}}, f"{web}\n{slow}"), stage.load({"acme": {}}, web)]
         stage.simulator.sign_out("acme", "*")
-        app = App(loaded[0], stage.ground, reread=lambda: loaded[1])
+        app = App(loaded[0], stage.resources, load=lambda: loaded[1])
         running = asyncio.create_task(app.run())
-        await until(lambda: app._crew.outlets and app._crew.outlets["slow"].deliverer._leaving)
+        await until(
+            lambda: app._workers.receivers and app._workers.receivers["slow"].deliverer._leaving
+        )
         app.reload()
-        await until(lambda: "slow" not in app._crew.outlets)
+        await until(lambda: "slow" not in app._workers.receivers)
 
         app.stop()
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 
-class Pulse:
+class LoopHealth:
     """When each loop is to cycle next at the latest, and why its last cycle failed, if it did."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
