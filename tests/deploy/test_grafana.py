@@ -15,6 +15,7 @@ from deploy.grafana.queries import Span, asked
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = {one["uid"]: one for one in dashboards()}
 PANELS = [(uid, panel) for uid, one in DASHBOARDS.items() for panel in one["panels"]]
+TABLES = [(uid, panel) for uid, panel in PANELS if panel["type"] == "table"]
 SPAN = Span(end=0, seconds=3600, step=60, scrape=30)
 COLUMNS = 24
 
@@ -56,6 +57,22 @@ def test_each_panel_says_what_it_shows_in_which_unit(place):
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["datasource"]["uid"] == "${datasource}"
     assert all(query.is_instant or query.legend for query in asked(panel))
+
+
+@pytest.mark.parametrize("place", TABLES, ids=titles)
+def test_each_table_has_the_columns_that_its_queries_give_and_sorts_by_one_of_them(place):
+    _, panel = place
+    queries = list(asked(panel))
+    labels = set(re.findall(r"\w+", str(re.findall(r"\bby \(([\w, ]+)\)", queries[0].expr))))
+    values = {f"Value #{query.letter}" for query in queries}
+    columns = next(
+        step["options"]["renameByName"]
+        for step in panel["transformations"]
+        if step["id"] == "organize"
+    )
+
+    assert columns.keys() <= labels | values
+    assert {sort["displayName"] for sort in panel["options"]["sortBy"]} <= set(columns.values())
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
