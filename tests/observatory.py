@@ -1,7 +1,6 @@
 """The whole chain, with what is shipped in deploy: simulator, monitor, Prometheus, Alertmanager."""
 
 import asyncio
-import json
 import shutil
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,9 +9,8 @@ from pathlib import Path
 
 import httpx
 import yaml
+from dashboards import TimeRange
 from program import PATIENCE, WEBHOOK_SECRET, Hooks, Program, answers, free_port, hooks, program
-
-from deploy.grafana.queries import Span, asked
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "promtool")
@@ -65,7 +63,7 @@ class Observatory:
         """Return the time since the start, as Grafana would look at it."""
         end = now()
         seconds = max(1, round(end - self.started_at))
-        return Span(end=end, seconds=seconds, step=self.scrape, scrape=self.scrape)
+        return TimeRange(end=end, seconds=seconds, step=self.scrape, scrape_interval=self.scrape)
 
     async def ask(self, expr, span=None):
         """Return what Prometheus answers: over *span*, or at present."""
@@ -81,7 +79,7 @@ class Observatory:
     async def has_answer(self, query):
         """Return whether *query* of a dashboard has a series with a number by now."""
         span = self.span()
-        expr = span.filled(query.expr)
+        expr = span.interpolate(query.expr)
         series = await self.ask(expr, None if query.is_instant else span)
         numbers = (value for one in series for _, value in one.get("values") or [one["value"]])
         return any(value != "NaN" for value in numbers)
@@ -89,22 +87,6 @@ class Observatory:
 
 def now():
     return time.time()  # noqa: TID251 - Prometheus answers for the time of this machine
-
-
-def dashboards():
-    """Return the dashboards as they are shipped."""
-    files = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
-    return [json.loads(file.read_text(encoding="utf-8")) for file in files]
-
-
-def panels():
-    """Return all panels of all dashboards."""
-    return [panel for dashboard in dashboards() for panel in dashboard["panels"]]
-
-
-def questions():
-    """Return all queries of all panels of all dashboards."""
-    return [query for panel in panels() for query in asked(panel)]
 
 
 def hurried(folder, *, addresses, pager, scrape):

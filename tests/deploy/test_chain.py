@@ -5,7 +5,8 @@ import subprocess
 
 import httpx
 import pytest
-from observatory import missing, observatory, questions
+from dashboards import load_queries
+from observatory import missing, observatory
 
 PATIENCE = 45.0
 RUNBOOK = "/docs/runbooks/LinkedApiAccountNeedsLogin.md"
@@ -36,8 +37,8 @@ async def test_both_ways_tell_of_the_account_and_every_panel_has_something_to_sh
         await around.own.wait(lambda: told(around.own.events, "incident.resolved", jane["id"]))
         await until_paged(around, jane["id"], "Over: Jane Doe")
         empty = await unanswered(around)
-        (when,) = [query for query in questions() if query.panel == "Who was down when"]
-        down = await around.ask(around.span().filled(when.expr), around.span())
+        (when,) = [query for query in load_queries() if query.panel == "Who was down when"]
+        down = await around.ask(around.span().interpolate(when.expr), around.span())
 
     assert (jane["id"], "Jane Doe") in {
         (one["metric"]["account_id"], one["metric"]["name"]) for one in accounts
@@ -71,13 +72,13 @@ async def shows(around, expr):
 
 async def unanswered(around):
     """Wait until every query of every panel has a number; return which have not by then."""
-    waiting = questions()
+    waiting = load_queries()
     assert len(waiting) > 40
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     while waiting and loop.time() < deadline:
         waiting = [query for query in waiting if not await around.has_answer(query)]
-    return [(query.panel, query.letter) for query in waiting]
+    return [(query.panel, query.ref_id) for query in waiting]
 
 
 async def check_metrics(endpoint):
