@@ -1,4 +1,4 @@
-"""Measures what is named, or everything, and prints one table.
+"""Measures the named parts, or all of them, and prints one table.
 
 python -m bench [--quick] [decode] [metrics] [running] [latency] [commit] [start]
 """
@@ -16,7 +16,7 @@ from typing import Final
 
 from monitor import __version__
 
-from .measure import apart
+from .measure import run_in_fresh_process
 from .table import table
 
 PARTS: Final = {
@@ -35,22 +35,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=…", description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"any of {', '.join(PARTS)}; all without one")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs")
-    chosen = parser.parse_args()
-    unknown = set(chosen.parts) - PARTS.keys()
+    arguments = parser.parse_args()
+    unknown = set(arguments.parts) - PARTS.keys()
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
     started, environment = time.monotonic(), _environment()
-    found = []
+    parts = []
     for name, title in PARTS.items():
-        if name in chosen.parts or not chosen.parts:
-            _note(f"{time.monotonic() - started:4.0f} s  {title} …")
+        if name in arguments.parts or not arguments.parts:
+            _log(f"{time.monotonic() - started:4.0f} s  {title} …")
             rows = importlib.import_module(f"bench.{name}").rows
-            found.append((title, apart(partial(rows, quick=chosen.quick))))
-    _note(f"{time.monotonic() - started:4.0f} s  done")
-    sys.stdout.write(f"{environment}\n\n{table(found)}\n")
+            parts.append((title, run_in_fresh_process(partial(rows, quick=arguments.quick))))
+    _log(f"{time.monotonic() - started:4.0f} s  done")
+    sys.stdout.write(f"{environment}\n\n{table(parts)}\n")
 
 
-def _note(text: str) -> None:
+def _log(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 

@@ -2,7 +2,7 @@
 
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,15 +21,15 @@ from monitor.store import attachment, state
 from monitor.store.db import Store
 from monitor.work.poll import PollRules, commit
 
-from .measure import cpu, ratio, seconds, wall
+from .measure import cpu_seconds, format_seconds, median_ratio, wall_seconds
 from .table import Row
 
 ACCOUNTS: Final = 1000
 CHANGES: Final = 10
 NOON: Final = 1_795_435_200_000_000
-STEADY: Final = IncidentPolicy(flapping=Flapping(changes=1_000_000))
+NO_FLAPPING: Final = IncidentPolicy(flapping=Flapping(changes=1_000_000))
 RULES: Final = PollRules(
-    STEADY,
+    NO_FLAPPING,
     Routing({"chat": True, "crm": False}),
     PollSettings().next_due,
     create=True,
@@ -49,37 +49,40 @@ def rows(*, quick: bool) -> Sequence[Row]:
 
 
 def _rows(store: Store, runs: int) -> Sequence[Row]:
-    accounts = [_seen(number) for number in range(ACCOUNTS)]
+    accounts = [_account(number) for number in range(ACCOUNTS)]
     workspace, term = store.run_now(lambda tx: attachment.attach(tx, "measured"))
     record = _recorder(store, term)
-    first = [wall(lambda: record(workspace, accounts, {}, NOON))]
-    store.run_now(lambda tx: tx.execute(text("CREATE TABLE mark (at BIGINT)")))
-    times: dict[str, list[float]] = {"wall": [], "cpu": [], "floor": []}
-    known = {one.id: one for one in accounts}
-    bad = [_signed_out(one) for one in accounts[:CHANGES]] + accounts[CHANGES:]
+    first = [wall_seconds(lambda: record(workspace, accounts, {}, NOON))]
+    store.run_now(lambda tx: tx.execute(text("CREATE TABLE measured (at BIGINT)")))
+    times: dict[str, list[float]] = {"wall": [], "cpu": [], "one row": []}
+    signed_out = [_signed_out(account) for account in accounts[:CHANGES]] + accounts[CHANGES:]
     for run in range(runs):
         at = NOON + (2 * run + 1) * 60_000_000
         before = store.run_now(lambda tx: state.load(tx, "measured"))
-        times["floor"].append(wall(partial(_mark, store, at)))
-        work = partial(record, before, bad, known, at)
-        times["cpu"].append(cpu(partial(_timed, work, times["wall"])))
+        times["one row"].append(wall_seconds(partial(_commit_one_row, store, at)))
+        work = partial(record, before, signed_out, _by_id(accounts), at)
+        times["cpu"].append(cpu_seconds(partial(_timed, work, times["wall"])))
         after = store.run_now(lambda tx: state.load(tx, "measured"))
-        record(after, accounts, {one.id: one for one in bad}, at + 60_000_000)
+        record(after, accounts, _by_id(signed_out), at + 60_000_000)
     what = f"{CHANGES} of {ACCOUNTS:,} accounts sign out, told to two receivers"
     return [
-        Row(f"the first look at {ACCOUNTS:,} accounts, one transaction", seconds(first)),
+        Row(f"the first look at {ACCOUNTS:,} accounts, one transaction", format_seconds(first)),
         Row(
             f"{what}: diff, decision and commit",
-            seconds(times["wall"]),
-            ratio(times["wall"], times["floor"]),
-            beside=f"a commit of one row {seconds(times['floor'])}",
+            format_seconds(times["wall"]),
+            median_ratio(times["wall"], times["one row"]),
+            beside=f"a commit of one row {format_seconds(times['one row'])}",
         ),
-        Row(f"{what}: processor time of it", seconds(times["cpu"])),
+        Row(f"{what}: processor time of it", format_seconds(times["cpu"])),
     ]
 
 
+def _by_id(accounts: Iterable[ListedAccount]) -> Mapping[str, ListedAccount]:
+    return {account.id: account for account in accounts}
+
+
 def _timed(work: Callable[[], object], walls: list[float]) -> None:
-    walls.append(wall(work))
+    walls.append(wall_seconds(work))
 
 
 def _recorder(store: Store, term: int) -> Callable[..., None]:
@@ -106,11 +109,11 @@ def _recorder(store: Store, term: int) -> Callable[..., None]:
     return record
 
 
-def _mark(store: Store, at: int) -> None:
-    store.run_now(lambda tx: tx.execute(text("INSERT INTO mark VALUES (:at)"), {"at": at}))
+def _commit_one_row(store: Store, at: int) -> None:
+    store.run_now(lambda tx: tx.execute(text("INSERT INTO measured VALUES (:at)"), {"at": at}))
 
 
-def _seen(number: int) -> ListedAccount:
+def _account(number: int) -> ListedAccount:
     return ListedAccount(
         id=str(uuid.UUID(int=number + 1)),
         name=f"Person Number {number}",
@@ -122,7 +125,7 @@ def _seen(number: int) -> ListedAccount:
     )
 
 
-def _signed_out(listed: ListedAccount) -> ListedAccount:
+def _signed_out(account: ListedAccount) -> ListedAccount:
     status = Status.RECONNECTION_REQUIRED
-    session = Session(listed.id, Secret(f"https://app.linkedapi.io/connection/{listed.id}"))
-    return replace(listed, status=status, raw_status=status.value, session=session)
+    session = Session(account.id, Secret(f"https://app.linkedapi.io/connection/{account.id}"))
+    return replace(account, status=status, raw_status=status.value, session=session)

@@ -1,4 +1,4 @@
-"""Reading a list of 1,000 accounts and finding out what is new in it."""
+"""Decoding a list of 1,000 accounts and comparing it with what is recorded."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from monitor.simulator import Simulator
 from monitor.simulator.api import Call, answer
 from monitor.source.decode import Decoder
 
-from .measure import cpu, ratio, seconds, size
+from .measure import cpu_seconds, format_bytes, format_seconds, median_ratio
 from .table import Row
 
 ACCOUNTS: Final = 1000
@@ -24,7 +24,7 @@ ORIGINS: Final = ("https://app.linkedapi.io",)
 TOKEN: Final = "linked_measured"  # noqa: S105 - opens nothing
 
 
-class Bare(msgspec.Struct, gc=False, rename="camel"):
+class BareAccount(msgspec.Struct, gc=False, rename="camel"):
     """The seven fields that are needed of an account."""
 
     id: str
@@ -37,13 +37,13 @@ class Bare(msgspec.Struct, gc=False, rename="camel"):
 
 
 class BareResult(msgspec.Struct):
-    """What an answer holds."""
+    """What a response holds."""
 
-    accounts: list[Bare]
+    accounts: list[BareAccount]
 
 
-class BareAnswer(msgspec.Struct):
-    """An answer of `accounts.getAll`."""
+class BareResponse(msgspec.Struct):
+    """A response of `accounts.getAll`."""
 
     success: bool
     result: BareResult
@@ -54,45 +54,53 @@ def rows(*, quick: bool) -> Sequence[Row]:
     runs = 50 if quick else 300
     simulator = Simulator()
     simulator.add_customer("measured", TOKEN)
-    ids = [one.id for one in simulator.add_accounts("measured", ACCOUNTS)]
-    before = _body(simulator)
+    ids = [account.id for account in simulator.add_accounts("measured", ACCOUNTS)]
+    unchanged = _body(simulator)
     for id_ in ids[: ACCOUNTS // 100]:
         simulator.freeze("measured", id_)
-    some = _body(simulator)
+    one_percent = _body(simulator)
     simulator.freeze("measured", "*")
     everything = _body(simulator)
 
-    bare = msgspec.json.Decoder(BareAnswer)
-    poll = _Poll(before)
-    found = []
-    for what, body in (("nothing", before), ("1 %", some), ("everything", everything)):
+    bare = msgspec.json.Decoder(BareResponse)
+    poll = _Poll(unchanged)
+    comparisons = []
+    for what, body in (("nothing", unchanged), ("1 %", one_percent), ("everything", everything)):
         theirs, ours = [], []
         for _ in range(runs):
-            poll.decode(before)  # what the last poll saw
-            theirs.append(cpu(partial(bare.decode, body)))
-            ours.append(cpu(partial(poll.decode, body)))
-        found.append(
+            poll.decode(unchanged)  # what the last poll saw
+            theirs.append(cpu_seconds(partial(bare.decode, body)))
+            ours.append(cpu_seconds(partial(poll.decode, body)))
+        comparisons.append(
             Row(
                 f"decode + diff, {what} changed since the last poll",
-                seconds(ours),
-                ratio(ours, theirs),
+                format_seconds(ours),
+                median_ratio(ours, theirs),
                 LIMIT,
-                f"bare msgspec decode {seconds(theirs)}",
+                f"bare msgspec decode {format_seconds(theirs)}",
             )
         )
-    theirs = [cpu(lambda: bare.decode(before)) for _ in range(runs)]
-    plain = [cpu(lambda: json.loads(before)) for _ in range(runs)]
-    found.append(
-        Row("json.loads, for comparison", seconds(plain), ratio(plain, theirs), beside="the same")
+    theirs = [cpu_seconds(lambda: bare.decode(unchanged)) for _ in range(runs)]
+    generic = [cpu_seconds(lambda: json.loads(unchanged)) for _ in range(runs)]
+    comparisons.append(
+        Row(
+            "json.loads, for comparison",
+            format_seconds(generic),
+            median_ratio(generic, theirs),
+            beside="the same",
+        )
     )
     return [
-        Row(f"the answer: {ACCOUNTS} accounts as the simulator lists them", size(len(before))),
-        *found,
+        Row(
+            f"the answer: {ACCOUNTS} accounts as the simulator lists them",
+            format_bytes(len(unchanged)),
+        ),
+        *comparisons,
     ]
 
 
 class _Poll:
-    """The part of a poll that is about the list, after a first look at *body*."""
+    """The part of a poll that reads the list, after a first poll that read *body*."""
 
     def __init__(self, body: bytes) -> None:
         policy = IncidentPolicy()
@@ -110,15 +118,15 @@ class _Poll:
             new_id=str,
         )
         self._workspace = decision.workspace
-        self._quiet = {
-            one.id: one
-            for one in snapshot.accounts
-            if is_quiet(self._workspace.accounts[one.id], policy, create=True)
+        self._settled = {
+            account.id: account
+            for account in snapshot.accounts
+            if is_quiet(self._workspace.accounts[account.id], policy, create=True)
         }
 
     def decode(self, body: bytes) -> object:
         """Read *body* and compare it with what is recorded."""
-        return diff(self._workspace, self._decoder.read(body), self._quiet)
+        return diff(self._workspace, self._decoder.read(body), self._settled)
 
 
 def _body(simulator: Simulator) -> bytes:

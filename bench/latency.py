@@ -1,4 +1,4 @@
-"""From the moment when an account is signed out to the webhook that tells of it."""
+"""The time from the sign-out of an account to the webhook about it."""
 
 import asyncio
 import tempfile
@@ -20,12 +20,12 @@ from monitor import app
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
-from .program import PATIENCE, monitor, simulated
+from .program import TIMEOUT, monitor, simulated
 from .table import Row
 
 ACCOUNTS: Final = 1000
 INTERVAL: Final = 1.0
-_GOLDEN: Final = 0.618034
+_GOLDEN_RATIO: Final = 0.618034
 """Steps of this size spread over the interval evenly, however many they are."""
 
 
@@ -37,76 +37,81 @@ def rows(*, quick: bool) -> Sequence[Row]:
 async def _measure(changes: int) -> Sequence[Row]:
     with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
         async with (
-            _hook() as (came, hook),
+            _webhook() as (arrivals, webhook),
             simulated(1, ACCOUNTS) as api,
             monitor(
-                Path(folder) / "0", api=api, workspaces=1, hook=hook, every="1s", jitter="0s"
+                Path(folder) / "0", api=api, workspaces=1, hook=webhook, every="1s", jitter="0s"
             ) as running,
             httpx.AsyncClient(base_url=f"{api}/control/", trust_env=False, timeout=60) as control,
         ):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 while not (await running.scrape())['linkedapi_workspace_up{workspace="c0"}']:
                     await asyncio.sleep(0.1)
             state = (await control.get("state")).json()["result"]
-            ids = [one["id"] for one in state["customers"][0]["accounts"]]
-            took = [
-                await _change(control, came, id_, (number * _GOLDEN) % INTERVAL)
+            ids = [account["id"] for account in state["customers"][0]["accounts"]]
+            delays = [
+                await _change(control, arrivals, id_, (number * _GOLDEN_RATIO) % INTERVAL)
                 for number, id_ in enumerate(ids[:changes])
             ]
-    whole, after = [one for one, _ in took], [one for _, one in took]
+    from_change, from_poll = zip(*delays, strict=True)
     return [
         Row(
             f"sign_out → webhook, 1 of {ACCOUNTS:,} accounts, polled every second",
-            _spread(whole),
-            mean(whole) / (INTERVAL / 2),
+            _spread(from_change),
+            mean(from_change) / (INTERVAL / 2),
             beside=f"the interval alone: mean {INTERVAL * 500:.0f} ms; {changes} changes",
         ),
-        Row("from the arrival of the poll that sees it to the webhook", _spread(after)),
+        Row("from the arrival of the poll that sees it to the webhook", _spread(from_poll)),
     ]
 
 
 async def _change(
-    control: httpx.AsyncClient, came: asyncio.Queue[tuple[float, int]], id_: str, wait: float
+    control: httpx.AsyncClient, arrivals: asyncio.Queue[tuple[float, int]], id_: str, wait: float
 ) -> tuple[float, float]:
-    """Sign an account out after a while; return the seconds from then, and from the next poll."""
+    """Sign an account out after *wait* seconds.
+
+    Return the seconds until the webhook: from then, and from the next poll.
+    """
     await asyncio.sleep(wait)
-    started, known = time.perf_counter(), app.now()
+    started, changed_at = time.perf_counter(), app.now()
     await control.post("sign_out", json={"customer": "c0", "account": id_})
-    told, told_at = await asyncio.wait_for(came.get(), PATIENCE)
+    arrived, arrived_at = await asyncio.wait_for(arrivals.get(), TIMEOUT)
     requests = (await control.get("requests")).json()["result"]["requests"]
-    polls = [_micros(one["at"]) for one in requests if one["method"] == "accounts.getAll"]
-    listed = min(at for at in polls if at > known)
-    return told - started, (told_at - listed) / 1e6
+    polls = [
+        _micros(request["at"]) for request in requests if request["method"] == "accounts.getAll"
+    ]
+    polled_at = min(at for at in polls if at > changed_at)
+    return arrived - started, (arrived_at - polled_at) / 1e6
 
 
-def _micros(moment: str) -> int:
-    return round(datetime.fromisoformat(moment).timestamp() * 1e6)
+def _micros(iso_time: str) -> int:
+    return round(datetime.fromisoformat(iso_time).timestamp() * 1e6)
 
 
 def _spread(times: Sequence[float]) -> str:
-    late = quantiles(times, n=20, method="inclusive")[-1]
-    figures = {"median": median(times), "min": min(times), "95 %": late, "mean": mean(times)}
-    return ", ".join(f"{name} {one * 1000:.0f}" for name, one in figures.items()) + " ms"
+    slow = quantiles(times, n=20, method="inclusive")[-1]
+    figures = {"median": median(times), "min": min(times), "95 %": slow, "mean": mean(times)}
+    return ", ".join(f"{name} {figure * 1000:.0f}" for name, figure in figures.items()) + " ms"
 
 
 @asynccontextmanager
-async def _hook() -> AsyncIterator[tuple[asyncio.Queue[tuple[float, int]], str]]:
-    """Serve the address of a webhook; give the times at which something came."""
-    came: asyncio.Queue[tuple[float, int]] = asyncio.Queue()
+async def _webhook() -> AsyncIterator[tuple[asyncio.Queue[tuple[float, int]], str]]:
+    """Serve a webhook; give the queue of the times at which openings arrived, and its URL."""
+    arrivals: asyncio.Queue[tuple[float, int]] = asyncio.Queue()
 
-    async def take(request: Request) -> Response:
-        at = time.perf_counter(), app.now()
+    async def receive(request: Request) -> Response:
+        times = time.perf_counter(), app.now()
         payload: Any = await request.json()
         if payload["type"] == "incident.opened":
-            came.put_nowait(at)
+            arrivals.put_nowait(times)
         return Response()
 
     stopping = asyncio.Event()
     sock = bind(WebSettings(listen="127.0.0.1:0"))
-    routes = [Route("/", take, methods=["POST"])]
+    routes = [Route("/", receive, methods=["POST"])]
     serving = asyncio.create_task(serve(Starlette(routes=routes), sock, stopping=stopping))
     try:
-        yield came, f"http://127.0.0.1:{sock.getsockname()[1]}/"
+        yield arrivals, f"http://127.0.0.1:{sock.getsockname()[1]}/"
     finally:
         stopping.set()
         await serving

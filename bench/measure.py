@@ -1,7 +1,7 @@
-"""How things are measured: processor time where processor time is meant, in a process of its own.
+"""How times, memory and ratios are measured, and how they are written.
 
-Several runs each; the median is what counts, the minimum stands beside it. Ratios are taken run by
-run, one thing right after the other, so that a machine whose speed drifts does not spoil them.
+Each is measured in several runs: the median is reported, and the minimum beside it. Ratios are
+those of neighbouring runs, so that a machine whose speed drifts does not distort them.
 """
 
 import multiprocessing
@@ -15,51 +15,52 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def apart(work: Callable[..., T], *arguments: Any) -> T:
-    """Do *work* in a fresh process, whose caches and memory nothing else has touched."""
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
+def run_in_fresh_process(work: Callable[..., T], *arguments: Any) -> T:
+    """Return what *work* returns in a new process, whose caches and memory are unused."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
         return pool.submit(work, *arguments).result()
 
 
-def cpu(work: Callable[[], object]) -> float:
+def cpu_seconds(work: Callable[[], object]) -> float:
     """Return the processor seconds that *work* takes, those of all threads."""
     started = time.process_time()
     work()
     return time.process_time() - started
 
 
-def wall(work: Callable[[], object]) -> float:
+def wall_seconds(work: Callable[[], object]) -> float:
     """Return the seconds that *work* takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+def median_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """Return the median ratio of runs that were made in pairs."""
-    return median(one / other for one, other in zip(ours, theirs, strict=True))
+    return median(our / their for our, their in zip(ours, theirs, strict=True))
 
 
-def peak() -> int:
-    """Return the most memory that this process has had, in MB."""
+def peak_memory() -> int:
+    """Return the greatest resident memory that this process has had, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def seconds(runs: Sequence[float]) -> str:
-    """Write the median and the minimum of *runs*."""
+def format_seconds(runs: Sequence[float]) -> str:
+    """Return the median and the minimum of *runs* (seconds) as text."""
     middle = median(runs)
     unit, factor = ("s", 1) if middle >= 1 else ("ms", 1000) if middle >= 0.001 else ("µs", 1e6)
-    return f"{_three(middle * factor)} {unit} (min {_three(min(runs) * factor)})"
+    return f"{_three_digits(middle * factor)} {unit} (min {_three_digits(min(runs) * factor)})"
 
 
-def size(count: int) -> str:
-    """Write so many bytes."""
-    return f"{_three(count / 1e6)} MB" if count >= 1e6 else f"{_three(count / 1e3)} kB"
+def format_bytes(count: int) -> str:
+    """Return *count* bytes as text."""
+    unit, factor = ("MB", 1e6) if count >= 1e6 else ("kB", 1e3)
+    return f"{_three_digits(count / factor)} {unit}"
 
 
-def _three(number: float) -> str:
-    """Write *number* with three digits that count."""
+def _three_digits(number: float) -> str:
+    """Return *number* with three significant digits."""
     if number >= 100:
         return f"{number:,.0f}"
     return f"{number:.1f}" if number >= 10 else f"{number:.2f}"

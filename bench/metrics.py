@@ -24,7 +24,7 @@ from monitor.web.app import build
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
-from .measure import apart, cpu, peak, seconds, size
+from .measure import cpu_seconds, format_bytes, format_seconds, peak_memory, run_in_fresh_process
 from .table import Row
 
 SIZES: Final = ((1, 1_000), (50, 200), (1_000, 100))
@@ -32,50 +32,50 @@ SIZES: Final = ((1, 1_000), (50, 200), (1_000, 100))
 
 LIMIT: Final = 1 / 20
 NOON: Final = 1_795_435_200_000_000
-TICK: Final = 0.001
+TIMER_STEP: Final = 0.001
 _LABEL: Final = re.compile(r'(\w+)="([^"]*)"')
 
 
 class Fleet:
-    """The metrics of a monitor with many accounts, and what may happen to them."""
+    """The metrics of a monitor with many accounts, and events that change them."""
 
     def __init__(self, workspaces: int, accounts: int) -> None:
         self.metrics = Metrics(version="1.2.3")
         self._states: dict[str, Workspace] = {}
-        self._moments = count(NOON + 60_000_000, 60_000_000)
+        self._times = count(NOON + 60_000_000, 60_000_000)
         numbers = count(1)
         names = [f"customer-{number:04}" for number in range(workspaces)]
         self.metrics.declare(workspaces=names, receivers={"chat": "slack", "mail": "email"})
         for name in names:
-            known = [_account(name, next(numbers)) for _ in range(accounts)]
-            by_id = {one.id: one for one in known}
-            self._show(Workspace(name, accounts=by_id, baseline_at=NOON, last_good_at=NOON))
+            listed = [_account(name, next(numbers)) for _ in range(accounts)]
+            by_id = {account.id: account for account in listed}
+            self._set(Workspace(name, accounts=by_id, baseline_at=NOON, last_good_at=NOON))
             self.metrics.polled(name, "ok", 0.2)
 
-    def nothing(self) -> None:
-        """Let nothing happen."""
+    def no_change(self) -> None:
+        """Change nothing."""
 
     def poll(self) -> None:
-        """Let every workspace be polled without news."""
-        at = next(self._moments)
+        """Poll every workspace without a change."""
+        at = next(self._times)
         for name in self._states:
             self.metrics.polled(name, "ok", 0.2)
             self.metrics.polled_well(name, at)
 
     def change(self) -> None:
-        """Let 1 % of the workspaces (at least one) be polled, and one account of each change."""
-        at = next(self._moments)
+        """Poll 1 % of the workspaces (at least one), with a change of one account in each."""
+        at = next(self._times)
         for name in list(self._states)[:: min(100, len(self._states))]:
             state = self._states[name]
-            one = next(iter(state.accounts.values()))
-            status = Status.FROZEN if one.status is Status.ACTIVE else Status.ACTIVE
-            after = replace(one, status=status, raw_status=status.value, since=at)
-            self._show(replace(state, accounts={**state.accounts, one.id: after}))
-            self.metrics.transition(Transition(name, one.id, one.status, status, at))
+            account = next(iter(state.accounts.values()))
+            status = Status.FROZEN if account.status is Status.ACTIVE else Status.ACTIVE
+            after = replace(account, status=status, raw_status=status.value, since=at)
+            self._set(replace(state, accounts={**state.accounts, account.id: after}))
+            self.metrics.transition(Transition(name, account.id, account.status, status, at))
             self.metrics.polled(name, "ok", 0.2)
             self.metrics.polled_well(name, at)
 
-    def _show(self, state: Workspace) -> None:
+    def _set(self, state: Workspace) -> None:
         self._states[state.name] = state
         self.metrics.workspace(state, {})
 
@@ -95,48 +95,53 @@ def _account(workspace: str, number: int) -> Account:
 
 
 @dataclass(slots=True)
-class Scrapes:
-    """What the scrapes of one fleet cost, by what had happened before them."""
+class ScrapeCosts:
+    """What scrapes cost: seconds by what had changed before them, series, bytes and memory."""
 
     first: list[float] = field(default_factory=list)
-    packed: dict[str, list[float]] = field(default_factory=dict)
+    compressed: dict[str, list[float]] = field(default_factory=dict)
     plain: list[float] = field(default_factory=list)
     series: int = 0
     bytes: tuple[int, int] = (0, 0)
     memory: int = 0
 
 
-def ours(workspaces: int, accounts: int, runs: int) -> Scrapes:
-    """Scrape the monitor's metrics."""
-    found = Scrapes()
+def measure_ours(workspaces: int, accounts: int, runs: int) -> ScrapeCosts:
+    """Measure scrapes of the monitor's metrics."""
+    costs = ScrapeCosts()
     for _ in range(2):
         fleet = Fleet(workspaces, accounts)
         gc.collect()
-        before = peak()
-        found.first.append(cpu(partial(fleet.metrics.render, compressed=True)))
-        found.memory = found.memory or peak() - before  # of the first: later ones reuse it
-    for what, happen in _cases(fleet):
+        before = peak_memory()
+        costs.first.append(cpu_seconds(partial(fleet.metrics.render, compressed=True)))
+        costs.memory = costs.memory or peak_memory() - before  # of the first: later ones reuse it
+    for what, change in _cases(fleet):
         for _ in range(runs):
-            happen()
-            packed = cpu(partial(fleet.metrics.render, compressed=True))
-            found.packed.setdefault(what, []).append(packed)
-    found.plain = [cpu(fleet.metrics.render) for _ in range(runs)]
+            change()
+            seconds = cpu_seconds(partial(fleet.metrics.render, compressed=True))
+            costs.compressed.setdefault(what, []).append(seconds)
+    costs.plain = [cpu_seconds(fleet.metrics.render) for _ in range(runs)]
     text, page = fleet.metrics.render(), fleet.metrics.render(compressed=True)
-    found.series = sum(not line.startswith(b"#") for line in text.splitlines())
-    found.bytes = len(text), len(page)
-    return found
+    costs.series = sum(not line.startswith(b"#") for line in text.splitlines())
+    costs.bytes = len(text), len(page)
+    return costs
 
 
 def _cases(fleet: Fleet) -> Iterator[tuple[str, Callable[[], None]]]:
-    yield "nothing changed", fleet.nothing
+    yield "nothing changed", fleet.no_change
     yield "1 % of the workspaces changed", fleet.change
     yield "every workspace polled, no news", fleet.poll
 
 
-def theirs(workspaces: int, accounts: int, runs: int) -> tuple[list[float], list[float], int]:
-    """Scrape gauges that show the same series; return the times, with gzip too, and the memory."""
-    text = apart(_text, workspaces, accounts)
-    before = peak()
+def measure_gauges(
+    workspaces: int, accounts: int, runs: int
+) -> tuple[list[float], list[float], int]:
+    """Measure `generate_latest` of gauges with the same series.
+
+    Return its seconds, those of gzip, and the memory of the gauges in MB.
+    """
+    text = run_in_fresh_process(_text, workspaces, accounts)
+    before = peak_memory()
     registry = CollectorRegistry()
     gauges: dict[str, Gauge] = {}
     for line in text.splitlines():
@@ -152,10 +157,10 @@ def theirs(workspaces: int, accounts: int, runs: int) -> tuple[list[float], list
         (gauge.labels(**labels) if labels else gauge).set(float(line.rpartition(" ")[2]))
     del text
     gc.collect()
-    plain = [cpu(lambda: generate_latest(registry)) for _ in range(runs)]
-    memory = peak() - before
+    plain = [cpu_seconds(lambda: generate_latest(registry)) for _ in range(runs)]
+    memory = peak_memory() - before
     page = generate_latest(registry)
-    return plain, [cpu(lambda: gzip.compress(page, 1)) for _ in range(runs)], memory
+    return plain, [cpu_seconds(lambda: gzip.compress(page, 1)) for _ in range(runs)], memory
 
 
 def _text(workspaces: int, accounts: int) -> str:
@@ -164,40 +169,44 @@ def _text(workspaces: int, accounts: int) -> str:
 
 def rows(*, quick: bool) -> Sequence[Row]:
     """Measure all of it."""
-    found: list[Row] = []
+    results: list[Row] = []
     for workspaces, accounts in SIZES[: 2 if quick else None]:
         total = workspaces * accounts
         runs = 3 if quick else 15
-        our = apart(ours, workspaces, accounts, runs)
-        their, packing, memory = apart(theirs, workspaces, accounts, runs if total < 1e5 else 2)
-        gauges = median(their)
-        text, packed = our.bytes
-        beside = f"gauges {seconds(their)}"
+        ours = run_in_fresh_process(measure_ours, workspaces, accounts, runs)
+        theirs, gzips, memory = run_in_fresh_process(
+            measure_gauges, workspaces, accounts, runs if total < 1e5 else 2
+        )
+        gauges = median(theirs)
+        text, compressed = ours.bytes
+        beside = f"gauges {format_seconds(theirs)}"
         where = f"{total:,} accounts in {workspaces:,}"
-        found.append(
+        results.append(
             Row(
-                f"{where}: {our.series:,} series",
-                f"{size(packed)} gzip, {size(text)} plain; peak +{our.memory} MB",
-                beside=f"gauges: peak +{memory} MB; gzip, not counted: {seconds(packing)}",
+                f"{where}: {ours.series:,} series",
+                f"{format_bytes(compressed)} gzip, {format_bytes(text)} plain;"
+                f" peak +{ours.memory} MB",
+                beside=f"gauges: peak +{memory} MB; gzip, not counted: {format_seconds(gzips)}",
             )
         )
-        for what, times in our.packed.items():
+        for what, times in ours.compressed.items():
             name = f"{where}, gzip, {what}"
-            found.append(Row(name, seconds(times), median(times) / gauges, LIMIT, beside))
+            results.append(Row(name, format_seconds(times), median(times) / gauges, LIMIT, beside))
         name = f"{where}, plain, nothing changed"
-        found.append(Row(name, seconds(our.plain), median(our.plain) / gauges, LIMIT, beside))
-        first = median(our.first)
+        plain = median(ours.plain) / gauges
+        results.append(Row(name, format_seconds(ours.plain), plain, LIMIT, beside))
+        first = median(ours.first)
         name = f"{where}, gzip, first scrape"
-        found.append(Row(name, seconds(our.first), first / gauges, beside=beside))
-    found += apart(stalls, *SIZES[1 if quick else 2])
-    return found
+        results.append(Row(name, format_seconds(ours.first), first / gauges, beside=beside))
+    results += run_in_fresh_process(measure_stalls, *SIZES[1 if quick else 2])
+    return results
 
 
-# ── the event loop meanwhile ─────────────────────────────────────────────────────────────────────
+# ── stalls of the event loop ─────────────────────────────────────────────────────────────────────
 
 
-def stalls(workspaces: int, accounts: int) -> list[Row]:
-    """Measure for how long the event loop stands still while pages are served."""
+def measure_stalls(workspaces: int, accounts: int) -> list[Row]:
+    """Measure for how long the event loop is blocked while pages are served."""
     return asyncio.run(_stalls(Fleet(workspaces, accounts), f"{workspaces * accounts:,} accounts"))
 
 
@@ -206,7 +215,7 @@ async def _stalls(fleet: Fleet, where: str) -> list[Row]:
     sock = bind(WebSettings(listen="127.0.0.1:0"))
     url = f"http://127.0.0.1:{sock.getsockname()[1]}/metrics"
     serving = asyncio.create_task(serve(_endpoint(fleet.metrics), sock, stopping=stopping))
-    found = [Row(f"{where}, longest stall of the event loop: no scrape", await _stall(None))]
+    results = [Row(f"{where}, longest stall of the event loop: no scrape", await _stall(None))]
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as reader:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(reader, _nothing)  # to start a process takes long
@@ -222,10 +231,10 @@ async def _stalls(fleet: Fleet, where: str) -> list[Row]:
             ("10 scrapes, plain, 1 % changed each time", "identity", 10),
         ):
             stall = await _stall(scrape(encoding, times))
-            found.append(Row(f"{where}, longest stall of the event loop: {what}", stall))
+            results.append(Row(f"{where}, longest stall of the event loop: {what}", stall))
     stopping.set()
     await serving
-    return found
+    return results
 
 
 def _endpoint(metrics: Metrics) -> ASGIApp:
@@ -242,8 +251,8 @@ async def _stall(work: Coroutine[None, None, None] | None) -> str:
     longest = 0.0
     while not task.done():
         before = loop.time()
-        await asyncio.sleep(TICK)
-        longest = max(longest, loop.time() - before - TICK)
+        await asyncio.sleep(TIMER_STEP)
+        longest = max(longest, loop.time() - before - TIMER_STEP)
     await task
     return f"{longest * 1000:.1f} ms"
 

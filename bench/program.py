@@ -1,4 +1,4 @@
-"""The real program in a process, the simulated Linked API in another. Needs Linux's /proc."""
+"""The real program in one process, the simulated Linked API in another. Needs Linux's /proc."""
 
 import asyncio
 import os
@@ -15,11 +15,11 @@ from typing import Final
 
 import httpx
 
-PATIENCE: Final = 120.0
-"""Seconds after which what should have come has not."""
+TIMEOUT: Final = 120.0
+"""Seconds that anything may take."""
 
 ROOT: Final = Path(__file__).parents[1]
-_HERTZ: Final = os.sysconf("SC_CLK_TCK")
+_TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 SETTINGS: Final = """\
 linked_api: {{base_url: "{api}"}}
@@ -43,7 +43,7 @@ async def simulated(customers: int, accounts: int) -> AsyncIterator[str]:
     )
     assert process.stdout
     try:
-        yield (await asyncio.wait_for(process.stdout.readline(), PATIENCE)).decode().strip()
+        yield (await asyncio.wait_for(process.stdout.readline(), TIMEOUT)).decode().strip()
     finally:
         assert process.stdin
         process.stdin.close()
@@ -52,7 +52,7 @@ async def simulated(customers: int, accounts: int) -> AsyncIterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A monitor that runs, and what can be seen of it from outside."""
+    """A running monitor, as it is seen from outside."""
 
     process: Process
     client: httpx.AsyncClient
@@ -62,13 +62,13 @@ class Monitor:
         """Return the processor seconds that it has used, those of the kernel for it included."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")
         user, system = fields[2].split()[11:13]
-        return (int(user) + int(system)) / _HERTZ
+        return (int(user) + int(system)) / _TICKS_PER_SECOND
 
     def memory(self) -> tuple[int, int]:
         """Return its resident memory and the peak of it, in MB."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
-        told = dict(line.split(":", 1) for line in lines)
-        return int(told["VmRSS"].split()[0]) // 1024, int(told["VmHWM"].split()[0]) // 1024
+        fields = dict(line.split(":", 1) for line in lines)
+        return int(fields["VmRSS"].split()[0]) // 1024, int(fields["VmHWM"].split()[0]) // 1024
 
     async def scrape(self) -> Mapping[str, float]:
         """Return the values of all series."""
@@ -84,7 +84,7 @@ async def monitor(
     """Run a monitor of so many workspaces until the context ends."""
     port = _free_port()
     text = SETTINGS.format(api=api, every=every, jitter=jitter, hook=hook, folder=folder, port=port)
-    file = _configured(folder, text, workspaces)
+    file = _write_config(folder, text, workspaces)
     environment = {name: value for name, value in os.environ.items() if "LINKED" not in name}
     started = time.perf_counter()
     with (folder / "log").open("wb") as log:
@@ -99,7 +99,7 @@ async def monitor(
     try:
         address = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
-            await _answer(client, process)
+            await _wait_until_ready(client, process)
             yield Monitor(process, client, time.perf_counter() - started)
     finally:
         if process.returncode is None:
@@ -107,8 +107,8 @@ async def monitor(
         await process.wait()
 
 
-async def _answer(client: httpx.AsyncClient, process: Process) -> None:
-    async with asyncio.timeout(PATIENCE):
+async def _wait_until_ready(client: httpx.AsyncClient, process: Process) -> None:
+    async with asyncio.timeout(TIMEOUT):
         while process.returncode is None:
             try:
                 if (await client.get("/readyz")).is_success:
@@ -119,7 +119,7 @@ async def _answer(client: httpx.AsyncClient, process: Process) -> None:
     raise RuntimeError("the monitor has ended")
 
 
-def _configured(folder: Path, text: str, workspaces: int) -> Path:
+def _write_config(folder: Path, text: str, workspaces: int) -> Path:
     folder.mkdir()
     lines = (f"  - {{name: c{number}, token: linked_{number}}}\n" for number in range(workspaces))
     file = folder / "config.yaml"

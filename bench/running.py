@@ -1,4 +1,4 @@
-"""The program at work: processor time and memory, polls that come late, and its start."""
+"""The running program: its processor time, memory and late polls, and its start."""
 
 import asyncio
 import tempfile
@@ -11,20 +11,20 @@ from typing import Final
 from monitor import app
 from monitor.app.workers import FIRST_LOOKS
 
-from .program import PATIENCE, Monitor, monitor, simulated
+from .program import TIMEOUT, Monitor, monitor, simulated
 from .table import Row
 
 SCRAPE: Final = 15.0
 """Seconds between two scrapes, which are part of what is measured."""
 
 JITTER: Final = 5.0
-GOOD: Final = 'outcome="ok"'
-NOWHERE: Final = "http://127.0.0.1:9/"
+OK: Final = 'outcome="ok"'
+CLOSED_PORT: Final = "http://127.0.0.1:9/"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A monitor to measure: *workspaces* of *accounts* each, polled *every* so many seconds."""
+    """A monitor to measure: *workspaces* with *accounts* each, polled *every* so many seconds."""
 
     workspaces: int
     accounts: int
@@ -32,7 +32,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Say what it is."""
+        """Return its name in the table."""
         plural = "s" if self.workspaces > 1 else ""
         return (
             f"{self.workspaces:,} workspace{plural} of {self.accounts:,} accounts at {self.every} s"
@@ -63,52 +63,52 @@ async def _case(case: Case, folder: Path, window: float, starting: asyncio.Lock)
     async with AsyncExitStack() as stack:
         async with starting:  # one after the other, or they would wait for each other
             api = await stack.enter_async_context(simulated(case.workspaces, case.accounts))
-            begun = monitor(
+            context = monitor(
                 folder,
                 api=api,
                 workspaces=case.workspaces,
-                hook=NOWHERE,
+                hook=CLOSED_PORT,
                 every=f"{case.every}s",
                 jitter=f"{JITTER:.0f}s" if case.every > JITTER else "0s",
             )
-            running = await stack.enter_async_context(begun)
+            running = await stack.enter_async_context(context)
         started = running.cpu(), running.memory()[0]
         await _until_seen(running, case)
-        looked = running.cpu()
+        seen = running.cpu()
         before = await running.scrape()
-        cpu, passed = running.cpu(), 0.0
-        while passed < window:
+        cpu, elapsed = running.cpu(), 0.0
+        while elapsed < window:
             await asyncio.sleep(min(SCRAPE, window))
-            passed += min(SCRAPE, window)
+            elapsed += min(SCRAPE, window)
             after = await running.scrape()
         cpu = running.cpu() - cpu
         late = _late(after, case.every)
         memory, peak = running.memory()
     polls = _polls(after) - _polls(before)
-    wrong = polls - (_polls(after, GOOD) - _polls(before, GOOD))
+    failed = polls - (_polls(after, OK) - _polls(before, OK))
     minutes = window / 60
     return [
         Row(
             f"{case.name}: start until ready",
             f"{running.ready_after:.1f} s, CPU {started[0]:.1f} s, RSS {started[1]} MB",
         ),
-        Row(f"{case.name}: from then until all are seen", f"CPU {looked - started[0]:.2f} s"),
+        Row(f"{case.name}: from then until all are seen", f"CPU {seen - started[0]:.2f} s"),
         Row(
             f"{case.name}: at work, scraped every {SCRAPE:.0f} s",
             f"CPU {cpu / minutes:.2f} s a minute, RSS {memory} MB (peak {peak})",
-            beside=f"{polls / minutes:,.0f} requests a minute, {wrong} failed, {late} late",
+            beside=f"{polls / minutes:,.0f} requests a minute, {failed} failed, {late} late",
         ),
     ]
 
 
 async def _until_seen(running: Monitor, case: Case) -> None:
     await asyncio.sleep(min(case.every, FIRST_LOOKS.seconds))
-    async with asyncio.timeout(PATIENCE):
-        while sum(_of(await running.scrape(), "linkedapi_workspace_up")) < case.workspaces:
+    async with asyncio.timeout(TIMEOUT):
+        while sum(_values(await running.scrape(), "linkedapi_workspace_up")) < case.workspaces:
             await asyncio.sleep(1)
 
 
-def _of(series: Mapping[str, float], metric: str, label: str = "") -> Sequence[float]:
+def _values(series: Mapping[str, float], metric: str, label: str = "") -> Sequence[float]:
     """Return the values of the series of one metric that have a *label*."""
     return [
         value for name, value in series.items() if name.startswith(metric + "{") and label in name
@@ -116,12 +116,12 @@ def _of(series: Mapping[str, float], metric: str, label: str = "") -> Sequence[f
 
 
 def _polls(series: Mapping[str, float], label: str = "") -> int:
-    return int(sum(_of(series, "linkedapi_polls_total", label)))
+    return int(sum(_values(series, "linkedapi_polls_total", label)))
 
 
 def _late(series: Mapping[str, float], every: int) -> int:
-    """Count the workspaces that should have been read well again by now: a second is granted."""
+    """Count the workspaces whose latest successful poll is overdue by more than a second."""
     now = app.now() / 1e6
     allowed = every + (JITTER if every > JITTER else 0) + 1
-    good = _of(series, "linkedapi_last_successful_poll_timestamp_seconds")
-    return sum(now - at > allowed for at in good)
+    polled_at = _values(series, "linkedapi_last_successful_poll_timestamp_seconds")
+    return sum(now - at > allowed for at in polled_at)

@@ -15,11 +15,11 @@ import yaml
 from monitor import app, log
 from monitor.core.secret import Secret
 
-from .measure import apart, cpu, peak, ratio, seconds
+from .measure import cpu_seconds, format_seconds, median_ratio, peak_memory, run_in_fresh_process
 from .table import Row
 
-MANY: Final = 10_000
-LINES: Final = 2_000
+WORKSPACES: Final = 10_000
+LOG_LINES: Final = 2_000
 
 
 def rows(*, quick: bool) -> Sequence[Row]:
@@ -28,22 +28,22 @@ def rows(*, quick: bool) -> Sequence[Row]:
     with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
         file = Path(folder) / "config.yaml"
         file.write_text(_config(), encoding="utf-8")
-        loaded = [apart(_load, file) for _ in range(runs)]
+        loaded = [run_in_fresh_process(_load, file) for _ in range(runs)]
     bare, times, memory = zip(*loaded, strict=True)
-    one, many, masking = _lines(1), _lines(MANY), _masking()
+    one_secret, all_secrets, masking = _log_line(1), _log_line(WORKSPACES), _masking()
     return [
         Row(
-            f"reading a configuration of {MANY:,} workspaces",
-            f"{seconds(times)}; peak +{median(memory):.0f} MB",
-            ratio(times, bare),
-            beside=f"yaml.CSafeLoader alone {seconds(bare)}",
+            f"reading a configuration of {WORKSPACES:,} workspaces",
+            f"{format_seconds(times)}; peak +{median(memory):.0f} MB",
+            median_ratio(times, bare),
+            beside=f"yaml.CSafeLoader alone {format_seconds(bare)}",
         ),
-        Row(f"getting ready to mask {MANY:,} secrets in the log", seconds(masking)),
+        Row(f"getting ready to mask {WORKSPACES:,} secrets in the log", format_seconds(masking)),
         Row(
-            f"a line of log with {MANY:,} secrets to mask",
-            seconds(many),
-            median(many) / median(one),
-            beside=f"with one secret {seconds(one)}",
+            f"a line of log with {WORKSPACES:,} secrets to mask",
+            format_seconds(all_secrets),
+            median(all_secrets) / median(one_secret),
+            beside=f"with one secret {format_seconds(one_secret)}",
         ),
     ]
 
@@ -51,17 +51,17 @@ def rows(*, quick: bool) -> Sequence[Row]:
 def _config() -> str:
     lines = (
         f"  - {{name: customer-{number:05}, token: linked_{number:032}}}\n"
-        for number in range(MANY)
+        for number in range(WORKSPACES)
     )
     return "workspaces:\n" + "".join(lines)
 
 
 def _load(file: Path) -> tuple[float, float, int]:
-    before = peak()
-    loading = cpu(partial(app.load, file))
-    memory = peak() - before
+    before = peak_memory()
+    ours = cpu_seconds(partial(app.load, file))
+    memory = peak_memory() - before
     text = file.read_text(encoding="utf-8")
-    return cpu(lambda: yaml.load(text, Loader=yaml.CSafeLoader)), loading, memory
+    return cpu_seconds(lambda: yaml.load(text, Loader=yaml.CSafeLoader)), ours, memory
 
 
 def _secrets(count: int) -> list[Secret]:
@@ -69,21 +69,21 @@ def _secrets(count: int) -> list[Secret]:
 
 
 def _masking() -> list[float]:
-    secrets = _secrets(MANY)
-    return [cpu(lambda: log.Masking(secrets)) for _ in range(5)]
+    secrets = _secrets(WORKSPACES)
+    return [cpu_seconds(lambda: log.Masking(secrets)) for _ in range(5)]
 
 
-def _lines(secrets: int) -> list[float]:
-    """Return what each of many lines costs."""
+def _log_line(secrets: int) -> list[float]:
+    """Return the processor seconds that a line of log takes, once for each run."""
     stream = io.StringIO()
     log.configure(level="info", format="json", secrets=_secrets(secrets), stream=stream)
     logging.getLogger().setLevel(logging.INFO)
     logger = structlog.get_logger("poll")
 
-    def lines() -> None:
-        for number in range(LINES):
+    def write() -> None:
+        for number in range(LOG_LINES):
             logger.info(
                 "first look at workspace", workspace=f"customer-{number:05}", accounts=number
             )
 
-    return [cpu(lines) / LINES for _ in range(5)]
+    return [cpu_seconds(write) / LOG_LINES for _ in range(5)]

@@ -18,28 +18,28 @@ class Row:
     beside: str = ""
 
     def cells(self) -> Sequence[str]:
-        """Return the texts of the row; a limit that is missed says so."""
+        """Return the cells of the row; a missed limit is marked `over`."""
         limit = ""
         if self.ratio is not None and self.limit is not None:
             is_missed = self.ratio > self.limit
-            limit = ("over " if is_missed else "≤ ") + _times(self.limit).replace(".00", "")
-        ratio = "" if self.ratio is None else _times(self.ratio)
+            limit = ("over " if is_missed else "≤ ") + _format_ratio(self.limit).replace(".00", "")
+        ratio = "" if self.ratio is None else _format_ratio(self.ratio)
         return ratio, limit, self.what, self.measured, self.beside
 
 
-def _times(ratio: float) -> str:
-    """Write a ratio: as a fraction where it is a small one."""
+def _format_ratio(ratio: float) -> str:
+    """Return *ratio* as text: as a fraction where it is small."""
     if ratio < 0.1:
         return f"1/{1 / ratio:.0f}"
     return f"{ratio:.2f} ×" if ratio < 10 else f"{ratio:.0f} ×"
 
 
 def table(parts: Iterable[tuple[str, Sequence[Row]]]) -> str:
-    """Write the rows of all *parts* (title, rows) as one table in Markdown."""
+    """Return the rows of all *parts* (title, rows) as one table in Markdown."""
     rows: list[Sequence[str]] = [_HEAD]
-    for title, some in parts:
+    for title, part in parts:
         rows.append(("", "", f"**{title}**", "", ""))
-        rows += [row.cells() for row in some]
+        rows += [row.cells() for row in part]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"

@@ -12,20 +12,22 @@ from . import fleet, monitor
 FOLDER: Final = Path(__file__).parent / "dashboards"
 
 
-def texts() -> Mapping[str, str]:
-    """Return the text of each dashboard by the name of its file."""
-    built = {"fleet.json": fleet.dashboard(), "monitor.json": monitor.dashboard()}
+def json_files() -> Mapping[str, str]:
+    """Return the JSON of each dashboard by the name of its file."""
+    dashboards = {"fleet.json": fleet.dashboard(), "monitor.json": monitor.dashboard()}
     return {
-        name: json.dumps(one.build(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+        name: json.dumps(
+            dashboard.build(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False
+        )
         + "\n"
-        for name, one in built.items()
+        for name, dashboard in dashboards.items()
     }
 
 
 def main() -> None:
     """Write all of them."""
     FOLDER.mkdir(exist_ok=True)
-    for name, text in texts().items():
+    for name, text in json_files().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
 
 

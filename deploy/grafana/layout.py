@@ -1,62 +1,63 @@
-"""What all dashboards begin with: their variables, their links to each other, their times."""
+"""What all dashboards have in common: variables, links to each other, the time range."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard as building
-from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import dashboard as models
 
 from .panels import SOURCE, Panel
 
 TAG: Final = "linkedapi"
 
-CHOSEN: Final = 'workspace=~"$workspace"'
+WORKSPACE: Final = 'workspace=~"$workspace"'
 """Selects the series of what the variable `workspace` is set to."""
 
 
-def begun(
-    uid: str, title: str, about: str, variables: Sequence[building.QueryVariable]
-) -> building.Dashboard:
-    """Begin the dashboard *title* with *variables* after that of the data source."""
-    dashboard = building.Dashboard(title).uid(uid).description(about).tags([TAG])
+def new_dashboard(
+    uid: str,
+    title: str,
+    description: str,
+    *,
+    variables: Sequence[builders.QueryVariable],
+    panels: Iterable[Panel],
+) -> builders.Dashboard:
+    """Build a dashboard; panels are numbered from 1 so that links to one of them last."""
+    dashboard = builders.Dashboard(title).uid(uid).description(description).tags([TAG])
     dashboard.time("now-6h", "now").refresh("1m").timezone("browser").readonly()
-    dashboard.tooltip(model.DashboardCursorSync.CROSSHAIR)
+    dashboard.tooltip(models.DashboardCursorSync.CROSSHAIR)
     dashboard.with_variable(
-        building.DatasourceVariable("datasource").label("Data source").type("prometheus")
+        builders.DatasourceVariable("datasource").label("Data source").type("prometheus")
     )
     for variable in variables:
         dashboard.with_variable(variable)
-    return dashboard.link(
-        building.DashboardLink("Linked API")
-        .type(model.DashboardLinkType.DASHBOARDS)
+    dashboard.link(
+        builders.DashboardLink("Linked API")
+        .type(models.DashboardLinkType.DASHBOARDS)
         .tags([TAG])
         .include_vars(include_vars=True)
         .keep_time(keep_time=True)
     )
-
-
-def finished(dashboard: building.Dashboard, panels: Iterable[Panel]) -> building.Dashboard:
-    """Put *panels* on it, numbered from 1 so that links to one of them last."""
-    for identity, panel in enumerate(panels, start=1):
-        dashboard.with_panel(panel.id(identity))
+    for number, panel in enumerate(panels, start=1):
+        dashboard.with_panel(panel.id(number))
     return dashboard
 
 
-def of_label(name: str, label: str, metric: str) -> building.QueryVariable:
-    """Offer the values of the label *name* that *metric* has: one, some or, at first, all."""
+def label_variable(name: str, label: str, metric: str) -> builders.QueryVariable:
+    """Return the variable *name*: some or, by default, all values of that label of *metric*."""
     return (
-        building.QueryVariable(name)
+        builders.QueryVariable(name)
         .label(label)
         .datasource(SOURCE)
         .query(f"label_values({metric}, {name})")
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.ALPHABETICAL_ASC)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
         .multi(multi=True)
         .include_all(include_all=True)
-        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
+        .current(models.VariableOption(selected=True, text=["All"], value=["$__all"]))
     )
 
 
-def workspaces() -> building.QueryVariable:
-    """Offer the workspaces; all of them is no list, of which there may be thousands."""
-    return of_label("workspace", "Workspace", "linkedapi_workspace_up").all_value(".*")
+def workspace_variable() -> builders.QueryVariable:
+    """Return the variable of workspaces; all is a pattern, as a list might have thousands."""
+    return label_variable("workspace", "Workspace", "linkedapi_workspace_up").all_value(".*")

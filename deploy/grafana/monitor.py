@@ -3,59 +3,58 @@
 from collections.abc import Iterator
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard as building
+from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from .layout import CHOSEN, begun, finished, of_label, workspaces
+from .layout import WORKSPACE, label_variable, new_dashboard, workspace_variable
 from .panels import (
     CAUSE,
-    ENDED,
     NONE_IS_GOOD,
+    OUTCOME,
     RUNBOOKS,
     Column,
-    Frame,
     Panel,
+    PanelOptions,
     Query,
-    lines,
-    number,
-    rows,
+    stat_panel,
+    table_panel,
+    time_series_panel,
 )
 
 JOB: Final = 'job=~"$job"'
 FAILED: Final = '{reason!="ok"}'
-OUTCOMES: Final = {"ok": ("", "green"), **CAUSE}
+POLL_OUTCOME: Final = {"ok": ("", "green"), **CAUSE}
 
-LATE: Final = ((None, "transparent"), (900, "red"))
+AGE_LIMITS: Final = ((None, "transparent"), (900, "red"))
 """Where the alerts about old data and stuck notifications begin."""
 
-BUDGET: Final = ((None, "transparent"), (60, "orange"), (100, "red"))
+REQUEST_LIMITS: Final = ((None, "transparent"), (60, "orange"), (100, "red"))
 """The monitor's default share of the requests a minute that each token has, and all of them."""
 
 
-def dashboard() -> building.Dashboard:
-    """Make it."""
-    made = begun(
+def dashboard() -> Dashboard:
+    """Build the dashboard."""
+    return new_dashboard(
         "linkedapi-monitor",
         "Linked API: the monitor",
         "Whether the monitor sees all accounts, and whether people hear of what it sees.",
-        [
-            workspaces(),
-            of_label("job", "Job", "linkedapi_monitor_build_info"),
+        variables=[
+            workspace_variable(),
+            label_variable("job", "Job", "linkedapi_monitor_build_info"),
         ],
+        panels=(*_overview(), *_polls(), *_requests(), *_outbox(), *_process()),
     )
-    panels = (*_present(), *_polls(), *_calls(), *_outbox(), *_process())
-    return finished(made, panels)
 
 
-def _present() -> Iterator[Panel]:
-    yield number(
-        Frame(title="Version", about="The version that runs.", width=3, height=4),
+def _overview() -> Iterator[Panel]:
+    yield stat_panel(
+        PanelOptions(title="Version", description="The version that runs.", width=3, height=4),
         f"max by (version) (linkedapi_monitor_build_info{{{JOB}}})",
         shows_name=True,
     )
-    yield number(
-        Frame(
+    yield stat_panel(
+        PanelOptions(
             title="Running for",
-            about="Since the latest start.",
+            description="Since the latest start.",
             width=3,
             height=4,
             unit="s",
@@ -64,10 +63,10 @@ def _present() -> Iterator[Panel]:
         ),
         f"time() - max(process_start_time_seconds{{{JOB}}})",
     )
-    yield number(
-        Frame(
+    yield stat_panel(
+        PanelOptions(
             title="Restarts",
-            about="In the time shown.",
+            description="In the time shown.",
             width=3,
             height=4,
             decimals=0,
@@ -76,47 +75,47 @@ def _present() -> Iterator[Panel]:
         f"sum(changes(process_start_time_seconds{{{JOB}}}[$__range]))",
         steps=((None, "text"), (4, "red")),
     )
-    yield number(
-        Frame(
+    yield stat_panel(
+        PanelOptions(
             title="Configuration",
-            about="Whether the configuration was last loaded without a problem.",
+            description="Whether the configuration was last loaded without a problem.",
             width=3,
             height=4,
             runbooks=("LinkedApiConfigReloadFailed",),
         ),
         f"min(linkedapi_monitor_config_last_reload_successful{{{JOB}}})",
-        text={"1": ("loaded", "green"), "0": ("refused", "red")},
+        displays={"1": ("loaded", "green"), "0": ("refused", "red")},
     )
-    yield number(
-        Frame(
+    yield stat_panel(
+        PanelOptions(
             title="Workspaces read",
-            about="The share of workspaces whose latest poll succeeded.",
+            description="The share of workspaces whose latest poll succeeded.",
             width=3,
             height=4,
             unit="percentunit",
             decimals=0,
             runbooks=("LinkedApiWorkspaceUnreadable",),
         ),
-        f"avg(linkedapi_workspace_up{{{CHOSEN}}})",
+        f"avg(linkedapi_workspace_up{{{WORKSPACE}}})",
         steps=((None, "red"), (1, "green")),
     )
-    yield number(
-        Frame(
+    yield stat_panel(
+        PanelOptions(
             title="Oldest data",
-            about="How long ago the account list of the worst workspace was last read.",
+            description="How long ago the account list of the worst workspace was last read.",
             width=3,
             height=4,
             unit="s",
             decimals=0,
             runbooks=("LinkedApiWorkspaceUnreadable",),
         ),
-        f"max(time() - linkedapi_last_successful_poll_timestamp_seconds{{{CHOSEN}}})",
+        f"max(time() - linkedapi_last_successful_poll_timestamp_seconds{{{WORKSPACE}}})",
         steps=((None, "green"), (300, "orange"), (900, "red")),
     )
-    yield number(
-        Frame(
+    yield stat_panel(
+        PanelOptions(
             title="Waiting",
-            about="Notifications that have not been taken yet.",
+            description="Notifications that have not been taken yet.",
             width=3,
             height=4,
             runbooks=("LinkedApiNotificationsStuck",),
@@ -124,10 +123,10 @@ def _present() -> Iterator[Panel]:
         "sum(linkedapi_notifications_pending)",
         steps=((None, "green"), (1, "orange")),
     )
-    yield number(
-        Frame(
+    yield stat_panel(
+        PanelOptions(
             title="Dead",
-            about="Notifications that were given up, in the time shown.",
+            description="Notifications that were given up, in the time shown.",
             width=3,
             height=4,
             decimals=0,
@@ -136,11 +135,11 @@ def _present() -> Iterator[Panel]:
         'sum(increase(linkedapi_notifications_total{outcome="dead"}[$__range]))',
         steps=NONE_IS_GOOD,
     )
-    yield rows(
-        Frame(
+    yield table_panel(
+        PanelOptions(
             title="Alerts that fire",
-            about="By the rules in deploy/prometheus; the name of an alert leads to its runbook."
-            " Empty while none fires.",
+            description="By the rules in deploy/prometheus; the name of an alert leads to its"
+            " runbook. Empty while none fires.",
             width=24,
             height=7,
         ),
@@ -158,7 +157,7 @@ def _present() -> Iterator[Panel]:
                 field="severity",
                 title="Severity",
                 width=100,
-                text={"critical": ("", "red"), "warning": ("", "orange")},
+                displays={"critical": ("", "red"), "warning": ("", "orange")},
             ),
             Column(field="workspace", title="Workspace", width=120),
             Column(field="name", title="Account", width=200),
@@ -170,60 +169,65 @@ def _present() -> Iterator[Panel]:
 
 
 def _polls() -> Iterator[Panel]:
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="Polls a minute, by outcome",
-            about="Polls that are left out (a rejected token, a used-up limit) are not counted.",
+            description="Polls that are left out (a rejected token, a used-up limit) are not"
+            " counted.",
             width=8,
             runbooks=("LinkedApiPollsRateLimited", "LinkedApiWorkspaceUnreadable"),
         ),
         Query(
-            f"sum by (outcome) (rate(linkedapi_polls_total{{{CHOSEN}}}[$__rate_interval])) * 60",
+            f"sum by (outcome) (rate(linkedapi_polls_total{{{WORKSPACE}}}[$__rate_interval])) * 60",
             "{{outcome}}",
         ),
-        colours=OUTCOMES,
+        displays=POLL_OUTCOME,
         stacked=True,
     )
-    yield lines(
-        Frame(title="How long polls take", about="Half and 19 of 20 within.", width=8, unit="s"),
-        *_quantiles(f"linkedapi_poll_duration_seconds_bucket{{{CHOSEN}}}"),
+    yield time_series_panel(
+        PanelOptions(
+            title="How long polls take", description="Half and 19 of 20 within.", width=8, unit="s"
+        ),
+        *_quantiles(f"linkedapi_poll_duration_seconds_bucket{{{WORKSPACE}}}"),
     )
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="Age of the data, by workspace",
-            about="How long ago the account list was last read. The alert begins at the line.",
+            description="How long ago the account list was last read. The alert begins at the"
+            " line.",
             width=8,
             unit="s",
             runbooks=("LinkedApiWorkspaceUnreadable",),
         ),
         Query(
             "time() - max by (workspace) "
-            f"(linkedapi_last_successful_poll_timestamp_seconds{{{CHOSEN}}})",
+            f"(linkedapi_last_successful_poll_timestamp_seconds{{{WORKSPACE}}})",
             "{{workspace}}",
         ),
-        limit=LATE,
+        limits=AGE_LIMITS,
     )
 
 
-def _calls() -> Iterator[Panel]:
-    yield lines(
-        Frame(
+def _requests() -> Iterator[Panel]:
+    yield time_series_panel(
+        PanelOptions(
             title="API budget: polls a minute, by workspace",
-            about="Each token has 100 requests a minute (red); the monitor takes at most"
+            description="Each token has 100 requests a minute (red); the monitor takes at most"
             " requests_per_minute of them (default 60, orange).",
             width=8,
             runbooks=("LinkedApiPollsRateLimited",),
         ),
         Query(
-            f"sum by (workspace) (rate(linkedapi_polls_total{{{CHOSEN}}}[$__rate_interval])) * 60",
+            "sum by (workspace) "
+            f"(rate(linkedapi_polls_total{{{WORKSPACE}}}[$__rate_interval])) * 60",
             "{{workspace}}",
         ),
-        limit=BUDGET,
+        limits=REQUEST_LIMITS,
     )
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="Calls of Linked API a minute",
-            about="By method, and those that failed; all workspaces together.",
+            description="By method, and those that failed; all workspaces together.",
             width=8,
         ),
         Query(
@@ -234,12 +238,12 @@ def _calls() -> Iterator[Panel]:
             'sum(rate(linkedapi_api_requests_total{outcome!="ok"}[$__rate_interval])) * 60',
             "failed",
         ),
-        colours={"failed": ("", "red")},
+        displays={"failed": ("", "red")},
     )
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="How long calls take",
-            about="Half and 19 of 20 within; all methods and workspaces together.",
+            description="Half and 19 of 20 within; all methods and workspaces together.",
             width=8,
             unit="s",
         ),
@@ -248,19 +252,19 @@ def _calls() -> Iterator[Panel]:
 
 
 def _outbox() -> Iterator[Panel]:
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="Notifications that wait, by receiver",
-            about="The outbox: what has not been taken yet.",
+            description="The outbox: what has not been taken yet.",
             width=8,
             runbooks=("LinkedApiReceiverFailing",),
         ),
         Query("sum by (receiver) (linkedapi_notifications_pending)", "{{receiver}}"),
     )
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="How long the oldest waits, by receiver",
-            about="Nothing while nothing waits. The alert begins at the line.",
+            description="Nothing while nothing waits. The alert begins at the line.",
             width=8,
             unit="s",
             runbooks=("LinkedApiNotificationsStuck",),
@@ -269,26 +273,26 @@ def _outbox() -> Iterator[Panel]:
             "time() - min by (receiver) (linkedapi_oldest_pending_notification_timestamp_seconds)",
             "{{receiver}}",
         ),
-        limit=LATE,
+        limits=AGE_LIMITS,
     )
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="How long messages take to be accepted",
-            about="From the commit to the receiver's yes; half and 19 of 20 within.",
+            description="From the commit to the receiver's yes; half and 19 of 20 within.",
             width=8,
             unit="s",
         ),
         *_quantiles("linkedapi_notification_latency_seconds_bucket"),
     )
-    yield rows(
-        Frame(
+    yield table_panel(
+        PanelOptions(
             title="Receivers",
-            about="Notifications that came to an end and attempts, in the time shown.",
+            description="Notifications that came to an end and attempts, in the time shown.",
             width=12,
             decimals=0,
             runbooks=("LinkedApiReceiverFailing", "LinkedApiNotificationsDead"),
         ),
-        *(Query(_ended(outcome)) for outcome in ("delivered", "dead", "cancelled")),
+        *(Query(_notifications(outcome)) for outcome in ("delivered", "dead", "cancelled")),
         Query(_attempts(FAILED)),
         Query(f"{_attempts(FAILED)} / {_attempts()}"),
         columns=[
@@ -307,12 +311,12 @@ def _outbox() -> Iterator[Panel]:
             ),
         ],
         sort="Failed",
-        falling=True,
+        descending=True,
     )
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="Attempts to deliver, by how they ended",
-            about="A failed attempt is repeated until delivery.deadline.",
+            description="A failed attempt is repeated until delivery.deadline.",
             width=12,
             runbooks=("LinkedApiReceiverFailing",),
         ),
@@ -320,30 +324,32 @@ def _outbox() -> Iterator[Panel]:
             "sum by (reason) (increase(linkedapi_notification_attempts_total[$__rate_interval]))",
             "{{reason}}",
         ),
-        colours=ENDED,
+        displays=OUTCOME,
         bars=True,
         stacked=True,
     )
 
 
 def _process() -> Iterator[Panel]:
-    yield lines(
-        Frame(title="Processor", about="The share of one core.", width=8, unit="percentunit"),
+    yield time_series_panel(
+        PanelOptions(
+            title="Processor", description="The share of one core.", width=8, unit="percentunit"
+        ),
         Query(f"rate(process_cpu_seconds_total{{{JOB}}}[$__rate_interval])", "{{instance}}"),
     )
-    yield lines(
-        Frame(title="Memory", about="The resident memory.", width=8, unit="bytes"),
+    yield time_series_panel(
+        PanelOptions(title="Memory", description="The resident memory.", width=8, unit="bytes"),
         Query(f"process_resident_memory_bytes{{{JOB}}}", "{{instance}}"),
     )
-    yield lines(
-        Frame(
+    yield time_series_panel(
+        PanelOptions(
             title="Events nobody was told of",
-            about="No route matched and there is no fallback: there should be none.",
+            description="No route matched and there is no fallback: there should be none.",
             width=8,
             runbooks=("LinkedApiEventsUnrouted",),
         ),
         Query("sum(increase(linkedapi_events_unrouted_total[$__rate_interval]))", "unrouted"),
-        colours={"unrouted": ("", "red")},
+        displays={"unrouted": ("", "red")},
         bars=True,
     )
 
@@ -354,7 +360,7 @@ def _quantiles(bucket: str) -> Iterator[Query]:
     yield Query(f"histogram_quantile(0.95, {rate})", "19 of 20")
 
 
-def _ended(outcome: str) -> str:
+def _notifications(outcome: str) -> str:
     selector = f'linkedapi_notifications_total{{outcome="{outcome}"}}'
     return f"sum by (receiver, type) (increase({selector}[$__range]))"
 

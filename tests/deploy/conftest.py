@@ -15,12 +15,12 @@ def deploy():
 
 
 @pytest.fixture
-def said_by():
-    """Run a referee and return its exit code with all that it said."""
+def run_tool():
+    """Run a command and return its exit code and its output."""
 
     def run(*command):
-        done = subprocess.run(
-            [str(word) for word in command],
+        process = subprocess.run(
+            [str(argument) for argument in command],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -29,6 +29,6 @@ def said_by():
             timeout=60,
             check=False,
         )
-        return done.returncode, done.stdout
+        return process.returncode, process.stdout
 
     return run

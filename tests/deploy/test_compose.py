@@ -24,9 +24,9 @@ def services(file):
     return yaml.safe_load(file.read_text())["services"]
 
 
-def test_the_compose_file_follows_its_specification(file, said_by):
+def test_the_compose_file_follows_its_specification(file, run_tool):
     command = (BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
-    assert said_by(*command) == (0, "ok -- validation done\n")
+    assert run_tool(*command) == (0, "ok -- validation done\n")
 
 
 def test_every_service_is_locked_down(services):
@@ -62,7 +62,7 @@ def test_only_the_simulator_has_to_be_asked_for(services):
     assert {name for name, service in services.items() if service.get("profiles")} == {"simulator"}
 
 
-def test_the_configuration_of_the_show_is_right_and_watches_the_simulator(deploy):
+def test_the_configuration_of_the_profile_simulator_is_valid_and_watches_the_simulator(deploy):
     config = load(deploy / "compose" / "simulator" / "config.yaml", {})
     assert config.linked_api.base_url == "http://127.0.0.1:8600"
     assert config.workspaces[0].token.reveal() == TOKEN

@@ -6,21 +6,21 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
-from observatory import DEPLOY, dashboards, questions
+from dashboards import TimeRange, load_dashboards, load_panels, load_queries, queries_of
 
-from deploy.grafana.__main__ import FOLDER, texts
+from deploy.grafana.__main__ import FOLDER, json_files
 from deploy.grafana.panels import RUNBOOKS
-from deploy.grafana.queries import Span, asked
 
 ROOT = Path(__file__).parents[2]
-DASHBOARDS = {one["uid"]: one for one in dashboards()}
-PANELS = [(uid, panel) for uid, one in DASHBOARDS.items() for panel in one["panels"]]
-SPAN = Span(end=0, seconds=3600, step=60, scrape=30)
+DASHBOARDS = load_dashboards()
+PANELS = load_panels()
+TABLES = [panel for panel in PANELS if panel["type"] == "table"]
+HOUR = TimeRange(end=0, seconds=3600, step=60, scrape_interval=30)
 COLUMNS = 24
 
 
-def titles(pair):
-    return pair[1]["title"] if isinstance(pair, tuple) else None
+def title(panel):
+    return panel["title"]
 
 
 def metrics():
@@ -33,43 +33,56 @@ def metrics():
 def test_the_dashboards_are_those_of_the_code():
     shipped = {file.name: file.read_text(encoding="utf-8") for file in FOLDER.glob("*.json")}
 
-    assert shipped == texts(), "regenerate them: python -m deploy.grafana"
+    assert shipped == json_files(), "regenerate them: python -m deploy.grafana"
 
 
-@pytest.mark.parametrize("query", questions(), ids=lambda query: f"{query.panel} {query.letter}")
+@pytest.mark.parametrize("query", load_queries(), ids=lambda query: f"{query.panel} {query.ref_id}")
 def test_each_query_is_valid_and_asks_for_metrics_that_exist(query):
-    expr = SPAN.filled(query.expr)
+    expr = HOUR.interpolate(query.expr)
     promql_parser.parse(expr)
-    asked_for = set(re.findall(r"\blinkedapi_\w+", expr))
+    names = set(re.findall(r"\blinkedapi_\w+", expr))
 
-    bases = {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked_for}
+    bases = {re.sub(r"_(bucket|count|sum)$", "", name) for name in names}
 
     assert "$" not in expr
     assert bases <= metrics()
 
 
-@pytest.mark.parametrize("place", PANELS, ids=titles)
-def test_each_panel_says_what_it_shows_in_which_unit(place):
-    _, panel = place
-
+@pytest.mark.parametrize("panel", PANELS, ids=title)
+def test_each_panel_says_what_it_shows_in_which_unit(panel):
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["datasource"]["uid"] == "${datasource}"
-    assert all(query.is_instant or query.legend for query in asked(panel))
+    assert all(query.is_instant or query.legend for query in queries_of(panel))
+
+
+@pytest.mark.parametrize("panel", TABLES, ids=title)
+def test_each_table_has_the_columns_that_its_queries_give_and_sorts_by_one_of_them(panel):
+    queries = queries_of(panel)
+    labels = set(re.findall(r"\w+", str(re.findall(r"\bby \(([\w, ]+)\)", queries[0].expr))))
+    values = {f"Value #{query.ref_id}" for query in queries}
+    titles = next(
+        transformation["options"]["renameByName"]
+        for transformation in panel["transformations"]
+        if transformation["id"] == "organize"
+    )
+
+    assert titles.keys() <= labels | values
+    assert {field["displayName"] for field in panel["options"]["sortBy"]} <= set(titles.values())
 
 
 @pytest.mark.parametrize("uid", DASHBOARDS)
 def test_no_panel_lies_over_another_or_beside_the_grid(uid):
-    taken = [
+    cells = [
         (place["x"] + x, place["y"] + y)
         for place in (panel["gridPos"] for panel in DASHBOARDS[uid]["panels"])
         for x in range(place["w"])
         for y in range(place["h"])
     ]
 
-    assert len(taken) == len(set(taken))
-    assert max(x for x, _ in taken) == COLUMNS - 1
-    assert {x for x, y in taken if y == max(y for _, y in taken)} == set(range(COLUMNS))
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) == COLUMNS - 1
+    assert {x for x, y in cells if y == max(y for _, y in cells)} == set(range(COLUMNS))
 
 
 def test_links_to_runbooks_lead_somewhere():
@@ -82,21 +95,21 @@ def test_links_to_runbooks_lead_somewhere():
 
 def test_a_status_has_the_same_colour_everywhere():
     colours = {}
-    for _, panel in PANELS:
+    for panel in PANELS:
         for override in panel["fieldConfig"]["overrides"]:
-            shown = {one["id"]: one["value"] for one in override["properties"]}
-            if "color" in shown:
+            values = {field["id"]: field["value"] for field in override["properties"]}
+            if "color" in values:
                 name = override["matcher"]["options"]
-                colours.setdefault(name, set()).add(shown["color"]["fixedColor"])
+                colours.setdefault(name, set()).add(values["color"]["fixedColor"])
 
     assert colours["frozen"] == {"blue"}
     assert [name for name, used in colours.items() if len(used) > 1] == []
 
 
-def test_the_provisioned_source_has_the_scrape_interval_of_prometheus():
+def test_the_provisioned_source_has_the_scrape_interval_of_prometheus(deploy):
     source = yaml.safe_load(
-        (DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text()
+        (deploy / "grafana/provisioning/datasources/prometheus.yml").read_text()
     )["datasources"][0]
-    scraped = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["global"]
+    config = yaml.safe_load((deploy / "prometheus/prometheus.yml").read_text())
 
-    assert source["jsonData"]["timeInterval"] == scraped["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]

@@ -1,4 +1,4 @@
-"""The kustomize base: rendered by kubectl, judged by the schemas of Kubernetes."""
+"""The kustomize base: rendered by kubectl, validated against the schemas of Kubernetes."""
 
 import shutil
 import sys
@@ -18,13 +18,13 @@ def base(deploy):
 
 
 @pytest.fixture
-def rendered(base, said_by):
+def rendered(base, run_tool):
     """The base as kubectl would apply it: documents by their kind."""
     if not shutil.which("kubectl"):
         pytest.skip("kubectl is not installed")
-    code, said = said_by("kubectl", "kustomize", base)
-    assert code == 0, said
-    return {one["kind"]: one for one in yaml.safe_load_all(said)}
+    code, output = run_tool("kubectl", "kustomize", base)
+    assert code == 0, output
+    return {document["kind"]: document for document in yaml.safe_load_all(output)}
 
 
 @pytest.fixture
@@ -32,31 +32,33 @@ def pod(base):
     return yaml.safe_load((base / "deployment.yaml").read_text())["spec"]["template"]
 
 
-def test_kubernetes_knows_every_field_of_the_rendered_base(rendered, tmp_path, said_by):
+def test_the_schemas_of_kubernetes_have_every_field_of_the_base(rendered, tmp_path, run_tool):
     file = tmp_path / "rendered.yaml"
     file.write_text(yaml.safe_dump_all(rendered.values()))
-    code, said = said_by(BIN / "kubernetes-validate", "--strict", file)
-    assert (code, said.count("passed")) == (0, 4), said
+    code, output = run_tool(BIN / "kubernetes-validate", "--strict", file)
+    assert (code, output.count("passed")) == (0, 4), output
 
 
 def test_the_rendered_deployment_reads_the_rendered_configuration(rendered):
     volumes = rendered["Deployment"]["spec"]["template"]["spec"]["volumes"]
-    names = [one["configMap"]["name"] for one in volumes if "configMap" in one]
+    names = [volume["configMap"]["name"] for volume in volumes if "configMap" in volume]
     assert names == [rendered["ConfigMap"]["metadata"]["name"]]
     assert list(rendered["ConfigMap"]["data"]) == ["config.yaml"]
 
 
 @pytest.mark.parametrize("folder", ["base", "components/podmonitor"])
 def test_every_manifest_is_listed(deploy, folder):
-    files = {one.name for one in (deploy / "kubernetes" / folder).glob("*.yaml")}
-    listed = yaml.safe_load((deploy / "kubernetes" / folder / "kustomization.yaml").read_text())
-    generated = [one for maker in listed.get("configMapGenerator", ()) for one in maker["files"]]
+    files = {file.name for file in (deploy / "kubernetes" / folder).glob("*.yaml")}
+    kustomization = deploy / "kubernetes" / folder / "kustomization.yaml"
+    listed = yaml.safe_load(kustomization.read_text())
+    generators = listed.get("configMapGenerator", ())
+    generated = [name for generator in generators for name in generator["files"]]
     assert {*listed["resources"], *generated, "kustomization.yaml"} == files
 
 
 def test_the_base_holds_no_secret(base):
     for file in base.glob("*.yaml"):
-        assert all(one["kind"] != "Secret" for one in documents(file)), file
+        assert all(document["kind"] != "Secret" for document in documents(file)), file
 
 
 def test_never_two_monitors_share_a_database(base):
@@ -91,28 +93,28 @@ def test_a_database_that_fails_takes_the_pod_out_of_service_and_does_not_restart
 
 def test_the_pod_listens_where_its_probes_ask(pod):
     (container,) = pod["spec"]["containers"]
-    environment = {one["name"]: one["value"] for one in container["env"]}
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
     assert environment["LINKEDAPI_MONITOR_LISTEN"] == "0.0.0.0:9464"
     assert container["ports"] == [{"name": "http", "containerPort": 9464}]
 
 
 def test_service_and_pod_monitor_find_the_pod(deploy, base, pod):
     (service,) = documents(base / "service.yaml")
-    (scraped,) = documents(deploy / "kubernetes" / "components" / "podmonitor" / "podmonitor.yaml")
+    (pod_monitor,) = documents(deploy / "kubernetes/components/podmonitor/podmonitor.yaml")
     labels, (container,) = pod["metadata"]["labels"], pod["spec"]["containers"]
     assert service["spec"]["selector"] == labels
-    assert scraped["spec"]["selector"]["matchLabels"] == labels
+    assert pod_monitor["spec"]["selector"]["matchLabels"] == labels
     (port,) = service["spec"]["ports"]
-    (endpoint,) = scraped["spec"]["podMetricsEndpoints"]
+    (endpoint,) = pod_monitor["spec"]["podMetricsEndpoints"]
     assert port["targetPort"] == endpoint["port"] == container["ports"][0]["name"]
 
 
 def test_the_configuration_of_the_base_reads_its_token_from_the_mounted_secret(base, pod):
     (container,) = pod["spec"]["containers"]
-    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "secrets"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "secrets"]
     (workspace,) = yaml.safe_load((base / "config.yaml").read_text())["workspaces"]
     assert str(Path(workspace["token_file"]).parent) == mount["mountPath"]
 
 
 def documents(file):
-    return [one for one in yaml.safe_load_all(file.read_text()) if "kind" in one]
+    return [document for document in yaml.safe_load_all(file.read_text()) if "kind" in document]

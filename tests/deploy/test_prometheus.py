@@ -1,4 +1,4 @@
-"""What is shipped for Prometheus and Alertmanager, judged by their own tools."""
+"""What is shipped for Prometheus and Alertmanager, checked by their own tools."""
 
 import re
 import shutil
@@ -28,7 +28,7 @@ ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 
 def expected():
-    """What the tests of the rules expect: an alert's name and whether it fires."""
+    """What the tests of the rules expect: the name of an alert and whether it fires."""
     files = [yaml.safe_load(file.read_text()) for file in sorted((FOLDER / "tests").glob("*.yml"))]
     checks = [
         check for file in files for test in file["tests"] for check in test["alert_rule_test"]
@@ -37,26 +37,26 @@ def expected():
 
 
 @needs("promtool")
-def test_the_scrape_configuration_and_the_rules_are_valid(said_by):
-    code, said = said_by("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
+def test_the_scrape_configuration_and_the_rules_are_valid(run_tool):
+    code, output = run_tool("promtool", "check", "config", "deploy/prometheus/prometheus.yml")
 
-    assert code == 0, said
-    assert "3 rule files found" in said
+    assert code == 0, output
+    assert "3 rule files found" in output
 
 
 @needs("promtool")
 @pytest.mark.parametrize("file", sorted((FOLDER / "tests").glob("*.yml")), ids=lambda f: f.stem)
-def test_the_rules_do_what_their_tests_say(file, said_by):
-    code, said = said_by("promtool", "test", "rules", str(file))
+def test_the_rules_do_what_their_tests_say(file, run_tool):
+    code, output = run_tool("promtool", "test", "rules", str(file))
 
-    assert code == 0, said
+    assert code == 0, output
 
 
 @needs("amtool")
-def test_the_configuration_of_alertmanager_is_valid(said_by):
-    code, said = said_by("amtool", "check-config", str(ALERTMANAGER))
+def test_the_configuration_of_alertmanager_is_valid(run_tool):
+    code, output = run_tool("amtool", "check-config", str(ALERTMANAGER))
 
-    assert code == 0, said
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("alert", ALERTS)
@@ -95,7 +95,7 @@ def test_runbooks_name_log_lines_and_commands_that_exist():
     lines = re.findall(r"log lines? `([^`]+)`(?: and `([^`]+)`)?", text)
 
     assert lines
-    for line in (one for pair in lines for one in pair if one):
+    for line in (line for pair in lines for line in pair if line):
         assert f'"{line}"' in source
     assert commands == {"accounts", "check", "config", "deliveries", "healthcheck", "incidents"} | {
         "receivers"

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from factories import NOON
-from observatory import running
+from full_stack import running
 from program import PATIENCE, answers, free_port
 
 from monitor.core.model import Account, Status, Workspace
