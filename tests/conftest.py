@@ -4,11 +4,11 @@ import logging
 import os
 from contextlib import ExitStack
 
-import postgres as postgresql
 import psycopg
 import pytest
 import structlog
-from desk import Desk
+from harness import postgresql
+from harness.store import StoreHarness
 
 from monitor.store.db import Store
 
@@ -68,8 +68,8 @@ def store(database_url):
 
 
 @pytest.fixture
-def desk(store):
-    return Desk(store)
+def harness(store):
+    return StoreHarness(store)
 
 
 @pytest.hookimpl(wrapper=True)

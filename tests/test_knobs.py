@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 import pytest
-from station import station
+from harness.poll import poll_harness
 
 from monitor.simulator import Knobs, api_error
 
@@ -39,23 +39,23 @@ LOGIN = [
 
 @pytest.mark.parametrize("knobs", LOGIN, ids=str)
 async def test_a_sign_out_and_a_login_are_told_once(tmp_path, knobs):
-    async with station(tmp_path, accounts=1, create=True, knobs=Knobs(**knobs)) as desk:
-        simulator = desk.simulator
+    async with poll_harness(tmp_path, accounts=1, create=True, knobs=Knobs(**knobs)) as harness:
+        simulator = harness.simulator
         (account,) = simulator.customer("acme").accounts
-        told = await desk.poll(2)
+        told = await harness.poll(2)
         simulator.sign_out("acme", account)
         for _ in range(3):
-            told += await desk.poll()
-            await desk.reconnector.reconnect()
-            desk.poller.invalidate()
+            told += await harness.poll()
+            await harness.reconnector.reconnect()
+            harness.poller.invalidate()
         for status in ("preparing", "serving", "streaming", "success"):
             simulator.set_session("acme", account, status)
-            told += await desk.poll()
-        told += await desk.poll(5)
+            told += await harness.poll()
+        told += await harness.poll(5)
 
         assert [event for event, _ in told if event != "refreshed"] == ["opened", "resolved"]
         assert len(told) <= 3  # of a link that comes later people hear once
-        assert desk.calls("accounts.createReconnectionSession") <= 3  # one a poll
+        assert harness.calls("accounts.createReconnectionSession") <= 3  # one a poll
 
 
 FROZEN = [("opened", "frozen")] * 2
@@ -80,12 +80,12 @@ PAYMENT = [
 async def test_an_end_of_the_subscription_is_told_as_what_shows_of_it(
     tmp_path, knobs, status, expected
 ):
-    async with station(tmp_path, accounts=2, knobs=Knobs(**knobs)) as desk:
-        await desk.poll()
-        desk.simulator.set_subscription("acme", status)
-        told = await desk.poll(10)
-        desk.simulator.set_subscription("acme", "active")
-        told += await desk.poll(10)
+    async with poll_harness(tmp_path, accounts=2, knobs=Knobs(**knobs)) as harness:
+        await harness.poll()
+        harness.simulator.set_subscription("acme", status)
+        told = await harness.poll(10)
+        harness.simulator.set_subscription("acme", "active")
+        told += await harness.poll(10)
 
         assert told == expected
 
@@ -103,15 +103,15 @@ async def test_the_status_of_an_undocumented_refusal_does_not_matter(
     tmp_path, knob, kind, outcome, status
 ):
     knobs = Knobs(**{knob: status}, get_all_creates_sessions=False)
-    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
-        await desk.poll()
-        desk.simulator.sign_out("acme", "*")
-        await desk.poll()
-        desk.simulator.faults.add(
+    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+        await harness.poll()
+        harness.simulator.sign_out("acme", "*")
+        await harness.poll()
+        harness.simulator.faults.add(
             api_error(kind, status=status, method="accounts.createReconnectionSession")
         )
 
-        assert await desk.reconnector.reconnect() == outcome
+        assert await harness.reconnector.reconnect() == outcome
 
 
 def test_every_knob_is_turned():

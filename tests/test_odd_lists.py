@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from desk import Desk
-from factories import frozen, listed_account
+from harness.core import frozen, listed_account
+from harness.poll import TOKEN, PollHarness, poll_harness
+from harness.store import StoreHarness
 from sqlalchemy import text
-from station import TOKEN, Station, station
 
 from monitor.core.policy import Flapping
 from monitor.simulator import Fault
@@ -41,15 +41,15 @@ URL = "https://www.linkedin.com/in/"
 class Scene:
     """A station with a fleet of healthy accounts and ways to bend what it lists."""
 
-    desk: Station
+    harness: PollHarness
     first: str
     second: str
 
     def patch(self, fields=None, without=()):
-        self.desk.simulator.patch("acme", self.first, fields or {}, without=without)
+        self.harness.simulator.patch("acme", self.first, fields or {}, without=without)
 
     def straighten(self):
-        simulator = self.desk.simulator
+        simulator = self.harness.simulator
         simulator.clear_faults()
         simulator.clear_override("acme")
         for id_ in list(simulator.customer("acme").accounts):
@@ -57,17 +57,17 @@ class Scene:
 
     def link(self):
         """Return the link of the first account that is recorded."""
-        run = self.desk.store.run_now
+        run = self.harness.store.run_now
         return run(lambda tx: state.account(tx, "acme", self.first)).session.link
 
     def resolution(self):
         """Return how the only incident ended."""
-        run = self.desk.store.run_now
+        run = self.harness.store.run_now
         return run(lambda tx: tx.execute(text("SELECT resolution FROM incident")).scalar_one())
 
     async def true_list(self):
         """Return the accounts as the API lists them now."""
-        address = f"{self.desk.api}/admin/accounts.getAll"
+        address = f"{self.harness.api}/admin/accounts.getAll"
         async with httpx.AsyncClient() as client:
             answer = await client.post(address, headers={"linked-api-token": TOKEN})
         return answer.json()["result"]
@@ -75,20 +75,20 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path):
-    async with station(tmp_path, accounts=8, flapping=NEVER) as desk:
-        ids = list(desk.simulator.customer("acme").accounts)
-        yield Scene(desk, ids[0], ids[1])
+    async with poll_harness(tmp_path, accounts=8, flapping=NEVER) as harness:
+        ids = list(harness.simulator.customer("acme").accounts)
+        yield Scene(harness, ids[0], ids[1])
 
 
 @pytest.mark.row(1, 2, 3, 4, 5, 8, 10, 11, 12, 13, 14, 15, 18, 23, 24)
 async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_told(scene):
-    desk, simulator = scene.desk, scene.desk.simulator
+    harness, simulator = scene.harness, scene.harness.simulator
     told = []
 
     async def row(name, times=2):
-        told.extend((name, *one) for one in await desk.poll(times))
+        told.extend((name, *one) for one in await harness.poll(times))
         scene.straighten()
-        told.extend((f"after {name}", *one) for one in await desk.poll(3))
+        told.extend((f"after {name}", *one) for one in await harness.poll(3))
 
     async def overridden(name, result, times=2):
         simulator.override("acme", result)
@@ -154,7 +154,7 @@ async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_
         ("after 18 two ids of one address", "notice", "disappeared"),
     ]
     simulator.sign_out("acme", scene.second)
-    assert await desk.poll() == [("opened", "reconnection_required")]
+    assert await harness.poll() == [("opened", "reconnection_required")]
 
 
 @pytest.mark.row(6)
@@ -162,72 +162,72 @@ async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_
     "status", [None, "", 7, "ACTIVE", "reconnectionRequired", "suspended", [], {"a": 1}]
 )
 async def test_a_status_we_do_not_know_is_told_as_such_and_hides_no_other(scene, status):
-    await scene.desk.poll()
+    await scene.harness.poll()
     scene.patch({"status": status})
-    scene.desk.simulator.sign_out("acme", scene.second)
+    scene.harness.simulator.sign_out("acme", scene.second)
 
-    told = await scene.desk.poll()
+    told = await scene.harness.poll()
 
     assert sorted(told) == [("opened", "reconnection_required"), ("opened", "unknown")]
 
 
 @pytest.mark.row(6)
 async def test_an_account_without_a_status_is_unknown(scene):
-    await scene.desk.poll()
+    await scene.harness.poll()
     scene.patch(without=("status",))
 
-    assert await scene.desk.poll() == [("opened", "unknown")]
+    assert await scene.harness.poll() == [("opened", "unknown")]
 
 
 @pytest.mark.row(7)
 async def test_a_sign_out_without_link_is_told_without_one(scene):
-    await scene.desk.poll()
-    scene.desk.simulator.sign_out("acme", scene.first)
+    await scene.harness.poll()
+    scene.harness.simulator.sign_out("acme", scene.first)
     scene.patch(without=("reconnectionLink", "reconnectionSessionId"))
 
-    assert await scene.desk.poll() == [("opened", "reconnection_required")]
+    assert await scene.harness.poll() == [("opened", "reconnection_required")]
 
 
 @pytest.mark.row(11)
 async def test_the_worst_status_of_one_id_counts(scene):
-    await scene.desk.poll()
+    await scene.harness.poll()
     listed = (await scene.true_list())["accounts"]
     worse = {**listed[0], "status": "frozen"}
-    scene.desk.simulator.override("acme", {"accounts": [*listed, worse]})
+    scene.harness.simulator.override("acme", {"accounts": [*listed, worse]})
 
-    assert await scene.desk.poll() == [("opened", "frozen")]
+    assert await scene.harness.poll() == [("opened", "frozen")]
 
 
 @pytest.mark.row(16)
 async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(scene):
-    await scene.desk.poll()
-    scene.desk.simulator.remove("acme", scene.first)
+    await scene.harness.poll()
+    scene.harness.simulator.remove("acme", scene.first)
 
-    assert await scene.desk.poll(5) == [("notice", "disappeared")]
-    assert scene.first not in scene.desk.metric
+    assert await scene.harness.poll(5) == [("notice", "disappeared")]
+    assert scene.first not in scene.harness.metric
 
 
 @pytest.mark.row(17)
 async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
-    await scene.desk.poll()
-    scene.desk.simulator.sign_out("acme", scene.first)
-    await scene.desk.poll()
-    scene.desk.simulator.return_as_new("acme", scene.first)
+    await scene.harness.poll()
+    scene.harness.simulator.sign_out("acme", scene.first)
+    await scene.harness.poll()
+    scene.harness.simulator.return_as_new("acme", scene.first)
 
-    assert await scene.desk.poll(5) == [("resolved", "reconnection_required")]
+    assert await scene.harness.poll(5) == [("resolved", "reconnection_required")]
     assert scene.resolution() == "replaced"
 
 
 @pytest.mark.row(20)
 async def test_alternating_statuses_are_damped(tmp_path):
-    async with station(tmp_path, accounts=1) as desk:
-        await desk.poll()
+    async with poll_harness(tmp_path, accounts=1) as harness:
+        await harness.poll()
         told = []
         for _ in range(20):
-            desk.simulator.sign_out("acme", "*")
-            told += await desk.poll()
-            desk.simulator.recover("acme", "*")
-            told += await desk.poll()
+            harness.simulator.sign_out("acme", "*")
+            told += await harness.poll()
+            harness.simulator.recover("acme", "*")
+            told += await harness.poll()
 
         assert len(told) == 6
         assert told[-1] == ("changed", "flapping")
@@ -235,26 +235,26 @@ async def test_alternating_statuses_are_damped(tmp_path):
 
 @pytest.mark.row(21)
 async def test_a_link_that_rotates_at_each_poll_is_one_incident(scene):
-    await scene.desk.poll()
-    scene.desk.simulator.sign_out("acme", scene.first)
-    told = await scene.desk.poll()
+    await scene.harness.poll()
+    scene.harness.simulator.sign_out("acme", scene.first)
+    told = await scene.harness.poll()
     for _ in range(10):
-        scene.desk.simulator.rotate_link("acme", scene.first)
-        told += await scene.desk.poll()
+        scene.harness.simulator.rotate_link("acme", scene.first)
+        told += await scene.harness.poll()
 
     assert told == [("opened", "reconnection_required")]
 
 
 @pytest.mark.row(2)
 async def test_a_list_that_is_suddenly_empty_is_not_believed_and_then_told_as_blindness(scene):
-    await scene.desk.poll()
-    scene.desk.simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
+    await scene.harness.poll()
+    scene.harness.simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
 
-    told = await scene.desk.poll(30)
+    told = await scene.harness.poll(30)
     scene.straighten()
 
     assert told == [("opened", "bad_response")]
-    assert await scene.desk.poll() == [("resolved", "bad_response")]
+    assert await scene.harness.poll() == [("resolved", "bad_response")]
 
 
 @pytest.mark.row(14)
@@ -262,19 +262,19 @@ async def test_a_time_of_connection_that_moves_at_each_poll_is_told_to_nobody(sc
     told = []
     for minute in range(5):
         scene.patch({"connectedAt": f"2026-01-01T00:0{minute}:00Z"})
-        told += await scene.desk.poll()
+        told += await scene.harness.poll()
 
     assert told == []
 
 
 @pytest.mark.row(15)
 async def test_an_account_that_is_gone_for_one_poll_was_never_gone(scene):
-    await scene.desk.poll()
-    scene.desk.simulator.sign_out("acme", scene.first)
-    told = await scene.desk.poll()
-    scene.desk.simulator.hide("acme", scene.first)
+    await scene.harness.poll()
+    scene.harness.simulator.sign_out("acme", scene.first)
+    told = await scene.harness.poll()
+    scene.harness.simulator.hide("acme", scene.first)
 
-    assert told + await scene.desk.poll(5) == [("opened", "reconnection_required")]
+    assert told + await scene.harness.poll(5) == [("opened", "reconnection_required")]
 
 
 ADDRESSES = (
@@ -287,65 +287,65 @@ ADDRESSES = (
 @pytest.mark.row(17)
 @pytest.mark.parametrize("address", ADDRESSES)
 async def test_the_spelling_of_an_address_does_not_hide_who_returned(scene, address):
-    simulator = scene.desk.simulator
+    simulator = scene.harness.simulator
     simulator.add_account("acme", "João Doe", id="old", url=ADDRESSES[0])
-    await scene.desk.poll()
+    await scene.harness.poll()
     simulator.sign_out("acme", "old")
-    await scene.desk.poll()
+    await scene.harness.poll()
     simulator.remove("acme", "old")
     simulator.add_account("acme", "João Doe", id="new", url=address)
 
-    assert await scene.desk.poll(5) == [("resolved", "reconnection_required")]
+    assert await scene.harness.poll(5) == [("resolved", "reconnection_required")]
     assert scene.resolution() == "replaced"
 
 
 @pytest.mark.row(18)
 async def test_two_ids_of_one_person_are_watched_both(scene):
-    simulator = scene.desk.simulator
+    simulator = scene.harness.simulator
     for one in ("first", "second"):
         simulator.add_account("acme", "Jane Twice", id=one, url=ADDRESSES[0])
-    await scene.desk.poll()
+    await scene.harness.poll()
     simulator.sign_out("acme", "first")
     simulator.sign_out("acme", "second")
 
-    assert await scene.desk.poll() == [("opened", "reconnection_required")] * 2
+    assert await scene.harness.poll() == [("opened", "reconnection_required")] * 2
 
 
 @pytest.mark.row(19)
 async def test_a_thousand_accounts_that_freeze_at_once_are_one_message(store):
-    desk = Desk(store)
-    desk.poll(*(listed_account(f"a{number}") for number in range(1000)))
+    harness = StoreHarness(store)
+    harness.poll(*(listed_account(f"a{number}") for number in range(1000)))
 
-    desk.poll(*(frozen(f"a{number}") for number in range(1000)))
+    harness.poll(*(frozen(f"a{number}") for number in range(1000)))
 
-    assert len(desk.deliver()) == 1000
-    assert desk.deliver() is None
+    assert len(harness.deliver()) == 1000
+    assert harness.deliver() is None
 
 
 @pytest.mark.row(19)
 async def test_seats_that_are_given_back_freeze_and_thaw_the_rest(tmp_path):
-    async with station(tmp_path, accounts=1000) as desk:
-        await desk.poll()
-        desk.simulator.set_seats("acme", 1)
-        told = await desk.poll()
-        desk.simulator.set_seats("acme", 1000)
+    async with poll_harness(tmp_path, accounts=1000) as harness:
+        await harness.poll()
+        harness.simulator.set_seats("acme", 1)
+        told = await harness.poll()
+        harness.simulator.set_seats("acme", 1000)
 
         assert told == [("opened", "frozen")] * 999
-        assert await desk.poll() == [("resolved", "frozen")] * 999
+        assert await harness.poll() == [("resolved", "frozen")] * 999
 
 
 @pytest.mark.row(22)
 async def test_a_recovery_and_a_loss_between_two_polls_refresh_the_link_and_nothing_else(scene):
-    simulator = scene.desk.simulator
+    simulator = scene.harness.simulator
     simulator.tune(reconnection_moves_connected_at=True)
-    await scene.desk.poll()
+    await scene.harness.poll()
     simulator.sign_out("acme", scene.first)
-    told = await scene.desk.poll()
+    told = await scene.harness.poll()
     before = scene.link()
 
     simulator.set_session("acme", scene.first, "success")
     simulator.sign_out("acme", scene.first)
-    told += await scene.desk.poll()
+    told += await scene.harness.poll()
 
     assert told == [("opened", "reconnection_required")]
     assert scene.link() not in {None, before}

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from desk import Desk
-from factories import HOUR, signed_out
-from station import station
+from harness.core import HOUR, signed_out
+from harness.poll import poll_harness
+from harness.store import StoreHarness
 from work.test_tick import make_ticker
 
 from monitor.core.errors import ApiError
@@ -18,31 +18,31 @@ OPENED = ("opened", "reconnection_required")
 RESOLVED = ("resolved", "reconnection_required")
 
 
-def only(desk):
+def only(harness):
     """Return the id of the only account."""
-    (found,) = desk.simulator.customer("acme").accounts
+    (found,) = harness.simulator.customer("acme").accounts
     return found
 
 
-def recorded(desk):
+def recorded(harness):
     """Return the session that is recorded for the only account."""
-    return desk.store.run_now(lambda tx: state.account(tx, "acme", only(desk))).session
+    return harness.store.run_now(lambda tx: state.account(tx, "acme", only(harness))).session
 
 
-async def signed_out_poll(desk):
-    await desk.poll()
-    desk.simulator.sign_out("acme", "*")
-    assert await desk.poll() == [OPENED]
+async def signed_out_poll(harness):
+    await harness.poll()
+    harness.simulator.sign_out("acme", "*")
+    assert await harness.poll() == [OPENED]
 
 
-async def signed_out_without_link(desk, shown=None):
+async def signed_out_without_link(harness, shown=None):
     """Sign the account out; of its session the list shows only the id *shown*, if anything."""
-    await desk.poll()
-    desk.simulator.sign_out("acme", "*")
+    await harness.poll()
+    harness.simulator.sign_out("acme", "*")
     fields = {"reconnectionSessionId": shown} if shown else {}
     without = ("reconnectionLink",) if shown else NO_LINK
-    desk.simulator.patch("acme", only(desk), fields, without=without)
-    assert await desk.poll() == [OPENED]
+    harness.simulator.patch("acme", only(harness), fields, without=without)
+    assert await harness.poll() == [OPENED]
 
 
 @pytest.mark.row(36)
@@ -50,42 +50,42 @@ async def signed_out_without_link(desk, shown=None):
 @pytest.mark.parametrize("opens", [True, False])
 async def test_a_login_that_the_list_shows_only_later_is_one_incident(tmp_path, lag, opens):
     knobs = Knobs(lag_polls=lag, lag_opens_session=opens)
-    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
-        await signed_out_poll(desk)
+    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+        await signed_out_poll(harness)
         told = []
         for status in ("preparing", "serving", "streaming", "success"):
-            desk.simulator.set_session("acme", only(desk), status)
-            told.append(await desk.poll())
-        told += [await desk.poll() for _ in range(lag)]
+            harness.simulator.set_session("acme", only(harness), status)
+            told.append(await harness.poll())
+        told += [await harness.poll() for _ in range(lag)]
 
         assert told == [[]] * (3 + lag) + [[RESOLVED]]
-        assert desk.calls("accounts.createReconnectionSession") == 0
+        assert harness.calls("accounts.createReconnectionSession") == 0
 
 
 @pytest.mark.row(37)
 async def test_a_reminder_carries_the_link_of_its_moment(store):
-    desk = Desk(store)
-    desk.poll(signed_out(link="https://app.linkedapi.io/connection/expired"))
-    desk.deliver()
-    desk.now += HOUR
-    desk.poll(signed_out(link="https://app.linkedapi.io/connection/fresh"))
+    harness = StoreHarness(store)
+    harness.poll(signed_out(link="https://app.linkedapi.io/connection/expired"))
+    harness.deliver()
+    harness.now += HOUR
+    harness.poll(signed_out(link="https://app.linkedapi.io/connection/fresh"))
 
-    assert await make_ticker(desk).tick()
+    assert await make_ticker(harness).tick()
 
-    (item,) = desk.claim().message.notifications
+    (item,) = harness.claim().message.notifications
     assert item.event == "reminded"
     assert item.link.reveal() == "https://app.linkedapi.io/connection/fresh"
 
 
 @pytest.mark.row(37)
 async def test_a_session_that_expires_is_replaced_by_the_next_poll(tmp_path):
-    async with station(tmp_path, accounts=1) as desk:
-        await signed_out_poll(desk)
-        before = recorded(desk)
-        desk.simulator.expire_session("acme", "*")
+    async with poll_harness(tmp_path, accounts=1) as harness:
+        await signed_out_poll(harness)
+        before = recorded(harness)
+        harness.simulator.expire_session("acme", "*")
 
-        assert await desk.poll() == []
-        assert recorded(desk).link not in {None, before.link}
+        assert await harness.poll() == []
+        assert recorded(harness).link not in {None, before.link}
 
 
 @pytest.mark.row(38)
@@ -93,60 +93,60 @@ async def test_a_session_that_expires_is_replaced_by_the_next_poll(tmp_path):
 async def test_a_login_that_failed_or_was_given_up_leaves_the_incident_with_a_new_link(
     tmp_path, end
 ):
-    async with station(tmp_path, accounts=1) as desk:
-        await signed_out_poll(desk)
-        before = recorded(desk)
+    async with poll_harness(tmp_path, accounts=1) as harness:
+        await signed_out_poll(harness)
+        before = recorded(harness)
         for status in ("serving", end):
-            desk.simulator.set_session("acme", only(desk), status)
+            harness.simulator.set_session("acme", only(harness), status)
 
-        assert await desk.poll(3) == []
-        assert recorded(desk).link not in {None, before.link}
+        assert await harness.poll(3) == []
+        assert recorded(harness).link not in {None, before.link}
 
 
 @pytest.mark.row(38)
 @pytest.mark.parametrize("end", ["error", "cancelled", "expired", "success"])
 async def test_where_the_list_opens_no_session_one_that_ended_is_replaced_once(tmp_path, end):
     knobs = Knobs(get_all_creates_sessions=False)
-    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
-        await desk.poll()
-        desk.simulator.sign_out("acme", "*")
-        session = desk.simulator.rotate_link("acme", only(desk))
-        desk.simulator.patch(
+    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+        await harness.poll()
+        harness.simulator.sign_out("acme", "*")
+        session = harness.simulator.rotate_link("acme", only(harness))
+        harness.simulator.patch(
             "acme",
-            only(desk),
+            only(harness),
             {"reconnectionSessionId": session.id},
             without=("reconnectionLink",),
         )
-        desk.simulator.set_session_status(session.id, end)
-        desk.simulator.sign_out("acme", "*")
-        assert await desk.poll() == [OPENED]
+        harness.simulator.set_session_status(session.id, end)
+        harness.simulator.sign_out("acme", "*")
+        assert await harness.poll() == [OPENED]
 
-        assert await desk.reconnector.reconnect() == "created"
-        assert await desk.reconnector.reconnect() is None
-        assert recorded(desk).link is not None
+        assert await harness.reconnector.reconnect() == "created"
+        assert await harness.reconnector.reconnect() is None
+        assert recorded(harness).link is not None
 
 
 @pytest.mark.row(38)
 async def test_a_link_replaced_by_somebody_else_is_taken_over_without_a_word(tmp_path):
-    async with station(tmp_path, accounts=1, create=True) as desk:
-        await signed_out_poll(desk)
-        other = desk.simulator.rotate_link("acme", only(desk))
+    async with poll_harness(tmp_path, accounts=1, create=True) as harness:
+        await signed_out_poll(harness)
+        other = harness.simulator.rotate_link("acme", only(harness))
 
-        assert await desk.poll() == []
-        assert recorded(desk).id == other.id
-        assert desk.calls("accounts.createReconnectionSession") == 0
+        assert await harness.poll() == []
+        assert recorded(harness).id == other.id
+        assert harness.calls("accounts.createReconnectionSession") == 0
 
 
 @pytest.mark.row(39)
 async def test_a_session_that_is_forgotten_is_not_found(tmp_path):
-    async with station(tmp_path, accounts=1) as desk:
-        await signed_out_poll(desk)
-        session = recorded(desk).id
-        desk.simulator.recover("acme", "*")
-        desk.simulator.advance(desk.simulator.knobs.session_retention + 1)
+    async with poll_harness(tmp_path, accounts=1) as harness:
+        await signed_out_poll(harness)
+        session = recorded(harness).id
+        harness.simulator.recover("acme", "*")
+        harness.simulator.advance(harness.simulator.knobs.session_retention + 1)
 
         with pytest.raises(ApiError) as caught:
-            await desk.source.get_connection_session(session)
+            await harness.source.get_connection_session(session)
 
         assert (caught.value.type, caught.value.cause) == ("sessionNotFound", Cause.BAD_RESPONSE)
 
@@ -154,26 +154,26 @@ async def test_a_session_that_is_forgotten_is_not_found(tmp_path):
 @pytest.mark.row(39)
 @pytest.mark.parametrize("word", ["paused", "STREAMING", "a new word"])
 async def test_a_session_of_unknown_status_may_be_in_use_and_is_left_alone(tmp_path, word):
-    async with station(tmp_path, accounts=1, create=True) as desk:
-        await signed_out_without_link(desk, shown="d90ac1f6")
+    async with poll_harness(tmp_path, accounts=1, create=True) as harness:
+        await signed_out_without_link(harness, shown="d90ac1f6")
         session = {"sessionId": "d90ac1f6", "status": word, "type": ["of", "any", "kind"]}
-        desk.simulator.add_fault(
+        harness.simulator.add_fault(
             body=f'{{"success":true,"result":{{"session":{json.dumps(session)}}}}}',
             method="accounts.getConnectionSession",
         )
 
-        assert await desk.reconnector.reconnect() == "kept"
-        assert desk.calls("accounts.createReconnectionSession") == 0
+        assert await harness.reconnector.reconnect() == "kept"
+        assert harness.calls("accounts.createReconnectionSession") == 0
 
 
 @pytest.mark.row(39)
 async def test_a_session_that_goes_backwards_changes_nothing(tmp_path):
-    async with station(tmp_path, accounts=1) as desk:
-        await signed_out_poll(desk)
+    async with poll_harness(tmp_path, accounts=1) as harness:
+        await signed_out_poll(harness)
         told = []
         for status in ("streaming", "pending", "serving", "preparing", "pending", "success"):
-            desk.simulator.set_session("acme", only(desk), status)
-            told += await desk.poll()
+            harness.simulator.set_session("acme", only(harness), status)
+            told += await harness.poll()
 
         assert told == [RESOLVED]
 
@@ -181,55 +181,57 @@ async def test_a_session_that_goes_backwards_changes_nothing(tmp_path):
 @pytest.mark.row(40)
 async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(tmp_path):
     knobs = Knobs(get_all_creates_sessions=False)
-    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
-        await signed_out_without_link(desk)
-        running = desk.simulator.set_session("acme", only(desk), "serving")
-        desk.simulator.set_proxy_change(running.id, applying=True)
+    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+        await signed_out_without_link(harness)
+        running = harness.simulator.set_session("acme", only(harness), "serving")
+        harness.simulator.set_proxy_change(running.id, applying=True)
 
-        assert await desk.reconnector.reconnect() == "created"
-        assert recorded(desk).id == running.id
+        assert await harness.reconnector.reconnect() == "created"
+        assert recorded(harness).id == running.id
         assert running.status == "serving"
 
 
 @pytest.mark.row(40)
 async def test_a_session_made_without_an_answer_is_found_in_the_next_list(tmp_path):
     knobs = Knobs(get_all_creates_sessions=False)
-    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
-        await signed_out_without_link(desk)
-        desk.simulator.add_fault("truncate", method="accounts.createReconnectionSession")
+    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+        await signed_out_without_link(harness)
+        harness.simulator.add_fault("truncate", method="accounts.createReconnectionSession")
 
-        assert await desk.reconnector.reconnect() == "unknown"
-        desk.simulator.clear_patch("acme", only(desk))
-        await desk.poll()
+        assert await harness.reconnector.reconnect() == "unknown"
+        harness.simulator.clear_patch("acme", only(harness))
+        await harness.poll()
 
-        assert recorded(desk).link is not None
-        assert await desk.reconnector.reconnect() is None
-        assert desk.calls("accounts.createReconnectionSession") == 1
+        assert recorded(harness).link is not None
+        assert await harness.reconnector.reconnect() is None
+        assert harness.calls("accounts.createReconnectionSession") == 1
 
 
 @pytest.mark.row(40)
 async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(tmp_path):
-    async with station(tmp_path, accounts=1, create=True) as desk:
-        await signed_out_without_link(desk)
-        desk.simulator.recover("acme", "*")
+    async with poll_harness(tmp_path, accounts=1, create=True) as harness:
+        await signed_out_without_link(harness)
+        harness.simulator.recover("acme", "*")
 
-        assert await desk.reconnector.reconnect() == "refused"
-        assert await desk.poll() == [RESOLVED]
+        assert await harness.reconnector.reconnect() == "refused"
+        assert await harness.poll() == [RESOLVED]
 
 
 @pytest.mark.row(41)
 async def test_a_login_under_way_is_never_replaced_however_long_it_takes(tmp_path):
-    async with station(tmp_path, accounts=1, create=True, knobs=Knobs(progress_ttl=1e6)) as desk:
-        await desk.poll()
-        desk.simulator.sign_out("acme", "*")
-        session = desk.simulator.set_session("acme", only(desk), "streaming")
-        desk.simulator.patch("acme", only(desk), {}, without=("reconnectionLink",))
+    async with poll_harness(
+        tmp_path, accounts=1, create=True, knobs=Knobs(progress_ttl=1e6)
+    ) as harness:
+        await harness.poll()
+        harness.simulator.sign_out("acme", "*")
+        session = harness.simulator.set_session("acme", only(harness), "streaming")
+        harness.simulator.patch("acme", only(harness), {}, without=("reconnectionLink",))
         for _ in range(200):
-            await desk.poll()
-            assert await desk.reconnector.reconnect() in {None, "kept"}
+            await harness.poll()
+            assert await harness.reconnector.reconnect() in {None, "kept"}
 
         assert session.status == "streaming"
-        assert desk.calls("accounts.createReconnectionSession") == 0
+        assert harness.calls("accounts.createReconnectionSession") == 0
 
 
 @pytest.mark.row(42)
@@ -241,22 +243,22 @@ async def test_too_many_attempts_end_asking_for_hours_and_polling_goes_on(tmp_pa
         daily_attempts=0,
         attempts_status=status,
     )
-    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
-        await signed_out_without_link(desk)
-        assert await desk.reconnector.reconnect() == "limited"
+    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+        await signed_out_without_link(harness)
+        assert await harness.reconnector.reconnect() == "limited"
         for _ in range(90):
-            await desk.poll()
-            assert await desk.reconnector.reconnect() is None
+            await harness.poll()
+            assert await harness.reconnector.reconnect() is None
 
-        assert 'linkedapi_workspace_up{workspace="acme"} 1' in desk.metric
-        assert desk.calls("accounts.createReconnectionSession") == 1
+        assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
+        assert harness.calls("accounts.createReconnectionSession") == 1
 
 
 @pytest.mark.row(42)
 async def test_too_many_requests_when_asking_are_asked_again_later(tmp_path):
-    async with station(tmp_path, accounts=1, create=True) as desk:
-        await signed_out_without_link(desk)
-        desk.simulator.faults.add(
+    async with poll_harness(tmp_path, accounts=1, create=True) as harness:
+        await signed_out_without_link(harness)
+        harness.simulator.faults.add(
             api_error(
                 "tooManyRequests",
                 status=429,
@@ -265,6 +267,6 @@ async def test_too_many_requests_when_asking_are_asked_again_later(tmp_path):
             )
         )
 
-        assert await desk.reconnector.reconnect() == "later"
-        await desk.poll(2)
-        assert await desk.reconnector.reconnect() == "created"
+        assert await harness.reconnector.reconnect() == "later"
+        await harness.poll(2)
+        assert await harness.reconnector.reconnect() == "created"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from desk import LEASE, REFUSED, TIMEOUT, Desk
-from factories import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
+from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
+from harness.poll import poll_harness
+from harness.program import WEBHOOK_SECRET, answers, configure, hooks, program, until
+from harness.store import LEASE, REFUSED, TIMEOUT, StoreHarness
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from program import WEBHOOK_SECRET, answers, configure, hooks, program, until
 from sqlalchemy import text
-from station import station
 
 from monitor import app
 from monitor.core.duration import Duration
@@ -44,29 +44,29 @@ class Enqueued:
     """Carries out steps on a fresh database and keeps what each receiver was handed."""
 
     def __init__(self, store, **policy):
-        self.desk = Desk(store, receivers={"chat": True, "crm": False}, **policy)
+        self.harness = StoreHarness(store, receivers={"chat": True, "crm": False}, **policy)
         self.unanswered = []
         self.attempts = defaultdict(list)  # (receiver, incident) → [(event, message id, answered)]
         self.sending = None
 
     def step(self, kind, value):
-        desk = self.desk
+        harness = self.harness
         if kind == "poll":
-            desk.poll(*(STATUS[one](id_) for id_, one in zip("ab", value, strict=True)))
+            harness.poll(*(STATUS[one](id_) for id_, one in zip("ab", value, strict=True)))
         elif kind == "fail":
-            desk.observe(value)
+            harness.observe(value)
         elif kind == "begin" and self.sending is None:
             self.begin(value)
         elif kind == "end" and self.sending is not None:
             self.end(value)
         elif kind == "crash":
             self.sending = None
-            desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "acme"))
+            harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "acme"))
         elif kind == "wait":
-            desk.now += value
+            harness.now += value
 
     def begin(self, receiver):
-        claimed = self.desk.claim(receiver)
+        claimed = self.harness.claim(receiver)
         self.unanswered = []
         if claimed.message is None:
             return
@@ -84,14 +84,14 @@ class Enqueued:
         """Promise 5, at the moment of every single send."""
         if notification.event == "notice":
             return
-        incident = self.desk.run(lambda tx: state.incident(tx, notification.incident.id))
+        incident = self.harness.run(lambda tx: state.incident(tx, notification.incident.id))
         assert incident.is_open is (notification.event != "resolved")
         if notification.link is not None:
-            account = self.desk.run(lambda tx: state.account(tx, "acme", incident.account_id))
+            account = self.harness.run(lambda tx: state.account(tx, "acme", incident.account_id))
             assert account.status == "reconnection_required"
 
     def end(self, error):
-        settled = self.desk.settle(self.sending, error)
+        settled = self.harness.settle(self.sending, error)
         if settled is not None:
             answer = "delivered" if error is None else "unknown" if error.ambiguous else "refused"
             for attempt in self.unanswered:
@@ -101,18 +101,18 @@ class Enqueued:
     def finish(self):
         """Let everything recover and everything be delivered."""
         self.step("crash", None)
-        self.desk.now += LEASE
+        self.harness.now += LEASE
         for _ in range(3):
-            self.desk.poll(listed_account("a"), listed_account("b"), after=HOUR)
+            self.harness.poll(listed_account("a"), listed_account("b"), after=HOUR)
         for _ in range(200):
-            self.desk.now += MINUTE
+            self.harness.now += MINUTE
             for receiver in ("chat", "crm"):
                 self.begin(receiver)
                 if self.sending:
                     self.end(None)
 
     def check(self):
-        rows = self.desk.run(lambda tx: tx.execute(text("SELECT * FROM notification")).all())
+        rows = self.harness.run(lambda tx: tx.execute(text("SELECT * FROM notification")).all())
         # Promise 1: settled one way or the other, cancelled only for a reason that is true.
         assert {row.state for row in rows} <= {"delivered", "cancelled"}
         assert {row.reason for row in rows} <= {None, "recovered", "superseded"}
@@ -151,15 +151,15 @@ def test_promises_1_3_4_5_hold_for_every_receiver_whatever_happens(
 
 
 def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store):
-    desk = Desk(store, receivers={"chat": True, "mail": True}, fallback="mail")
-    desk.poll(signed_out())
-    desk.deliver("mail")
-    desk.now += 3 * DAY  # asleep past the deadline: still one attempt
+    harness = StoreHarness(store, receivers={"chat": True, "mail": True}, fallback="mail")
+    harness.poll(signed_out())
+    harness.deliver("mail")
+    harness.now += 3 * DAY  # asleep past the deadline: still one attempt
 
-    assert desk.deliver("chat", error=REFUSED) == [("opened", "a1")]
+    assert harness.deliver("chat", error=REFUSED) == [("opened", "a1")]
 
-    assert ("chat", "opened", "dead", "deadline") in desk.states()
-    assert desk.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
+    assert ("chat", "opened", "dead", "deadline") in harness.states()
+    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
 
 # ── 2: no false alarm from our own faults ────────────────────────────────────────────────────────
@@ -187,55 +187,55 @@ FAULTS = {
 @pytest.mark.row(32)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, fault):
-    async with station(tmp_path, accounts=4) as desk:
-        first, second, *_ = desk.simulator.customer("acme").accounts
-        desk.simulator.sign_out("acme", first)
-        await desk.poll()
-        before = desk.store.run_now(lambda tx: state.load(tx, "acme"))
+    async with poll_harness(tmp_path, accounts=4) as harness:
+        first, second, *_ = harness.simulator.customer("acme").accounts
+        harness.simulator.sign_out("acme", first)
+        await harness.poll()
+        before = harness.store.run_now(lambda tx: state.load(tx, "acme"))
         added = FAULTS[fault]
         if isinstance(added, dict):
-            desk.simulator.add_fault(**added)
+            harness.simulator.add_fault(**added)
         else:
-            desk.simulator.faults.add(added)
+            harness.simulator.faults.add(added)
 
-        told = await desk.poll(40)
+        told = await harness.poll(40)
 
-        after = desk.store.run_now(lambda tx: state.load(tx, "acme"))
+        after = harness.store.run_now(lambda tx: state.load(tx, "acme"))
         assert after.accounts == before.accounts
         assert [kind for kind, _ in told] == ["opened"]  # the workspace is blind, nothing else
-        desk.simulator.clear_faults()
-        desk.simulator.sign_out("acme", second)
-        told = await desk.poll(20)
+        harness.simulator.clear_faults()
+        harness.simulator.sign_out("acme", second)
+        told = await harness.poll(20)
         assert ("opened", "reconnection_required") in told
         assert len([one for one in told if one[0] == "opened"]) == 1
 
 
 async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
-    async with station(tmp_path, accounts=2) as desk:
-        await desk.poll()
-        before = desk.store.run_now(lambda tx: state.load(tx, "acme"))
-        desk.store.run_now(lambda tx: tx.execute(text("ALTER TABLE transition RENAME TO gone")))
-        desk.simulator.sign_out("acme", "*")
+    async with poll_harness(tmp_path, accounts=2) as harness:
+        await harness.poll()
+        before = harness.store.run_now(lambda tx: state.load(tx, "acme"))
+        harness.store.run_now(lambda tx: tx.execute(text("ALTER TABLE transition RENAME TO gone")))
+        harness.simulator.sign_out("acme", "*")
 
         for _ in range(3):
             with pytest.raises(StoreError):
-                await desk.poll()
+                await harness.poll()
 
-        desk.store.run_now(lambda tx: tx.execute(text("ALTER TABLE gone RENAME TO transition")))
-        assert desk.store.run_now(lambda tx: state.load(tx, "acme")) == before
-        assert await desk.poll() == [("opened", "reconnection_required")] * 2
+        harness.store.run_now(lambda tx: tx.execute(text("ALTER TABLE gone RENAME TO transition")))
+        assert harness.store.run_now(lambda tx: state.load(tx, "acme")) == before
+        assert await harness.poll() == [("opened", "reconnection_required")] * 2
 
 
 @pytest.mark.row(25)
 @pytest.mark.parametrize("jump", [-400 * DAY, -HOUR, HOUR, 400 * DAY])
 def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
-    desk = Desk(store)
-    desk.poll(listed_account("a"), signed_out("b"))
+    harness = StoreHarness(store)
+    harness.poll(listed_account("a"), signed_out("b"))
 
-    recorded = desk.poll(listed_account("a"), signed_out("b"), after=jump)
+    recorded = harness.poll(listed_account("a"), signed_out("b"), after=jump)
 
     assert recorded.decision.events == ()
-    assert desk.workspace.accounts["b"].since <= desk.now
+    assert harness.workspace.accounts["b"].since <= harness.now
 
 
 # ── 3: said once ─────────────────────────────────────────────────────────────────────────────────
@@ -245,16 +245,16 @@ def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
 async def test_promise_3_neither_a_restart_nor_a_new_link_repeats_an_alert(tmp_path):
     told = []
     for round_ in range(4):
-        async with station(tmp_path, accounts=1 if round_ == 0 else 0) as desk:
+        async with poll_harness(tmp_path, accounts=1 if round_ == 0 else 0) as harness:
             if round_:
-                desk.simulator.add_account("acme", "Jane", id="a1")
+                harness.simulator.add_account("acme", "Jane", id="a1")
             else:
-                desk.simulator.customer("acme").accounts.clear()
-                desk.simulator.add_account("acme", "Jane", id="a1")
-            desk.numbers = iter(range(10_000 * round_, 10_000 * (round_ + 1)))
-            desk.now += round_ * HOUR
-            desk.simulator.sign_out("acme", "*")  # a new link each time
-            told += await desk.poll(3)
+                harness.simulator.customer("acme").accounts.clear()
+                harness.simulator.add_account("acme", "Jane", id="a1")
+            harness.numbers = iter(range(10_000 * round_, 10_000 * (round_ + 1)))
+            harness.now += round_ * HOUR
+            harness.simulator.sign_out("acme", "*")  # a new link each time
+            told += await harness.poll(3)
 
     assert told == [("opened", "reconnection_required")]
 
@@ -325,24 +325,24 @@ def test_promise_7_the_product_holds_no_word_of_a_destructive_call():
 
 
 async def test_promise_7_a_long_outage_calls_nothing_but_the_list_and_within_our_share(tmp_path):
-    async with station(tmp_path, accounts=30, create=True) as desk:
-        await desk.poll()
-        desk.simulator.sign_out("acme", "*")
-        for id_ in desk.simulator.customer("acme").accounts:
-            desk.simulator.set_session("acme", id_, "streaming")
+    async with poll_harness(tmp_path, accounts=30, create=True) as harness:
+        await harness.poll()
+        harness.simulator.sign_out("acme", "*")
+        for id_ in harness.simulator.customer("acme").accounts:
+            harness.simulator.set_session("acme", id_, "streaming")
         for _ in range(60):
-            await desk.poll()
-            await desk.reconnector.reconnect()
+            await harness.poll()
+            await harness.reconnector.reconnect()
 
-    assert {one.method for one in desk.simulator.requests} == {"accounts.getAll"}
+    assert {one.method for one in harness.simulator.requests} == {"accounts.getAll"}
 
 
 async def test_promise_7_our_share_of_the_rate_limit_is_bounded(tmp_path):
-    async with station(tmp_path, accounts=1) as desk:
+    async with poll_harness(tmp_path, accounts=1) as harness:
         for _ in range(200):
-            await desk.poll(after=Duration.parse("10ms"))
+            await harness.poll(after=Duration.parse("10ms"))
 
-        assert desk.calls() <= 60
+        assert harness.calls() <= 60
 
 
 # ── 8: never silently blind ──────────────────────────────────────────────────────────────────────
@@ -350,22 +350,22 @@ async def test_promise_7_our_share_of_the_rate_limit_is_bounded(tmp_path):
 
 @pytest.mark.row(35)
 async def test_promise_8_blindness_is_told_and_what_was_known_stays(tmp_path):
-    async with station(tmp_path, accounts=3) as desk:
-        await desk.poll()
-        desk.simulator.sign_out("acme", next(iter(desk.simulator.customer("acme").accounts)))
-        await desk.poll()
-        desk.simulator.faults.add(html_page(status=503))
+    async with poll_harness(tmp_path, accounts=3) as harness:
+        await harness.poll()
+        harness.simulator.sign_out("acme", next(iter(harness.simulator.customer("acme").accounts)))
+        await harness.poll()
+        harness.simulator.faults.add(html_page(status=503))
 
-        told = await desk.poll(10)
+        told = await harness.poll(10)
 
         assert told == [("opened", "unreachable")]
-        metric = desk.metric
+        metric = harness.metric
         assert 'linkedapi_workspace_up{workspace="acme"} 0' in metric
         assert re.search(r'linkedapi_account_status\{[^}]*status="active"[^}]*\} 1', metric)
         assert 'linkedapi_incidents_open{workspace="acme",cause="unreachable"} 1' in metric
-        desk.simulator.clear_faults()
-        desk.simulator.recover("acme", "*")
-        assert await desk.poll() == [
+        harness.simulator.clear_faults()
+        harness.simulator.recover("acme", "*")
+        assert await harness.poll() == [
             ("resolved", "unreachable"),
             ("resolved", "reconnection_required"),
         ]

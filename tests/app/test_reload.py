@@ -8,7 +8,7 @@ from monitor.app.reload import Reloader
 from monitor.core.errors import MonitorError
 
 
-class Office:
+class ReloadHarness:
     """Reads one text after the other and remembers what became of it."""
 
     def __init__(self, folder, *texts):
@@ -45,7 +45,7 @@ def said():
 
 
 async def test_what_is_right_is_announced_with_all_secrets_so_far_and_taken_up(tmp_path, said):
-    office = Office(tmp_path, text("a", "token-one"), text("b", "token-two"))
+    office = ReloadHarness(tmp_path, text("a", "token-one"), text("b", "token-two"))
 
     assert await office.reloader.reload()
 
@@ -55,7 +55,9 @@ async def test_what_is_right_is_announced_with_all_secrets_so_far_and_taken_up(t
 
 
 async def test_every_problem_of_a_wrong_file_is_a_line_and_nothing_is_taken_up(tmp_path, said):
-    office = Office(tmp_path, text("a", "token-one"), text("b", "token-two", "pol: {}\nwb: {}"))
+    office = ReloadHarness(
+        tmp_path, text("a", "token-one"), text("b", "token-two", "pol: {}\nwb: {}")
+    )
 
     assert not await office.reloader.reload()
 
@@ -72,7 +74,7 @@ async def test_every_problem_of_a_wrong_file_is_a_line_and_nothing_is_taken_up(t
 async def test_what_cannot_be_taken_up_leaves_the_log_as_the_old_one_wants_it(
     tmp_path, said, refusal
 ):
-    office = Office(tmp_path, text("a", "token-one"), text("b", "token-two"))
+    office = ReloadHarness(tmp_path, text("a", "token-one"), text("b", "token-two"))
     office.refusal = refusal
 
     assert not await office.reloader.reload()
@@ -85,7 +87,7 @@ async def test_what_cannot_be_taken_up_leaves_the_log_as_the_old_one_wants_it(
 async def test_what_needs_a_restart_is_said_as_long_as_it_is_so(tmp_path, said):
     moved = "web: {listen: '127.0.0.1:1'}\nstorage: {url: 'sqlite:///x.db'}"
     first, other = text("a", "one-token"), text("a", "one-token", moved)
-    office = Office(tmp_path, first, other, other, first)
+    office = ReloadHarness(tmp_path, first, other, other, first)
 
     counts = []
     for _ in range(3):

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import httpx
 import pytest
 import structlog
-from factories import NOON
-from program import hooks, until
+from harness.core import NOON
+from harness.program import hooks, until
 from sqlalchemy import text
 
 from monitor import config
@@ -25,7 +25,7 @@ from monitor.store.db import Store, StoreError
 CHAT = '{name: chat, type: slack, url: "https://hooks.slack.com/services/T0/B0/x"}'
 
 
-class Stage:
+class WorkersHarness:
     """A crew whose loops only wait, and the configurations that it takes up one after another."""
 
     def __init__(self, folder, api, store, simulator):
@@ -131,115 +131,115 @@ async def staged(folder):
     store = Store.open(f"sqlite:///{folder}/monitor.db")
     try:
         async with serve(simulator) as api:
-            stage = Stage(folder, api, store, simulator)
-            stage.schedule.start()
+            harness = WorkersHarness(folder, api, store, simulator)
+            harness.schedule.start()
             try:
-                yield stage
+                yield harness
             finally:
-                await stage.close()
+                await harness.close()
     finally:
         store.close()
 
 
 @pytest.fixture
-async def stage(tmp_path):
+async def harness(tmp_path):
     async with staged(tmp_path) as made:
         yield made
 
 
-async def test_the_first_configuration_puts_everybody_to_work(stage):
-    await stage.adopt("acme", "beta", more=f"receivers: [{CHAT}]")
+async def test_the_first_configuration_puts_everybody_to_work(harness):
+    await harness.adopt("acme", "beta", more=f"receivers: [{CHAT}]")
 
-    assert stage.begun == ["acme", "beta", "chat"]
-    assert stage.scheduled() == {"acme", "beta"}
-    assert stage.row("acme") == stage.row("beta") == (1, None)
-    assert await stage.poll("acme") == []
-    assert 'linkedapi_workspace_up{workspace="acme"} 1' in stage.metric
-    assert 'linkedapi_workspace_up{workspace="beta"} 0' in stage.metric
+    assert harness.begun == ["acme", "beta", "chat"]
+    assert harness.scheduled() == {"acme", "beta"}
+    assert harness.row("acme") == harness.row("beta") == (1, None)
+    assert await harness.poll("acme") == []
+    assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
+    assert 'linkedapi_workspace_up{workspace="beta"} 0' in harness.metric
 
 
-async def test_those_who_stay_work_on_and_those_who_left_stop(stage):
+async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
     log = "{name: log, type: log}"
-    await stage.adopt("acme", "beta", more=f"receivers: [{CHAT}, {log}]")
-    acme, chat = stage.workers.workspaces["acme"], stage.workers.receivers["chat"]
-    gone = stage.workers.receivers["log"]
+    await harness.adopt("acme", "beta", more=f"receivers: [{CHAT}, {log}]")
+    acme, chat = harness.workers.workspaces["acme"], harness.workers.receivers["chat"]
+    gone = harness.workers.receivers["log"]
     other = "{name: other, type: log}"
-    stage.begun.clear()
+    harness.begun.clear()
 
-    await stage.adopt("acme", "gamma", more=f"receivers: [{CHAT}, {other}]")
+    await harness.adopt("acme", "gamma", more=f"receivers: [{CHAT}, {other}]")
 
-    assert stage.begun == ["gamma", "other"]
-    assert stage.ended == ["beta"]
-    assert stage.workers.workspaces.keys() == stage.scheduled() == {"acme", "gamma"}
-    assert stage.workers.workspaces["acme"] is acme
-    assert stage.workers.receivers["chat"] is chat
-    assert stage.workers.receivers.keys() == {"chat", "other"}
+    assert harness.begun == ["gamma", "other"]
+    assert harness.ended == ["beta"]
+    assert harness.workers.workspaces.keys() == harness.scheduled() == {"acme", "gamma"}
+    assert harness.workers.workspaces["acme"] is acme
+    assert harness.workers.receivers["chat"] is chat
+    assert harness.workers.receivers.keys() == {"chat", "other"}
     assert (gone.over, gone.wake.is_set(), chat.over) == (True, True, False)
-    assert stage.row("acme") == (1, None)
-    assert stage.row("beta") == (1, NOON)
-    assert 'workspace="beta"' not in stage.metric
-    assert 'linkedapi_notifications_pending{receiver="log"}' not in stage.metric
+    assert harness.row("acme") == (1, None)
+    assert harness.row("beta") == (1, NOON)
+    assert 'workspace="beta"' not in harness.metric
+    assert 'linkedapi_notifications_pending{receiver="log"}' not in harness.metric
 
 
-async def test_what_a_workspace_knows_outlives_a_reload(stage):
-    await stage.adopt("acme")
-    await stage.poll("acme")
-    stage.simulator.sign_out("acme", "*")
-    assert len(await stage.poll("acme")) == 2
+async def test_what_a_workspace_knows_outlives_a_reload(harness):
+    await harness.adopt("acme")
+    await harness.poll("acme")
+    harness.simulator.sign_out("acme", "*")
+    assert len(await harness.poll("acme")) == 2
 
-    await stage.adopt("acme", more="incidents: {resolve_after: 3}")
+    await harness.adopt("acme", more="incidents: {resolve_after: 3}")
 
-    assert await stage.poll("acme") == []
-    stage.simulator.recover("acme", "*")
-    assert [await stage.poll("acme") for _ in range(3)][:2] == [[], []]
-    assert not stage.store.run_now(lambda tx: state.open_incidents(tx, "acme"))
-
-
-async def test_a_workspace_that_comes_back_goes_on_where_it_was(stage):
-    await stage.adopt("acme", "beta")
-    await stage.poll("beta")
-    stage.simulator.sign_out("beta", "*")
-    await stage.poll("beta")
-    await stage.adopt("acme")
-    stage.now += Duration.parse("23h")
-
-    await stage.adopt("acme", "beta")
-
-    assert stage.row("beta") == (2, None)
-    assert 'cause="reconnection_required"} 2' in stage.metric
-    assert not stage.workers.is_current("beta")
-    assert await stage.poll("beta") == []
-    assert stage.workers.is_current("beta")
+    assert await harness.poll("acme") == []
+    harness.simulator.recover("acme", "*")
+    assert [await harness.poll("acme") for _ in range(3)][:2] == [[], []]
+    assert not harness.store.run_now(lambda tx: state.open_incidents(tx, "acme"))
 
 
-async def test_a_renamed_workspace_goes_on_under_its_new_name(stage):
-    await stage.adopt("acme")
-    await stage.poll("acme")
-    stage.simulator.sign_out("acme", "*")
-    await stage.poll("acme")
+async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
+    await harness.adopt("acme", "beta")
+    await harness.poll("beta")
+    harness.simulator.sign_out("beta", "*")
+    await harness.poll("beta")
+    await harness.adopt("acme")
+    harness.now += Duration.parse("23h")
+
+    await harness.adopt("acme", "beta")
+
+    assert harness.row("beta") == (2, None)
+    assert 'cause="reconnection_required"} 2' in harness.metric
+    assert not harness.workers.is_current("beta")
+    assert await harness.poll("beta") == []
+    assert harness.workers.is_current("beta")
+
+
+async def test_a_renamed_workspace_goes_on_under_its_new_name(harness):
+    await harness.adopt("acme")
+    await harness.poll("acme")
+    harness.simulator.sign_out("acme", "*")
+    await harness.poll("acme")
 
     with structlog.testing.capture_logs() as logs:
-        await stage.adopt(better={"token": "acme", "renamed_from": "acme"})
+        await harness.adopt(better={"token": "acme", "renamed_from": "acme"})
 
     assert "workspace is renamed; what was recorded is its own now" in [
         one["event"] for one in logs
     ]
-    assert stage.row("acme") is None
-    assert stage.row("better") == (2, None)
-    assert await stage.poll("better") == []
-    stage.simulator.recover("acme", "*")
-    assert [kind for kind, _ in await stage.poll("better")] == ["resolved", "resolved"]
-    assert 'workspace="acme"' not in stage.metric
+    assert harness.row("acme") is None
+    assert harness.row("better") == (2, None)
+    assert await harness.poll("better") == []
+    harness.simulator.recover("acme", "*")
+    assert [kind for kind, _ in await harness.poll("better")] == ["resolved", "resolved"]
+    assert 'workspace="acme"' not in harness.metric
 
 
-async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(stage):
-    await stage.adopt("acme", "beta")
-    await stage.adopt("acme")
+async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(harness):
+    await harness.adopt("acme", "beta")
+    await harness.adopt("acme")
     with structlog.testing.capture_logs() as logs:
-        await stage.adopt(beta={"renamed_from": "acme"})
+        await harness.adopt(beta={"renamed_from": "acme"})
 
-    assert stage.row("acme") == (1, NOON)
-    assert stage.row("beta") == (2, None)
+    assert harness.row("acme") == (1, NOON)
+    assert harness.row("beta") == (2, None)
     said = {one["event"]: one.get("workspace") for one in logs}
     assert said["renamed_from is ignored: the new name has a past of its own"] == "beta"
     assert said["workspace left the configuration; what is open ends in 24 h"] == "acme"
@@ -256,30 +256,30 @@ async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(
     ],
     ids=["a broken table", "a broken row"],
 )
-async def test_a_configuration_that_cannot_be_taken_up_changes_nothing(stage, breaking, mending):
-    await stage.adopt("gamma")
-    await stage.poll("gamma")
-    await stage.adopt("acme", "beta", more=f"receivers: [{CHAT}]")
-    await stage.poll("beta")
-    before = [stage.row(name) for name in ("acme", "beta", "gamma")]
-    workspaces, receivers = dict(stage.workers.workspaces), dict(stage.workers.receivers)
-    stage.store.run_now(lambda tx: tx.exec_driver_sql(breaking))
+async def test_a_configuration_that_cannot_be_taken_up_changes_nothing(harness, breaking, mending):
+    await harness.adopt("gamma")
+    await harness.poll("gamma")
+    await harness.adopt("acme", "beta", more=f"receivers: [{CHAT}]")
+    await harness.poll("beta")
+    before = [harness.row(name) for name in ("acme", "beta", "gamma")]
+    workspaces, receivers = dict(harness.workers.workspaces), dict(harness.workers.receivers)
+    harness.store.run_now(lambda tx: tx.exec_driver_sql(breaking))
 
     with pytest.raises((StoreError, ValueError)):
-        await stage.adopt("acme", "gamma", more="receivers: [{name: other, type: log}]")
+        await harness.adopt("acme", "gamma", more="receivers: [{name: other, type: log}]")
 
-    assert [stage.row(name) for name in ("acme", "beta", "gamma")] == before
-    assert stage.workers.workspaces == workspaces
-    assert stage.workers.receivers == receivers
-    assert stage.scheduled() == {"acme", "beta"}
+    assert [harness.row(name) for name in ("acme", "beta", "gamma")] == before
+    assert harness.workers.workspaces == workspaces
+    assert harness.workers.receivers == receivers
+    assert harness.scheduled() == {"acme", "beta"}
     assert not any(task.done() for one in workspaces.values() for task in one.tasks)
-    assert 'linkedapi_workspace_up{workspace="beta"} 1' in stage.metric
-    assert 'workspace="gamma"' not in stage.metric
-    stage.simulator.sign_out("beta", "*")
-    stage.store.run_now(lambda tx: tx.exec_driver_sql(mending))
-    assert len(await stage.poll("beta")) == 2
-    await stage.adopt("acme", "gamma")
-    assert stage.workers.workspaces.keys() == {"acme", "gamma"}
+    assert 'linkedapi_workspace_up{workspace="beta"} 1' in harness.metric
+    assert 'workspace="gamma"' not in harness.metric
+    harness.simulator.sign_out("beta", "*")
+    harness.store.run_now(lambda tx: tx.exec_driver_sql(mending))
+    assert len(await harness.poll("beta")) == 2
+    await harness.adopt("acme", "gamma")
+    assert harness.workers.workspaces.keys() == {"acme", "gamma"}
 
 
 class Unheard(Store):
@@ -297,38 +297,38 @@ class Unheard(Store):
 
 @pytest.mark.parametrize("lost", [1, 2])
 @pytest.mark.parametrize("change", ["renamed", "removed"])
-async def test_what_a_commit_without_an_answer_did_is_undone(stage, tmp_path, lost, change):
-    stage.resources.store = Unheard.open(f"sqlite:///{tmp_path}/unheard.db")
-    stage.store.close()
-    stage.store = stage.resources.store
-    await stage.adopt("acme", "beta")
-    await stage.poll("acme")
-    stage.store.lost = lost
+async def test_what_a_commit_without_an_answer_did_is_undone(harness, tmp_path, lost, change):
+    harness.resources.store = Unheard.open(f"sqlite:///{tmp_path}/unheard.db")
+    harness.store.close()
+    harness.store = harness.resources.store
+    await harness.adopt("acme", "beta")
+    await harness.poll("acme")
+    harness.store.lost = lost
     taken = {"growth": {"renamed_from": "acme"}} if change == "renamed" else {}
 
     with pytest.raises(StoreError):
-        await stage.adopt("beta", **taken)
-    assert ("acme" in stage.workers.workspaces) is (lost == 1)
-    await stage.workers.resume()
+        await harness.adopt("beta", **taken)
+    assert ("acme" in harness.workers.workspaces) is (lost == 1)
+    await harness.workers.resume()
 
-    assert stage.workers.workspaces.keys() == {"acme", "beta"}
-    assert stage.scheduled() == {"acme", "beta"}
-    assert stage.row("acme")[1] is None
-    stage.simulator.sign_out("acme", "*")
-    assert len(await stage.poll("acme")) == 2
-    await stage.adopt("beta", **taken)
-    assert stage.workers.workspaces.keys() == {"beta", *taken}
+    assert harness.workers.workspaces.keys() == {"acme", "beta"}
+    assert harness.scheduled() == {"acme", "beta"}
+    assert harness.row("acme")[1] is None
+    harness.simulator.sign_out("acme", "*")
+    assert len(await harness.poll("acme")) == 2
+    await harness.adopt("beta", **taken)
+    assert harness.workers.workspaces.keys() == {"beta", *taken}
 
 
-async def test_everybody_is_looked_at_when_other_accounts_are_ignored(stage):
-    stage.schedule._scheduler.pause()
-    await stage.adopt("acme", "beta")
-    await stage.adopt("acme", "beta", more="incidents: {open_after: 2}")
-    assert not any(one.wake.is_set() for one in stage.workers.workspaces.values())
+async def test_everybody_is_looked_at_when_other_accounts_are_ignored(harness):
+    harness.schedule._scheduler.pause()
+    await harness.adopt("acme", "beta")
+    await harness.adopt("acme", "beta", more="incidents: {open_after: 2}")
+    assert not any(one.wake.is_set() for one in harness.workers.workspaces.values())
 
-    await stage.adopt("acme", "beta", more="accounts: [{match: {name: Test}, ignore: true}]")
+    await harness.adopt("acme", "beta", more="accounts: [{match: {name: Test}, ignore: true}]")
 
-    assert all(one.wake.is_set() for one in stage.workers.workspaces.values())
+    assert all(one.wake.is_set() for one in harness.workers.workspaces.values())
 
 
 class Held(Store):
@@ -339,100 +339,102 @@ class Held(Store):
         return await super().run(work)
 
 
-async def test_nobody_goes_on_while_another_configuration_is_being_taken_up(stage, tmp_path):
-    stage.resources.store = Held.open(f"sqlite:///{tmp_path}/held.db")
-    stage.store.close()
-    stage.store = stage.resources.store
-    stage.store.answering = asyncio.Event()
-    stage.store.answering.set()
-    await stage.adopt("acme", "beta")
-    stage.store.answering.clear()
-    adopting = asyncio.create_task(stage.adopt("beta"))
-    await until(lambda: "acme" not in stage.workers.workspaces)
+async def test_nobody_goes_on_while_another_configuration_is_being_taken_up(harness, tmp_path):
+    harness.resources.store = Held.open(f"sqlite:///{tmp_path}/held.db")
+    harness.store.close()
+    harness.store = harness.resources.store
+    harness.store.answering = asyncio.Event()
+    harness.store.answering.set()
+    await harness.adopt("acme", "beta")
+    harness.store.answering.clear()
+    adopting = asyncio.create_task(harness.adopt("beta"))
+    await until(lambda: "acme" not in harness.workers.workspaces)
 
-    await asyncio.wait_for(stage.workers.resume(), 5)
-    assert "acme" not in stage.workers.workspaces
-    stage.store.answering.set()
+    await asyncio.wait_for(harness.workers.resume(), 5)
+    assert "acme" not in harness.workers.workspaces
+    harness.store.answering.set()
     await adopting
 
-    assert stage.workers.workspaces.keys() == {"beta"}
-    assert stage.begun.count("acme") == 1
+    assert harness.workers.workspaces.keys() == {"beta"}
+    assert harness.begun.count("acme") == 1
 
 
-async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(stage):
-    await stage.adopt("acme", more=f"receivers: [{CHAT}]")
-    deliverer = stage.workers.receivers["chat"].deliverer
+async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
+    await harness.adopt("acme", more=f"receivers: [{CHAT}]")
+    deliverer = harness.workers.receivers["chat"].deliverer
     deliverer._paused_until = 3600.0
 
-    await stage.adopt("acme", more=f"receivers: [{CHAT}]")
+    await harness.adopt("acme", more=f"receivers: [{CHAT}]")
     assert await deliverer.due_in(Duration.parse("1h")) == 3600.0
-    await stage.adopt("acme", more=f"receivers: [{CHAT.replace('/x', '/y')}]")
+    await harness.adopt("acme", more=f"receivers: [{CHAT.replace('/x', '/y')}]")
 
-    assert stage.workers.receivers["chat"].deliverer is deliverer
+    assert harness.workers.receivers["chat"].deliverer is deliverer
     assert deliverer._paused_until == 0.0
 
 
-async def test_a_new_rhythm_counts_at_once_and_the_same_one_is_left_alone(stage):
-    await stage.adopt("acme", "beta")
-    jobs = stage.schedule._scheduler.get_job
+async def test_a_new_rhythm_counts_at_once_and_the_same_one_is_left_alone(harness):
+    await harness.adopt("acme", "beta")
+    jobs = harness.schedule._scheduler.get_job
     acme, beta = jobs("acme").trigger, jobs("beta").trigger
 
-    await stage.adopt("acme", beta={"poll": '{cron: "0 8 * * *"}'})
+    await harness.adopt("acme", beta={"poll": '{cron: "0 8 * * *"}'})
 
     assert jobs("acme").trigger is acme
     assert jobs("beta").trigger is not beta
-    assert stage.workers.workspaces["beta"].poller.rules.next_due(NOON) == NOON + Duration.parse(
+    assert harness.workers.workspaces["beta"].poller.rules.next_due(NOON) == NOON + Duration.parse(
         "20h"
     )
 
 
-async def test_a_new_crontab_is_followed_by_a_first_look_within_a_minute(stage):
-    await stage.adopt("acme", beta={"poll": '{cron: "0 8 * * *"}'})
+async def test_a_new_crontab_is_followed_by_a_first_look_within_a_minute(harness):
+    await harness.adopt("acme", beta={"poll": '{cron: "0 8 * * *"}'})
 
-    offsets = [stage.schedule._scheduler.get_job(name).trigger._offset for name in ("acme", "beta")]
+    offsets = [
+        harness.schedule._scheduler.get_job(name).trigger._offset for name in ("acme", "beta")
+    ]
 
     assert offsets == [0, 30]
 
 
-async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(stage):
-    await stage.adopt("acme", "beta")
-    await stage.poll("acme")
-    await stage.poll("beta")
+async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harness):
+    await harness.adopt("acme", "beta")
+    await harness.poll("acme")
+    await harness.poll("beta")
     for name in ("acme", "beta"):
-        stage.simulator.set_token(name, f"linked_{name}2")
+        harness.simulator.set_token(name, f"linked_{name}2")
         for _ in range(5):
-            await stage.poll(name)
-    calls = len(stage.simulator.requests)
+            await harness.poll(name)
+    calls = len(harness.simulator.requests)
 
-    await stage.adopt("beta", acme={"token": "acme2"})
+    await harness.adopt("beta", acme={"token": "acme2"})
 
-    assert await stage.poll("acme") == [("resolved", "token_rejected")]
-    assert await stage.poll("beta") == []
-    assert len(stage.simulator.requests) == calls + 1
+    assert await harness.poll("acme") == [("resolved", "token_rejected")]
+    assert await harness.poll("beta") == []
+    assert len(harness.simulator.requests) == calls + 1
 
 
-async def test_the_share_of_the_rate_limit_that_is_used_up_outlives_a_reload(stage):
-    await stage.adopt("acme")
-    budget = stage.workers.workspaces["acme"].budget
-    await stage.poll("acme")
+async def test_the_share_of_the_rate_limit_that_is_used_up_outlives_a_reload(harness):
+    await harness.adopt("acme")
+    budget = harness.workers.workspaces["acme"].budget
+    await harness.poll("acme")
 
-    await stage.adopt("acme", more="incidents: {open_after: 2}")
+    await harness.adopt("acme", more="incidents: {open_after: 2}")
 
-    assert stage.workers.workspaces["acme"].poller._source._budget is budget
+    assert harness.workers.workspaces["acme"].poller._source._budget is budget
     assert len(budget._taken) == 1
 
 
 # ── the loops around it ──────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(stage):
+async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(harness):
     loaded = [
-        stage.load(
+        harness.load(
             {"acme": {}, "beta": {}}, f"web: {{listen: '127.0.0.1:0'}}\nreceivers: [{CHAT}]"
         ),
-        stage.load({"acme": {}}, "web: {listen: '127.0.0.1:0'}"),
+        harness.load({"acme": {}}, "web: {listen: '127.0.0.1:0'}"),
     ]
-    app = App(loaded[0], stage.resources, load=lambda: loaded[1])
+    app = App(loaded[0], harness.resources, load=lambda: loaded[1])
     running = asyncio.create_task(app.run())
     try:
         await until(
@@ -452,20 +454,20 @@ async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(stage):
     finally:
         app.stop()
         await asyncio.wait_for(running, 20)
-    assert stage.store.run_now(outbox.backlog) == {}
-    assert stage.store.run_now(lambda tx: attachment.is_recorded(tx, "beta"))
+    assert harness.store.run_now(outbox.backlog) == {}
+    assert harness.store.run_now(lambda tx: attachment.is_recorded(tx, "beta"))
 
 
 async def test_what_a_receiver_that_left_is_still_being_sent_does_not_hold_up_the_end(
-    stage, monkeypatch
+    harness, monkeypatch
 ):
     monkeypatch.setattr(loops, "SHUTDOWN_GRACE", Duration.parse("200ms"))
     web = "web: {listen: '127.0.0.1:0'}"
     async with hooks() as (_, url):
         slow = f'receivers: [{{name: slow, type: slack, url: "{url}/never"}}]'
-        loaded = [stage.load({"acme": {}}, f"{web}\n{slow}"), stage.load({"acme": {}}, web)]
-        stage.simulator.sign_out("acme", "*")
-        app = App(loaded[0], stage.resources, load=lambda: loaded[1])
+        loaded = [harness.load({"acme": {}}, f"{web}\n{slow}"), harness.load({"acme": {}}, web)]
+        harness.simulator.sign_out("acme", "*")
+        app = App(loaded[0], harness.resources, load=lambda: loaded[1])
         running = asyncio.create_task(app.run())
         await until(
             lambda: app._workers.receivers and app._workers.receivers["slow"].deliverer._leaving

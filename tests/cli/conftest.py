@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 
 import pytest
-from desk import Desk
-from factories import frozen, listed_account, signed_out
+from harness.core import frozen, listed_account, signed_out
+from harness.store import StoreHarness
 
 from monitor.cli import commands
 from monitor.simulator import Simulator, serve
@@ -88,9 +88,9 @@ def run(capsys):
 def recorded(tmp_path):
     """A database with a healthy, a frozen and a signed-out account, and one delivery."""
     store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
-    desk = Desk(store)
-    desk.poll(listed_account("ok"), listed_account("cold"), listed_account("out"))
-    desk.poll(listed_account("ok"), frozen("cold"), signed_out("out"))
-    desk.deliver()
+    harness = StoreHarness(store)
+    harness.poll(listed_account("ok"), listed_account("cold"), listed_account("out"))
+    harness.poll(listed_account("ok"), frozen("cold"), signed_out("out"))
+    harness.deliver()
     store.close()
-    return desk
+    return harness

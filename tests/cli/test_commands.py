@@ -10,7 +10,7 @@ import sys
 import termios
 
 import pytest
-from factories import LINK
+from harness.core import LINK
 
 from monitor import __version__
 from monitor.cli.output import WORST_FIRST, Exit, worst

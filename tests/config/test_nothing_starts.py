@@ -5,7 +5,7 @@ import json
 import socket
 
 import pytest
-from program import configure, free_port, hooks, program
+from harness.program import configure, free_port, hooks, program
 
 from monitor.simulator import Simulator, serve
 

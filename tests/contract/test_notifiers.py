@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
-from factories import LINK, NOON
+from harness.core import LINK, NOON
 from httpx_aiohttp import AiohttpTransport
 from notifiers.notifications import HOSTILE, account, every_notification, message, notification
 from notifiers.servers import HttpReceiver, MailServer, closed_port

@@ -1,7 +1,7 @@
 """Who owns which account, and which are not watched."""
 
 import pytest
-from factories import listed_account
+from harness.core import listed_account
 
 from monitor.core.inventory import AccountRule, Inventory
 

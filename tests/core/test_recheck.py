@@ -3,35 +3,35 @@
 from dataclasses import replace
 
 import pytest
-from factories import LINK, World, frozen, listed_account, signed_out
+from harness.core import LINK, CoreHarness, frozen, listed_account, signed_out
 
 from monitor.core.model import EventType, Notification, Resolution, SettledReason
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 
 
-def queued(world, event=EventType.OPENED, *, heard=False, ended=False, happened=None, **changes):
-    incident = next(iter(world.incidents.values()))
+def queued(harness, event=EventType.OPENED, *, heard=False, ended=False, happened=None, **changes):
+    incident = next(iter(harness.incidents.values()))
     if ended:
-        incident = replace(incident, resolved_at=world.now)
+        incident = replace(incident, resolved_at=harness.now)
     return QueuedNotification(
         notification_id="n1",
         event=event,
         happened=happened or event,
-        at=world.now,
+        at=harness.now,
         detail="",
         workspace="acme",
         labels={},
         incident=changes.pop("incident", incident),
-        account=changes.pop("account", world.workspace.accounts.get(incident.account_id)),
-        heard_at=world.now - 1 if heard is True else heard or None,
+        account=changes.pop("account", harness.workspace.accounts.get(incident.account_id)),
+        heard_at=harness.now - 1 if heard is True else heard or None,
         **changes,
     )
 
 
 def world_with(account=None):
-    world = World(resolve_after=2)
-    world.poll(account or signed_out())
-    return world
+    harness = CoreHarness(resolve_after=2)
+    harness.poll(account or signed_out())
+    return harness
 
 
 def test_an_opening_that_holds_is_told_with_its_link():
@@ -69,16 +69,16 @@ def test_after_recovery_nothing_asks_for_a_login(event, heard):
     ],
 )
 def test_what_is_over_is_not_sent_and_says_why(resolution, reason):
-    world = world_with()
-    ended = replace(world.open[0], resolved_at=world.now, resolution=resolution)
+    harness = world_with()
+    ended = replace(harness.open[0], resolved_at=harness.now, resolution=resolution)
 
-    assert recheck(queued(world, incident=ended), may_have_link=True) is reason
+    assert recheck(queued(harness, incident=ended), may_have_link=True) is reason
 
 
 def test_who_heard_of_it_hears_that_a_workspace_is_no_longer_watched():
-    world = world_with()
-    ended = replace(world.open[0], resolved_at=world.now, resolution=Resolution.UNWATCHED)
-    resolved = queued(world, EventType.RESOLVED, heard=True, incident=ended, watched=False)
+    harness = world_with()
+    ended = replace(harness.open[0], resolved_at=harness.now, resolution=Resolution.UNWATCHED)
+    resolved = queued(harness, EventType.RESOLVED, heard=True, incident=ended, watched=False)
 
     item = recheck(replace(resolved, current=False), may_have_link=True)
 
@@ -86,10 +86,10 @@ def test_who_heard_of_it_hears_that_a_workspace_is_no_longer_watched():
 
 
 def test_a_resolution_goes_only_to_who_heard():
-    world = world_with()
+    harness = world_with()
 
-    unheard = recheck(queued(world, EventType.RESOLVED, ended=True), may_have_link=True)
-    heard = recheck(queued(world, EventType.RESOLVED, heard=True, ended=True), may_have_link=True)
+    unheard = recheck(queued(harness, EventType.RESOLVED, ended=True), may_have_link=True)
+    heard = recheck(queued(harness, EventType.RESOLVED, heard=True, ended=True), may_have_link=True)
 
     assert unheard is SettledReason.RECOVERED
     assert heard.event is EventType.RESOLVED
@@ -109,23 +109,25 @@ def test_who_heard_is_told_what_happened_since(event):
 
 
 def test_what_seems_over_or_missing_waits():
-    world = world_with(signed_out())
-    account = world.workspace.accounts["a1"]
-    world.poll(listed_account())
+    harness = world_with(signed_out())
+    account = harness.workspace.accounts["a1"]
+    harness.poll(listed_account())
 
-    improving = recheck(queued(world), may_have_link=True)
-    missing = recheck(queued(world, account=replace(account, missing_polls=1)), may_have_link=True)
+    improving = recheck(queued(harness), may_have_link=True)
+    missing = recheck(
+        queued(harness, account=replace(account, missing_polls=1)), may_have_link=True
+    )
 
     assert improving == Wait()
     assert missing == Wait()
 
 
 def test_a_reminder_of_something_acknowledged_is_superseded():
-    world = world_with()
-    incident = replace(world.open[0], acknowledged_at=world.now)
+    harness = world_with()
+    incident = replace(harness.open[0], acknowledged_at=harness.now)
 
     verdict = recheck(
-        queued(world, EventType.REMINDED, heard=True, incident=incident), may_have_link=True
+        queued(harness, EventType.REMINDED, heard=True, incident=incident), may_have_link=True
     )
 
     assert verdict is SettledReason.SUPERSEDED
@@ -140,24 +142,26 @@ def test_a_refreshed_link_that_is_gone_or_may_not_be_had_is_superseded():
 
 
 def test_a_workspaces_incident_needs_no_account():
-    world = World()
-    world.poll(signed_out())
-    incident = replace(world.open[0], account_id=None)
+    harness = CoreHarness()
+    harness.poll(signed_out())
+    incident = replace(harness.open[0], account_id=None)
 
-    item = recheck(queued(world, incident=incident, account=None), may_have_link=True)
+    item = recheck(queued(harness, incident=incident, account=None), may_have_link=True)
 
     assert item.event is EventType.OPENED
 
 
 def test_a_removal_is_told_unless_the_account_came_back():
-    world = world_with()
-    here = world.workspace.accounts["a1"]
-    removed = replace(here, removed_at=world.now)
+    harness = world_with()
+    here = harness.workspace.accounts["a1"]
+    removed = replace(here, removed_at=harness.now)
 
     told = recheck(
-        queued(world, EventType.NOTICE, incident=None, account=removed), may_have_link=True
+        queued(harness, EventType.NOTICE, incident=None, account=removed), may_have_link=True
     )
-    back = recheck(queued(world, EventType.NOTICE, incident=None, account=here), may_have_link=True)
+    back = recheck(
+        queued(harness, EventType.NOTICE, incident=None, account=here), may_have_link=True
+    )
 
     assert told.event is EventType.NOTICE
     assert back is SettledReason.SUPERSEDED
@@ -166,10 +170,10 @@ def test_a_removal_is_told_unless_the_account_came_back():
 @pytest.mark.parametrize("happened", [EventType.OPENED, EventType.REMINDED, EventType.CHANGED])
 def test_the_fallback_is_not_told_what_another_missed_once_it_is_over(happened):
     missed = {"happened": happened, "undelivered_to": "slack"}
-    world = world_with()
+    harness = world_with()
 
-    ended = recheck(queued(world, EventType.NOTICE, ended=True, **missed), may_have_link=True)
-    still = recheck(queued(world, EventType.NOTICE, **missed), may_have_link=True)
+    ended = recheck(queued(harness, EventType.NOTICE, ended=True, **missed), may_have_link=True)
+    still = recheck(queued(harness, EventType.NOTICE, **missed), may_have_link=True)
 
     assert ended is SettledReason.RECOVERED
     assert still.undelivered_to == "slack"
@@ -189,18 +193,18 @@ def test_the_fallback_is_told_of_a_resolution_that_another_missed():
 
 @pytest.mark.parametrize("event", [EventType.CHANGED, EventType.REFRESHED])
 def test_what_the_first_message_said_already_is_not_said_again(event):
-    world = world_with()
+    harness = world_with()
 
-    verdict = recheck(queued(world, event, heard=world.now), may_have_link=True)
+    verdict = recheck(queued(harness, event, heard=harness.now), may_have_link=True)
 
     assert verdict is SettledReason.SUPERSEDED
 
 
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.REMINDED, EventType.NOTICE])
 def test_until_the_workspace_has_been_looked_at_everything_but_a_resolution_waits(event):
-    world = world_with()
-    stale = replace(queued(world, event), current=False)
-    resolved = replace(queued(world, EventType.RESOLVED, heard=True, ended=True), current=False)
+    harness = world_with()
+    stale = replace(queued(harness, event), current=False)
+    resolved = replace(queued(harness, EventType.RESOLVED, heard=True, ended=True), current=False)
 
     assert recheck(stale, may_have_link=True) == Wait()
     assert isinstance(recheck(resolved, may_have_link=True), Notification)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from factories import HOUR, LINK, NOON
+from harness.core import HOUR, LINK, NOON
 from hypothesis import given
 from hypothesis import strategies as st
 from notifiers.notifications import HOSTILE, account, every_notification, message, notification
@@ -104,7 +104,7 @@ def test_a_change_away_from_a_login_withdraws_the_link():
 
 
 @pytest.mark.parametrize(
-    ("withheld", "words_"),
+    ("link_withheld", "words_"),
     [(True, "is not shown here"), (False, "There is no login link")],
 )
 def test_an_opening_without_a_link_says_what_to_do_instead(link_withheld, words_):

@@ -1,7 +1,7 @@
 """Who hears of what."""
 
 import pytest
-from factories import NOON, World, frozen, listed_account, signed_out
+from harness.core import NOON, CoreHarness, frozen, listed_account, signed_out
 
 from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType
@@ -51,12 +51,12 @@ def test_no_routes_send_everything_to_everyone():
     ],
 )
 def test_a_route_hears_what_matches_all_its_parts(match, hears):
-    world = World()
-    world.poll(frozen())
+    harness = CoreHarness()
+    harness.poll(frozen())
     inventory = Inventory({"acme": {"team": "growth"}})
     routing = Routing(PEOPLE, (Route(match, ("mail",)),), inventory=inventory)
 
-    planned = told(event(), routing=routing, accounts=world.workspace.accounts)
+    planned = told(event(), routing=routing, accounts=harness.workspace.accounts)
 
     assert receivers(planned) == (["mail"] if hears else [])
     assert bool(planned.unrouted) is not hears
@@ -121,10 +121,10 @@ def test_nothing_is_queued_twice_for_one_receiver():
 
 
 def test_more_than_group_over_become_one_message_worst_first():
-    world = World()
-    world.poll(listed_account("ok"), *(frozen(f"f{n}") for n in range(4)), signed_out("out"))
+    harness = CoreHarness()
+    harness.poll(listed_account("ok"), *(frozen(f"f{n}") for n in range(4)), signed_out("out"))
 
-    planned = told(*world.events, routing=Routing({"slack": True, "hook": False}), group_over=4)
+    planned = told(*harness.events, routing=Routing({"slack": True, "hook": False}), group_over=4)
 
     slack = [one for one in planned.messages if one.receiver == "slack"]
     assert len(slack) == 1
@@ -134,10 +134,10 @@ def test_more_than_group_over_become_one_message_worst_first():
 
 
 def test_up_to_group_over_are_told_one_by_one():
-    world = World()
-    world.poll(*(frozen(f"f{n}") for n in range(5)))
+    harness = CoreHarness()
+    harness.poll(*(frozen(f"f{n}") for n in range(5)))
 
-    assert len(told(*world.events, routing=Routing({"slack": True})).messages) == 5
+    assert len(told(*harness.events, routing=Routing({"slack": True})).messages) == 5
 
 
 def test_every_cause_has_its_place_in_a_group():
@@ -170,9 +170,9 @@ def problem(id_, kind=EventType.OPENED):
 
 
 def known(*ids):
-    world = World()
-    world.poll(*(frozen(id_) for id_ in ids))
-    return world.workspace.accounts
+    harness = CoreHarness()
+    harness.poll(*(frozen(id_) for id_ in ids))
+    return harness.workspace.accounts
 
 
 def test_an_address_is_the_receivers_own_or_that_of_the_label_or_none():

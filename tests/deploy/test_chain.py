@@ -5,8 +5,8 @@ import subprocess
 
 import httpx
 import pytest
-from dashboards import load_queries
-from full_stack import full_stack, missing_program
+from harness.dashboards import load_queries
+from harness.full_stack import full_stack, missing_program
 
 PATIENCE = 45.0
 RUNBOOK = "/docs/runbooks/LinkedApiAccountNeedsLogin.md"

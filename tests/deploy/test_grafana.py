@@ -6,7 +6,7 @@ from pathlib import Path
 import promql_parser
 import pytest
 import yaml
-from dashboards import TimeRange, load_dashboards, load_panels, load_queries, queries_of
+from harness.dashboards import TimeRange, load_dashboards, load_panels, load_queries, queries_of
 
 from deploy.grafana.__main__ import FOLDER, json_files
 from deploy.grafana.panels import RUNBOOKS

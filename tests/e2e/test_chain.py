@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import httpx
-from program import answers, configure, free_port, hooks, mailbox, program
+from harness.program import answers, configure, free_port, hooks, mailbox, program
 
 INTERVAL = 1
 

@@ -6,7 +6,7 @@ import sqlite3
 from shutil import which
 
 import pytest
-from program import answers, configure, hooks, program
+from harness.program import answers, configure, hooks, program
 
 from monitor.simulator import Simulator, serve
 from monitor.store.db import Store

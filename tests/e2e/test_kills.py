@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from e2e.ledger import NO_FLAPPING, check_what_the_crm_was_told, until_quiet
-from program import answers, configure, hooks, program
+from harness.program import answers, configure, hooks, program
 
 from monitor.simulator import Simulator, serve
 from monitor.store.db import Store

@@ -6,10 +6,9 @@ import random
 import signal
 from uuid import uuid4
 
-import postgres
 import pytest
 from e2e.ledger import NO_FLAPPING, check_what_the_crm_was_told, until_quiet
-from program import answers, configure, hooks, program
+from harness.program import answers, configure, hooks, program
 from sqlalchemy.engine import make_url
 
 from monitor.simulator import Simulator, serve
@@ -20,7 +19,7 @@ ROUNDS = 6
 
 @pytest.fixture(scope="module")
 def server():
-    with postgres.server() as started:
+    with postgresql.server() as started:
         yield started
 
 
@@ -60,7 +59,7 @@ async def test_the_monitor_runs_on_postgresql(tmp_path, database_url):
         (account, "recovered")
     ]
     assert "cycle failed" not in monitor.said()
-    assert postgres.PASSWORD not in monitor.said()
+    assert postgresql.PASSWORD not in monitor.said()
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_
     said = monitor.said()
     assert "is the server running" in said
     assert "failed unexpectedly" not in said
-    assert postgres.PASSWORD not in said
+    assert postgresql.PASSWORD not in said
 
 
 def turn(simulator, moments, accounts, out):

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from dataclasses import replace
 
-from program import answers, configure, free_port, hooks, program, until
+from harness.program import answers, configure, free_port, hooks, program, until
 
 from monitor import app
 from monitor.app.process import REAL

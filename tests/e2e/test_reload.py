@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from program import WEBHOOK_SECRET, Hooks, Program, answers, free_port, hooks, program
+from harness.program import WEBHOOK_SECRET, Hooks, Program, answers, free_port, hooks, program
 
 from monitor.simulator import Simulator, serve
 
@@ -20,7 +20,7 @@ SECRET_TOKEN = "linked_second_token_that_nobody_sees"
 
 
 @dataclass
-class Site:
+class RunningMonitor:
     """A running monitor, and the file that it goes by."""
 
     file: Path
@@ -94,7 +94,9 @@ async def opened(folder, *, env=None):
         file = folder / "config.yaml"
         file.write_text(yaml.safe_dump(settings))
         async with program("run", "-c", str(file), log=folder / "run.log", env=env) as monitor:
-            made = Site(file, f"http://127.0.0.1:{port}", monitor, simulator, hook, settings)
+            made = RunningMonitor(
+                file, f"http://127.0.0.1:{port}", monitor, simulator, hook, settings
+            )
             await answers(f"{made.endpoint}/readyz")
             await monitor.until_said("first look")
             yield made

@@ -1,6 +1,6 @@
 """Messages for tests of notifiers."""
 
-from factories import HOUR, LINK, MINUTE, NOON
+from harness.core import HOUR, LINK, MINUTE, NOON
 
 from monitor.core.model import (
     ACCOUNT_CAUSES,

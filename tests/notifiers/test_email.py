@@ -5,7 +5,7 @@ import socket
 
 import pytest
 import structlog
-from factories import LINK
+from harness.core import LINK
 from notifiers.notifications import message, notification
 from notifiers.servers import MailServer, closed_port, make_certificate
 from pydantic import ValidationError

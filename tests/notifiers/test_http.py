@@ -7,7 +7,7 @@ import json
 
 import httpx
 import pytest
-from factories import LINK
+from harness.core import LINK
 from httpx_aiohttp import AiohttpTransport
 from notifiers.notifications import account, message, notification
 from notifiers.servers import HttpReceiver, closed_port

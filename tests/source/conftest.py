@@ -24,7 +24,7 @@ def no_proxy_variables(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-class Speaking:
+class ClientHarness:
     """A client, the server it speaks to, and what was observed."""
 
     def __init__(self, server, http, settings, token):
@@ -60,6 +60,6 @@ def speak():
                 {"base_url": server.url, "timeout": Duration.parse(patience)} | changes
             )
             async with open_http(settings) as http:
-                yield Speaking(server, http, settings, token or Token(Secret(TOKEN)))
+                yield ClientHarness(server, http, settings, token or Token(Secret(TOKEN)))
 
     return opened

@@ -1,8 +1,7 @@
 """Which workspaces belong to the configuration: entering, renaming, leaving, coming back."""
 
 import pytest
-from desk import Desk
-from factories import (
+from harness.core import (
     HOUR,
     LINK,
     MINUTE,
@@ -13,6 +12,7 @@ from factories import (
     listed_account,
     signed_out,
 )
+from harness.store import StoreHarness
 from sqlalchemy import inspect, text
 
 from monitor.core.duration import Duration
@@ -24,23 +24,23 @@ from monitor.store.session_intents import SessionIntent
 DAY = Duration.parse("24h")
 
 
-def enter(desk, name="acme"):
-    return desk.run(lambda tx: attachment.attach(tx, name))
+def enter(harness, name="acme"):
+    return harness.run(lambda tx: attachment.attach(tx, name))
 
 
-def rename(desk, old="acme", new="beta"):
-    return desk.run(lambda tx: attachment.rename(tx, old, new))
+def rename(harness, old="acme", new="beta"):
+    return harness.run(lambda tx: attachment.rename(tx, old, new))
 
 
-def detach(desk, *known):
-    return desk.run(lambda tx: attachment.detach(tx, known, desk.now))
+def detach(harness, *known):
+    return harness.run(lambda tx: attachment.detach(tx, known, harness.now))
 
 
-def lapsed(desk):
-    return desk.run(lambda tx: attachment.long_detached(tx, desk.now - DAY))
+def lapsed(harness):
+    return harness.run(lambda tx: attachment.long_detached(tx, harness.now - DAY))
 
 
-def everything(desk):
+def everything(harness):
     """Every row of every table that says something of a workspace or of who heard of what."""
 
     def read(tx):
@@ -50,32 +50,32 @@ def everything(desk):
             for table in tables
         }
 
-    return desk.run(read)
+    return harness.run(read)
 
 
-def eventful(desk):
+def eventful(harness):
     """Let something of every kind be recorded, and no column of a workspace or account be empty."""
-    desk.poll(
+    harness.poll(
         listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"), listed_account("e")
     )
-    desk.deliver()
+    harness.deliver()
     for _ in range(3):
-        desk.poll(listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"))
-    desk.poll(signed_out("a"), signed_out("b"), listed_account("d"))
-    desk.observe(REJECTED)
-    desk.observe(REJECTED)
+        harness.poll(listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"))
+    harness.poll(signed_out("a"), signed_out("b"), listed_account("d"))
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
     wanted = [SessionIntent("c1", "acme", "b", "0001")]
-    desk.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=desk.now))
-    desk.run(
+    harness.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=harness.now))
+    harness.run(
         lambda tx: tx.execute(
             text("UPDATE account SET bad_polls = 1, good_polls = 2, changes = '1 2' WHERE id = 'c'")
         )
     )
-    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
-    detach(desk)
+    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    detach(harness)
 
 
-def empty_columns(desk, *tables):
+def empty_columns(harness, *tables):
     """The columns that no row of a table has a value in."""
 
     def read(tx):
@@ -83,50 +83,50 @@ def empty_columns(desk, *tables):
             rows = tx.execute(text(f"SELECT * FROM {table}")).mappings().all()
             yield from (key for key in rows[0] if all(row[key] is None for row in rows))
 
-    return desk.run(lambda tx: list(read(tx)))
+    return harness.run(lambda tx: list(read(tx)))
 
 
 def test_the_first_entry_is_an_empty_workspace_and_each_is_another_claim(store):
-    desk = Desk(store)
+    harness = StoreHarness(store)
 
-    workspace, term = enter(desk)
+    workspace, term = enter(harness)
 
     assert workspace == Workspace("acme")
-    assert (desk.term, term) == (1, 2)
+    assert (harness.term, term) == (1, 2)
     with pytest.raises(LeaseLostError):
-        desk.poll(listed_account())
+        harness.poll(listed_account())
 
 
-def test_an_entry_forgets_a_run_of_failures_that_nobody_was_told_of(desk):
-    desk.poll(listed_account())
-    desk.observe(UNREACHABLE)
+def test_an_entry_forgets_a_run_of_failures_that_nobody_was_told_of(harness):
+    harness.poll(listed_account())
+    harness.observe(UNREACHABLE)
 
-    assert enter(desk)[0].failing is None
+    assert enter(harness)[0].failing is None
 
 
-def test_an_entry_keeps_the_failure_that_people_were_told_of(desk):
-    desk.poll(listed_account())
-    desk.observe(REJECTED)
-    desk.observe(REJECTED)
+def test_an_entry_keeps_the_failure_that_people_were_told_of(harness):
+    harness.poll(listed_account())
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
 
-    workspace, _ = enter(desk)
+    workspace, _ = enter(harness)
 
-    assert workspace == desk.workspace
+    assert workspace == harness.workspace
     assert workspace.failing is not None
 
 
 # ── renamed ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_rename_carries_everything_over_and_changes_nothing_else(desk):
-    eventful(desk)
-    before = everything(desk)
+def test_a_rename_carries_everything_over_and_changes_nothing_else(harness):
+    eventful(harness)
+    before = everything(harness)
     assert all(before.values())
-    assert empty_columns(desk, "workspace", "account", "session") == []
+    assert empty_columns(harness, "workspace", "account", "session") == []
 
-    assert rename(desk)
+    assert rename(harness)
 
-    after = everything(desk)
+    after = everything(harness)
     assert after == {
         table: sorted(row.replace("'acme'", "'beta'") for row in rows)
         for table, rows in before.items()
@@ -134,101 +134,101 @@ def test_a_rename_carries_everything_over_and_changes_nothing_else(desk):
     assert "'acme'" not in repr(after)
 
 
-def test_a_renamed_workspace_is_the_same_under_its_new_name(desk):
-    desk.poll(listed_account("a"), signed_out("b"))
-    before = desk.run(lambda tx: state.load(tx, "acme"))
+def test_a_renamed_workspace_is_the_same_under_its_new_name(harness):
+    harness.poll(listed_account("a"), signed_out("b"))
+    before = harness.run(lambda tx: state.load(tx, "acme"))
 
-    rename(desk)
-    workspace, term = enter(desk, "beta")
+    rename(harness)
+    workspace, term = enter(harness, "beta")
 
-    assert (workspace.name, term) == ("beta", desk.term + 1)
+    assert (workspace.name, term) == ("beta", harness.term + 1)
     assert workspace.baseline_at == before.baseline_at
     assert workspace.accounts["b"].session.link.reveal() == LINK
     assert workspace.accounts["b"].incident_id == before.accounts["b"].incident_id
-    assert desk.run(lambda tx: state.load(tx, "acme")) == Workspace("acme")
+    assert harness.run(lambda tx: state.load(tx, "acme")) == Workspace("acme")
 
 
 def test_an_incident_opened_under_the_old_name_resolves_under_the_new_one_to_who_heard(store):
-    desk = Desk(store, receivers={"slack": True, "mail": True})
-    desk.poll(listed_account("a"), signed_out("b"))
-    desk.deliver("slack")
+    harness = StoreHarness(store, receivers={"slack": True, "mail": True})
+    harness.poll(listed_account("a"), signed_out("b"))
+    harness.deliver("slack")
 
-    rename(desk)
-    desk.workspace, desk.term = enter(desk, "beta")
-    quiet = desk.poll(listed_account("a"), signed_out("b"))
-    resolved = desk.poll(listed_account("a"), listed_account("b"))
+    rename(harness)
+    harness.workspace, harness.term = enter(harness, "beta")
+    quiet = harness.poll(listed_account("a"), signed_out("b"))
+    resolved = harness.poll(listed_account("a"), listed_account("b"))
 
     assert quiet.decision.events == ()
     assert [(one.type, one.workspace) for one in resolved.decision.events] == [("resolved", "beta")]
-    assert desk.deliver("slack") == [("resolved", "b")]
-    assert desk.deliver("mail") is None
+    assert harness.deliver("slack") == [("resolved", "b")]
+    assert harness.deliver("mail") is None
 
 
 def test_what_waits_or_is_leaving_while_the_workspace_is_renamed_is_told(store):
-    desk = Desk(store, receivers={"slack": True, "mail": True})
-    desk.poll(signed_out("b"))
-    sending = desk.claim("slack")
+    harness = StoreHarness(store, receivers={"slack": True, "mail": True})
+    harness.poll(signed_out("b"))
+    sending = harness.claim("slack")
 
-    rename(desk)
-    desk.workspace, desk.term = enter(desk, "beta")
-    desk.settle(sending)
+    rename(harness)
+    harness.workspace, harness.term = enter(harness, "beta")
+    harness.settle(sending)
 
-    claimed = desk.claim("mail")
+    claimed = harness.claim("mail")
     assert [one.workspace for one in claimed.message.notifications] == ["beta"]
     assert claimed.message.notifications[0].link.reveal() == LINK
-    desk.settle(claimed)
-    assert list(desk.heard().values()) == [["mail", "slack"]]
+    harness.settle(claimed)
+    assert list(harness.heard().values()) == [["mail", "slack"]]
 
 
-def test_a_blind_workspace_may_be_renamed(desk):
-    desk.observe(REJECTED)
-    desk.observe(REJECTED)
-    desk.deliver()
+def test_a_blind_workspace_may_be_renamed(harness):
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+    harness.deliver()
 
-    rename(desk)
-    desk.workspace, desk.term = enter(desk, "beta")
-    desk.poll(listed_account())
+    rename(harness)
+    harness.workspace, harness.term = enter(harness, "beta")
+    harness.poll(listed_account())
 
-    assert desk.deliver() == [("resolved", None)]
-
-
-def test_if_both_names_have_a_past_nothing_changes(desk):
-    eventful(desk)
-    enter(desk, "beta")
-    before = everything(desk)
-
-    assert not rename(desk)
-
-    assert everything(desk) == before
+    assert harness.deliver() == [("resolved", None)]
 
 
-def test_a_name_without_a_past_gives_nothing(desk):
-    before = everything(desk)
+def test_if_both_names_have_a_past_nothing_changes(harness):
+    eventful(harness)
+    enter(harness, "beta")
+    before = everything(harness)
 
-    assert not rename(desk, "nobody", "beta")
+    assert not rename(harness)
 
-    assert everything(desk) == before
-    assert not desk.run(lambda tx: attachment.is_recorded(tx, "beta"))
+    assert everything(harness) == before
 
 
-def test_a_rename_is_done_once(desk):
-    desk.poll(signed_out())
+def test_a_name_without_a_past_gives_nothing(harness):
+    before = everything(harness)
 
-    assert rename(desk)
-    assert not rename(desk)
+    assert not rename(harness, "nobody", "beta")
+
+    assert everything(harness) == before
+    assert not harness.run(lambda tx: attachment.is_recorded(tx, "beta"))
+
+
+def test_a_rename_is_done_once(harness):
+    harness.poll(signed_out())
+
+    assert rename(harness)
+    assert not rename(harness)
 
 
 # ── detached ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_not_in_the_configuration_is_detached_once(desk):
-    enter(desk, "beta")
+def test_what_is_not_in_the_configuration_is_detached_once(harness):
+    enter(harness, "beta")
 
-    assert detach(desk, "beta") == ["acme"]
-    desk.now += HOUR
-    assert detach(desk, "beta") == []
+    assert detach(harness, "beta") == ["acme"]
+    harness.now += HOUR
+    assert detach(harness, "beta") == []
 
-    assert desk.run(
+    assert harness.run(
         lambda tx: tx.execute(text("SELECT detached_at FROM workspace ORDER BY name")).all()
     ) == [
         (NOON,),
@@ -236,99 +236,99 @@ def test_what_is_not_in_the_configuration_is_detached_once(desk):
     ]
 
 
-def test_a_workspace_that_comes_back_is_as_if_nothing_had_happened(desk):
-    desk.poll(listed_account("a"), signed_out("b"))
-    detach(desk)
-    desk.now += DAY - MINUTE
+def test_a_workspace_that_comes_back_is_as_if_nothing_had_happened(harness):
+    harness.poll(listed_account("a"), signed_out("b"))
+    detach(harness)
+    harness.now += DAY - MINUTE
 
-    workspace, _ = enter(desk)
+    workspace, _ = enter(harness)
 
-    assert workspace == desk.workspace
-    desk.now += DAY
-    assert lapsed(desk) is None
-    assert detach(desk) == ["acme"]
+    assert workspace == harness.workspace
+    harness.now += DAY
+    assert lapsed(harness) is None
+    assert detach(harness) == ["acme"]
 
 
 @pytest.mark.parametrize("observation", ["healthy", "bad", "blind"])
-def test_what_left_lapses_after_its_time_and_not_earlier(desk, observation):
+def test_what_left_lapses_after_its_time_and_not_earlier(harness, observation):
     if observation == "blind":
-        desk.observe(REJECTED)
-        desk.observe(REJECTED)
+        harness.observe(REJECTED)
+        harness.observe(REJECTED)
     else:
-        desk.poll(listed_account() if observation == "healthy" else signed_out())
-    detach(desk)
+        harness.poll(listed_account() if observation == "healthy" else signed_out())
+    detach(harness)
 
-    desk.now += DAY - 1
-    assert lapsed(desk) is None
-    desk.now += 1
-    assert lapsed(desk) == "acme"
-    assert desk.run(lambda tx: attachment.load(tx, "acme")) == (desk.workspace, desk.term)
-
-
-def test_a_workspace_of_which_nothing_is_left_has_nothing_to_end(desk):
-    desk.poll()
-    detach(desk)
-    desk.now += DAY
-
-    assert lapsed(desk) is None
+    harness.now += DAY - 1
+    assert lapsed(harness) is None
+    harness.now += 1
+    assert lapsed(harness) == "acme"
+    assert harness.run(lambda tx: attachment.load(tx, "acme")) == (harness.workspace, harness.term)
 
 
-def test_nothing_is_due_in_a_workspace_that_left(desk):
-    desk.poll(signed_out())
-    detach(desk)
-    desk.now += HOUR
-    assert desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=10)) == []
+def test_a_workspace_of_which_nothing_is_left_has_nothing_to_end(harness):
+    harness.poll()
+    detach(harness)
+    harness.now += DAY
 
-    enter(desk)
-
-    assert len(desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=10))) == 1
+    assert lapsed(harness) is None
 
 
-def test_what_is_due_elsewhere_is_not_held_up_by_a_workspace_that_left(desk):
-    desk.poll(signed_out("old"))
-    detach(desk)
-    first = desk.workspace
-    desk.workspace, desk.term = enter(desk, "beta")
-    desk.poll(signed_out("new"))
-    desk.now += HOUR
+def test_nothing_is_due_in_a_workspace_that_left(harness):
+    harness.poll(signed_out())
+    detach(harness)
+    harness.now += HOUR
+    assert harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=10)) == []
 
-    due = desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=10))
+    enter(harness)
 
-    assert due == [desk.workspace.accounts["new"].incident_id]
+    assert len(harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=10))) == 1
+
+
+def test_what_is_due_elsewhere_is_not_held_up_by_a_workspace_that_left(harness):
+    harness.poll(signed_out("old"))
+    detach(harness)
+    first = harness.workspace
+    harness.workspace, harness.term = enter(harness, "beta")
+    harness.poll(signed_out("new"))
+    harness.now += HOUR
+
+    due = harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=10))
+
+    assert due == [harness.workspace.accounts["new"].incident_id]
     assert first.accounts["old"].incident_id not in due
 
 
-def test_a_clock_that_went_back_brings_along_since_when_a_workspace_has_left(desk):
-    desk.poll(signed_out())
-    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
-    detach(desk)
+def test_a_clock_that_went_back_brings_along_since_when_a_workspace_has_left(harness):
+    harness.poll(signed_out())
+    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    detach(harness)
 
-    desk.now -= 30 * DAY
-    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
-    desk.now += DAY
+    harness.now -= 30 * DAY
+    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.now += DAY
 
-    assert lapsed(desk) is not None
-
-
-def names(desk):
-    return set(desk.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars()))
+    assert lapsed(harness) is not None
 
 
-def test_a_workspace_that_ended_long_ago_is_forgotten(desk):
-    desk.poll()
-    enter(desk, "here")
-    detach(desk, "here")
-
-    desk.run(lambda tx: upkeep.prune(tx, desk.now))
-    assert names(desk) == {"acme", "here"}
-    desk.run(lambda tx: upkeep.prune(tx, desk.now + 1))
-    assert names(desk) == {"here"}
+def names(harness):
+    return set(harness.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars()))
 
 
-def test_a_workspace_with_accounts_is_not_forgotten_before_they_are(desk):
-    desk.poll(signed_out())
-    detach(desk)
+def test_a_workspace_that_ended_long_ago_is_forgotten(harness):
+    harness.poll()
+    enter(harness, "here")
+    detach(harness, "here")
 
-    desk.run(lambda tx: upkeep.prune(tx, desk.now + DAY))
+    harness.run(lambda tx: upkeep.prune(tx, harness.now))
+    assert names(harness) == {"acme", "here"}
+    harness.run(lambda tx: upkeep.prune(tx, harness.now + 1))
+    assert names(harness) == {"here"}
 
-    assert names(desk) == {"acme"}
+
+def test_a_workspace_with_accounts_is_not_forgotten_before_they_are(harness):
+    harness.poll(signed_out())
+    detach(harness)
+
+    harness.run(lambda tx: upkeep.prune(tx, harness.now + DAY))
+
+    assert names(harness) == {"acme"}

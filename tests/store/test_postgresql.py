@@ -7,12 +7,12 @@ import socket
 import sys
 import threading
 
-import postgres as postgresql
 import psycopg
 import pytest
-from desk import Desk
-from factories import listed_account, signed_out
-from program import free_port
+from harness import postgresql
+from harness.core import listed_account, signed_out
+from harness.program import free_port
+from harness.store import StoreHarness
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -174,18 +174,18 @@ def test_monitors_in_other_schemas_do_not_wait_for_each_other(store, postgres):
         store.run_now(work)
 
 
-def test_a_session_that_ended_meanwhile_costs_nothing(desk, backends, postgres):
-    desk.poll(listed_account())
+def test_a_session_that_ended_meanwhile_costs_nothing(harness, backends, postgres):
+    harness.poll(listed_account())
     end(backends(), postgres)
 
-    assert desk.poll(signed_out()).decision.events
-    assert desk.deliver() == [("opened", "a1")]
+    assert harness.poll(signed_out()).decision.events
+    assert harness.deliver() == [("opened", "a1")]
 
 
 def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
-    desk, backends, postgres
+    harness, backends, postgres
 ):
-    desk.poll(listed_account())
+    harness.poll(listed_account())
 
     def cut(tx):
         attachment.attach(tx, "half")
@@ -193,10 +193,10 @@ def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
         attachment.attach(tx, "whole")
 
     with pytest.raises(StoreError, match="the database"):
-        desk.run(cut)
+        harness.run(cut)
 
-    assert [row.name for row in desk.run(lambda tx: tx.execute(state.TERMS).all())] == ["acme"]
-    assert desk.poll(signed_out()).decision.events
+    assert [row.name for row in harness.run(lambda tx: tx.execute(state.TERMS).all())] == ["acme"]
+    assert harness.poll(signed_out()).decision.events
 
 
 def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store):
@@ -221,15 +221,15 @@ def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store
 
 def test_a_database_of_a_stopped_server_is_closed_at_once(own_server):
     own_server.run("CREATE DATABASE short")
-    desk = Desk(Store.open(own_server.url("short")))
-    desk.poll(listed_account())
+    harness = StoreHarness(Store.open(own_server.url("short")))
+    harness.poll(listed_account())
     own_server.stop()
     done = threading.Event()
 
     def close():
         with pytest.raises(StoreError, match="is the server running"):
-            desk.poll(signed_out())
-        desk.store.close()
+            harness.poll(signed_out())
+        harness.store.close()
         done.set()
 
     thread = threading.Thread(target=close)

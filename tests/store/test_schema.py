@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from desk import Desk
-from factories import NOON, listed_account, signed_out
+from harness.core import NOON, listed_account, signed_out
+from harness.store import StoreHarness
 from sqlalchemy import TextClause, inspect, text
 
 from monitor.store import (
@@ -163,16 +163,16 @@ def test_a_database_of_an_older_version_is_brought_up_without_loss(
     after = {table: store.run_now(lambda tx, table=table: rows(tx, table)) for table in before}
     for table, (row,) in before.items():
         assert row.items() <= after[table][0].items()
-    desk = Desk(store)
-    assert desk.workspace == store.run_now(lambda tx: state.load(tx, "acme"))
-    assert desk.deliver() == [("opened", "a1")]
+    harness = StoreHarness(store)
+    assert harness.workspace == store.run_now(lambda tx: state.load(tx, "acme"))
+    assert harness.deliver() == [("opened", "a1")]
     store.close()
 
 
 def test_a_database_that_is_up_to_date_is_left_alone(database_url, directly):
-    desk = Desk(Store.open(database_url))
-    desk.poll(signed_out())
-    desk.store.close()
+    harness = StoreHarness(Store.open(database_url))
+    harness.poll(signed_out())
+    harness.store.close()
     with directly() as tx:
         before = {table: rows(tx, table) for table in described(tx)}
 
@@ -219,7 +219,7 @@ def test_monitors_that_start_at_once_make_the_tables_once(database_url):
     with ThreadPoolExecutor() as threads:
         stores = list(threads.map(Store.open, [database_url] * 6))
 
-    Desk(stores[0]).poll(listed_account())
+    StoreHarness(stores[0]).poll(listed_account())
     for store in stores:
         store.close()
 

@@ -5,8 +5,8 @@ import sqlite3
 import stat
 
 import pytest
-from desk import Desk
-from factories import frozen, listed_account, signed_out
+from harness.core import frozen, listed_account, signed_out
+from harness.store import StoreHarness
 from sqlalchemy import text
 
 from monitor.store.db import Store, StoreError
@@ -26,7 +26,7 @@ def file(tmp_path):
 def used(database_url, file):
     """A file that a monitor has written to."""
     store = Store.open(database_url)
-    Desk(store).poll(*(listed_account(f"a{n}") for n in range(200)))
+    StoreHarness(store).poll(*(listed_account(f"a{n}") for n in range(200)))
     store.close()
     assert file.stat().st_size > 40_000
     return file
@@ -85,30 +85,30 @@ def test_a_folder_in_the_place_of_the_file_is_one_clear_error(database_url, file
         Store.open(database_url)
 
 
-def test_a_locked_database_is_an_error_that_holds_no_values(desk, file):
+def test_a_locked_database_is_an_error_that_holds_no_values(harness, file):
     other = sqlite3.connect(file, isolation_level=None)
-    desk.run(lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
+    harness.run(lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
     other.execute("BEGIN IMMEDIATE")
 
     with pytest.raises(StoreError, match="is locked; another program"):
-        desk.poll(signed_out())
+        harness.poll(signed_out())
 
     other.close()
-    assert desk.poll(signed_out()).decision.events
+    assert harness.poll(signed_out()).decision.events
 
 
-def test_a_full_disk_is_one_clear_error_and_loses_nothing(desk):
-    desk.poll(*(listed_account(f"a{n}") for n in range(300)))
-    pages = desk.run(lambda tx: tx.execute(text("PRAGMA page_count")).scalar_one())
-    desk.run(lambda tx: tx.execute(text(f"PRAGMA max_page_count = {pages}")))
-    before = desk.workspace
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(harness):
+    harness.poll(*(listed_account(f"a{n}") for n in range(300)))
+    pages = harness.run(lambda tx: tx.execute(text("PRAGMA page_count")).scalar_one())
+    harness.run(lambda tx: tx.execute(text(f"PRAGMA max_page_count = {pages}")))
+    before = harness.workspace
 
     with pytest.raises(StoreError, match="is full; make room"):
-        desk.poll(*(frozen(f"a{n}") for n in range(300)))
+        harness.poll(*(frozen(f"a{n}") for n in range(300)))
 
-    desk.run(lambda tx: tx.execute(text("PRAGMA max_page_count = 99999")))
-    assert desk.workspace == before
-    assert len(desk.poll(*(frozen(f"a{n}") for n in range(300))).decision.incidents) == 300
+    harness.run(lambda tx: tx.execute(text("PRAGMA max_page_count = 99999")))
+    assert harness.workspace == before
+    assert len(harness.poll(*(frozen(f"a{n}") for n in range(300))).decision.incidents) == 300
 
 
 def test_a_file_without_anything_in_it_is_not_made_a_database_by_who_only_reads(database_url, file):

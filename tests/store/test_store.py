@@ -5,8 +5,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from desk import Desk
-from factories import HOUR, LINK, NOON, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
+from harness.core import HOUR, LINK, NOON, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
+from harness.store import StoreHarness
 from sqlalchemy import text
 
 from monitor.core.duration import Duration
@@ -18,57 +18,57 @@ from monitor.store.session_intents import IntentOutcome, SessionIntent
 DAY = Duration.parse("24h")
 
 
-def test_what_was_recorded_is_loaded_again(desk):
-    desk.poll(signed_out("a"), frozen("b"), listed_account("c"))
-    desk.observe(UNREACHABLE)
+def test_what_was_recorded_is_loaded_again(harness):
+    harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    harness.observe(UNREACHABLE)
 
-    loaded = desk.run(lambda tx: state.load(tx, "acme"))
+    loaded = harness.run(lambda tx: state.load(tx, "acme"))
 
-    assert loaded == desk.workspace
+    assert loaded == harness.workspace
 
 
-def test_removed_accounts_are_not_loaded_but_known(desk):
-    desk.poll(listed_account("a"), listed_account("b"))
+def test_removed_accounts_are_not_loaded_but_known(harness):
+    harness.poll(listed_account("a"), listed_account("b"))
     for _ in range(3):
-        desk.poll(listed_account("a"))
+        harness.poll(listed_account("a"))
 
-    assert set(desk.run(lambda tx: state.load(tx, "acme")).accounts) == {"a"}
-    assert desk.run(lambda tx: state.account(tx, "acme", "b")).removed_at == desk.now
+    assert set(harness.run(lambda tx: state.load(tx, "acme")).accounts) == {"a"}
+    assert harness.run(lambda tx: state.account(tx, "acme", "b")).removed_at == harness.now
 
 
 def test_an_unknown_workspace_is_empty(store):
     assert store.run_now(lambda tx: state.load(tx, "nobody")) == Workspace("nobody")
 
 
-def test_a_newer_claim_keeps_an_older_one_from_recording(desk):
-    desk.poll(listed_account())
-    desk.run(lambda tx: attachment.attach(tx, "acme"))
+def test_a_newer_claim_keeps_an_older_one_from_recording(harness):
+    harness.poll(listed_account())
+    harness.run(lambda tx: attachment.attach(tx, "acme"))
 
     with pytest.raises(LeaseLostError, match="one monitor a database"):
-        desk.poll(signed_out())
+        harness.poll(signed_out())
 
-    assert desk.run(lambda tx: state.open_incidents(tx, "acme")) == {}
-    assert desk.deliver() is None
+    assert harness.run(lambda tx: state.open_incidents(tx, "acme")) == {}
+    assert harness.deliver() is None
 
 
-def test_a_poll_that_changed_nothing_writes_no_account_rows(desk):
-    desk.poll(listed_account("a"), signed_out("b"))
+def test_a_poll_that_changed_nothing_writes_no_account_rows(harness):
+    harness.poll(listed_account("a"), signed_out("b"))
 
-    recorded = desk.poll(listed_account("a"), signed_out("b"))
+    recorded = harness.poll(listed_account("a"), signed_out("b"))
 
     assert recorded.decision.accounts == ()
 
 
-def test_a_failed_transaction_leaves_nothing(desk):
+def test_a_failed_transaction_leaves_nothing(harness):
     def fail(tx):
         tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
         tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
 
     with pytest.raises(StoreError, match="failed"):
-        desk.run(fail)
+        harness.run(fail)
 
-    assert desk.run(lambda tx: state.load(tx, "half")) == Workspace("half")
-    names = desk.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars().all())
+    assert harness.run(lambda tx: state.load(tx, "half")) == Workspace("half")
+    names = harness.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars().all())
     assert names == ["acme"]
 
 
@@ -78,7 +78,7 @@ async def test_work_runs_off_the_event_loop(store):
     assert await store.run(lambda _: threading.get_ident()) != here
 
 
-async def test_work_is_finished_though_nobody_waits_for_it_any_more(desk):
+async def test_work_is_finished_though_nobody_waits_for_it_any_more(harness):
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(tx):
@@ -87,8 +87,8 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(desk):
         attachment.attach(tx, "begun")
 
     waiting = [
-        asyncio.create_task(desk.store.run(slow)),
-        asyncio.create_task(desk.store.run(lambda tx: attachment.attach(tx, "queued"))),
+        asyncio.create_task(harness.store.run(slow)),
+        asyncio.create_task(harness.store.run(lambda tx: attachment.attach(tx, "queued"))),
     ]
     assert await asyncio.to_thread(begun.wait, 20)
     for task in waiting:
@@ -97,7 +97,7 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(desk):
     await asyncio.wait(waiting)
 
     assert all(task.cancelled() for task in waiting)
-    terms = await desk.store.run(lambda tx: tx.execute(state.TERMS).all())
+    terms = await harness.store.run(lambda tx: tx.execute(state.TERMS).all())
     assert {row.name for row in terms} == {"acme", "begun", "queued"}
 
 
@@ -122,27 +122,27 @@ def test_what_was_read_holds_until_the_commit(database_url):
         store.close()
 
 
-def test_what_people_and_apis_write_is_kept_as_it_is(desk):
+def test_what_people_and_apis_write_is_kept_as_it_is(harness):
     odd = 'O\'Brien "%s" %(x)s :name \\ 日本 🙂 \u202e \x7f\ufffd'
 
-    desk.poll(listed_account(odd, name=odd))
+    harness.poll(listed_account(odd, name=odd))
 
-    assert desk.run(lambda tx: state.account(tx, "acme", odd)).name == odd
+    assert harness.run(lambda tx: state.account(tx, "acme", odd)).name == odd
 
 
 @pytest.mark.row(25)
-def test_a_clock_that_went_back_brings_along_what_is_due(desk):
-    desk.poll(signed_out())
-    desk.run(lambda tx: upkeep.set_clock(tx, desk.now))
-    (incident,) = desk.run(lambda tx: state.open_incidents(tx, "acme")).values()
+def test_a_clock_that_went_back_brings_along_what_is_due(harness):
+    harness.poll(signed_out())
+    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    (incident,) = harness.run(lambda tx: state.open_incidents(tx, "acme")).values()
 
-    step = desk.run(lambda tx: upkeep.set_clock(tx, desk.now - 5 * HOUR))
+    step = harness.run(lambda tx: upkeep.set_clock(tx, harness.now - 5 * HOUR))
 
     assert step == 5 * HOUR
-    moved = desk.run(lambda tx: state.incident(tx, incident.id))
+    moved = harness.run(lambda tx: state.incident(tx, incident.id))
     assert moved.next_due_at == incident.next_due_at - 5 * HOUR
-    desk.now -= 5 * HOUR
-    assert desk.deliver() == [("opened", "a1")]
+    harness.now -= 5 * HOUR
+    assert harness.deliver() == [("opened", "a1")]
 
 
 def test_a_clock_that_goes_on_moves_nothing(store):
@@ -150,47 +150,47 @@ def test_a_clock_that_goes_on_moves_nothing(store):
     assert store.run_now(lambda tx: upkeep.set_clock(tx, NOON + HOUR)) == 0
 
 
-def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(desk):
-    desk.poll(signed_out("a"), frozen("b"), listed_account("c"), listed_account("d"))
-    desk.deliver()
+def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(harness):
+    harness.poll(signed_out("a"), frozen("b"), listed_account("c"), listed_account("d"))
+    harness.deliver()
     for _ in range(3):
-        desk.poll(listed_account("a"), frozen("b"), listed_account("c"))
-    while desk.deliver():
+        harness.poll(listed_account("a"), frozen("b"), listed_account("c"))
+    while harness.deliver():
         pass
-    desk.poll(listed_account("a"), frozen("b"), listed_account("c"), after=DAY)
+    harness.poll(listed_account("a"), frozen("b"), listed_account("c"), after=DAY)
 
-    desk.run(lambda tx: upkeep.prune(tx, desk.now - HOUR))
+    harness.run(lambda tx: upkeep.prune(tx, harness.now - HOUR))
 
-    incidents = desk.run(lambda tx: listings.incidents(tx, ended=True, limit=9))
+    incidents = harness.run(lambda tx: listings.incidents(tx, ended=True, limit=9))
     assert [one["account_id"] for one in incidents] == ["b"]
-    assert desk.run(lambda tx: state.account(tx, "acme", "d")) is None
-    assert desk.states() == []
-    desk.poll(listed_account("a"), listed_account("b"), listed_account("c"))
-    assert desk.deliver() == [("resolved", "b")]
+    assert harness.run(lambda tx: state.account(tx, "acme", "d")) is None
+    assert harness.states() == []
+    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    assert harness.deliver() == [("resolved", "b")]
 
 
-def test_what_is_still_queued_is_never_forgotten(desk):
-    desk.poll(signed_out())
+def test_what_is_still_queued_is_never_forgotten(harness):
+    harness.poll(signed_out())
 
-    desk.run(lambda tx: upkeep.prune(tx, desk.now + DAY))
+    harness.run(lambda tx: upkeep.prune(tx, harness.now + DAY))
 
-    assert desk.deliver() == [("opened", "a1")]
-
-
-def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(desk):
-    desk.poll(signed_out())
-    desk.now += HOUR
-    (due,) = desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=9))
-
-    desk.run(lambda tx: state.postpone(tx, due, now=desk.now, until=desk.now + HOUR))
-
-    assert desk.run(lambda tx: state.due_incidents(tx, desk.now, limit=9)) == []
+    assert harness.deliver() == [("opened", "a1")]
 
 
-def test_accounts_are_listed_with_the_bad_ones_first(desk):
-    desk.poll(listed_account("a"), signed_out("b"))
+def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(harness):
+    harness.poll(signed_out())
+    harness.now += HOUR
+    (due,) = harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=9))
 
-    rows = desk.run(listings.accounts)
+    harness.run(lambda tx: state.postpone(tx, due, now=harness.now, until=harness.now + HOUR))
+
+    assert harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=9)) == []
+
+
+def test_accounts_are_listed_with_the_bad_ones_first(harness):
+    harness.poll(listed_account("a"), signed_out("b"))
+
+    rows = harness.run(listings.accounts)
 
     assert [(one["id"], one["status"]) for one in rows] == [
         ("b", "reconnection_required"),
@@ -199,20 +199,20 @@ def test_accounts_are_listed_with_the_bad_ones_first(desk):
     assert rows[0]["link"] == LINK
 
 
-def test_open_incidents_are_counted_by_cause(desk):
-    desk.poll(signed_out("a"), frozen("b"), frozen("c"))
+def test_open_incidents_are_counted_by_cause(harness):
+    harness.poll(signed_out("a"), frozen("b"), frozen("c"))
 
-    counted = desk.run(lambda tx: listings.open_by_cause(tx, "acme"))
+    counted = harness.run(lambda tx: listings.open_by_cause(tx, "acme"))
 
     assert counted == {"reconnection_required": 1, "frozen": 2}
 
 
-def test_deliveries_are_listed_newest_first(desk):
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.poll(listed_account())
+def test_deliveries_are_listed_newest_first(harness):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.poll(listed_account())
 
-    rows = desk.run(lambda tx: listings.deliveries(tx, limit=9))
+    rows = harness.run(lambda tx: listings.deliveries(tx, limit=9))
 
     assert [(one["event"], one["state"]) for one in rows] == [
         ("resolved", "pending"),
@@ -257,10 +257,10 @@ def test_a_call_that_a_stopped_process_left_behind_is_unknown_and_not_repeated(s
 
 
 def test_a_workspaces_incident_is_listed_too(store):
-    desk = Desk(store)
-    desk.observe(REJECTED)
-    desk.observe(REJECTED)
+    harness = StoreHarness(store)
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
 
-    (row,) = desk.run(lambda tx: listings.incidents(tx, ended=False, limit=9))
+    (row,) = harness.run(lambda tx: listings.incidents(tx, ended=False, limit=9))
 
     assert (row["scope"], row["cause"], row["account_id"]) == ("workspace", "token_rejected", None)

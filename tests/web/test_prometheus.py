@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from factories import NOON
-from full_stack import running
-from program import PATIENCE, answers, free_port
+from harness.core import NOON
+from harness.full_stack import running
+from harness.program import PATIENCE, answers, free_port
 
 from monitor.core.model import Account, Status, Workspace
 

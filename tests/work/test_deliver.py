@@ -5,8 +5,8 @@ import math
 from typing import ClassVar
 
 import pytest
-from desk import Desk
-from factories import HOUR, listed_account, signed_out
+from harness.core import HOUR, listed_account, signed_out
+from harness.store import StoreHarness
 
 from monitor import __version__
 from monitor.core.duration import Duration
@@ -45,31 +45,31 @@ class Pager:
             await asyncio.Event().wait()
 
 
-class Post:
+class DeliveryHarness:
     """A desk with one deliverer."""
 
     def __init__(self, store):
-        self.desk = Desk(store)
+        self.harness = StoreHarness(store)
         self.pager = Pager()
         self.seconds = 0.0
         self.metrics = Metrics(version=__version__)
         self.metrics.declare(workspaces=["acme"], receivers={"slack": "slack"})
         self.deliverer = Deliverer(
-            self.desk.receiver("slack"),
+            self.harness.receiver("slack"),
             self.pager,
             rules=DeliveryRules(DeliveryPolicy(), View(Inventory({"acme": {}}), lambda _: True)),
             store=store,
             metrics=self.metrics,
             runtime=Runtime(
-                now=lambda: self.desk.now,
+                now=lambda: self.harness.now,
                 monotonic=lambda: self.seconds,
                 jitter=lambda: 1.0,
-                new_id=self.desk.new_id,
+                new_id=self.harness.new_id,
             ),
         )
 
     async def deliver(self, *, after=0):
-        self.desk.now += after
+        self.harness.now += after
         self.seconds += after / 1_000_000
         settled = await self.deliverer.deliver()
         return settled and [(str(one.event), str(one.outcome)) for one in settled]
@@ -80,11 +80,11 @@ class Post:
 
 @pytest.fixture
 def post(store):
-    return Post(store)
+    return DeliveryHarness(store)
 
 
 async def test_what_is_queued_is_sent_and_settled(post):
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
 
     assert await post.deliver() == [("opened", "delivered")]
     assert await post.deliver() is None
@@ -93,7 +93,7 @@ async def test_what_is_queued_is_sent_and_settled(post):
 
 
 async def test_what_was_sent_is_recorded_though_the_database_was_failing(post, store):
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
     post.pager.replies = ["hang"]
     sending = asyncio.create_task(post.deliver())
     await post.pager.entered.wait()
@@ -103,11 +103,11 @@ async def test_what_was_sent_is_recorded_though_the_database_was_failing(post, s
     with pytest.raises(asyncio.CancelledError):
         await sending
 
-    assert list(post.desk.heard().values()) == [["slack"]]
+    assert list(post.harness.heard().values()) == [["slack"]]
 
 
 async def test_an_error_is_tried_again_under_the_same_id(post):
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
     post.pager.replies = [DeliveryError("HTTP 500", reason=AttemptReason.SERVER)]
 
     assert await post.deliver() == []
@@ -116,12 +116,12 @@ async def test_an_error_is_tried_again_under_the_same_id(post):
 
 
 async def test_a_receiver_that_asks_for_time_is_left_alone_altogether(post):
-    post.desk.poll(listed_account("a"), listed_account("b"))
-    post.desk.poll(signed_out("a"), listed_account("b"))
+    post.harness.poll(listed_account("a"), listed_account("b"))
+    post.harness.poll(signed_out("a"), listed_account("b"))
     post.pager.replies = [SLOW]
     await post.deliver()
 
-    post.desk.poll(signed_out("a"), signed_out("b"), after=1)
+    post.harness.poll(signed_out("a"), signed_out("b"), after=1)
 
     assert await post.deliver() is None
     assert await post.deliverer.due_in(HOUR) == 600
@@ -129,7 +129,7 @@ async def test_a_receiver_that_asks_for_time_is_left_alone_altogether(post):
 
 
 async def test_a_bug_in_a_notifier_does_not_lose_the_alert_nor_show_its_text(post, capsys):
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
     post.pager.replies = [ValueError("https://hooks.example.com/secret")]
 
     assert await post.deliver() == []
@@ -139,7 +139,7 @@ async def test_a_bug_in_a_notifier_does_not_lose_the_alert_nor_show_its_text(pos
 
 
 async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(post):
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
     post.pager.replies = ["hang"]
     task = asyncio.create_task(post.deliverer.deliver())
     await post.pager.entered.wait()
@@ -148,13 +148,13 @@ async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(post):
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert list(post.desk.heard().values()) == [["slack"]]
+    assert list(post.harness.heard().values()) == [["slack"]]
     assert await post.deliver(after=HOUR) == [("opened", "delivered")]
     assert len({one.id for one in post.pager.messages}) == 1
 
 
 async def test_what_is_dead_is_said_loudly(post, capsys):
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
     post.pager.replies = [
         DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, permanent=True),
     ]
@@ -166,7 +166,7 @@ async def test_what_is_dead_is_said_loudly(post, capsys):
 
 
 async def test_a_failing_receiver_is_logged_once_and_once_when_it_works_again(post, capsys):
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
     post.pager.replies = [DeliveryError("HTTP 500", reason=AttemptReason.SERVER) for _ in range(3)]
 
     for _ in range(4):
@@ -178,17 +178,17 @@ async def test_a_failing_receiver_is_logged_once_and_once_when_it_works_again(po
 
 
 async def test_what_is_cancelled_on_the_way_is_reported(post):
-    post.desk.poll(signed_out())
-    claimed = post.desk.claim()
-    post.desk.poll(listed_account(), after=1)
-    post.desk.settle(claimed, DeliveryError("HTTP 500", reason=AttemptReason.SERVER))
+    post.harness.poll(signed_out())
+    claimed = post.harness.claim()
+    post.harness.poll(listed_account(), after=1)
+    post.harness.settle(claimed, DeliveryError("HTTP 500", reason=AttemptReason.SERVER))
 
     assert await post.deliver(after=HOUR) == [("opened", "cancelled"), ("resolved", "cancelled")]
 
 
 async def test_the_wait_is_until_the_next_retry_or_as_long_as_is_allowed(post):
     assert await post.deliverer.due_in(HOUR) == HOUR.seconds
-    post.desk.poll(signed_out())
+    post.harness.poll(signed_out())
     post.pager.replies = [DeliveryError("HTTP 500", reason=AttemptReason.SERVER)]
     await post.deliver()
 

@@ -1,8 +1,8 @@
 """What time alone brings."""
 
 import pytest
-from desk import Desk
-from factories import HOUR, MINUTE, REJECTED, listed_account, signed_out
+from harness.core import HOUR, MINUTE, REJECTED, listed_account, signed_out
+from harness.store import StoreHarness
 from sqlalchemy import text
 
 from monitor import __version__
@@ -21,218 +21,218 @@ DAY = Duration.parse("24h")
 
 
 @pytest.fixture
-def ticker(desk):
-    return make_ticker(desk)
+def ticker(harness):
+    return make_ticker(harness)
 
 
-def make_ticker(desk, *, watched=True):
+def make_ticker(harness, *, watched=True):
     metrics = Metrics(version=__version__)
     metrics.declare(workspaces=["acme"], receivers={"slack": "slack"})
     rules = TickRules(
-        desk.rules.policy,
-        desk.rules.routing,
-        View(Inventory({"acme": {}} if watched else {}), lambda _: watched and desk.current),
+        harness.rules.policy,
+        harness.rules.routing,
+        View(Inventory({"acme": {}} if watched else {}), lambda _: watched and harness.current),
         Duration.parse("180d"),
     )
     return Ticker(
         rules=rules,
-        store=desk.store,
+        store=harness.store,
         metrics=metrics,
         runtime=Runtime(
-            now=lambda: desk.now,
+            now=lambda: harness.now,
             monotonic=lambda: 0.0,
             jitter=lambda: 0.0,
-            new_id=desk.new_id,
+            new_id=harness.new_id,
         ),
     )
 
 
-async def test_nothing_is_due_at_first(desk, ticker):
-    desk.poll(signed_out())
+async def test_nothing_is_due_at_first(harness, ticker):
+    harness.poll(signed_out())
 
     assert not await ticker.tick()
 
 
-async def test_a_reminder_is_told_when_it_is_due_and_only_once(desk, ticker):
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.now += HOUR
+async def test_a_reminder_is_told_when_it_is_due_and_only_once(harness, ticker):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.now += HOUR
 
     assert await ticker.tick()
     assert not await ticker.tick()
 
-    assert desk.deliver() == [("reminded", "a1")]
-    assert desk.deliver() is None
+    assert harness.deliver() == [("reminded", "a1")]
+    assert harness.deliver() is None
 
 
-async def test_after_days_asleep_overdue_reminders_are_one(desk, ticker):
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.now += Duration.parse("9d")
+async def test_after_days_asleep_overdue_reminders_are_one(harness, ticker):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.now += Duration.parse("9d")
 
     while await ticker.tick():
         pass
 
-    assert desk.deliver() == [("reminded", "a1")]
-    assert desk.deliver() is None
+    assert harness.deliver() == [("reminded", "a1")]
+    assert harness.deliver() is None
 
 
-async def test_an_opening_that_waits_needs_no_reminder_beside_it(desk, ticker):
-    desk.poll(signed_out())
-    desk.now += HOUR
+async def test_an_opening_that_waits_needs_no_reminder_beside_it(harness, ticker):
+    harness.poll(signed_out())
+    harness.now += HOUR
 
     await ticker.tick()
 
-    assert desk.deliver() == [("opened", "a1")]
-    assert desk.deliver() is None
+    assert harness.deliver() == [("opened", "a1")]
+    assert harness.deliver() is None
 
 
 async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_good_poll(
-    desk, ticker
+    harness, ticker
 ):
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.observe(REJECTED, after=HOUR)
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.observe(REJECTED, after=HOUR)
 
     assert await ticker.tick()
-    assert desk.deliver() is None
-    desk.poll(signed_out(), after=MINUTE)
+    assert harness.deliver() is None
+    harness.poll(signed_out(), after=MINUTE)
     await ticker.tick()
 
-    assert desk.deliver() == [("reminded", "a1")]
+    assert harness.deliver() == [("reminded", "a1")]
 
 
-async def test_a_recovery_before_the_reminder_leaves_none(desk, ticker):
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.poll(listed_account(), after=HOUR)
+async def test_a_recovery_before_the_reminder_leaves_none(harness, ticker):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.poll(listed_account(), after=HOUR)
 
     assert not await ticker.tick()
-    assert desk.deliver() == [("resolved", "a1")]
+    assert harness.deliver() == [("resolved", "a1")]
 
 
-async def test_a_blind_workspace_is_reminded_of_too(desk, ticker):
-    desk.observe(REJECTED)
-    desk.observe(REJECTED)
-    desk.deliver()
-    desk.now += HOUR
+async def test_a_blind_workspace_is_reminded_of_too(harness, ticker):
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+    harness.deliver()
+    harness.now += HOUR
 
     await ticker.tick()
 
-    assert desk.deliver() == [("reminded", None)]
+    assert harness.deliver() == [("reminded", None)]
 
 
 async def test_an_incident_that_makes_us_fail_lets_the_others_have_their_turn(store):
-    desk = Desk(store)
-    ticker = make_ticker(desk)
-    desk.poll(signed_out("a"), signed_out("b"))
-    desk.deliver()
-    desk.run(lambda tx: tx.execute(text("UPDATE account SET changes = 'x' WHERE id = 'a'")))
-    desk.now += HOUR
+    harness = StoreHarness(store)
+    ticker = make_ticker(harness)
+    harness.poll(signed_out("a"), signed_out("b"))
+    harness.deliver()
+    harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = 'x' WHERE id = 'a'")))
+    harness.now += HOUR
 
     with pytest.raises(ValueError, match="invalid literal"):
         await ticker.tick()
     while await ticker.tick():
         pass
 
-    desk.run(lambda tx: tx.execute(text("UPDATE account SET changes = ''")))
-    assert desk.deliver() == [("reminded", "b")]
+    harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = ''")))
+    assert harness.deliver() == [("reminded", "b")]
 
 
-async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(desk, ticker, capsys):
-    desk.poll(signed_out())
-    await ticker.note_time({"acme": desk.now}, {"acme": desk.term})
-    assert desk.run(lambda tx: state.load(tx, "acme")).last_good_at == desk.now
+async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness, ticker, capsys):
+    harness.poll(signed_out())
+    await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
+    assert harness.run(lambda tx: state.load(tx, "acme")).last_good_at == harness.now
 
-    desk.now -= 3 * HOUR
+    harness.now -= 3 * HOUR
     await ticker.note_time({}, {})
 
     assert "the clock went back" in capsys.readouterr().out
-    (incident,) = desk.run(lambda tx: state.open_incidents(tx, "acme")).values()
-    assert incident.next_due_at == desk.now + HOUR
+    (incident,) = harness.run(lambda tx: state.open_incidents(tx, "acme")).values()
+    assert incident.next_due_at == harness.now + HOUR
 
 
-async def test_what_is_kept_long_enough_is_forgotten(desk, ticker):
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.poll(listed_account())
-    desk.deliver()
-    desk.now += Duration.parse("181d")
+async def test_what_is_kept_long_enough_is_forgotten(harness, ticker):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.poll(listed_account())
+    harness.deliver()
+    harness.now += Duration.parse("181d")
 
     await ticker.prune()
 
-    assert desk.states() == []
+    assert harness.states() == []
 
 
 async def test_reminders_due_together_are_one_message(store):
-    desk = Desk(store)
-    ticker = make_ticker(desk)
+    harness = StoreHarness(store)
+    ticker = make_ticker(harness)
     accounts = [signed_out(f"a{n}") for n in range(20)]
-    desk.poll(*accounts)
-    desk.deliver()
-    desk.now += HOUR
+    harness.poll(*accounts)
+    harness.deliver()
+    harness.now += HOUR
 
     while await ticker.tick():
         pass
 
-    assert len(desk.deliver()) == 20
-    assert desk.deliver() is None
+    assert len(harness.deliver()) == 20
+    assert harness.deliver() is None
 
 
-async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(desk, ticker):
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.now += HOUR
-    desk.current = False
+async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(harness, ticker):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.now += HOUR
+    harness.current = False
 
     while await ticker.tick():
         pass
 
-    assert desk.deliver() is None
-    desk.current = True
-    desk.now += MINUTE
+    assert harness.deliver() is None
+    harness.current = True
+    harness.now += MINUTE
     await ticker.tick()
-    assert desk.deliver() == [("reminded", "a1")]
+    assert harness.deliver() == [("reminded", "a1")]
 
 
 async def test_a_workspace_that_left_the_configuration_is_not_reminded_of(store):
-    desk = Desk(store)
-    ticker = make_ticker(desk, watched=False)
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.now += HOUR
+    harness = StoreHarness(store)
+    ticker = make_ticker(harness, watched=False)
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.now += HOUR
 
     while await ticker.tick():
         pass
 
-    assert desk.deliver() is None
+    assert harness.deliver() is None
 
 
-def leave(desk):
-    desk.run(lambda tx: attachment.detach(tx, (), desk.now))
+def leave(harness):
+    harness.run(lambda tx: attachment.detach(tx, (), harness.now))
 
 
 async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(store):
-    desk = Desk(store)
-    ticker = make_ticker(desk, watched=False)
-    desk.poll(signed_out())
-    leave(desk)
-    desk.now += DAY
+    harness = StoreHarness(store)
+    ticker = make_ticker(harness, watched=False)
+    harness.poll(signed_out())
+    leave(harness)
+    harness.now += DAY
 
-    name = desk.run(lambda tx: attachment.long_detached(tx, desk.now))
-    desk.run(lambda tx: attachment.attach(tx, name))
-    events, told = desk.run(lambda tx: ticker._end(tx, name, desk.now))
+    name = harness.run(lambda tx: attachment.long_detached(tx, harness.now))
+    harness.run(lambda tx: attachment.attach(tx, name))
+    events, told = harness.run(lambda tx: ticker._end(tx, name, harness.now))
 
     assert (events, told) == ((), Enqueued())
-    assert len(desk.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
+    assert len(harness.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
 
 
 async def test_a_database_that_fails_puts_off_no_reminder(store):
-    desk = Desk(store)
-    ticker = make_ticker(desk)
-    desk.poll(signed_out())
-    desk.deliver()
-    desk.now += HOUR
+    harness = StoreHarness(store)
+    ticker = make_ticker(harness)
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.now += HOUR
     store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE notification RENAME TO broken"))
     with pytest.raises(StoreError):
         await ticker.tick()
@@ -240,16 +240,16 @@ async def test_a_database_that_fails_puts_off_no_reminder(store):
 
     assert await ticker.tick()
 
-    assert desk.deliver() == [("reminded", "a1")]
+    assert harness.deliver() == [("reminded", "a1")]
 
 
 async def test_a_reminder_that_the_database_refuses_does_not_keep_others_from_theirs(store):
-    desk = Desk(store)
-    ticker = make_ticker(desk)
-    desk.poll(signed_out("refused"), signed_out("fine"), listed_account("ok"))
-    desk.deliver()
-    desk.deliver()
-    desk.now += HOUR
+    harness = StoreHarness(store)
+    ticker = make_ticker(harness)
+    harness.poll(signed_out("refused"), signed_out("fine"), listed_account("ok"))
+    harness.deliver()
+    harness.deliver()
+    harness.now += HOUR
     refusing = """
     CREATE TRIGGER refuse BEFORE INSERT ON event
     WHEN NEW.type = 'reminded' AND NEW.account_id = 'refused'
@@ -260,139 +260,143 @@ async def test_a_reminder_that_the_database_refuses_does_not_keep_others_from_th
     with pytest.raises(StoreError, match="refused"):
         await ticker.tick()
 
-    assert desk.deliver() == [("reminded", "fine")]
+    assert harness.deliver() == [("reminded", "fine")]
 
 
 async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store):
-    desk = Desk(store, receivers={"slack": True, "mail": True})
-    ticker = make_ticker(desk, watched=False)
-    desk.poll(listed_account("ok"), signed_out("out"))
-    desk.deliver("slack")
-    leave(desk)
-    desk.watched = False
-    desk.now += DAY - 1
+    harness = StoreHarness(store, receivers={"slack": True, "mail": True})
+    ticker = make_ticker(harness, watched=False)
+    harness.poll(listed_account("ok"), signed_out("out"))
+    harness.deliver("slack")
+    leave(harness)
+    harness.watched = False
+    harness.now += DAY - 1
     assert not await ticker.unwatch()
-    desk.now += 1
+    harness.now += 1
 
     assert await ticker.unwatch()
     assert not await ticker.unwatch()
 
-    assert desk.deliver("slack") == [("resolved", "out")]
-    assert desk.deliver("slack") is None
-    assert desk.deliver("mail") is None
-    assert ("mail", "opened", "cancelled", "unwatched") in desk.states()
-    assert desk.run(lambda tx: state.load(tx, "acme")) == Workspace("acme")
-    assert desk.run(lambda tx: state.open_incidents(tx, "acme")) == {}
+    assert harness.deliver("slack") == [("resolved", "out")]
+    assert harness.deliver("slack") is None
+    assert harness.deliver("mail") is None
+    assert ("mail", "opened", "cancelled", "unwatched") in harness.states()
+    assert harness.run(lambda tx: state.load(tx, "acme")) == Workspace("acme")
+    assert harness.run(lambda tx: state.open_incidents(tx, "acme")) == {}
 
 
-async def test_the_blindness_of_a_workspace_that_left_ends_too(desk):
-    ticker = make_ticker(desk, watched=False)
-    desk.observe(REJECTED)
-    desk.observe(REJECTED)
-    desk.deliver()
-    leave(desk)
-    desk.now += DAY
+async def test_the_blindness_of_a_workspace_that_left_ends_too(harness):
+    ticker = make_ticker(harness, watched=False)
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+    harness.deliver()
+    leave(harness)
+    harness.now += DAY
 
     assert await ticker.unwatch()
 
-    assert desk.deliver() == [("resolved", None)]
+    assert harness.deliver() == [("resolved", None)]
 
 
-async def test_a_workspace_that_came_back_in_time_is_not_ended(desk, ticker):
-    desk.poll(signed_out())
-    desk.deliver()
-    leave(desk)
-    desk.run(lambda tx: attachment.attach(tx, "acme"))
-    desk.now += 3 * DAY
+async def test_a_workspace_that_came_back_in_time_is_not_ended(harness, ticker):
+    harness.poll(signed_out())
+    harness.deliver()
+    leave(harness)
+    harness.run(lambda tx: attachment.attach(tx, "acme"))
+    harness.now += 3 * DAY
 
     assert not await ticker.unwatch()
-    assert desk.deliver() is None
+    assert harness.deliver() is None
 
 
-async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_time(desk):
-    ticker = make_ticker(desk, watched=False)
-    desk.poll(listed_account("a"), signed_out("b"))
-    desk.deliver()
-    leave(desk)
-    desk.now += DAY
+async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_time(harness):
+    ticker = make_ticker(harness, watched=False)
+    harness.poll(listed_account("a"), signed_out("b"))
+    harness.deliver()
+    leave(harness)
+    harness.now += DAY
     await ticker.unwatch()
-    desk.deliver()
+    harness.deliver()
 
-    desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "acme"))
-    recorded = desk.poll(listed_account("a"), signed_out("b"))
+    harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "acme"))
+    recorded = harness.poll(listed_account("a"), signed_out("b"))
 
     assert recorded.decision.baseline
-    assert desk.deliver() == [("opened", "b")]
+    assert harness.deliver() == [("opened", "b")]
 
 
-async def test_each_workspace_that_left_ends_on_its_own(desk):
-    ticker = make_ticker(desk, watched=False)
-    desk.poll(signed_out("old"))
-    leave(desk)
-    desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "beta"))
-    desk.poll(signed_out("new"), after=HOUR)
-    leave(desk)
-    desk.now += DAY - HOUR
+async def test_each_workspace_that_left_ends_on_its_own(harness):
+    ticker = make_ticker(harness, watched=False)
+    harness.poll(signed_out("old"))
+    leave(harness)
+    harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "beta"))
+    harness.poll(signed_out("new"), after=HOUR)
+    leave(harness)
+    harness.now += DAY - HOUR
 
     assert await ticker.unwatch()
     assert not await ticker.unwatch()
-    desk.now += HOUR
+    harness.now += HOUR
     assert await ticker.unwatch()
 
 
-async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(desk):
-    ticker = make_ticker(desk, watched=False)
-    desk.poll(signed_out("broken"))
-    leave(desk)
-    desk.workspace, desk.term = desk.run(lambda tx: attachment.attach(tx, "beta"))
-    desk.poll(signed_out("fine"), after=HOUR)
-    leave(desk)
-    desk.now += DAY
-    desk.run(lambda tx: tx.exec_driver_sql("UPDATE account SET changes = '?' WHERE id = 'broken'"))
+async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(harness):
+    ticker = make_ticker(harness, watched=False)
+    harness.poll(signed_out("broken"))
+    leave(harness)
+    harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "beta"))
+    harness.poll(signed_out("fine"), after=HOUR)
+    leave(harness)
+    harness.now += DAY
+    harness.run(
+        lambda tx: tx.exec_driver_sql("UPDATE account SET changes = '?' WHERE id = 'broken'")
+    )
 
     with pytest.raises(ValueError, match="invalid literal"):
         await ticker.unwatch()
 
     assert await ticker.unwatch()
-    assert set(desk.run(lambda tx: state.open_incidents(tx, "acme"))) != set()
-    assert desk.run(lambda tx: state.open_incidents(tx, "beta")) == {}
-    desk.run(lambda tx: tx.exec_driver_sql("UPDATE account SET changes = ''"))
-    desk.now += HOUR
+    assert set(harness.run(lambda tx: state.open_incidents(tx, "acme"))) != set()
+    assert harness.run(lambda tx: state.open_incidents(tx, "beta")) == {}
+    harness.run(lambda tx: tx.exec_driver_sql("UPDATE account SET changes = ''"))
+    harness.now += HOUR
     assert await ticker.unwatch()
 
 
-async def test_an_end_that_could_not_be_recorded_is_recorded_later(desk):
-    ticker = make_ticker(desk, watched=False)
-    desk.poll(signed_out())
-    desk.deliver()
-    leave(desk)
-    desk.now += DAY
-    desk.run(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
+async def test_an_end_that_could_not_be_recorded_is_recorded_later(harness):
+    ticker = make_ticker(harness, watched=False)
+    harness.poll(signed_out())
+    harness.deliver()
+    leave(harness)
+    harness.now += DAY
+    harness.run(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
     with pytest.raises(StoreError):
         await ticker.unwatch()
-    desk.run(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO event"))
+    harness.run(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO event"))
 
     assert await ticker.unwatch()
-    assert desk.deliver() == [("resolved", "a1")]
+    assert harness.deliver() == [("resolved", "a1")]
 
 
-async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_back(desk, ticker):
-    desk.poll(signed_out())
-    desk.deliver()
-    leave(desk)
-    desk.now += 2 * HOUR
+async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_back(
+    harness, ticker
+):
+    harness.poll(signed_out())
+    harness.deliver()
+    leave(harness)
+    harness.now += 2 * HOUR
     assert not await ticker.tick()
 
-    desk.run(lambda tx: attachment.attach(tx, "acme"))
+    harness.run(lambda tx: attachment.attach(tx, "acme"))
     while await ticker.tick():
         pass
 
-    assert desk.deliver() == [("reminded", "a1")]
-    assert desk.deliver() is None
+    assert harness.deliver() == [("reminded", "a1")]
+    assert harness.deliver() is None
 
 
-async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(desk, ticker):
-    desk.run(lambda tx: attachment.attach(tx, "acme"))
+async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(harness, ticker):
+    harness.run(lambda tx: attachment.attach(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
-        await ticker.note_time({"acme": desk.now}, {"acme": desk.term})
+        await ticker.note_time({"acme": harness.now}, {"acme": harness.term})

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import httpx
 import yaml
-from dashboards import TimeRange
-from program import PATIENCE, WEBHOOK_SECRET, Hooks, answers, free_port, hooks, program
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+from harness.dashboards import TimeRange
+from harness.program import PATIENCE, WEBHOOK_SECRET, Hooks, answers, free_port, hooks, program
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "promtool")
 SCRAPE_EVERY = 1
 """Seconds between scrapes, evaluations of rules and messages of Alertmanager."""

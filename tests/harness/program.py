@@ -126,7 +126,7 @@ class Program:
                 stdout=output,
                 stderr=output,
                 env={**environment, **(env or {})},
-                cwd=Path(__file__).parents[1],
+                cwd=Path(__file__).parents[2],
             )
         return cls(process, log)
 

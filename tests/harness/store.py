@@ -2,9 +2,9 @@
 
 from itertools import count
 
-from factories import MINUTE, NOON, make_rules
 from sqlalchemy import text
 
+from harness.core import MINUTE, NOON, make_rules
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
@@ -25,7 +25,7 @@ REFUSED = DeliveryError("HTTP 500", reason=AttemptReason.SERVER)
 GONE = DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, permanent=True)
 
 
-class Desk:
+class StoreHarness:
     """Commits polls of the workspace `acme` and delivers to `slack` (groups) and `hook`."""
 
     def __init__(self, store, *, create=False, fallback=None, receivers=None, **policy):

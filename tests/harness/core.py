@@ -59,7 +59,7 @@ def make_rules(policy: IncidentPolicy, routing: Routing, *, create: bool) -> Pol
     return PollRules(policy, routing, lambda at: at + MINUTE, create=create, cooldown=HOUR)
 
 
-class World:
+class CoreHarness:
     """A workspace and its incidents, polled through the pure core; one minute passes per poll."""
 
     def __init__(self, *, create=False, **policy):

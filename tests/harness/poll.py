@@ -3,8 +3,7 @@
 import itertools
 from contextlib import asynccontextmanager
 
-from factories import MINUTE, NOON, make_rules
-
+from harness.core import MINUTE, NOON, make_rules
 from monitor import __version__
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
@@ -24,7 +23,7 @@ from monitor.work.reconnect import Reconnector
 TOKEN = "linked_station_token"
 
 
-class Station:
+class PollHarness:
     """Time passes only when it is told to; each poll comes a minute after the last."""
 
     def __init__(self, api, http, store, simulator, *, token=None, create=False, **policy):
@@ -98,7 +97,7 @@ class Station:
 
 
 @asynccontextmanager
-async def station(folder, *, accounts=0, knobs=None, **kwargs):
+async def poll_harness(folder, *, accounts=0, knobs=None, **kwargs):
     """Open a station with so many healthy accounts."""
     simulator = Simulator(knobs or Knobs(), seed=1)
     simulator.add_customer("acme", TOKEN)
@@ -106,7 +105,7 @@ async def station(folder, *, accounts=0, knobs=None, **kwargs):
     store = Store.open(f"sqlite:///{folder}/monitor.db")
     try:
         async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
-            yield Station(api, http, store, simulator, **kwargs)
+            yield PollHarness(api, http, store, simulator, **kwargs)
         assert set(simulator.journal.counts) <= set(Method), "whatever happens, nothing is harmed"
     finally:
         store.close()
