@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from e2e.ledger import NO_FLAPPING, check_what_the_crm_was_told, until_quiet
+from harness import postgresql
 from harness.program import answers, configure, hooks, program
 from sqlalchemy.engine import make_url
 
