@@ -26,10 +26,11 @@ from monitor.core.model import (
     NotificationState,
     SettledReason,
 )
-from monitor.core.recheck import QueuedNotification, Verdict, Wait, recheck
+from monitor.core.recheck import QueuedNotification, Wait, recheck
+from monitor.core.route import Receiver
 
 from . import attachment, outbox, state
-from .outbox import Receiver, Settled
+from .outbox import Settled
 
 RECHECK: Final = Duration.parse("2s")
 """How long a message waits while nobody knows whether it still holds."""
@@ -80,7 +81,7 @@ WHERE message.receiver = :receiver AND message.settled_at IS NULL
 ORDER BY message.position LIMIT 1
 """)
 
-ENTRIES: Final = text("""
+QUEUED: Final = text("""
 SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
     event.account_id AS event_account_id, heard.at AS heard_at
 FROM notification
@@ -166,7 +167,7 @@ def claim(
         row = tx.execute(NEXT, {"receiver": receiver.name, "now": now}).one_or_none()
         if row is None:
             return Claimed(None, ended=tuple(ended))
-        notifications = _review(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
+        notifications = _recheck(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
         if not notifications:
             continue
         values = {"id": row.id, "attempts": row.attempts, "until": now + lease}
@@ -256,7 +257,7 @@ def _requeue_lapsed(
             tx.execute(REQUEUE_LAPSED, values)
 
 
-def _review(
+def _recheck(
     tx: Connection,
     row: Row[Any],
     receiver: Receiver,
@@ -269,23 +270,24 @@ def _review(
     """Return what is to be told now, by notification; settle or move the rest."""
     notifications: dict[str, Notification] = {}
     waiting: list[str] = []
-    others: dict[str | None, list[str]] = {}
-    for queued in _entries(tx, row.id, view):
-        verdict = _verdict(queued, receiver)
+    first_address: str | None = None
+    elsewhere: dict[str | None, list[str]] = {}  # the configuration may have changed since
+    for queued in _queued(tx, row.id, view):
+        verdict = recheck(queued, receiver)
+        address = receiver.address(queued.labels)
         if isinstance(verdict, Wait):
             waiting.append(queued.notification_id)
         elif not isinstance(verdict, Notification):
             cancelled = NotificationState.CANCELLED
             _set(tx, queued.notification_id, cancelled, reason=verdict, at=now)
             ended.append(Settled(receiver.name, queued.event, cancelled, verdict))
-        elif notifications and not _fit_together(
-            receiver, verdict, next(iter(notifications.values()))
-        ):
-            with_it = _address(receiver, verdict) if receiver.groups else queued.notification_id
-            others.setdefault(with_it, []).append(queued.notification_id)
+        elif notifications and not (receiver.groups and address == first_address):
+            with_it = address if receiver.groups else queued.notification_id
+            elsewhere.setdefault(with_it, []).append(queued.notification_id)
         else:
+            first_address = address
             notifications[queued.notification_id] = verdict
-    for together in others.values():
+    for together in elsewhere.values():
         _move(tx, row, together, start=now, new_id=new_id)
     if waiting and notifications:
         _move(tx, row, waiting, start=now + RECHECK, new_id=new_id)
@@ -294,23 +296,6 @@ def _review(
     elif not notifications:
         tx.execute(outbox.CLOSE_EMPTY, {"now": now})
     return notifications
-
-
-def _fit_together(receiver: Receiver, one: Notification, other: Notification) -> bool:
-    """Return whether one message may hold both: the configuration may have changed since."""
-    return receiver.groups and _address(receiver, one) == _address(receiver, other)
-
-
-def _address(receiver: Receiver, notification: Notification) -> str | None:
-    return notification.labels.get(receiver.address_label) if receiver.address_label else None
-
-
-def _verdict(queued: QueuedNotification, receiver: Receiver) -> Verdict:
-    verdict = recheck(queued, may_have_link=receiver.may_have_link)
-    if not isinstance(verdict, Notification) or queued.watched or receiver.address_label is None:
-        return verdict
-    is_owned = receiver.address_label in verdict.labels  # else the label left with the workspace
-    return verdict if is_owned else SettledReason.UNWATCHED
 
 
 def _move(
@@ -328,12 +313,12 @@ def _move(
         tx.execute(MOVE, {"id": notification_id, "message_id": id_})
 
 
-def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
-    entries = []
-    for row in tx.execute(ENTRIES, {"message_id": message_id}).all():
+def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
+    notifications = []
+    for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account_id = row.event_account_id
         account = state.account(tx, row.workspace, account_id) if account_id else None
-        entries.append(
+        notifications.append(
             QueuedNotification(
                 notification_id=row.id,
                 event=EventType(row.event),
@@ -350,7 +335,7 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotifica
                 undelivered_to=row.undelivered_to,
             )
         )
-    return entries
+    return notifications
 
 
 def _left(tx: Connection, workspace: str) -> bool | None:

@@ -14,14 +14,19 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
 from monitor.core.model import (
-    Account,
     Event,
     EventType,
     Micros,
     NotificationState,
     SettledReason,
 )
-from monitor.core.route import Audience, PlannedMessage, PlannedNotification, Routing, plan
+from monitor.core.route import (
+    Audience,
+    PlannedMessage,
+    PlannedNotification,
+    Receiver,
+    fallback_event,
+)
 
 from . import state
 
@@ -96,6 +101,7 @@ WHERE settled_at IS NULL AND state = 'pending' AND attempts = 0 AND next_attempt
         SELECT message_id FROM notification
         WHERE incident_id = :incident_id AND settled_at IS NULL
     )
+RETURNING receiver
 """)
 
 RECEIVERS: Final = text("""
@@ -141,16 +147,6 @@ WHERE receiver = :receiver AND settled_at IS NULL
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """What the outbox has to know of a receiver; *address_label* holds its address, if any."""
-
-    name: str
-    groups: bool
-    may_have_link: bool
-    address_label: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Settled:
     """One notification came to an end: *outcome* is delivered, dead or cancelled."""
 
@@ -158,14 +154,6 @@ class Settled:
     event: EventType
     outcome: NotificationState
     reason: SettledReason | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Enqueued:
-    """What telling came to: notifications that were *cancelled*, events nobody would hear of."""
-
-    cancelled: tuple[Settled, ...] = ()
-    unrouted: tuple[Event, ...] = ()
 
 
 def audience(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
@@ -196,39 +184,6 @@ def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> 
     return ended
 
 
-def enqueue(
-    tx: Connection,
-    events: Sequence[Event],
-    *,
-    routing: Routing,
-    accounts: Mapping[str, Account],
-    group_over: int,
-    now: Micros,
-    new_id: Callable[[], str],
-    waits: Mapping[str, Micros] | None = None,
-) -> Enqueued:
-    """Queue what people are to hear of *events*, which come from one commit of one workspace.
-
-    What they make untrue or needless is withdrawn first; *waits* says until when the opening of an
-    incident waits for its link.
-    """
-    cancelled = cancel_outdated(tx, events, now=now)
-    planned = plan(
-        events,
-        audience=audience(tx, {one.incident_id for one in events if one.incident_id}),
-        routing=routing,
-        accounts=accounts,
-        group_over=group_over,
-    )
-    for one in planned.rerouted:
-        cancelled += _cancel_rerouted(tx, one, now)
-    queue(tx, planned.messages, now=now, waits=waits or {}, new_id=new_id)
-    for event in events:
-        if event.type is EventType.REFRESHED and event.incident_id:
-            release(tx, event.incident_id, now=now)
-    return Enqueued(tuple(cancelled), planned.unrouted)
-
-
 def queue(
     tx: Connection,
     messages: Sequence[PlannedMessage],
@@ -237,7 +192,7 @@ def queue(
     waits: Mapping[str, Micros],
     new_id: Callable[[], str],
 ) -> None:
-    """Queue a message for each parcel; *waits* says until when the opening of an incident waits."""
+    """Queue *messages*; *waits* says until when the opening of an incident waits."""
     if not messages:
         return
     position = tx.execute(POSITION).scalar_one()
@@ -266,9 +221,9 @@ def queue(
             )
 
 
-def release(tx: Connection, incident_id: str, *, now: Micros) -> None:
-    """Let what waited for the link of *incident_id* go."""
-    tx.execute(RELEASE, {"incident_id": incident_id, "now": now})
+def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
+    """Let what waited for the link of *incident_id* go; return the receivers it is for."""
+    return set(tx.execute(RELEASE, {"incident_id": incident_id, "now": now}).scalars())
 
 
 def enqueue_for_fallback(
@@ -283,13 +238,10 @@ def enqueue_for_fallback(
 
     If it groups, what comes within a few seconds of one workspace is one message: a receiver that
     gets an event a request refuses them one by one.
-    The opening of an incident that is still open and that the fallback has not heard of is an
-    opening for it too; anything else is a notice, and one notice a receiver is enough while the
-    incident is open.
     """
     position = tx.execute(POSITION).scalar_one()
     for row in undelivered:
-        event = _for_fallback(tx, row, fallback.name)
+        event = _fallback_event(tx, row, fallback.name)
         if event is None:
             continue
         message_id = _collecting(tx, row, fallback)
@@ -344,9 +296,10 @@ def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
     return {row.receiver: (row.notifications, row.oldest_at) for row in tx.execute(BACKLOG)}
 
 
-def _cancel_rerouted(
+def cancel_rerouted(
     tx: Connection, notification: PlannedNotification, now: Micros
 ) -> list[Settled]:
+    """Cancel what is queued of an incident for a receiver that its new cause leads away from."""
     values = {
         "incident_id": notification.event.incident_id,
         "receiver": notification.receiver,
@@ -378,18 +331,19 @@ def _collecting(tx: Connection, row: Row[Any], fallback: Receiver) -> str | None
     return message_id
 
 
-def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType | None:
-    """Return as what the fallback is told of *row*, or None if it knows already."""
+def _fallback_event(tx: Connection, row: Row[Any], fallback: str) -> EventType | None:
     incident = state.incident(tx, row.incident_id) if row.incident_id else None
-    if incident is None or not incident.is_open:
-        return EventType.NOTICE
-    known = audience(tx, [incident.id])[incident.id]
-    if fallback not in known.heard | known.waiting | known.sending:
-        return EventType.OPENED
-    untold = row.undelivered_to or row.receiver
-    values = {"incident_id": incident.id, "receiver": fallback, "undelivered_to": untold}
+    if incident is None:
+        return fallback_event(None, Audience(), fallback, is_known=False)
+    undelivered_to = row.undelivered_to or row.receiver
+    values = {
+        "incident_id": incident.id,
+        "receiver": fallback,
+        "undelivered_to": undelivered_to,
+    }
     is_known = tx.execute(IS_KNOWN, values).one_or_none() is not None
-    return None if is_known else EventType.NOTICE
+    reached = audience(tx, [incident.id])[incident.id]
+    return fallback_event(incident, reached, fallback, is_known=is_known)
 
 
 def add_message(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.decide import Decision
+from monitor.core.draft import Decision
 from monitor.core.model import (
     Account,
     Cause,
@@ -109,8 +109,8 @@ ON CONFLICT (id) DO UPDATE SET
 """)
 
 WRITE_EVENT: Final = text("""
-INSERT INTO event (id, type, at, workspace, account_id, incident_id, cause, detail)
-VALUES (:id, :type, :at, :workspace, :account_id, :incident_id, :cause, :detail)
+INSERT INTO event (id, type, at, workspace, account_id, incident_id, reason, cause, detail)
+VALUES (:id, :type, :at, :workspace, :account_id, :incident_id, :reason, :cause, :detail)
 """)
 
 WRITE_TRANSITION: Final = text("""
@@ -188,9 +188,17 @@ def due_incidents(tx: Connection, now: Micros, *, limit: int) -> list[str]:
     return list(tx.execute(DUE_INCIDENTS, {"now": now, "limit": limit}).scalars())
 
 
-def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> None:
-    """Write *decision*; raise ClaimLostError if another monitor took the workspace over."""
-    after = decision.workspace
+def record(tx: Connection, decision: Decision, before: Workspace, term: int | None) -> None:
+    """Write *decision*; raise LeaseLostError if another monitor took the workspace over."""
+    if decision.workspace is not None:
+        _write_workspace(tx, decision.workspace, term)
+    _many(tx, WRITE_ACCOUNT, (_account_values(one) for one in decision.accounts))
+    _write_sessions(tx, decision.accounts, before.accounts)
+    write_incidents(tx, decision.incidents, decision.events)
+    _many(tx, WRITE_TRANSITION, (_values(one) for one in decision.transitions))
+
+
+def _write_workspace(tx: Connection, after: Workspace, term: int | None) -> None:
     failing = after.failing
     values = {
         "name": after.name,
@@ -205,10 +213,6 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> 
     }
     if tx.execute(WRITE_WORKSPACE, values).rowcount != 1:
         raise _lost(after.name)
-    _many(tx, WRITE_ACCOUNT, (_account_values(one) for one in decision.accounts))
-    _write_sessions(tx, decision.accounts, before.accounts)
-    write_incidents(tx, decision.incidents, decision.events)
-    _many(tx, WRITE_TRANSITION, (_values(one) for one in decision.transitions))
 
 
 def write_incidents(tx: Connection, incidents: Iterable[Incident], events: Iterable[Event]) -> None:
@@ -223,7 +227,7 @@ def write_session(tx: Connection, workspace: str, account_id: str, session: Sess
 
 
 def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
-    """Raise ClaimLostError unless each claim (its term by workspace) is the latest."""
+    """Raise LeaseLostError unless each claim (its term by workspace) is the latest."""
     terms = {row.name: row.term for row in tx.execute(TERMS)}
     for name, term in claims.items():
         if terms.get(name) != term:

@@ -17,7 +17,9 @@ from harness.core import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.decide import STEPS, AccountState, Input, is_quiet, remind
+from monitor.core.decide import TRANSITIONS
+from monitor.core.decide.accounts import AccountState, Input, is_quiet
+from monitor.core.decide.due import Due, remind
 from monitor.core.duration import Duration
 from monitor.core.model import (
     ACCOUNT_CAUSES,
@@ -35,7 +37,7 @@ RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 
 
 def test_the_table_has_a_step_for_every_phase_and_sighting_of_a_listed_account():
-    assert set(STEPS) == {
+    assert set(TRANSITIONS) == {
         (account_state, input_) for account_state in AccountState for input_ in Input
     }
 
@@ -484,16 +486,29 @@ def test_what_is_settled_needs_no_second_look():
 
 
 def due(harness, *, failing=False, current=True, account=True, now=None):
+    """Return what a due reminder makes of the open incident, and its event if there is one."""
     incident = harness.open[0]
-    return remind(
+    return reminded(
+        harness,
         incident,
         harness.workspace.accounts.get(incident.account_id) if account else None,
+        failing=failing,
+        current=current,
+        now=now,
+    )
+
+
+def reminded(harness, incident, account, *, failing=False, current=True, now=None):
+    decision = remind(
+        "acme",
+        [Due(incident, account)],
         failing=failing,
         current=current,
         policy=harness.policy,
         now=now or harness.now,
         new_id=lambda: "e",
     )
+    return decision.incidents[0], next(iter(decision.events), None)
 
 
 def test_reminders_follow_their_steps_and_the_last_repeats():
@@ -538,15 +553,7 @@ def test_an_acknowledged_or_ended_incident_has_no_reminders():
         replace(incident, resolved_at=harness.now),
     ):
         harness.incidents[incident.id] = quiet
-        ended, event = remind(
-            quiet,
-            None,
-            failing=False,
-            current=True,
-            policy=harness.policy,
-            now=harness.now,
-            new_id=str,
-        )
+        ended, event = reminded(harness, quiet, None)
         assert event is None
         assert ended.next_due_at is None
 
