@@ -35,93 +35,8 @@ from .outbox import Settled
 RECHECK: Final = Duration.parse("2s")
 """How long a message waits while nobody knows whether it still holds."""
 
-LONGEST_ERROR: Final = 1000
+MAX_ERROR: Final = 1000
 """More characters of an error are not kept."""
-
-SENDING: Final = text("""
-SELECT * FROM notification WHERE message_id = :message_id AND state = 'sending'
-""")
-
-LAPSED: Final = text("""
-SELECT id, claimed_until FROM message
-WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
-""")
-
-REQUEUE_LAPSED: Final = text("""
-UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
-    last_error = 'the monitor stopped while this was being sent'
-WHERE id = :message_id
-""")
-
-RELEASE: Final = text("""
-UPDATE notification SET state = 'pending' WHERE message_id = :message_id AND state = 'sending'
-""")
-
-MARK_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, at)
-SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
-WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
-    AND event <> 'notice'
-ON CONFLICT (incident_id, receiver) DO NOTHING
-""")
-
-NEXT: Final = text("""
-SELECT message.* FROM message
-WHERE message.receiver = :receiver AND message.settled_at IS NULL
-    AND message.state = 'pending' AND message.next_attempt_at <= :now
-    AND NOT EXISTS (
-        SELECT 1 FROM notification AS mine
-        JOIN notification AS earlier
-            ON earlier.receiver = mine.receiver AND earlier.workspace = mine.workspace
-            AND earlier.subject = mine.subject AND earlier.position < mine.position
-            AND earlier.settled_at IS NULL
-            AND earlier.message_id <> mine.message_id
-        WHERE mine.message_id = message.id AND mine.state = 'pending'
-    )
-ORDER BY message.position LIMIT 1
-""")
-
-QUEUED: Final = text("""
-SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
-    event.account_id AS event_account_id, heard.at AS heard_at
-FROM notification
-JOIN event ON event.id = notification.event_id
-LEFT JOIN heard ON heard.incident_id = notification.incident_id
-    AND heard.receiver = notification.receiver
-WHERE notification.message_id = :message_id AND notification.state = 'pending'
-ORDER BY notification.position
-""")
-
-CLAIM: Final = text("""
-UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_until = :until
-WHERE id = :id AND state = 'pending' AND attempts = :attempts
-""")
-
-POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
-
-MOVE: Final = text("UPDATE notification SET message_id = :message_id WHERE id = :id")
-
-SET_NOTIFICATION: Final = text("""
-UPDATE notification SET state = :state, reason = :reason, settled_at = :settled_at
-WHERE id = :id AND state IN ('pending', 'sending')
-""")
-
-SETTLE: Final = text("""
-UPDATE message SET state = :state, next_attempt_at = :next_attempt_at, claimed_until = NULL,
-    settled_at = :settled_at, last_reason = :last_reason, last_error = :last_error
-WHERE id = :id AND state = 'sending' AND attempts = :attempts
-""")
-
-NEXT_AT: Final = text("""
-SELECT MIN(at) FROM (
-    SELECT next_attempt_at AS at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
-        AND next_attempt_at > :now
-    UNION ALL
-    SELECT claimed_until AS at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending'
-) AS times
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +59,29 @@ class Claimed:
     attempts: int = 0
     created_at: Micros = 0
     ended: tuple[Settled, ...] = ()
+
+
+NEXT: Final = text("""
+SELECT message.* FROM message
+WHERE message.receiver = :receiver AND message.settled_at IS NULL
+    AND message.state = 'pending' AND message.next_attempt_at <= :now
+    AND NOT EXISTS (
+        SELECT 1 FROM notification AS mine
+        JOIN notification AS earlier
+            ON earlier.receiver = mine.receiver AND earlier.workspace = mine.workspace
+            AND earlier.subject = mine.subject AND earlier.position < mine.position
+            AND earlier.settled_at IS NULL
+            AND earlier.message_id <> mine.message_id
+        WHERE mine.message_id = message.id AND mine.state = 'pending'
+    )
+ORDER BY message.position LIMIT 1
+""")
+
+
+CLAIM: Final = text("""
+UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_until = :until
+WHERE id = :id AND state = 'pending' AND attempts = :attempts
+""")
 
 
 def claim(
@@ -181,6 +119,27 @@ def claim(
             created_at=row.created_at,
             ended=tuple(ended),
         )
+
+
+MARK_HEARD: Final = text("""
+INSERT INTO heard (incident_id, receiver, at)
+SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
+WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
+    AND event <> 'notice'
+ON CONFLICT (incident_id, receiver) DO NOTHING
+""")
+
+
+SETTLE: Final = text("""
+UPDATE message SET state = :state, next_attempt_at = :next_attempt_at, claimed_until = NULL,
+    settled_at = :settled_at, last_reason = :last_reason, last_error = :last_error
+WHERE id = :id AND state = 'sending' AND attempts = :attempts
+""")
+
+
+SENDING: Final = text("""
+SELECT * FROM notification WHERE message_id = :message_id AND state = 'sending'
+""")
 
 
 def settle(
@@ -237,13 +196,43 @@ def settle(
 
 def _storable(text: str) -> str:
     """Return *text* without what a database refuses; a notifier of others may have written it."""
-    return text[:LONGEST_ERROR].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text[:MAX_ERROR].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+NEXT_AT: Final = text("""
+SELECT MIN(at) FROM (
+    SELECT next_attempt_at AS at FROM message
+    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
+        AND next_attempt_at > :now
+    UNION ALL
+    SELECT claimed_until AS at FROM message
+    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending'
+) AS times
+""")
 
 
 def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:
     """Return when something for *receiver* is due next, if anything is queued for later."""
     at: Micros | None = tx.execute(NEXT_AT, {"receiver": receiver, "now": now}).scalar_one()
     return at
+
+
+LAPSED: Final = text("""
+SELECT id, claimed_until FROM message
+WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
+""")
+
+
+RELEASE: Final = text("""
+UPDATE notification SET state = 'pending' WHERE message_id = :message_id AND state = 'sending'
+""")
+
+
+REQUEUE: Final = text("""
+UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
+    last_error = 'the monitor stopped while this was being sent'
+WHERE id = :message_id
+""")
 
 
 def _requeue_lapsed(
@@ -254,7 +243,10 @@ def _requeue_lapsed(
             values = {"message_id": row.id, "now": row.claimed_until - lease}
             tx.execute(MARK_HEARD, values)
             tx.execute(RELEASE, values)
-            tx.execute(REQUEUE_LAPSED, values)
+            tx.execute(REQUEUE, values)
+
+
+POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
 
 
 def _recheck(
@@ -298,6 +290,9 @@ def _recheck(
     return notifications
 
 
+MOVE: Final = text("UPDATE notification SET message_id = :message_id WHERE id = :id")
+
+
 def _move(
     tx: Connection,
     row: Row[Any],
@@ -311,6 +306,18 @@ def _move(
     outbox.add_message(tx, id_, row.receiver, row.position, now=row.created_at, start=start)
     for notification_id in notification_ids:
         tx.execute(MOVE, {"id": notification_id, "message_id": id_})
+
+
+QUEUED: Final = text("""
+SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
+    event.account_id AS event_account_id, heard.at AS heard_at
+FROM notification
+JOIN event ON event.id = notification.event_id
+LEFT JOIN heard ON heard.incident_id = notification.incident_id
+    AND heard.receiver = notification.receiver
+WHERE notification.message_id = :message_id AND notification.state = 'pending'
+ORDER BY notification.position
+""")
 
 
 def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
@@ -341,6 +348,12 @@ def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotificat
 def _left(tx: Connection, workspace: str) -> bool | None:
     """Return False if *workspace* left the configuration, None if it is only not known yet."""
     return None if attachment.is_attached(tx, workspace) else False
+
+
+SET_NOTIFICATION: Final = text("""
+UPDATE notification SET state = :state, reason = :reason, settled_at = :settled_at
+WHERE id = :id AND state IN ('pending', 'sending')
+""")
 
 
 def _set(

@@ -150,7 +150,7 @@ class Deliverer:
         if error is None and claimed.message is not None:
             self._note_delivered(claimed, claimed.message, now)
         fallback = self.rules.fallback
-        if fallback and any(one.outcome is NotificationState.DEAD for one in settled or ()):
+        if fallback and any(sent.outcome is NotificationState.DEAD for sent in settled or ()):
             self._wake([fallback.name])
         self._log(claimed, error, settled)
         self._count(settled or [])
@@ -168,8 +168,8 @@ class Deliverer:
                 self._metrics.recovery("notified", max(0, now - notification.at) / 1_000_000)
 
     def _count(self, settled: list[Settled] | tuple[Settled, ...]) -> None:
-        for one in settled:
-            self._metrics.settled(one.receiver, one.event, one.outcome)
+        for notification in settled:
+            self._metrics.settled(notification.receiver, notification.event, notification.outcome)
 
     def _log(
         self, claimed: Claimed, error: DeliveryError | None, settled: list[Settled] | None
@@ -180,15 +180,15 @@ class Deliverer:
             message=message.id if message else None,
             attempt=claimed.attempts,
         )
-        is_dead = any(one.outcome is NotificationState.DEAD for one in settled or [])
+        is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled or ())
         if error is None:
             bound.info(
                 "delivered",
-                events=[str(one.event) for one in message.notifications] if message else [],
+                events=[str(sent.event) for sent in message.notifications] if message else [],
             )
         elif is_dead:
             incidents = (
-                [one.incident.id for one in message.notifications if one.incident]
+                [sent.incident.id for sent in message.notifications if sent.incident]
                 if message
                 else []
             )

@@ -196,7 +196,10 @@ class Poller:
         self._warn(observation)
         inventory = self.rules.routing.inventory
         return diff(
-            workspace, observation, self._quiet, lambda one: inventory.ignores(self.name, one)
+            workspace,
+            observation,
+            self._quiet,
+            lambda account: inventory.ignores(self.name, account),
         )
 
     def _warn(self, snapshot: Snapshot) -> None:
@@ -249,10 +252,10 @@ class Poller:
     def _note_quiet(self, workspace: Workspace, snapshot: Snapshot) -> None:
         policy, create = self.rules.policy, self.rules.create
         self._quiet = {
-            one.id: one
-            for one in snapshot.accounts
-            if one.id in workspace.accounts
-            and is_quiet(workspace.accounts[one.id], policy, create=create)
+            account.id: account
+            for account in snapshot.accounts
+            if account.id in workspace.accounts
+            and is_quiet(workspace.accounts[account.id], policy, create=create)
         }
 
     def _pause(self, observation: Observation) -> None:

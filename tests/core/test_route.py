@@ -187,11 +187,11 @@ def known(*ids):
 
 
 def test_an_address_is_the_receivers_own_or_that_of_the_label_or_none():
-    routing = owners()
+    slack, mail = owners().receivers["slack"], owners().receivers["mail"]
 
-    assert routing.address("slack", {}) == ""
-    assert routing.address("mail", {"owner": "jane@example.com"}) == "jane@example.com"
-    assert routing.address("mail", {"team": "growth"}) is None
+    assert slack.address({}) == ""
+    assert mail.address({"owner": "jane@example.com"}) == "jane@example.com"
+    assert mail.address({"team": "growth"}) is None
 
 
 def test_who_has_no_address_for_an_account_is_not_told_and_the_others_are():
