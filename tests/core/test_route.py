@@ -14,7 +14,7 @@ from harness.core import (
 
 from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
-from monitor.core.route import SEVERITY, Audience, Match, Route, Routing, plan
+from monitor.core.route import SEVERITY, Audience, Match, Route, Routing, fallback_event, plan
 
 PEOPLE = {"slack": True, "mail": True}
 
@@ -282,3 +282,28 @@ def test_a_change_leads_away_from_who_has_lost_the_address():
     )
 
     assert [one.receiver for one in planned.rerouted] == ["mail"]
+
+
+OPEN = CoreHarness()
+OPEN.poll(frozen("a1"))
+(INCIDENT,) = OPEN.open
+HEARD = Audience(heard=frozenset({"mail"}))
+
+
+@pytest.mark.parametrize(
+    ("incident", "audience", "is_known", "event_type"),
+    [
+        (INCIDENT, Audience(), False, EventType.OPENED),
+        (INCIDENT, Audience(heard=frozenset({"slack"})), True, EventType.OPENED),
+        (INCIDENT, HEARD, False, EventType.NOTICE),
+        (INCIDENT, Audience(waiting=frozenset({"mail"})), False, EventType.NOTICE),
+        (INCIDENT, Audience(sending=frozenset({"mail"})), True, None),
+        (INCIDENT, HEARD, True, None),
+        (replace(INCIDENT, resolved_at=NOON), HEARD, True, EventType.NOTICE),
+        (None, Audience(), True, EventType.NOTICE),
+    ],
+)
+def test_as_what_the_fallback_is_told_of_what_another_was_not(
+    incident, audience, is_known, event_type
+):
+    assert fallback_event(incident, audience, "mail", is_known=is_known) is event_type
