@@ -355,7 +355,7 @@ async def test_once_asking_is_switched_off_recorded_intents_are_dropped(tmp_path
 async def test_blindness_is_told_in_time_although_polls_are_paused(tmp_path):
     async with station(tmp_path, accounts=1) as desk:
         await desk.poll()
-        headers = (("retry-after", "900"),)
+        headers = {"retry-after": "900"}
         desk.simulator.faults.add(Fault(status=503, headers=headers, body=b""))
 
         told = await desk.poll(7)
@@ -522,7 +522,7 @@ async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(tmp_path)
 async def test_a_pause_stays_if_the_client_does(tmp_path):
     async with station(tmp_path, accounts=1) as desk:
         await desk.poll()
-        desk.simulator.faults.add(Fault(status=429, headers=(("retry-after", "600"),), body=b""))
+        desk.simulator.faults.add(Fault(status=429, headers={"retry-after": "600"}, body=b""))
         await desk.poll()
         calls = desk.calls()
 

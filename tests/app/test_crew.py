@@ -18,7 +18,7 @@ from monitor.app.parts import Ground, Parts
 from monitor.core.duration import Duration
 from monitor.core.surroundings import Surroundings
 from monitor.schedule import Schedule
-from monitor.simulator import Knobs, Simulator, serve
+from monitor.simulator import Simulator, serve
 from monitor.store import attachment, outbox, state
 from monitor.store.db import Store, StoreError
 
@@ -121,7 +121,7 @@ class Stage:
 
 @asynccontextmanager
 async def staged(folder):
-    simulator = Simulator(Knobs(), seed=1)
+    simulator = Simulator(seed=1)
     for name in ("acme", "beta", "gamma"):
         simulator.add_customer(name, f"linked_{name}")
         simulator.add_accounts(name, 2)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from monitor.simulator import Simulator, api_error, html_page, redirect, serve
+from monitor.simulator.asgi import application
 
 
 async def test_an_answer_of_ones_own_replaces_the_true_one(sim, call):
@@ -208,7 +209,7 @@ def test_a_fault_that_makes_no_sense_is_refused(numbers):
 
 async def test_breaking_a_connection_needs_a_real_one(sim):
     sim.add_fault("reset")
-    transport = httpx.ASGITransport(sim.asgi)
+    transport = httpx.ASGITransport(application(sim))
 
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as client:
         with pytest.raises(ConnectionResetError, match="serve"):

@@ -53,7 +53,7 @@ async def test_an_expired_session_is_replaced(sim, get_all):
     sim.add_account("acme", status="reconnection_required")
     before = (await get_all())["accounts"][0]["reconnectionSessionId"]
 
-    sim.advance(sim.knobs.pending_ttl)
+    sim.advance(sim.assumptions.pending_ttl)
 
     after = (await get_all())["accounts"][0]["reconnectionSessionId"]
     assert after != before
@@ -64,7 +64,7 @@ async def test_a_login_under_way_expires_sooner(sim, get_all):
     jane = sim.add_account("acme", status="reconnection_required")
     session = sim.set_session("acme", jane.id, "streaming")
 
-    sim.advance(sim.knobs.progress_ttl)
+    sim.advance(sim.assumptions.progress_ttl)
 
     assert (await get_all())["accounts"][0]["reconnectionSessionId"] != session.id
 

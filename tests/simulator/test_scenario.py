@@ -1,7 +1,7 @@
 import pytest
 
-from monitor.simulator import Knobs, Simulator, Step, login, play, steps
-from monitor.simulator.world import UnknownNameError
+from monitor.simulator import Assumptions, Simulator, Step, login, play, steps
+from monitor.simulator.state import UnknownNameError
 
 
 async def test_a_scenario_is_played_in_order_and_in_time(sim):
@@ -23,7 +23,7 @@ async def test_a_scenario_is_played_in_order_and_in_time(sim):
     )
 
     assert slept == [2, 3, 3, 3, 1]
-    assert sim.one("acme", "Jane")[1].status == "active"
+    assert sim.account("acme", "Jane").status == "active"
     assert john.status == "frozen"
 
 
@@ -63,7 +63,7 @@ async def test_a_misspelt_step_shows_before_anything_happens(sim, step, problem)
 
 
 def test_the_same_seed_invents_the_same_world():
-    worlds = [Simulator(Knobs(), clock=lambda: 0, seed=seed) for seed in (3, 3, 4)]
+    worlds = [Simulator(Assumptions(), clock=lambda: 0, seed=seed) for seed in (3, 3, 4)]
     for world in worlds:
         world.add_customer("acme", "linked_acme")
 

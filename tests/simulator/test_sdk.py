@@ -23,8 +23,8 @@ from linkedapi.types.admin import (
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.secret import Secret
-from monitor.simulator import Knobs, api_error
-from monitor.simulator.api import ENDPOINTS
+from monitor.simulator import Assumptions, api_error
+from monitor.simulator.endpoints import ENDPOINTS
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
@@ -275,7 +275,7 @@ async def test_both_clients_see_an_error_as_what_it_is(sim, sdk, ours, address, 
             await client(*bring_about(sim))
         assert true.value.type == kind
     sim.set_token("acme", "linked_acme")
-    sim.tune(**{name: getattr(Knobs(), name) for name in ("rate_limit", "daily_attempts")})
+    sim.tune(**{name: getattr(Assumptions(), name) for name in ("rate_limit", "daily_attempts")})
     for status in (200, 400, 401, 403, 404):
         sim.faults.add(api_error(kind, status=status, times=2))
 

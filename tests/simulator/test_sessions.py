@@ -94,7 +94,7 @@ async def test_a_session_long_over_is_forgotten(sim, call):
     jane = sim.add_account("acme", status="reconnection_required")
     session = sim.set_session("acme", jane.id, "error")
 
-    sim.advance(sim.knobs.session_retention + 1)
+    sim.advance(sim.assumptions.session_retention + 1)
 
     response = await call("accounts.getConnectionSession", {"sessionId": session.id})
     assert response.status_code == 404

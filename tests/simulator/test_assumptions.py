@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 from station import station
 
-from monitor.simulator import Knobs, api_error
+from monitor.simulator import Assumptions, api_error
 
 HOUR = 3600.0
 
@@ -39,7 +39,7 @@ LOGIN = [
 
 @pytest.mark.parametrize("knobs", LOGIN, ids=str)
 async def test_a_sign_out_and_a_login_are_told_once(tmp_path, knobs):
-    async with station(tmp_path, accounts=1, create=True, knobs=Knobs(**knobs)) as desk:
+    async with station(tmp_path, accounts=1, create=True, assumptions=Assumptions(**knobs)) as desk:
         simulator = desk.simulator
         (account,) = simulator.customer("acme").accounts
         told = await desk.poll(2)
@@ -80,7 +80,7 @@ PAYMENT = [
 async def test_an_end_of_the_subscription_is_told_as_what_shows_of_it(
     tmp_path, knobs, status, expected
 ):
-    async with station(tmp_path, accounts=2, knobs=Knobs(**knobs)) as desk:
+    async with station(tmp_path, accounts=2, assumptions=Assumptions(**knobs)) as desk:
         await desk.poll()
         desk.simulator.set_subscription("acme", status)
         told = await desk.poll(10)
@@ -102,8 +102,8 @@ STATUSES = (
 async def test_the_status_of_an_undocumented_refusal_does_not_matter(
     tmp_path, knob, kind, outcome, status
 ):
-    knobs = Knobs(**{knob: status}, get_all_creates_sessions=False)
-    async with station(tmp_path, accounts=1, create=True, knobs=knobs) as desk:
+    knobs = Assumptions(**{knob: status}, get_all_creates_sessions=False)
+    async with station(tmp_path, accounts=1, create=True, assumptions=knobs) as desk:
         await desk.poll()
         desk.simulator.sign_out("acme", "*")
         await desk.poll()
@@ -119,4 +119,4 @@ def test_every_knob_is_turned():
     turned |= {name for knobs, _, _ in PAYMENT for name in knobs}
     turned |= {name for name, _, _ in STATUSES}
 
-    assert turned == {field.name for field in fields(Knobs)}
+    assert turned == {field.name for field in fields(Assumptions)}
