@@ -232,7 +232,7 @@ class Simulator(State):
         """Lift the faults of a customer or method, or all."""
         return self.faults.clear(customer=customer, method=method)
 
-    def tune(self, **changes: Any) -> Assumptions:
+    def tune(self, /, **changes: Any) -> Assumptions:
         """Change assumptions by their names."""
         try:
             self.assumptions = replace(self.assumptions, **changes)

@@ -18,7 +18,7 @@ from .subscription import MAX_SEATS, BillingPeriod, SeatType, SubscriptionStatus
 CHECKOUT: Final = "https://checkout.example.com/pay/"
 
 Method: TypeAlias = Callable[[Customer, dict[str, Any]], Any]
-Word = TypeVar("Word", bound=StrEnum)
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +167,8 @@ def get_seats(customer: Customer, _: dict[str, Any]) -> Any:
 def set_seats(customer: Customer, parameters: dict[str, Any]) -> Any:
     """Buy or give back seats; whoever has no subscription is sent to pay first."""
     quantity = parameters.get("quantity")
-    kind = _word(SeatType, parameters.get("seatType"))
-    period = _word(BillingPeriod, parameters.get("billingPeriod"))
+    kind = _choice(SeatType, parameters.get("seatType"))
+    period = _choice(BillingPeriod, parameters.get("billingPeriod"))
     if type(quantity) is not int or not 1 <= quantity <= MAX_SEATS:
         raise ApiError("invalidRequestPayload", f"quantity has to be from 1 to {MAX_SEATS}.")
     if customer.subscription.status in {None, SubscriptionStatus.CANCELED}:
@@ -205,7 +205,7 @@ def _attempt(customer: Customer) -> None:
         raise ApiError("dailyConnectionAttemptsExceeded", message)
 
 
-def _word(kind: type[Word], value: object) -> Word:
+def _choice(kind: type[Choice], value: object) -> Choice:
     try:
         return kind(str(value))
     except ValueError:
