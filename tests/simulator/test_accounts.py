@@ -1,12 +1,14 @@
 import re
 
+import pytest
+
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-async def test_an_active_account_has_the_documented_fields_and_no_link(sim, get_all):
-    sim.add_account("acme", name="Jane Doe", country="DE")
+async def test_an_active_account_has_the_documented_fields_and_no_link(simulator, listed):
+    simulator.add_account("acme", name="Jane Doe", country="DE")
 
-    (account,) = (await get_all())["accounts"]
+    (account,) = await listed()
 
     assert list(account) == [
         *("id", "name", "url", "avatarUrl", "headline", "countryCode"),
@@ -21,199 +23,213 @@ async def test_an_active_account_has_the_documented_fields_and_no_link(sim, get_
     assert account["connectedAt"] == "2026-11-23T08:00:00.000Z"
 
 
-async def test_a_customer_without_accounts_has_empty_lists(get_all):
-    assert await get_all() == {"accounts": [], "pendingConnectionSessions": []}
+async def test_a_customer_without_accounts_has_empty_lists(result):
+    assert await result() == {"accounts": [], "pendingConnectionSessions": []}
 
 
-async def test_asking_for_all_accounts_opens_a_session_where_one_is_needed(sim, get_all):
-    jane = sim.add_account("acme", status="reconnection_required")
+async def test_a_session_is_opened_for_a_signed_out_account(signed_out, listed):
+    (first,) = await listed()
+    (second,) = await listed()
 
-    first = (await get_all())["accounts"][0]
-    second = (await get_all())["accounts"][0]
-
-    assert first["reconnectionSessionId"] == jane.session_id
-    assert first["reconnectionLink"] == f"https://app.linkedapi.io/connection/{jane.session_id}"
+    assert first["reconnectionSessionId"] == signed_out.session_id
+    assert first["reconnectionLink"].startswith("https://app.linkedapi.io/connection/")
+    assert first["reconnectionLink"].endswith(signed_out.session_id)
     assert second == first
 
 
-async def test_a_frozen_account_has_no_link(sim, get_all):
-    jane = sim.add_account("acme")
-    sim.sign_out("acme", jane.id)
-    await get_all()
+@pytest.mark.usefixtures("signed_out")
+async def test_no_session_is_opened_where_that_is_assumed(simulator, listed):
+    simulator.tune(get_all_creates_sessions=False)
 
-    sim.freeze("acme", jane.id)
-
-    account = (await get_all())["accounts"][0]
-    assert account["status"] == "frozen"
-    assert "reconnectionLink" not in account
-    assert sim.customer("acme").sessions[jane.session_id].status == "cancelled"
-
-
-async def test_an_expired_session_is_replaced(sim, get_all):
-    sim.add_account("acme", status="reconnection_required")
-    before = (await get_all())["accounts"][0]["reconnectionSessionId"]
-
-    sim.advance(sim.assumptions.pending_ttl)
-
-    after = (await get_all())["accounts"][0]["reconnectionSessionId"]
-    assert after != before
-    assert sim.session(before)[1].status == "expired"
-
-
-async def test_a_login_under_way_expires_sooner(sim, get_all):
-    jane = sim.add_account("acme", status="reconnection_required")
-    session = sim.set_session("acme", jane.id, "streaming")
-
-    sim.advance(sim.assumptions.progress_ttl)
-
-    assert (await get_all())["accounts"][0]["reconnectionSessionId"] != session.id
-
-
-async def test_no_session_is_opened_if_the_knob_says_so(sim, get_all):
-    sim.tune(get_all_creates_sessions=False)
-    sim.add_account("acme", status="reconnection_required")
-
-    account = (await get_all())["accounts"][0]
+    (account,) = await listed()
 
     assert account["status"] == "reconnection_required"
     assert "reconnectionSessionId" not in account
 
 
-async def test_an_account_that_cannot_be_reconnected_has_no_link(sim, get_all):
-    jane = sim.add_account("acme", status="reconnection_required")
+async def test_an_account_that_cannot_be_reconnected_has_no_link(simulator, signed_out, listed):
+    simulator.set_reconnectable("acme", signed_out.id, possible=False)
 
-    sim.set_reconnectable("acme", jane.id, possible=False)
+    (account,) = await listed()
 
-    assert "reconnectionLink" not in (await get_all())["accounts"][0]
+    assert "reconnectionLink" not in account
 
 
-async def test_sessions_opened_for_links_may_count_as_attempts(sim, get_all):
-    sim.tune(auto_sessions_count=True, daily_attempts=1)
-    sim.add_accounts("acme", 2, "reconnection_required")
+async def test_a_frozen_account_has_no_link(simulator, signed_out, listed):
+    await listed()
 
-    accounts = (await get_all())["accounts"]
+    simulator.freeze("acme", signed_out.id)
+
+    (account,) = await listed()
+    assert account["status"] == "frozen"
+    assert "reconnectionLink" not in account
+    assert signed_out.session.status == "cancelled"
+
+
+async def test_sessions_opened_for_links_may_count_as_attempts(simulator, listed):
+    simulator.tune(auto_sessions_count=True, daily_attempts=1)
+    simulator.add_accounts("acme", 2, "reconnection_required")
+
+    accounts = await listed()
 
     assert ["reconnectionLink" in account for account in accounts] == [True, False]
 
 
-async def test_reconnection_sessions_are_listed_as_pending_only_if_the_knob_says_so(sim, get_all):
-    sim.add_account("acme", status="reconnection_required")
-    quiet = (await get_all())["pendingConnectionSessions"]
+async def test_reconnection_sessions_may_be_listed_as_pending(simulator, signed_out, result):
+    hidden = (await result())["pendingConnectionSessions"]
 
-    sim.tune(reconnections_listed=True)
+    simulator.tune(reconnections_listed=True)
 
-    result = await get_all()
-    session = result["accounts"][0]["reconnectionSessionId"]
-    assert quiet == []
-    assert result["pendingConnectionSessions"] == [{"sessionId": session, "status": "pending"}]
+    pending = (await result())["pendingConnectionSessions"]
+    assert hidden == []
+    assert pending == [{"sessionId": signed_out.session_id, "status": "pending"}]
 
 
-async def test_a_login_shows_after_as_many_polls_as_the_lag_says(sim, get_all):
-    sim.tune(lag_polls=2)
-    jane = sim.add_account("acme", status="reconnection_required")
-    sim.set_session("acme", jane.id, "success")
+async def test_a_login_shows_after_as_many_polls_as_assumed(simulator, signed_out, listed):
+    simulator.tune(lag_polls=2)
+    simulator.set_session("acme", signed_out.id, "success")
 
-    seen = [(await get_all())["accounts"][0] for _ in range(3)]
+    polls = [(await listed())[0] for _ in range(3)]
 
-    assert [account["status"] for account in seen] == [
+    assert [account["status"] for account in polls] == [
         *("reconnection_required", "reconnection_required", "active")
     ]
-    assert seen[0]["reconnectionSessionId"] == seen[1]["reconnectionSessionId"]
+    assert polls[0]["reconnectionSessionId"] == polls[1]["reconnectionSessionId"]
 
 
-async def test_during_the_lag_the_finished_session_may_stay(sim, get_all):
-    sim.tune(lag_polls=1, lag_opens_session=False)
-    jane = sim.add_account("acme", status="reconnection_required")
+async def test_during_the_lag_the_finished_session_may_stay(simulator, signed_out, listed):
+    simulator.tune(lag_polls=1, lag_opens_session=False)
 
-    session = sim.set_session("acme", jane.id, "success")
+    session = simulator.set_session("acme", signed_out.id, "success")
 
-    assert (await get_all())["accounts"][0]["reconnectionSessionId"] == session.id
-
-
-async def test_a_reconnection_may_move_the_time_of_connection(sim, get_all):
-    sim.tune(reconnection_moves_connected_at=True)
-    jane = sim.add_account("acme", status="reconnection_required")
-    sim.advance(60)
-
-    sim.set_session("acme", jane.id, "success")
-
-    assert (await get_all())["accounts"][0]["connectedAt"] == "2026-11-23T08:01:00.000Z"
+    assert (await listed())[0]["reconnectionSessionId"] == session.id
 
 
-async def test_a_hidden_account_is_missing_for_that_many_polls(sim, get_all):
-    jane = sim.add_account("acme")
+async def test_a_reconnection_may_move_the_time_of_connection(simulator, signed_out, listed):
+    simulator.tune(reconnection_moves_connected_at=True)
+    simulator.advance(60)
 
-    sim.hide("acme", jane.id, polls=2)
+    simulator.set_session("acme", signed_out.id, "success")
 
-    assert [len((await get_all())["accounts"]) for _ in range(3)] == [0, 0, 1]
+    assert (await listed())[0]["connectedAt"] == "2026-11-23T08:01:00.000Z"
 
 
-async def test_a_removed_account_may_return_under_a_new_id(sim, get_all):
-    jane = sim.add_account("acme")
-    sim.remove("acme", jane.id)
-    between = (await get_all())["accounts"]
+async def test_a_hidden_account_is_missing_for_that_many_polls(simulator, signed_out, listed):
+    simulator.hide("acme", signed_out.id, polls=2)
 
-    sim.return_as_new("acme", jane.id)
+    assert [len(await listed()) for _ in range(3)] == [0, 0, 1]
 
-    (account,) = (await get_all())["accounts"]
+
+async def test_a_removed_account_may_return_under_a_new_id(simulator, signed_out, listed):
+    simulator.remove("acme", signed_out.id)
+    between = await listed()
+
+    simulator.return_as_new("acme", signed_out.id)
+
+    (account,) = await listed()
     assert between == []
-    assert account["id"] != jane.id
-    assert account["url"] == jane.url
+    assert account["id"] != signed_out.id
+    assert account["url"] == signed_out.url
 
 
-async def test_a_connected_account_may_be_connected_again_from_scratch(sim, get_all):
-    jane = sim.add_account("acme", name="Jane Doe")
+async def test_a_connected_account_may_be_connected_again_from_scratch(simulator, listed):
+    old = simulator.add_account("acme", name="Jane Doe")
 
-    new = sim.return_as_new("acme", "Jane Doe")
+    new = simulator.return_as_new("acme", "Jane Doe")
 
-    assert [account["id"] for account in (await get_all())["accounts"]] == [new.id]
-    assert new.id != jane.id
-
-
-async def test_the_fields_of_one_account_can_be_bent(sim, get_all):
-    jane = sim.add_account("acme")
-    sim.add_account("acme", name="John Doe")
-
-    sim.patch("acme", jane.id, {"status": 7, "extra": [None]}, without=["name"])
-
-    bent, straight = (await get_all())["accounts"]
-    assert bent["status"] == 7
-    assert bent["extra"] == [None]
-    assert "name" not in bent
-    assert straight["name"] == "John Doe"
-    sim.clear_patch("acme", jane.id)
-    assert (await get_all())["accounts"][0]["status"] == "active"
+    assert [account["id"] for account in await listed()] == [new.id]
+    assert new.id != old.id
 
 
-async def test_the_whole_result_can_be_anything(sim, get_all):
+async def test_the_fields_of_one_account_can_be_changed(simulator, listed):
+    jane = simulator.add_account("acme")
+    simulator.add_account("acme", name="John Doe")
+
+    simulator.patch("acme", jane.id, {"status": 7, "extra": [None]}, without=["name"])
+
+    patched, untouched = await listed()
+    assert patched["status"] == 7
+    assert patched["extra"] == [None]
+    assert "name" not in patched
+    assert untouched["name"] == "John Doe"
+    simulator.clear_patch("acme", jane.id)
+    assert (await listed())[0]["status"] == "active"
+
+
+async def test_the_whole_result_can_be_anything(simulator, result):
     for odd in (None, [], {}, {"accounts": None}, "x", {"accounts": [{"id": float("inf")}]}):
-        sim.override("acme", odd)
-        assert await get_all() == odd
+        simulator.override("acme", odd)
+        assert await result() == odd
 
-    sim.clear_override("acme")
+    simulator.clear_override("acme")
 
-    assert await get_all() == {"accounts": [], "pendingConnectionSessions": []}
-
-
-async def test_names_of_every_script_survive(sim, get_all):
-    odd = 'Zoë 🦊 \u202eabc\u202c <b>*x*</b> \\ " \n\ud83d'
-    sim.add_account("acme", name="x")
-    sim.rename("acme", "x", odd.rstrip("\ud83d"))
-
-    assert (await get_all())["accounts"][0]["name"] == odd.rstrip("\ud83d")
+    assert await result() == {"accounts": [], "pendingConnectionSessions": []}
 
 
-async def test_a_thousand_accounts_come_in_one_answer(sim, get_all):
-    sim.add_accounts("acme", 1000)
+async def test_names_of_every_script_survive(simulator, listed):
+    odd = 'Zoë 🦊 \u202eabc\u202c <b>*x*</b> \\ " \n'
+    simulator.add_account("acme", name="x")
+    simulator.rename("acme", "x", odd)
 
-    accounts = (await get_all())["accounts"]
-
-    assert len({account["id"] for account in accounts}) == 1000
-    assert len({account["url"] for account in accounts}) == 1000
+    assert (await listed())[0]["name"] == odd
 
 
-async def test_customers_do_not_see_each_other(sim, get_all):
-    sim.add_customer("other", "linked_other")
-    sim.add_account("other")
+@pytest.mark.parametrize(
+    "method",
+    [
+        "createReconnectionSession",
+        "reparseAccountInfo",
+        "regenerateIdentificationToken",
+        "disconnect",
+    ],
+)
+async def test_a_call_about_an_account_has_to_name_one_of_ones_own(simulator, error, method):
+    simulator.add_customer("other", "linked_other")
+    foreign = simulator.add_account("other", status="reconnection_required")
 
-    assert (await get_all())["accounts"] == []
+    for body in ({}, {"accountId": 7}, {"accountId": ""}, {"accountId": None}):
+        assert await error(f"accounts.{method}", body) == (401, "accountIdRequired")
+    unknown = await error(f"accounts.{method}", {"accountId": foreign.id})
+
+    assert unknown == (401, "accountNotFound")
+
+
+async def test_a_disconnected_account_is_gone_with_its_session(signed_out, call, error, listed):
+    await listed()
+    body = {"accountId": signed_out.id}
+
+    response = await call("accounts.disconnect", body)
+
+    assert response.json() == {"success": True, "result": {}}
+    assert await error("accounts.disconnect", body) == (401, "accountNotFound")
+    assert await listed() == []
+    assert signed_out.session.status == "cancelled"
+
+
+async def test_an_identification_token_can_be_replaced(simulator, result, listed):
+    account = simulator.add_account("acme")
+    old = account.identification_token
+
+    replaced = await result("accounts.regenerateIdentificationToken", {"accountId": account.id})
+
+    assert replaced["token"].startswith("id_")
+    assert replaced["token"] != old
+    assert (await listed())[0]["identificationToken"] == replaced["token"]
+
+
+@pytest.mark.parametrize("is_signed_out", [False, True])
+async def test_details_of_a_new_account_are_read_while_it_is_logged_in(
+    simulator, result, listed, is_signed_out
+):
+    opened = await result("accounts.createConnectionSession")
+    simulator.set_session_status(opened["sessionId"], "success")
+    (new,) = await listed()
+    if is_signed_out:
+        simulator.sign_out("acme", new["id"])
+
+    started = await result("accounts.reparseAccountInfo", {"accountId": new["id"]})
+
+    (parsed,) = await listed()
+    assert started["workflowId"].startswith("reparseAccountInfoWorkflow-")
+    assert new["avatarUrl"] is new["headline"] is None
+    assert (parsed["headline"] is None) == (parsed["avatarUrl"] is None) == is_signed_out

@@ -7,8 +7,6 @@ from station import station
 
 from monitor.simulator import Assumptions, api_error
 
-HOUR = 3600.0
-
 LOGIN = [
     {},
     {"rate_limit": 1, "retry_after": True},
@@ -37,24 +35,25 @@ LOGIN = [
 ]
 
 
-@pytest.mark.parametrize("knobs", LOGIN, ids=str)
-async def test_a_sign_out_and_a_login_are_told_once(tmp_path, knobs):
-    async with station(tmp_path, accounts=1, create=True, assumptions=Assumptions(**knobs)) as desk:
+@pytest.mark.parametrize("assumed", LOGIN, ids=str)
+async def test_a_sign_out_and_a_login_are_told_once(tmp_path, assumed):
+    assumptions = Assumptions(**assumed)
+    async with station(tmp_path, accounts=1, create=True, assumptions=assumptions) as desk:
         simulator = desk.simulator
         (account,) = simulator.customer("acme").accounts
-        told = await desk.poll(2)
+        events = await desk.poll(2)
         simulator.sign_out("acme", account)
         for _ in range(3):
-            told += await desk.poll()
+            events += await desk.poll()
             await desk.reconnector.reconnect()
             desk.poller.invalidate()
         for status in ("preparing", "serving", "streaming", "success"):
             simulator.set_session("acme", account, status)
-            told += await desk.poll()
-        told += await desk.poll(5)
+            events += await desk.poll()
+        events += await desk.poll(5)
 
-        assert [event for event, _ in told if event != "refreshed"] == ["opened", "resolved"]
-        assert len(told) <= 3  # of a link that comes later people hear once
+        assert [event for event, _ in events if event != "refreshed"] == ["opened", "resolved"]
+        assert len(events) <= 3  # of a link that comes later people hear once
         assert desk.calls("accounts.createReconnectionSession") <= 3  # one a poll
 
 
@@ -76,18 +75,18 @@ PAYMENT = [
 ]
 
 
-@pytest.mark.parametrize(("knobs", "status", "expected"), PAYMENT, ids=str)
+@pytest.mark.parametrize(("assumed", "status", "expected"), PAYMENT, ids=str)
 async def test_an_end_of_the_subscription_is_told_as_what_shows_of_it(
-    tmp_path, knobs, status, expected
+    tmp_path, assumed, status, expected
 ):
-    async with station(tmp_path, accounts=2, assumptions=Assumptions(**knobs)) as desk:
+    async with station(tmp_path, accounts=2, assumptions=Assumptions(**assumed)) as desk:
         await desk.poll()
         desk.simulator.set_subscription("acme", status)
-        told = await desk.poll(10)
+        events = await desk.poll(10)
         desk.simulator.set_subscription("acme", "active")
-        told += await desk.poll(10)
+        events += await desk.poll(10)
 
-        assert told == expected
+        assert events == expected
 
 
 STATUSES = (
@@ -98,25 +97,25 @@ STATUSES = (
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 409, 422])
-@pytest.mark.parametrize(("knob", "kind", "outcome"), STATUSES)
+@pytest.mark.parametrize(("assumption", "error_type", "outcome"), STATUSES)
 async def test_the_status_of_an_undocumented_refusal_does_not_matter(
-    tmp_path, knob, kind, outcome, status
+    tmp_path, assumption, error_type, outcome, status
 ):
-    knobs = Assumptions(**{knob: status}, get_all_creates_sessions=False)
-    async with station(tmp_path, accounts=1, create=True, assumptions=knobs) as desk:
+    assumptions = Assumptions(**{assumption: status}, get_all_creates_sessions=False)
+    async with station(tmp_path, accounts=1, create=True, assumptions=assumptions) as desk:
         await desk.poll()
         desk.simulator.sign_out("acme", "*")
         await desk.poll()
         desk.simulator.faults.add(
-            api_error(kind, status=status, method="accounts.createReconnectionSession")
+            api_error(error_type, status=status, method="accounts.createReconnectionSession")
         )
 
         assert await desk.reconnector.reconnect() == outcome
 
 
-def test_every_knob_is_turned():
-    turned = {name for knobs in LOGIN for name in knobs}
-    turned |= {name for knobs, _, _ in PAYMENT for name in knobs}
-    turned |= {name for name, _, _ in STATUSES}
+def test_every_assumption_is_varied():
+    varied = {name for assumed in LOGIN for name in assumed}
+    varied |= {name for assumed, _, _ in PAYMENT for name in assumed}
+    varied |= {name for name, _, _ in STATUSES}
 
-    assert turned == {field.name for field in fields(Assumptions)}
+    assert varied == {field.name for field in fields(Assumptions)}

@@ -1,85 +1,71 @@
-import httpx
 import pytest
-
-from monitor.simulator import Simulator, serve
 
 
 @pytest.fixture
-def link(sim, http, get_all):
-    """Sign out Jane and follow her link to the simulator itself."""
-    sim.tune(link_base=f"{http.base_url}/connection/")
-    sim.add_account("acme", name="Jane <Doe>", status="reconnection_required")
-
-    async def fresh() -> str:
-        return (await get_all())["accounts"][0]["reconnectionLink"]
-
-    return fresh
+def session(simulator, http):
+    """A session whose link leads to the simulator itself."""
+    simulator.tune(link_base=f"{http.base_url}/connection/")
+    simulator.add_account("acme", name="Jane <Doe>", status="reconnection_required")
+    return simulator.rotate_link("acme", "Jane <Doe>")
 
 
-async def test_the_page_offers_a_login_and_names_the_account(link, http):
-    page = await http.get(await link())
+async def test_the_page_offers_a_login_and_names_the_account(session, listed, http):
+    (account,) = await listed()
 
+    page = await http.get(account["reconnectionLink"])
+
+    assert account["reconnectionLink"] == session.link
     assert page.status_code == 200
     assert "Simulated LinkedIn login" in page.text
     assert "Jane &lt;Doe&gt;" in page.text
     assert '<form method="post">' in page.text
 
 
-async def test_logging_in_makes_the_account_active(sim, link, http, get_all):
-    address = await link()
-
-    page = await http.post(address, data={"outcome": "success"})
+async def test_logging_in_makes_the_account_active(session, http, listed):
+    page = await http.post(session.link, data={"outcome": "success"})
 
     assert "You are logged in" in page.text
-    assert (await get_all())["accounts"][0]["status"] == "active"
-    assert sim.session(address.rsplit("/", 1)[1])[1].status == "success"
+    assert (await listed())[0]["status"] == "active"
+    assert session.status == "success"
 
 
-async def test_a_login_may_take_polls_to_show(sim, link, http, get_all):
-    sim.tune(lag_polls=1)
-    await http.post(await link())
+async def test_a_login_may_take_polls_to_show(simulator, session, http, listed):
+    simulator.tune(lag_polls=1)
+    await http.post(session.link)
 
-    seen = [(await get_all())["accounts"][0]["status"] for _ in range(2)]
+    statuses = [(await listed())[0]["status"] for _ in range(2)]
 
-    assert seen == ["reconnection_required", "active"]
+    assert statuses == ["reconnection_required", "active"]
 
 
 @pytest.mark.parametrize("outcome", ["error", "cancelled"])
-async def test_a_login_can_fail(sim, link, http, get_all, outcome):
-    address = await link()
+async def test_a_login_can_fail(session, http, listed, outcome):
+    await http.post(session.link, data={"outcome": outcome})
 
-    await http.post(address, data={"outcome": outcome})
-
-    assert sim.session(address.rsplit("/", 1)[1])[1].status == outcome
-    assert (await get_all())["accounts"][0]["status"] == "reconnection_required"
+    assert session.status == outcome
+    assert (await listed())[0]["status"] == "reconnection_required"
 
 
 @pytest.mark.parametrize(("starts", "status"), [(True, "serving"), (False, "pending")])
-async def test_looking_at_the_page_starts_the_session_if_the_knob_says_so(
-    sim, link, http, starts, status
-):
-    sim.tune(opening_starts_session=starts)
-    address = await link()
+async def test_opening_the_page_may_start_the_session(simulator, session, http, starts, status):
+    simulator.tune(opening_starts_session=starts)
 
-    await http.get(address)
-    await http.get(address)
+    await http.get(session.link)
+    await http.get(session.link)
 
-    assert sim.session(address.rsplit("/", 1)[1])[1].status == status
+    assert session.status == status
 
 
-async def test_asking_for_headers_alone_starts_nothing(sim, link, http):
-    address = await link()
+async def test_asking_for_headers_alone_starts_nothing(session, http):
+    await http.head(session.link)
 
-    await http.head(address)
-
-    assert sim.session(address.rsplit("/", 1)[1])[1].status == "pending"
+    assert session.status == "pending"
 
 
-async def test_a_session_that_is_over_says_so(link, http):
-    address = await link()
-    await http.post(address)
+async def test_a_session_that_is_over_has_no_form(session, http):
+    await http.post(session.link)
 
-    again = await http.post(address)
+    again = await http.post(session.link)
 
     assert again.status_code == 410
     assert "success" in again.text
@@ -89,25 +75,23 @@ async def test_an_unknown_session_has_no_page(http):
     assert (await http.get("/connection/unknown")).status_code == 404
 
 
-async def test_a_new_account_can_log_in_as_well(call, http, get_all):
-    opened = (await call("accounts.createConnectionSession")).json()["result"]
+async def test_a_new_account_can_log_in_as_well(result, http, listed):
+    opened = await result("accounts.createConnectionSession")
     path = f"/connection/{opened['sessionId']}"
 
     page = await http.get(path)
     await http.post(path)
 
     assert "a new account" in page.text
-    assert len((await get_all())["accounts"]) == 1
+    assert len(await listed()) == 1
 
 
-async def test_a_page_knows_the_sessions_of_every_customer():
-    sim = Simulator()
-    for name in ("one", "two"):
-        sim.add_customer(name, f"linked_{name}")
-        sim.add_account(name, "Jane", "reconnection_required")
-    session = sim.rotate_link("two", "Jane")
+async def test_a_session_of_any_customer_has_a_page(simulator, session, http):
+    simulator.add_customer("other", "linked_other")
+    simulator.add_account("other", "John", "reconnection_required")
+    other = simulator.rotate_link("other", "John")
 
-    async with serve(sim) as url, httpx.AsyncClient() as client:
-        page = await client.get(f"{url}/connection/{session.id}")
+    pages = [await http.get(link) for link in (session.link, other.link)]
 
-    assert page.status_code == 200
+    assert [page.status_code for page in pages] == [200, 200]
+    assert "John" in pages[1].text
