@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from monitor import app, config
 from monitor.core.errors import MonitorError
-from monitor.simulator import Knobs, Simulator, login, play, serve
+from monitor.simulator import Simulator, login, play, serve
 from monitor.web.server import bind
 from monitor.web.server import serve as serve_endpoint
 from monitor.web.settings import WebSettings
@@ -67,13 +67,13 @@ def demo(
 
 
 class _Demo:
-    """One showing: the scenery, the story and what is said about it."""
+    """One run: the simulated API, the monitor, the scenario and what is printed of it."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self._port = port
         self._console = Console(highlight=False)
-        self._simulator = Simulator(Knobs(), seed=1)
+        self._simulator = Simulator(seed=1)
         self._over = asyncio.Event()
 
     async def run(self, seconds: int | None) -> None:
@@ -88,11 +88,11 @@ class _Demo:
             async with app.opened(settings) as monitor:
                 app.stop_on_signals(monitor.stop)
                 group.create_task(serve_endpoint(self._chat(), chat, stopping=self._over))
-                story = group.create_task(self._tell(monitor, seconds))
+                scenario = group.create_task(self._play(monitor, seconds))
                 try:
                     await monitor.run(ready=self._welcome)
                 finally:
-                    story.cancel()
+                    scenario.cancel()
                     self._over.set()
         self._say('That was it. For your own accounts see "Run it on your accounts" in README.md.')
 
@@ -106,23 +106,22 @@ class _Demo:
         self._say(f"Watching {len(FLEET)} simulated accounts, one poll a second.")
         self._say(f"Metrics: {address}/metrics   Health: {address}/healthz")
 
-    async def _tell(self, monitor: app.App, seconds: int | None) -> None:
-        jane = {"customer": "demo", "account": FLEET[0]}
+    async def _play(self, monitor: app.App, seconds: int | None) -> None:
         began = asyncio.get_running_loop().time()
         await asyncio.sleep(2)
         self._show_fleet()
         await asyncio.sleep(1)
         self._say(f"LinkedIn signs {FLEET[0]} out …")
-        self._simulator.perform("sign_out", jane)
+        self._simulator.sign_out("demo", FLEET[0])
         await asyncio.sleep(5)
         self._say(f"{FLEET[0]} opens the link and logs in …")
         await play(self._simulator, login("demo", FLEET[0], at=0, every=1))
         await asyncio.sleep(5)
         self._say("The subscription has run out: billing freezes everybody …")
-        self._simulator.perform("freeze", {"customer": "demo", "account": "*"})
+        self._simulator.freeze("demo", "*")
         await asyncio.sleep(4)
         self._say("It is paid, and the accounts thaw …")
-        self._simulator.perform("recover", {"customer": "demo", "account": "*"})
+        self._simulator.recover("demo", "*")
         await asyncio.sleep(3)
         self._show_fleet()
         if seconds is not None:
@@ -190,7 +189,7 @@ def simulate(
 
 
 async def _simulate(host: str, port: int, token: str, accounts: int) -> None:
-    simulator = Simulator(Knobs())
+    simulator = Simulator()
     simulator.add_customer("simulated", token)
     simulator.add_accounts("simulated", accounts)
     over = asyncio.Event()

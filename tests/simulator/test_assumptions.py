@@ -5,9 +5,7 @@ from dataclasses import fields
 import pytest
 from harness.poll import poll_harness
 
-from monitor.simulator import Knobs, api_error
-
-HOUR = 3600.0
+from monitor.simulator import Assumptions, api_error
 
 LOGIN = [
     {},
@@ -37,24 +35,25 @@ LOGIN = [
 ]
 
 
-@pytest.mark.parametrize("knobs", LOGIN, ids=str)
-async def test_a_sign_out_and_a_login_are_told_once(tmp_path, knobs):
-    async with poll_harness(tmp_path, accounts=1, create=True, knobs=Knobs(**knobs)) as harness:
+@pytest.mark.parametrize("assumed", LOGIN, ids=str)
+async def test_a_sign_out_and_a_login_are_told_once(tmp_path, assumed):
+    assumptions = Assumptions(**assumed)
+    async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
         simulator = harness.simulator
         (account,) = simulator.customer("acme").accounts
-        told = await harness.poll(2)
+        events = await harness.poll(2)
         simulator.sign_out("acme", account)
         for _ in range(3):
-            told += await harness.poll()
+            events += await harness.poll()
             await harness.reconnector.reconnect()
             harness.poller.invalidate()
         for status in ("preparing", "serving", "streaming", "success"):
             simulator.set_session("acme", account, status)
-            told += await harness.poll()
-        told += await harness.poll(5)
+            events += await harness.poll()
+        events += await harness.poll(5)
 
-        assert [event for event, _ in told if event != "refreshed"] == ["opened", "resolved"]
-        assert len(told) <= 3  # of a link that comes later people hear once
+        assert [event for event, _ in events if event != "refreshed"] == ["opened", "resolved"]
+        assert len(events) <= 3  # of a link that comes later people hear once
         assert harness.calls("accounts.createReconnectionSession") <= 3  # one a poll
 
 
@@ -76,18 +75,18 @@ PAYMENT = [
 ]
 
 
-@pytest.mark.parametrize(("knobs", "status", "expected"), PAYMENT, ids=str)
+@pytest.mark.parametrize(("assumed", "status", "expected"), PAYMENT, ids=str)
 async def test_an_end_of_the_subscription_is_told_as_what_shows_of_it(
-    tmp_path, knobs, status, expected
+    tmp_path, assumed, status, expected
 ):
-    async with poll_harness(tmp_path, accounts=2, knobs=Knobs(**knobs)) as harness:
+    async with poll_harness(tmp_path, accounts=2, assumptions=Assumptions(**assumed)) as harness:
         await harness.poll()
         harness.simulator.set_subscription("acme", status)
-        told = await harness.poll(10)
+        events = await harness.poll(10)
         harness.simulator.set_subscription("acme", "active")
-        told += await harness.poll(10)
+        events += await harness.poll(10)
 
-        assert told == expected
+        assert events == expected
 
 
 STATUSES = (
@@ -98,25 +97,25 @@ STATUSES = (
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 409, 422])
-@pytest.mark.parametrize(("knob", "kind", "outcome"), STATUSES)
+@pytest.mark.parametrize(("assumption", "error_type", "outcome"), STATUSES)
 async def test_the_status_of_an_undocumented_refusal_does_not_matter(
-    tmp_path, knob, kind, outcome, status
+    tmp_path, assumption, error_type, outcome, status
 ):
-    knobs = Knobs(**{knob: status}, get_all_creates_sessions=False)
-    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+    assumptions = Assumptions(**{assumption: status}, get_all_creates_sessions=False)
+    async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
         await harness.poll()
         harness.simulator.sign_out("acme", "*")
         await harness.poll()
         harness.simulator.faults.add(
-            api_error(kind, status=status, method="accounts.createReconnectionSession")
+            api_error(error_type, status=status, method="accounts.createReconnectionSession")
         )
 
         assert await harness.reconnector.reconnect() == outcome
 
 
-def test_every_knob_is_turned():
-    turned = {name for knobs in LOGIN for name in knobs}
-    turned |= {name for knobs, _, _ in PAYMENT for name in knobs}
-    turned |= {name for name, _, _ in STATUSES}
+def test_every_assumption_is_varied():
+    varied = {name for assumed in LOGIN for name in assumed}
+    varied |= {name for assumed, _, _ in PAYMENT for name in assumed}
+    varied |= {name for name, _, _ in STATUSES}
 
-    assert turned == {field.name for field in fields(Knobs)}
+    assert varied == {field.name for field in fields(Assumptions)}

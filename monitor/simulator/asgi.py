@@ -1,7 +1,7 @@
-"""The way of a request in and of its answer out, whole or broken by a fault.
+"""The ASGI application: requests come in, answers go out, whole or broken by a fault.
 
-What is broken is really broken: the server hands the connection's transport to the application in
-the scope's extensions, so that a reset is a TCP reset and a truncation an early end.
+The server hands the connection's transport to the application in the scope's extensions, so that a
+reset is a TCP reset and a truncation an early end of the connection.
 """
 
 import asyncio
@@ -10,63 +10,75 @@ import struct
 from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .actions import Simulator
 from .api import JSON, Answer, Call, answer, body_keys
+from .control import control
 from .faults import Fault
-from .world import World
+from .login_page import login_page
+from .request_log import LoggedRequest
+from .runtime import timestamp
+from .state import State
 
 TRANSPORT: Final = "monitor.simulator.transport"
 BODYLESS: Final = frozenset({204, 304})
 
 
-class Edge:
-    """The ASGI application of everything that is neither control nor a session's page."""
+def application(simulator: Simulator) -> ASGIApp:
+    """Make the application to serve."""
+    routes = [control(simulator), login_page(simulator)]
+    return Router(routes, redirect_slashes=False, default=FaultyApi(simulator))
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+
+class FaultyApi:
+    """The ASGI application of everything that is neither control nor a login page."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        state = self._state
         request = Request(scope, receive)
         try:
             body = await request.body()
         except ClientDisconnect:
             return
-        path: str = scope["path"]
-        token = request.headers.get("linked-api-token", "").strip() or None
         call = Call(
             verb=request.method,
-            path=path,
-            method=path.removeprefix("/admin/"),
-            token=token,
+            path=scope["path"],
+            token=request.headers.get("linked-api-token", "").strip() or None,
             content_type=request.headers.get("content-type", ""),
             body=body,
         )
-        owner = self._world.owner(token)
-        name = None if owner is None else owner.name
-        entry = self._world.journal.record(
-            at=self._world.now(),
+        owner = state.owner(call.token)
+        customer = None if owner is None else owner.name
+        logged = LoggedRequest(
+            at=timestamp(state.now()),
             verb=call.verb,
             method=call.method,
-            customer=name,
-            token_sent=token is not None,
+            customer=customer,
+            token_sent=call.token is not None,
             client=request.headers.get("client"),
             body_keys=body_keys(body),
         )
-        fault = self._world.faults.meet(name, call.method)
-        executed = answer(self._world, call) if fault is None or fault.executes else None
-        given = executed if fault is None else replaced(executed, fault)
-        assert given is not None
-        entry.fault = None if fault is None else fault.kind
-        if await deliver(given, fault, scope, receive, send):
-            entry.status = given.status
+        state.request_log.add(logged)
+        fault = state.faults.match(customer, call.method)
+        if fault is None:
+            response = answer(state, call)
+        else:
+            logged.fault = fault.kind
+            response = replaced(answer(state, call) if fault.executes else Answer(200, b""), fault)
+        if await deliver(response, fault, scope, receive, send):
+            logged.status = response.status
 
 
 async def deliver(
     answer: Answer, fault: Fault | None, scope: Scope, receive: Receive, send: Send
 ) -> bool:
-    """Send *answer* the way *fault* has it; tell whether it went out whole."""
+    """Send *answer*, broken as *fault* says; return whether it went out whole."""
     if fault is not None and fault.delay and await _gone(receive, fault.delay):
         return False
     match None if fault is None else fault.kind:
@@ -89,16 +101,16 @@ async def deliver(
             return True
 
 
-def replaced(answer: Answer | None, fault: Fault) -> Answer:
-    """Put what *fault* says in place of the true *answer* (None: the call was not executed)."""
-    true = answer or Answer(200, b"")
-    own = {name.lower(): text for name, text in fault.headers if name.lower() != "content-length"}
-    headers = dict(true.headers if fault.body is None else (JSON,)) | own
-    status = true.status if fault.status is None else fault.status
-    body = true.body if fault.body is None else fault.body
-    if fault.kind == "respond" and fault.body is None:
+def replaced(answer: Answer, fault: Fault) -> Answer:
+    """Put what *fault* says in place of the true *answer*."""
+    headers = dict(answer.headers if fault.body is None else (JSON,))
+    headers |= {name.lower(): text for name, text in fault.headers.items()}
+    headers.pop("content-length", None)
+    status = answer.status if fault.status is None else fault.status
+    body = answer.body if fault.body is None else fault.body
+    if status in BODYLESS or (fault.kind == "respond" and fault.body is None):
         body = b""
-    return Answer(status, b"" if status in BODYLESS else body, tuple(headers.items()))
+    return Answer(status, body, tuple(headers.items()))
 
 
 async def _start(answer: Answer, send: Send, *, announced: int) -> None:
