@@ -123,7 +123,9 @@ def server():
     programs = binaries()
     if programs is None:
         pytest.skip(NOT_INSTALLED)
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+    # Another user may be kept out of root's folder for temporary files.
+    place = "/var/tmp" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=place) as folder:
         started = Server(programs, Path(folder), free_port())
         try:
             started.start()
