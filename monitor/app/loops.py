@@ -40,7 +40,7 @@ ASLEEP: Final = Duration.parse("30s")
 """If the clock runs ahead of the monotonic one by so much at once, the host has slept."""
 
 AGAIN: Final = Duration.parse("5s")
-"""After what time a queue that could not be read is looked at again."""
+"""After what time a queue that could not be read is looked at again, and upkeep that failed."""
 
 IDLE: Final = Duration.parse("30s")
 TICK: Final = Duration.parse("1s")
@@ -263,16 +263,16 @@ class App:
             if passed / 1_000_000 - ran > ASLEEP.seconds:
                 self._look_at_all()
             if passed < 0 or monotonic() >= next_note:
-                next_note = monotonic() + NOTE.seconds
-                await self._guard("clock", self._note_time())
-                await self._guard("unwatch", self._unwatch())
+                noted = await self._guard("clock", self._note_time())
+                unwatched = await self._guard("unwatch", self._unwatch())
+                next_note = monotonic() + (NOTE if noted and unwatched else TICK).seconds
             await self._guard("tick", self._tick_all())
             await self._guard("resume", self._crew.resume())
             if not self._pulse.overdue():
                 self._supervisor.alive()
             if monotonic() >= next_forget:
-                next_forget = monotonic() + FORGET.seconds
-                await self._guard("upkeep", self._ticker.forget())
+                forgot = await self._guard("upkeep", self._ticker.forget())
+                next_forget = monotonic() + (FORGET if forgot else AGAIN).seconds
             await asyncio.sleep(TICK.seconds)
 
     async def _tick_all(self) -> None:
@@ -320,8 +320,8 @@ class App:
             for poller in pollers:
                 poller.invalidate()
 
-    async def _guard(self, loop: str, work: Awaitable[None]) -> None:
-        """Let a loop survive whatever goes wrong in one cycle, and say so."""
+    async def _guard(self, loop: str, work: Awaitable[None]) -> bool:
+        """Let a loop survive whatever goes wrong in one cycle, and say so; return if it worked."""
         try:
             await work
         except ClaimLostError:
@@ -335,6 +335,8 @@ class App:
         else:
             if (was := self._pulse.worked(loop)) is not None:
                 log.info("cycles work again", loop=loop, after=was)
+            return True
+        return False
 
     def _look_at_all(self) -> None:
         """Poll everything now: the host slept, and nothing that is recorded may still hold."""
