@@ -103,6 +103,8 @@ class Told:
         for _ in range(3):
             self.desk.poll(seen("a"), seen("b"), after=HOUR)
         for _ in range(200):
+            if not self.desk.run(outbox.backlog):
+                break
             self.desk.now += MINUTE
             for receiver in ("chat", "crm"):
                 self.begin(receiver)
