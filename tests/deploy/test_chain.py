@@ -13,7 +13,10 @@ PATIENCE = 45.0
 GRAPHS = {"timeseries", "state-timeline"}
 RUNBOOK = "/docs/runbooks/LinkedApiAccountNeedsLogin.md"
 
-pytestmark = pytest.mark.skipif(bool(missing()), reason=f"{missing()} is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing()), reason=f"{missing()} is not installed"),
+]
 
 
 async def test_both_ways_tell_of_the_account_and_every_panel_has_something_to_show(tmp_path):
