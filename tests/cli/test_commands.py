@@ -232,6 +232,7 @@ def on_a_terminal(*arguments):
     return process.returncode, shown.decode().replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 def test_on_a_terminal_lists_are_tables_that_fit(configured):
     code, accounts = on_a_terminal("accounts", "-c", configured())
@@ -245,6 +246,7 @@ def test_on_a_terminal_lists_are_tables_that_fit(configured):
     assert max(map(len, [*accounts.splitlines(), *deliveries.splitlines()])) <= 80
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 def test_on_a_terminal_a_link_stays_whole(configured):
     _, accounts = on_a_terminal("accounts", "--show-links", "-c", configured())
@@ -252,6 +254,7 @@ def test_on_a_terminal_a_link_stays_whole(configured):
     assert LINK in accounts
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 def test_on_a_terminal_a_duration_is_one_that_people_read(configured):
     _, incidents = on_a_terminal("incidents", "-c", configured())
@@ -261,6 +264,7 @@ def test_on_a_terminal_a_duration_is_one_that_people_read(configured):
     assert all(re.search(r"\d (d|h|min|s)$", row.rstrip()) for row in rows)
 
 
+@pytest.mark.slow
 def test_on_a_terminal_nothing_to_list_is_a_sentence_and_an_error_a_line(configured, tmp_path):
     Store.open(f"sqlite:///{tmp_path}/monitor.db").close()
 
@@ -270,6 +274,7 @@ def test_on_a_terminal_nothing_to_list_is_a_sentence_and_an_error_a_line(configu
     assert shown.startswith("error: ")
 
 
+@pytest.mark.slow
 def test_the_health_check_of_a_wrong_configuration_is_an_error_and_exit_2(configured):
     code, shown = on_a_terminal("healthcheck", "-c", configured(more="pol: {}"))
 

@@ -12,9 +12,10 @@ from harness.program import PATIENCE, answers, free_port
 
 from monitor.core.model import Account, Status, Workspace
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("prometheus"), reason="prometheus is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed"),
+]
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
