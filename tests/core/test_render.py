@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import HOUR, LINK, NOON
-from notifiers.notifications import (
+from harness.notifications import (
     HOSTILE,
     INVISIBLE,
     account,
@@ -87,7 +87,7 @@ def test_nobody_is_asked_to_log_in_to_a_frozen_account(event, cause):
 
 def test_many_frozen_accounts_at_once_are_explained_by_the_subscription():
     frozen = [
-        notification(cause=Cause.FROZEN, one=account(f"P{i}", id_=f"{i}")) for i in range(332)
+        notification(cause=Cause.FROZEN, person=account(f"P{i}", id_=f"{i}")) for i in range(332)
     ]
 
     text = read(*frozen)
@@ -160,8 +160,10 @@ def test_the_fallback_learns_who_could_not_be_told():
 
 
 def test_a_mixed_group_has_a_section_for_each_kind_worst_first():
-    signed_out = [notification(one=account(f"Out {i}", id_=f"o{i}")) for i in range(30)]
-    back = [notification(EventType.RESOLVED, one=account(f"In {i}", id_=f"i{i}")) for i in range(3)]
+    signed_out = [notification(person=account(f"Out {i}", id_=f"o{i}")) for i in range(30)]
+    back = [
+        notification(EventType.RESOLVED, person=account(f"In {i}", id_=f"i{i}")) for i in range(3)
+    ]
 
     text = read(*signed_out, *back)
 
@@ -176,7 +178,7 @@ def test_a_mixed_group_has_a_section_for_each_kind_worst_first():
 
 @pytest.mark.row(13)
 def test_two_people_of_one_name_are_told_apart():
-    twins = [notification(one=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]
+    twins = [notification(person=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]
 
     lines = read(*twins).sections[0].lines
 
@@ -195,7 +197,7 @@ def test_everything_at_once_is_bounded():
 def test_hostile_names_come_out_tame(name):
     person = account(name, raw_status=name)
     text = read(
-        notification(cause=Cause.UNKNOWN, one=person, labels={name: name}, undelivered_to=name)
+        notification(cause=Cause.UNKNOWN, person=person, labels={name: name}, undelivered_to=name)
     )
 
     said = words(text).replace("\n", "")
@@ -207,7 +209,7 @@ def test_hostile_names_come_out_tame(name):
 
 @pytest.mark.parametrize("name", ["", " \u200b\n", "\u3164\u2800"])
 def test_a_name_that_shows_nothing_becomes_the_id(name):
-    text = read(notification(one=account(name, id_="d90ac1f6")))
+    text = read(notification(person=account(name, id_="d90ac1f6")))
 
     assert text.title == "Account d90ac1f6 is signed out of LinkedIn"
 
@@ -225,7 +227,7 @@ def test_a_name_that_shows_nothing_becomes_the_id(name):
     ],
 )
 def test_only_a_linkedin_address_is_a_profile(url):
-    assert read(notification(one=account(url=url))).profile_link is None
+    assert read(notification(person=account(url=url))).profile_link is None
 
 
 def test_a_resolution_before_its_opening_lasted_nothing():
@@ -286,7 +288,7 @@ def test_who_acknowledged_a_problem_is_said():
 def test_several_removed_accounts_are_one_message():
     removed = [
         notification(
-            EventType.NOTICE, one=account(f"Person {n}", id_=f"a{n}"), detail="disappeared"
+            EventType.NOTICE, person=account(f"Person {n}", id_=f"a{n}"), detail="disappeared"
         )
         for n in range(3)
     ]

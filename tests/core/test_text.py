@@ -2,9 +2,9 @@
 
 import pytest
 from harness.core import LINK, NOON
+from harness.notifications import INVISIBLE
 from hypothesis import given
 from hypothesis import strategies as st
-from notifiers.notifications import INVISIBLE
 
 from monitor.core.text import REDACTED, check_timezone, clean, format_time, redact, sanitize
 

@@ -6,8 +6,8 @@ import socket
 import pytest
 import structlog
 from harness.core import LINK
-from notifiers.notifications import message, notification
-from notifiers.servers import MailServer, closed_port, make_certificate
+from harness.notifications import message, notification
+from harness.receivers import MailServer, closed_port, make_certificate
 from pydantic import ValidationError
 
 from monitor.core.duration import Duration

@@ -8,9 +8,9 @@ import json
 import httpx
 import pytest
 from harness.core import LINK
+from harness.notifications import account, message, notification
+from harness.receivers import HttpReceiver, closed_port
 from httpx_aiohttp import AiohttpTransport
-from notifiers.notifications import account, message, notification
-from notifiers.servers import HttpReceiver, closed_port
 
 from monitor.core.duration import Duration
 from monitor.core.errors import DeliveryError
@@ -164,7 +164,7 @@ async def test_redirects_are_not_followed(http, server):
 
 
 def test_the_text_of_many_ends_with_a_full_stop():
-    told = message(*(notification(one=account(id_=str(index))) for index in range(2)))
+    told = message(*(notification(person=account(id_=str(index))) for index in range(2)))
 
     text = payload(render(told, timezone="UTC"))["text"]
 
