@@ -223,7 +223,9 @@ async def receiver(kind, **changes):
             {"name": "ops", "type": kind, **values, **changes}
         )
         options = {"timeout": TIMEOUT} if kind in HTTP else {}
-        notifier = module.Notifier(settings, http=http, timezone="UTC", **options)
+        notifier = module.Notifier(
+            settings, http=http, timezone=settings.timezone or "UTC", **options
+        )
         yield ReceiverHarness(kind, settings, notifier, server, received)
 
 
