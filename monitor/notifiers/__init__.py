@@ -17,11 +17,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.core.model import Message
 from monitor.core.text import check_timezone
 
 GROUP: Final = "linkedapi_monitor.notifiers"
+ATTEMPT_TIMEOUT: Final = Duration.parse("10s")
 
 
 class ReceiverSettings(BaseModel):

@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
 
 import aiosmtplib
 import structlog
@@ -20,8 +19,6 @@ import structlog
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.secret import Secret
-
-LONGEST_ATTEMPT: Final = Duration.parse("10s")
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
 

@@ -29,8 +29,8 @@ from monitor.core.model import Message
 from monitor.core.render import Text, render
 from monitor.core.secret import Secret
 
-from . import ReceiverSettings
-from ._smtp import LONGEST_ATTEMPT, Server
+from . import ATTEMPT_TIMEOUT, ReceiverSettings
+from ._smtp import Server
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _NO_ADDRESS: Final = "must be an address such as ops@example.com or Ops <ops@example.com>"
@@ -126,7 +126,7 @@ class Notifier:
         *,
         http: httpx.AsyncClient,
         timezone: str,
-        timeout: Duration = LONGEST_ATTEMPT,
+        timeout: Duration = ATTEMPT_TIMEOUT,
     ) -> None:
         del http
         self._settings = settings

@@ -4,18 +4,14 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 What others wrote (names above all) goes into `plain_text` objects, where Slack interprets nothing.
 """
 
-import json
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
-import httpx
-
-from monitor.core.duration import Duration
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, render
 
 from . import _http
 
-_HINTS: Final = {
+_ADVICE: Final = {
     "no_service": "the webhook was removed or disabled; create a new one",
     "no_service_id": "the address of the webhook is not complete",
     "no_team": "the Slack workspace of this webhook is gone",
@@ -36,35 +32,15 @@ class Settings(_http.HttpSettings):
     type: Literal["slack"]
 
 
-class Notifier:
+class Notifier(_http.HttpNotifier[Settings]):
     """Posts messages as blocks, with a button that leads to the login."""
 
-    groups: ClassVar[bool] = True
+    advice = _ADVICE
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = _http.LONGEST_ATTEMPT,
-    ) -> None:
-        self._http = http
-        self._url = settings.url
-        self._timeout = timeout
-        self._timezone = timezone
-
-    async def send(self, message: Message) -> None:
-        """Post *message*."""
-        await _http.post(
-            self._http,
-            self._url,
-            json.dumps(payload(render(message, timezone=self._timezone))).encode(),
-            headers={},
-            now=message.now,
-            timeout=self._timeout,
-            hints=_HINTS,
-        )
+    def request(self, message: Message) -> _http.Request:
+        """Write *message* as blocks."""
+        text = render(message, timezone=self.timezone)
+        return _http.Request(self.settings.url, _http.to_json(payload(text)))
 
 
 def payload(text: Text) -> dict[str, Any]:

@@ -6,16 +6,13 @@ https://github.com/standard-webhooks/standard-webhooks
 import base64
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
-import httpx
 from pydantic import Field, field_validator
 
-from monitor.core.duration import Duration
 from monitor.core.model import Account, EventType, Incident, Message, Micros, Notification
 from monitor.core.secret import Secret
 
@@ -54,46 +51,25 @@ class Settings(_http.HttpSettings):
         return value
 
 
-class Notifier:
+class Notifier(_http.HttpNotifier[Settings]):
     """Posts one event a request, signed so that its receiver knows whom it is from."""
 
-    groups: ClassVar[bool] = False
+    groups = False
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = _http.LONGEST_ATTEMPT,
-    ) -> None:
-        del timezone
-        self._http = http
-        self._url = settings.url
-        self._key = _key(settings.secret)
-        self._timeout = timeout
-        self._headers = settings.headers
-
-    async def send(self, message: Message) -> None:
-        """Post the one event of *message*."""
+    def request(self, message: Message) -> _http.Request:
+        """Write the one event of *message* and sign it."""
         (notification,) = message.notifications
-        body = json.dumps(payload(notification), separators=(",", ":")).encode()
-        seconds = str(message.now // 1_000_000)
-        signed = b".".join((message.id.encode(), seconds.encode(), body))
-        digest = hmac.digest(self._key, signed, hashlib.sha256)
-        await _http.post(
-            self._http,
-            self._url,
-            body,
-            headers={
-                **{name.lower(): value.reveal() for name, value in self._headers.items()},
-                "webhook-id": message.id,
-                "webhook-timestamp": seconds,
-                "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-            },
-            now=message.now,
-            timeout=self._timeout,
-        )
+        body = _http.to_json(payload(notification))
+        timestamp = str(message.now // 1_000_000)
+        signed = b".".join((message.id.encode(), timestamp.encode(), body))
+        digest = hmac.digest(_key(self.settings.secret), signed, hashlib.sha256)
+        headers = {name.lower(): value.reveal() for name, value in self.settings.headers.items()}
+        headers |= {
+            "webhook-id": message.id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        }
+        return _http.Request(self.settings.url, body, headers)
 
 
 def _key(secret: Secret) -> bytes:
