@@ -80,3 +80,9 @@ def format_time(moment: Micros, timezone: str) -> str:
     """Write a point in time as the clocks of *timezone* show it: `Mon 23 Nov 2026, 09:00 CET`."""
     local = datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(ZoneInfo(timezone))
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+
+
+def iso_time(moment: Micros) -> str:
+    """Write a point in time as ISO 8601 in UTC: `2026-11-23T08:00:00.000Z`."""
+    text = datetime.fromtimestamp(moment / 1_000_000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

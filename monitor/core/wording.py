@@ -8,12 +8,12 @@ Rules:
 
 from collections.abc import Iterator, Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from .duration import MICROSECONDS, humanize
 from .model import Cause, EventType, Incident, Micros, Notification, Resolution, Scope, Status
 from .secret import Secret
-from .text import clean, format_time
+from .text import clean, format_time, shorten
+from .url import split_web_url
 
 DETAIL_LIMIT: Final = 300
 
@@ -39,6 +39,7 @@ _BLIND: Final[Mapping[Cause, str]] = {
     Cause.RATE_LIMITED: "Find what else uses this token so heavily, or poll less often.",
     Cause.BAD_RESPONSE: "Linked API may be disturbed or have changed; look for a newer monitor.",
 }
+_UNSAFE: Final = frozenset(" …<>\"'`|\\")
 _PLATFORM: Final = "the Linked API platform"
 
 
@@ -85,14 +86,10 @@ def link(notification: Notification) -> Secret | None:
 def profile_link(notification: Notification) -> str | None:
     """Return the address of the LinkedIn profile, if that is what the account's address is."""
     url = clean(notification.account.url, 500) if notification.account else ""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
+    parts = split_web_url(url)
+    if parts is None or parts.username is not None or set(url) & _UNSAFE:
         return None
-    known = host == "linkedin.com" or host.endswith(".linkedin.com")
-    plain = not set(url) & set(" …<>\"'`|\\") and parts.username is None
-    return url if known and plain and parts.scheme in ("https", "http") else None
+    return url if f".{parts.hostname}".endswith(".linkedin.com") else None
 
 
 # ── what happened ────────────────────────────────────────────────────────────────────────────────
@@ -130,9 +127,7 @@ def thread_title(notification: Notification) -> str:
         return f"{title(notification)} ({workspace})" if workspace else title(notification)
     if is_workspace(notification):
         return f"Linked API problem: workspace {workspace}"
-    name = name_of(notification)
-    short = name if len(name) <= 50 else name[:49].rstrip() + "…"
-    return f"LinkedIn account problem: {short} ({workspace})"
+    return f"LinkedIn account problem: {shorten(name_of(notification), 50)} ({workspace})"
 
 
 # ── what it means and what to do ─────────────────────────────────────────────────────────────────

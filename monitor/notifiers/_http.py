@@ -14,7 +14,6 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import field_validator
@@ -25,6 +24,7 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Message, Micros
 from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
+from monitor.core.url import split_web_url
 
 from . import ATTEMPT_TIMEOUT, ReceiverSettings
 
@@ -48,11 +48,10 @@ class HttpSettings(ReceiverSettings):
     def _is_address(cls, value: Secret) -> Secret:
         try:
             httpx.URL(value.reveal())
-            parts = urlsplit(value.reveal())
-            usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
-        except (ValueError, httpx.InvalidURL):
-            usable = False
-        if not usable:
+            parts = split_web_url(value.reveal())
+        except httpx.InvalidURL:
+            parts = None
+        if parts is None:
             raise ValueError("must be an address that starts with https:// (or http://)")
         return value
 

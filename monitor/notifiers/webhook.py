@@ -8,18 +8,18 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 
-from monitor.core.model import Account, EventType, Incident, Message, Micros, Notification
+from monitor.core.model import Account, EventType, Incident, Message, Notification
 from monitor.core.secret import Secret
+from monitor.core.text import iso_time, sanitize
 
 from . import _http
 
 PREFIX: Final = "whsec_"
-TEXT_LIMIT: Final = 1000
+MAX_TEXT: Final = 1000
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}")
 _OURS: Final = re.compile(
@@ -96,7 +96,7 @@ def payload(notification: Notification) -> dict[str, Any]:
     if notification.event is EventType.NOTICE:
         data["detail"] = _text(notification.detail)
     kind = f"incident.{notification.event}" if notification.incident else str(notification.event)
-    return {"type": kind, "timestamp": _time(notification.at), "data": data}
+    return {"type": kind, "timestamp": iso_time(notification.at), "data": data}
 
 
 def _account(account: Account, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -117,8 +117,8 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "previous_cause": incident.previous_cause,
         "status": incident.status,
         "raw_status": _text(incident.raw_status) if incident.raw_status is not None else None,
-        "opened_at": _time(incident.opened_at),
-        "resolved_at": _time(ended) if ended is not None else None,
+        "opened_at": iso_time(incident.opened_at),
+        "resolved_at": iso_time(ended) if ended is not None else None,
         "resolution": incident.resolution,
         "duration_seconds": None if ended is None else (ended - incident.opened_at) // 1_000_000,
         "acknowledged_by": incident.acknowledged_by,
@@ -126,10 +126,5 @@ def _incident(incident: Incident) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    """Return *text* as valid Unicode of a bounded length, else as it is: machines compare it."""
-    return text[:TEXT_LIMIT].encode("utf-8", "replace").decode()
-
-
-def _time(moment: Micros) -> str:
-    text = datetime.fromtimestamp(moment / 1_000_000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    """Return *text* bounded and as valid Unicode, else as it is: machines compare it."""
+    return sanitize(text, limit=MAX_TEXT)

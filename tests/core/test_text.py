@@ -6,7 +6,15 @@ from harness.notifications import INVISIBLE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.text import REDACTED, check_timezone, clean, format_time, redact, sanitize
+from monitor.core.text import (
+    REDACTED,
+    check_timezone,
+    clean,
+    format_time,
+    iso_time,
+    redact,
+    sanitize,
+)
 
 TOKEN = "sesame-opens-every-door"  # of no shape that gives it away
 
@@ -60,6 +68,10 @@ def test_no_part_of_a_secret_remains_whatever_stands_around_it(before, after, li
 )
 def test_sanitized_text_can_be_stored_and_is_otherwise_as_it_was(text, stored):
     assert sanitize(text, limit=50) == stored
+
+
+def test_a_time_for_machines_is_in_utc_with_milliseconds():
+    assert iso_time(NOON + 1_999) == "2026-11-23T12:00:00.001Z"
 
 
 def test_a_time_is_that_of_the_zone():
