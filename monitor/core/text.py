@@ -16,26 +16,28 @@ from zoneinfo import ZoneInfo
 
 from .model import Micros
 
-NAME_LIMIT: Final = 80
+MAX_NAME: Final = 80
+"""More characters of a name are not shown."""
+
 REDACTED: Final = "[hidden]"
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 _CREDENTIAL: Final = re.compile(r"\b(?:linked|account|id|whsec)_[A-Za-z0-9_-]{8,}")
-_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffe\uffff")
+_INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffe\uffff")
 _STACKED: Final = re.compile(r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip  # noqa: E501
 
 
-def clean(text: str, limit: int = NAME_LIMIT) -> str:
+def clean(text: str, limit: int = MAX_NAME) -> str:
     """Return *text* on one line, without what cannot be seen or turns its surroundings around."""
-    seen = "".join(map(_visible, unicodedata.normalize("NFC", text[: limit * 8])))
-    return shorten(_STACKED.sub(r"\1", " ".join(seen.split())), limit)
+    visible = "".join(map(_visible, unicodedata.normalize("NFC", text[: limit * 8])))
+    return shorten(_STACKED.sub(r"\1", " ".join(visible.split())), limit)
 
 
 def _visible(character: str) -> str:
-    kind = unicodedata.category(character)
-    if character in _BLANK or kind in ("Cf", "Cs"):
+    category = unicodedata.category(character)
+    if character in _INVISIBLE or category in ("Cf", "Cs"):
         return ""
-    return " " if kind in ("Cc", "Zl", "Zp", "Zs") else character
+    return " " if category in ("Cc", "Zl", "Zp", "Zs") else character
 
 
 def redact(text: str, *, limit: int, secret: str = "") -> str:
