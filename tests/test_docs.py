@@ -1,5 +1,6 @@
 """What the documentation says is what the program does: neither has a word that the other lacks."""
 
+import json
 import re
 import tomllib
 from inspect import signature
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from harness.notifications import message
 from typer.main import get_command
 
 from monitor import config, notifiers
@@ -192,6 +194,22 @@ def test_every_block_of_data_in_a_page_can_be_read(path):
             assert list(yaml.safe_load_all(text))
         elif kind == "python":
             compile(text, str(path), "exec")
+
+
+def test_the_example_of_a_notifier_works():
+    (example,) = (
+        text for kind, text in FENCE.findall(page("docs/developing.md")) if kind == "python"
+    )
+    module = {"__name__": "monitor.notifiers.mattermost", "__package__": "monitor.notifiers"}
+    exec(example, module)
+    settings = module["Settings"](
+        name="chat", type="mattermost", url="https://chat.example/hooks/x"
+    )
+
+    request = module["Notifier"](settings, http=None, timezone="UTC").request(message())
+
+    assert request.url == settings.url
+    assert json.loads(request.body)["text"].startswith("🔴 Jane Doe is signed out of LinkedIn")
 
 
 # ── metrics, commands, exit codes ────────────────────────────────────────────────────────────────

@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from monitor.config import ConfigError
 from monitor.core.duration import Duration, humanize
 from monitor.core.errors import MonitorError
 from monitor.core.model import Cause, Micros, Status
+from monitor.core.text import iso_time
 
 
 class Exit(IntEnum):
@@ -116,10 +116,7 @@ def complain(kind: str, message: str) -> None:
 
 def moment(at: Micros | None) -> str | None:
     """Write a point in time as ISO 8601 in UTC with milliseconds."""
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at / 1_000_000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if at is None else iso_time(at)
 
 
 def _cell(column: str, value: Any) -> Text:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
-from urllib.parse import urlsplit
 
 from .duration import Duration
+from .url import split_web_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,6 @@ class ReconnectionPolicy:
 
     def __post_init__(self) -> None:
         for origin in self.link_origins:
-            parts = urlsplit(origin)
-            is_web = parts.scheme in ("https", "http") and parts.netloc
-            if not is_web or origin != f"{parts.scheme}://{parts.netloc}":
+            parts = split_web_url(origin)
+            if parts is None or origin != f"{parts.scheme}://{parts.netloc}":
                 raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")

@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-from notifiers.servers import MailServer
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from harness.receivers import MailServer
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 

@@ -1,7 +1,6 @@
-"""Messages for tests of notifiers."""
+"""Notifications and messages, each with sensible values."""
 
 from harness.core import HOUR, LINK, MINUTE, NOON
-
 from monitor.core.model import (
     ACCOUNT_CAUSES,
     BLIND_CAUSES,
@@ -24,6 +23,8 @@ STATUS = {
     Cause.UNKNOWN: Status.UNKNOWN,
     Cause.FLAPPING: Status.ACTIVE,
 }
+
+INVISIBLE = set("\u200b\u200d\u202a\u202e\u2066\u2067\ufeff\u2060\x00\x1b\n\r\u2028\u3164")
 
 HOSTILE = (
     "🦊 Foxy 👩‍👩‍👧",
@@ -75,42 +76,42 @@ def notification(
     resolution=None,
     *,
     link=LINK,
-    one=None,
+    person=None,
     status=None,
     **fields,
 ):
-    """One thing to tell; without *one*, of Jane Doe or of the workspace, as *cause* wants it."""
+    """One notification; without *person*, of Jane Doe or of the workspace, as *cause* wants it."""
     if event is EventType.NOTICE:
         values = {"event": event, "at": NOON, "workspace": "acme", "labels": {}, "incident": None}
-        return Notification(**{**values, "account": one or account(), **fields})
+        return Notification(**{**values, "account": person or account(), **fields})
     of_account = cause in ACCOUNT_CAUSES
     ended = event is EventType.RESOLVED
     status = status or (Status.ACTIVE if ended else STATUS.get(cause))
     if of_account:
-        one = one or account(
+        person = person or account(
             status=status, raw_status="suspended?" if status is Status.UNKNOWN else status
         )
     incident = Incident(
-        id=f"incident-{one.id if of_account else 'acme'}",
+        id=f"incident-{person.id if of_account else 'acme'}",
         workspace="acme",
         scope=Scope.ACCOUNT if of_account else Scope.WORKSPACE,
-        account_id=one.id if of_account else None,
+        account_id=person.id if of_account else None,
         cause=cause,
         previous_cause=Cause.RECONNECTION_REQUIRED if event is EventType.CHANGED else None,
         opened_at=NOON - 2 * HOUR - 5 * MINUTE,
         status=status,
-        raw_status=one.raw_status if of_account else None,
+        raw_status=person.raw_status if of_account else None,
         detail="" if of_account else "no answer in 30 s",
         resolved_at=NOON if ended else None,
         resolution=(resolution or Resolution.RECOVERED) if ended else None,
     )
-    login = of_account and not ended and one.status is Status.RECONNECTION_REQUIRED
+    login = of_account and not ended and person.status is Status.RECONNECTION_REQUIRED
     values = {
         "event": event,
         "at": NOON,
         "workspace": "acme",
         "labels": {"team": "growth"},
-        "account": one if of_account else None,
+        "account": person if of_account else None,
         "incident": incident,
         "link": Secret(link) if link and login else None,
     }
@@ -124,14 +125,12 @@ def message(*notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON
 
 
 def every_notification():
-    """Everything that can be told of one incident or account."""
+    """Every kind of notification of one incident or account."""
     for event in EventType:
         if event is EventType.NOTICE:
             yield notification(event, detail="disappeared")
             yield notification(event, detail="replaced")
-            yield notification(
-                event, one=None, account=None, detail="This is a test.", workspace=""
-            )
+            yield notification(event, account=None, detail="This is a test.", workspace="")
             continue
         for cause in (*ACCOUNT_CAUSES, *BLIND_CAUSES):
             for status in Status if cause is Cause.FLAPPING else (None,):

@@ -1,4 +1,4 @@
-"""Packages that bring notifiers of their own."""
+"""Installed packages that bring notifiers of their own."""
 
 import contextlib
 
@@ -10,10 +10,10 @@ from monitor import notifiers
 @contextlib.contextmanager
 def installed(folder, *, name, target, module=None):
     """Have a distribution with an entry point, as pip would leave it in *folder*."""
-    made = folder / "thirdparty-1.dist-info"
-    made.mkdir()
-    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1\n")
-    (made / "entry_points.txt").write_text(f"[{notifiers.GROUP}]\n{name} = {target}\n")
+    metadata = folder / "thirdparty-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: thirdparty\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(f"[{notifiers.GROUP}]\n{name} = {target}\n")
     if module is not None:
         (folder / f"{target}.py").write_text(module)
     with pytest.MonkeyPatch.context() as patch:
