@@ -24,6 +24,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
+from monitor.metrics.families import RECOVERY
 from monitor.source.client import LinkedApi
 from monitor.store import listings, outbox, session_intents, state
 from monitor.store.db import Store
@@ -242,7 +243,7 @@ class Poller:
 
     def _note_good(self) -> None:
         self._good_at = self._around.now()
-        self._metrics.polled_well(self.name, self._good_at)
+        self._metrics.poll_succeeded(self.name, self._good_at)
 
     async def _record(
         self,
@@ -303,7 +304,7 @@ class Poller:
         for incident in decision.incidents:
             if incident.account_id and incident.resolved_at is not None:
                 lasted = incident.resolved_at - incident.opened_at
-                metrics.recovery("active", lasted / 1_000_000)
+                metrics.observe(RECOVERY, lasted / 1_000_000, phase="active")
         _log_edges(before, after)
 
 

@@ -16,6 +16,7 @@ from monitor.core.model import Account, Cause, Event, EventType, Session, Status
 from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
+from monitor.metrics.families import SESSIONS_CREATED
 from monitor.source.client import LinkedApi
 from monitor.store import outbox, session_intents, state
 from monitor.store.db import Store
@@ -68,7 +69,7 @@ class Reconnector:
         outcome, session = await self._ask(account, intent)
         events = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
         publish(events, Enqueued(), self._metrics)
-        self._metrics.session_created(self._workspace, outcome)
+        self._metrics.count(SESSIONS_CREATED, workspace=self._workspace, outcome=outcome)
         log.info(
             "reconnection session asked for",
             workspace=self._workspace,

@@ -6,6 +6,7 @@ import structlog
 
 from monitor.core.model import Event
 from monitor.metrics import Metrics
+from monitor.metrics.families import INCIDENTS, UNROUTED
 from monitor.store.outbox import Enqueued
 
 log = structlog.get_logger("incidents")
@@ -15,7 +16,7 @@ def publish(events: Iterable[Event], enqueued: Enqueued, metrics: Metrics) -> No
     """Log and count *events*, what telling them withdrew, and those nobody would hear of."""
     for event in events:
         if event.cause is not None:
-            metrics.incident(event.workspace, event.cause, event.type)
+            metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
         log.info(
             f"incident {event.type}" if event.incident_id else f"account {event.detail}",
             workspace=event.workspace,
@@ -26,7 +27,7 @@ def publish(events: Iterable[Event], enqueued: Enqueued, metrics: Metrics) -> No
     for one in enqueued.cancelled:
         metrics.settled(one.receiver, one.event, one.outcome)
     for event in enqueued.unrouted:
-        metrics.unrouted()
+        metrics.count(UNROUTED)
         log.warning(
             "nobody is told: no route matches and there is no fallback",
             workspace=event.workspace,

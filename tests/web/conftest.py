@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from harness.metrics import MetricsHarness
 
 from monitor.metrics import Metrics
 from monitor.web.app import build
@@ -23,7 +24,7 @@ class Endpoint:
     """The endpoint of a monitor whose health a test decides; served for real."""
 
     def __init__(self):
-        self.metrics = Metrics(version="1.2.3")
+        self.metrics = MetricsHarness()
         self.hanging = []
         self.missing = []
         self.stopping = asyncio.Event()
