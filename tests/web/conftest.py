@@ -12,7 +12,7 @@ from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
 
-class Huge(Metrics):
+class HugeMetrics(Metrics):
     """More than fits into the buffers between two programs."""
 
     def render(self, *, compressed=False):
@@ -53,9 +53,9 @@ class Endpoint:
         serving = serve(self.app(token=token), sock, stopping=self.stopping)
         self.serving = asyncio.create_task(serving)
         url = f"http://127.0.0.1:{self.address[1]}"
-        plain = {"verify": False, "timeout": 10, "trust_env": False}
+        options = {"verify": False, "timeout": 10, "trust_env": False}
         try:
-            async with httpx.AsyncClient(base_url=url, **plain) as client:
+            async with httpx.AsyncClient(base_url=url, **options) as client:
                 yield client
         finally:
             for writer in self._writers:
@@ -79,7 +79,7 @@ async def endpoint():
 
 @pytest.fixture
 def huge(endpoint):
-    endpoint.metrics = Huge(version="1.2.3")
+    endpoint.metrics = HugeMetrics(version="1.2.3")
 
 
 @pytest.fixture
