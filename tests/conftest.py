@@ -33,7 +33,7 @@ def pytest_xdist_auto_num_workers():
 @pytest.hookimpl(tryfirst=True)  # before -m chooses among them
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.is_relative_to(E2E):
+        if item.path.is_relative_to(E2E) or "on_a_terminal" in item.fixturenames:
             item.add_marker("slow")
 
 
