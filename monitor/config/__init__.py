@@ -21,7 +21,6 @@ from pydantic import ValidationError
 from monitor import notifiers
 from monitor.core.errors import MonitorError
 from monitor.notifiers import ReceiverSettings
-from monitor.schedule import PollSettings
 
 from .checks import Sections, check
 from .document import ConfigError, Document, Place, Problem, Table
@@ -30,6 +29,7 @@ from .reading import read
 from .settings import (
     AccountSettings,
     Config,
+    PollSettings,
     RouteSettings,
     WorkspaceSettings,
     adapter,

@@ -10,12 +10,11 @@ from zoneinfo import available_timezones
 from monitor.core.duration import Duration
 from monitor.core.text import check_timezone
 from monitor.notifiers import ReceiverSettings
-from monitor.schedule import PollSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
 
 from .document import Document, Hidden, Place, Table, is_word
-from .settings import AccountSettings, WorkspaceSettings
+from .settings import AccountSettings, PollSettings, WorkspaceSettings
 from .wording import suggestion
 
 _GLOB: Final = frozenset("*?[")

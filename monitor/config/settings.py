@@ -4,30 +4,36 @@ Below it stands what the settings look like from outside: their keys, their JSON
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
     TypeAdapter,
+    field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor import notifiers
-from monitor.core.model import Cause, Scope
+from monitor.core.duration import Duration
+from monitor.core.model import Cause, Micros, Scope
 from monitor.core.policy import DeliveryPolicy, IncidentPolicy, ReconnectionPolicy
 from monitor.core.secret import Secret
+from monitor.core.text import check_timezone
+from monitor.cron import check_cron, next_time
 from monitor.notifiers import ReceiverSettings
-from monitor.schedule import PollSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
@@ -41,6 +47,53 @@ _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+class PollSettings(BaseModel):
+    """The section `poll`, for all workspaces or for one.
+
+    A workspace is polled *every* so often, or when the crontab expression *cron* says so, in
+    *timezone* (None: that of the configuration). Each poll is put off by some *jitter*.
+    """
+
+    model_config = _FROZEN
+
+    every: Duration = Duration.parse("60s")
+    cron: Annotated[str, AfterValidator(check_cron)] | None = None
+    timezone: Annotated[str, AfterValidator(check_timezone)] | None = None
+    jitter: Duration = Duration.parse("5s")
+
+    @field_validator("every")
+    @classmethod
+    def _is_long_enough(cls, value: Duration) -> Duration:
+        if value.seconds < 1:
+            raise ValueError("must be 1s or longer")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_rhythm(self) -> Self:
+        if self.cron is not None and "every" in self.model_fields_set:
+            raise ValueError("has both every and cron; keep one")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _show(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Show the rhythm that counts: what is shown could be loaded again."""
+        shown: dict[str, Any] = handler(self)
+        if self.cron is not None:
+            shown.pop("every", None)
+        return shown
+
+    @property
+    def rhythm(self) -> Duration | Callable[[Micros], Micros]:
+        """The interval, or `next_due` if polls are due by a crontab expression."""
+        return self.every if self.cron is None else self.next_due
+
+    def next_due(self, at: Micros) -> Micros:
+        """Return when the first scheduled poll after the time *at* is due, jitter left out."""
+        if self.cron is None:
+            return at + self.every
+        return next_time(self.cron, at, self.timezone or "UTC")
 
 
 class WorkspaceSettings(BaseModel):

@@ -7,11 +7,11 @@ import pytest
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
 
+from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.route import Match, Route, Routing
 from monitor.core.secret import Secret
-from monitor.schedule import PollSettings
 from monitor.simulator import Fault, api_error, html_page
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
