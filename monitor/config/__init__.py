@@ -1,12 +1,11 @@
 """The configuration: one YAML file and the environment become one frozen `Config`, or an error.
 
-    document     values that remember where they stand, and what is wrong with them
-    reading      the text of the file → a document
-    building     … of its YAML events, one after the other: scalars, aliases, `${ENV}`, limits
-    environment  what stands outside the YAML: in variables, and in the files of secrets
+    document     values that remember their lines, and the problems found
+    file         the YAML file → a document: scalars, aliases, `${ENV}`, limits
+    environment  settings from variables, and from the files of secrets
     settings     what the values must look like; each part's own settings stand beside the part
     checks       what must fit together across sections
-    wording      what is wrong, in people's words and without secrets
+    explain      errors of pydantic → problems in plain terms, without secrets
 
 All problems are reported at once. No text in here shows a value that came from the environment or
 from a secret's file.
@@ -23,9 +22,10 @@ from monitor.core.errors import MonitorError
 from monitor.notifiers import ReceiverSettings
 
 from .checks import Sections, check
-from .document import ConfigError, Document, Place, Problem, Table
-from .environment import CONFIG, TOKEN, complete, take_files
-from .reading import read
+from .document import ConfigError, Document, Location, Problem, Table
+from .environment import CONFIG, TOKEN, add_environment, read_secret_files
+from .explain import alternatives, report_invalid, report_unknown, suggestion
+from .file import read
 from .settings import (
     AccountSettings,
     Config,
@@ -35,7 +35,6 @@ from .settings import (
     adapter,
     schema,
 )
-from .wording import alternatives, explain, report_unknown, suggestion
 
 __all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
 
@@ -56,7 +55,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         path = Path(named)
     document = read(path, environ) if path else Document()
     is_empty = not document.root
-    complete(document, environ)
+    add_environment(document, environ)
     if document.root.get("workspaces") in (None, []):
         _report_missing(document)
     loader = _Loader(document, (path.parent if path else Path()).absolute())
@@ -89,7 +88,7 @@ def _with_poll(
     for workspace in workspaces:
         own = {name: getattr(workspace.poll, name) for name in workspace.poll.model_fields_set}
         if "every" in own and poll.cron is not None:
-            own["cron"] = None  # one rhythm takes the place of the other
+            own["cron"] = None  # one rhythm replaces the other
         whole = poll.model_copy(update=own) if own else poll
         found.append(workspace.model_copy(update={"poll": whole}))
     return tuple(found)
@@ -134,13 +133,13 @@ class _Loader:
             return {}
         found = {}
         for index, item in enumerate(raw):
-            place = (section, index)
-            kind = _KINDS.get(section) or self._receiver_kind(place, item)
-            if kind is not None and (value := self._value(place, item, kind)) is not None:
+            location = (section, index)
+            kind = _KINDS.get(section) or self._receiver_kind(location, item)
+            if kind is not None and (value := self._value(location, item, kind)) is not None:
                 found[index] = value
         return found
 
-    def _receiver_kind(self, place: Place, item: Any) -> type[ReceiverSettings] | None:
+    def _receiver_kind(self, location: Location, item: Any) -> type[ReceiverSettings] | None:
         """Return the settings of the receiver's type, or report that there is no such type."""
         if not isinstance(item, Table):
             return ReceiverSettings
@@ -156,15 +155,15 @@ class _Loader:
             if word is not None:
                 near = suggestion(str(word), types)
                 message = f"unknown type{near} (it can be {alternatives(types)})"
-        self._document.report((*place, "type"), message)
+        self._document.report((*location, "type"), message)
         return None
 
-    def _value(self, place: Place, raw: Any, kind: Any) -> Any:
+    def _value(self, location: Location, raw: Any, kind: Any) -> Any:
         """Return *raw* as a value of *kind*, or report what is wrong and return None."""
         if isinstance(raw, Table):
-            take_files(self._document, place, raw, kind, self._base)
+            read_secret_files(self._document, location, raw, kind, self._base)
         try:
             return adapter(kind).validate_python(raw)
         except ValidationError as error:
-            explain(error, self._document, place, kind)
+            report_invalid(error, self._document, location, kind)
             return None

@@ -13,9 +13,9 @@ from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
 
-from .document import Document, Hidden, Place, Table, is_word
+from .document import Document, Location, SensitiveText, Table, is_word
+from .explain import suggestion
 from .settings import AccountSettings, PollSettings, WorkspaceSettings
-from .wording import suggestion
 
 _GLOB: Final = frozenset("*?[")
 
@@ -40,8 +40,8 @@ def check(document: Document, sections: Sections) -> list[str]:
     _check_renamed(document, sections.workspaces)
     _check_labels(document, sections)
     return [
-        str(document.problem(place, message))
-        for place, message in (
+        str(document.problem(location, message))
+        for location, message in (
             *_unmatched(document),
             *_unlabelled(sections),
             *_unreached(document, sections),
@@ -54,7 +54,7 @@ def _check_names(document: Document) -> None:
     _check_distinct(document, "workspaces", "workspace")
     _check_distinct(document, "receivers", "receiver")
     known = {name for _, name in _names(document, "receivers")}
-    references: list[tuple[Place, Any]] = []
+    references: list[tuple[Location, Any]] = []
     for index, route in _tables(document, "routes"):
         to = route.get("to")
         if isinstance(to, list):
@@ -63,14 +63,14 @@ def _check_names(document: Document) -> None:
             references.append((("routes", index, "to"), to))
     references.append((("fallback",), document.root.get("fallback")))
     is_misspelt = document.root.get("receivers") is None and any(
-        len(place) == 1 for place in document.broken
+        len(location) == 1 for location in document.reported
     )
-    for place, name in () if is_misspelt else references:
+    for location, name in () if is_misspelt else references:
         if isinstance(name, str) and name not in known:
             message = "names no receiver"
             if _may_show(name):
                 message = f"no receiver is called {name!r}{suggestion(name, known)}"
-            document.report(place, message)
+            document.report(location, message)
 
 
 def _check_distinct(document: Document, section: str, noun: str) -> None:
@@ -115,14 +115,14 @@ def _check_timezone(document: Document) -> None:
 def _check_addresses(document: Document) -> None:
     origins = document.find(("reconnection", "link_origins"))[2]
     count = len(origins) if isinstance(origins, list) else 0
-    for place, what in (
+    for location, what in (
         (("linked_api", "base_url"), "the token"),
         *((("reconnection", "link_origins", index), "the login") for index in range(count)),
     ):
-        _, found, url = document.find(place)
-        if found == place and str(url).startswith("http://") and not _is_loopback(str(url)):
+        _, found, url = document.find(location)
+        if found == location and str(url).startswith("http://") and not _is_loopback(str(url)):
             message = f"must start with https://: over http:// {what} would travel in clear"
-            document.report(place, message)
+            document.report(location, message)
 
 
 def _is_loopback(url: str) -> bool:
@@ -138,13 +138,13 @@ def _check_rate(document: Document, sections: Sections) -> None:
         return
     most = sections.linked_api.requests_per_minute
     shortest = Duration(60_000_000 // most)
-    settings: list[tuple[Place, PollSettings | None]] = [(("poll", "every"), sections.poll)]
+    settings: list[tuple[Location, PollSettings | None]] = [(("poll", "every"), sections.poll)]
     for index, workspace in sections.workspaces.items():
         settings.append((("workspaces", index, "poll", "every"), workspace.poll))
-    for place, poll in settings:
+    for location, poll in settings:
         if poll and "every" in poll.model_fields_set and poll.every < shortest:
             document.report(
-                place,
+                location,
                 f"{poll.every} is too often for {most} requests a minute"
                 f" (linked_api.requests_per_minute); the shortest is {shortest}",
             )
@@ -157,11 +157,11 @@ def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSetting
         old = workspace.renamed_from
         if old is None:
             continue
-        place = ("workspaces", index, "renamed_from")
+        location = ("workspaces", index, "renamed_from")
         if old in names:
-            document.report(place, f"{old} is still the name of a workspace")
+            document.report(location, f"{old} is still the name of a workspace")
         elif old in first:
-            document.report(place, f"is the former name of workspaces[{first[old]}] as well")
+            document.report(location, f"is the former name of workspaces[{first[old]}] as well")
         first.setdefault(old, index)
 
 
@@ -176,31 +176,31 @@ def _check_labels(document: Document, sections: Sections) -> None:
             document.report(
                 ("fallback",), f"{fallback} has no address of its own; name one that has"
             )
-        for place, labels in _labels(sections):
+        for location, labels in _labels(sections):
             if label not in labels:
                 continue
             try:
                 receiver.check_address(labels[label])
             except ValueError as error:
                 message = f"{error}: receivers[{index}] writes to it"
-                document.report((*place, label), message)
+                document.report((*location, label), message)
 
 
-def _labels(sections: Sections) -> Iterator[tuple[Place, Mapping[str, str]]]:
+def _labels(sections: Sections) -> Iterator[tuple[Location, Mapping[str, str]]]:
     for at, workspace in sections.workspaces.items():
         yield ("workspaces", at, "labels"), workspace.labels
     for at, accounts in sections.accounts.items():
         yield ("accounts", at, "labels"), accounts.labels
 
 
-def _unlabelled(sections: Sections) -> Iterator[tuple[Place, str]]:
+def _unlabelled(sections: Sections) -> Iterator[tuple[Location, str]]:
     for index, receiver in sections.receivers.items():
         label = receiver.address_label
         if label and (missing := _no_label(label, sections)):
             yield ("receivers", index, "to", "label"), f"will never hear anything: {missing}"
 
 
-def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Place, str]]:
+def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Location, str]]:
     """Yield which routes hear nothing, and whether there may be events that nobody hears of."""
     routes = [(index, one, one.get("match") or {}) for index, one in _tables(document, "routes")]
     everything = next(
@@ -209,11 +209,11 @@ def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Place, 
     for index, _, match in routes:
         labels = match.get("labels") if isinstance(match, Table) else None
         for label, value in (labels if isinstance(labels, Table) else {}).items():
-            place = ("routes", index, "match", "labels", label)
+            location = ("routes", index, "match", "labels", label)
             if missing := _no_label(label, sections):
-                yield place, f"matches nothing: {missing}"
+                yield location, f"matches nothing: {missing}"
             elif value not in {of.get(label) for _, of in _labels(sections)}:
-                yield place, "matches nothing: no label has this value"
+                yield location, "matches nothing: no label has this value"
         if everything is not None and index > everything:
             yield (
                 ("routes", index),
@@ -235,7 +235,7 @@ def _no_label(label: str, sections: Sections) -> str | None:
     return f"no workspace and no entry of accounts has the label{named}"
 
 
-def _unmatched(document: Document) -> Iterator[tuple[Place, str]]:
+def _unmatched(document: Document) -> Iterator[tuple[Location, str]]:
     known = {name for _, name in _names(document, "workspaces")}
     for section in ("accounts", "routes"):
         for index, item in _tables(document, section):
@@ -251,7 +251,7 @@ def _unmatched(document: Document) -> Iterator[tuple[Place, str]]:
 
 def _same_tokens(
     document: Document, workspaces: Mapping[int, WorkspaceSettings]
-) -> Iterator[tuple[Place, str]]:
+) -> Iterator[tuple[Location, str]]:
     first: dict[str, int] = {}
     for index, workspace in workspaces.items():
         given = workspace.token or workspace.token_file
@@ -268,4 +268,4 @@ def _same_tokens(
 
 
 def _may_show(name: str) -> bool:
-    return not isinstance(name, Hidden) and is_word(name.replace(".", "_").replace("/", "_"))
+    return not isinstance(name, SensitiveText) and is_word(name.replace(".", "_").replace("/", "_"))

@@ -38,7 +38,7 @@ from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
 
-from .document import Place
+from .document import Location
 
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
@@ -275,16 +275,16 @@ def _schema(kind: Any) -> dict[str, Any]:
     return adapter(kind).json_schema()
 
 
-def keys(kind: Any, place: Place = ()) -> tuple[str, ...]:
-    """Return the keys that the section of *kind* knows at *place*, `_file` forms included."""
-    files = () if place else (f"{key}_file" for key in secret_keys(kind))
-    return tuple(dict.fromkeys((*declared(kind, place), *files)))
+def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
+    """Return the keys that the section of *kind* knows at *location*, `_file` forms included."""
+    files = () if location else (f"{key}_file" for key in secret_keys(kind))
+    return tuple(dict.fromkeys((*declared(kind, location), *files)))
 
 
 @cache
-def declared(kind: Any, place: Place = ()) -> Mapping[str, Any]:
-    """Return the keys that the settings of *kind* declare at *place*, each with its schema."""
-    properties: Mapping[str, Any] = _at(_schema(kind), place).get("properties", {})
+def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
+    """Return the keys that the settings of *kind* declare at *location*, each with its schema."""
+    properties: Mapping[str, Any] = _at(_schema(kind), location).get("properties", {})
     return properties
 
 
@@ -305,9 +305,9 @@ def _is(schema: Mapping[str, Any], form: str) -> bool:
     return any(one.get("format") == form for one in (schema, *schema.get("anyOf", ())))
 
 
-def _at(root: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+def _at(root: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
     found = _resolved(root, root)
-    for step in place:
+    for step in location:
         below = found.get("properties", {}).get(step)
         found = _resolved(root, below or found.get("items") or {})
     return found

@@ -1,8 +1,8 @@
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from monitor.config.document import Document
-from monitor.config.reading import parse
-from monitor.config.wording import explain
+from monitor.config.explain import report_invalid
+from monitor.config.file import parse
 
 
 class Inner(BaseModel, extra="forbid"):
@@ -19,7 +19,7 @@ def said_of(text: str) -> list[str]:
     try:
         TypeAdapter(Outer).validate_python(document.root)
     except ValidationError as error:
-        explain(error, document, (), Outer)
+        report_invalid(error, document, (), Outer)
     return [str(problem) for problem in document.problems]
 
 

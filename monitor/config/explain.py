@@ -1,4 +1,4 @@
-"""Says in people's words what pydantic found, and never shows what must not be seen."""
+"""Turns the errors of pydantic into problems in plain terms, without any secret in them."""
 
 import difflib
 import re
@@ -11,18 +11,20 @@ from pydantic import ValidationError
 
 from monitor.core.text import NO_TIMEZONE
 
-from .document import Document, Hidden, Place, is_word
+from .document import Document, Location, SensitiveText, is_word
 from .settings import NAME, keys, secret_keys
 
-MOST_KNOWN: Final = 1000
-"""More words than these are not searched for the one that was meant."""
+MAX_CANDIDATES: Final = 1000
+"""Among no more words than these a misspelt one is looked up."""
 
-_SECRETIVE: Final = re.compile(
+_SENSITIVE: Final = re.compile(
     r"token|secret|password|url|proxy|webhook|header|key|auth|credential|dsn"
 )
-_ALTERNATIVE: Final = "\0"  # how a setting that can have two forms marks them in its errors
+_ALTERNATIVE: Final = "\0"
+"""How a setting that has two forms marks them in the location of its errors."""
+
 _UNKNOWN: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
-_WORDS: Final = {
+_MESSAGES: Final = {
     "string_type": "must be text",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
@@ -54,10 +56,10 @@ _PATTERNS: Final = {
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Say which of the *known* words was probably meant, or nothing: `; did you mean url?`."""
-    some = sorted(islice(known, MOST_KNOWN))
-    near = difflib.get_close_matches(word[:64], some, n=1, cutoff=0.75)
-    return f"; did you mean {near[0]}?" if near else ""
+    """Return which of the *known* words was probably meant (`; did you mean url?`), or ""."""
+    candidates = sorted(islice(known, MAX_CANDIDATES))
+    matches = difflib.get_close_matches(word[:64], candidates, n=1, cutoff=0.75)
+    return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def alternatives(words: Sequence[str]) -> str:
@@ -65,44 +67,46 @@ def alternatives(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing"
 
 
-def report_unknown(document: Document, place: Place, known: tuple[str, ...]) -> None:
+def report_unknown(document: Document, location: Location, known: tuple[str, ...]) -> None:
     """Report a key that is not among the *known* ones."""
-    key = str(place[-1])
-    near = suggestion(key, known) if is_word(key) else ""
-    document.report(place, f"unknown key{near}")
+    key = str(location[-1])
+    hint = suggestion(key, known) if is_word(key) else ""
+    document.report(location, f"unknown key{hint}")
 
 
-def explain(error: ValidationError, document: Document, place: Place, kind: Any) -> None:
-    """Report what *error* says of the value of *kind* at *place* of *document*."""
-    for found in error.errors(include_url=False, include_input=False):
-        within = tuple(one for one in found["loc"] if not str(one).startswith(_ALTERNATIVE))
-        where = (*place, *within)
-        if found["type"] in _UNKNOWN:
-            report_unknown(document, where, keys(kind, within[:-1]))
-        elif found["type"] != "missing":
-            where = document.find(where)[1]
-            message = _message(found, document, where)
-            document.report(*_named(document, where, message))
-        elif len(within) == 1 and (key := within[0]) in secret_keys(kind):
-            document.report(where, f"needs {key} or {key}_file", shown=place)
+def report_invalid(
+    error: ValidationError, document: Document, section: Location, kind: Any
+) -> None:
+    """Report the problems in *error* about the value of *kind* at *section* of *document*."""
+    for details in error.errors(include_url=False, include_input=False):
+        path = tuple(step for step in details["loc"] if not str(step).startswith(_ALTERNATIVE))
+        location = (*section, *path)
+        if details["type"] in _UNKNOWN:
+            report_unknown(document, location, keys(kind, path[:-1]))
+        elif details["type"] != "missing":
+            location = document.find(location)[1]
+            message = _message(details, document, location)
+            document.report(*_split_key(document, location, message))
+        elif len(path) == 1 and (key := path[0]) in secret_keys(kind):
+            document.report(location, f"needs {key} or {key}_file", shown=section)
         else:
-            document.report(where, "is missing")
+            document.report(location, "is missing")
 
 
-def _named(document: Document, place: Place, message: str) -> tuple[Place, str]:
-    """Return the place of the key that *message* begins with, if it does, and the rest of it."""
-    value = document.find(place)[2]
+def _split_key(document: Document, location: Location, message: str) -> tuple[Location, str]:
+    """Return the location of the key that *message* begins with, if it does, and the rest of it."""
+    value = document.find(location)[2]
     key, _, rest = message.partition(" ")
     if isinstance(value, Mapping) and key in value and rest.startswith(("must ", "is ", "has ")):
-        return (*place, key), rest
-    return place, message
+        return (*location, key), rest
+    return location, message
 
 
-def _message(found: Mapping[str, Any], document: Document, place: Place) -> str:
-    value = document.find(place)[2]
-    context = found.get("ctx", {})
-    hidden = list(_hidden(value, str(place[-1]) if place else ""))
-    match found["type"]:
+def _message(details: Mapping[str, Any], document: Document, location: Location) -> str:
+    value = document.find(location)[2]
+    context = details.get("ctx", {})
+    secrets = list(_sensitive_texts(value, str(location[-1]) if location else ""))
+    match details["type"]:
         case "value_error" | "assertion_error":
             message = str(context["error"])
             if message == NO_TIMEZONE and isinstance(value, str):
@@ -111,50 +115,50 @@ def _message(found: Mapping[str, Any], document: Document, place: Place) -> str:
             message = _choice(str(context["expected"]), value)
         case "string_pattern_mismatch":
             message = _PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
-        case kind if kind in _WORDS:
-            message = _WORDS[kind].format_map(context)
+        case kind if kind in _MESSAGES:
+            message = _MESSAGES[kind].format_map(context)
         case _:
-            message = str(found["msg"]).replace("Input should be", "must be", 1)
+            message = str(details["msg"]).replace("Input should be", "must be", 1)
     if message == "must be text" and isinstance(value, int | float):
         message = "must be text: put it in quotes"
-    return _safe(message, hidden)
+    return _redact(message, secrets)
 
 
 def _choice(expected: str, value: Any) -> str:
-    """Say which words are possible (*expected* is pydantic's own list of them)."""
+    """Return which words are possible (*expected* is pydantic's own list of them)."""
     words = re.findall(r"'([^']*)'", expected)
     message = f"must be {alternatives(words)}"
     if not isinstance(value, str) or not is_word(value):
         return message
-    near = suggestion(value, words) if len(words) > 4 else ""
-    return f"{message}, not {value!r}{near}"
+    hint = suggestion(value, words) if len(words) > 4 else ""
+    return f"{message}, not {value!r}{hint}"
 
 
-def _hidden(value: Any, key: str) -> Iterator[str]:
+def _sensitive_texts(value: Any, key: str) -> Iterator[str]:
     """Yield the texts within *value* that no message may repeat."""
     if isinstance(value, Mapping):
         for name, part in value.items():
-            yield from _hidden(part, f"{key} {name}")
+            yield from _sensitive_texts(part, f"{key} {name}")
     elif isinstance(value, list):
         for part in value:
-            yield from _hidden(part, key)
-    elif isinstance(value, Hidden) or (isinstance(value, str) and _SECRETIVE.search(key)):
+            yield from _sensitive_texts(part, key)
+    elif isinstance(value, SensitiveText) or (isinstance(value, str) and _SENSITIVE.search(key)):
         yield value
 
 
-def _safe(message: str, hidden: list[str]) -> str:
+def _redact(message: str, secrets: list[str]) -> str:
     for text in (message, message.partition(", not ")[0]):
-        if not any(_tells(text, secret) for secret in hidden):
+        if not any(_repeats(text, secret) for secret in secrets):
             return text
     return "is not valid (the value is not shown)"
 
 
-def _tells(text: str, secret: str) -> bool:
-    """Say whether *text* repeats *secret*, or ten characters of it."""
-    written_out = repr(secret)[1:-1]
+def _repeats(text: str, secret: str) -> bool:
+    """Return whether *text* repeats *secret*, or ten characters of it."""
+    escaped = repr(secret)[1:-1]
     if len(secret) < 4:
         return repr(secret) in text
-    if secret in text or written_out in text:
+    if secret in text or escaped in text:
         return True
     parts = (text[start : start + 10] for start in range(len(text) - 9))
-    return any(part in secret or part in written_out for part in parts)
+    return any(part in secret or part in escaped for part in parts)

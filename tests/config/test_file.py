@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from monitor.config import ConfigError
-from monitor.config.reading import parse
+from monitor.config.file import parse
 
 from .conftest import WORKSPACE
 
