@@ -16,8 +16,9 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.config.settings import AccountSettings, WorkspaceSettings
+from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
+from monitor.core.inventory import AccountRule
 from monitor.core.model import Cause, Micros, Workspace
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
@@ -92,7 +93,7 @@ class Workers:
     ) -> None:
         self.workspaces: dict[str, WorkspaceWorker] = {}
         self.receivers: dict[str, ReceiverWorker] = {}
-        self._accounts: Sequence[AccountSettings] = ()
+        self._accounts: Sequence[AccountRule] = ()
         self._changing = asyncio.Lock()
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its name to be
         self._resources = resources

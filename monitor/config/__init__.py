@@ -19,6 +19,8 @@ from pydantic import ValidationError
 
 from monitor import notifiers
 from monitor.core.errors import MonitorError
+from monitor.core.inventory import AccountRule
+from monitor.core.route import Route
 from monitor.notifiers import ReceiverSettings
 
 from .checks import Sections, check
@@ -27,10 +29,8 @@ from .environment import CONFIG, TOKEN, add_environment, read_secret_files
 from .explain import alternatives, report_invalid, report_unknown, suggestion
 from .file import read
 from .settings import (
-    AccountSettings,
     Config,
     PollSettings,
-    RouteSettings,
     WorkspaceSettings,
     adapter,
     schema,
@@ -41,8 +41,8 @@ __all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
 _LISTS: Final = ("workspaces", "accounts", "receivers", "routes")
 _KINDS: Final = {
     "workspaces": WorkspaceSettings,
-    "accounts": AccountSettings,
-    "routes": RouteSettings,
+    "accounts": AccountRule,
+    "routes": Route,
 }
 
 

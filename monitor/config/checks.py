@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from monitor.core.duration import Duration
+from monitor.core.inventory import AccountRule
 from monitor.core.text import check_timezone
 from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
@@ -15,7 +16,7 @@ from monitor.source.token import Token, TokenError
 
 from .document import Document, Location, SensitiveText, Table, is_word
 from .explain import suggestion
-from .settings import AccountSettings, PollSettings, WorkspaceSettings
+from .settings import PollSettings, WorkspaceSettings
 
 _GLOB: Final = frozenset("*?[")
 
@@ -27,7 +28,7 @@ class Sections:
     linked_api: LinkedApiSettings | None = None
     poll: PollSettings | None = None
     workspaces: Mapping[int, WorkspaceSettings] = field(default_factory=dict)
-    accounts: Mapping[int, AccountSettings] = field(default_factory=dict)
+    accounts: Mapping[int, AccountRule] = field(default_factory=dict)
     receivers: Mapping[int, ReceiverSettings] = field(default_factory=dict)
 
 

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -28,8 +27,10 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor import notifiers
 from monitor.core.duration import Duration
-from monitor.core.model import Cause, Micros, Scope
+from monitor.core.inventory import AccountRule
+from monitor.core.model import Micros
 from monitor.core.policy import DeliveryPolicy, IncidentPolicy, ReconnectionPolicy
+from monitor.core.route import Route
 from monitor.core.secret import Secret
 from monitor.core.text import check_timezone
 from monitor.cron import check_cron, next_time
@@ -43,10 +44,6 @@ from .document import Location
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 class PollSettings(BaseModel):
@@ -122,68 +119,6 @@ class WorkspaceSettings(BaseModel):
         return self
 
 
-Texts = Annotated[
-    tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
-]
-
-
-class AccountMatch(BaseModel):
-    """Which accounts an entry of `accounts` is about: one glob or several for each part."""
-
-    model_config = _FROZEN
-
-    workspace: Texts = ()
-    id: Texts = ()
-    name: Texts = ()
-    url: Texts = ()
-
-
-class AccountSettings(BaseModel):
-    """Who owns the accounts that match, and whether to *ignore* them; first match wins per key."""
-
-    model_config = _FROZEN
-
-    match: AccountMatch = AccountMatch()
-    labels: dict[str, str] = Field(default_factory=dict)
-    ignore: bool | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.labels and self.ignore is None:
-            raise ValueError("needs labels, or ignore: true")
-        if self.ignore and self.match == AccountMatch():
-            raise ValueError("would ignore every account; say in match which ones")
-        return self
-
-
-class MatchSettings(BaseModel):
-    """What a route listens to: one text or several; *workspace* and *account* may be globs."""
-
-    model_config = _FROZEN
-
-    cause: Annotated[
-        tuple[Cause, ...],
-        BeforeValidator(_listed, json_schema_input_type=Cause | tuple[Cause, ...]),
-    ] = ()
-    workspace: Texts = ()
-    account: Texts = ()
-    scope: Annotated[
-        tuple[Scope, ...],
-        BeforeValidator(_listed, json_schema_input_type=Scope | tuple[Scope, ...]),
-    ] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
-
-
-class RouteSettings(BaseModel):
-    """The receivers *to* hear what matches; the next routes are asked only if it *continue*s."""
-
-    model_config = _FROZEN
-
-    match: MatchSettings = MatchSettings()
-    to: Annotated[Texts, Field(min_length=1)]
-    continue_: bool = Field(default=False, alias="continue")
-
-
 class MetricsSettings(BaseModel):
     """The section `metrics`: which accounts have series of their own, and whether with names."""
 
@@ -208,13 +143,13 @@ class Config(BaseModel):
     model_config = _FROZEN
 
     workspaces: tuple[WorkspaceSettings, ...]
-    accounts: tuple[AccountSettings, ...] = ()
+    accounts: tuple[AccountRule, ...] = ()
     linked_api: LinkedApiSettings = LinkedApiSettings()
     poll: PollSettings = PollSettings()
     incidents: IncidentPolicy = IncidentPolicy()
     reconnection: ReconnectionPolicy = ReconnectionPolicy()
     receivers: tuple[SerializeAsAny[ReceiverSettings], ...] = ()
-    routes: tuple[RouteSettings, ...] = ()
+    routes: tuple[Route, ...] = ()
     fallback: str | None = None
     delivery: DeliveryPolicy = DeliveryPolicy()
     storage: StorageSettings = Field(default_factory=StorageSettings)
@@ -233,6 +168,13 @@ class Config(BaseModel):
     def warnings(self) -> tuple[str, ...]:
         """What is odd but usable, one sentence each."""
         return self._warnings
+
+    @property
+    def link_origins(self) -> tuple[str, ...]:
+        """The origins of links that may be told: a simulated API has its own login pages too."""
+        address = urlsplit(self.linked_api.base_url)
+        simulated = () if address.scheme == "https" else (f"{address.scheme}://{address.netloc}",)
+        return (*self.reconnection.link_origins, *simulated)
 
     def secrets(self) -> Iterator[Secret]:
         """Yield every secret that the configuration holds, for the redaction of the log.
@@ -374,6 +316,6 @@ def _with_files(definition: dict[str, Any]) -> dict[str, Any]:
     files = {f"{key}_file" for key, part in properties.items() if _is(part, "password")}
     if not files:
         return definition
-    added = {key: {"type": "string"} for key in files - properties.keys()}
+    added = {key: {"type": "string"} for key in sorted(files - properties.keys())}
     required = [key for key in definition.get("required", ()) if f"{key}_file" not in files]
     return {**definition, "properties": {**properties, **added}, "required": required}

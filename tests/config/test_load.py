@@ -54,10 +54,10 @@ timezone: Europe/Berlin
     assert config.reconnection.create == "never"
     assert [receiver.name for receiver in config.receivers] == ["ops"]
     first, second = config.routes
-    assert first.match.cause == (Cause.FROZEN,)
-    assert first.match.account == ("Jane *", "a-1")
-    assert first.match.scope == (Scope.ACCOUNT,)
-    assert (first.to, first.continue_, second.continue_) == (("ops",), True, False)
+    assert first.match.causes == (Cause.FROZEN,)
+    assert first.match.accounts == ("Jane *", "a-1")
+    assert first.match.scopes == (Scope.ACCOUNT,)
+    assert (first.to, first.continues, second.continues) == (("ops",), True, False)
     assert config.fallback == "ops"
     assert config.delivery.deadline == Duration.parse("1h")
     assert config.storage.keep == Duration.parse("30d")
@@ -139,9 +139,9 @@ receivers:
 
     jane, ignored, rest = config.accounts
     assert config.workspaces[0].renamed_from == "old"
-    assert (jane.match.workspace, jane.match.name) == (("acme",), ("Jane *",))
+    assert (jane.match.workspaces, jane.match.names) == (("acme",), ("Jane *",))
     assert (jane.labels, jane.ignore) == ({"owner": "jane@example.com"}, None)
-    assert (ignored.match.id, ignored.match.url) == (("a1", "a2"), ("linkedin.com/in/x",))
+    assert (ignored.match.ids, ignored.match.urls) == (("a1", "a2"), ("linkedin.com/in/x",))
     assert (ignored.ignore, rest.ignore) == (True, False)
     assert config.receivers[0].address_label == "owner"
     assert config.warnings == ()
