@@ -122,7 +122,7 @@ class _Loader:
             elif key in _LISTS:
                 values[key] = self._items(key, raw)
             else:
-                value = self._value((key,), raw, Config.model_fields[key].annotation)
+                value = self._value((key,), raw, Config.model_fields[key].rebuild_annotation())
                 if value is not None:
                     values[key] = value
         return values

@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRule
-from monitor.core.text import check_timezone
 from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
 
-from .document import Document, Location, SensitiveText, Table, is_word
+from .document import Document, Location, Table, is_presentable
 from .explain import suggestion
 from .settings import PollSettings, WorkspaceSettings
 
@@ -35,7 +33,6 @@ class Sections:
 def check(document: Document, sections: Sections) -> list[str]:
     """Report what does not fit together; return what is odd but usable, a sentence each."""
     _check_names(document)
-    _check_timezone(document)
     _check_addresses(document)
     _check_rate(document, sections)
     _check_renamed(document, sections.workspaces)
@@ -69,7 +66,7 @@ def _check_names(document: Document) -> None:
     for location, name in () if is_misspelt else references:
         if isinstance(name, str) and name not in known:
             message = "names no receiver"
-            if _may_show(name):
+            if is_presentable(name):
                 message = f"no receiver is called {name!r}{suggestion(name, known)}"
             document.report(location, message)
 
@@ -98,19 +95,6 @@ def _tables(document: Document, section: str) -> Iterator[tuple[int, Table]]:
     for index, item in enumerate(items if isinstance(items, list) else ()):
         if isinstance(item, Table):
             yield index, item
-
-
-def _check_timezone(document: Document) -> None:
-    name = document.root.get("timezone")
-    if not isinstance(name, str):
-        return
-    try:
-        check_timezone(name)
-    except ValueError as error:
-        message = str(error)
-        if _may_show(name):
-            message += f", not {name!r}{suggestion(name, available_timezones())}"
-        document.report(("timezone",), message)
 
 
 def _check_addresses(document: Document) -> None:
@@ -232,7 +216,7 @@ def _no_label(label: str, sections: Sections) -> str | None:
     known = {name for _, labels in _labels(sections) for name in labels}
     if label in known:
         return None
-    named = f" {label}{suggestion(label, known)}" if _may_show(label) else ""
+    named = f" {label}{suggestion(label, known)}" if is_presentable(label) else ""
     return f"no workspace and no entry of accounts has the label{named}"
 
 
@@ -245,7 +229,7 @@ def _unmatched(document: Document) -> Iterator[tuple[Location, str]]:
             for name in wanted if isinstance(wanted, list) else [wanted]:
                 if isinstance(name, str) and name not in known and not _GLOB & set(name):
                     message = "matches no workspace"
-                    if _may_show(name):
+                    if is_presentable(name):
                         message = f"no workspace is called {name!r}{suggestion(name, known)}"
                     yield (section, index, "match", "workspace"), message
 
@@ -266,7 +250,3 @@ def _same_tokens(
         if token in first:
             yield ("workspaces", index, key), f"is the token of workspaces[{first[token]}] as well"
         first.setdefault(token, index)
-
-
-def _may_show(name: str) -> bool:
-    return not isinstance(name, SensitiveText) and is_word(name.replace(".", "_").replace("/", "_"))

@@ -127,6 +127,12 @@ def format_location(location: Location) -> str:
     return "".join(parts).removeprefix(".")
 
 
+def is_presentable(name: Any) -> bool:
+    """Return whether *name* may be shown: words from the file itself, dots and slashes too."""
+    is_open = isinstance(name, str) and not isinstance(name, SensitiveText)
+    return is_open and is_word(name.replace(".", "_").replace("/", "_"))
+
+
 def is_word(key: str) -> bool:
     """Return whether *key* may be shown: a plain word, not something pasted by mistake."""
     return _WORD.fullmatch(key) is not None

@@ -10,9 +10,10 @@ from zoneinfo import available_timezones
 from pydantic import ValidationError
 
 from monitor.core.text import NO_TIMEZONE
+from monitor.notifiers import NAME
 
-from .document import Document, Location, SensitiveText, is_word
-from .settings import NAME, keys, secret_keys
+from .document import Document, Location, SensitiveText, is_presentable, is_word
+from .settings import keys, secret_keys
 
 MAX_CANDIDATES: Final = 1000
 """Among no more words than these a misspelt one is looked up."""
@@ -109,7 +110,7 @@ def _message(details: Mapping[str, Any], document: Document, location: Location)
     match details["type"]:
         case "value_error" | "assertion_error":
             message = str(context["error"])
-            if message == NO_TIMEZONE and isinstance(value, str):
+            if message == NO_TIMEZONE and is_presentable(value):
                 message += f", not {value!r}{suggestion(value, available_timezones())}"
         case "literal_error" | "enum":
             message = _choice(str(context["expected"]), value)

@@ -32,16 +32,14 @@ from monitor.core.model import Micros
 from monitor.core.policy import DeliveryPolicy, IncidentPolicy, ReconnectionPolicy
 from monitor.core.route import Route
 from monitor.core.secret import Secret
-from monitor.core.text import check_timezone
 from monitor.cron import check_cron, next_time
-from monitor.notifiers import ReceiverSettings
+from monitor.notifiers import Name, ReceiverSettings, TimezoneName
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
 
 from .document import Location
 
-NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,7 +55,7 @@ class PollSettings(BaseModel):
 
     every: Duration = Duration.parse("60s")
     cron: Annotated[str, AfterValidator(check_cron)] | None = None
-    timezone: Annotated[str, AfterValidator(check_timezone)] | None = None
+    timezone: TimezoneName | None = None
     jitter: Duration = Duration.parse("5s")
 
     @field_validator("every")
@@ -103,8 +101,8 @@ class WorkspaceSettings(BaseModel):
 
     model_config = _FROZEN
 
-    name: str = Field(default="default", pattern=NAME)
-    renamed_from: str | None = Field(default=None, pattern=NAME)
+    name: Name = "default"
+    renamed_from: Name | None = None
     token: Secret | None = None
     token_file: Path | None = None
     labels: dict[str, str] = Field(default_factory=dict)
@@ -156,7 +154,7 @@ class Config(BaseModel):
     web: WebSettings = WebSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
-    timezone: str = "UTC"
+    timezone: TimezoneName = "UTC"
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 
