@@ -82,10 +82,10 @@ def _field(text: str, name: str) -> str:
 
 
 def _item(text: str, field: str) -> str:
-    found = _ITEM.fullmatch(text)
-    if found is None or int(found["step"] or 0) > _MAX_STEPS[field]:
+    match = _ITEM.fullmatch(text)
+    if match is None or int(match["step"] or 0) > _MAX_STEPS[field]:
         raise ValueError(text)
-    item = _weekdays(*found.groups()) if field == "weekday" and found["first"] else text
+    item = _weekdays(*match.groups()) if field == "weekday" and match["first"] else text
     CronSim(" ".join(item if name == field else "*" for name in _MAX_STEPS), _EPOCH)
     return item
 

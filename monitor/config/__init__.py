@@ -49,10 +49,10 @@ _KINDS: Final = {
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Return the configuration of the file at *path*, or else of the one that *environ* names.
 
-    Without a file *environ* holds all of it. Raise ConfigError with everything that is wrong.
+    Without a file *environ* holds all of it. Raise ConfigError with all problems.
     """
-    if path is None and (named := environ.get(CONFIG)):
-        path = Path(named)
+    if path is None and (name := environ.get(CONFIG)):
+        path = Path(name)
     document = read(path, environ) if path else Document()
     is_empty = not document.root
     add_environment(document, environ)
@@ -84,14 +84,14 @@ def _with_poll(
     workspaces: tuple[WorkspaceSettings, ...], poll: PollSettings
 ) -> tuple[WorkspaceSettings, ...]:
     """Lay each workspace's own poll settings over those of the section `poll`."""
-    found = []
+    complete = []
     for workspace in workspaces:
         own = {name: getattr(workspace.poll, name) for name in workspace.poll.model_fields_set}
         if "every" in own and poll.cron is not None:
             own["cron"] = None  # one rhythm replaces the other
-        whole = poll.model_copy(update=own) if own else poll
-        found.append(workspace.model_copy(update={"poll": whole}))
-    return tuple(found)
+        merged = poll.model_copy(update=own) if own else poll
+        complete.append(workspace.model_copy(update={"poll": merged}))
+    return tuple(complete)
 
 
 def _report_missing(document: Document) -> None:
@@ -104,19 +104,19 @@ def _report_missing(document: Document) -> None:
 
 
 class _Loader:
-    """Turns the sections of one document into settings and reports what is wrong with them."""
+    """Validates the sections of one document and reports the problems in them."""
 
     def __init__(self, document: Document, base: Path) -> None:
         self._document = document
         self._base = base
 
     def values(self) -> dict[str, Any]:
-        """Return the sections that are right by themselves; of lists the right items by index."""
+        """Return the valid sections; of lists the valid items by index."""
         values: dict[str, Any] = {}
-        known = tuple(Config.model_fields)
+        sections = tuple(Config.model_fields)
         for key, raw in self._document.root.items():
-            if key not in known:
-                report_unknown(self._document, (key,), known)
+            if key not in sections:
+                report_unknown(self._document, (key,), sections)
             elif raw is None:
                 continue
             elif key in _LISTS:
@@ -131,16 +131,16 @@ class _Loader:
         if not isinstance(raw, list):
             self._document.report((section,), "must be a list; start each entry with `- `")
             return {}
-        found = {}
+        items = {}
         for index, item in enumerate(raw):
             location = (section, index)
             kind = _KINDS.get(section) or self._receiver_kind(location, item)
             if kind is not None and (value := self._value(location, item, kind)) is not None:
-                found[index] = value
-        return found
+                items[index] = value
+        return items
 
     def _receiver_kind(self, location: Location, item: Any) -> type[ReceiverSettings] | None:
-        """Return the settings of the receiver's type, or report that there is no such type."""
+        """Return the settings of the receiver's type, or report that it is unknown."""
         if not isinstance(item, Table):
             return ReceiverSettings
         word = item.get("type")
@@ -153,13 +153,13 @@ class _Loader:
         else:
             message = f"is missing; it can be {alternatives(types)}"
             if word is not None:
-                near = suggestion(str(word), types)
-                message = f"unknown type{near} (it can be {alternatives(types)})"
+                hint = suggestion(str(word), types)
+                message = f"unknown type{hint} (it can be {alternatives(types)})"
         self._document.report((*location, "type"), message)
         return None
 
     def _value(self, location: Location, raw: Any, kind: Any) -> Any:
-        """Return *raw* as a value of *kind*, or report what is wrong and return None."""
+        """Return *raw* as a value of *kind*, or report the problems and return None."""
         if isinstance(raw, Table):
             read_secret_files(self._document, location, raw, kind, self._base)
         try:

@@ -1,4 +1,4 @@
-"""What must fit together across the sections of a configuration."""
+"""Rules across the sections of a configuration."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ _GLOB: Final = frozenset("*?[")
 
 @dataclass(slots=True)
 class Sections:
-    """The sections that are right by themselves (None: missing or wrong), and items of lists."""
+    """The valid sections (None: missing or invalid), and the valid items of lists by index."""
 
     linked_api: LinkedApiSettings | None = None
     poll: PollSettings | None = None
@@ -31,7 +31,7 @@ class Sections:
 
 
 def check(document: Document, sections: Sections) -> list[str]:
-    """Report what does not fit together; return what is odd but usable, a sentence each."""
+    """Report what contradicts itself; return warnings about what is odd but usable."""
     _check_names(document)
     _check_addresses(document)
     _check_rate(document, sections)
@@ -40,10 +40,10 @@ def check(document: Document, sections: Sections) -> list[str]:
     return [
         str(document.problem(location, message))
         for location, message in (
-            *_unmatched(document),
-            *_unlabelled(sections),
-            *_unreached(document, sections),
-            *_same_tokens(document, sections.workspaces),
+            *_unknown_workspaces(document),
+            *_unknown_address_labels(sections),
+            *_idle_routes(document, sections),
+            *_repeated_tokens(document, sections.workspaces),
         )
     ]
 
@@ -51,12 +51,12 @@ def check(document: Document, sections: Sections) -> list[str]:
 def _check_names(document: Document) -> None:
     _check_distinct(document, "workspaces", "workspace")
     _check_distinct(document, "receivers", "receiver")
-    known = {name for _, name in _names(document, "receivers")}
+    receivers = {name for _, name in _names(document, "receivers")}
     references: list[tuple[Location, Any]] = []
     for index, route in _tables(document, "routes"):
         to = route.get("to")
         if isinstance(to, list):
-            references += [(("routes", index, "to", at), name) for at, name in enumerate(to)]
+            references += [(("routes", index, "to", item), name) for item, name in enumerate(to)]
         else:
             references.append((("routes", index, "to"), to))
     references.append((("fallback",), document.root.get("fallback")))
@@ -64,10 +64,10 @@ def _check_names(document: Document) -> None:
         len(location) == 1 for location in document.reported
     )
     for location, name in () if is_misspelt else references:
-        if isinstance(name, str) and name not in known:
+        if isinstance(name, str) and name not in receivers:
             message = "names no receiver"
             if is_presentable(name):
-                message = f"no receiver is called {name!r}{suggestion(name, known)}"
+                message = f"no receiver is called {name!r}{suggestion(name, receivers)}"
             document.report(location, message)
 
 
@@ -75,10 +75,8 @@ def _check_distinct(document: Document, section: str, noun: str) -> None:
     first: dict[str, int] = {}
     for index, name in _names(document, section):
         if name in first:
-            other = f"{section}[{first[name]}]"
-            document.report(
-                (section, index, "name"), f"{other} has the same name; a {noun} needs its own"
-            )
+            message = f"{section}[{first[name]}] has the same name; a {noun} needs its own"
+            document.report((section, index, "name"), message)
         first.setdefault(name, index)
 
 
@@ -100,13 +98,13 @@ def _tables(document: Document, section: str) -> Iterator[tuple[int, Table]]:
 def _check_addresses(document: Document) -> None:
     origins = document.find(("reconnection", "link_origins"))[2]
     count = len(origins) if isinstance(origins, list) else 0
-    for location, what in (
+    for location, content in (
         (("linked_api", "base_url"), "the token"),
         *((("reconnection", "link_origins", index), "the login") for index in range(count)),
     ):
-        _, found, url = document.find(location)
-        if found == location and str(url).startswith("http://") and not _is_loopback(str(url)):
-            message = f"must start with https://: over http:// {what} would travel in clear"
+        _, deepest, url = document.find(location)
+        if deepest == location and str(url).startswith("http://") and not _is_loopback(str(url)):
+            message = f"must start with https://: over http:// {content} would travel in clear"
             document.report(location, message)
 
 
@@ -121,8 +119,8 @@ def _is_loopback(url: str) -> bool:
 def _check_rate(document: Document, sections: Sections) -> None:
     if sections.linked_api is None:
         return
-    most = sections.linked_api.requests_per_minute
-    shortest = Duration(60_000_000 // most)
+    limit = sections.linked_api.requests_per_minute
+    shortest = Duration(60_000_000 // limit)
     settings: list[tuple[Location, PollSettings | None]] = [(("poll", "every"), sections.poll)]
     for index, workspace in sections.workspaces.items():
         settings.append((("workspaces", index, "poll", "every"), workspace.poll))
@@ -130,7 +128,7 @@ def _check_rate(document: Document, sections: Sections) -> None:
         if poll and "every" in poll.model_fields_set and poll.every < shortest:
             document.report(
                 location,
-                f"{poll.every} is too often for {most} requests a minute"
+                f"{poll.every} is too often for {limit} requests a minute"
                 f" (linked_api.requests_per_minute); the shortest is {shortest}",
             )
 
@@ -151,7 +149,7 @@ def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSetting
 
 
 def _check_labels(document: Document, sections: Sections) -> None:
-    """Report labels that a receiver takes for an address and that are none."""
+    """Report labels that hold the address of a receiver and are no addresses."""
     fallback = document.root.get("fallback")
     for index, receiver in sections.receivers.items():
         label = receiver.address_label
@@ -172,39 +170,36 @@ def _check_labels(document: Document, sections: Sections) -> None:
 
 
 def _labels(sections: Sections) -> Iterator[tuple[Location, Mapping[str, str]]]:
-    for at, workspace in sections.workspaces.items():
-        yield ("workspaces", at, "labels"), workspace.labels
-    for at, accounts in sections.accounts.items():
-        yield ("accounts", at, "labels"), accounts.labels
+    for index, workspace in sections.workspaces.items():
+        yield ("workspaces", index, "labels"), workspace.labels
+    for index, rule in sections.accounts.items():
+        yield ("accounts", index, "labels"), rule.labels
 
 
-def _unlabelled(sections: Sections) -> Iterator[tuple[Location, str]]:
+def _unknown_address_labels(sections: Sections) -> Iterator[tuple[Location, str]]:
     for index, receiver in sections.receivers.items():
         label = receiver.address_label
-        if label and (missing := _no_label(label, sections)):
-            yield ("receivers", index, "to", "label"), f"will never hear anything: {missing}"
+        if label and (problem := _unknown_label(label, sections)):
+            yield ("receivers", index, "to", "label"), f"will never hear anything: {problem}"
 
 
-def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Location, str]]:
-    """Yield which routes hear nothing, and whether there may be events that nobody hears of."""
-    routes = [(index, one, one.get("match") or {}) for index, one in _tables(document, "routes")]
-    everything = next(
-        (i for i, one, match in routes if not match and not one.get("continue")), None
-    )
-    for index, _, match in routes:
+def _idle_routes(document: Document, sections: Sections) -> Iterator[tuple[Location, str]]:
+    """Yield which routes match nothing, and whether there may be events that none matches."""
+    tables = list(_tables(document, "routes"))
+    matches = {index: route.get("match") or {} for index, route in tables}
+    final = next((i for i, route in tables if not matches[i] and not route.get("continue")), None)
+    for index, match in matches.items():
         labels = match.get("labels") if isinstance(match, Table) else None
         for label, value in (labels if isinstance(labels, Table) else {}).items():
             location = ("routes", index, "match", "labels", label)
-            if missing := _no_label(label, sections):
-                yield location, f"matches nothing: {missing}"
-            elif value not in {of.get(label) for _, of in _labels(sections)}:
+            if problem := _unknown_label(label, sections):
+                yield location, f"matches nothing: {problem}"
+            elif value not in {labels.get(label) for _, labels in _labels(sections)}:
                 yield location, "matches nothing: no label has this value"
-        if everything is not None and index > everything:
-            yield (
-                ("routes", index),
-                f"is never asked: routes[{everything}] matches everything; put that one last",
-            )
-    if routes and document.root.get("fallback") is None and all(match for *_, match in routes):
+        if final is not None and index > final:
+            message = f"is never asked: routes[{final}] matches everything; put that one last"
+            yield ("routes", index), message
+    if matches and document.root.get("fallback") is None and all(matches.values()):
         message = (
             "nobody is told of what none of them matches; end with one without match, or name a"
             " fallback"
@@ -212,38 +207,39 @@ def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Locatio
         yield ("routes",), message
 
 
-def _no_label(label: str, sections: Sections) -> str | None:
-    known = {name for _, labels in _labels(sections) for name in labels}
-    if label in known:
+def _unknown_label(label: str, sections: Sections) -> str | None:
+    """Return that nothing has *label*, or None if something has."""
+    names = {name for _, labels in _labels(sections) for name in labels}
+    if label in names:
         return None
-    named = f" {label}{suggestion(label, known)}" if is_presentable(label) else ""
-    return f"no workspace and no entry of accounts has the label{named}"
+    hint = f" {label}{suggestion(label, names)}" if is_presentable(label) else ""
+    return f"no workspace and no entry of accounts has the label{hint}"
 
 
-def _unmatched(document: Document) -> Iterator[tuple[Location, str]]:
-    known = {name for _, name in _names(document, "workspaces")}
+def _unknown_workspaces(document: Document) -> Iterator[tuple[Location, str]]:
+    workspaces = {name for _, name in _names(document, "workspaces")}
     for section in ("accounts", "routes"):
         for index, item in _tables(document, section):
             match = item.get("match")
-            wanted = match.get("workspace") if isinstance(match, Table) else None
-            for name in wanted if isinstance(wanted, list) else [wanted]:
-                if isinstance(name, str) and name not in known and not _GLOB & set(name):
+            names = match.get("workspace") if isinstance(match, Table) else None
+            for name in names if isinstance(names, list) else [names]:
+                if isinstance(name, str) and name not in workspaces and not _GLOB & set(name):
                     message = "matches no workspace"
                     if is_presentable(name):
-                        message = f"no workspace is called {name!r}{suggestion(name, known)}"
+                        message = f"no workspace is called {name!r}{suggestion(name, workspaces)}"
                     yield (section, index, "match", "workspace"), message
 
 
-def _same_tokens(
+def _repeated_tokens(
     document: Document, workspaces: Mapping[int, WorkspaceSettings]
 ) -> Iterator[tuple[Location, str]]:
     first: dict[str, int] = {}
     for index, workspace in workspaces.items():
-        given = workspace.token or workspace.token_file
-        assert given is not None
+        origin = workspace.token or workspace.token_file
+        assert origin is not None
         key = "token" if workspace.token else "token_file"
         try:
-            token = Token(given).text()
+            token = Token(origin).text()
         except TokenError as error:
             document.report(("workspaces", index, key), str(error))
             continue

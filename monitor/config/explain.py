@@ -16,7 +16,7 @@ from .document import Document, Location, SensitiveText, is_presentable, is_word
 from .settings import keys, secret_keys
 
 MAX_CANDIDATES: Final = 1000
-"""Among no more words than these a misspelt one is looked up."""
+"""Of more words than these only some are compared with a misspelt one."""
 
 _SENSITIVE: Final = re.compile(
     r"token|secret|password|url|proxy|webhook|header|key|auth|credential|dsn"
@@ -56,9 +56,9 @@ _PATTERNS: Final = {
 }
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return which of the *known* words was probably meant (`; did you mean url?`), or ""."""
-    candidates = sorted(islice(known, MAX_CANDIDATES))
+def suggestion(word: str, words: Iterable[str]) -> str:
+    """Return which of the *words* was probably meant (`; did you mean url?`), or ""."""
+    candidates = sorted(islice(words, MAX_CANDIDATES))
     matches = difflib.get_close_matches(word[:64], candidates, n=1, cutoff=0.75)
     return f"; did you mean {matches[0]}?" if matches else ""
 
@@ -68,10 +68,10 @@ def alternatives(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing"
 
 
-def report_unknown(document: Document, location: Location, known: tuple[str, ...]) -> None:
-    """Report a key that is not among the *known* ones."""
+def report_unknown(document: Document, location: Location, allowed: tuple[str, ...]) -> None:
+    """Report a key that is not among the *allowed* ones."""
     key = str(location[-1])
-    hint = suggestion(key, known) if is_word(key) else ""
+    hint = suggestion(key, allowed) if is_word(key) else ""
     document.report(location, f"unknown key{hint}")
 
 

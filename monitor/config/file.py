@@ -100,9 +100,9 @@ def parse(text: str, environ: Mapping[str, str], *, source: str) -> Document:
     def fail(message: str, line: int) -> ConfigError:
         return ConfigError([*document.problems, Problem(line, "", message, source)])
 
-    if found := _FORBIDDEN.search(text):
-        line = text.count("\n", 0, found.start()) + 1
-        raise fail(f"the character U+{ord(found[0]):04X} is not allowed", line)
+    if match := _FORBIDDEN.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        raise fail(f"the character U+{ord(match[0]):04X} is not allowed", line)
     try:
         loader = _Loader(_BRACES.sub(rf"${_OPEN_BRACE}\1{_CLOSE_BRACE}", text))
         while not builder.feed(loader.get_event()):
@@ -293,10 +293,10 @@ class _Builder:
     def _expand(self, text: str, line: int) -> str:
         used = False
 
-        def replace(found: re.Match[str]) -> str:
+        def replace(match: re.Match[str]) -> str:
             nonlocal used
-            name, default = found[1], found[2]
-            if found[0] == "$${":
+            name, default = match[1], match[2]
+            if match[0] == "$${":
                 return "${"
             if name is None:
                 self._report(line, "write ${NAME} for a variable, $${ for the text ${")

@@ -1,6 +1,6 @@
 """The whole configuration as one frozen value; each part's own settings stand beside the part.
 
-Below it stands what the settings look like from outside: their keys, their JSON Schema.
+Below it: the keys of the settings and their JSON Schema.
 """
 
 import re
@@ -92,10 +92,10 @@ class PollSettings(BaseModel):
 
 
 class WorkspaceSettings(BaseModel):
-    """One Linked API token and what is said of the accounts behind it.
+    """One Linked API token and the settings of the accounts behind it.
 
-    Exactly one of *token* and *token_file* is there; the file is read again whenever the token is
-    needed anew. *poll* is complete: the section `poll` with this workspace's own settings over it.
+    Exactly one of *token* and *token_file* is set; the file is read again when the token is needed
+    anew. *poll* is complete: the section `poll` with this workspace's own settings over it.
     What was recorded of the workspace *renamed_from* belongs to this one.
     """
 
@@ -164,7 +164,7 @@ class Config(BaseModel):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd but usable, one sentence each."""
+        """What is odd but usable, one problem each."""
         return self._warnings
 
     @property
@@ -180,9 +180,11 @@ class Config(BaseModel):
         Tokens that stand in a `token_file` are not among them: whoever reads the file has them.
         Nor is the path of an SQLite database.
         """
-        found = tuple(one for one in _secrets_in(self) if not one.reveal().startswith("sqlite:"))
-        yield from found
-        for secret in found:
+        secrets = [
+            secret for secret in _secrets_in(self) if not secret.reveal().startswith("sqlite:")
+        ]
+        yield from secrets
+        for secret in secrets:
             if password := _PASSWORD.match(secret.reveal()):
                 yield Secret(password[1])
                 yield Secret(unquote(password[1]))
@@ -216,14 +218,14 @@ def _schema(kind: Any) -> dict[str, Any]:
 
 
 def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
-    """Return the keys that the section of *kind* knows at *location*, `_file` forms included."""
+    """Return the keys that *kind* has at *location*, `_file` forms included."""
     files = () if location else (f"{key}_file" for key in secret_keys(kind))
     return tuple(dict.fromkeys((*declared(kind, location), *files)))
 
 
 @cache
 def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
-    """Return the keys that the settings of *kind* declare at *location*, each with its schema."""
+    """Return the keys that *kind* declares at *location*, each with its schema."""
     properties: Mapping[str, Any] = _at(_schema(kind), location).get("properties", {})
     return properties
 
@@ -231,38 +233,38 @@ def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
 @cache
 def secret_keys(kind: Any) -> tuple[str, ...]:
     """Return the keys of *kind* whose values are secrets: each has a `_file` form."""
-    return tuple(key for key, found in declared(kind).items() if _is(found, "password"))
+    return tuple(key for key, schema in declared(kind).items() if _has_format(schema, "password"))
 
 
 @cache
 def path_keys(kind: Any) -> tuple[str, ...]:
     """Return the keys of *kind* whose values are the paths of files."""
-    return tuple(key for key, found in declared(kind).items() if _is(found, "path"))
+    return tuple(key for key, schema in declared(kind).items() if _has_format(schema, "path"))
 
 
-def _is(schema: Mapping[str, Any], form: str) -> bool:
-    """Say whether *schema*, or an alternative of it, is text of the format *form*."""
-    return any(one.get("format") == form for one in (schema, *schema.get("anyOf", ())))
+def _has_format(schema: Mapping[str, Any], name: str) -> bool:
+    """Return whether *schema*, or an alternative of it, is text of the format *name*."""
+    return any(form.get("format") == name for form in (schema, *schema.get("anyOf", ())))
 
 
 def _at(root: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
-    found = _resolved(root, root)
+    schema = _resolved(root, root)
     for step in location:
-        below = found.get("properties", {}).get(step)
-        found = _resolved(root, below or found.get("items") or {})
-    return found
+        inner = schema.get("properties", {}).get(step)
+        schema = _resolved(root, inner or schema.get("items") or {})
+    return schema
 
 
 def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow references, and take the alternative that has keys or items."""
     while "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
-    alternatives = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
-    found = [_resolved(root, alternative) for alternative in alternatives]
+    references = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    alternatives = [_resolved(root, reference) for reference in references]
     for kind in ("properties", "items"):
-        for one in found:
-            if kind in one:
-                return one
+        for alternative in alternatives:
+            if kind in alternative:
+                return alternative
     return schema
 
 
@@ -272,7 +274,7 @@ class _Schema(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
         """Write a default (the interface of pydantic)."""
         if isinstance(dft, tuple):
-            return [self.encode_default(one) for one in dft]
+            return [self.encode_default(item) for item in dft]
         return super().encode_default(dft)
 
 
@@ -311,7 +313,7 @@ def schema() -> dict[str, Any]:
 def _with_files(definition: dict[str, Any]) -> dict[str, Any]:
     """Add the `_file` form of each secret, which stands in for the secret itself."""
     properties = definition.get("properties", {})
-    files = {f"{key}_file" for key, part in properties.items() if _is(part, "password")}
+    files = {f"{key}_file" for key, part in properties.items() if _has_format(part, "password")}
     if not files:
         return definition
     added = {key: {"type": "string"} for key in sorted(files - properties.keys())}
