@@ -1,4 +1,4 @@
-"""Wakes the workers when their workspace is due: APScheduler, and nothing else touches it."""
+"""Wakes the workers when their workspace is due, by APScheduler alone."""
 
 import asyncio
 import math
