@@ -13,8 +13,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from program import free_port
 from sqlalchemy.engine import make_url
+
+from harness.program import free_port
 
 PATIENCE = 30.0
 USER, PASSWORD = "monitor", "s3cret-of/tests"

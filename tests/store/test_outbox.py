@@ -20,7 +20,7 @@ from sqlalchemy import text
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.inventory import AccountRule, Inventory
+from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Snapshot
 from monitor.core.route import Match, Receiver, Route, Routing
 from monitor.store import attachment, claims, outbox, upkeep
@@ -512,7 +512,7 @@ def test_a_change_before_a_refused_opening_is_repeated_is_said_once(harness):
 def test_a_change_that_leads_elsewhere_takes_along_what_had_not_left(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True})
     to = {"slack": "reconnection_required", "mail": "frozen"}
-    routes = tuple(Route(Match(causes=(cause,)), (name,)) for name, cause in to.items())
+    routes = tuple(Route(match=Match(causes=(cause,)), to=(name,)) for name, cause in to.items())
     harness.rules = replace(harness.rules, routing=make_routing(harness.receivers, *routes))
     harness.poll(signed_out())
 
@@ -705,7 +705,7 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
         store, receivers={"slack": True, "mail": True, "post": True}, fallback="mail"
     )
     harness.rules = replace(
-        harness.rules, routing=replace(harness.rules.routing, routes=(Route(Match(), ("slack",)),))
+        harness.rules, routing=replace(harness.rules.routing, routes=(Route(to=("slack",)),))
     )
     harness.poll(signed_out("a"))
     harness.deliver("slack", error=GONE)
@@ -727,7 +727,9 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
 
 def owned(harness, **owners):
     """Say who owns which account: `mail` writes to the address in the label `owner`."""
-    rules = [AccountRule(ids=(id_,), labels={"owner": owner}) for id_, owner in owners.items()]
+    rules = [
+        AccountRule(AccountMatch(ids=(id_,)), {"owner": owner}) for id_, owner in owners.items()
+    ]
     harness.inventory = Inventory({"acme": {}}, rules)
     routing = Routing({"mail": MAIL}, inventory=harness.inventory)
     harness.rules = replace(harness.rules, routing=routing)
