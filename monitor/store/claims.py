@@ -28,7 +28,7 @@ from monitor.core.model import (
 )
 from monitor.core.recheck import QueuedNotification, Verdict, Wait, recheck
 
-from . import attachment, outbox, state
+from . import accounts, incidents, outbox, workspaces
 from .outbox import Receiver, Settled
 
 RECHECK: Final = Duration.parse("2s")
@@ -332,7 +332,7 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotifica
     entries = []
     for row in tx.execute(ENTRIES, {"message_id": message_id}).all():
         account_id = row.event_account_id
-        account = state.account(tx, row.workspace, account_id) if account_id else None
+        account = accounts.load(tx, row.workspace, account_id) if account_id else None
         entries.append(
             QueuedNotification(
                 notification_id=row.id,
@@ -342,7 +342,7 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotifica
                 detail=row.event_detail,
                 workspace=row.workspace,
                 labels=view.inventory.labels(row.workspace, account),
-                incident=state.incident(tx, row.incident_id) if row.incident_id else None,
+                incident=incidents.load(tx, row.incident_id) if row.incident_id else None,
                 account=account,
                 heard_at=row.heard_at,
                 watched=view.inventory.watches(row.workspace) or _left(tx, row.workspace),
@@ -355,7 +355,7 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotifica
 
 def _left(tx: Connection, workspace: str) -> bool | None:
     """Return False if *workspace* left the configuration, None if it is only not known yet."""
-    return None if attachment.is_attached(tx, workspace) else False
+    return None if workspaces.is_attached(tx, workspace) else False
 
 
 def _set(

@@ -23,7 +23,7 @@ from monitor.core.model import (
 )
 from monitor.core.route import Audience, PlannedMessage, PlannedNotification, Routing, plan
 
-from . import state
+from . import incidents
 
 GROUP_WAIT: Final = Duration.parse("10s")
 """How long a fallback that groups waits for more of what the same receiver could not be told."""
@@ -258,7 +258,7 @@ def queue(
                     "event": event.type,
                     "incident_id": event.incident_id,
                     "workspace": event.workspace,
-                    "subject": event.account_id or state.READING,
+                    "subject": event.account_id or incidents.READING,
                     "receiver": message.receiver,
                     "position": position,
                     "undelivered_to": None,
@@ -380,7 +380,7 @@ def _collecting(tx: Connection, row: Row[Any], fallback: Receiver) -> str | None
 
 def _for_fallback(tx: Connection, row: Row[Any], fallback: str) -> EventType | None:
     """Return as what the fallback is told of *row*, or None if it knows already."""
-    incident = state.incident(tx, row.incident_id) if row.incident_id else None
+    incident = incidents.load(tx, row.incident_id) if row.incident_id else None
     if incident is None or not incident.is_open:
         return EventType.NOTICE
     known = audience(tx, [incident.id])[incident.id]

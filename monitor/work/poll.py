@@ -25,7 +25,7 @@ from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.source.client import LinkedApi
-from monitor.store import listings, outbox, session_intents, state
+from monitor.store import incidents, outbox, session_intents, workspaces
 from monitor.store.db import Store
 from monitor.store.outbox import Enqueued
 from monitor.store.session_intents import SessionIntent
@@ -78,14 +78,14 @@ def commit(
     decision = decide(
         workspace,
         changes,
-        state.open_incidents(tx, workspace.name),
+        incidents.load_open(tx, workspace.name),
         policy=rules.policy,
         create=rules.create,
         scheduled=scheduled,
         now=now,
         new_id=new_id,
     )
-    state.record(tx, decision, workspace, term)
+    workspaces.record(tx, decision, workspace, term)
     enqueued = outbox.enqueue(
         tx,
         decision.events,
@@ -96,7 +96,7 @@ def commit(
         new_id=new_id,
         waits=_add_intents(tx, decision, rules=rules, now=now, new_id=new_id),
     )
-    open_incidents = listings.open_by_cause(tx, workspace.name)
+    open_incidents = incidents.open_by_cause(tx, workspace.name)
     return Recorded(decision, enqueued, open_incidents)
 
 
@@ -217,7 +217,7 @@ class Poller:
 
     async def _load(self) -> Workspace:
         if self._workspace is None:
-            self._workspace = await self._store.run(lambda tx: state.load(tx, self.name))
+            self._workspace = await self._store.run(lambda tx: workspaces.load(tx, self.name))
             self._quiet = {}
         return self._workspace
 

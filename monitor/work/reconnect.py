@@ -17,7 +17,7 @@ from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.source.client import LinkedApi
-from monitor.store import outbox, session_intents, state
+from monitor.store import accounts, incidents, outbox, session_intents, sessions
 from monitor.store.db import Store
 from monitor.store.outbox import Enqueued
 from monitor.store.session_intents import IntentOutcome, SessionIntent
@@ -63,7 +63,7 @@ class Reconnector:
         if intent is None:
             return None
         account = await self._store.run(
-            lambda tx: state.account(tx, self._workspace, intent.account_id)
+            lambda tx: accounts.load(tx, self._workspace, intent.account_id)
         )
         outcome, session = await self._ask(account, intent)
         events = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
@@ -114,13 +114,13 @@ class Reconnector:
     ) -> list[Event]:
         now = self._around.now()
         session_intents.finish(tx, intent, outcome)
-        incident = state.incident(tx, intent.incident_id)
+        incident = incidents.load(tx, intent.incident_id)
         if incident is None or not incident.is_open:
             return []
         if session is None or not has_link(session):
             outbox.release(tx, incident.id, now=now)
             return []
-        state.write_session(tx, self._workspace, intent.account_id, session)
+        sessions.write(tx, self._workspace, intent.account_id, session)
         event = Event(
             id=self._around.new_id(),
             type=EventType.REFRESHED,
@@ -130,7 +130,7 @@ class Reconnector:
             incident_id=incident.id,
             cause=incident.cause,
         )
-        state.write_incidents(tx, [], [event])
+        incidents.write_events(tx, [event])
         outbox.enqueue(
             tx,
             [event],

@@ -1,4 +1,4 @@
-"""What time alone brings: reminders, the end of workspaces that left, the clock's steps, upkeep."""
+"""What time alone brings: reminders, ends of workspaces that left, the clock, retention."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.store import attachment, outbox, state, upkeep
+from monitor.store import accounts, clock, incidents, outbox, retention, workspaces
 from monitor.store.claims import View
 from monitor.store.db import Store, StoreError
 from monitor.store.outbox import Enqueued
@@ -65,7 +65,7 @@ class Ticker:
         that one is moved out of the way before the error is raised.
         """
         now = self._around.now()
-        due = await self._store.run(lambda tx: state.due_incidents(tx, now, limit=AT_ONCE))
+        due = await self._store.run(lambda tx: incidents.due(tx, now, limit=AT_ONCE))
         if not due:
             return False
         try:
@@ -90,7 +90,7 @@ class Ticker:
 
     async def _defer(self, incident_id: str, now: Micros) -> None:
         until = now + POISON_PAUSE
-        await self._store.run(lambda tx: state.postpone(tx, incident_id, now=now, until=until))
+        await self._store.run(lambda tx: incidents.postpone(tx, incident_id, now=now, until=until))
 
     async def _remind(self, due: Sequence[str], now: Micros) -> None:
         events, enqueued = await self._store.run(lambda tx: self._commit(tx, due, now))
@@ -105,9 +105,9 @@ class Ticker:
         now = self._around.now()
 
         def write(tx: Connection) -> Duration:
-            state.check_terms(tx, claims)
-            state.write_liveness(tx, good)
-            return upkeep.set_clock(tx, now)
+            workspaces.check_terms(tx, claims)
+            workspaces.write_liveness(tx, good)
+            return clock.set_clock(tx, now)
 
         step = await self._store.run(write)
         if step:
@@ -121,7 +121,7 @@ class Ticker:
         error is raised.
         """
         now = self._around.now()
-        name = await self._store.run(lambda tx: attachment.long_detached(tx, now - RETURNABLE))
+        name = await self._store.run(lambda tx: workspaces.long_detached(tx, now - RETURNABLE))
         if name is None:
             return False
         try:
@@ -130,24 +130,24 @@ class Ticker:
             raise  # all of it fails, for the moment
         except Exception:
             again = now - RETURNABLE + POISON_PAUSE
-            await self._store.run(lambda tx: attachment.postpone(tx, name, again))
+            await self._store.run(lambda tx: workspaces.postpone(tx, name, again))
             raise
         publish(events, enqueued, self._metrics)
         return True
 
     def _end(self, tx: Connection, name: str, now: Micros) -> tuple[Sequence[Event], Enqueued]:
-        if attachment.is_attached(tx, name):  # it has come back this very moment
+        if workspaces.is_attached(tx, name):  # it has come back this very moment
             return (), Enqueued()
-        workspace, term = attachment.load(tx, name)
+        workspace, term = workspaces.load(tx, name), workspaces.load_term(tx, name)
         rules = self.rules
         decision = unwatch(
             workspace,
-            state.open_incidents(tx, workspace.name),
+            incidents.load_open(tx, workspace.name),
             policy=rules.policy,
             now=now,
             new_id=self._around.new_id,
         )
-        state.record(tx, decision, workspace, term)
+        workspaces.record(tx, decision, workspace, term)
         enqueued = outbox.enqueue(
             tx,
             decision.events,
@@ -162,40 +162,41 @@ class Ticker:
     async def prune(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
         before = self._around.now() - self.rules.keep
-        await self._store.run(lambda tx: upkeep.prune(tx, before))
+        await self._store.run(lambda tx: retention.prune(tx, before))
 
     def _commit(
         self, tx: Connection, due: Sequence[str], now: Micros
     ) -> tuple[list[Event], Enqueued]:
         rules = self.rules
         events: list[Event] = []
-        accounts: dict[str, Account] = {}
+        reminded_of: dict[str, Account] = {}
         workspace = ""
         for incident_id in due:
-            incident = state.incident(tx, incident_id)
+            incident = incidents.load(tx, incident_id)
             if incident is None or incident.next_due_at is None or incident.next_due_at > now:
                 continue
             workspace = incident.workspace
-            account = state.account(tx, workspace, incident.account_id or "")
+            account = accounts.load(tx, workspace, incident.account_id or "")
             reminded, event = remind(
                 incident,
                 account,
-                failing=state.is_failing(tx, workspace),
+                failing=workspaces.is_failing(tx, workspace),
                 current=rules.view.is_current(workspace),
                 policy=rules.policy,
                 now=now,
                 new_id=self._around.new_id,
             )
-            state.write_incidents(tx, [reminded], [event] if event else [])
+            incidents.write(tx, [reminded])
+            incidents.write_events(tx, [event] if event else [])
             if event is not None:
                 events.append(event)
             if account is not None:
-                accounts[account.id] = account
+                reminded_of[account.id] = account
         enqueued = outbox.enqueue(
             tx,
             events,
             routing=rules.routing,
-            accounts=accounts,
+            accounts=reminded_of,
             group_over=rules.policy.group_over,
             now=now,
             new_id=self._around.new_id,

@@ -15,7 +15,7 @@ from harness.core import LINK
 from monitor import __version__
 from monitor.cli.output import WORST_FIRST, Exit, worst
 from monitor.simulator import api_error
-from monitor.store import attachment
+from monitor.store import workspaces
 from monitor.store.db import Store
 
 
@@ -119,7 +119,7 @@ def test_accounts_are_listed_with_labels_and_without_workspaces_that_left(
     assert [one["labels"] for one in ran.data] == [{}, {"owner": "jane@x.de"}, {}]
 
     store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
-    store.run_now(lambda tx: attachment.detach(tx, (), recorded.now))
+    store.run_now(lambda tx: workspaces.detach(tx, (), recorded.now))
     store.close()
 
     assert run("accounts", "-c", configured()).data == []

@@ -12,7 +12,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.store import attachment, claims, outbox
+from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import View
 from monitor.store.outbox import Receiver
 from monitor.work.poll import commit
@@ -38,7 +38,7 @@ class StoreHarness:
         self.sending = ()
         routing = Routing(self.receivers, fallback=fallback)
         self.rules = make_rules(IncidentPolicy(**policy), routing, create=create)
-        self.workspace, self.term = self.run(lambda tx: attachment.attach(tx, "acme"))
+        self.workspace, self.term = self.run(lambda tx: workspaces.attach(tx, "acme"))
 
     def run(self, work):
         return self.store.run_now(work)

@@ -17,7 +17,7 @@ from sqlalchemy import inspect, text
 
 from monitor.core.duration import Duration
 from monitor.core.model import Workspace
-from monitor.store import attachment, session_intents, state, upkeep
+from monitor.store import clock, incidents, retention, session_intents, workspaces
 from monitor.store.db import LeaseLostError
 from monitor.store.session_intents import SessionIntent
 
@@ -25,19 +25,19 @@ DAY = Duration.parse("24h")
 
 
 def enter(harness, name="acme"):
-    return harness.run(lambda tx: attachment.attach(tx, name))
+    return harness.run(lambda tx: workspaces.attach(tx, name))
 
 
 def rename(harness, old="acme", new="beta"):
-    return harness.run(lambda tx: attachment.rename(tx, old, new))
+    return harness.run(lambda tx: workspaces.rename(tx, old, new))
 
 
 def detach(harness, *known):
-    return harness.run(lambda tx: attachment.detach(tx, known, harness.now))
+    return harness.run(lambda tx: workspaces.detach(tx, known, harness.now))
 
 
 def lapsed(harness):
-    return harness.run(lambda tx: attachment.long_detached(tx, harness.now - DAY))
+    return harness.run(lambda tx: workspaces.long_detached(tx, harness.now - DAY))
 
 
 def everything(harness):
@@ -71,7 +71,7 @@ def eventful(harness):
             text("UPDATE account SET bad_polls = 1, good_polls = 2, changes = '1 2' WHERE id = 'c'")
         )
     )
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
     detach(harness)
 
 
@@ -136,7 +136,7 @@ def test_a_rename_carries_everything_over_and_changes_nothing_else(harness):
 
 def test_a_renamed_workspace_is_the_same_under_its_new_name(harness):
     harness.poll(listed_account("a"), signed_out("b"))
-    before = harness.run(lambda tx: state.load(tx, "acme"))
+    before = harness.run(lambda tx: workspaces.load(tx, "acme"))
 
     rename(harness)
     workspace, term = enter(harness, "beta")
@@ -145,7 +145,7 @@ def test_a_renamed_workspace_is_the_same_under_its_new_name(harness):
     assert workspace.baseline_at == before.baseline_at
     assert workspace.accounts["b"].session.link.reveal() == LINK
     assert workspace.accounts["b"].incident_id == before.accounts["b"].incident_id
-    assert harness.run(lambda tx: state.load(tx, "acme")) == Workspace("acme")
+    assert harness.run(lambda tx: workspaces.load(tx, "acme")) == Workspace("acme")
 
 
 def test_an_incident_opened_under_the_old_name_resolves_under_the_new_one_to_who_heard(store):
@@ -208,7 +208,7 @@ def test_a_name_without_a_past_gives_nothing(harness):
     assert not rename(harness, "nobody", "beta")
 
     assert everything(harness) == before
-    assert not harness.run(lambda tx: attachment.is_recorded(tx, "beta"))
+    assert not harness.run(lambda tx: workspaces.is_recorded(tx, "beta"))
 
 
 def test_a_rename_is_done_once(harness):
@@ -262,7 +262,8 @@ def test_what_left_lapses_after_its_time_and_not_earlier(harness, observation):
     assert lapsed(harness) is None
     harness.now += 1
     assert lapsed(harness) == "acme"
-    assert harness.run(lambda tx: attachment.load(tx, "acme")) == (harness.workspace, harness.term)
+    assert harness.run(lambda tx: workspaces.load(tx, "acme")) == harness.workspace
+    assert harness.run(lambda tx: workspaces.load_term(tx, "acme")) == harness.term
 
 
 def test_a_workspace_of_which_nothing_is_left_has_nothing_to_end(harness):
@@ -277,11 +278,11 @@ def test_nothing_is_due_in_a_workspace_that_left(harness):
     harness.poll(signed_out())
     detach(harness)
     harness.now += HOUR
-    assert harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=10)) == []
+    assert harness.run(lambda tx: incidents.due(tx, harness.now, limit=10)) == []
 
     enter(harness)
 
-    assert len(harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=10))) == 1
+    assert len(harness.run(lambda tx: incidents.due(tx, harness.now, limit=10))) == 1
 
 
 def test_what_is_due_elsewhere_is_not_held_up_by_a_workspace_that_left(harness):
@@ -292,7 +293,7 @@ def test_what_is_due_elsewhere_is_not_held_up_by_a_workspace_that_left(harness):
     harness.poll(signed_out("new"))
     harness.now += HOUR
 
-    due = harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=10))
+    due = harness.run(lambda tx: incidents.due(tx, harness.now, limit=10))
 
     assert due == [harness.workspace.accounts["new"].incident_id]
     assert first.accounts["old"].incident_id not in due
@@ -300,11 +301,11 @@ def test_what_is_due_elsewhere_is_not_held_up_by_a_workspace_that_left(harness):
 
 def test_a_clock_that_went_back_brings_along_since_when_a_workspace_has_left(harness):
     harness.poll(signed_out())
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
     detach(harness)
 
     harness.now -= 30 * DAY
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
     harness.now += DAY
 
     assert lapsed(harness) is not None
@@ -319,9 +320,9 @@ def test_a_workspace_that_ended_long_ago_is_forgotten(harness):
     enter(harness, "here")
     detach(harness, "here")
 
-    harness.run(lambda tx: upkeep.prune(tx, harness.now))
+    harness.run(lambda tx: retention.prune(tx, harness.now))
     assert names(harness) == {"acme", "here"}
-    harness.run(lambda tx: upkeep.prune(tx, harness.now + 1))
+    harness.run(lambda tx: retention.prune(tx, harness.now + 1))
     assert names(harness) == {"here"}
 
 
@@ -329,6 +330,6 @@ def test_a_workspace_with_accounts_is_not_forgotten_before_they_are(harness):
     harness.poll(signed_out())
     detach(harness)
 
-    harness.run(lambda tx: upkeep.prune(tx, harness.now + DAY))
+    harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
 
     assert names(harness) == {"acme"}

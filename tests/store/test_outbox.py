@@ -14,7 +14,7 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Snapshot
 from monitor.core.route import Match, Route, Routing
-from monitor.store import attachment, claims, outbox, upkeep
+from monitor.store import claims, clock, outbox, workspaces
 from monitor.store.claims import View
 from monitor.store.outbox import Receiver
 
@@ -603,12 +603,12 @@ def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
 @pytest.mark.parametrize("is_leaving", [True, False])
 def test_a_change_is_told_although_the_clock_went_back_since_the_opening(harness, is_leaving):
     harness.poll(signed_out())
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
     claimed = harness.claim()
     if not is_leaving:
         harness.settle(claimed)
     harness.now -= HOUR
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
     if is_leaving:
         harness.settle(claimed)
 
@@ -619,12 +619,12 @@ def test_a_change_is_told_although_the_clock_went_back_since_the_opening(harness
 
 def test_a_change_that_waits_when_the_clock_goes_back_is_told(harness):
     harness.poll(signed_out())
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
     harness.deliver()
     harness.poll(frozen())
     harness.deliver(error=REFUSED)
     harness.now -= HOUR
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
 
     assert harness.deliver(after=HOUR) == [("changed", "a1")]
 
@@ -637,7 +637,7 @@ def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(harne
     harness.watched = harness.current = False
     assert harness.deliver(after=HOUR) is None  # a configuration is being taken up
 
-    harness.run(lambda tx: attachment.detach(tx, (), harness.now))
+    harness.run(lambda tx: workspaces.detach(tx, (), harness.now))
 
     assert harness.deliver(after=HOUR) == [("opened", "a")]
 
@@ -646,7 +646,7 @@ def test_what_waits_for_a_workspace_under_a_name_that_is_not_known_yet_waits_on(
     harness = StoreHarness(store, receivers={"mail": True})
     owned(harness, a="jane@example.com")
     harness.poll(signed_out("a"))
-    harness.run(lambda tx: attachment.rename(tx, "acme", "growth"))
+    harness.run(lambda tx: workspaces.rename(tx, "acme", "growth"))
 
     assert claim_mail(harness).message is None
     harness.inventory = Inventory({"growth": {"owner": "jane@example.com"}})
@@ -665,7 +665,7 @@ def test_the_end_of_a_workspace_is_cancelled_where_its_label_left_with_it(store)
     harness.settle(claim_mail(harness))
     harness.poll(listed_account("a"))
     harness.inventory = Inventory({})
-    harness.run(lambda tx: attachment.detach(tx, (), harness.now))
+    harness.run(lambda tx: workspaces.detach(tx, (), harness.now))
 
     claimed = claim_mail(harness)
 

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from monitor.core.duration import Duration
-from monitor.store import attachment, db, state, upkeep
+from monitor.store import clock, db, workspaces
 from monitor.store import postgresql as limits
 from monitor.store.db import Store, StoreError
 
@@ -166,9 +166,9 @@ def test_monitors_in_other_schemas_do_not_wait_for_each_other(store, postgres):
     with postgresql.schema(*postgres) as elsewhere:
 
         def work(tx):
-            attachment.attach(tx, "one")
+            workspaces.attach(tx, "one")
             other = Store.open(elsewhere)
-            other.run_now(lambda tx: attachment.attach(tx, "two"))
+            other.run_now(lambda tx: workspaces.attach(tx, "two"))
             other.close()
 
         store.run_now(work)
@@ -188,14 +188,16 @@ def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
     harness.poll(listed_account())
 
     def cut(tx):
-        attachment.attach(tx, "half")
+        workspaces.attach(tx, "half")
         end(backends(), postgres)
-        attachment.attach(tx, "whole")
+        workspaces.attach(tx, "whole")
 
     with pytest.raises(StoreError, match="the database"):
         harness.run(cut)
 
-    assert [row.name for row in harness.run(lambda tx: tx.execute(state.TERMS).all())] == ["acme"]
+    assert [row.name for row in harness.run(lambda tx: tx.execute(workspaces.TERMS).all())] == [
+        "acme"
+    ]
     assert harness.poll(signed_out()).decision.events
 
 
@@ -205,7 +207,7 @@ def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store
         return [tx.execute(text(f"SHOW {name}")).scalar_one() for name in names]
 
     for _ in range(9):  # psycopg would prepare what is repeated
-        store.run_now(lambda tx: upkeep.set_clock(tx, 1))
+        store.run_now(lambda tx: clock.set_clock(tx, 1))
     assert store.run_now(settings) == ["10s", "1min", "1min"]
 
     def after(tx):
@@ -239,7 +241,7 @@ def test_a_database_of_a_stopped_server_is_closed_at_once(own_server):
     thread.join()
     own_server.start()
     store = Store.open(own_server.url("short"))
-    assert set(store.run_now(lambda tx: state.load(tx, "acme")).accounts) == {"a1"}
+    assert set(store.run_now(lambda tx: workspaces.load(tx, "acme")).accounts) == {"a1"}
     store.close()
 
 
@@ -247,7 +249,7 @@ def test_the_server_is_not_asked_for_more_than_it_has(own_server):
     """One session a monitor, whatever it does."""
     store = Store.open(own_server.url())
     for number in range(5):
-        store.run_now(lambda tx, number=number: attachment.attach(tx, f"w{number}"))
+        store.run_now(lambda tx, number=number: workspaces.attach(tx, f"w{number}"))
 
     with psycopg.connect(own_server.url()) as admin:
         query = "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'linkedapi-monitor'"

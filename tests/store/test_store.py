@@ -1,4 +1,4 @@
-"""The database itself: opening, migrating, claims, the clock, upkeep, listings."""
+"""The database itself: opening, migrating, claims, the clock, retention, listings."""
 
 import asyncio
 import threading
@@ -11,7 +11,15 @@ from sqlalchemy import text
 
 from monitor.core.duration import Duration
 from monitor.core.model import Workspace
-from monitor.store import attachment, listings, session_intents, state, upkeep
+from monitor.store import (
+    accounts,
+    clock,
+    incidents,
+    listings,
+    retention,
+    session_intents,
+    workspaces,
+)
 from monitor.store.db import LeaseLostError, Store, StoreError
 from monitor.store.session_intents import IntentOutcome, SessionIntent
 
@@ -22,7 +30,7 @@ def test_what_was_recorded_is_loaded_again(harness):
     harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
     harness.observe(UNREACHABLE)
 
-    loaded = harness.run(lambda tx: state.load(tx, "acme"))
+    loaded = harness.run(lambda tx: workspaces.load(tx, "acme"))
 
     assert loaded == harness.workspace
 
@@ -32,22 +40,22 @@ def test_removed_accounts_are_not_loaded_but_known(harness):
     for _ in range(3):
         harness.poll(listed_account("a"))
 
-    assert set(harness.run(lambda tx: state.load(tx, "acme")).accounts) == {"a"}
-    assert harness.run(lambda tx: state.account(tx, "acme", "b")).removed_at == harness.now
+    assert set(harness.run(lambda tx: workspaces.load(tx, "acme")).accounts) == {"a"}
+    assert harness.run(lambda tx: accounts.load(tx, "acme", "b")).removed_at == harness.now
 
 
 def test_an_unknown_workspace_is_empty(store):
-    assert store.run_now(lambda tx: state.load(tx, "nobody")) == Workspace("nobody")
+    assert store.run_now(lambda tx: workspaces.load(tx, "nobody")) == Workspace("nobody")
 
 
 def test_a_newer_claim_keeps_an_older_one_from_recording(harness):
     harness.poll(listed_account())
-    harness.run(lambda tx: attachment.attach(tx, "acme"))
+    harness.run(lambda tx: workspaces.attach(tx, "acme"))
 
     with pytest.raises(LeaseLostError, match="one monitor a database"):
         harness.poll(signed_out())
 
-    assert harness.run(lambda tx: state.open_incidents(tx, "acme")) == {}
+    assert harness.run(lambda tx: incidents.load_open(tx, "acme")) == {}
     assert harness.deliver() is None
 
 
@@ -67,7 +75,7 @@ def test_a_failed_transaction_leaves_nothing(harness):
     with pytest.raises(StoreError, match="failed"):
         harness.run(fail)
 
-    assert harness.run(lambda tx: state.load(tx, "half")) == Workspace("half")
+    assert harness.run(lambda tx: workspaces.load(tx, "half")) == Workspace("half")
     names = harness.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars().all())
     assert names == ["acme"]
 
@@ -84,11 +92,11 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(harness):
     def slow(tx):
         begun.set()
         assert go_on.wait(20)
-        attachment.attach(tx, "begun")
+        workspaces.attach(tx, "begun")
 
     waiting = [
         asyncio.create_task(harness.store.run(slow)),
-        asyncio.create_task(harness.store.run(lambda tx: attachment.attach(tx, "queued"))),
+        asyncio.create_task(harness.store.run(lambda tx: workspaces.attach(tx, "queued"))),
     ]
     assert await asyncio.to_thread(begun.wait, 20)
     for task in waiting:
@@ -97,18 +105,18 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(harness):
     await asyncio.wait(waiting)
 
     assert all(task.cancelled() for task in waiting)
-    terms = await harness.store.run(lambda tx: tx.execute(state.TERMS).all())
-    assert {row.name for row in terms} == {"acme", "begun", "queued"}
+    attached = await harness.store.run(workspaces.load_attached)
+    assert set(attached) == {"acme", "begun", "queued"}
 
 
 def test_what_was_read_holds_until_the_commit(database_url):
     """Without a lock for all of a transaction, one of two that read the same would be lost."""
     stores = [Store.open(database_url) for _ in range(3)]
-    stores[0].run_now(lambda tx: upkeep.set_clock(tx, 0))
+    stores[0].run_now(lambda tx: clock.set_clock(tx, 0))
 
     def add(tx):
-        latest = tx.execute(upkeep.LATEST).scalar_one()
-        tx.execute(upkeep.ADVANCE, {"now": latest + 1})
+        latest = tx.execute(clock.LATEST).scalar_one()
+        tx.execute(clock.ADVANCE, {"now": latest + 1})
 
     def add_often(store):
         for _ in range(20):
@@ -117,7 +125,7 @@ def test_what_was_read_holds_until_the_commit(database_url):
     with ThreadPoolExecutor() as threads:
         list(threads.map(add_often, stores))
 
-    assert stores[0].run_now(lambda tx: tx.execute(upkeep.LATEST).scalar_one()) == 60
+    assert stores[0].run_now(lambda tx: tx.execute(clock.LATEST).scalar_one()) == 60
     for store in stores:
         store.close()
 
@@ -127,27 +135,27 @@ def test_what_people_and_apis_write_is_kept_as_it_is(harness):
 
     harness.poll(listed_account(odd, name=odd))
 
-    assert harness.run(lambda tx: state.account(tx, "acme", odd)).name == odd
+    assert harness.run(lambda tx: accounts.load(tx, "acme", odd)).name == odd
 
 
 @pytest.mark.row(25)
 def test_a_clock_that_went_back_brings_along_what_is_due(harness):
     harness.poll(signed_out())
-    harness.run(lambda tx: upkeep.set_clock(tx, harness.now))
-    (incident,) = harness.run(lambda tx: state.open_incidents(tx, "acme")).values()
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
 
-    step = harness.run(lambda tx: upkeep.set_clock(tx, harness.now - 5 * HOUR))
+    step = harness.run(lambda tx: clock.set_clock(tx, harness.now - 5 * HOUR))
 
     assert step == 5 * HOUR
-    moved = harness.run(lambda tx: state.incident(tx, incident.id))
+    moved = harness.run(lambda tx: incidents.load(tx, incident.id))
     assert moved.next_due_at == incident.next_due_at - 5 * HOUR
     harness.now -= 5 * HOUR
     assert harness.deliver() == [("opened", "a1")]
 
 
 def test_a_clock_that_goes_on_moves_nothing(store):
-    assert store.run_now(lambda tx: upkeep.set_clock(tx, NOON)) == 0
-    assert store.run_now(lambda tx: upkeep.set_clock(tx, NOON + HOUR)) == 0
+    assert store.run_now(lambda tx: clock.set_clock(tx, NOON)) == 0
+    assert store.run_now(lambda tx: clock.set_clock(tx, NOON + HOUR)) == 0
 
 
 def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(harness):
@@ -159,11 +167,11 @@ def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(harness):
         pass
     harness.poll(listed_account("a"), frozen("b"), listed_account("c"), after=DAY)
 
-    harness.run(lambda tx: upkeep.prune(tx, harness.now - HOUR))
+    harness.run(lambda tx: retention.prune(tx, harness.now - HOUR))
 
     incidents = harness.run(lambda tx: listings.incidents(tx, ended=True, limit=9))
     assert [one["account_id"] for one in incidents] == ["b"]
-    assert harness.run(lambda tx: state.account(tx, "acme", "d")) is None
+    assert harness.run(lambda tx: accounts.load(tx, "acme", "d")) is None
     assert harness.states() == []
     harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
     assert harness.deliver() == [("resolved", "b")]
@@ -172,7 +180,7 @@ def test_what_ended_long_ago_is_forgotten_and_the_rest_is_kept(harness):
 def test_what_is_still_queued_is_never_forgotten(harness):
     harness.poll(signed_out())
 
-    harness.run(lambda tx: upkeep.prune(tx, harness.now + DAY))
+    harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
 
     assert harness.deliver() == [("opened", "a1")]
 
@@ -180,11 +188,11 @@ def test_what_is_still_queued_is_never_forgotten(harness):
 def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(harness):
     harness.poll(signed_out())
     harness.now += HOUR
-    (due,) = harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=9))
+    (due,) = harness.run(lambda tx: incidents.due(tx, harness.now, limit=9))
 
-    harness.run(lambda tx: state.postpone(tx, due, now=harness.now, until=harness.now + HOUR))
+    harness.run(lambda tx: incidents.postpone(tx, due, now=harness.now, until=harness.now + HOUR))
 
-    assert harness.run(lambda tx: state.due_incidents(tx, harness.now, limit=9)) == []
+    assert harness.run(lambda tx: incidents.due(tx, harness.now, limit=9)) == []
 
 
 def test_accounts_are_listed_with_the_bad_ones_first(harness):
@@ -202,7 +210,7 @@ def test_accounts_are_listed_with_the_bad_ones_first(harness):
 def test_open_incidents_are_counted_by_cause(harness):
     harness.poll(signed_out("a"), frozen("b"), frozen("c"))
 
-    counted = harness.run(lambda tx: listings.open_by_cause(tx, "acme"))
+    counted = harness.run(lambda tx: incidents.open_by_cause(tx, "acme"))
 
     assert counted == {"reconnection_required": 1, "frozen": 2}
 

@@ -1,4 +1,4 @@
-"""What keeps the database right over the years: the clock's steps back, and forgetting."""
+"""The clock: the latest time that was recorded, and what follows when the clock went back."""
 
 from typing import Final
 
@@ -40,36 +40,6 @@ SHIFT_BACK: Final = (
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
 
-DELETE_ENDED: Final = (
-    text("""
-    DELETE FROM incident WHERE resolved_at < :before AND NOT EXISTS (
-        SELECT 1 FROM notification
-        WHERE notification.incident_id = incident.id AND notification.settled_at IS NULL
-    )
-    """),
-    text("DELETE FROM creation WHERE at < :before AND outcome NOT IN ('wanted', 'calling')"),
-    text("DELETE FROM transition WHERE at < :before"),
-    text("DELETE FROM account WHERE removed_at < :before"),
-    text("""
-    DELETE FROM workspace WHERE detached_at < :before AND NOT EXISTS (
-        SELECT 1 FROM account WHERE account.workspace = workspace.name
-    )
-    """),
-    text("""
-    DELETE FROM event WHERE at < :before AND (
-        incident_id IS NULL OR incident_id IN (
-            SELECT id FROM incident WHERE resolved_at IS NOT NULL
-        )
-    ) AND NOT EXISTS (
-        SELECT 1 FROM notification
-        WHERE notification.event_id = event.id AND notification.settled_at IS NULL
-    )
-    """),
-    text("""
-    DELETE FROM message WHERE settled_at < :before
-    """),
-)
-
 
 def set_clock(tx: Connection, now: Micros) -> Duration:
     """Note the time; if the clock went back since it was noted last, bring all that is due along.
@@ -83,9 +53,3 @@ def set_clock(tx: Connection, now: Micros) -> Duration:
             tx.execute(statement, {"step": int(step), "now": now})
     tx.execute(ADVANCE, {"now": now})
     return step if step >= STEP else Duration(0)
-
-
-def prune(tx: Connection, before: Micros) -> None:
-    """Delete what ended before *before*: incidents with their history, messages, accounts."""
-    for statement in DELETE_ENDED:
-        tx.execute(statement, {"before": before})
