@@ -74,7 +74,7 @@ def write(tx: Connection, accounts: Iterable[Account], before: Mapping[str, Acco
 
 
 WRITE_TRANSITION: Final = text("""
-INSERT INTO transition (workspace, account_id, at, before_status, after_status)
+INSERT INTO transition (workspace, account_id, at, before, after)
 VALUES (:workspace, :account_id, :at, :before, :after)
 ON CONFLICT (workspace, account_id, at) DO NOTHING
 """)

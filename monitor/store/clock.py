@@ -30,7 +30,7 @@ SHIFT_BACK: Final = (
     UPDATE message SET created_at = created_at - :step
     WHERE state IN ('pending', 'sending') AND created_at > :now
     """),
-    text("UPDATE creation SET at = at - :step WHERE at > :now"),
+    text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
     text("UPDATE event SET at = :now WHERE at > :now"),
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from importlib.resources import files
 from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -23,7 +24,7 @@ from monitor.core.duration import Duration
 
 from . import address, postgresql, sqlite
 from .errors import ExplainError, LeaseLostError, StoreError, TransactionLimit
-from .schema import migrate
+from .schema import Schema
 
 __all__ = ["LeaseLostError", "Store", "StoreError"]
 
@@ -51,8 +52,9 @@ class Store:
         Raise StoreError with what to do if it can't be opened, or was made by a newer version.
         """
         store = cls(*_connect(url, create=create))
+        schema = Schema.read(files("monitor.store"))
         try:
-            store.run_now(lambda tx: migrate(tx, create=create))
+            store.run_now(lambda tx: schema.apply(tx, create=create))
         except StoreError:
             store.close()
             raise

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.core.model import Cause, Event, Incident, Micros, Resolution, Scope, Status
 
-READING: Final = "blind"
+READING: Final = "reading"
 """The subject of a workspace's incident, where an account's has the account id."""
 
 LOAD: Final = text("SELECT * FROM incident WHERE id = :id")

@@ -13,7 +13,7 @@ DELETE_ENDED: Final = (
         WHERE notification.incident_id = incident.id AND notification.settled_at IS NULL
     )
     """),
-    text("DELETE FROM creation WHERE at < :before AND outcome NOT IN ('wanted', 'calling')"),
+    text("DELETE FROM session_intent WHERE at < :before AND outcome NOT IN ('wanted', 'calling')"),
     text("DELETE FROM transition WHERE at < :before"),
     text("DELETE FROM account WHERE removed_at < :before"),
     text("""

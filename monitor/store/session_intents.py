@@ -51,26 +51,28 @@ COOLDOWNS: Final = {
 """How long nothing is asked for again after these outcomes, whatever the configuration says."""
 
 LATEST: Final = text("""
-SELECT at, outcome FROM creation WHERE workspace = :workspace AND account_id = :account_id
+SELECT at, outcome FROM session_intent WHERE workspace = :workspace AND account_id = :account_id
 ORDER BY at DESC LIMIT 1
 """)
 
 ADD: Final = text("""
-INSERT INTO creation (id, workspace, account_id, incident_id, at, outcome)
+INSERT INTO session_intent (id, workspace, account_id, incident_id, at, outcome)
 VALUES (:id, :workspace, :account_id, :incident_id, :now, 'wanted')
 """)
 
 NEXT: Final = text("""
-SELECT id, workspace, account_id, incident_id FROM creation
+SELECT id, workspace, account_id, incident_id FROM session_intent
 WHERE workspace = :workspace AND outcome = 'wanted' ORDER BY at LIMIT 1
 """)
 
-CALL: Final = text("UPDATE creation SET outcome = 'calling' WHERE id = :id AND outcome = 'wanted'")
+CALL: Final = text(
+    "UPDATE session_intent SET outcome = 'calling' WHERE id = :id AND outcome = 'wanted'"
+)
 
-FINISH: Final = text("UPDATE creation SET outcome = :outcome WHERE id = :id")
+FINISH: Final = text("UPDATE session_intent SET outcome = :outcome WHERE id = :id")
 
 MARK_UNKNOWN: Final = text("""
-UPDATE creation SET outcome = 'unknown' WHERE workspace = :workspace AND outcome = 'calling'
+UPDATE session_intent SET outcome = 'unknown' WHERE workspace = :workspace AND outcome = 'calling'
 """)
 
 

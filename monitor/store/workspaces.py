@@ -180,7 +180,7 @@ RENAME: Final = (
     text("UPDATE incident SET workspace = :new WHERE workspace = :old"),
     text("UPDATE event SET workspace = :new WHERE workspace = :old"),
     text("UPDATE notification SET workspace = :new WHERE workspace = :old"),
-    text("UPDATE creation SET workspace = :new WHERE workspace = :old"),
+    text("UPDATE session_intent SET workspace = :new WHERE workspace = :old"),
 )
 
 

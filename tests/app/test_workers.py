@@ -248,7 +248,10 @@ async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(
 @pytest.mark.parametrize(
     ("breaking", "mending"),
     [
-        ("ALTER TABLE creation RENAME TO broken", "ALTER TABLE broken RENAME TO creation"),
+        (
+            "ALTER TABLE session_intent RENAME TO broken",
+            "ALTER TABLE broken RENAME TO session_intent",
+        ),
         (
             "UPDATE account SET changes = 'x' WHERE workspace = 'gamma'",
             "UPDATE account SET changes = '' WHERE workspace = 'gamma'",

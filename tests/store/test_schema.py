@@ -1,9 +1,10 @@
 """The tables: declared in one place, brought up from every older version."""
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import pytest
-from harness.core import NOON, listed_account, signed_out
+from harness.core import listed_account, signed_out
 from harness.store import StoreHarness
 from sqlalchemy import TextClause, inspect, text
 
@@ -15,64 +16,27 @@ from monitor.store import (
     listings,
     outbox,
     retention,
-    schema,
     session_intents,
     sessions,
     workspaces,
 )
 from monitor.store.db import Store, StoreError
+from monitor.store.schema import Schema
 
-ROWS_OF_THE_FIRST_VERSION = (
-    f"INSERT INTO clock (id, at) VALUES (1, {NOON})",
-    f"INSERT INTO workspace (name, term, baseline_at) VALUES ('acme', 3, {NOON})",
-    f"""
-    INSERT INTO account (
-        workspace, id, name, url, country, status, raw_status, since, first_seen_at, bad_polls,
-        good_polls, missing_polls, changes, incident_id
-    ) VALUES (
-        'acme', 'a1', 'Jane', '', 'DE', 'frozen', 'frozen', {NOON}, {NOON}, 2, 0, 0, '', 'i1'
+
+@pytest.fixture
+def next_schema(tmp_path):
+    """The tables with one column more, and the migration that adds it."""
+    folder = tmp_path / "next"
+    (folder / "migrations").mkdir(parents=True)
+    declared = (files("monitor.store") / "schema.sql").read_text()
+    changed = declared.replace("next_due_at BIGINT\n", "next_due_at BIGINT,\n    note TEXT\n")
+    (folder / "schema.sql").write_text(changed)
+    (folder / "migrations/0001_note.sql").write_text(
+        "-- What people wrote.\nALTER TABLE incident ADD COLUMN note TEXT;\n"
     )
-    """,
-    "INSERT INTO session (workspace, account_id, session_id) VALUES ('acme', 'a1', 's1')",
-    f"""
-    INSERT INTO transition (workspace, account_id, at, before_status, after_status)
-    VALUES ('acme', 'a1', {NOON}, 'active', 'frozen')
-    """,
-    f"""
-    INSERT INTO incident (
-        id, workspace, scope, subject, account_id, cause, status, raw_status, detail, opened_at,
-        reminders, next_due_at
-    ) VALUES (
-        'i1', 'acme', 'account', 'a1', 'a1', 'frozen', 'frozen', 'frozen', '', {NOON}, 0, {NOON}
-    )
-    """,
-    f"""
-    INSERT INTO event (id, type, at, workspace, account_id, incident_id, cause, detail)
-    VALUES ('e1', 'opened', {NOON}, 'acme', 'a1', 'i1', 'frozen', '')
-    """,
-    f"""
-    INSERT INTO message (id, receiver, state, position, attempts, next_attempt_at, created_at)
-    VALUES ('m1', 'slack', 'pending', 1, 0, {NOON}, {NOON})
-    """,
-    """
-    INSERT INTO notification (
-        id, message_id, event_id, event, incident_id, workspace, subject, receiver, position, state
-    ) VALUES ('n1', 'm1', 'e1', 'opened', 'i1', 'acme', 'a1', 'slack', 2, 'pending')
-    """,
-    f"INSERT INTO heard (incident_id, receiver, at) VALUES ('i1', 'mail', {NOON})",
-    f"""
-    INSERT INTO creation (id, workspace, account_id, incident_id, at, outcome)
-    VALUES ('c1', 'acme', 'a1', 'i1', {NOON}, 'created')
-    """,
-)
-
-
-def make_version(execute, version):
-    """Make the tables as *version* left them."""
-    execute("CREATE TABLE migration (version BIGINT PRIMARY KEY)")
-    for number, statements in schema.migrations().items():
-        if number <= version:
-            execute(*statements, f"INSERT INTO migration (version) VALUES ({number})")
+    (folder / "migrations/README.md").touch()
+    return Schema.read(folder)
 
 
 def described(tx):
@@ -121,20 +85,27 @@ def rows(tx, table):
     return [dict(row) for row in tx.execute(text(f"SELECT * FROM {table}")).mappings()]
 
 
-def test_the_migrations_make_what_is_declared(database_url, directly, execute):
-    Store.open(database_url).close()
+def test_the_migrations_make_what_is_declared_and_lose_nothing(database_url, directly, next_schema):
     with directly() as tx:
-        fresh, known = described(tx), rows(tx, "migration")
+        next_schema.apply(tx)
+        fresh = described(tx)
+        mark = rows(tx, "migration")
         cascade = "CASCADE" if tx.dialect.name == "postgresql" else ""
         for table in fresh:
             tx.execute(text(f"DROP TABLE {table} {cascade}"))
-    make_version(execute, 0)
-
-    Store.open(database_url).close()
-
+    harness = StoreHarness(Store.open(database_url))
+    harness.poll(signed_out())
+    harness.store.close()
     with directly() as tx:
+        before = {table: rows(tx, table) for table in described(tx)}
+
+        next_schema.apply(tx)
+
+        after = {table: rows(tx, table) for table in before}
         assert described(tx) == fresh
-        assert rows(tx, "migration") == known
+    assert after.pop("migration") == [*before.pop("migration"), *mark]
+    after["incident"][0].pop("note")
+    assert after == before
 
 
 def test_the_description_of_the_tables_misses_nothing(store):
@@ -152,24 +123,30 @@ def test_the_description_of_the_tables_misses_nothing(store):
     ]
 
 
-@pytest.mark.parametrize("version", schema.migrations())
-def test_a_database_of_an_older_version_is_brought_up_without_loss(
-    database_url, directly, execute, version
+@pytest.mark.parametrize("create", [True, False])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE migration SET fingerprint = 'another'",
+        "ALTER TABLE migration DROP COLUMN fingerprint",
+    ],
+    ids=["other tables", "tables without a fingerprint"],
+)
+def test_a_database_of_another_development_version_is_refused(
+    database_url, execute, change, create
 ):
-    make_version(execute, version)
-    execute(*ROWS_OF_THE_FIRST_VERSION)
-    with directly() as tx:
-        before = {table: rows(tx, table) for table in described(tx) if table != "migration"}
+    Store.open(database_url).close()
+    execute(change)
 
-    store = Store.open(database_url)
+    with pytest.raises(StoreError, match=r"another development version .*; move it away, or"):
+        Store.open(database_url, create=create)
 
-    after = {table: store.run_now(lambda tx, table=table: rows(tx, table)) for table in before}
-    for table, (row,) in before.items():
-        assert row.items() <= after[table][0].items()
-    harness = StoreHarness(store)
-    assert harness.workspace == store.run_now(lambda tx: workspaces.load(tx, "acme"))
-    assert harness.deliver() == [("opened", "a1")]
-    store.close()
+
+def test_comments_and_line_breaks_make_no_other_version(tmp_path):
+    declared = (files("monitor.store") / "schema.sql").read_text()
+    (tmp_path / "schema.sql").write_text("-- Another comment.\n" + declared.replace("\n", " \n  "))
+
+    assert Schema.read(tmp_path) == Schema.read(files("monitor.store"))
 
 
 def test_a_database_that_is_up_to_date_is_left_alone(database_url, directly):
@@ -186,9 +163,9 @@ def test_a_database_that_is_up_to_date_is_left_alone(database_url, directly):
 
 
 @pytest.mark.row(25)
-def test_a_database_from_the_future_is_refused(database_url, execute):
-    Store.open(database_url).close()
-    execute("INSERT INTO migration (version) VALUES (9999)")
+def test_a_database_from_the_future_is_refused(database_url, directly, next_schema):
+    with directly() as tx:
+        next_schema.apply(tx)
 
     with pytest.raises(StoreError, match=r"newer version .* run that version"):
         Store.open(database_url)
