@@ -25,7 +25,7 @@ CREATE TABLE workspace (
 );
 
 CREATE TABLE account (
-    workspace TEXT NOT NULL REFERENCES workspace (name),
+    workspace TEXT NOT NULL REFERENCES workspace (name) ON UPDATE CASCADE,
     id TEXT NOT NULL,
     name TEXT NOT NULL,
     url TEXT NOT NULL,
@@ -51,7 +51,7 @@ CREATE TABLE session (
     session_id TEXT,
     link TEXT,
     PRIMARY KEY (workspace, account_id),
-    FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON DELETE CASCADE
+    FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );
 
 -- Reconnection sessions that we asked for: the intent is committed before the call.

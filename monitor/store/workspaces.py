@@ -155,27 +155,7 @@ def is_recorded(tx: Connection, name: str) -> bool:
 
 
 RENAME: Final = (
-    text("""
-    INSERT INTO workspace (
-        name, term, baseline_at, last_good_at, failing_cause, failing_detail, failing_since,
-        failing_cause_polls, incident_id, detached_at
-    )
-    SELECT CAST(:new AS TEXT), term, baseline_at, last_good_at, failing_cause, failing_detail,
-        failing_since, failing_cause_polls, incident_id, detached_at
-    FROM workspace WHERE name = :old
-    """),
-    text("""
-    INSERT INTO account (
-        workspace, id, name, url, country, status, raw_status, since, first_seen_at,
-        bad_polls, good_polls, missing_polls, missing_since, changes, incident_id, removed_at
-    )
-    SELECT CAST(:new AS TEXT), id, name, url, country, status, raw_status, since, first_seen_at,
-        bad_polls, good_polls, missing_polls, missing_since, changes, incident_id, removed_at
-    FROM account WHERE workspace = :old
-    """),
-    text("UPDATE session SET workspace = :new WHERE workspace = :old"),
-    text("DELETE FROM account WHERE workspace = :old"),
-    text("DELETE FROM workspace WHERE name = :old"),
+    text("UPDATE workspace SET name = :new WHERE name = :old"),  # accounts and sessions follow
     text("UPDATE transition SET workspace = :new WHERE workspace = :old"),
     text("UPDATE incident SET workspace = :new WHERE workspace = :old"),
     text("UPDATE event SET workspace = :new WHERE workspace = :old"),

@@ -67,14 +67,20 @@ def describe(tx, inspector, table):
 
 
 def foreign_keys(tx, inspector, table):
-    if tx.dialect.name == "sqlite":  # whose inspector does not see every ON DELETE
+    if tx.dialect.name == "sqlite":  # whose inspector does not see every action
         found = [
-            (one["from"], one["table"], one["to"], one["on_delete"])
+            (one["from"], one["table"], one["to"], one["on_update"], one["on_delete"])
             for one in rows(tx, f"pragma_foreign_key_list('{table}')")
         ]
     else:
         found = [
-            (name, one["referred_table"], to, one["options"].get("ondelete"))
+            (
+                name,
+                one["referred_table"],
+                to,
+                one["options"].get("onupdate", "NO ACTION"),
+                one["options"].get("ondelete", "NO ACTION"),
+            )
             for one in inspector.get_foreign_keys(table)
             for name, to in zip(one["constrained_columns"], one["referred_columns"], strict=True)
         ]
@@ -117,9 +123,9 @@ def test_the_description_of_the_tables_misses_nothing(store):
     assert account["columns"]["id"][1] is False
     assert account["columns"]["removed_at"][1] is True
     assert "frozen" in str(account["checks"])
-    assert account["foreign keys"]
+    assert account["foreign keys"] == [("workspace", "workspace", "name", "CASCADE", "NO ACTION")]
     assert store.run_now(described)["event"]["foreign keys"] == [
-        ("incident_id", "incident", "id", "CASCADE")
+        ("incident_id", "incident", "id", "NO ACTION", "CASCADE")
     ]
 
 
