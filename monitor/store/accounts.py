@@ -1,22 +1,23 @@
 """Accounts with their sessions, and the transitions of their status."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.model import Account, Session, Status, Transition
-from monitor.core.secret import Secret
+from monitor.core.model import Account, Transition
 
-from . import sessions
+from . import rows, sessions
 
-LOAD: Final = text("""
-SELECT account.*, session.session_id, session.link, session.workspace AS has_session
+_SESSION: Final = [f"session.{name} AS session_{name}" for name in sessions.COLUMNS]
+
+_SELECT: Final = f"""
+SELECT account.*, session.account_id AS session_of, {", ".join(_SESSION)}
 FROM account
 LEFT JOIN session ON session.workspace = account.workspace AND session.account_id = account.id
-WHERE account.workspace = :workspace AND account.id = :id
-""")
+WHERE account.workspace = :workspace AND """  # noqa: S608 - all names are our own
+
+LOAD: Final = text(_SELECT + "account.id = :id")
 
 
 def load(tx: Connection, workspace: str, id_: str) -> Account | None:
@@ -25,12 +26,7 @@ def load(tx: Connection, workspace: str, id_: str) -> Account | None:
     return None if row is None else _account(row)
 
 
-LOAD_LISTED: Final = text("""
-SELECT account.*, session.session_id, session.link, session.workspace AS has_session
-FROM account
-LEFT JOIN session ON session.workspace = account.workspace AND session.account_id = account.id
-WHERE account.workspace = :workspace AND account.removed_at IS NULL
-""")
+LOAD_LISTED: Final = text(_SELECT + "account.removed_at IS NULL")
 
 
 def load_listed(tx: Connection, workspace: str) -> dict[str, Account]:
@@ -38,31 +34,21 @@ def load_listed(tx: Connection, workspace: str) -> dict[str, Account]:
     return {row.id: _account(row) for row in tx.execute(LOAD_LISTED, {"workspace": workspace})}
 
 
-WRITE: Final = text("""
-INSERT INTO account (
-    workspace, id, name, url, country, status, raw_status, since, first_seen_at,
-    bad_polls, good_polls, missing_polls, missing_since, changes, incident_id, removed_at
-) VALUES (
-    :workspace, :id, :name, :url, :country, :status, :raw_status, :since, :first_seen_at,
-    :bad_polls, :good_polls, :missing_polls, :missing_since, :changes, :incident_id,
-    :removed_at
+WRITE: Final = text(
+    rows.upsert("account", (*rows.columns(Account), "changes"), key=("workspace", "id"))
 )
-ON CONFLICT (workspace, id) DO UPDATE SET
-    name = excluded.name, url = excluded.url, country = excluded.country,
-    status = excluded.status, raw_status = excluded.raw_status, since = excluded.since,
-    first_seen_at = excluded.first_seen_at,
-    bad_polls = excluded.bad_polls, good_polls = excluded.good_polls,
-    missing_polls = excluded.missing_polls, missing_since = excluded.missing_since,
-    changes = excluded.changes, incident_id = excluded.incident_id,
-    removed_at = excluded.removed_at
-""")
 
 
 def write(tx: Connection, accounts: Iterable[Account], before: Mapping[str, Account]) -> None:
     """Write *accounts*, and the sessions that differ from those *before*."""
-    rows = [_values(account) for account in accounts]
-    if rows:
-        tx.execute(WRITE, rows)
+    rows.execute_many(
+        tx,
+        WRITE,
+        (
+            {**rows.values(account), "changes": " ".join(map(str, account.changes))}
+            for account in accounts
+        ),
+    )
     for account in accounts:
         old = before[account.id].session if account.id in before else None
         if account.session == old:
@@ -73,45 +59,21 @@ def write(tx: Connection, accounts: Iterable[Account], before: Mapping[str, Acco
             sessions.write(tx, account.workspace, account.id, account.session)
 
 
-WRITE_TRANSITION: Final = text("""
-INSERT INTO transition (workspace, account_id, at, before, after)
-VALUES (:workspace, :account_id, :at, :before, :after)
+WRITE_TRANSITION: Final = text(f"""
+{rows.insert("transition", rows.columns(Transition))}
 ON CONFLICT (workspace, account_id, at) DO NOTHING
 """)
 
 
 def write_transitions(tx: Connection, transitions: Iterable[Transition]) -> None:
     """Add *transitions* to the history."""
-    rows = [asdict(transition) for transition in transitions]
-    if rows:
-        tx.execute(WRITE_TRANSITION, rows)
+    rows.execute_many(tx, WRITE_TRANSITION, map(rows.values, transitions))
 
 
 def _account(row: Row[Any]) -> Account:
-    session = None
-    if row.has_session is not None:
-        session = Session(row.session_id, Secret(row.link) if row.link else None)
-    return Account(
-        workspace=row.workspace,
-        id=row.id,
-        name=row.name,
-        url=row.url,
-        country=row.country,
-        status=Status(row.status),
-        raw_status=row.raw_status,
-        since=row.since,
-        first_seen_at=row.first_seen_at,
-        bad_polls=row.bad_polls,
-        good_polls=row.good_polls,
-        missing_polls=row.missing_polls,
-        missing_since=row.missing_since,
+    return rows.read(
+        Account,
+        row,
         changes=tuple(int(at) for at in row.changes.split()),
-        incident_id=row.incident_id,
-        session=session,
-        removed_at=row.removed_at,
+        session=sessions.read(row) if row.session_of is not None else None,
     )
-
-
-def _values(account: Account) -> dict[str, Any]:
-    values = {field.name: getattr(account, field.name) for field in fields(account)}
-    return {**values, "session": None, "changes": " ".join(map(str, account.changes))}

@@ -48,7 +48,7 @@ CREATE TABLE account (
 CREATE TABLE session (
     workspace TEXT NOT NULL,
     account_id TEXT NOT NULL,
-    session_id TEXT,
+    id TEXT,
     link TEXT,
     PRIMARY KEY (workspace, account_id),
     FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE

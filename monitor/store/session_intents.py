@@ -15,6 +15,8 @@ from sqlalchemy import Connection, text
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
+from . import rows
+
 
 class IntentOutcome(StrEnum):
     """How asking for a session ended.
@@ -55,13 +57,10 @@ SELECT at, outcome FROM session_intent WHERE workspace = :workspace AND account_
 ORDER BY at DESC LIMIT 1
 """)
 
-ADD: Final = text("""
-INSERT INTO session_intent (id, workspace, account_id, incident_id, at, outcome)
-VALUES (:id, :workspace, :account_id, :incident_id, :now, 'wanted')
-""")
+ADD: Final = text(rows.insert("session_intent", (*rows.columns(SessionIntent), "at", "outcome")))
 
 NEXT: Final = text("""
-SELECT id, workspace, account_id, incident_id FROM session_intent
+SELECT * FROM session_intent
 WHERE workspace = :workspace AND outcome = 'wanted' ORDER BY at LIMIT 1
 """)
 
@@ -92,7 +91,7 @@ def add(
             pause = COOLDOWNS.get(latest.outcome, cooldown)
             if latest.outcome in ("wanted", "calling") or now < latest.at + pause:
                 continue
-        tx.execute(ADD, {**values, "id": one.id, "incident_id": one.incident_id, "now": now})
+        tx.execute(ADD, {**rows.values(one), "at": now, "outcome": "wanted"})
         taken.append(one)
     return taken
 
@@ -102,7 +101,7 @@ def claim(tx: Connection, workspace: str) -> SessionIntent | None:
     row = tx.execute(NEXT, {"workspace": workspace}).one_or_none()
     if row is None or tx.execute(CALL, {"id": row.id}).rowcount != 1:
         return None
-    return SessionIntent(row.id, row.workspace, row.account_id, row.incident_id)
+    return rows.read(SessionIntent, row)
 
 
 def finish(tx: Connection, intent: SessionIntent, outcome: IntentOutcome) -> None:

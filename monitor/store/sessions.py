@@ -1,28 +1,26 @@
 """Reconnection sessions: the only place that holds a link, and only while its incident is open."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from monitor.core.model import Session
+from monitor.core.secret import Secret
 
-WRITE: Final = text("""
-INSERT INTO session (workspace, account_id, session_id, link)
-VALUES (:workspace, :account_id, :session_id, :link)
-ON CONFLICT (workspace, account_id) DO UPDATE SET
-    session_id = excluded.session_id, link = excluded.link
-""")
+from . import rows
+
+KEY: Final = ("workspace", "account_id")
+
+COLUMNS: Final = (*rows.columns(Session), "link")
+
+WRITE: Final = text(rows.upsert("session", (*KEY, *COLUMNS), key=KEY))
 
 
 def write(tx: Connection, workspace: str, account_id: str, session: Session) -> None:
     """Write the session of an account whose incident is open."""
-    values = {
-        "workspace": workspace,
-        "account_id": account_id,
-        "session_id": session.id,
-        "link": session.link.reveal() if session.link else None,
-    }
-    tx.execute(WRITE, values)
+    link = session.link.reveal() if session.link else None
+    values = {"workspace": workspace, "account_id": account_id, "link": link}
+    tx.execute(WRITE, {**rows.values(session), **values})
 
 
 DELETE: Final = text("""
@@ -33,3 +31,9 @@ DELETE FROM session WHERE workspace = :workspace AND account_id = :account_id
 def delete(tx: Connection, workspace: str, account_id: str) -> None:
     """Delete the session of an account, and its link with it."""
     tx.execute(DELETE, {"workspace": workspace, "account_id": account_id})
+
+
+def read(row: Row[Any]) -> Session:
+    """Return the session in *row*, whose columns have the prefix `session_`."""
+    link = Secret(row.session_link) if row.session_link else None
+    return rows.read(Session, row, "session_", link=link)

@@ -9,14 +9,14 @@ counts how often it was attached: only who holds the latest term may write.
 """
 
 from collections.abc import Container, Mapping
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from monitor.core.decide import Decision
-from monitor.core.model import Cause, FailureStreak, Micros, Workspace
+from monitor.core.model import FailureStreak, Micros, Workspace
 
-from . import accounts, incidents
+from . import accounts, incidents, rows
 from .errors import LeaseLostError
 
 LOAD: Final = text("SELECT * FROM workspace WHERE name = :name")
@@ -27,12 +27,11 @@ def load(tx: Connection, name: str) -> Workspace:
     row = tx.execute(LOAD, {"name": name}).one_or_none()
     if row is None:
         return Workspace(name)
-    return Workspace(
-        name=name,
-        baseline_at=row.baseline_at,
-        last_good_at=row.last_good_at,
-        failing=_failing(row),
-        incident_id=row.incident_id,
+    is_failing = row.failing_cause is not None
+    return rows.read(
+        Workspace,
+        row,
+        failing=rows.read(FailureStreak, row, "failing_") if is_failing else None,
         accounts=accounts.load_listed(tx, name),
     )
 
@@ -56,31 +55,18 @@ def is_failing(tx: Connection, name: str) -> bool:
     return tx.execute(IS_FAILING, {"name": name}).one_or_none() is not None
 
 
-WRITE: Final = text("""
-UPDATE workspace
-SET baseline_at = :baseline_at, last_good_at = :last_good_at, failing_cause = :failing_cause,
-    failing_detail = :failing_detail, failing_since = :failing_since,
-    failing_cause_polls = :failing_cause_polls,
-    incident_id = :incident_id
-WHERE name = :name AND term = :term
-""")
+FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
+
+WRITE: Final = text(
+    rows.update("workspace", (*rows.columns(Workspace), *FAILING.values()), key=("name", "term"))
+)
 
 
 def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> None:
     """Write the rows of *decision*; raise LeaseLostError if *term* is not the latest."""
     after = decision.workspace
-    failing = after.failing
-    values = {
-        "name": after.name,
-        "term": term,
-        "baseline_at": after.baseline_at,
-        "last_good_at": after.last_good_at,
-        "incident_id": after.incident_id,
-        "failing_cause": failing and failing.cause,
-        "failing_detail": failing and failing.detail,
-        "failing_since": failing and failing.since,
-        "failing_cause_polls": failing and failing.cause_polls,
-    }
+    failing = {column: getattr(after.failing, name, None) for name, column in FAILING.items()}
+    values = {**rows.values(after), **failing, "term": term}
     if tx.execute(WRITE, values).rowcount != 1:
         raise _lease_lost(after.name)
     accounts.write(tx, decision.accounts, before.accounts)
@@ -235,15 +221,4 @@ def _lease_lost(name: str) -> LeaseLostError:
     return LeaseLostError(
         f"another monitor took over the workspace {name!r} in this database;"
         " run one monitor a database"
-    )
-
-
-def _failing(row: Row[Any]) -> FailureStreak | None:
-    if row.failing_cause is None:
-        return None
-    return FailureStreak(
-        cause=Cause(row.failing_cause),
-        detail=row.failing_detail,
-        since=row.failing_since,
-        cause_polls=row.failing_cause_polls,
     )
