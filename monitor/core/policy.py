@@ -1,10 +1,14 @@
-"""What the owner of the accounts decided: sections of the configuration that the core goes by."""
+"""What the owner of the accounts decided: sections of the configuration that the core goes by.
+
+And what nobody configures: how long no session is asked for after one that came to nothing.
+"""
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from .duration import Duration
+from .model import IntentOutcome, Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +85,21 @@ class ReconnectionPolicy:
             is_web = parts.scheme in ("https", "http") and parts.netloc
             if not is_web or origin != f"{parts.scheme}://{parts.netloc}":
                 raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")
+
+
+COOLDOWNS: Final = {
+    IntentOutcome.NEEDLESS: Duration(0),
+    IntentOutcome.LATER: Duration.parse("1m"),
+    IntentOutcome.LIMITED: Duration.parse("6h"),
+}
+"""How long no session is asked for after these outcomes, whatever the configuration says."""
+
+
+def is_cooling_down(
+    outcome: IntentOutcome, asked_at: Micros, *, cooldown: Duration, now: Micros
+) -> bool:
+    """Return whether it is too early to ask for another session of the same account.
+
+    *outcome* is how it ended to ask for the latest one, *cooldown* what is configured.
+    """
+    return now < asked_at + COOLDOWNS.get(outcome, cooldown)

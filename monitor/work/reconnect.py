@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from monitor.core.decide import has_link
 from monitor.core.errors import ApiError
-from monitor.core.model import Account, Cause, Event, EventType, Session, Status
+from monitor.core.model import Account, Cause, Event, EventType, IntentOutcome, Session, Status
 from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
@@ -20,7 +20,7 @@ from monitor.source.client import LinkedApi
 from monitor.store import accounts, incidents, outbox, session_intents, sessions
 from monitor.store.db import Store
 from monitor.store.outbox import Enqueued
-from monitor.store.session_intents import IntentOutcome, SessionIntent
+from monitor.store.session_intents import SessionIntent
 from monitor.work.record import publish
 
 ENDED: Final = ("success", "expired", "error", "cancelled")

@@ -10,7 +10,7 @@ from harness.store import StoreHarness
 from sqlalchemy import text
 
 from monitor.core.duration import Duration
-from monitor.core.model import Workspace
+from monitor.core.model import IntentOutcome, Workspace
 from monitor.store import (
     accounts,
     clock,
@@ -21,7 +21,7 @@ from monitor.store import (
     workspaces,
 )
 from monitor.store.db import LeaseLostError, Store, StoreError
-from monitor.store.session_intents import IntentOutcome, SessionIntent
+from monitor.store.session_intents import SessionIntent
 
 DAY = Duration.parse("24h")
 
