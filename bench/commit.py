@@ -14,7 +14,7 @@ from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.model import ListedAccount, Session, Snapshot, Status, Workspace
 from monitor.core.policy import Flapping, IncidentPolicy
-from monitor.core.route import Routing
+from monitor.core.route import Receiver, Routing
 from monitor.core.secret import Secret
 from monitor.schedule import PollSettings
 from monitor.store import workspaces
@@ -30,7 +30,7 @@ NOON: Final = 1_795_435_200_000_000
 NO_FLAPPING: Final = IncidentPolicy(flapping=Flapping(changes=1_000_000))
 RULES: Final = PollRules(
     NO_FLAPPING,
-    Routing({"chat": True, "crm": False}),
+    Routing({"chat": Receiver("chat"), "crm": Receiver("crm", groups=False)}),
     PollSettings().next_due,
     create=True,
     cooldown=Duration.parse("1h"),

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from monitor.core.decide import decide, is_quiet
+from monitor.core.decide import decide
+from monitor.core.decide.accounts import is_quiet
 from monitor.core.diff import diff
 from monitor.core.model import Workspace
 from monitor.core.policy import IncidentPolicy
@@ -117,6 +118,7 @@ class _Poll:
             now=0,
             new_id=str,
         )
+        assert decision.workspace is not None
         self._workspace = decision.workspace
         self._settled = {
             account.id: account

@@ -40,7 +40,7 @@ STEPS = st.one_of(
 )
 
 
-class Enqueued:
+class DeliveryHistory:
     """Carries out steps on a fresh database and keeps what each receiver was handed."""
 
     def __init__(self, store, **policy):
@@ -138,7 +138,7 @@ def test_promises_1_3_4_5_hold_for_every_receiver_whatever_happens(
 ):
     store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('told')}/monitor.db")
     try:
-        told = Enqueued(store, resolve_after=resolve_after)
+        told = DeliveryHistory(store, resolve_after=resolve_after)
         for step in steps:
             told.step(*step)
         told.finish()

@@ -13,7 +13,7 @@ from monitor.config import Config
 from monitor.config.settings import AccountSettings, RouteSettings, WorkspaceSettings
 from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Workspace
-from monitor.core.route import Match, Route, Routing
+from monitor.core.route import Match, Receiver, Route, Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier, ReceiverSettings
@@ -24,10 +24,10 @@ from monitor.source.token import Token
 from monitor.source.transport import open_http
 from monitor.store.claims import View
 from monitor.store.db import Store
-from monitor.store.outbox import Receiver
 from monitor.work.deliver import Deliverer, DeliveryRules
 from monitor.work.poll import Poller, PollRules
 from monitor.work.reconnect import Reconnector
+from monitor.work.record import Recorder
 from monitor.work.tick import Ticker, TickRules
 
 from .process import REAL
@@ -45,6 +45,7 @@ class Resources:
         self.http = http
         self.runtime = runtime
         self.metrics = Metrics(version=__version__)
+        self.recorder = Recorder(store, self.metrics, runtime)
         self._closing = closing
         self._apis: dict[LinkedApiSettings, httpx.AsyncClient] = {}
 
@@ -92,13 +93,10 @@ class Components:
         }
         self.fallback = self.receivers[config.fallback] if config.fallback else None
         self.routing = Routing(
-            groups={name: one.groups for name, one in self.receivers.items()},
+            receivers=self.receivers,
             routes=tuple(_route(one) for one in config.routes),
             fallback=config.fallback,
             inventory=inventory,
-            address_labels={
-                name: one.address_label for name, one in self.receivers.items() if one.address_label
-            },
         )
         self.view = View(inventory, is_current)
         self.tick_rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
@@ -141,18 +139,14 @@ class Components:
             rules=rules,
             source=source.client,
             token_changed=source.token.changed,
-            store=resources.store,
-            metrics=resources.metrics,
-            runtime=resources.runtime,
+            recorder=resources.recorder,
         )
         reconnector = Reconnector(
             settings.name,
             source=source.client,
-            store=resources.store,
-            metrics=resources.metrics,
             routing=rules.routing,
             create=rules.create,
-            runtime=resources.runtime,
+            recorder=resources.recorder,
         )
         return poller, reconnector
 
@@ -163,9 +157,7 @@ class Components:
             self.receivers[name],
             self.notifiers[name],
             rules=self.delivery_rules,
-            store=resources.store,
-            metrics=resources.metrics,
-            runtime=resources.runtime,
+            recorder=resources.recorder,
         )
 
     def ticker(self) -> Ticker:
@@ -173,9 +165,7 @@ class Components:
         resources = self._resources
         return Ticker(
             rules=self.tick_rules,
-            store=resources.store,
-            metrics=resources.metrics,
-            runtime=resources.runtime,
+            recorder=resources.recorder,
         )
 
 

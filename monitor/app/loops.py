@@ -69,15 +69,15 @@ class App:
         self._config = config
         self._resources = resources
         self._store = resources.store
-        self._around = resources.runtime
+        self._runtime = resources.runtime
         self._metrics = resources.metrics
         self._load = load or (lambda: config)
         self._announce = on_load
         self._sd_notify = sd_notify or SdNotify()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Event()
-        self._loop_health = LoopHealth(self._around.monotonic)
-        self._schedule = Schedule(jitter=self._around.jitter)
+        self._loop_health = LoopHealth(self._runtime.monotonic)
+        self._schedule = Schedule(jitter=self._runtime.jitter)
         self._workers = Workers(
             resources, self._schedule, begin_polls=self._begin_polls, begin_sends=self._begin_sends
         )
@@ -210,7 +210,7 @@ class App:
 
     def _longest(self, worker: WorkspaceWorker) -> float:
         """Return within how many seconds a workspace is polled next, if nothing hangs."""
-        now, next_due = self._around.now(), worker.settings.poll.next_due
+        now, next_due = self._runtime.now(), worker.settings.poll.next_due
         calls = 1 + 2 * SESSIONS_A_POLL
         timeout = self._config.linked_api.timeout.seconds
         return (next_due(next_due(now)) - now) / 1_000_000 + timeout * calls + 60
@@ -253,7 +253,7 @@ class App:
                 self._wake_receivers()  # the fallback has something to tell
 
     async def _tick(self) -> None:
-        now, monotonic = self._around.now, self._around.monotonic
+        now, monotonic = self._runtime.now, self._runtime.monotonic
         next_note = monotonic() + CLOCK_EVERY.seconds
         next_forget = monotonic() + RETENTION_EVERY.seconds
         latest, awake = now(), monotonic()
@@ -295,8 +295,8 @@ class App:
                 tx,
                 components.receivers,
                 components.fallback,
-                now=self._around.now(),
-                new_id=self._around.new_id,
+                now=self._runtime.now(),
+                new_id=self._runtime.new_id,
             )
         )
         for one in dropped:

@@ -38,33 +38,34 @@ def diff(
     failure, and nothing of it is believed.
     """
     news = [
-        one
-        for one in snapshot.accounts
-        if (last := quiet.get(one.id)) is not one and last != one  # the same object, most times
+        account
+        for account in snapshot.accounts
+        if (last := quiet.get(account.id)) is not account  # the same object, most times
+        and last != account
     ]
-    ignored = {one.id for one in news if ignores(one)}
-    listed = tuple(one for one in news if one.id not in ignored)
-    known = workspace.accounts
-    if len(snapshot.accounts) - len(ignored) == len(known) and all(
-        one.id in known for one in listed
+    ignored = {account.id for account in news if ignores(account)}
+    listed = tuple(account for account in news if account.id not in ignored)
+    recorded = workspace.accounts
+    if len(snapshot.accounts) - len(ignored) == len(recorded) and all(
+        account.id in recorded for account in listed
     ):
         return Changes(listed)
-    present = {one.id for one in snapshot.accounts}
-    absent = tuple(account for id_, account in known.items() if id_ not in present)
-    missing = tuple(one for one in absent if not ignores(one))
+    present = {account.id for account in snapshot.accounts}
+    absent = tuple(account for id_, account in recorded.items() if id_ not in present)
+    missing = tuple(account for account in absent if not ignores(account))
     unwatched = (
-        *(known[id_] for id_ in sorted(ignored & known.keys())),
-        *(one for one in absent if ignores(one)),
+        *(recorded[id_] for id_ in sorted(ignored & recorded.keys())),
+        *(account for account in absent if ignores(account)),
     )
-    if missing and len(absent) == len(known) and not _any_returned(missing, snapshot):
+    if missing and len(absent) == len(recorded) and not _any_returned(missing, snapshot):
         return Failure(
             Cause.BAD_RESPONSE,
-            f"the list has none of the {len(known)} accounts known so far; if the token belongs to"
-            " another customer now, or all of them were removed, give this workspace a new name",
+            f"the list has none of the {len(recorded)} accounts known so far; if the token belongs"
+            " to another customer now, or all of them were removed, give this workspace a new name",
         )
     return Changes(listed, missing, unwatched)
 
 
 def _any_returned(missing: tuple[Account, ...], snapshot: Snapshot) -> bool:
-    urls = {profile_key(one.url) for one in snapshot.accounts} - {""}
+    urls = {profile_key(account.url) for account in snapshot.accounts} - {""}
     return any(profile_key(account.url) in urls for account in missing)

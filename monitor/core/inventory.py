@@ -39,8 +39,8 @@ class Inventory:
         rules: Sequence[AccountRule] = (),
     ) -> None:
         self._workspaces = workspaces or {}
-        self._labelling = tuple(one for one in rules if one.labels)
-        self._ignoring = tuple(one for one in rules if one.ignore is not None)
+        self._labelling = tuple(rule for rule in rules if rule.labels)
+        self._ignoring = tuple(rule for rule in rules if rule.ignore is not None)
 
     def watches(self, workspace: str) -> bool:
         """Return whether *workspace* is in the configuration."""

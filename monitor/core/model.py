@@ -58,6 +58,27 @@ class EventType(StrEnum):
     NOTICE = "notice"
 
 
+class Reason(StrEnum):
+    """Why an event happened: for the log and the history."""
+
+    SEEN_BAD = "seen_bad"
+    STATUS_CHANGED = "status_changed"
+    KEEPS_CHANGING = "keeps_changing"
+    STEADY_AGAIN = "steady_again"
+    ACTIVE_AGAIN = "active_again"
+    MISSING = "missing"
+    NEW_ID = "new_id"
+    IGNORED = "ignored"
+    WORKSPACE_LEFT = "workspace_left"
+    UNREADABLE_TOO_LONG = "unreadable_too_long"
+    TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word, not a token
+    FAILURE_CHANGED = "failure_changed"
+    READ_AGAIN = "read_again"
+    LINK_LISTED = "link_listed"
+    LINK_CREATED = "link_created"
+    REMINDER_DUE = "reminder_due"
+
+
 class Resolution(StrEnum):
     """How an incident ended; `unwatched`: its account or workspace left the configuration."""
 
@@ -233,7 +254,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened and that people may hear of. A `notice` has no incident."""
+    """Something that happened, why, and that people may hear of. A `notice` has no incident."""
 
     id: str
     type: EventType
@@ -241,6 +262,7 @@ class Event:
     workspace: str
     account_id: str | None
     incident_id: str | None
+    reason: Reason
     cause: Cause | None = None
     detail: str = ""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from .decide import has_link
+from .decide.sessions import has_link
 from .model import (
     Account,
     Cause,
@@ -20,6 +20,7 @@ from .model import (
     SettledReason,
     Status,
 )
+from .route import Receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +56,22 @@ class Wait:
 Verdict: TypeAlias = Notification | SettledReason | Wait
 
 
-def recheck(queued: QueuedNotification, *, may_have_link: bool) -> Verdict:
-    """Return how *queued* is to be told, or why it is not, or that it has to wait."""
-    overtaken = _outdated(queued, may_have_link=may_have_link)
-    if overtaken is not None:
-        return overtaken
+def recheck(queued: QueuedNotification, receiver: Receiver) -> Verdict:
+    """Return how *receiver* is to be told of *queued*, or why it is not, or that it has to wait."""
+    outdated = _outdated(queued, receiver)
+    if outdated is not None:
+        return outdated
     if queued.watched is None:
         return Wait()
     if EventType.RESOLVED not in (queued.event, queued.happened) and _unknown_now(queued):
         return Wait()
+    if not queued.watched and receiver.address(queued.labels) is None:
+        return SettledReason.UNWATCHED  # the label that held the address left with the workspace
     is_first = queued.heard_at is None and queued.event is not EventType.NOTICE
-    written = EventType.OPENED if is_first else queued.event
-    return _write(queued, written, may_have_link=may_have_link)
+    return _write(queued, EventType.OPENED if is_first else queued.event, receiver)
 
 
-def _outdated(queued: QueuedNotification, *, may_have_link: bool) -> SettledReason | None:
+def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason | None:
     """Return why *queued* has nothing true or new to say any more, if so."""
     incident, account = queued.incident, queued.account
     if incident is None:
@@ -84,7 +86,7 @@ def _outdated(queued: QueuedNotification, *, may_have_link: bool) -> SettledReas
         case EventType.REMINDED:
             is_stale = incident.acknowledged_at is not None
         case EventType.REFRESHED:
-            has_new_link = may_have_link and account and has_link(account.session)
+            has_new_link = receiver.may_have_link and account and has_link(account.session)
             is_stale = not has_new_link or _already_told(queued)
         case EventType.CHANGED:
             is_stale = _already_told(queued)
@@ -110,7 +112,7 @@ def _unknown_now(queued: QueuedNotification) -> bool:
     return account.status is Status.ACTIVE or account.missing_polls > 0
 
 
-def _write(queued: QueuedNotification, event: EventType, *, may_have_link: bool) -> Notification:
+def _write(queued: QueuedNotification, event: EventType, receiver: Receiver) -> Notification:
     account, incident = queued.account, queued.incident
     session = account.session if account else None
     needs_login = (
@@ -127,8 +129,8 @@ def _write(queued: QueuedNotification, event: EventType, *, may_have_link: bool)
         labels=queued.labels,
         account=replace(account, session=None) if account else None,
         incident=incident,
-        link=link if may_have_link else None,
-        link_withheld=link is not None and not may_have_link,
+        link=link if receiver.may_have_link else None,
+        link_withheld=link is not None and not receiver.may_have_link,
         detail=queued.detail,
         undelivered_to=queued.undelivered_to,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .inventory import Inventory, matches_any
-from .model import Account, Cause, Event, EventType, Scope
+from .model import Account, Cause, Event, EventType, Incident, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +38,38 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Routing:
-    """The whole table: receivers by name and whether one message may tell them of many incidents.
+class Receiver:
+    """A configured destination: what one message may hold (*groups*: many incidents), its address.
 
-    No routes at all send every event to every receiver; *fallback* hears what no route matches.
-    *address_labels* names the label that holds the address of a receiver without its own.
+    *address_label* is the label of an account that holds the address, for one without its own.
     """
 
-    groups: Mapping[str, bool]
+    name: str
+    groups: bool = True
+    may_have_link: bool = True
+    address_label: str | None = None
+
+    def address(self, labels: Mapping[str, str]) -> str | None:
+        """Return where it hears of an account with *labels*: "" is its own address."""
+        return "" if self.address_label is None else labels.get(self.address_label)
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """The whole table: the *receivers* by name, and the *routes* to them.
+
+    No routes at all send every event to every receiver; *fallback* hears what no route matches.
+    """
+
+    receivers: Mapping[str, Receiver]
     routes: tuple[Route, ...] = ()
     fallback: str | None = None
     inventory: Inventory = field(default_factory=Inventory)
-    address_labels: Mapping[str, str] = field(default_factory=dict)
-
-    def address(self, receiver: str, labels: Mapping[str, str]) -> str | None:
-        """Return where *receiver* hears of an account with *labels*: "" is its own address."""
-        label = self.address_labels.get(receiver)
-        return "" if label is None else labels.get(label)
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who *heard* of an incident, who has something *waiting* about it and whose is *sending*."""
+    """Who *heard* of an incident, for whom something about it is *waiting* or *sending*."""
 
     heard: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
@@ -116,33 +126,47 @@ def plan(
     group_over: int,
 ) -> Plan:
     """Return who is to be told of *events*, which come from one commit of one workspace."""
-    told: dict[tuple[str, str | None], list[PlannedNotification]] = {}
+    planned: dict[tuple[str, str | None], list[PlannedNotification]] = {}
     unrouted: list[Event] = []
     rerouted: list[PlannedNotification] = []
     for event in events:
         account = accounts.get(event.account_id or "")
         labels = routing.inventory.labels(event.workspace, account)
-        receivers = _receivers(event, account, audience, routing, labels)
-        if receivers is None:
+        names = _receivers(event, account, audience, routing, labels)
+        if names is None:
             unrouted.append(event)
-        for receiver in receivers or ():
-            address = routing.address(receiver, labels)
-            told.setdefault((receiver, address), []).append(PlannedNotification(event, receiver))
+        for name in names or ():
+            address = routing.receivers[name].address(labels)
+            planned.setdefault((name, address), []).append(PlannedNotification(event, name))
         if event.type is EventType.CHANGED:
-            known = audience.get(event.incident_id or "", Audience())
+            reached = audience.get(event.incident_id or "", Audience())
             routed = routed_to(event, account, routing, labels) or (routing.fallback,)
-            missed = known.waiting - known.heard - set(routed)
-            rerouted += [PlannedNotification(event, receiver) for receiver in sorted(missed)]
+            missed = reached.waiting - reached.heard - set(routed)
+            rerouted += [PlannedNotification(event, name) for name in sorted(missed)]
     messages: list[PlannedMessage] = []
-    for (receiver, _), notifications in told.items():
-        notifications.sort(key=lambda one: _badness(one, accounts))
-        if routing.groups.get(receiver, False) and len(notifications) > group_over:
-            messages.append(PlannedMessage(receiver, tuple(notifications)))
+    for (name, _), notifications in planned.items():
+        notifications.sort(key=lambda notification: _badness(notification, accounts))
+        if routing.receivers[name].groups and len(notifications) > group_over:
+            messages.append(PlannedMessage(name, tuple(notifications)))
         else:
-            messages.extend(
-                PlannedMessage(receiver, (notification,)) for notification in notifications
-            )
+            messages.extend(PlannedMessage(name, (notification,)) for notification in notifications)
     return Plan(tuple(messages), tuple(unrouted), tuple(rerouted))
+
+
+def fallback_event(
+    incident: Incident | None, audience: Audience, fallback: str, *, is_known: bool
+) -> EventType | None:
+    """Return as what *fallback* is told what another receiver could not be told; None if not.
+
+    The opening of an incident that is still open and that the fallback has not heard of is an
+    opening for it too; anything else is a notice, and one notice a receiver (*is_known*: there was
+    one) is enough while the incident is open.
+    """
+    if incident is None or not incident.is_open:
+        return EventType.NOTICE
+    if fallback not in audience.heard | audience.waiting | audience.sending:
+        return EventType.OPENED
+    return None if is_known else EventType.NOTICE
 
 
 def _receivers(
@@ -153,36 +177,36 @@ def _receivers(
     labels: Mapping[str, str],
 ) -> tuple[str, ...] | None:
     """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
-    known = audience.get(event.incident_id or "", Audience())
-    listening = known.heard | known.sending
+    reached = audience.get(event.incident_id or "", Audience())
+    hearing = (reached.heard | reached.sending) & routing.receivers.keys()
     if event.type is EventType.RESOLVED:
-        return tuple(sorted(listening & routing.groups.keys()))
+        return tuple(sorted(hearing))
     if event.type is EventType.REFRESHED:
-        return tuple(sorted((listening - known.waiting) & routing.groups.keys()))
+        return tuple(sorted(hearing - reached.waiting))
     routed = routed_to(event, account, routing, labels)
     if event.type is EventType.CHANGED:
-        routed = tuple(dict.fromkeys((*sorted(listening & routing.groups.keys()), *routed)))
+        routed = tuple(dict.fromkeys((*sorted(hearing), *routed)))
     fallback = (routing.fallback,) if routing.fallback else ()
-    if event.type is EventType.REMINDED and listening.issuperset(fallback):
+    if event.type is EventType.REMINDED and hearing.issuperset(fallback):
         routed = tuple(dict.fromkeys((*routed, *fallback)))  # it stands in for another
     if not routed:
         routed = fallback
     if not routed:
         return None
-    return tuple(receiver for receiver in routed if receiver not in known.waiting)
+    return tuple(name for name in routed if name not in reached.waiting)
 
 
 def routed_to(
     event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the receivers that the routes name for *event* and that have an address for it."""
-    found = dict.fromkeys(() if routing.routes else routing.groups)
+    names = dict.fromkeys(() if routing.routes else routing.receivers)
     for route in routing.routes:
         if _matches(route.match, event, account, labels):
-            found.update(dict.fromkeys(route.to))
+            names.update(dict.fromkeys(route.to))
             if not route.continues:
                 break
-    return tuple(one for one in found if routing.address(one, labels) is not None)
+    return tuple(name for name in names if routing.receivers[name].address(labels) is not None)
 
 
 def _matches(

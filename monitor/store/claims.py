@@ -26,101 +26,17 @@ from monitor.core.model import (
     NotificationState,
     SettledReason,
 )
-from monitor.core.recheck import QueuedNotification, Verdict, Wait, recheck
+from monitor.core.recheck import QueuedNotification, Wait, recheck
+from monitor.core.route import Receiver
 
 from . import accounts, incidents, outbox, workspaces
-from .outbox import Receiver, Settled
+from .outbox import Settled
 
 RECHECK: Final = Duration.parse("2s")
 """How long a message waits while nobody knows whether it still holds."""
 
-LONGEST_ERROR: Final = 1000
+MAX_ERROR: Final = 1000
 """More characters of an error are not kept."""
-
-SENDING: Final = text("""
-SELECT * FROM notification WHERE message_id = :message_id AND state = 'sending'
-""")
-
-LAPSED: Final = text("""
-SELECT id, claimed_until FROM message
-WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
-""")
-
-REQUEUE_LAPSED: Final = text("""
-UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
-    last_error = 'the monitor stopped while this was being sent'
-WHERE id = :message_id
-""")
-
-RELEASE: Final = text("""
-UPDATE notification SET state = 'pending' WHERE message_id = :message_id AND state = 'sending'
-""")
-
-MARK_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, at)
-SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
-WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
-    AND event <> 'notice'
-ON CONFLICT (incident_id, receiver) DO NOTHING
-""")
-
-NEXT: Final = text("""
-SELECT message.* FROM message
-WHERE message.receiver = :receiver AND message.settled_at IS NULL
-    AND message.state = 'pending' AND message.next_attempt_at <= :now
-    AND NOT EXISTS (
-        SELECT 1 FROM notification AS mine
-        JOIN notification AS earlier
-            ON earlier.receiver = mine.receiver AND earlier.workspace = mine.workspace
-            AND earlier.subject = mine.subject AND earlier.position < mine.position
-            AND earlier.settled_at IS NULL
-            AND earlier.message_id <> mine.message_id
-        WHERE mine.message_id = message.id AND mine.state = 'pending'
-    )
-ORDER BY message.position LIMIT 1
-""")
-
-ENTRIES: Final = text("""
-SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
-    event.account_id AS event_account_id, heard.at AS heard_at
-FROM notification
-JOIN event ON event.id = notification.event_id
-LEFT JOIN heard ON heard.incident_id = notification.incident_id
-    AND heard.receiver = notification.receiver
-WHERE notification.message_id = :message_id AND notification.state = 'pending'
-ORDER BY notification.position
-""")
-
-CLAIM: Final = text("""
-UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_until = :until
-WHERE id = :id AND state = 'pending' AND attempts = :attempts
-""")
-
-POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
-
-MOVE: Final = text("UPDATE notification SET message_id = :message_id WHERE id = :id")
-
-SET_NOTIFICATION: Final = text("""
-UPDATE notification SET state = :state, reason = :reason, settled_at = :settled_at
-WHERE id = :id AND state IN ('pending', 'sending')
-""")
-
-SETTLE: Final = text("""
-UPDATE message SET state = :state, next_attempt_at = :next_attempt_at, claimed_until = NULL,
-    settled_at = :settled_at, last_reason = :last_reason, last_error = :last_error
-WHERE id = :id AND state = 'sending' AND attempts = :attempts
-""")
-
-NEXT_AT: Final = text("""
-SELECT MIN(at) FROM (
-    SELECT next_attempt_at AS at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
-        AND next_attempt_at > :now
-    UNION ALL
-    SELECT claimed_until AS at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending'
-) AS times
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +61,29 @@ class Claimed:
     ended: tuple[Settled, ...] = ()
 
 
+NEXT: Final = text("""
+SELECT message.* FROM message
+WHERE message.receiver = :receiver AND message.settled_at IS NULL
+    AND message.state = 'pending' AND message.next_attempt_at <= :now
+    AND NOT EXISTS (
+        SELECT 1 FROM notification AS mine
+        JOIN notification AS earlier
+            ON earlier.receiver = mine.receiver AND earlier.workspace = mine.workspace
+            AND earlier.subject = mine.subject AND earlier.position < mine.position
+            AND earlier.settled_at IS NULL
+            AND earlier.message_id <> mine.message_id
+        WHERE mine.message_id = message.id AND mine.state = 'pending'
+    )
+ORDER BY message.position LIMIT 1
+""")
+
+
+CLAIM: Final = text("""
+UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_until = :until
+WHERE id = :id AND state = 'pending' AND attempts = :attempts
+""")
+
+
 def claim(
     tx: Connection,
     receiver: Receiver,
@@ -166,7 +105,7 @@ def claim(
         row = tx.execute(NEXT, {"receiver": receiver.name, "now": now}).one_or_none()
         if row is None:
             return Claimed(None, ended=tuple(ended))
-        notifications = _review(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
+        notifications = _recheck(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
         if not notifications:
             continue
         values = {"id": row.id, "attempts": row.attempts, "until": now + lease}
@@ -180,6 +119,27 @@ def claim(
             created_at=row.created_at,
             ended=tuple(ended),
         )
+
+
+MARK_HEARD: Final = text("""
+INSERT INTO heard (incident_id, receiver, at)
+SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
+WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
+    AND event <> 'notice'
+ON CONFLICT (incident_id, receiver) DO NOTHING
+""")
+
+
+SETTLE: Final = text("""
+UPDATE message SET state = :state, next_attempt_at = :next_attempt_at, claimed_until = NULL,
+    settled_at = :settled_at, last_reason = :last_reason, last_error = :last_error
+WHERE id = :id AND state = 'sending' AND attempts = :attempts
+""")
+
+
+SENDING: Final = text("""
+SELECT * FROM notification WHERE message_id = :message_id AND state = 'sending'
+""")
 
 
 def settle(
@@ -236,13 +196,43 @@ def settle(
 
 def _storable(text: str) -> str:
     """Return *text* without what a database refuses; a notifier of others may have written it."""
-    return text[:LONGEST_ERROR].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text[:MAX_ERROR].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+NEXT_AT: Final = text("""
+SELECT MIN(at) FROM (
+    SELECT next_attempt_at AS at FROM message
+    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
+        AND next_attempt_at > :now
+    UNION ALL
+    SELECT claimed_until AS at FROM message
+    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending'
+) AS times
+""")
 
 
 def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:
     """Return when something for *receiver* is due next, if anything is queued for later."""
     at: Micros | None = tx.execute(NEXT_AT, {"receiver": receiver, "now": now}).scalar_one()
     return at
+
+
+LAPSED: Final = text("""
+SELECT id, claimed_until FROM message
+WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
+""")
+
+
+RELEASE: Final = text("""
+UPDATE notification SET state = 'pending' WHERE message_id = :message_id AND state = 'sending'
+""")
+
+
+REQUEUE: Final = text("""
+UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
+    last_error = 'the monitor stopped while this was being sent'
+WHERE id = :message_id
+""")
 
 
 def _requeue_lapsed(
@@ -253,10 +243,13 @@ def _requeue_lapsed(
             values = {"message_id": row.id, "now": row.claimed_until - lease}
             tx.execute(MARK_HEARD, values)
             tx.execute(RELEASE, values)
-            tx.execute(REQUEUE_LAPSED, values)
+            tx.execute(REQUEUE, values)
 
 
-def _review(
+POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
+
+
+def _recheck(
     tx: Connection,
     row: Row[Any],
     receiver: Receiver,
@@ -269,23 +262,24 @@ def _review(
     """Return what is to be told now, by notification; settle or move the rest."""
     notifications: dict[str, Notification] = {}
     waiting: list[str] = []
-    others: dict[str | None, list[str]] = {}
-    for queued in _entries(tx, row.id, view):
-        verdict = _verdict(queued, receiver)
+    first_address: str | None = None
+    elsewhere: dict[str | None, list[str]] = {}  # the configuration may have changed since
+    for queued in _queued(tx, row.id, view):
+        verdict = recheck(queued, receiver)
+        address = receiver.address(queued.labels)
         if isinstance(verdict, Wait):
             waiting.append(queued.notification_id)
         elif not isinstance(verdict, Notification):
             cancelled = NotificationState.CANCELLED
             _set(tx, queued.notification_id, cancelled, reason=verdict, at=now)
             ended.append(Settled(receiver.name, queued.event, cancelled, verdict))
-        elif notifications and not _fit_together(
-            receiver, verdict, next(iter(notifications.values()))
-        ):
-            with_it = _address(receiver, verdict) if receiver.groups else queued.notification_id
-            others.setdefault(with_it, []).append(queued.notification_id)
+        elif notifications and not (receiver.groups and address == first_address):
+            with_it = address if receiver.groups else queued.notification_id
+            elsewhere.setdefault(with_it, []).append(queued.notification_id)
         else:
+            first_address = address
             notifications[queued.notification_id] = verdict
-    for together in others.values():
+    for together in elsewhere.values():
         _move(tx, row, together, start=now, new_id=new_id)
     if waiting and notifications:
         _move(tx, row, waiting, start=now + RECHECK, new_id=new_id)
@@ -296,21 +290,7 @@ def _review(
     return notifications
 
 
-def _fit_together(receiver: Receiver, one: Notification, other: Notification) -> bool:
-    """Return whether one message may hold both: the configuration may have changed since."""
-    return receiver.groups and _address(receiver, one) == _address(receiver, other)
-
-
-def _address(receiver: Receiver, notification: Notification) -> str | None:
-    return notification.labels.get(receiver.address_label) if receiver.address_label else None
-
-
-def _verdict(queued: QueuedNotification, receiver: Receiver) -> Verdict:
-    verdict = recheck(queued, may_have_link=receiver.may_have_link)
-    if not isinstance(verdict, Notification) or queued.watched or receiver.address_label is None:
-        return verdict
-    is_owned = receiver.address_label in verdict.labels  # else the label left with the workspace
-    return verdict if is_owned else SettledReason.UNWATCHED
+MOVE: Final = text("UPDATE notification SET message_id = :message_id WHERE id = :id")
 
 
 def _move(
@@ -328,12 +308,24 @@ def _move(
         tx.execute(MOVE, {"id": notification_id, "message_id": id_})
 
 
-def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
-    entries = []
-    for row in tx.execute(ENTRIES, {"message_id": message_id}).all():
+QUEUED: Final = text("""
+SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
+    event.account_id AS event_account_id, heard.at AS heard_at
+FROM notification
+JOIN event ON event.id = notification.event_id
+LEFT JOIN heard ON heard.incident_id = notification.incident_id
+    AND heard.receiver = notification.receiver
+WHERE notification.message_id = :message_id AND notification.state = 'pending'
+ORDER BY notification.position
+""")
+
+
+def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
+    notifications = []
+    for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account_id = row.event_account_id
         account = accounts.load(tx, row.workspace, account_id) if account_id else None
-        entries.append(
+        notifications.append(
             QueuedNotification(
                 notification_id=row.id,
                 event=EventType(row.event),
@@ -350,12 +342,18 @@ def _entries(tx: Connection, message_id: str, view: View) -> list[QueuedNotifica
                 undelivered_to=row.undelivered_to,
             )
         )
-    return entries
+    return notifications
 
 
 def _left(tx: Connection, workspace: str) -> bool | None:
     """Return False if *workspace* left the configuration, None if it is only not known yet."""
     return None if workspaces.is_attached(tx, workspace) else False
+
+
+SET_NOTIFICATION: Final = text("""
+UPDATE notification SET state = :state, reason = :reason, settled_at = :settled_at
+WHERE id = :id AND state IN ('pending', 'sending')
+""")
 
 
 def _set(

@@ -110,6 +110,7 @@ CREATE TABLE event (
     workspace TEXT NOT NULL,
     account_id TEXT,
     incident_id TEXT REFERENCES incident (id) ON DELETE CASCADE,
+    reason TEXT NOT NULL,
     cause TEXT,
     detail TEXT NOT NULL
 );

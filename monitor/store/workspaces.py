@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.decide import Decision
+from monitor.core.draft import Decision
 from monitor.core.model import FailureStreak, Micros, Workspace
 
 from . import accounts, incidents, rows
@@ -55,6 +55,19 @@ def is_failing(tx: Connection, name: str) -> bool:
     return tx.execute(IS_FAILING, {"name": name}).one_or_none() is not None
 
 
+def record(tx: Connection, decision: Decision, before: Workspace, term: int | None) -> None:
+    """Write the rows of *decision*.
+
+    Raise LeaseLostError if it changes the workspace and *term* is not the latest.
+    """
+    if decision.workspace is not None:
+        _write(tx, decision.workspace, term)
+    accounts.write(tx, decision.accounts, before.accounts)
+    incidents.write(tx, decision.incidents)
+    incidents.write_events(tx, decision.events)
+    accounts.write_transitions(tx, decision.transitions)
+
+
 FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
 
 WRITE: Final = text(
@@ -62,17 +75,10 @@ WRITE: Final = text(
 )
 
 
-def record(tx: Connection, decision: Decision, before: Workspace, term: int) -> None:
-    """Write the rows of *decision*; raise LeaseLostError if *term* is not the latest."""
-    after = decision.workspace
-    failing = {column: getattr(after.failing, name, None) for name, column in FAILING.items()}
-    values = {**rows.values(after), **failing, "term": term}
-    if tx.execute(WRITE, values).rowcount != 1:
-        raise _lease_lost(after.name)
-    accounts.write(tx, decision.accounts, before.accounts)
-    incidents.write(tx, decision.incidents)
-    incidents.write_events(tx, decision.events)
-    accounts.write_transitions(tx, decision.transitions)
+def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
+    failing = {column: getattr(workspace.failing, name, None) for name, column in FAILING.items()}
+    if tx.execute(WRITE, {**rows.values(workspace), **failing, "term": term}).rowcount != 1:
+        raise _lease_lost(workspace.name)
 
 
 WRITE_LIVENESS: Final = text("UPDATE workspace SET last_good_at = :at WHERE name = :name")
@@ -80,8 +86,7 @@ WRITE_LIVENESS: Final = text("UPDATE workspace SET last_good_at = :at WHERE name
 
 def write_liveness(tx: Connection, good: Mapping[str, Micros]) -> None:
     """Write when each workspace was last read well."""
-    if good:
-        tx.execute(WRITE_LIVENESS, [{"name": name, "at": at} for name, at in good.items()])
+    rows.execute_many(tx, WRITE_LIVENESS, ({"name": name, "at": at} for name, at in good.items()))
 
 
 TERMS: Final = text("SELECT name, term FROM workspace")

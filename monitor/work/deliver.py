@@ -11,13 +11,13 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import EventType, Message, Micros, NotificationState
 from monitor.core.policy import DeliveryPolicy
-from monitor.core.runtime import Runtime
-from monitor.metrics import Metrics
+from monitor.core.route import Receiver
 from monitor.notifiers import Notifier
 from monitor.store import claims
 from monitor.store.claims import Claimed, View
-from monitor.store.db import Store
-from monitor.store.outbox import Receiver, Settled
+from monitor.store.outbox import Settled
+
+from .record import Recorder
 
 SEND_LIMIT: Final = Duration.parse("15s")
 """No notifier may take longer for one attempt."""
@@ -64,16 +64,15 @@ class Deliverer:
         notifier: Notifier,
         *,
         rules: DeliveryRules,
-        store: Store,
-        metrics: Metrics,
-        runtime: Runtime,
+        recorder: Recorder,
     ) -> None:
         self.receiver = receiver
         self.rules = rules
         self._notifier = notifier
-        self._store = store
-        self._metrics = metrics
-        self._around = runtime
+        self._wake = recorder.wake
+        self._store = recorder.store
+        self._metrics = recorder.metrics
+        self._runtime = recorder.runtime
         self._paused_until = 0.0
         self._is_failing = False
         self._leaving: set[str] = set()
@@ -91,7 +90,7 @@ class Deliverer:
 
         Raise StoreError if the database failed; what was sent is then sent again under its key.
         """
-        if self._around.monotonic() < self._paused_until:
+        if self._runtime.monotonic() < self._paused_until:
             return None
         claimed = await self._store.run(self._claim)
         self._count(claimed.ended)
@@ -111,10 +110,10 @@ class Deliverer:
 
     async def due_in(self, at_most: Duration) -> float:
         """Return in how many seconds something may be due, *at_most* if nothing is queued."""
-        paused = self._paused_until - self._around.monotonic()
+        paused = self._paused_until - self._runtime.monotonic()
         if paused > 0:
             return min(paused, at_most.seconds)
-        now = self._around.now()
+        now = self._runtime.now()
         due = await self._store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
         return min(max(due - now, 0) / 1_000_000, at_most.seconds) if due else at_most.seconds
 
@@ -124,13 +123,13 @@ class Deliverer:
             self.receiver,
             view=self.rules.view,
             sending=self._leaving,
-            now=self._around.now(),
+            now=self._runtime.now(),
             lease=LEASE,
-            new_id=self._around.new_id,
+            new_id=self._runtime.new_id,
         )
 
     async def _settle(self, claimed: Claimed, error: DeliveryError | None) -> list[Settled]:
-        now = self._around.now()
+        now = self._runtime.now()
         settled = await self._store.run(
             lambda tx: claims.settle(
                 tx,
@@ -138,18 +137,21 @@ class Deliverer:
                 error,
                 now=now,
                 deadline=self.rules.policy.deadline,
-                jitter=self._around.jitter(),
+                jitter=self._runtime.jitter(),
                 fallback=self.rules.fallback,
-                new_id=self._around.new_id,
+                new_id=self._runtime.new_id,
             ),
             urgent=True,  # else what has been sent is sent again
         )
         reason = error.reason if error else AttemptReason.OK
         self._metrics.attempted(self.receiver.name, reason)
         if error and error.retry_after:
-            self._paused_until = self._around.monotonic() + error.retry_after.seconds
+            self._paused_until = self._runtime.monotonic() + error.retry_after.seconds
         if error is None and claimed.message is not None:
             self._note_delivered(claimed, claimed.message, now)
+        fallback = self.rules.fallback
+        if fallback and any(sent.outcome is NotificationState.DEAD for sent in settled or ()):
+            self._wake([fallback.name])
         self._log(claimed, error, settled)
         self._count(settled or [])
         return settled or []
@@ -166,8 +168,8 @@ class Deliverer:
                 self._metrics.recovery("notified", max(0, now - notification.at) / 1_000_000)
 
     def _count(self, settled: list[Settled] | tuple[Settled, ...]) -> None:
-        for one in settled:
-            self._metrics.settled(one.receiver, one.event, one.outcome)
+        for notification in settled:
+            self._metrics.settled(notification.receiver, notification.event, notification.outcome)
 
     def _log(
         self, claimed: Claimed, error: DeliveryError | None, settled: list[Settled] | None
@@ -178,15 +180,15 @@ class Deliverer:
             message=message.id if message else None,
             attempt=claimed.attempts,
         )
-        is_dead = any(one.outcome is NotificationState.DEAD for one in settled or [])
+        is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled or ())
         if error is None:
             bound.info(
                 "delivered",
-                events=[str(one.event) for one in message.notifications] if message else [],
+                events=[str(sent.event) for sent in message.notifications] if message else [],
             )
         elif is_dead:
             incidents = (
-                [one.incident.id for one in message.notifications if one.incident]
+                [sent.incident.id for sent in message.notifications if sent.incident]
                 if message
                 else []
             )

@@ -1,6 +1,6 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,11 +8,12 @@ import structlog
 from sqlalchemy import Connection
 
 from monitor.core.backoff import poll_backoff
-from monitor.core.decide import Decision, decide, is_quiet
+from monitor.core.decide import decide
+from monitor.core.decide.accounts import is_quiet
 from monitor.core.diff import Changes, diff
+from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.model import (
-    Cause,
     Failure,
     ListedAccount,
     Micros,
@@ -22,17 +23,10 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.core.runtime import Runtime
-from monitor.metrics import Metrics
 from monitor.source.client import LinkedApi
-from monitor.store import incidents, outbox, session_intents, workspaces
-from monitor.store.db import Store
-from monitor.store.outbox import Enqueued
-from monitor.store.session_intents import SessionIntent
-from monitor.work.record import publish
+from monitor.store import incidents, workspaces
 
-LINK_WAIT: Final = Duration.parse("10s")
-"""How long an opening waits for the link that is being asked for."""
+from .record import Recorded, Recorder, publish, record
 
 STALE: Final = Duration.parse("2m")
 """How long after the next but one poll was due a look at a workspace counts as a recent one."""
@@ -51,15 +45,6 @@ class PollRules:
     cooldown: Duration
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What one commit came to."""
-
-    decision: Decision
-    enqueued: Enqueued
-    open_incidents: Mapping[Cause, int]
-
-
 def commit(
     tx: Connection,
     workspace: Workspace,
@@ -73,7 +58,7 @@ def commit(
 ) -> Recorded:
     """Decide what a poll means and write all of it in the transaction *tx*.
 
-    Raise ClaimLostError if the claim *term* is not the latest.
+    Raise LeaseLostError if the claim *term* is not the latest.
     """
     decision = decide(
         workspace,
@@ -85,32 +70,17 @@ def commit(
         now=now,
         new_id=new_id,
     )
-    workspaces.record(tx, decision, workspace, term)
-    enqueued = outbox.enqueue(
+    return record(
         tx,
-        decision.events,
+        workspace,
+        decision,
         routing=rules.routing,
-        accounts={**workspace.accounts, **decision.workspace.accounts},
-        group_over=1 if decision.baseline else rules.policy.group_over,
+        group_over=rules.policy.group_over,
         now=now,
         new_id=new_id,
-        waits=_add_intents(tx, decision, rules=rules, now=now, new_id=new_id),
+        term=term,
+        cooldown=rules.cooldown,
     )
-    open_incidents = incidents.open_by_cause(tx, workspace.name)
-    return Recorded(decision, enqueued, open_incidents)
-
-
-def _add_intents(
-    tx: Connection, decision: Decision, *, rules: PollRules, now: Micros, new_id: Callable[[], str]
-) -> dict[str, Micros]:
-    """Record the intents to ask for missing links; return until when their openings wait."""
-    workspace = decision.workspace
-    wanted = (
-        SessionIntent(new_id(), workspace.name, id_, workspace.accounts[id_].incident_id or "")
-        for id_ in decision.wanted
-    )
-    taken = session_intents.add(tx, wanted, cooldown=rules.cooldown, now=now)
-    return {one.incident_id: now + LINK_WAIT for one in taken}
 
 
 class Poller:
@@ -124,9 +94,7 @@ class Poller:
         rules: PollRules,
         source: LinkedApi,
         token_changed: Callable[[], bool],
-        store: Store,
-        metrics: Metrics,
-        runtime: Runtime,
+        recorder: Recorder,
     ) -> None:
         self.name = workspace.name
         self.rules = rules
@@ -136,9 +104,10 @@ class Poller:
         self._warned: frozenset[str] = frozenset()
         self._source = source
         self._token_changed = token_changed
-        self._store = store
-        self._metrics = metrics
-        self._around = runtime
+        self._recorder = recorder
+        self._store = recorder.store
+        self._metrics = recorder.metrics
+        self._runtime = recorder.runtime
         self._paused_until = 0.0
         self._good_at: Micros | None = None
         self._fresh_until: Micros | None = None
@@ -148,19 +117,19 @@ class Poller:
 
         Return None without a call too while polls are paused (a rejected token, a rate limit) or
         our own share of the rate limit is used up.
-        Raise StoreError if it could not be recorded (nothing was, then), ClaimLostError if another
+        Raise StoreError if it could not be recorded (nothing was, then), LeaseLostError if another
         monitor has taken over.
         """
         workspace = await self._load()
-        if self._around.monotonic() < self._paused_until and not self._token_changed():
+        if self._runtime.monotonic() < self._paused_until and not self._token_changed():
             self._mark_fresh()  # it fails, and that is known
             return await self._record_blindness(workspace)
-        started = self._around.monotonic()
+        started = self._runtime.monotonic()
         source = self._source
         observation = await source.get_all()
         if observation is None:
             return None
-        took = self._around.monotonic() - started
+        took = self._runtime.monotonic() - started
         changes = self._compare(workspace, observation)
         is_known = workspace.failing is None and workspace.baseline_at is not None
         decision = None
@@ -180,7 +149,7 @@ class Poller:
         failing = workspace.failing
         if failing is None or workspace.incident_id is not None:
             return None
-        if self._around.now() - failing.since < self.rules.policy.blind_after:
+        if self._runtime.now() - failing.since < self.rules.policy.blind_after:
             return None
         failure = Failure(failing.cause, failing.detail)
         return await self._record(workspace, failure, failure, scheduled=False)
@@ -190,7 +159,7 @@ class Poller:
 
         Right after a start, or after the host slept, nothing that is recorded may still hold.
         """
-        return self._fresh_until is not None and self._around.now() <= self._fresh_until
+        return self._fresh_until is not None and self._runtime.now() <= self._fresh_until
 
     def invalidate(self) -> None:
         """Read the recorded state again before the next poll: something else has written it."""
@@ -227,7 +196,10 @@ class Poller:
         self._warn(observation)
         inventory = self.rules.routing.inventory
         return diff(
-            workspace, observation, self._quiet, lambda one: inventory.ignores(self.name, one)
+            workspace,
+            observation,
+            self._quiet,
+            lambda account: inventory.ignores(self.name, account),
         )
 
     def _warn(self, snapshot: Snapshot) -> None:
@@ -238,10 +210,10 @@ class Poller:
 
     def _mark_fresh(self) -> None:
         next_due = self.rules.next_due
-        self._fresh_until = next_due(next_due(self._around.now())) + STALE
+        self._fresh_until = next_due(next_due(self._runtime.now())) + STALE
 
     def _note_good(self) -> None:
-        self._good_at = self._around.now()
+        self._good_at = self._runtime.now()
         self._metrics.polled_well(self.name, self._good_at)
 
     async def _record(
@@ -252,7 +224,7 @@ class Poller:
         *,
         scheduled: bool,
     ) -> Decision:
-        now, rules = self._around.now(), self.rules
+        now, rules = self._runtime.now(), self.rules
         self._workspace = None  # until the commit is known to have happened
         recorded = await self._store.run(
             lambda tx: commit(
@@ -263,48 +235,37 @@ class Poller:
                 rules=rules,
                 scheduled=scheduled,
                 now=now,
-                new_id=self._around.new_id,
+                new_id=self._runtime.new_id,
             )
         )
         after = recorded.decision.workspace
+        assert after is not None
         self._workspace = after
         if isinstance(observation, Snapshot) and isinstance(changes, Changes):
             if rules is self.rules:  # else the next poll compares every account anew
                 self._note_quiet(after, observation)
             self._note_good()
-        self._publish(workspace, recorded)
+        publish(recorded, self._recorder)
+        _log_edges(workspace, after)
         return recorded.decision
 
     def _note_quiet(self, workspace: Workspace, snapshot: Snapshot) -> None:
         policy, create = self.rules.policy, self.rules.create
         self._quiet = {
-            one.id: one
-            for one in snapshot.accounts
-            if one.id in workspace.accounts
-            and is_quiet(workspace.accounts[one.id], policy, create=create)
+            account.id: account
+            for account in snapshot.accounts
+            if account.id in workspace.accounts
+            and is_quiet(workspace.accounts[account.id], policy, create=create)
         }
 
     def _pause(self, observation: Observation) -> None:
         failing = self._workspace.failing if self._workspace else None
-        now = self._around.now()
+        now = self._runtime.now()
         every = Duration(self.rules.next_due(now) - now)
-        pause = poll_backoff(failing, every=every, jitter=self._around.jitter())
+        pause = poll_backoff(failing, every=every, jitter=self._runtime.jitter())
         if isinstance(observation, Failure) and observation.retry_after is not None:
             pause = max(pause, observation.retry_after)
-        self._paused_until = self._around.monotonic() + pause.seconds
-
-    def _publish(self, before: Workspace, recorded: Recorded) -> None:
-        decision = recorded.decision
-        after, metrics = decision.workspace, self._metrics
-        metrics.workspace(after, recorded.open_incidents)
-        for transition in decision.transitions:
-            metrics.transition(transition)
-        publish(decision.events, recorded.enqueued, metrics)
-        for incident in decision.incidents:
-            if incident.account_id and incident.resolved_at is not None:
-                lasted = incident.resolved_at - incident.opened_at
-                metrics.recovery("active", lasted / 1_000_000)
-        _log_edges(before, after)
+        self._paused_until = self._runtime.monotonic() + pause.seconds
 
 
 def _log_edges(before: Workspace, after: Workspace) -> None:

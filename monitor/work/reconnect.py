@@ -10,18 +10,15 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.core.decide import has_link
+from monitor.core.decide.sessions import conclude, needs_session
 from monitor.core.errors import ApiError
-from monitor.core.model import Account, Cause, Event, EventType, IntentOutcome, Session, Status
+from monitor.core.model import Account, Cause, IntentOutcome, Session, Workspace
 from monitor.core.route import Routing
-from monitor.core.runtime import Runtime
-from monitor.metrics import Metrics
 from monitor.source.client import LinkedApi
-from monitor.store import accounts, incidents, outbox, session_intents, sessions
-from monitor.store.db import Store
-from monitor.store.outbox import Enqueued
+from monitor.store import accounts, incidents, session_intents
 from monitor.store.session_intents import SessionIntent
-from monitor.work.record import publish
+
+from .record import Recorded, Recorder, publish, record
 
 ENDED: Final = ("success", "expired", "error", "cancelled")
 """The words of a session that is over; any other may be in use, and is never replaced."""
@@ -39,19 +36,18 @@ class Reconnector:
         workspace: str,
         *,
         source: LinkedApi,
-        store: Store,
-        metrics: Metrics,
         routing: Routing,
         create: bool,
-        runtime: Runtime,
+        recorder: Recorder,
     ) -> None:
         self._workspace = workspace
         self._source = source
-        self._store = store
-        self._metrics = metrics
+        self._recorder = recorder
+        self._store = recorder.store
+        self._metrics = recorder.metrics
         self._routing = routing
         self._create = create
-        self._around = runtime
+        self._runtime = recorder.runtime
 
     def reload(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
         """Go by another configuration from now on."""
@@ -66,8 +62,8 @@ class Reconnector:
             lambda tx: accounts.load(tx, self._workspace, intent.account_id)
         )
         outcome, session = await self._ask(account, intent)
-        events = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
-        publish(events, Enqueued(), self._metrics)
+        recorded = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
+        publish(recorded, self._recorder)
         self._metrics.session_created(self._workspace, outcome)
         log.info(
             "reconnection session asked for",
@@ -85,13 +81,7 @@ class Reconnector:
     async def _ask(
         self, account: Account | None, intent: SessionIntent
     ) -> tuple[IntentOutcome, Session | None]:
-        if (
-            not self._create
-            or account is None
-            or account.status is not Status.RECONNECTION_REQUIRED
-            or account.incident_id != intent.incident_id
-            or has_link(account.session)
-        ):
+        if account is None or not self._create or not needs_session(account, intent.incident_id):
             return IntentOutcome.NEEDLESS, None
         try:
             if account.session and account.session.id and await self._is_live(account.session.id):
@@ -111,36 +101,26 @@ class Reconnector:
 
     def _finish(
         self, tx: Connection, intent: SessionIntent, outcome: IntentOutcome, session: Session | None
-    ) -> list[Event]:
-        now = self._around.now()
+    ) -> Recorded:
+        now = self._runtime.now()
         session_intents.finish(tx, intent, outcome)
-        incident = incidents.load(tx, intent.incident_id)
-        if incident is None or not incident.is_open:
-            return []
-        if session is None or not has_link(session):
-            outbox.release(tx, incident.id, now=now)
-            return []
-        sessions.write(tx, self._workspace, intent.account_id, session)
-        event = Event(
-            id=self._around.new_id(),
-            type=EventType.REFRESHED,
-            at=now,
-            workspace=self._workspace,
-            account_id=intent.account_id,
-            incident_id=incident.id,
-            cause=incident.cause,
+        account = accounts.load(tx, self._workspace, intent.account_id)
+        decision = conclude(
+            incidents.load(tx, intent.incident_id),
+            account,
+            session,
+            now=now,
+            new_id=self._runtime.new_id,
         )
-        incidents.write_events(tx, [event])
-        outbox.enqueue(
+        return record(
             tx,
-            [event],
+            Workspace(self._workspace, accounts={account.id: account} if account else {}),
+            decision,
             routing=self._routing,
-            accounts={},
             group_over=1,
             now=now,
-            new_id=self._around.new_id,
+            new_id=self._runtime.new_id,
         )
-        return [event]
 
 
 def _outcome(error: ApiError) -> IntentOutcome:

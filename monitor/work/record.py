@@ -1,31 +1,140 @@
-"""Says what has been committed: a log line and a count for each thing that happened."""
+"""Where every unit of work ends: one commit writes what was decided, then it is published.
 
-from collections.abc import Iterable
+decision ─► record (in the transaction): rows, what is outdated, whom it goes to, the outbox
+         ─► publish (after the commit): metrics, log, and who is woken
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
-from monitor.core.model import Event
+from monitor.core.draft import Decision
+from monitor.core.duration import Duration
+from monitor.core.model import Account, Cause, Event, Micros, Resolution, Workspace
+from monitor.core.route import Routing, plan
+from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.store.outbox import Enqueued
+from monitor.store import incidents, outbox, session_intents, workspaces
+from monitor.store.db import Store
+from monitor.store.outbox import Settled
+from monitor.store.session_intents import SessionIntent
+
+LINK_WAIT: Final = Duration.parse("10s")
+"""How long an opening waits for the link that is being asked for."""
 
 log = structlog.get_logger("incidents")
 
 
-def publish(events: Iterable[Event], enqueued: Enqueued, metrics: Metrics) -> None:
-    """Log and count *events*, what telling them withdrew, and those nobody would hear of."""
-    for event in events:
-        if event.cause is not None:
-            metrics.incident(event.workspace, event.cause, event.type)
-        log.info(
-            f"incident {event.type}" if event.incident_id else f"account {event.detail}",
-            workspace=event.workspace,
-            account=event.account_id,
-            incident=event.incident_id,
-            cause=event.cause,
-        )
-    for one in enqueued.cancelled:
-        metrics.settled(one.receiver, one.event, one.outcome)
-    for event in enqueued.unrouted:
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """What units of work record with; *wake* wakes receivers for which something is queued."""
+
+    store: Store
+    metrics: Metrics
+    runtime: Runtime
+    wake: Callable[[Collection[str]], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one commit came to.
+
+    *cancelled* are notifications that it made needless, *unrouted* events that nobody will hear of,
+    *receivers* those that have something to send now.
+    """
+
+    decision: Decision
+    cancelled: tuple[Settled, ...] = ()
+    unrouted: tuple[Event, ...] = ()
+    receivers: frozenset[str] = frozenset()
+    open_incidents: Mapping[Cause, int] | None = None
+
+
+def record(
+    tx: Connection,
+    before: Workspace,
+    decision: Decision,
+    *,
+    routing: Routing,
+    group_over: int,
+    now: Micros,
+    new_id: Callable[[], str],
+    term: int | None = None,
+    cooldown: Duration | None = None,
+) -> Recorded:
+    """Write *decision* and queue what people are to hear of it, in the transaction *tx*.
+
+    *before* is what was recorded of the workspace, as far as the decision needed it; *cooldown* is
+    how long no second session is asked for. Raise LeaseLostError if the workspace changes and
+    *term* is not the latest.
+    """
+    after = decision.workspace
+    workspaces.record(tx, decision, before, term)
+    accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
+    cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
+    planned = plan(
+        decision.events,
+        audience=outbox.audience(
+            tx, {event.incident_id for event in decision.events if event.incident_id}
+        ),
+        routing=routing,
+        accounts=accounts,
+        group_over=1 if decision.baseline else group_over,
+    )
+    for notification in planned.rerouted:
+        cancelled += outbox.cancel_rerouted(tx, notification, now)
+    wanted = () if cooldown is None else [accounts[id_] for id_ in decision.wanted]
+    waits = _add_intents(tx, wanted, cooldown or Duration(0), now=now, new_id=new_id)
+    outbox.queue(tx, planned.messages, now=now, waits=waits, new_id=new_id)
+    receivers = {message.receiver for message in planned.messages}
+    receivers.update(notification.receiver for notification in cancelled)
+    for incident_id in decision.released:
+        receivers |= outbox.release(tx, incident_id, now=now)
+    return Recorded(
+        decision,
+        cancelled=tuple(cancelled),
+        unrouted=planned.unrouted,
+        receivers=frozenset(receivers),
+        open_incidents=incidents.open_by_cause(tx, after.name) if after else None,
+    )
+
+
+def _add_intents(
+    tx: Connection,
+    wanted: Iterable[Account],
+    cooldown: Duration,
+    *,
+    now: Micros,
+    new_id: Callable[[], str],
+) -> dict[str, Micros]:
+    """Record the intents to ask for missing links; return until when their openings wait."""
+    intents = (
+        SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
+        for account in wanted
+    )
+    added = session_intents.add(tx, intents, cooldown=cooldown, now=now)
+    return {intent.incident_id: now + LINK_WAIT for intent in added}
+
+
+def publish(recorded: Recorded, recorder: Recorder) -> None:
+    """Show, log and count what was committed, and wake those who have something to send."""
+    decision, metrics = recorded.decision, recorder.metrics
+    if decision.workspace is not None:
+        metrics.workspace(decision.workspace, recorded.open_incidents or {})
+    for transition in decision.transitions:
+        metrics.transition(transition)
+    for event in decision.events:
+        _publish_event(event, metrics)
+    for incident in decision.incidents:
+        if incident.account_id and incident.resolution is Resolution.RECOVERED:
+            lasted = (incident.resolved_at or incident.opened_at) - incident.opened_at
+            metrics.recovery("active", lasted / 1_000_000)
+    for notification in recorded.cancelled:
+        metrics.settled(notification.receiver, notification.event, notification.outcome)
+    for event in recorded.unrouted:
         metrics.unrouted()
         log.warning(
             "nobody is told: no route matches and there is no fallback",
@@ -34,3 +143,18 @@ def publish(events: Iterable[Event], enqueued: Enqueued, metrics: Metrics) -> No
             what=event.type,
             cause=event.cause,
         )
+    if recorded.receivers:
+        recorder.wake(recorded.receivers)
+
+
+def _publish_event(event: Event, metrics: Metrics) -> None:
+    if event.cause is not None:
+        metrics.incident(event.workspace, event.cause, event.type)
+    log.info(
+        f"incident {event.type}" if event.incident_id else f"account {event.detail}",
+        workspace=event.workspace,
+        account=event.account_id,
+        incident=event.incident_id,
+        cause=event.cause,
+        reason=event.reason,
+    )

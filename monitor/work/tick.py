@@ -7,18 +7,17 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.core.decide import remind, unwatch
+from monitor.core.decide.due import Due, remind, unwatch
+from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import Account, Event, Micros
+from monitor.core.model import Micros, Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.core.runtime import Runtime
-from monitor.metrics import Metrics
-from monitor.store import accounts, clock, incidents, outbox, retention, workspaces
+from monitor.store import accounts, clock, incidents, retention, workspaces
 from monitor.store.claims import View
-from monitor.store.db import Store, StoreError
-from monitor.store.outbox import Enqueued
-from monitor.work.record import publish
+from monitor.store.db import StoreError
+
+from .record import Recorded, Recorder, publish, record
 
 AT_ONCE: Final = 1000
 """How many reminders one commit takes up at the most."""
@@ -49,14 +48,12 @@ class Ticker:
         self,
         *,
         rules: TickRules,
-        store: Store,
-        metrics: Metrics,
-        runtime: Runtime,
+        recorder: Recorder,
     ) -> None:
         self.rules = rules
-        self._store = store
-        self._metrics = metrics
-        self._around = runtime
+        self._recorder = recorder
+        self._store = recorder.store
+        self._runtime = recorder.runtime
 
     async def tick(self) -> bool:
         """Take up what has been due longest, with all that is due in its workspace.
@@ -64,7 +61,7 @@ class Ticker:
         Return whether there was anything. If one of them makes us fail, each is taken up alone and
         that one is moved out of the way before the error is raised.
         """
-        now = self._around.now()
+        now = self._runtime.now()
         due = await self._store.run(lambda tx: incidents.due(tx, now, limit=AT_ONCE))
         if not due:
             return False
@@ -93,16 +90,16 @@ class Ticker:
         await self._store.run(lambda tx: incidents.postpone(tx, incident_id, now=now, until=until))
 
     async def _remind(self, due: Sequence[str], now: Micros) -> None:
-        events, enqueued = await self._store.run(lambda tx: self._commit(tx, due, now))
-        publish(events, enqueued, self._metrics)
+        recorded = await self._store.run(lambda tx: self._commit(tx, due, now))
+        publish(recorded, self._recorder)
 
     async def note_time(self, good: Mapping[str, Micros], claims: Mapping[str, int]) -> Duration:
         """Write when each workspace was last read well, and follow a clock that went back.
 
-        Return how far it went back. Raise ClaimLostError if another monitor has taken over one of
+        Return how far it went back. Raise LeaseLostError if another monitor has taken over one of
         our *claims* (their terms by workspace).
         """
-        now = self._around.now()
+        now = self._runtime.now()
 
         def write(tx: Connection) -> Duration:
             workspaces.check_terms(tx, claims)
@@ -120,85 +117,77 @@ class Ticker:
         Return whether there was one. One that makes us fail is moved out of the way before the
         error is raised.
         """
-        now = self._around.now()
+        now = self._runtime.now()
         name = await self._store.run(lambda tx: workspaces.long_detached(tx, now - RETURNABLE))
         if name is None:
             return False
         try:
-            events, enqueued = await self._store.run(lambda tx: self._end(tx, name, now))
+            recorded = await self._store.run(lambda tx: self._end(tx, name, now))
         except StoreError:
             raise  # all of it fails, for the moment
         except Exception:
             again = now - RETURNABLE + POISON_PAUSE
             await self._store.run(lambda tx: workspaces.postpone(tx, name, again))
             raise
-        publish(events, enqueued, self._metrics)
+        publish(recorded, self._recorder)
         return True
 
-    def _end(self, tx: Connection, name: str, now: Micros) -> tuple[Sequence[Event], Enqueued]:
+    def _end(self, tx: Connection, name: str, now: Micros) -> Recorded:
         if workspaces.is_attached(tx, name):  # it has come back this very moment
-            return (), Enqueued()
+            return Recorded(Decision())
         workspace, term = workspaces.load(tx, name), workspaces.load_term(tx, name)
-        rules = self.rules
         decision = unwatch(
             workspace,
             incidents.load_open(tx, workspace.name),
-            policy=rules.policy,
+            policy=self.rules.policy,
             now=now,
-            new_id=self._around.new_id,
+            new_id=self._runtime.new_id,
         )
-        workspaces.record(tx, decision, workspace, term)
-        enqueued = outbox.enqueue(
-            tx,
-            decision.events,
-            routing=rules.routing,
-            accounts=workspace.accounts,
-            group_over=rules.policy.group_over,
-            now=now,
-            new_id=self._around.new_id,
-        )
-        return decision.events, enqueued
+        return self._record(tx, workspace, decision, now, term)
 
     async def prune(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
-        before = self._around.now() - self.rules.keep
+        before = self._runtime.now() - self.rules.keep
         await self._store.run(lambda tx: retention.prune(tx, before))
 
-    def _commit(
-        self, tx: Connection, due: Sequence[str], now: Micros
-    ) -> tuple[list[Event], Enqueued]:
-        rules = self.rules
-        events: list[Event] = []
-        reminded_of: dict[str, Account] = {}
-        workspace = ""
-        for incident_id in due:
-            incident = incidents.load(tx, incident_id)
-            if incident is None or incident.next_due_at is None or incident.next_due_at > now:
-                continue
-            workspace = incident.workspace
-            account = accounts.load(tx, workspace, incident.account_id or "")
-            reminded, event = remind(
-                incident,
-                account,
-                failing=workspaces.is_failing(tx, workspace),
-                current=rules.view.is_current(workspace),
-                policy=rules.policy,
-                now=now,
-                new_id=self._around.new_id,
-            )
-            incidents.write(tx, [reminded])
-            incidents.write_events(tx, [event] if event else [])
-            if event is not None:
-                events.append(event)
-            if account is not None:
-                reminded_of[account.id] = account
-        enqueued = outbox.enqueue(
-            tx,
-            events,
-            routing=rules.routing,
-            accounts=reminded_of,
-            group_over=rules.policy.group_over,
+    def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded:
+        reminders = [
+            Due(incident, accounts.load(tx, incident.workspace, incident.account_id or ""))
+            for incident_id in due
+            if (incident := incidents.load(tx, incident_id))
+            and incident.next_due_at is not None
+            and incident.next_due_at <= now
+        ]
+        if not reminders:
+            return Recorded(Decision())
+        name = reminders[0].incident.workspace  # all of one workspace
+        decision = remind(
+            name,
+            reminders,
+            failing=workspaces.is_failing(tx, name),
+            current=self.rules.view.is_current(name),
+            policy=self.rules.policy,
             now=now,
-            new_id=self._around.new_id,
+            new_id=self._runtime.new_id,
         )
-        return events, enqueued
+        before = {due.account.id: due.account for due in reminders if due.account}
+        return self._record(tx, Workspace(name, accounts=before), decision, now)
+
+    def _record(
+        self,
+        tx: Connection,
+        before: Workspace,
+        decision: Decision,
+        now: Micros,
+        term: int | None = None,
+    ) -> Recorded:
+        return record(
+            tx,
+            before,
+            decision,
+            routing=self.rules.routing,
+            group_over=self.rules.policy.group_over,
+            now=now,
+            new_id=self._runtime.new_id,
+            term=term,
+        )

@@ -1,24 +1,33 @@
 """Who hears of what."""
 
+from dataclasses import replace
+
 import pytest
-from harness.core import NOON, CoreHarness, frozen, listed_account, signed_out
+from harness.core import (
+    NOON,
+    CoreHarness,
+    frozen,
+    listed_account,
+    make_routing,
+    signed_out,
+)
 
 from monitor.core.inventory import AccountRule, Inventory
-from monitor.core.model import Cause, Event, EventType
-from monitor.core.route import SEVERITY, Audience, Match, Route, Routing, plan
+from monitor.core.model import Cause, Event, EventType, Reason
+from monitor.core.route import SEVERITY, Audience, Match, Route, Routing, fallback_event, plan
 
 PEOPLE = {"slack": True, "mail": True}
 
 
 def event(kind=EventType.OPENED, cause=Cause.FROZEN, *, account="a1", incident="i1"):
-    return Event("e1", kind, NOON, "acme", account, incident, cause)
+    return Event("e1", kind, NOON, "acme", account, incident, Reason.SEEN_BAD, cause)
 
 
 def told(*events, routing=None, audience=None, accounts=None, group_over=5):
     return plan(
         events,
         audience=audience or {},
-        routing=routing or Routing(PEOPLE),
+        routing=routing or make_routing(PEOPLE),
         accounts=accounts or {},
         group_over=group_over,
     )
@@ -54,7 +63,7 @@ def test_a_route_hears_what_matches_all_its_parts(match, hears):
     harness = CoreHarness()
     harness.poll(frozen())
     inventory = Inventory({"acme": {"team": "growth"}})
-    routing = Routing(PEOPLE, (Route(match, ("mail",)),), inventory=inventory)
+    routing = make_routing(PEOPLE, Route(match, ("mail",)), inventory=inventory)
 
     planned = told(event(), routing=routing, accounts=harness.workspace.accounts)
 
@@ -63,9 +72,9 @@ def test_a_route_hears_what_matches_all_its_parts(match, hears):
 
 
 def test_the_first_match_wins_unless_it_proceeds():
-    stop = Routing(PEOPLE, (Route(Match(), ("mail",)), Route(Match(), ("slack",))))
-    continues = Routing(
-        PEOPLE, (Route(Match(), ("mail",), continues=True), Route(Match(), ("slack",)))
+    stop = make_routing(PEOPLE, Route(Match(), ("mail",)), Route(Match(), ("slack",)))
+    continues = make_routing(
+        PEOPLE, Route(Match(), ("mail",), continues=True), Route(Match(), ("slack",))
     )
 
     assert receivers(told(event(), routing=stop)) == ["mail"]
@@ -73,7 +82,7 @@ def test_the_first_match_wins_unless_it_proceeds():
 
 
 def test_what_no_route_matches_goes_to_the_fallback():
-    routing = Routing(PEOPLE, (Route(Match(causes=("unknown",)), ("slack",)),), fallback="mail")
+    routing = make_routing(PEOPLE, Route(Match(causes=("unknown",)), ("slack",)), fallback="mail")
 
     assert receivers(told(event(), routing=routing)) == ["mail"]
 
@@ -88,7 +97,7 @@ def test_a_resolution_goes_to_exactly_those_who_heard_or_are_hearing():
 
 def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
     audience = {"i1": Audience(heard=frozenset({"slack"}))}
-    routing = Routing(PEOPLE, (Route(Match(causes=("frozen",)), ("mail",)),))
+    routing = make_routing(PEOPLE, Route(Match(causes=("frozen",)), ("mail",)))
 
     assert receivers(told(event(EventType.CHANGED), audience=audience, routing=routing)) == [
         "mail",
@@ -101,7 +110,7 @@ def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
 )
 def test_a_fallback_that_stands_in_for_another_is_reminded_too(heard, reminded):
     audience = {"i1": Audience(heard=frozenset(heard))}
-    routing = Routing(PEOPLE, (Route(Match(), ("slack",)),), fallback="mail")
+    routing = make_routing(PEOPLE, Route(Match(), ("slack",)), fallback="mail")
 
     assert (
         receivers(told(event(EventType.REMINDED), audience=audience, routing=routing)) == reminded
@@ -124,7 +133,9 @@ def test_more_than_group_over_become_one_message_worst_first():
     harness = CoreHarness()
     harness.poll(listed_account("ok"), *(frozen(f"f{n}") for n in range(4)), signed_out("out"))
 
-    planned = told(*harness.events, routing=Routing({"slack": True, "hook": False}), group_over=4)
+    planned = told(
+        *harness.events, routing=make_routing({"slack": True, "hook": False}), group_over=4
+    )
 
     slack = [one for one in planned.messages if one.receiver == "slack"]
     assert len(slack) == 1
@@ -137,7 +148,7 @@ def test_up_to_group_over_are_told_one_by_one():
     harness = CoreHarness()
     harness.poll(*(frozen(f"f{n}") for n in range(5)))
 
-    assert len(told(*harness.events, routing=Routing({"slack": True})).messages) == 5
+    assert len(told(*harness.events, routing=make_routing({"slack": True})).messages) == 5
 
 
 def test_every_cause_has_its_place_in_a_group():
@@ -156,12 +167,12 @@ OWNERS = {
 def owners(*routes, fallback=None, groups=None, common=None):
     """`mail` writes to whoever the label `owner` names; `slack` has an address of its own."""
     rules = [AccountRule(ids=(id_,), labels=labels) for id_, labels in OWNERS.items()]
+    receivers = make_routing(groups or PEOPLE).receivers
     return Routing(
-        groups or PEOPLE,
+        {**receivers, "mail": replace(receivers["mail"], address_label="owner")},
         routes,
         fallback=fallback,
         inventory=Inventory({"acme": common or {}}, rules),
-        address_labels={"mail": "owner"},
     )
 
 
@@ -176,11 +187,11 @@ def known(*ids):
 
 
 def test_an_address_is_the_receivers_own_or_that_of_the_label_or_none():
-    routing = owners()
+    slack, mail = owners().receivers["slack"], owners().receivers["mail"]
 
-    assert routing.address("slack", {}) == ""
-    assert routing.address("mail", {"owner": "jane@example.com"}) == "jane@example.com"
-    assert routing.address("mail", {"team": "growth"}) is None
+    assert slack.address({}) == ""
+    assert mail.address({"owner": "jane@example.com"}) == "jane@example.com"
+    assert mail.address({"team": "growth"}) is None
 
 
 def test_who_has_no_address_for_an_account_is_not_told_and_the_others_are():
@@ -271,3 +282,28 @@ def test_a_change_leads_away_from_who_has_lost_the_address():
     )
 
     assert [one.receiver for one in planned.rerouted] == ["mail"]
+
+
+OPEN = CoreHarness()
+OPEN.poll(frozen("a1"))
+(INCIDENT,) = OPEN.open
+HEARD = Audience(heard=frozenset({"mail"}))
+
+
+@pytest.mark.parametrize(
+    ("incident", "audience", "is_known", "event_type"),
+    [
+        (INCIDENT, Audience(), False, EventType.OPENED),
+        (INCIDENT, Audience(heard=frozenset({"slack"})), True, EventType.OPENED),
+        (INCIDENT, HEARD, False, EventType.NOTICE),
+        (INCIDENT, Audience(waiting=frozenset({"mail"})), False, EventType.NOTICE),
+        (INCIDENT, Audience(sending=frozenset({"mail"})), True, None),
+        (INCIDENT, HEARD, True, None),
+        (replace(INCIDENT, resolved_at=NOON), HEARD, True, EventType.NOTICE),
+        (None, Audience(), True, EventType.NOTICE),
+    ],
+)
+def test_as_what_the_fallback_is_told_of_what_another_was_not(
+    incident, audience, is_known, event_type
+):
+    assert fallback_event(incident, audience, "mail", is_known=is_known) is event_type

@@ -2,8 +2,10 @@
 
 from itertools import count
 
-from monitor.core.decide import Decision, decide, unwatch
+from monitor.core.decide import decide
+from monitor.core.decide.due import unwatch
 from monitor.core.diff import diff
+from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.model import (
     Cause,
@@ -16,7 +18,7 @@ from monitor.core.model import (
     Workspace,
 )
 from monitor.core.policy import IncidentPolicy
-from monitor.core.route import Routing
+from monitor.core.route import Receiver, Routing
 from monitor.core.secret import Secret
 from monitor.work.poll import PollRules
 
@@ -50,13 +52,22 @@ def frozen(id_="a1", **kwargs):
     return listed_account(id_, Status.FROZEN, **kwargs)
 
 
+def make_routing(receivers, *routes, **kwargs) -> Routing:
+    """The routes to *receivers*: for each name whether one message may hold many incidents."""
+    return Routing(
+        {name: Receiver(name, groups=groups) for name, groups in receivers.items()},
+        routes,
+        **kwargs,
+    )
+
+
 UNREACHABLE = Failure(Cause.UNREACHABLE, "no answer in 30 s")
 REJECTED = Failure(Cause.TOKEN_REJECTED, "the token is not valid")
 
 
-def make_rules(policy: IncidentPolicy, routing: Routing, *, create: bool) -> PollRules:
+def make_rules(policy: IncidentPolicy, routes: Routing, *, create: bool) -> PollRules:
     """What a workspace is polled by that is due every minute."""
-    return PollRules(policy, routing, lambda at: at + MINUTE, create=create, cooldown=HOUR)
+    return PollRules(policy, routes, lambda at: at + MINUTE, create=create, cooldown=HOUR)
 
 
 class CoreHarness:

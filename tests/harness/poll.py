@@ -3,10 +3,9 @@
 import itertools
 from contextlib import asynccontextmanager
 
-from harness.core import MINUTE, NOON, make_rules
+from harness.core import MINUTE, NOON, make_routing, make_rules
 from monitor import __version__
 from monitor.core.policy import IncidentPolicy
-from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
@@ -19,6 +18,7 @@ from monitor.store import workspaces
 from monitor.store.db import Store
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
+from monitor.work.record import Recorder
 
 TOKEN = "linked_station_token"
 
@@ -36,7 +36,7 @@ class PollHarness:
         self.metrics = Metrics(version=__version__)
         self.metrics.declare(workspaces=["acme"], receivers={"chat": "slack"})
         self.token = Token(token or Secret(TOKEN))
-        self.routing = Routing({"chat": True})
+        self.routing = make_routing({"chat": True})
         self.source = LinkedApi(
             http=http,
             token=self.token,
@@ -52,6 +52,7 @@ class PollHarness:
             jitter=lambda: 0.0,
             new_id=self.new_id,
         )
+        recorder = Recorder(store, self.metrics, runtime)
         workspace, term = store.run_now(lambda tx: workspaces.attach(tx, "acme"))
         self.poller = Poller(
             workspace,
@@ -59,18 +60,14 @@ class PollHarness:
             rules=make_rules(IncidentPolicy(**policy), self.routing, create=create),
             source=self.source,
             token_changed=self.token.changed,
-            store=store,
-            metrics=self.metrics,
-            runtime=runtime,
+            recorder=recorder,
         )
         self.reconnector = Reconnector(
             "acme",
             source=self.source,
-            store=store,
-            metrics=self.metrics,
             routing=self.routing,
             create=create,
-            runtime=runtime,
+            recorder=recorder,
         )
 
     def new_id(self):

@@ -4,17 +4,16 @@ from itertools import count
 
 from sqlalchemy import text
 
-from harness.core import MINUTE, NOON, make_rules
+from harness.core import MINUTE, NOON, make_routing, make_rules
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
-from monitor.core.route import Routing
+from monitor.core.route import Receiver
 from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import View
-from monitor.store.outbox import Receiver
 from monitor.work.poll import commit
 
 LEASE = Duration.parse("20s")
@@ -36,8 +35,8 @@ class StoreHarness:
         self.fallback = fallback
         self.current = self.watched = True
         self.sending = ()
-        routing = Routing(self.receivers, fallback=fallback)
-        self.rules = make_rules(IncidentPolicy(**policy), routing, create=create)
+        routes = make_routing(self.receivers, fallback=fallback)
+        self.rules = make_rules(IncidentPolicy(**policy), routes, create=create)
         self.workspace, self.term = self.run(lambda tx: workspaces.attach(tx, "acme"))
 
     def run(self, work):

@@ -4,7 +4,16 @@ import re
 from dataclasses import replace
 
 import pytest
-from harness.core import HOUR, LINK, MINUTE, REJECTED, frozen, listed_account, signed_out
+from harness.core import (
+    HOUR,
+    LINK,
+    MINUTE,
+    REJECTED,
+    frozen,
+    listed_account,
+    make_routing,
+    signed_out,
+)
 from harness.store import GONE, LEASE, REFUSED, TIMEOUT, StoreHarness
 from sqlalchemy import text
 
@@ -13,12 +22,13 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountRule, Inventory
 from monitor.core.model import Snapshot
-from monitor.core.route import Match, Route, Routing
+from monitor.core.route import Match, Receiver, Route, Routing
 from monitor.store import claims, clock, outbox, workspaces
 from monitor.store.claims import View
-from monitor.store.outbox import Receiver
 
 DAY = Duration.parse("24h")
+
+MAIL = Receiver("mail", address_label="owner")
 
 
 def test_an_opening_is_queued_claimed_sent_and_settled(harness):
@@ -54,7 +64,7 @@ def test_an_opening_that_never_left_takes_its_resolution_with_it(harness):
 
     recorded = harness.poll(listed_account())
 
-    assert [one.reason for one in recorded.enqueued.cancelled] == ["recovered"]
+    assert [one.reason for one in recorded.cancelled] == ["recovered"]
     assert harness.deliver() is None
     assert harness.states() == [("slack", "opened", "cancelled", "recovered")]
 
@@ -503,7 +513,7 @@ def test_a_change_that_leads_elsewhere_takes_along_what_had_not_left(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True})
     to = {"slack": "reconnection_required", "mail": "frozen"}
     routes = tuple(Route(Match(causes=(cause,)), (name,)) for name, cause in to.items())
-    harness.rules = replace(harness.rules, routing=Routing(harness.receivers, routes))
+    harness.rules = replace(harness.rules, routing=make_routing(harness.receivers, *routes))
     harness.poll(signed_out())
 
     harness.poll(frozen())
@@ -659,7 +669,7 @@ def test_what_waits_for_a_workspace_under_a_name_that_is_not_known_yet_waits_on(
 def test_the_end_of_a_workspace_is_cancelled_where_its_label_left_with_it(store):
     harness = StoreHarness(store, receivers={"mail": True})
     harness.inventory = Inventory({"acme": {"owner": "jane@example.com"}})
-    routing = Routing({"mail": True}, inventory=harness.inventory, address_labels={"mail": "owner"})
+    routing = Routing({"mail": MAIL}, inventory=harness.inventory)
     harness.rules = replace(harness.rules, routing=routing)
     harness.poll(signed_out("a"))
     harness.settle(claim_mail(harness))
@@ -719,16 +729,15 @@ def owned(harness, **owners):
     """Say who owns which account: `mail` writes to the address in the label `owner`."""
     rules = [AccountRule(ids=(id_,), labels={"owner": owner}) for id_, owner in owners.items()]
     harness.inventory = Inventory({"acme": {}}, rules)
-    routing = Routing({"mail": True}, inventory=harness.inventory, address_labels={"mail": "owner"})
+    routing = Routing({"mail": MAIL}, inventory=harness.inventory)
     harness.rules = replace(harness.rules, routing=routing)
 
 
 def claim_mail(harness):
-    receiver = Receiver("mail", groups=True, may_have_link=True, address_label="owner")
     return harness.run(
         lambda tx: claims.claim(
             tx,
-            receiver,
+            MAIL,
             view=View(harness.inventory, lambda _: True),
             sending=(),
             now=harness.now,
@@ -777,7 +786,7 @@ def test_what_waited_for_an_account_that_is_ignored_now_says_so(harness):
     ignored = diff(harness.workspace, Snapshot((listed_account("a"), signed_out("b"))), {}, is_b)
     recorded = harness.observe(ignored)
 
-    assert [one.reason for one in recorded.enqueued.cancelled] == ["unwatched"]
+    assert [one.reason for one in recorded.cancelled] == ["unwatched"]
     assert harness.states() == [("slack", "opened", "cancelled", "unwatched")]
     assert harness.deliver() is None
 

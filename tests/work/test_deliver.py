@@ -17,6 +17,7 @@ from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.store.claims import View
 from monitor.work.deliver import Deliverer, DeliveryRules
+from monitor.work.record import Recorder
 
 SLOW = DeliveryError(
     "try later",
@@ -58,13 +59,15 @@ class DeliveryHarness:
             self.harness.receiver("slack"),
             self.pager,
             rules=DeliveryRules(DeliveryPolicy(), View(Inventory({"acme": {}}), lambda _: True)),
-            store=store,
-            metrics=self.metrics,
-            runtime=Runtime(
-                now=lambda: self.harness.now,
-                monotonic=lambda: self.seconds,
-                jitter=lambda: 1.0,
-                new_id=self.harness.new_id,
+            recorder=Recorder(
+                store,
+                self.metrics,
+                Runtime(
+                    now=lambda: self.harness.now,
+                    monotonic=lambda: self.seconds,
+                    jitter=lambda: 1.0,
+                    new_id=self.harness.new_id,
+                ),
             ),
         )
 

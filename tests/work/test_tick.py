@@ -6,6 +6,7 @@ from harness.store import StoreHarness
 from sqlalchemy import text
 
 from monitor import __version__
+from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
@@ -14,7 +15,7 @@ from monitor.metrics import Metrics
 from monitor.store import incidents, workspaces
 from monitor.store.claims import View
 from monitor.store.db import LeaseLostError, StoreError
-from monitor.store.outbox import Enqueued
+from monitor.work.record import Recorded, Recorder
 from monitor.work.tick import Ticker, TickRules
 
 DAY = Duration.parse("24h")
@@ -36,13 +37,15 @@ def make_ticker(harness, *, watched=True):
     )
     return Ticker(
         rules=rules,
-        store=harness.store,
-        metrics=metrics,
-        runtime=Runtime(
-            now=lambda: harness.now,
-            monotonic=lambda: 0.0,
-            jitter=lambda: 0.0,
-            new_id=harness.new_id,
+        recorder=Recorder(
+            harness.store,
+            metrics,
+            Runtime(
+                now=lambda: harness.now,
+                monotonic=lambda: 0.0,
+                jitter=lambda: 0.0,
+                new_id=harness.new_id,
+            ),
         ),
     )
 
@@ -221,9 +224,9 @@ async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(store
 
     name = harness.run(lambda tx: workspaces.long_detached(tx, harness.now))
     harness.run(lambda tx: workspaces.attach(tx, name))
-    events, told = harness.run(lambda tx: ticker._end(tx, name, harness.now))
+    recorded = harness.run(lambda tx: ticker._end(tx, name, harness.now))
 
-    assert (events, told) == ((), Enqueued())
+    assert recorded == Recorded(Decision())
     assert len(harness.run(lambda tx: incidents.load_open(tx, "acme"))) == 1
 
 

@@ -1,0 +1,80 @@
+"""The decisions: what one observation, or time alone, does to accounts and incidents.
+
+    HEALTHY ──bad──► SUSPECT ──bad, open_after polls──► OPEN ──good, resolve_after polls──► HEALTHY
+       ▲                │                               │  ▲ │
+       └─────good───────┘ (nobody was told)             │  └─┘ another cause: "changed"
+                                                        └─ gone for missing_after polls, or
+                                                           left the configuration: resolved
+
+Rules:
+1. Everything that opens, changes or ends an incident is in this package, and says why.
+2. Functions here take values and return a `Decision`; time and new ids are arguments.
+3. Only scheduled polls count: any other may raise a count from 0 to 1 and no further.
+4. A failed poll says nothing about accounts.
+
+accounts   what a good poll shows            blindness  what a failed poll means
+due        what time alone brings            sessions   links: which are missing, which came
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from monitor.core.diff import Changes
+from monitor.core.draft import Decision, Draft
+from monitor.core.model import (
+    Account,
+    Failure,
+    Incident,
+    ListedAccount,
+    Micros,
+    Reason,
+    Workspace,
+)
+from monitor.core.policy import IncidentPolicy
+
+from . import accounts, blindness, sessions
+from .accounts import AccountState, Input
+
+Step = Callable[[Draft, Account, ListedAccount], Account]
+
+TRANSITIONS: Final[Mapping[tuple[AccountState, Input], Step]] = {
+    (AccountState.HEALTHY, Input.GOOD): accounts.no_change,
+    (AccountState.HEALTHY, Input.BAD): accounts.count_bad,
+    (AccountState.SUSPECT, Input.GOOD): accounts.forget_suspicion,
+    (AccountState.SUSPECT, Input.BAD): accounts.count_bad,
+    (AccountState.OPEN, Input.GOOD): accounts.count_good,
+    (AccountState.OPEN, Input.BAD): accounts.still_bad,
+}
+"""What an input does in each state; missing accounts are alike in all (`note_missing`)."""
+
+
+def decide(
+    workspace: Workspace,
+    observation: Changes | Failure,
+    incidents: Mapping[str, Incident],
+    *,
+    policy: IncidentPolicy,
+    create: bool,
+    scheduled: bool,
+    now: Micros,
+    new_id: Callable[[], str],
+) -> Decision:
+    """Decide what one poll of *workspace* means.
+
+    *incidents* are the open ones of the workspace by id, *create* says whether a missing link is to
+    be asked for, *scheduled* whether the schedule caused this poll.
+    """
+    draft = Draft(workspace, policy, now, new_id, scheduled, incidents=dict(incidents))
+    if isinstance(observation, Failure):
+        return draft.decision(blindness.observe_failure(draft, observation), incidents)
+    after = blindness.recover(draft)
+    for listed in observation.listed:
+        account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
+        step = TRANSITIONS[accounts.account_state(account), accounts.observe(listed)]
+        draft.accounts[account.id] = step(draft, account, listed)
+    accounts.note_missing(draft, observation.missing)
+    accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
+    after = replace(after, accounts=draft.accounts_after())
+    wanted = sessions.lack_link(draft.accounts.values()) if create else ()
+    return draft.decision(after, incidents, wanted=wanted)

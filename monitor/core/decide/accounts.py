@@ -1,0 +1,264 @@
+"""What one good poll does to accounts: listed ones by the transition table, missing and ignored."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from enum import StrEnum
+
+from monitor.core.draft import Draft
+from monitor.core.model import (
+    Account,
+    Cause,
+    EventType,
+    Incident,
+    ListedAccount,
+    Micros,
+    Reason,
+    Resolution,
+    Session,
+    Status,
+    Transition,
+)
+from monitor.core.policy import IncidentPolicy
+from monitor.core.profile import profile_key
+
+from .sessions import has_link
+
+
+class AccountState(StrEnum):
+    """Where an account stands."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    OPEN = "open"
+
+
+class Input(StrEnum):
+    """What a good poll saw of an account that it listed."""
+
+    GOOD = "good"
+    BAD = "bad"
+
+
+def is_quiet(account: Account, policy: IncidentPolicy, *, create: bool) -> bool:
+    """Return whether seeing the same again would change nothing about *account*."""
+    waits_for_link = (
+        create and account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
+    )
+    return (
+        not (account.bad_polls or account.good_polls or account.missing_polls)
+        and len(account.changes) < policy.flapping.changes
+        and not waits_for_link
+    )
+
+
+# ── in the list ──────────────────────────────────────────────────────────────────────────────────
+
+
+def observe(listed: ListedAccount) -> Input:
+    """Return what the list says of an account, as far as the transition table goes."""
+    return Input.GOOD if listed.status is Status.ACTIVE else Input.BAD
+
+
+def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Account:
+    """Return the account as the list shows it now; a change of its status is a transition."""
+    now = draft.now
+    if before is None:
+        draft.transitions.append(
+            Transition(draft.workspace.name, listed.id, None, listed.status, now)
+        )
+        before = Account(
+            workspace=draft.workspace.name,
+            id=listed.id,
+            name=listed.name,
+            url=listed.url,
+            country=listed.country,
+            status=listed.status,
+            raw_status=listed.raw_status,
+            since=now,
+            first_seen_at=now,
+        )
+    changes = before.changes
+    if before.incident_id is None or not _is_flapping(draft, before):
+        recent = now - draft.policy.flapping.within
+        changes = tuple(at for at in changes if at > recent)
+    since = min(before.since, now)
+    if before.status is not listed.status:
+        draft.transitions.append(
+            Transition(draft.workspace.name, listed.id, before.status, listed.status, now)
+        )
+        changes = (*changes, now)[-draft.policy.flapping.changes :]
+        since = now
+    return replace(
+        before,
+        name=listed.name,
+        url=listed.url,
+        country=listed.country,
+        status=listed.status,
+        raw_status=listed.raw_status,
+        since=since,
+        changes=changes,
+        missing_polls=0,
+        missing_since=None,
+    )
+
+
+def account_state(account: Account) -> AccountState:
+    """Return where *account* stands."""
+    if account.incident_id is not None:
+        return AccountState.OPEN
+    return AccountState.SUSPECT if account.bad_polls else AccountState.HEALTHY
+
+
+def _is_flapping(draft: Draft, account: Account) -> bool:
+    return len(account.changes) >= draft.policy.flapping.changes
+
+
+def no_change(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Leave a healthy account as it is."""
+    del draft, listed
+    return account
+
+
+def forget_suspicion(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Forget that it was bad: no incident was opened and nobody was told."""
+    del draft, listed
+    return replace(account, bad_polls=0)
+
+
+def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Count a bad poll; the one that reaches `open_after` opens an incident."""
+    polls = draft.count(account.bad_polls)
+    if polls < draft.policy.open_after:
+        return replace(account, bad_polls=polls)
+    cause, reason = Cause(account.status), Reason.SEEN_BAD
+    if _is_flapping(draft, account):
+        cause, reason = Cause.FLAPPING, Reason.KEEPS_CHANGING
+    account = replace(account, bad_polls=0, good_polls=0, session=listed.session)
+    opened = draft.open(cause, account, since=account.since, reason=reason)
+    return replace(account, incident_id=opened)
+
+
+def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Count a good poll; the one that reaches `resolve_after` ends the incident.
+
+    One that keeps changing has to stay active for `flapping.settle` instead.
+    """
+    del listed
+    incident = draft.incidents[account.incident_id or ""]
+    account = replace(account, session=None)
+    incident = _note_status(draft, incident, account)
+    if _is_flapping(draft, account):
+        if incident.cause is not Cause.FLAPPING:
+            draft.change(incident, Cause.FLAPPING, Reason.KEEPS_CHANGING)
+        if draft.now - account.since < draft.policy.flapping.settle:
+            return account
+        incident, reason = draft.incidents[incident.id], Reason.STEADY_AGAIN
+        account = replace(account, changes=())
+    else:
+        reason = Reason.ACTIVE_AGAIN
+        account = replace(account, good_polls=draft.count(account.good_polls))
+        if account.good_polls < draft.policy.resolve_after:
+            return account
+    draft.resolve(incident, Resolution.RECOVERED, reason)
+    return replace(account, incident_id=None, good_polls=0)
+
+
+def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Keep the incident open: its cause may have changed, or there is a link at last."""
+    incident = draft.incidents[account.incident_id or ""]
+    incident = _note_status(draft, incident, account)
+    had_link = has_link(account.session)
+    account = replace(account, good_polls=0, session=_latest(account.session, listed))
+    cause = Cause(account.status)
+    if _is_flapping(draft, account):
+        cause = Cause.FLAPPING
+        if draft.now - account.since >= draft.policy.flapping.settle:
+            cause = Cause(account.status)
+            account = replace(account, changes=())
+    if incident.cause is not cause:
+        draft.change(incident, cause, _why_changed(incident.cause, cause))
+    elif has_link(account.session) and not had_link and account.since < draft.now:
+        draft.emit(EventType.REFRESHED, incident, Reason.LINK_LISTED)
+        draft.released.append(incident.id)
+    return account
+
+
+def _why_changed(before: Cause, after: Cause) -> Reason:
+    if after is Cause.FLAPPING:
+        return Reason.KEEPS_CHANGING
+    return Reason.STEADY_AGAIN if before is Cause.FLAPPING else Reason.STATUS_CHANGED
+
+
+def _latest(session: Session | None, listed: ListedAccount) -> Session | None:
+    """Return the session of an account that is still bad: a link we have outlives its absence."""
+    if listed.status is Status.RECONNECTION_REQUIRED and not has_link(listed.session) and session:
+        return session
+    return listed.session
+
+
+def _note_status(draft: Draft, incident: Incident, account: Account) -> Incident:
+    incident = replace(incident, status=account.status, raw_status=account.raw_status)
+    draft.incidents[incident.id] = incident
+    return incident
+
+
+# ── missing from the list ────────────────────────────────────────────────────────────────────────
+
+
+def note_missing(draft: Draft, missing: tuple[Account, ...]) -> None:
+    """Count the polls that did not list these accounts, and believe at last that they are gone."""
+    policy = draft.policy
+    many = len(missing) * 2 > len(draft.workspace.accounts)
+    threshold = policy.missing_many_after if many else policy.missing_after
+    believed = []
+    for account in missing:
+        since = account.missing_since if account.missing_since is not None else draft.now
+        polls = draft.count(account.missing_polls)
+        gone = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
+        draft.accounts[account.id] = gone
+        if polls >= threshold:
+            believed.append(gone)
+    if believed:
+        successors = _newest_by_profile(draft)
+        for gone in believed:
+            draft.accounts[gone.id] = _remove(draft, gone, successors)
+
+
+def _newest_by_profile(draft: Draft) -> dict[str, Micros]:
+    newest: dict[str, Micros] = {}
+    for account in draft.accounts_after().values():
+        if account.missing_polls == 0:
+            profile = profile_key(account.url)
+            newest[profile] = max(account.first_seen_at, newest.get(profile, 0))
+    newest.pop("", None)
+    return newest
+
+
+def _remove(draft: Draft, account: Account, successors: Mapping[str, Micros]) -> Account:
+    """Believe that *account* is gone; *successors*: when profiles got a new id."""
+    returned = successors.get(profile_key(account.url), -1) >= (account.missing_since or 0)
+    resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
+    reason = Reason.NEW_ID if returned else Reason.MISSING
+    draft.transitions.append(
+        Transition(draft.workspace.name, account.id, account.status, None, draft.now)
+    )
+    incident = draft.incidents.get(account.incident_id or "")
+    if incident is not None:
+        draft.resolve(incident, resolution, reason)
+    else:
+        draft.notice(account.id, reason, resolution.value)
+    return replace(account, removed_at=draft.now, incident_id=None, session=None)
+
+
+# ── accounts that left the configuration ─────────────────────────────────────────────────────────
+
+
+def unwatch(draft: Draft, unwatched: Iterable[Account], reason: Reason) -> None:
+    """Forget accounts that the configuration no longer wants; their incidents end."""
+    for account in unwatched:
+        incident = draft.incidents.get(account.incident_id or "")
+        if incident is not None:
+            draft.resolve(incident, Resolution.UNWATCHED, reason)
+        draft.accounts[account.id] = replace(
+            account, removed_at=draft.now, incident_id=None, session=None
+        )

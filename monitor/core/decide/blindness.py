@@ -1,0 +1,51 @@
+"""Blindness: a workspace that cannot be read, and that it can be read again."""
+
+from dataclasses import replace
+
+from monitor.core.draft import Draft
+from monitor.core.model import Cause, Failure, FailureStreak, Reason, Resolution, Workspace
+
+
+def observe_failure(draft: Draft, failure: Failure) -> Workspace:
+    """Return the workspace after one more failed poll; long blindness is an incident."""
+    before, now = draft.workspace.failing, draft.now
+    same = before is not None and before.cause is failure.cause
+    failing = FailureStreak(
+        cause=failure.cause,
+        detail=failure.detail,
+        since=min(before.since, now) if before else now,
+        cause_polls=draft.count(before.cause_polls if before and same else 0),
+    )
+    workspace = replace(draft.workspace, failing=failing)
+    incident = draft.incidents.get(draft.workspace.incident_id or "")
+    if incident is None:
+        if reason := _why_blind(draft, failing):
+            opened = draft.open(
+                failure.cause, None, since=failing.since, reason=reason, detail=failure.detail
+            )
+            workspace = replace(workspace, incident_id=opened)
+    elif incident.cause is not failure.cause and failing.cause_polls >= 2:
+        draft.change(incident, failure.cause, Reason.FAILURE_CHANGED, failure.detail)
+    return workspace
+
+
+def _why_blind(draft: Draft, failing: FailureStreak) -> Reason | None:
+    if failing.cause is Cause.TOKEN_REJECTED and failing.cause_polls >= 2:
+        return Reason.TOKEN_REJECTED
+    is_long = draft.now - failing.since >= draft.policy.blind_after
+    return Reason.UNREADABLE_TOO_LONG if is_long else None
+
+
+def recover(draft: Draft) -> Workspace:
+    """Return the workspace after a good poll, which ends blindness."""
+    before = draft.workspace
+    incident = draft.incidents.get(before.incident_id or "")
+    if incident is not None:
+        draft.resolve(incident, Resolution.RECOVERED, Reason.READ_AGAIN)
+    return replace(
+        before,
+        failing=None,
+        incident_id=None,
+        last_good_at=draft.now,
+        baseline_at=draft.now if before.baseline_at is None else before.baseline_at,
+    )

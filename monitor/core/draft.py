@@ -1,0 +1,180 @@
+"""A decision in the making: incidents open, change and end here, and each event says why."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from .model import (
+    Account,
+    Cause,
+    Event,
+    EventType,
+    Incident,
+    Micros,
+    Reason,
+    Resolution,
+    Scope,
+    Transition,
+    Workspace,
+)
+from .policy import IncidentPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to record, all at once: the rows to write, and what happened (each event says why).
+
+    *workspace* is the state after it (None: not touched), *wanted* are the accounts that need a
+    login and have no link, *released* the incidents whose openings need not wait for a link any
+    more; *baseline* says that this was the first good poll of the workspace.
+    """
+
+    workspace: Workspace | None = None
+    accounts: tuple[Account, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    events: tuple[Event, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    wanted: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
+    baseline: bool = False
+
+
+@dataclass(slots=True)
+class Draft:
+    """What was decided so far about *workspace*; *incidents* begin as the open ones, by id."""
+
+    workspace: Workspace
+    policy: IncidentPolicy
+    now: Micros
+    new_id: Callable[[], str]
+    scheduled: bool = True
+    accounts: dict[str, Account] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+
+    def count(self, so_far: int) -> int:
+        """Return the count after this poll: one that nobody scheduled counts from 0 to 1 only."""
+        return so_far + 1 if self.scheduled or so_far == 0 else so_far
+
+    def open(
+        self,
+        cause: Cause,
+        account: Account | None,
+        *,
+        since: Micros,
+        reason: Reason,
+        detail: str = "",
+    ) -> str:
+        """Open an incident of *account*, or of the workspace; return its id."""
+        incident = Incident(
+            id=self.new_id(),
+            workspace=self.workspace.name,
+            scope=Scope.ACCOUNT if account else Scope.WORKSPACE,
+            account_id=account.id if account else None,
+            cause=cause,
+            opened_at=since,
+            status=account.status if account else None,
+            raw_status=account.raw_status if account else None,
+            detail=detail,
+            next_due_at=next_reminder(0, self.policy, self.now),
+        )
+        self.emit(EventType.OPENED, incident, reason, detail)
+        return incident.id
+
+    def change(self, incident: Incident, cause: Cause, reason: Reason, detail: str = "") -> None:
+        """Give *incident* another cause, which ends an acknowledgement."""
+        changed = replace(
+            incident,
+            cause=cause,
+            previous_cause=incident.cause,
+            detail=detail,
+            acknowledged_by=None,
+            acknowledged_at=None,
+            next_due_at=next_reminder(incident.reminders, self.policy, self.now),
+        )
+        self.emit(EventType.CHANGED, changed, reason, detail)
+
+    def resolve(self, incident: Incident, resolution: Resolution, reason: Reason) -> None:
+        """End *incident*."""
+        ended = replace(
+            incident,
+            resolved_at=max(self.now, incident.opened_at),
+            resolution=resolution,
+            next_due_at=None,
+        )
+        self.emit(EventType.RESOLVED, ended, reason)
+
+    def emit(self, kind: EventType, incident: Incident, reason: Reason, detail: str = "") -> None:
+        """Note *incident* as it is now, and that something happened to it."""
+        self.incidents[incident.id] = incident
+        self.events.append(
+            Event(
+                id=self.new_id(),
+                type=kind,
+                at=self.now,
+                workspace=incident.workspace,
+                account_id=incident.account_id,
+                incident_id=incident.id,
+                reason=reason,
+                cause=incident.cause,
+                detail=detail,
+            )
+        )
+
+    def notice(self, account_id: str, reason: Reason, detail: str) -> None:
+        """Note something about an account that has no incident."""
+        self.events.append(
+            Event(
+                id=self.new_id(),
+                type=EventType.NOTICE,
+                at=self.now,
+                workspace=self.workspace.name,
+                account_id=account_id,
+                incident_id=None,
+                reason=reason,
+                detail=detail,
+            )
+        )
+
+    def accounts_after(self) -> dict[str, Account]:
+        """Return the accounts of the workspace as they are now, removed ones left out."""
+        merged = {**self.workspace.accounts, **self.accounts}
+        return {id_: account for id_, account in merged.items() if account.removed_at is None}
+
+    def decision(
+        self,
+        workspace: Workspace | None,
+        incidents: Mapping[str, Incident],
+        *,
+        wanted: tuple[str, ...] = (),
+    ) -> Decision:
+        """Return what differs from the recorded workspace and from the *incidents* before."""
+        before = self.workspace
+        return Decision(
+            workspace=workspace,
+            accounts=tuple(
+                account
+                for account in self.accounts.values()
+                if before.accounts.get(account.id) != account
+            ),
+            incidents=tuple(
+                incident
+                for incident in self.incidents.values()
+                if incidents.get(incident.id) != incident
+            ),
+            events=tuple(self.events),
+            transitions=tuple(self.transitions),
+            wanted=wanted,
+            released=tuple(self.released),
+            baseline=workspace is not None
+            and before.baseline_at is None
+            and workspace.baseline_at is not None,
+        )
+
+
+def next_reminder(sent: int, policy: IncidentPolicy, now: Micros) -> Micros | None:
+    """Return when reminder number *sent* + 1 is due, or None if there is none to come."""
+    if not policy.remind or sent >= policy.remind_max:
+        return None
+    return now + policy.remind[min(sent, len(policy.remind) - 1)]

@@ -1,0 +1,137 @@
+"""The decisions as a whole: the table, the baseline, and what always holds."""
+
+from harness.core import (
+    HOUR,
+    MINUTE,
+    REJECTED,
+    UNREACHABLE,
+    CoreHarness,
+    frozen,
+    listed_account,
+    signed_out,
+    told,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.decide import TRANSITIONS
+from monitor.core.decide.accounts import AccountState, Input
+from monitor.core.model import (
+    ACCOUNT_CAUSES,
+    BLIND_CAUSES,
+    Cause,
+    Snapshot,
+    Status,
+)
+from monitor.core.policy import Flapping, IncidentPolicy
+
+
+def test_the_table_has_a_step_for_every_state_and_input():
+    assert set(TRANSITIONS) == {
+        (account_state, input_) for account_state in AccountState for input_ in Input
+    }
+
+
+def test_every_cause_is_an_accounts_or_a_workspaces():
+    assert set(ACCOUNT_CAUSES) | set(BLIND_CAUSES) == set(Cause)
+
+
+def test_the_first_poll_is_a_baseline_that_opens_only_what_is_bad():
+    harness = CoreHarness()
+
+    decision = harness.poll(listed_account("ok"), signed_out("out"), frozen("cold"))
+
+    assert decision.baseline
+    assert sorted(told(decision)) == [("opened", "frozen"), ("opened", "reconnection_required")]
+    assert {one.before for one in decision.transitions} == {None}
+
+
+def test_an_empty_first_list_is_fine():
+    decision = CoreHarness().poll()
+
+    assert decision.baseline
+    assert told(decision) == []
+
+
+def test_failed_polls_neither_count_nor_reset():
+    harness = CoreHarness(open_after=2)
+    harness.poll(listed_account())
+    harness.poll(signed_out())
+
+    harness.fail()
+
+    assert told(harness.poll(signed_out())) == [("opened", "reconnection_required")]
+
+
+def test_since_never_lies_in_the_future_after_the_clock_went_back():
+    harness = CoreHarness()
+    harness.poll(signed_out())
+
+    harness.poll(signed_out(), after=-10 * HOUR)
+    resolved = harness.poll(listed_account())
+
+    assert harness.workspace.accounts["a1"].since <= harness.now
+    assert resolved.incidents[0].resolved_at >= resolved.incidents[0].opened_at
+
+
+STATUSES = st.sampled_from([Status.ACTIVE, Status.RECONNECTION_REQUIRED, Status.FROZEN])
+
+
+LISTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(list(Status)), max_size=3)
+
+
+POLICIES = st.builds(
+    IncidentPolicy,
+    open_after=st.integers(1, 3),
+    resolve_after=st.integers(1, 3),
+    missing_after=st.integers(1, 2),
+    missing_many_after=st.integers(2, 4),
+    flapping=st.builds(Flapping, changes=st.integers(2, 6)),
+)
+
+
+@given(
+    policy=POLICIES,
+    observations=st.lists(
+        st.tuples(
+            st.one_of(LISTS, st.sampled_from([UNREACHABLE, REJECTED, "left"])),
+            st.sets(st.sampled_from("abc"), max_size=1),
+            st.booleans(),
+            st.sampled_from([MINUTE, HOUR, -HOUR]),
+        ),
+        max_size=25,
+    ),
+)
+def test_whatever_is_seen_incidents_come_in_pairs_and_at_most_one_is_open(policy, observations):
+    harness = CoreHarness()
+    harness.policy = policy
+    for observation, ignored, scheduled, after in observations:
+        harness.ignored = ignored
+        accounts_before = harness.workspace.accounts
+        if isinstance(observation, dict):
+            listed = tuple(listed_account(id_, status) for id_, status in observation.items())
+            decision = harness.observe(Snapshot(listed), scheduled=scheduled, after=after)
+            if not harness.workspace.failing:
+                assert not ignored & harness.workspace.accounts.keys()
+        elif observation == "left":
+            decision = harness.unwatch()
+            assert not harness.open
+        else:
+            decision = harness.observe(observation, scheduled=scheduled, after=after)
+            assert harness.workspace.accounts is accounts_before
+
+        subjects = [(one.scope, one.account_id) for one in harness.open]
+        assert len(subjects) == len(set(subjects))
+        pointed = {one.incident_id for one in harness.workspace.accounts.values()}
+        pointed.add(harness.workspace.incident_id)
+        assert {one.id for one in harness.open} == pointed - {None}
+        assert all(
+            one.opened_at <= (one.resolved_at or one.opened_at) for one in decision.incidents
+        )
+
+    for id_, incident in harness.incidents.items():
+        kinds = [str(one.type) for one in harness.events if one.incident_id == id_]
+        assert kinds[0] == "opened"
+        assert kinds.count("opened") == 1
+        assert kinds.count("resolved") == (not incident.is_open)
+        assert "resolved" not in kinds[:-1]

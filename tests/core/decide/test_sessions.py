@@ -1,0 +1,81 @@
+"""Which accounts lack a link, and what asking for one comes to."""
+
+from dataclasses import replace
+
+import pytest
+from harness.core import LINK, CoreHarness, frozen, listed_account, signed_out
+
+from monitor.core.decide.sessions import conclude, needs_session
+from monitor.core.draft import Decision
+from monitor.core.model import EventType, Reason, Resolution, Session
+from monitor.core.secret import Secret
+
+NO_LINK = signed_out("a", link="")
+SESSION = Session("d90ac1f6", Secret(LINK))
+
+
+def polled(*accounts):
+    harness = CoreHarness(create=True)
+    return harness, harness.poll(*accounts)
+
+
+def test_an_account_that_needs_a_login_and_has_no_link_wants_one():
+    _, decision = polled(NO_LINK, signed_out("b"), frozen("c"), listed_account("d"))
+
+    assert decision.wanted == ("a",)
+
+
+def test_an_account_that_is_only_suspected_wants_no_link_yet():
+    harness = CoreHarness(create=True, open_after=2)
+
+    assert harness.poll(NO_LINK).wanted == ()
+
+
+@pytest.mark.parametrize(
+    ("account", "needs"), [(NO_LINK, True), (signed_out("a"), False), (frozen("a"), False)]
+)
+def test_a_session_is_needed_only_while_a_login_is_and_there_is_no_link(account, needs):
+    harness, _ = polled(account)
+    recorded = harness.workspace.accounts["a"]
+
+    assert needs_session(recorded, recorded.incident_id) is needs
+    assert not needs_session(recorded, "another incident")
+    assert not needs_session(None, recorded.incident_id)
+
+
+def concluded(session, *, gone=False, **incident):
+    harness, _ = polled(NO_LINK)
+    account = None if gone else harness.workspace.accounts["a"]
+    return conclude(
+        replace(harness.open[0], **incident),
+        account,
+        session,
+        now=harness.now,
+        new_id=lambda: "e",
+    )
+
+
+def test_a_link_that_came_is_kept_told_and_waited_for_no_longer():
+    decision = concluded(SESSION)
+
+    (account,), (event,) = decision.accounts, decision.events
+    assert account.session == SESSION
+    assert (event.type, event.reason) == (EventType.REFRESHED, Reason.LINK_CREATED)
+    assert decision.released == (event.incident_id,)
+
+
+@pytest.mark.parametrize("session", [None, Session("d90ac1f6", None)])
+def test_without_a_link_nothing_waits_for_it_any_longer(session):
+    decision = concluded(session)
+
+    assert decision == Decision(released=decision.released)
+    assert len(decision.released) == 1
+
+
+def test_a_link_of_an_account_that_is_not_recorded_any_more_is_dropped():
+    assert concluded(SESSION, gone=True).accounts == ()
+
+
+def test_a_link_that_comes_after_the_end_is_no_news():
+    assert concluded(SESSION, resolved_at=1, resolution=Resolution.RECOVERED) == Decision()
+    assert conclude(None, None, SESSION, now=1, new_id=str) == Decision()

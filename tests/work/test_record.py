@@ -1,0 +1,78 @@
+"""What a commit comes to: whom it wakes, what is logged and counted."""
+
+import pytest
+import structlog
+from harness.core import LINK, listed_account, signed_out
+from harness.store import StoreHarness
+
+from monitor import __version__
+from monitor.core.decide.sessions import conclude
+from monitor.core.model import Session, Workspace
+from monitor.core.runtime import Runtime
+from monitor.core.secret import Secret
+from monitor.metrics import Metrics
+from monitor.store import accounts
+from monitor.work.record import Recorder, publish, record
+
+
+@pytest.fixture
+def harness(store):
+    return StoreHarness(store, create=True, receivers={"slack": True, "hook": False})
+
+
+def test_whoever_has_something_to_send_is_woken_and_nobody_else(harness):
+    assert harness.poll(listed_account("a"), listed_account("b")).receivers == frozenset()
+    assert harness.poll(signed_out("a"), listed_account("b")).receivers == {"slack", "hook"}
+    harness.deliver("hook")
+
+    resolved = harness.poll(listed_account("a"), listed_account("b"))
+
+    assert [sent.receiver for sent in resolved.cancelled] == ["slack"]
+    assert resolved.receivers == {"hook", "slack"}, "what waited behind it may leave now"
+
+
+def test_whoever_waited_for_a_link_is_woken_when_it_is_there_or_will_not_come(harness):
+    for id_, session in (("a", Session("d90ac1f6", Secret(LINK))), ("b", None)):
+        opened = harness.poll(*(signed_out(other, link="") for other in "ab"[: 1 + (id_ == "b")]))
+        incident = next(one for one in opened.decision.incidents if one.account_id == id_)
+        assert harness.claim("hook").message is None, "it waits for the link"
+
+        recorded = harness.run(lambda tx, i=incident, s=session: finish(tx, harness, i, s))
+
+        assert recorded.receivers == {"slack", "hook"}
+        assert harness.deliver("hook") == [("opened", id_)]
+        harness.deliver("slack")
+
+
+def finish(tx, harness, incident, session):
+    account = accounts.load(tx, "acme", incident.account_id)
+    return record(
+        tx,
+        Workspace("acme", accounts={account.id: account}),
+        conclude(incident, account, session, now=harness.now, new_id=harness.new_id),
+        routing=harness.rules.routing,
+        group_over=1,
+        now=harness.now,
+        new_id=harness.new_id,
+    )
+
+
+def test_what_is_published_is_logged_with_its_reason_counted_and_wakes(harness):
+    woken = []
+    metrics = Metrics(version=__version__)
+    metrics.declare(workspaces=["acme"], receivers={"slack": "slack", "hook": "webhook"})
+    runtime = Runtime(lambda: harness.now, lambda: 0.0, lambda: 0.0, harness.new_id)
+    recorder = Recorder(harness.store, metrics, runtime, woken.append)
+
+    with structlog.testing.capture_logs() as logged:
+        publish(harness.poll(signed_out()), recorder)
+        publish(harness.poll(signed_out()), recorder)
+
+    assert [(one["event"], one["reason"]) for one in logged] == [("incident opened", "seen_bad")]
+    assert woken == [{"slack", "hook"}]
+    page = metrics.render().decode()
+    assert 'linkedapi_incidents_open{workspace="acme",cause="reconnection_required"} 1' in page
+    assert (
+        'linkedapi_incidents_total{workspace="acme",cause="reconnection_required",event="opened"} 1'
+        in page
+    )
