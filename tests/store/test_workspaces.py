@@ -1,4 +1,4 @@
-"""Which workspaces belong to the configuration: entering, renaming, leaving, coming back."""
+"""Workspaces: recorded, attached, renamed, detached, ended."""
 
 import pytest
 from harness.core import (
@@ -12,19 +12,40 @@ from harness.core import (
     listed_account,
     signed_out,
 )
-from harness.store import StoreHarness
-from sqlalchemy import inspect, text
+from harness.store import DAY, StoreHarness
+from sqlalchemy import text
 
-from monitor.core.duration import Duration
 from monitor.core.model import Workspace
-from monitor.store import clock, incidents, retention, session_intents, workspaces
+from monitor.store import clock, incidents, session_intents, workspaces
 from monitor.store.db import LeaseLostError
 from monitor.store.session_intents import SessionIntent
 
-DAY = Duration.parse("24h")
+
+def test_what_was_recorded_is_loaded_again(harness):
+    harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    harness.observe(UNREACHABLE)
+
+    loaded = harness.run(lambda tx: workspaces.load(tx, "acme"))
+
+    assert loaded == harness.workspace
 
 
-def enter(harness, name="acme"):
+def test_an_unknown_workspace_is_empty(store):
+    assert store.run_now(lambda tx: workspaces.load(tx, "nobody")) == Workspace("nobody")
+
+
+def test_a_newer_term_keeps_an_older_one_from_recording(harness):
+    harness.poll(listed_account())
+    attach(harness)
+
+    with pytest.raises(LeaseLostError, match="one monitor a database"):
+        harness.poll(signed_out())
+
+    assert harness.run(lambda tx: incidents.load_open(tx, "acme")) == {}
+    assert harness.deliver() is None
+
+
+def attach(harness, name="acme"):
     return harness.run(lambda tx: workspaces.attach(tx, name))
 
 
@@ -32,25 +53,8 @@ def rename(harness, old="acme", new="beta"):
     return harness.run(lambda tx: workspaces.rename(tx, old, new))
 
 
-def detach(harness, *known):
-    return harness.run(lambda tx: workspaces.detach(tx, known, harness.now))
-
-
-def lapsed(harness):
+def long_detached(harness):
     return harness.run(lambda tx: workspaces.long_detached(tx, harness.now - DAY))
-
-
-def everything(harness):
-    """Every row of every table that says something of a workspace or of who heard of what."""
-
-    def read(tx):
-        tables = [one for one in inspect(tx).get_table_names() if one != "migration"]
-        return {
-            table: sorted(map(repr, tx.execute(text(f"SELECT * FROM {table}")).mappings().all()))
-            for table in tables
-        }
-
-    return harness.run(read)
 
 
 def eventful(harness):
@@ -72,7 +76,7 @@ def eventful(harness):
         )
     )
     harness.run(lambda tx: clock.set_clock(tx, harness.now))
-    detach(harness)
+    harness.detach()
 
 
 def empty_columns(harness, *tables):
@@ -86,10 +90,10 @@ def empty_columns(harness, *tables):
     return harness.run(lambda tx: list(read(tx)))
 
 
-def test_the_first_entry_is_an_empty_workspace_and_each_is_another_claim(store):
+def test_a_workspace_is_empty_at_first_and_each_time_has_another_term(store):
     harness = StoreHarness(store)
 
-    workspace, term = enter(harness)
+    workspace, term = attach(harness)
 
     assert workspace == Workspace("acme")
     assert (harness.term, term) == (1, 2)
@@ -97,36 +101,33 @@ def test_the_first_entry_is_an_empty_workspace_and_each_is_another_claim(store):
         harness.poll(listed_account())
 
 
-def test_an_entry_forgets_a_run_of_failures_that_nobody_was_told_of(harness):
+def test_attaching_forgets_a_run_of_failures_that_nobody_was_told_of(harness):
     harness.poll(listed_account())
     harness.observe(UNREACHABLE)
 
-    assert enter(harness)[0].failing is None
+    assert attach(harness)[0].failing is None
 
 
-def test_an_entry_keeps_the_failure_that_people_were_told_of(harness):
+def test_attaching_keeps_the_failure_that_people_were_told_of(harness):
     harness.poll(listed_account())
     harness.observe(REJECTED)
     harness.observe(REJECTED)
 
-    workspace, _ = enter(harness)
+    workspace, _ = attach(harness)
 
     assert workspace == harness.workspace
     assert workspace.failing is not None
 
 
-# ── renamed ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_rename_carries_everything_over_and_changes_nothing_else(harness):
     eventful(harness)
-    before = everything(harness)
+    before = harness.everything()
     assert all(before.values())
     assert empty_columns(harness, "workspace", "account", "session") == []
 
     assert rename(harness)
 
-    after = everything(harness)
+    after = harness.everything()
     assert after == {
         table: sorted(row.replace("'acme'", "'beta'") for row in rows)
         for table, rows in before.items()
@@ -139,7 +140,7 @@ def test_a_renamed_workspace_is_the_same_under_its_new_name(harness):
     before = harness.run(lambda tx: workspaces.load(tx, "acme"))
 
     rename(harness)
-    workspace, term = enter(harness, "beta")
+    workspace, term = attach(harness, "beta")
 
     assert (workspace.name, term) == ("beta", harness.term + 1)
     assert workspace.baseline_at == before.baseline_at
@@ -154,27 +155,29 @@ def test_an_incident_opened_under_the_old_name_resolves_under_the_new_one_to_who
     harness.deliver("slack")
 
     rename(harness)
-    harness.workspace, harness.term = enter(harness, "beta")
+    harness.attach("beta")
     quiet = harness.poll(listed_account("a"), signed_out("b"))
     resolved = harness.poll(listed_account("a"), listed_account("b"))
 
     assert quiet.decision.events == ()
-    assert [(one.type, one.workspace) for one in resolved.decision.events] == [("resolved", "beta")]
+    assert [(event.type, event.workspace) for event in resolved.decision.events] == [
+        ("resolved", "beta")
+    ]
     assert harness.deliver("slack") == [("resolved", "b")]
     assert harness.deliver("mail") is None
 
 
-def test_what_waits_or_is_leaving_while_the_workspace_is_renamed_is_told(store):
+def test_what_waits_or_is_being_sent_while_the_workspace_is_renamed_is_told(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True})
     harness.poll(signed_out("b"))
     sending = harness.claim("slack")
 
     rename(harness)
-    harness.workspace, harness.term = enter(harness, "beta")
+    harness.attach("beta")
     harness.settle(sending)
 
     claimed = harness.claim("mail")
-    assert [one.workspace for one in claimed.message.notifications] == ["beta"]
+    assert [notification.workspace for notification in claimed.message.notifications] == ["beta"]
     assert claimed.message.notifications[0].link.reveal() == LINK
     harness.settle(claimed)
     assert list(harness.heard().values()) == [["mail", "slack"]]
@@ -186,7 +189,7 @@ def test_a_blind_workspace_may_be_renamed(harness):
     harness.deliver()
 
     rename(harness)
-    harness.workspace, harness.term = enter(harness, "beta")
+    harness.attach("beta")
     harness.poll(listed_account())
 
     assert harness.deliver() == [("resolved", None)]
@@ -194,20 +197,20 @@ def test_a_blind_workspace_may_be_renamed(harness):
 
 def test_if_both_names_have_a_past_nothing_changes(harness):
     eventful(harness)
-    enter(harness, "beta")
-    before = everything(harness)
+    attach(harness, "beta")
+    before = harness.everything()
 
     assert not rename(harness)
 
-    assert everything(harness) == before
+    assert harness.everything() == before
 
 
 def test_a_name_without_a_past_gives_nothing(harness):
-    before = everything(harness)
+    before = harness.everything()
 
     assert not rename(harness, "nobody", "beta")
 
-    assert everything(harness) == before
+    assert harness.everything() == before
     assert not harness.run(lambda tx: workspaces.is_recorded(tx, "beta"))
 
 
@@ -218,15 +221,28 @@ def test_a_rename_is_done_once(harness):
     assert not rename(harness)
 
 
-# ── detached ─────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("new_name", ["beta", None], ids=["renamed", "detached"])
+def test_what_applying_a_configuration_did_is_undone(harness, new_name):
+    harness.poll(listed_account("a"), signed_out("b"))
+    if new_name:
+        rename(harness)
+        attach(harness, new_name)
+    else:
+        harness.detach()
+
+    workspace, term = harness.run(lambda tx: workspaces.undo_attach(tx, "acme", new_name))
+
+    assert workspace == harness.workspace
+    assert term == harness.term + (1 if new_name else 0)
+    assert harness.run(workspaces.load_attached) == ["acme"]
 
 
 def test_what_is_not_in_the_configuration_is_detached_once(harness):
-    enter(harness, "beta")
+    attach(harness, "beta")
 
-    assert detach(harness, "beta") == ["acme"]
+    assert harness.detach("beta") == ["acme"]
     harness.now += HOUR
-    assert detach(harness, "beta") == []
+    assert harness.detach("beta") == []
 
     assert harness.run(
         lambda tx: tx.execute(text("SELECT detached_at FROM workspace ORDER BY name")).all()
@@ -238,98 +254,37 @@ def test_what_is_not_in_the_configuration_is_detached_once(harness):
 
 def test_a_workspace_that_comes_back_is_as_if_nothing_had_happened(harness):
     harness.poll(listed_account("a"), signed_out("b"))
-    detach(harness)
+    harness.detach()
     harness.now += DAY - MINUTE
 
-    workspace, _ = enter(harness)
+    workspace, _ = attach(harness)
 
     assert workspace == harness.workspace
     harness.now += DAY
-    assert lapsed(harness) is None
-    assert detach(harness) == ["acme"]
+    assert long_detached(harness) is None
+    assert harness.detach() == ["acme"]
 
 
 @pytest.mark.parametrize("observation", ["healthy", "bad", "blind"])
-def test_what_left_lapses_after_its_time_and_not_earlier(harness, observation):
+def test_what_was_detached_ends_after_its_time_and_not_earlier(harness, observation):
     if observation == "blind":
         harness.observe(REJECTED)
         harness.observe(REJECTED)
     else:
         harness.poll(listed_account() if observation == "healthy" else signed_out())
-    detach(harness)
+    harness.detach()
 
     harness.now += DAY - 1
-    assert lapsed(harness) is None
+    assert long_detached(harness) is None
     harness.now += 1
-    assert lapsed(harness) == "acme"
+    assert long_detached(harness) == "acme"
     assert harness.run(lambda tx: workspaces.load(tx, "acme")) == harness.workspace
     assert harness.run(lambda tx: workspaces.load_term(tx, "acme")) == harness.term
 
 
 def test_a_workspace_of_which_nothing_is_left_has_nothing_to_end(harness):
     harness.poll()
-    detach(harness)
+    harness.detach()
     harness.now += DAY
 
-    assert lapsed(harness) is None
-
-
-def test_nothing_is_due_in_a_workspace_that_left(harness):
-    harness.poll(signed_out())
-    detach(harness)
-    harness.now += HOUR
-    assert harness.run(lambda tx: incidents.due(tx, harness.now, limit=10)) == []
-
-    enter(harness)
-
-    assert len(harness.run(lambda tx: incidents.due(tx, harness.now, limit=10))) == 1
-
-
-def test_what_is_due_elsewhere_is_not_held_up_by_a_workspace_that_left(harness):
-    harness.poll(signed_out("old"))
-    detach(harness)
-    first = harness.workspace
-    harness.workspace, harness.term = enter(harness, "beta")
-    harness.poll(signed_out("new"))
-    harness.now += HOUR
-
-    due = harness.run(lambda tx: incidents.due(tx, harness.now, limit=10))
-
-    assert due == [harness.workspace.accounts["new"].incident_id]
-    assert first.accounts["old"].incident_id not in due
-
-
-def test_a_clock_that_went_back_brings_along_since_when_a_workspace_has_left(harness):
-    harness.poll(signed_out())
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
-    detach(harness)
-
-    harness.now -= 30 * DAY
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
-    harness.now += DAY
-
-    assert lapsed(harness) is not None
-
-
-def names(harness):
-    return set(harness.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars()))
-
-
-def test_a_workspace_that_ended_long_ago_is_forgotten(harness):
-    harness.poll()
-    enter(harness, "here")
-    detach(harness, "here")
-
-    harness.run(lambda tx: retention.prune(tx, harness.now))
-    assert names(harness) == {"acme", "here"}
-    harness.run(lambda tx: retention.prune(tx, harness.now + 1))
-    assert names(harness) == {"here"}
-
-
-def test_a_workspace_with_accounts_is_not_forgotten_before_they_are(harness):
-    harness.poll(signed_out())
-    detach(harness)
-
-    harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
-
-    assert names(harness) == {"acme"}
+    assert long_detached(harness) is None
