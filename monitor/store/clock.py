@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
-STEP: Final = Duration.parse("1s")
-"""A smaller step back of the clock is nothing to mend."""
+MIN_STEP: Final = Duration.parse("1s")
+"""A smaller step back of the clock moves nothing."""
 
 LATEST: Final = text("SELECT at FROM clock WHERE id = 1")
 
@@ -42,14 +42,14 @@ SHIFT_BACK: Final = (
 
 
 def set_clock(tx: Connection, now: Micros) -> Duration:
-    """Note the time; if the clock went back since it was noted last, bring all that is due along.
+    """Record the time; if the clock went back since the latest one, bring along what is due.
 
     Return how far it went back, 0 if it did not.
     """
     latest = tx.execute(LATEST).scalar_one_or_none()
     step = Duration(max(0, (latest or 0) - now))
-    if step >= STEP:
+    if step >= MIN_STEP:
         for statement in SHIFT_BACK:
             tx.execute(statement, {"step": int(step), "now": now})
     tx.execute(ADVANCE, {"now": now})
-    return step if step >= STEP else Duration(0)
+    return step if step >= MIN_STEP else Duration(0)

@@ -185,10 +185,10 @@ DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name
 
 def detach(tx: Connection, watched: Container[str], now: Micros) -> list[str]:
     """Detach the workspaces that are not *watched* any more; return those that were attached."""
-    left = [name for name in load_attached(tx) if name not in watched]
-    for name in left:
+    detached = [name for name in load_attached(tx) if name not in watched]
+    for name in detached:
         tx.execute(DETACH, {"name": name, "now": now})
-    return left
+    return detached
 
 
 LONG_DETACHED: Final = text("""

@@ -248,7 +248,7 @@ def test_a_server_that_falls_silent_does_not_hold_us_for_ever(
     store, backends, monkeypatch, is_at_work
 ):
     (silent,) = backends()
-    monkeypatch.setattr(limits, "LONGEST", Duration.parse("300ms"))
+    monkeypatch.setattr(limits, "MAX_TRANSACTION", Duration.parse("300ms"))
 
     def ask(tx):
         if is_at_work:
@@ -282,7 +282,7 @@ def test_what_is_read_is_never_older_than_the_lock(database_url):
 
 async def test_while_a_database_fails_slowly_what_waits_fails_at_once(store, backends, monkeypatch):
     (silent,) = backends()
-    monkeypatch.setattr(limits, "LONGEST", Duration.parse("300ms"))
+    monkeypatch.setattr(limits, "MAX_TRANSACTION", Duration.parse("300ms"))
     monkeypatch.setattr(db, "SLOW", Duration.parse("100ms"))
     asked = []
 
