@@ -17,7 +17,7 @@ from monitor.core.model import ListedAccount, Session, Snapshot, Status, Workspa
 from monitor.core.policy import Flapping, IncidentPolicy
 from monitor.core.route import Receiver, Routing
 from monitor.core.secret import Secret
-from monitor.store import attachment, state
+from monitor.store import workspaces
 from monitor.store.db import Store
 from monitor.work.poll import PollRules, commit
 
@@ -50,7 +50,7 @@ def rows(*, quick: bool) -> Sequence[Row]:
 
 def _rows(store: Store, runs: int) -> Sequence[Row]:
     accounts = [_account(number) for number in range(ACCOUNTS)]
-    workspace, term = store.run_now(lambda tx: attachment.attach(tx, "measured"))
+    workspace, term = store.run_now(lambda tx: workspaces.attach(tx, "measured"))
     record = _recorder(store, term)
     first = [wall_seconds(lambda: record(workspace, accounts, {}, NOON))]
     store.run_now(lambda tx: tx.execute(text("CREATE TABLE measured (at BIGINT)")))
@@ -58,11 +58,11 @@ def _rows(store: Store, runs: int) -> Sequence[Row]:
     signed_out = [_signed_out(account) for account in accounts[:CHANGES]] + accounts[CHANGES:]
     for run in range(runs):
         at = NOON + (2 * run + 1) * 60_000_000
-        before = store.run_now(lambda tx: state.load(tx, "measured"))
+        before = store.run_now(lambda tx: workspaces.load(tx, "measured"))
         times["one row"].append(wall_seconds(partial(_commit_one_row, store, at)))
         work = partial(record, before, signed_out, _by_id(accounts), at)
         times["cpu"].append(cpu_seconds(partial(_timed, work, times["wall"])))
-        after = store.run_now(lambda tx: state.load(tx, "measured"))
+        after = store.run_now(lambda tx: workspaces.load(tx, "measured"))
         record(after, accounts, _by_id(signed_out), at + 60_000_000)
     what = f"{CHANGES} of {ACCOUNTS:,} accounts sign out, told to two receivers"
     return [

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from monitor.core.policy import Flapping
 from monitor.simulator import Fault
-from monitor.store import state
+from monitor.store import accounts
 
 NEVER = Flapping(changes=1000)
 
@@ -58,7 +58,7 @@ class Scene:
     def link(self):
         """Return the link of the first account that is recorded."""
         run = self.harness.store.run_now
-        return run(lambda tx: state.account(tx, "acme", self.first)).session.link
+        return run(lambda tx: accounts.load(tx, "acme", self.first)).session.link
 
     def resolution(self):
         """Return how the only incident ended."""

@@ -11,7 +11,7 @@ from work.test_tick import make_ticker
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.simulator import Assumptions, api_error
-from monitor.store import state
+from monitor.store import accounts
 
 NO_LINK = ("reconnectionLink", "reconnectionSessionId")
 OPENED = ("opened", "reconnection_required")
@@ -26,7 +26,7 @@ def only(harness):
 
 def recorded(harness):
     """Return the session that is recorded for the only account."""
-    return harness.store.run_now(lambda tx: state.account(tx, "acme", only(harness))).session
+    return harness.store.run_now(lambda tx: accounts.load(tx, "acme", only(harness))).session
 
 
 async def signed_out_poll(harness):

@@ -21,7 +21,7 @@ from sqlalchemy import text
 from monitor import app
 from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, api_error, html_page, redirect, serve
-from monitor.store import attachment, outbox, state
+from monitor.store import accounts, incidents, outbox, workspaces
 from monitor.store.db import Store, StoreError
 
 DAY = Duration.parse("24h")
@@ -61,7 +61,7 @@ class DeliveryHistory:
             self.end(value)
         elif kind == "crash":
             self.sending = None
-            harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "acme"))
+            harness.workspace, harness.term = harness.run(lambda tx: workspaces.attach(tx, "acme"))
         elif kind == "wait":
             harness.now += value
 
@@ -84,10 +84,10 @@ class DeliveryHistory:
         """Promise 5, at the moment of every single send."""
         if notification.event == "notice":
             return
-        incident = self.harness.run(lambda tx: state.incident(tx, notification.incident.id))
+        incident = self.harness.run(lambda tx: incidents.load(tx, notification.incident.id))
         assert incident.is_open is (notification.event != "resolved")
         if notification.link is not None:
-            account = self.harness.run(lambda tx: state.account(tx, "acme", incident.account_id))
+            account = self.harness.run(lambda tx: accounts.load(tx, "acme", incident.account_id))
             assert account.status == "reconnection_required"
 
     def end(self, error):
@@ -193,7 +193,7 @@ async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, faul
         first, second, *_ = harness.simulator.customer("acme").accounts
         harness.simulator.sign_out("acme", first)
         await harness.poll()
-        before = harness.store.run_now(lambda tx: state.load(tx, "acme"))
+        before = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
         added = FAULTS[fault]
         if isinstance(added, dict):
             harness.simulator.add_fault(**added)
@@ -202,7 +202,7 @@ async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, faul
 
         told = await harness.poll(40)
 
-        after = harness.store.run_now(lambda tx: state.load(tx, "acme"))
+        after = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
         assert after.accounts == before.accounts
         assert [kind for kind, _ in told] == ["opened"]  # the workspace is blind, nothing else
         harness.simulator.clear_faults()
@@ -215,7 +215,7 @@ async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, faul
 async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
     async with poll_harness(tmp_path, accounts=2) as harness:
         await harness.poll()
-        before = harness.store.run_now(lambda tx: state.load(tx, "acme"))
+        before = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
         harness.store.run_now(lambda tx: tx.execute(text("ALTER TABLE transition RENAME TO gone")))
         harness.simulator.sign_out("acme", "*")
 
@@ -224,7 +224,7 @@ async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
                 await harness.poll()
 
         harness.store.run_now(lambda tx: tx.execute(text("ALTER TABLE gone RENAME TO transition")))
-        assert harness.store.run_now(lambda tx: state.load(tx, "acme")) == before
+        assert harness.store.run_now(lambda tx: workspaces.load(tx, "acme")) == before
         assert await harness.poll() == [("opened", "reconnection_required")] * 2
 
 

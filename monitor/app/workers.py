@@ -23,7 +23,7 @@ from monitor.core.model import Cause, Micros, Workspace
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget
-from monitor.store import attachment, listings, session_intents
+from monitor.store import incidents, session_intents, workspaces
 from monitor.store.db import StoreError
 from monitor.work.deliver import Deliverer
 from monitor.work.poll import Poller
@@ -159,7 +159,7 @@ class Workers:
         while self._paused:
             worker, to_be = self._paused[0]
             workspace, term = await self._resources.store.run(
-                partial(attachment.undo_attach, name=worker.settings.name, renamed_to=to_be)
+                partial(workspaces.undo_attach, name=worker.settings.name, renamed_to=to_be)
             )
             del self._paused[0]
             worker.poller.resume(workspace, term)
@@ -252,23 +252,23 @@ class Workers:
 
 def _take_over(
     tx: Connection,
-    workspaces: Iterable[WorkspaceSettings],
+    watched: Iterable[WorkspaceSettings],
     new: Iterable[WorkspaceSettings],
     now: Micros,
 ) -> AppliedConfig:
     renamed, rename_ignored, entered = {}, {}, {}
-    for settings in workspaces:
+    for settings in watched:
         name, old = settings.name, settings.renamed_from
-        if old and attachment.rename(tx, old, name):
+        if old and workspaces.rename(tx, old, name):
             renamed[old] = name
-        elif old and attachment.is_recorded(tx, old):
+        elif old and workspaces.is_recorded(tx, old):
             rename_ignored[old] = name
-    detached = attachment.detach(tx, {one.name for one in workspaces}, now)
+    detached = workspaces.detach(tx, {one.name for one in watched}, now)
     for settings in new:
         name = settings.name
-        workspace, term = attachment.attach(tx, name)
+        workspace, term = workspaces.attach(tx, name)
         session_intents.mark_unknown(tx, name)
-        entered[name] = (workspace, term, listings.open_by_cause(tx, name))
+        entered[name] = (workspace, term, incidents.open_by_cause(tx, name))
     return AppliedConfig(entered, renamed, rename_ignored, detached)
 
 

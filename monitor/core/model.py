@@ -109,6 +109,23 @@ class SettledReason(StrEnum):
     PERMANENT = "permanent"
 
 
+class IntentOutcome(StrEnum):
+    """How asking for a session ended.
+
+    `kept`: the one at hand is still good; `needless`: it wasn't asked for, as the account has a
+    link or needs none any more; `later`: it could not be asked for just now; `limited`: the API
+    allows no more of them today.
+    """
+
+    CREATED = "created"
+    KEPT = "kept"
+    NEEDLESS = "needless"
+    REFUSED = "refused"
+    LATER = "later"
+    LIMITED = "limited"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A reconnection session of an account and the link that opens it, as last seen."""

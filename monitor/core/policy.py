@@ -1,9 +1,13 @@
-"""What the owner of the accounts decided: sections of the configuration that the core goes by."""
+"""What the owner of the accounts decided: sections of the configuration that the core goes by.
+
+And what nobody configures: how long no session is asked for after one that came to nothing.
+"""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from .duration import Duration
+from .model import IntentOutcome, Micros
 from .url import split_web_url
 
 
@@ -103,3 +107,21 @@ class ReconnectionPolicy:
             parts = split_web_url(origin)
             if parts is None or origin != f"{parts.scheme}://{parts.netloc}":
                 raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")
+
+
+COOLDOWNS: Final = {
+    IntentOutcome.NEEDLESS: Duration(0),
+    IntentOutcome.LATER: Duration.parse("1m"),
+    IntentOutcome.LIMITED: Duration.parse("6h"),
+}
+"""How long no session is asked for after these outcomes, whatever the configuration says."""
+
+
+def is_cooling_down(
+    outcome: IntentOutcome, asked_at: Micros, *, cooldown: Duration, now: Micros
+) -> bool:
+    """Return whether it is too early to ask for another session of the same account.
+
+    *outcome* is how it ended to ask for the latest one, *cooldown* what is configured.
+    """
+    return now < asked_at + COOLDOWNS.get(outcome, cooldown)

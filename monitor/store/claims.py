@@ -30,7 +30,7 @@ from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 from monitor.core.text import sanitize
 
-from . import attachment, outbox, state
+from . import accounts, incidents, outbox, workspaces
 from .outbox import Settled
 
 RECHECK: Final = Duration.parse("2s")
@@ -320,7 +320,7 @@ def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotificat
     notifications = []
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account_id = row.event_account_id
-        account = state.account(tx, row.workspace, account_id) if account_id else None
+        account = accounts.load(tx, row.workspace, account_id) if account_id else None
         notifications.append(
             QueuedNotification(
                 notification_id=row.id,
@@ -330,7 +330,7 @@ def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotificat
                 detail=row.event_detail,
                 workspace=row.workspace,
                 labels=view.inventory.labels(row.workspace, account),
-                incident=state.incident(tx, row.incident_id) if row.incident_id else None,
+                incident=incidents.load(tx, row.incident_id) if row.incident_id else None,
                 account=account,
                 heard_at=row.heard_at,
                 watched=view.inventory.watches(row.workspace) or _left(tx, row.workspace),
@@ -343,7 +343,7 @@ def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotificat
 
 def _left(tx: Connection, workspace: str) -> bool | None:
     """Return False if *workspace* left the configuration, None if it is only not known yet."""
-    return None if attachment.is_attached(tx, workspace) else False
+    return None if workspaces.is_attached(tx, workspace) else False
 
 
 SET_NOTIFICATION: Final = text("""

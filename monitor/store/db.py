@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from importlib.resources import files
 from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -23,14 +24,14 @@ from monitor.core.duration import Duration
 
 from . import address, postgresql, sqlite
 from .errors import ExplainError, LeaseLostError, StoreError, TransactionLimit
-from .schema import migrate
+from .schema import Schema
 
 __all__ = ["LeaseLostError", "Store", "StoreError"]
 
 T = TypeVar("T")
 
 SLOW: Final = Duration.parse("1s")
-"""A failure that takes longer holds up the others."""
+"""A failure that takes longer opens the circuit: what waits would wait so long each."""
 
 
 class Store:
@@ -41,18 +42,19 @@ class Store:
         self._explain = explain
         self._limit = limit
         self._circuit_open_until = 0.0
-        self._why = ""
+        self._reason = ""
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
         """Open the database at *url*, bring its tables up to date or *create* them.
 
-        Raise StoreError with what to do if it can't be opened, or was made by a newer version.
+        Raise StoreError with what to do if it can't be opened, or another version made its tables.
         """
         store = cls(*_connect(url, create=create))
+        schema = Schema.read(files("monitor.store"))
         try:
-            store.run_now(lambda tx: migrate(tx, create=create))
+            store.run_now(lambda tx: schema.apply(tx, create=create))
         except StoreError:
             store.close()
             raise
@@ -77,19 +79,16 @@ class Store:
         return await asyncio.shield(loop.run_in_executor(self._thread, turn))
 
     def _run_in_turn(self, work: Callable[[Connection], T], *, urgent: bool) -> T:
-        """Run *work*, but refuse at once for as long as the database last took to fail.
-
-        Others wait in the queue, and would wait so long each.
-        """
+        """Run *work*, but refuse at once for as long as the database last took to fail."""
         began = time.monotonic()
         if began < self._circuit_open_until and not urgent:
-            raise StoreError(self._why)
+            raise StoreError(self._reason)
         try:
             return self.run_now(work)
         except StoreError as error:
             failed = time.monotonic()
             if failed - began > SLOW.seconds:
-                self._circuit_open_until, self._why = 2 * failed - began, str(error)
+                self._circuit_open_until, self._reason = 2 * failed - began, str(error)
             raise
 
     def close(self) -> None:

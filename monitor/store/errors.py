@@ -24,7 +24,7 @@ TransactionLimit: TypeAlias = Callable[[], AbstractContextManager[None]]
 """Limits how long a transaction may take."""
 
 
-def failed(name: str, said: str, advice: Mapping[str, str]) -> StoreError:
-    """Return the error of the database *name*: what it *said*, and the *advice* on that."""
-    hint = next((hint for words, hint in advice.items() if words in said), None)
-    return StoreError(f"the database {name} failed: {said}" + (f"; {hint}" if hint else ""))
+def failed(name: str, reason: str, advice: Mapping[str, str]) -> StoreError:
+    """Return the error of the database *name*: its *reason*, and the *advice* on that."""
+    hint = next((hint for words, hint in advice.items() if words in reason), None)
+    return StoreError(f"the database {name} failed: {reason}" + (f"; {hint}" if hint else ""))

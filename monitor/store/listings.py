@@ -5,8 +5,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.model import Cause
-
 ACCOUNTS: Final = text("""
 SELECT account.workspace, account.id, account.name, account.url, account.country, account.status,
     account.raw_status, account.since, workspace.last_good_at AS as_of, account.incident_id,
@@ -17,6 +15,12 @@ LEFT JOIN session ON session.workspace = account.workspace AND session.account_i
 WHERE account.removed_at IS NULL AND workspace.detached_at IS NULL
 ORDER BY account.workspace, account.status = 'active', account.name, account.id
 """)
+
+
+def accounts(tx: Connection) -> list[Mapping[str, Any]]:
+    """Return every account that is listed now, the bad ones of each workspace first."""
+    return [dict(row) for row in tx.execute(ACCOUNTS).mappings()]
+
 
 INCIDENTS: Final = text("""
 SELECT incident.id, incident.workspace, incident.account_id, incident.scope, incident.cause,
@@ -29,6 +33,13 @@ WHERE incident.resolved_at IS NULL OR :all = 1
 ORDER BY incident.resolved_at IS NOT NULL, incident.opened_at DESC, incident.id
 LIMIT :limit
 """)
+
+
+def incidents(tx: Connection, *, ended: bool, limit: int) -> list[Mapping[str, Any]]:
+    """Return open incidents (and *ended* ones), newest first."""
+    rows = tx.execute(INCIDENTS, {"all": int(ended), "limit": limit})
+    return [dict(row) for row in rows.mappings()]
+
 
 DELIVERIES: Final = text("""
 SELECT notification.id, notification.message_id, notification.workspace,
@@ -43,29 +54,7 @@ ORDER BY notification.position DESC
 LIMIT :limit
 """)
 
-OPEN_BY_CAUSE: Final = text("""
-SELECT cause, COUNT(*) AS incidents FROM incident
-WHERE workspace = :workspace AND resolved_at IS NULL GROUP BY cause
-""")
-
-
-def accounts(tx: Connection) -> list[Mapping[str, Any]]:
-    """Return every account that is listed now, the bad ones of each workspace first."""
-    return [dict(row) for row in tx.execute(ACCOUNTS).mappings()]
-
-
-def incidents(tx: Connection, *, ended: bool, limit: int) -> list[Mapping[str, Any]]:
-    """Return open incidents (and *ended* ones), newest first."""
-    rows = tx.execute(INCIDENTS, {"all": int(ended), "limit": limit})
-    return [dict(row) for row in rows.mappings()]
-
 
 def deliveries(tx: Connection, *, limit: int) -> list[Mapping[str, Any]]:
     """Return the latest notifications and how their messages fare."""
     return [dict(row) for row in tx.execute(DELIVERIES, {"limit": limit}).mappings()]
-
-
-def open_by_cause(tx: Connection, workspace: str) -> dict[Cause, int]:
-    """Return how many incidents of *workspace* are open, by cause."""
-    rows = tx.execute(OPEN_BY_CAUSE, {"workspace": workspace})
-    return {Cause(row.cause): row.incidents for row in rows}

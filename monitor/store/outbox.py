@@ -28,7 +28,7 @@ from monitor.core.route import (
     fallback_event,
 )
 
-from . import state
+from . import incidents
 
 GROUP_WAIT: Final = Duration.parse("10s")
 """How long a fallback that groups waits for more of what the same receiver could not be told."""
@@ -154,7 +154,7 @@ def queue(
                     "event": event.type,
                     "incident_id": event.incident_id,
                     "workspace": event.workspace,
-                    "subject": event.account_id or state.READING,
+                    "subject": event.account_id or incidents.READING,
                     "receiver": message.receiver,
                     "position": position,
                     "undelivered_to": None,
@@ -350,7 +350,7 @@ LIMIT 1
 
 
 def _fallback_event(tx: Connection, row: Row[Any], fallback: str) -> EventType | None:
-    incident = state.incident(tx, row.incident_id) if row.incident_id else None
+    incident = incidents.load(tx, row.incident_id) if row.incident_id else None
     if incident is None:
         return fallback_event(None, Audience(), fallback, is_known=False)
     undelivered_to = row.undelivered_to or row.receiver

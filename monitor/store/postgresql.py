@@ -42,7 +42,7 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';
 SELECT pg_advisory_xact_lock(hashtextextended(COALESCE(current_schema(), '')::text, 20261123))
 """
 
-LONGEST: Final = Duration.parse("5m")
+MAX_TRANSACTION: Final = Duration.parse("5m")
 """How long a transaction may take. A server that was stopped says nothing, and its host goes on
 answering for it: neither its own limits nor those of the network end the wait."""
 
@@ -85,7 +85,7 @@ class TransactionTimeout:
     @contextmanager
     def limit(self) -> Iterator[None]:
         """Limit the time of the transaction within this context."""
-        timer = threading.Timer(LONGEST.seconds, self._break_off)
+        timer = threading.Timer(MAX_TRANSACTION.seconds, self._break_off)
         timer.daemon = True
         timer.start()
         try:
@@ -105,7 +105,7 @@ class TransactionTimeout:
 def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
     """Return what connects to the database at *address*, explains its errors, limits its time."""
     name = f"{address.database} at {address.host}" if address.host else str(address.database)
-    hidden = [address.username, address.password, *_texts(address.query.values())]
+    secrets = [address.username, address.password, *_texts(address.query.values())]
     try:
         engine = create_engine(
             address.set(drivername="postgresql+psycopg", query={**_SETTINGS, **address.query}),
@@ -139,20 +139,19 @@ def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
         connection.exec_driver_sql(_BEGIN)
 
     def explain(error: SQLAlchemyError) -> StoreError:
-        said = str(getattr(error, "orig", None) or error)
-        reasons = _FAILED.findall(said) or [said.partition("\n")[0]]
-        return failed(name, _without(reasons[-1].strip()[:200], hidden), _ADVICE)
+        message = str(getattr(error, "orig", None) or error)
+        reasons = _FAILED.findall(message) or [message.partition("\n")[0]]
+        return failed(name, _without(reasons[-1].strip()[:200], secrets), _ADVICE)
 
     return engine, explain, TransactionTimeout(engine).limit
 
 
 def _texts(values: Iterable[str | tuple[str, ...]]) -> list[str]:
-    return [one for value in values for one in ([value] if isinstance(value, str) else value)]
+    return [text for value in values for text in ([value] if isinstance(value, str) else value)]
 
 
-def _without(said: str, hidden: Iterable[str | None]) -> str:
-    """Return *said* without what was quoted of the address."""
-    for one in hidden:
-        if one:
-            said = said.replace(f'"{one}"', '"…"').replace(f"'{one}'", "'…'")
-    return said
+def _without(reason: str, secrets: Iterable[str | None]) -> str:
+    """Return *reason* without what was quoted of the address."""
+    for secret in filter(None, secrets):
+        reason = reason.replace(f'"{secret}"', '"…"').replace(f"'{secret}'", "'…'")
+    return reason

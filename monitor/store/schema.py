@@ -1,12 +1,16 @@
 """The tables: declared in `schema.sql`, and how those of older versions are brought up to it.
 
-A change of the tables is a new file in `migrations/`, and the same change in `schema.sql`.
+Until a version is released, `schema.sql` is changed in place, and a database whose tables another
+development version made is refused. After that, a change of the tables is a file in `migrations/`
+(`0001_what_it_does.sql`) as well, for the databases that are there.
 """
 
 import re
-from collections.abc import Iterable
-from importlib.resources import files
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources.abc import Traversable
+from typing import Final, Self
 
 from sqlalchemy import Connection, inspect, text
 
@@ -14,59 +18,78 @@ from .errors import StoreError
 
 _NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 
+_LATEST: Final = text("SELECT * FROM migration ORDER BY version DESC LIMIT 1")
 
-def migrate(tx: Connection, *, create: bool = True) -> None:
-    """Bring the tables up to date, and *create* them in an empty database.
+_MARK: Final = text("INSERT INTO migration (version, fingerprint) VALUES (:version, :fingerprint)")
 
-    Raise StoreError if there are none and they are not to be created, or they are from the future.
-    """
-    known = migrations()
-    if not inspect(tx).has_table("migration"):
-        if not create:
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The statements that make the tables, and those of each migration by its version."""
+
+    declared: Sequence[str]
+    migrations: Mapping[int, Sequence[str]]
+
+    @classmethod
+    def read(cls, folder: Traversable) -> Self:
+        """Read `schema.sql` and `migrations/` (there may be none) in *folder*."""
+        migrations = folder / "migrations"
+        files = migrations.iterdir() if migrations.is_dir() else ()
+        named = {int(name[1]): file for file in files if (name := _NAME.fullmatch(file.name))}
+        return cls(
+            declared=_statements(folder / "schema.sql"),
+            migrations={version: _statements(named[version]) for version in sorted(named)},
+        )
+
+    @property
+    def version(self) -> int:
+        """The number of the latest migration."""
+        return max(self.migrations, default=0)
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs if the tables do; comments and line breaks don't count."""
+        return sha256("\n".join(self.declared).encode()).hexdigest()
+
+    def apply(self, tx: Connection, *, create: bool = True) -> None:
+        """Bring the tables up to date, and *create* them in an empty database.
+
+        Raise StoreError if there are none and they are not to be created, or if another version
+        made them and no migration leads from there to here.
+        """
+        if inspect(tx).has_table("migration"):
+            latest = tx.execute(_LATEST).mappings().one()
+            if latest.get("fingerprint") == self.fingerprint:
+                return
+            statements = self._since(latest["version"] if "fingerprint" in latest else self.version)
+        elif create:
+            statements = self.declared
+        else:
             raise StoreError(
                 "the database (storage.url) is empty: the monitor has not run with it yet"
             )
-        _run(tx, declared())
-        _mark(tx, known)
-        return
-    done = set(tx.execute(text("SELECT version FROM migration")).scalars())
-    if done - known.keys():
-        raise StoreError(
-            f"the database was made by a newer version (schema {max(done)}, this version knows"
-            f" {max(known)}); run that version, or name another database in storage.url"
-        )
-    missing = sorted(known.keys() - done)
-    for version in missing:
-        _run(tx, known[version])
-    _mark(tx, missing)
+        for statement in statements:
+            tx.execute(text(statement))
+        tx.execute(_MARK, {"version": self.version, "fingerprint": self.fingerprint})
+
+    def _since(self, version: int) -> Sequence[str]:
+        """Return the statements of all migrations after *version*."""
+        if version > self.version:
+            raise StoreError(
+                f"the database was made by a newer version (schema {version}, this version knows"
+                f" {self.version}); run that version, or name another database in storage.url"
+            )
+        if version == self.version:
+            raise StoreError(
+                "the database was made by another development version of the monitor; move it"
+                " away, or name a new one in storage.url"
+            )
+        later = (self.migrations[number] for number in self.migrations if number > version)
+        return [statement for statements in later for statement in statements]
 
 
-def declared() -> list[str]:
-    """Return the statements that make the tables as they are now."""
-    return _statements((files(__package__) / "schema.sql").read_text(encoding="utf-8"))
-
-
-def migrations() -> dict[int, list[str]]:
-    """Return the statements of each migration by its version, in order."""
-    found = {}
-    for file in (files(__package__) / "migrations").iterdir():
-        matched = _NAME.fullmatch(file.name)
-        if matched:
-            found[int(matched[1])] = _statements(file.read_text(encoding="utf-8"))
-    return dict(sorted(found.items()))
-
-
-def _statements(script: str) -> list[str]:
-    lines = (line for line in script.splitlines() if not line.lstrip().startswith("--"))
-    statements = (statement.strip() for statement in "\n".join(lines).split(";"))
+def _statements(file: Traversable) -> Sequence[str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    script = " ".join(line for line in lines if not line.lstrip().startswith("--"))
+    statements = (" ".join(statement.split()) for statement in script.split(";"))
     return [statement for statement in statements if statement]
-
-
-def _run(tx: Connection, statements: list[str]) -> None:
-    for statement in statements:
-        tx.execute(text(statement))
-
-
-def _mark(tx: Connection, versions: Iterable[int]) -> None:
-    for version in versions:
-        tx.execute(text("INSERT INTO migration (version) VALUES (:version)"), {"version": version})

@@ -1,8 +1,9 @@
--- What the tables are now. A change of them is a file in migrations/ as well, for the databases that are there.
 -- Points in time are UTC microseconds; ids are made by the program; one text for SQLite and PostgreSQL.
 
+-- What made the tables, or brought them up to date.
 CREATE TABLE migration (
-    version BIGINT PRIMARY KEY
+    version BIGINT PRIMARY KEY,
+    fingerprint TEXT NOT NULL
 );
 
 CREATE TABLE clock (
@@ -24,7 +25,7 @@ CREATE TABLE workspace (
 );
 
 CREATE TABLE account (
-    workspace TEXT NOT NULL REFERENCES workspace (name),
+    workspace TEXT NOT NULL REFERENCES workspace (name) ON UPDATE CASCADE,
     id TEXT NOT NULL,
     name TEXT NOT NULL,
     url TEXT NOT NULL,
@@ -47,18 +48,32 @@ CREATE TABLE account (
 CREATE TABLE session (
     workspace TEXT NOT NULL,
     account_id TEXT NOT NULL,
-    session_id TEXT,
+    id TEXT,
     link TEXT,
     PRIMARY KEY (workspace, account_id),
-    FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON DELETE CASCADE
+    FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );
+
+-- Reconnection sessions that we asked for: the intent is committed before the call.
+CREATE TABLE session_intent (
+    id TEXT PRIMARY KEY,
+    workspace TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    incident_id TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    outcome TEXT NOT NULL
+        CHECK (outcome IN ('wanted', 'calling', 'created', 'kept', 'needless', 'refused', 'later', 'limited', 'unknown'))
+);
+
+CREATE INDEX session_intent_account ON session_intent (workspace, account_id, at);
+CREATE INDEX session_intent_unfinished ON session_intent (outcome) WHERE outcome IN ('wanted', 'calling');
 
 CREATE TABLE transition (
     workspace TEXT NOT NULL,
     account_id TEXT NOT NULL,
     at BIGINT NOT NULL,
-    before_status TEXT,
-    after_status TEXT,
+    before TEXT,
+    after TEXT,
     PRIMARY KEY (workspace, account_id, at)
 );
 
@@ -116,8 +131,8 @@ CREATE TABLE message (
     last_error TEXT
 );
 
--- The claim: what is due for one receiver, oldest first.
-CREATE INDEX message_live ON message (receiver, position) WHERE settled_at IS NULL;
+-- The queue: what is due for one receiver, oldest first.
+CREATE INDEX message_queue ON message (receiver, position) WHERE settled_at IS NULL;
 
 CREATE TABLE notification (
     id TEXT PRIMARY KEY,
@@ -137,14 +152,12 @@ CREATE TABLE notification (
 
 CREATE INDEX notification_message ON notification (message_id);
 CREATE INDEX notification_event ON notification (event_id);
-
--- The order: nothing about an account leaves for a receiver before what was queued earlier.
-CREATE INDEX notification_live ON notification (receiver, workspace, subject, position)
-    WHERE settled_at IS NULL;
-
 CREATE INDEX notification_incident ON notification (incident_id);
-
 CREATE INDEX notification_position ON notification (position);
+
+-- The order: nothing about an account is sent to a receiver before what was queued earlier.
+CREATE INDEX notification_queue ON notification (receiver, workspace, subject, position)
+    WHERE settled_at IS NULL;
 
 CREATE TABLE heard (
     incident_id TEXT NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
@@ -152,17 +165,3 @@ CREATE TABLE heard (
     at BIGINT NOT NULL,
     PRIMARY KEY (incident_id, receiver)
 );
-
--- Reconnection sessions that we asked for: the intent is committed before the call.
-CREATE TABLE creation (
-    id TEXT PRIMARY KEY,
-    workspace TEXT NOT NULL,
-    account_id TEXT NOT NULL,
-    incident_id TEXT NOT NULL,
-    at BIGINT NOT NULL,
-    outcome TEXT NOT NULL
-        CHECK (outcome IN ('wanted', 'calling', 'created', 'kept', 'needless', 'refused', 'later', 'limited', 'unknown'))
-);
-
-CREATE INDEX creation_account ON creation (workspace, account_id, at);
-CREATE INDEX creation_live ON creation (outcome) WHERE outcome IN ('wanted', 'calling');

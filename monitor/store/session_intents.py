@@ -1,4 +1,4 @@
-"""Reconnection sessions that we ask for: the intent is committed before the call.
+"""Intents to ask for reconnection sessions: each is committed before the call.
 
     wanted ──claim──► calling ──► created | kept | needless | refused | later | limited | unknown
 
@@ -7,30 +7,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection, text
 
 from monitor.core.duration import Duration
-from monitor.core.model import Micros
+from monitor.core.model import IntentOutcome, Micros
+from monitor.core.policy import is_cooling_down
 
-
-class IntentOutcome(StrEnum):
-    """How asking for a session ended.
-
-    `kept`: the one at hand is still good; `needless`: it wasn't asked for, as the account has a
-    link or needs none any more; `later`: it could not be asked for just now; `limited`: the API
-    allows no more of them today.
-    """
-
-    CREATED = "created"
-    KEPT = "kept"
-    NEEDLESS = "needless"
-    REFUSED = "refused"
-    LATER = "later"
-    LIMITED = "limited"
-    UNKNOWN = "unknown"
+from . import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,69 +28,66 @@ class SessionIntent:
     incident_id: str
 
 
-COOLDOWNS: Final = {
-    IntentOutcome.NEEDLESS: Duration(0),
-    IntentOutcome.LATER: Duration.parse("1m"),
-    IntentOutcome.LIMITED: Duration.parse("6h"),
-}
-"""How long nothing is asked for again after these outcomes, whatever the configuration says."""
-
-LATEST: Final = text("""
-SELECT at, outcome FROM creation WHERE workspace = :workspace AND account_id = :account_id
-ORDER BY at DESC LIMIT 1
-""")
-
-ADD: Final = text("""
-INSERT INTO creation (id, workspace, account_id, incident_id, at, outcome)
-VALUES (:id, :workspace, :account_id, :incident_id, :now, 'wanted')
-""")
-
-NEXT: Final = text("""
-SELECT id, workspace, account_id, incident_id FROM creation
-WHERE workspace = :workspace AND outcome = 'wanted' ORDER BY at LIMIT 1
-""")
-
-CALL: Final = text("UPDATE creation SET outcome = 'calling' WHERE id = :id AND outcome = 'wanted'")
-
-FINISH: Final = text("UPDATE creation SET outcome = :outcome WHERE id = :id")
-
-MARK_UNKNOWN: Final = text("""
-UPDATE creation SET outcome = 'unknown' WHERE workspace = :workspace AND outcome = 'calling'
-""")
+ADD: Final = text(rows.insert("session_intent", (*rows.columns(SessionIntent), "at", "outcome")))
 
 
 def add(
-    tx: Connection,
-    intents: Iterable[SessionIntent],
-    *,
-    cooldown: Duration,
-    now: Micros,
+    tx: Connection, intents: Iterable[SessionIntent], *, cooldown: Duration, now: Micros
 ) -> list[SessionIntent]:
-    """Record the intents whose account is not cooling down, and return them."""
-    taken = []
-    for one in intents:
-        values = {"workspace": one.workspace, "account_id": one.account_id}
-        latest = tx.execute(LATEST, values).one_or_none()
-        if latest is not None:
-            pause = COOLDOWNS.get(latest.outcome, cooldown)
-            if latest.outcome in ("wanted", "calling") or now < latest.at + pause:
-                continue
-        tx.execute(ADD, {**values, "id": one.id, "incident_id": one.incident_id, "now": now})
-        taken.append(one)
-    return taken
+    """Record the intents whose account has none and is not cooling down, and return them."""
+    added = []
+    for intent in intents:
+        if _may_add(tx, intent, cooldown=cooldown, now=now):
+            tx.execute(ADD, {**rows.values(intent), "at": now, "outcome": "wanted"})
+            added.append(intent)
+    return added
+
+
+LATEST: Final = text("""
+SELECT at, outcome FROM session_intent WHERE workspace = :workspace AND account_id = :account_id
+ORDER BY at DESC LIMIT 1
+""")
+
+
+def _may_add(tx: Connection, intent: SessionIntent, *, cooldown: Duration, now: Micros) -> bool:
+    latest = tx.execute(LATEST, rows.values(intent)).one_or_none()
+    if latest is None:
+        return True
+    if latest.outcome in ("wanted", "calling"):
+        return False
+    outcome = IntentOutcome(latest.outcome)
+    return not is_cooling_down(outcome, latest.at, cooldown=cooldown, now=now)
+
+
+NEXT: Final = text("""
+SELECT * FROM session_intent
+WHERE workspace = :workspace AND outcome = 'wanted' ORDER BY at LIMIT 1
+""")
+
+CALL: Final = text("""
+UPDATE session_intent SET outcome = 'calling' WHERE id = :id AND outcome = 'wanted'
+""")
 
 
 def claim(tx: Connection, workspace: str) -> SessionIntent | None:
-    """Take the next intent of *workspace*: from here on the call may have been made."""
+    """Claim the next intent of *workspace*: from here on the call may have been made."""
     row = tx.execute(NEXT, {"workspace": workspace}).one_or_none()
     if row is None or tx.execute(CALL, {"id": row.id}).rowcount != 1:
         return None
-    return SessionIntent(row.id, row.workspace, row.account_id, row.incident_id)
+    return rows.read(SessionIntent, row)
+
+
+FINISH: Final = text("UPDATE session_intent SET outcome = :outcome WHERE id = :id")
 
 
 def finish(tx: Connection, intent: SessionIntent, outcome: IntentOutcome) -> None:
     """Record how the call ended."""
     tx.execute(FINISH, {"id": intent.id, "outcome": outcome})
+
+
+MARK_UNKNOWN: Final = text("""
+UPDATE session_intent SET outcome = 'unknown' WHERE workspace = :workspace AND outcome = 'calling'
+""")
 
 
 def mark_unknown(tx: Connection, workspace: str) -> None:

@@ -28,7 +28,6 @@ _ADVICE: Final = {
     "unable to open": "make the file and its folder writable for the user that runs the monitor",
 }
 
-
 _WAL_TRIES: Final = 100
 _WAL_PAUSE: Final = 0.1
 """Seconds between two tries to turn the log on, which does not wait for others as all else does."""
@@ -66,19 +65,19 @@ def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def explain(error: SQLAlchemyError) -> StoreError:
-        said = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        return failed(str(path), said[:200], _ADVICE)
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        return failed(str(path), reason[:200], _ADVICE)
 
     return engine, explain
 
 
 def _use_wal(cursor: Any) -> None:
     """Turn the write-ahead log on, however many programs do so at the moment."""
-    for left in reversed(range(_WAL_TRIES)):
+    for tries_left in reversed(range(_WAL_TRIES)):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if not left or "locked" not in str(error):
+            if not tries_left or "locked" not in str(error):
                 raise
             time.sleep(_WAL_PAUSE)
         else:

@@ -24,7 +24,7 @@ from monitor.core.model import (
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
-from monitor.store import state
+from monitor.store import incidents, workspaces
 
 from .record import Recorded, Recorder, publish, record
 
@@ -63,7 +63,7 @@ def commit(
     decision = decide(
         workspace,
         changes,
-        state.open_incidents(tx, workspace.name),
+        incidents.load_open(tx, workspace.name),
         policy=rules.policy,
         create=rules.create,
         scheduled=scheduled,
@@ -186,7 +186,7 @@ class Poller:
 
     async def _load(self) -> Workspace:
         if self._workspace is None:
-            self._workspace = await self._store.run(lambda tx: state.load(tx, self.name))
+            self._workspace = await self._store.run(lambda tx: workspaces.load(tx, self.name))
             self._quiet = {}
         return self._workspace
 

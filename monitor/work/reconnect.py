@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 
 from monitor.core.decide.sessions import conclude, needs_session
 from monitor.core.errors import ApiError
-from monitor.core.model import Account, Cause, Session, Workspace
+from monitor.core.model import Account, Cause, IntentOutcome, Session, Workspace
 from monitor.core.route import Routing
 from monitor.metrics.families import SESSIONS_CREATED
 from monitor.source.client import LinkedApi
-from monitor.store import session_intents, state
-from monitor.store.session_intents import IntentOutcome, SessionIntent
+from monitor.store import accounts, incidents, session_intents
+from monitor.store.session_intents import SessionIntent
 
 from .record import Recorded, Recorder, publish, record
 
@@ -60,7 +60,7 @@ class Reconnector:
         if intent is None:
             return None
         account = await self._store.run(
-            lambda tx: state.account(tx, self._workspace, intent.account_id)
+            lambda tx: accounts.load(tx, self._workspace, intent.account_id)
         )
         outcome, session = await self._ask(account, intent)
         recorded = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
@@ -105,9 +105,9 @@ class Reconnector:
     ) -> Recorded:
         now = self._runtime.now()
         session_intents.finish(tx, intent, outcome)
-        account = state.account(tx, self._workspace, intent.account_id)
+        account = accounts.load(tx, self._workspace, intent.account_id)
         decision = conclude(
-            state.incident(tx, intent.incident_id),
+            incidents.load(tx, intent.incident_id),
             account,
             session,
             now=now,

@@ -18,7 +18,7 @@ from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.metrics.families import INCIDENTS, RECOVERY, UNROUTED
-from monitor.store import listings, outbox, session_intents, state
+from monitor.store import incidents, outbox, session_intents, workspaces
 from monitor.store.db import Store
 from monitor.store.outbox import Settled
 from monitor.store.session_intents import SessionIntent
@@ -73,7 +73,7 @@ def record(
     *term* is not the latest.
     """
     after = decision.workspace
-    state.record(tx, decision, before, term)
+    workspaces.record(tx, decision, before, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
     cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
     planned = plan(
@@ -99,7 +99,7 @@ def record(
         cancelled=tuple(cancelled),
         unrouted=planned.unrouted,
         receivers=frozenset(receivers),
-        open_incidents=listings.open_by_cause(tx, after.name) if after else None,
+        open_incidents=incidents.open_by_cause(tx, after.name) if after else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What time alone brings: reminders, the end of workspaces that left, the clock's steps, upkeep."""
+"""What time alone brings: reminders, ends of workspaces that left, the clock, retention."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from monitor.core.duration import Duration
 from monitor.core.model import Micros, Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.store import attachment, state, upkeep
+from monitor.store import accounts, clock, incidents, retention, workspaces
 from monitor.store.claims import View
 from monitor.store.db import StoreError
 
@@ -62,7 +62,7 @@ class Ticker:
         that one is moved out of the way before the error is raised.
         """
         now = self._runtime.now()
-        due = await self._store.run(lambda tx: state.due_incidents(tx, now, limit=AT_ONCE))
+        due = await self._store.run(lambda tx: incidents.due(tx, now, limit=AT_ONCE))
         if not due:
             return False
         try:
@@ -87,7 +87,7 @@ class Ticker:
 
     async def _defer(self, incident_id: str, now: Micros) -> None:
         until = now + POISON_PAUSE
-        await self._store.run(lambda tx: state.postpone(tx, incident_id, now=now, until=until))
+        await self._store.run(lambda tx: incidents.postpone(tx, incident_id, now=now, until=until))
 
     async def _remind(self, due: Sequence[str], now: Micros) -> None:
         recorded = await self._store.run(lambda tx: self._commit(tx, due, now))
@@ -102,9 +102,9 @@ class Ticker:
         now = self._runtime.now()
 
         def write(tx: Connection) -> Duration:
-            state.check_terms(tx, claims)
-            state.write_liveness(tx, good)
-            return upkeep.set_clock(tx, now)
+            workspaces.check_terms(tx, claims)
+            workspaces.write_liveness(tx, good)
+            return clock.set_clock(tx, now)
 
         step = await self._store.run(write)
         if step:
@@ -118,7 +118,7 @@ class Ticker:
         error is raised.
         """
         now = self._runtime.now()
-        name = await self._store.run(lambda tx: attachment.long_detached(tx, now - RETURNABLE))
+        name = await self._store.run(lambda tx: workspaces.long_detached(tx, now - RETURNABLE))
         if name is None:
             return False
         try:
@@ -127,18 +127,18 @@ class Ticker:
             raise  # all of it fails, for the moment
         except Exception:
             again = now - RETURNABLE + POISON_PAUSE
-            await self._store.run(lambda tx: attachment.postpone(tx, name, again))
+            await self._store.run(lambda tx: workspaces.postpone(tx, name, again))
             raise
         publish(recorded, self._recorder)
         return True
 
     def _end(self, tx: Connection, name: str, now: Micros) -> Recorded:
-        if attachment.is_attached(tx, name):  # it has come back this very moment
+        if workspaces.is_attached(tx, name):  # it has come back this very moment
             return Recorded(Decision())
-        workspace, term = attachment.load(tx, name)
+        workspace, term = workspaces.load(tx, name), workspaces.load_term(tx, name)
         decision = unwatch(
             workspace,
-            state.open_incidents(tx, workspace.name),
+            incidents.load_open(tx, workspace.name),
             policy=self.rules.policy,
             now=now,
             new_id=self._runtime.new_id,
@@ -148,13 +148,13 @@ class Ticker:
     async def prune(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
         before = self._runtime.now() - self.rules.keep
-        await self._store.run(lambda tx: upkeep.prune(tx, before))
+        await self._store.run(lambda tx: retention.prune(tx, before))
 
     def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded:
         reminders = [
-            Due(incident, state.account(tx, incident.workspace, incident.account_id or ""))
+            Due(incident, accounts.load(tx, incident.workspace, incident.account_id or ""))
             for incident_id in due
-            if (incident := state.incident(tx, incident_id))
+            if (incident := incidents.load(tx, incident_id))
             and incident.next_due_at is not None
             and incident.next_due_at <= now
         ]
@@ -164,14 +164,14 @@ class Ticker:
         decision = remind(
             name,
             reminders,
-            failing=state.is_failing(tx, name),
+            failing=workspaces.is_failing(tx, name),
             current=self.rules.view.is_current(name),
             policy=self.rules.policy,
             now=now,
             new_id=self._runtime.new_id,
         )
-        accounts = {due.account.id: due.account for due in reminders if due.account}
-        return self._record(tx, Workspace(name, accounts=accounts), decision, now)
+        before = {due.account.id: due.account for due in reminders if due.account}
+        return self._record(tx, Workspace(name, accounts=before), decision, now)
 
     def _record(
         self,

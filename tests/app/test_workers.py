@@ -19,7 +19,7 @@ from monitor.core.duration import Duration
 from monitor.core.runtime import Runtime
 from monitor.schedule import Schedule
 from monitor.simulator import Simulator, serve
-from monitor.store import attachment, outbox, state
+from monitor.store import incidents, outbox, workspaces
 from monitor.store.db import Store, StoreError
 
 CHAT = '{name: chat, type: slack, url: "https://hooks.slack.com/services/T0/B0/x"}'
@@ -192,7 +192,7 @@ async def test_what_a_workspace_knows_outlives_a_reload(harness):
     assert await harness.poll("acme") == []
     harness.simulator.recover("acme", "*")
     assert [await harness.poll("acme") for _ in range(3)][:2] == [[], []]
-    assert not harness.store.run_now(lambda tx: state.open_incidents(tx, "acme"))
+    assert not harness.store.run_now(lambda tx: incidents.load_open(tx, "acme"))
 
 
 async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
@@ -248,7 +248,10 @@ async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(
 @pytest.mark.parametrize(
     ("breaking", "mending"),
     [
-        ("ALTER TABLE creation RENAME TO broken", "ALTER TABLE broken RENAME TO creation"),
+        (
+            "ALTER TABLE session_intent RENAME TO broken",
+            "ALTER TABLE broken RENAME TO session_intent",
+        ),
         (
             "UPDATE account SET changes = 'x' WHERE workspace = 'gamma'",
             "UPDATE account SET changes = '' WHERE workspace = 'gamma'",
@@ -455,7 +458,7 @@ async def test_the_loops_of_who_left_leave_no_pulse_and_no_failure(harness):
         app.stop()
         await asyncio.wait_for(running, 20)
     assert harness.store.run_now(outbox.backlog) == {}
-    assert harness.store.run_now(lambda tx: attachment.is_recorded(tx, "beta"))
+    assert harness.store.run_now(lambda tx: workspaces.is_recorded(tx, "beta"))
 
 
 async def test_what_a_receiver_that_left_is_still_being_sent_does_not_hold_up_the_end(

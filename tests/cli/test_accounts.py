@@ -1,7 +1,7 @@
 import pytest
 from harness.core import LINK
 
-from monitor.store import attachment
+from monitor.store import workspaces
 from monitor.store.db import Store
 
 
@@ -23,7 +23,7 @@ def test_accounts_are_listed_with_labels_and_without_workspaces_that_left(
     assert [row["labels"] for row in ran.data] == [{}, {"owner": "jane@x.de"}, {}]
 
     store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
-    store.run_now(lambda tx: attachment.detach(tx, (), recorded.now))
+    store.run_now(lambda tx: workspaces.detach(tx, (), recorded.now))
     store.close()
 
     assert run("accounts", "-c", configured()).data == []

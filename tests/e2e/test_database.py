@@ -60,7 +60,7 @@ def lies_where_nothing_may_be_written(file):
 
 def is_from_the_future(file):
     with sqlite3.connect(file) as database:
-        database.execute("INSERT INTO migration (version) VALUES (9999)")
+        database.execute("INSERT INTO migration (version, fingerprint) VALUES (9999, '')")
     database.close()
 
 

@@ -14,7 +14,7 @@ from monitor.source.client import LinkedApi, Method
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
-from monitor.store import attachment
+from monitor.store import workspaces
 from monitor.store.db import Store
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
@@ -53,7 +53,7 @@ class PollHarness:
             new_id=self.new_id,
         )
         recorder = Recorder(store, self.metrics, runtime)
-        workspace, term = store.run_now(lambda tx: attachment.attach(tx, "acme"))
+        workspace, term = store.run_now(lambda tx: workspaces.attach(tx, "acme"))
         self.poller = Poller(
             workspace,
             term,

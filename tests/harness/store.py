@@ -1,8 +1,8 @@
-"""A desk that commits polls to a real database the way the poller does, and delivers."""
+"""Commits polls to a real database the way the poller does, and delivers."""
 
 from itertools import count
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from harness.core import MINUTE, NOON, make_routing, make_rules
 from monitor.core.diff import diff
@@ -12,7 +12,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Receiver
-from monitor.store import attachment, claims, outbox
+from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import View
 from monitor.work.poll import commit
 
@@ -37,7 +37,7 @@ class StoreHarness:
         self.sending = ()
         routes = make_routing(self.receivers, fallback=fallback)
         self.rules = make_rules(IncidentPolicy(**policy), routes, create=create)
-        self.workspace, self.term = self.run(lambda tx: attachment.attach(tx, "acme"))
+        self.attach()
 
     def run(self, work):
         return self.store.run_now(work)
@@ -45,8 +45,19 @@ class StoreHarness:
     def new_id(self):
         return next(self.ids)
 
-    def poll(self, *accounts, after=MINUTE):
-        return self.observe(diff(self.workspace, Snapshot(accounts), {}), after=after)
+    def attach(self, name="acme"):
+        """Attach the workspace *name* and go on with it."""
+        self.workspace, self.term = self.run(lambda tx: workspaces.attach(tx, name))
+
+    def detach(self, *watched):
+        """Detach all workspaces but these."""
+        return self.run(lambda tx: workspaces.detach(tx, watched, self.now))
+
+    def poll(self, *accounts, after=MINUTE, ignored=()):
+        changes = diff(
+            self.workspace, Snapshot(accounts), {}, lambda account: account.id in ignored
+        )
+        return self.observe(changes, after=after)
 
     def observe(self, changes, after=MINUTE):
         self.now += after
@@ -123,6 +134,20 @@ class StoreHarness:
             ).all()
         )
         return [tuple(row) for row in rows]
+
+    def everything(self):
+        """Every row of every table but `migration`, by table."""
+
+        def read(tx):
+            tables = [name for name in inspect(tx).get_table_names() if name != "migration"]
+            return {
+                table: sorted(
+                    map(repr, tx.execute(text(f"SELECT * FROM {table}")).mappings().all())
+                )
+                for table in tables
+            }
+
+        return self.run(read)
 
 
 def state_incidents(tx):

@@ -1,13 +1,12 @@
 """Files that SQLite can't read or write: one clear error each, which says what to do."""
 
 import os
-import sqlite3
 import stat
 
 import pytest
 from harness.core import frozen, listed_account, signed_out
+from harness.faults import failing_writes, full_disk, locked
 from harness.store import StoreHarness
-from sqlalchemy import text
 
 from monitor.store.db import Store, StoreError
 
@@ -85,30 +84,54 @@ def test_a_folder_in_the_place_of_the_file_is_one_clear_error(database_url, file
         Store.open(database_url)
 
 
-def test_a_locked_database_is_an_error_that_holds_no_values(harness, file):
-    other = sqlite3.connect(file, isolation_level=None)
-    harness.run(lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
-    other.execute("BEGIN IMMEDIATE")
-
-    with pytest.raises(StoreError, match="is locked; another program"):
+def test_a_locked_database_is_an_error_that_holds_no_values(harness):
+    with locked(harness.store), pytest.raises(StoreError, match="is locked; another program"):
         harness.poll(signed_out())
 
-    other.close()
     assert harness.poll(signed_out()).decision.events
 
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(harness):
     harness.poll(*(listed_account(f"a{n}") for n in range(300)))
-    pages = harness.run(lambda tx: tx.execute(text("PRAGMA page_count")).scalar_one())
-    harness.run(lambda tx: tx.execute(text(f"PRAGMA max_page_count = {pages}")))
     before = harness.workspace
 
-    with pytest.raises(StoreError, match="is full; make room"):
+    with full_disk(harness.store), pytest.raises(StoreError, match="is full; make room"):
         harness.poll(*(frozen(f"a{n}") for n in range(300)))
 
-    harness.run(lambda tx: tx.execute(text("PRAGMA max_page_count = 99999")))
     assert harness.workspace == before
     assert len(harness.poll(*(frozen(f"a{n}") for n in range(300))).decision.incidents) == 300
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["workspace", "account", "session", "incident", "event", "transition", "message"],
+)
+def test_a_write_that_fails_takes_the_whole_poll_along(harness, table):
+    harness.poll(signed_out("a"), listed_account("b"))
+    harness.deliver()
+    before = harness.everything()
+
+    with failing_writes(harness.store, table), pytest.raises(StoreError, match="not authorized"):
+        harness.poll(listed_account("a"), signed_out("b"))
+
+    assert harness.everything() == before
+    harness.poll(listed_account("a"), signed_out("b"))
+    assert harness.deliver() == [("opened", "b")]
+    assert harness.deliver() == [("resolved", "a")]
+
+
+@pytest.mark.parametrize("table", ["message", "notification", "heard"])
+def test_a_write_that_fails_leaves_a_sent_message_to_be_settled_again(harness, table):
+    harness.poll(signed_out())
+    claimed = harness.claim()
+    before = harness.everything()
+
+    with failing_writes(harness.store, table), pytest.raises(StoreError, match="not authorized"):
+        harness.settle(claimed)
+
+    assert harness.everything() == before
+    assert harness.settle(claimed)
+    assert list(harness.heard().values()) == [["slack"]]
 
 
 def test_a_file_without_anything_in_it_is_not_made_a_database_by_who_only_reads(database_url, file):

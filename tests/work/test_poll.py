@@ -17,7 +17,7 @@ from monitor.simulator import Fault, api_error, html_page
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
-from monitor.store import attachment, state
+from monitor.store import accounts, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 
 
@@ -35,10 +35,10 @@ async def test_one_call_per_poll_whatever_the_number_of_accounts(tmp_path):
 async def test_a_quiet_poll_writes_nothing_but_remembers_that_all_was_well(tmp_path):
     async with poll_harness(tmp_path, accounts=3) as harness:
         await harness.poll()
-        before = harness.store.run_now(lambda tx: state.load(tx, "acme"))
+        before = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
         await harness.poll()
 
-        assert harness.store.run_now(lambda tx: state.load(tx, "acme")) == before
+        assert harness.store.run_now(lambda tx: workspaces.load(tx, "acme")) == before
         assert harness.poller.take_good_at() == harness.now
         assert harness.poller.take_good_at() is None
 
@@ -124,7 +124,7 @@ async def test_what_could_not_be_recorded_is_recorded_by_the_next_poll(tmp_path)
 async def test_a_monitor_that_was_taken_over_records_nothing(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await harness.poll()
-        harness.store.run_now(lambda tx: attachment.attach(tx, "acme"))
+        harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
         harness.simulator.sign_out("acme", "*")
 
         with pytest.raises(LeaseLostError):
@@ -161,7 +161,7 @@ async def test_a_missing_link_is_asked_for_once(tmp_path):
         assert await harness.poll(5) == []
         assert await harness.reconnector.reconnect() is None
 
-        account = harness.store.run_now(lambda tx: state.account(tx, "acme", ids(harness)[0]))
+        account = harness.store.run_now(lambda tx: accounts.load(tx, "acme", ids(harness)[0]))
         assert account.session.link is not None
         assert harness.calls("accounts.createReconnectionSession") == 1
 
@@ -260,7 +260,7 @@ async def test_a_link_that_comes_after_recovery_is_not_kept(tmp_path):
         await harness.poll()
 
         assert await harness.reconnector.reconnect() == "needless"
-        account = harness.store.run_now(lambda tx: state.account(tx, "acme", ids(harness)[0]))
+        account = harness.store.run_now(lambda tx: accounts.load(tx, "acme", ids(harness)[0]))
         assert account.session is None
 
 
@@ -393,7 +393,7 @@ def another_source(harness, token=TOKEN):
 
 
 def names(harness):
-    workspace = harness.store.run_now(lambda tx: state.load(tx, "acme"))
+    workspace = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
     return [one.name for one in workspace.accounts.values()]
 
 

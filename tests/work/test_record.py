@@ -11,7 +11,7 @@ from monitor.core.model import Session, Workspace
 from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
-from monitor.store import state
+from monitor.store import accounts
 from monitor.work.record import Recorder, publish, record
 
 
@@ -45,7 +45,7 @@ def test_whoever_waited_for_a_link_is_woken_when_it_is_there_or_will_not_come(ha
 
 
 def finish(tx, harness, incident, session):
-    account = state.account(tx, "acme", incident.account_id)
+    account = accounts.load(tx, "acme", incident.account_id)
     return record(
         tx,
         Workspace("acme", accounts={account.id: account}),

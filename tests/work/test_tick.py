@@ -12,7 +12,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.store import attachment, state
+from monitor.store import incidents, workspaces
 from monitor.store.claims import View
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work.record import Recorded, Recorder
@@ -145,13 +145,13 @@ async def test_an_incident_that_makes_us_fail_lets_the_others_have_their_turn(st
 async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness, ticker, capsys):
     harness.poll(signed_out())
     await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
-    assert harness.run(lambda tx: state.load(tx, "acme")).last_good_at == harness.now
+    assert harness.run(lambda tx: workspaces.load(tx, "acme")).last_good_at == harness.now
 
     harness.now -= 3 * HOUR
     await ticker.note_time({}, {})
 
     assert "the clock went back" in capsys.readouterr().out
-    (incident,) = harness.run(lambda tx: state.open_incidents(tx, "acme")).values()
+    (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
     assert incident.next_due_at == harness.now + HOUR
 
 
@@ -212,7 +212,7 @@ async def test_a_workspace_that_left_the_configuration_is_not_reminded_of(store)
 
 
 def leave(harness):
-    harness.run(lambda tx: attachment.detach(tx, (), harness.now))
+    harness.run(lambda tx: workspaces.detach(tx, (), harness.now))
 
 
 async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(store):
@@ -222,12 +222,12 @@ async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(store
     leave(harness)
     harness.now += DAY
 
-    name = harness.run(lambda tx: attachment.long_detached(tx, harness.now))
-    harness.run(lambda tx: attachment.attach(tx, name))
+    name = harness.run(lambda tx: workspaces.long_detached(tx, harness.now))
+    harness.run(lambda tx: workspaces.attach(tx, name))
     recorded = harness.run(lambda tx: ticker._end(tx, name, harness.now))
 
     assert recorded == Recorded(Decision())
-    assert len(harness.run(lambda tx: state.open_incidents(tx, "acme"))) == 1
+    assert len(harness.run(lambda tx: incidents.load_open(tx, "acme"))) == 1
 
 
 async def test_a_database_that_fails_puts_off_no_reminder(store):
@@ -284,8 +284,8 @@ async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(store
     assert harness.deliver("slack") is None
     assert harness.deliver("mail") is None
     assert ("mail", "opened", "cancelled", "unwatched") in harness.states()
-    assert harness.run(lambda tx: state.load(tx, "acme")) == Workspace("acme")
-    assert harness.run(lambda tx: state.open_incidents(tx, "acme")) == {}
+    assert harness.run(lambda tx: workspaces.load(tx, "acme")) == Workspace("acme")
+    assert harness.run(lambda tx: incidents.load_open(tx, "acme")) == {}
 
 
 async def test_the_blindness_of_a_workspace_that_left_ends_too(harness):
@@ -305,7 +305,7 @@ async def test_a_workspace_that_came_back_in_time_is_not_ended(harness, ticker):
     harness.poll(signed_out())
     harness.deliver()
     leave(harness)
-    harness.run(lambda tx: attachment.attach(tx, "acme"))
+    harness.run(lambda tx: workspaces.attach(tx, "acme"))
     harness.now += 3 * DAY
 
     assert not await ticker.unwatch()
@@ -321,7 +321,7 @@ async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_t
     await ticker.unwatch()
     harness.deliver()
 
-    harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "acme"))
+    harness.workspace, harness.term = harness.run(lambda tx: workspaces.attach(tx, "acme"))
     recorded = harness.poll(listed_account("a"), signed_out("b"))
 
     assert recorded.decision.baseline
@@ -332,7 +332,7 @@ async def test_each_workspace_that_left_ends_on_its_own(harness):
     ticker = make_ticker(harness, watched=False)
     harness.poll(signed_out("old"))
     leave(harness)
-    harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "beta"))
+    harness.workspace, harness.term = harness.run(lambda tx: workspaces.attach(tx, "beta"))
     harness.poll(signed_out("new"), after=HOUR)
     leave(harness)
     harness.now += DAY - HOUR
@@ -347,7 +347,7 @@ async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(har
     ticker = make_ticker(harness, watched=False)
     harness.poll(signed_out("broken"))
     leave(harness)
-    harness.workspace, harness.term = harness.run(lambda tx: attachment.attach(tx, "beta"))
+    harness.workspace, harness.term = harness.run(lambda tx: workspaces.attach(tx, "beta"))
     harness.poll(signed_out("fine"), after=HOUR)
     leave(harness)
     harness.now += DAY
@@ -359,8 +359,8 @@ async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(har
         await ticker.unwatch()
 
     assert await ticker.unwatch()
-    assert set(harness.run(lambda tx: state.open_incidents(tx, "acme"))) != set()
-    assert harness.run(lambda tx: state.open_incidents(tx, "beta")) == {}
+    assert set(harness.run(lambda tx: incidents.load_open(tx, "acme"))) != set()
+    assert harness.run(lambda tx: incidents.load_open(tx, "beta")) == {}
     harness.run(lambda tx: tx.exec_driver_sql("UPDATE account SET changes = ''"))
     harness.now += HOUR
     assert await ticker.unwatch()
@@ -390,7 +390,7 @@ async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_b
     harness.now += 2 * HOUR
     assert not await ticker.tick()
 
-    harness.run(lambda tx: attachment.attach(tx, "acme"))
+    harness.run(lambda tx: workspaces.attach(tx, "acme"))
     while await ticker.tick():
         pass
 
@@ -399,7 +399,7 @@ async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_b
 
 
 async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(harness, ticker):
-    harness.run(lambda tx: attachment.attach(tx, "acme"))
+    harness.run(lambda tx: workspaces.attach(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
         await ticker.note_time({"acme": harness.now}, {"acme": harness.term})

@@ -1,4 +1,4 @@
-"""What keeps the database right over the years: the clock's steps back, and forgetting."""
+"""The clock: the latest time that was recorded, and what follows when the clock went back."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
-STEP: Final = Duration.parse("1s")
-"""A smaller step back of the clock is nothing to mend."""
+MIN_STEP: Final = Duration.parse("1s")
+"""A smaller step back of the clock moves nothing."""
 
 LATEST: Final = text("SELECT at FROM clock WHERE id = 1")
 
@@ -30,7 +30,7 @@ SHIFT_BACK: Final = (
     UPDATE message SET created_at = created_at - :step
     WHERE state IN ('pending', 'sending') AND created_at > :now
     """),
-    text("UPDATE creation SET at = at - :step WHERE at > :now"),
+    text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
     text("UPDATE event SET at = :now WHERE at > :now"),
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
@@ -40,52 +40,16 @@ SHIFT_BACK: Final = (
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
 
-DELETE_ENDED: Final = (
-    text("""
-    DELETE FROM incident WHERE resolved_at < :before AND NOT EXISTS (
-        SELECT 1 FROM notification
-        WHERE notification.incident_id = incident.id AND notification.settled_at IS NULL
-    )
-    """),
-    text("DELETE FROM creation WHERE at < :before AND outcome NOT IN ('wanted', 'calling')"),
-    text("DELETE FROM transition WHERE at < :before"),
-    text("DELETE FROM account WHERE removed_at < :before"),
-    text("""
-    DELETE FROM workspace WHERE detached_at < :before AND NOT EXISTS (
-        SELECT 1 FROM account WHERE account.workspace = workspace.name
-    )
-    """),
-    text("""
-    DELETE FROM event WHERE at < :before AND (
-        incident_id IS NULL OR incident_id IN (
-            SELECT id FROM incident WHERE resolved_at IS NOT NULL
-        )
-    ) AND NOT EXISTS (
-        SELECT 1 FROM notification
-        WHERE notification.event_id = event.id AND notification.settled_at IS NULL
-    )
-    """),
-    text("""
-    DELETE FROM message WHERE settled_at < :before
-    """),
-)
-
 
 def set_clock(tx: Connection, now: Micros) -> Duration:
-    """Note the time; if the clock went back since it was noted last, bring all that is due along.
+    """Record the time; if the clock went back since the latest one, bring along what is due.
 
     Return how far it went back, 0 if it did not.
     """
     latest = tx.execute(LATEST).scalar_one_or_none()
     step = Duration(max(0, (latest or 0) - now))
-    if step >= STEP:
+    if step >= MIN_STEP:
         for statement in SHIFT_BACK:
             tx.execute(statement, {"step": int(step), "now": now})
     tx.execute(ADVANCE, {"now": now})
-    return step if step >= STEP else Duration(0)
-
-
-def prune(tx: Connection, before: Micros) -> None:
-    """Delete what ended before *before*: incidents with their history, messages, accounts."""
-    for statement in DELETE_ENDED:
-        tx.execute(statement, {"before": before})
+    return step if step >= MIN_STEP else Duration(0)

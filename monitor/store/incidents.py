@@ -1,0 +1,97 @@
+"""Incidents, and the events that happened to them."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.model import Cause, Event, Incident, Micros
+
+from . import rows
+
+READING: Final = "reading"
+"""The subject of a workspace's incident, where an account's has the account id."""
+
+LOAD: Final = text("SELECT * FROM incident WHERE id = :id")
+
+
+def load(tx: Connection, id_: str) -> Incident | None:
+    """Return the incident *id_*."""
+    row = tx.execute(LOAD, {"id": id_}).one_or_none()
+    return None if row is None else rows.read(Incident, row)
+
+
+LOAD_OPEN: Final = text("""
+SELECT * FROM incident WHERE workspace = :workspace AND resolved_at IS NULL
+""")
+
+
+def load_open(tx: Connection, workspace: str) -> dict[str, Incident]:
+    """Return the open incidents of *workspace* by id."""
+    found = tx.execute(LOAD_OPEN, {"workspace": workspace})
+    return {row.id: rows.read(Incident, row) for row in found}
+
+
+OPEN_BY_CAUSE: Final = text("""
+SELECT cause, COUNT(*) AS incidents FROM incident
+WHERE workspace = :workspace AND resolved_at IS NULL GROUP BY cause
+""")
+
+
+def open_by_cause(tx: Connection, workspace: str) -> dict[Cause, int]:
+    """Return how many incidents of *workspace* are open, by cause."""
+    counts = tx.execute(OPEN_BY_CAUSE, {"workspace": workspace})
+    return {Cause(row.cause): row.incidents for row in counts}
+
+
+DUE: Final = text("""
+SELECT id FROM incident
+WHERE next_due_at <= :now AND resolved_at IS NULL AND workspace = (
+    SELECT incident.workspace FROM incident
+    JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at IS NULL
+    WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL
+    ORDER BY incident.next_due_at LIMIT 1
+)
+ORDER BY next_due_at, id LIMIT :limit
+""")
+
+
+def due(tx: Connection, now: Micros, *, limit: int) -> list[str]:
+    """Return the incident that has been due longest and those due in its workspace, by id.
+
+    Nothing is due of workspaces that left the configuration.
+    """
+    return list(tx.execute(DUE, {"now": now, "limit": limit}).scalars())
+
+
+POSTPONE: Final = text("""
+UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
+""")
+
+
+def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) -> None:
+    """Move a due incident out of the way, so that others get their turn."""
+    tx.execute(POSTPONE, {"id": incident_id, "now": now, "until": until})
+
+
+WRITE: Final = text(rows.upsert("incident", (*rows.columns(Incident), "subject"), key=("id",)))
+
+
+def write(tx: Connection, incidents: Iterable[Incident]) -> None:
+    """Write *incidents*, new ones or not."""
+    rows.execute_many(
+        tx,
+        WRITE,
+        (
+            {**rows.values(incident), "subject": incident.account_id or READING}
+            for incident in incidents
+        ),
+    )
+
+
+WRITE_EVENT: Final = text(rows.insert("event", rows.columns(Event)))
+
+
+def write_events(tx: Connection, events: Iterable[Event]) -> None:
+    """Add *events* to the history."""
+    rows.execute_many(tx, WRITE_EVENT, map(rows.values, events))

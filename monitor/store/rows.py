@@ -1,0 +1,73 @@
+"""Statements and values made from dataclasses: a column is called like its field.
+
+So a new column is one line of a dataclass and one of `schema.sql`. Fields that are not one text or
+number (a tuple, another dataclass, a secret) are no columns: the module of their table says what
+becomes of them.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from sqlalchemy import Connection, Row, TextClause
+
+T = TypeVar("T")
+
+
+def columns(kind: type) -> tuple[str, ...]:
+    """Return the columns that the dataclass *kind* has."""
+    return tuple(_types(kind))
+
+
+def insert(table: str, columns: Sequence[str]) -> str:
+    """Return the statement that adds a row to *table*."""
+    return f"INSERT INTO {table} ({', '.join(columns)})\nVALUES (:{', :'.join(columns)})"
+
+
+def upsert(table: str, columns: Sequence[str], *, key: Sequence[str]) -> str:
+    """Return the statement that adds a row to *table*, or changes the one with the same *key*."""
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    return f"{insert(table, columns)}\nON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+
+
+def update(table: str, columns: Sequence[str], *, key: Sequence[str]) -> str:
+    """Return the statement that changes the row of *table* with this *key*, if there is one."""
+    changes = ", ".join(f"{name} = :{name}" for name in columns if name not in key)
+    found = " AND ".join(f"{name} = :{name}" for name in key)
+    return f"UPDATE {table} SET {changes}\nWHERE {found}"  # noqa: S608 - all names are our own
+
+
+def execute_many(tx: Connection, statement: TextClause, rows: Iterable[dict[str, Any]]) -> None:
+    """Run *statement* once for each of *rows*."""
+    if listed := list(rows):
+        tx.execute(statement, listed)
+
+
+def values(record: Any) -> dict[str, Any]:
+    """Return the values of the dataclass *record* by column."""
+    return {name: getattr(record, name) for name in columns(type(record))}
+
+
+def read(kind: Callable[..., T], row: Row[Any], prefix: str = "", **rest: Any) -> T:
+    """Return *row*, whose columns have this *prefix*, as the dataclass *kind*.
+
+    *rest* are the fields that are no columns.
+    """
+    stored = row._asdict()
+    for name, type_ in _types(kind).items():
+        value = stored[prefix + name]
+        rest[name] = None if value is None else type_(value)
+    return kind(**rest)
+
+
+@cache
+def _types(kind: Callable[..., Any]) -> dict[str, type]:
+    """Return the type of each column of *kind*, but for None."""
+    types = {}
+    for name, hint in get_type_hints(kind).items():
+        if get_origin(hint) in (None, UnionType):
+            (type_,) = {*(get_args(hint) or (hint,))} - {NoneType}
+            if issubclass(type_, (int, str)):
+                types[name] = type_
+    return types

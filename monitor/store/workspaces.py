@@ -1,0 +1,229 @@
+"""Workspaces: their recorded state, and which of them belong to the configuration.
+
+    (unknown) ──attach──► attached ──left the configuration──► detached ──a day later──► ended
+                             ▲                                    │                        │
+                             └──────────────attach────────────────┴────────────────────────┘
+
+Nothing of a detached workspace is polled or sent any more, and nothing is deleted yet. Its *term*
+counts how often it was attached: only who holds the latest term may write.
+"""
+
+from collections.abc import Container, Mapping
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.draft import Decision
+from monitor.core.model import FailureStreak, Micros, Workspace
+
+from . import accounts, incidents, rows
+from .errors import LeaseLostError
+
+LOAD: Final = text("SELECT * FROM workspace WHERE name = :name")
+
+
+def load(tx: Connection, name: str) -> Workspace:
+    """Return the recorded state of the workspace *name*; an unknown one is empty."""
+    row = tx.execute(LOAD, {"name": name}).one_or_none()
+    if row is None:
+        return Workspace(name)
+    is_failing = row.failing_cause is not None
+    return rows.read(
+        Workspace,
+        row,
+        failing=rows.read(FailureStreak, row, "failing_") if is_failing else None,
+        accounts=accounts.load_listed(tx, name),
+    )
+
+
+TERM: Final = text("SELECT term FROM workspace WHERE name = :name")
+
+
+def load_term(tx: Connection, name: str) -> int:
+    """Return the latest term of the workspace *name*."""
+    term: int = tx.execute(TERM, {"name": name}).scalar_one()
+    return term
+
+
+IS_FAILING: Final = text("""
+SELECT 1 FROM workspace WHERE name = :name AND failing_cause IS NOT NULL
+""")
+
+
+def is_failing(tx: Connection, name: str) -> bool:
+    """Return whether the latest poll of the workspace *name* failed."""
+    return tx.execute(IS_FAILING, {"name": name}).one_or_none() is not None
+
+
+def record(tx: Connection, decision: Decision, before: Workspace, term: int | None) -> None:
+    """Write the rows of *decision*.
+
+    Raise LeaseLostError if it changes the workspace and *term* is not the latest.
+    """
+    if decision.workspace is not None:
+        _write(tx, decision.workspace, term)
+    accounts.write(tx, decision.accounts, before.accounts)
+    incidents.write(tx, decision.incidents)
+    incidents.write_events(tx, decision.events)
+    accounts.write_transitions(tx, decision.transitions)
+
+
+FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
+
+WRITE: Final = text(
+    rows.update("workspace", (*rows.columns(Workspace), *FAILING.values()), key=("name", "term"))
+)
+
+
+def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
+    failing = {column: getattr(workspace.failing, name, None) for name, column in FAILING.items()}
+    if tx.execute(WRITE, {**rows.values(workspace), **failing, "term": term}).rowcount != 1:
+        raise _lease_lost(workspace.name)
+
+
+WRITE_LIVENESS: Final = text("UPDATE workspace SET last_good_at = :at WHERE name = :name")
+
+
+def write_liveness(tx: Connection, good: Mapping[str, Micros]) -> None:
+    """Write when each workspace was last read well."""
+    rows.execute_many(tx, WRITE_LIVENESS, ({"name": name, "at": at} for name, at in good.items()))
+
+
+TERMS: Final = text("SELECT name, term FROM workspace")
+
+
+def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
+    """Raise LeaseLostError unless each claim (its term by workspace) is the latest."""
+    terms = {row.name: row.term for row in tx.execute(TERMS)}
+    for name, term in claims.items():
+        if terms.get(name) != term:
+            raise _lease_lost(name)
+
+
+ATTACH_NEW: Final = text("""
+INSERT INTO workspace (name, term) VALUES (:name, 1)
+ON CONFLICT (name) DO UPDATE SET term = workspace.term + 1, detached_at = NULL
+RETURNING term
+""")
+
+END_FAILURES: Final = text("""
+UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since = NULL,
+    failing_cause_polls = NULL
+WHERE name = :name AND incident_id IS NULL
+""")
+
+
+def attach(tx: Connection, name: str) -> tuple[Workspace, int]:
+    """Attach the workspace *name*: return its recorded state and its new term.
+
+    A run of failed polls that nobody was told of ends here: what was between is not known.
+    """
+    term = tx.execute(ATTACH_NEW, {"name": name}).scalar_one()
+    tx.execute(END_FAILURES, {"name": name})
+    return load(tx, name), term
+
+
+ATTACH_AGAIN: Final = text("UPDATE workspace SET detached_at = NULL WHERE name = :name")
+
+
+def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Workspace, int]:
+    """Undo what applying a configuration did to the workspace *name*, if it did.
+
+    Return its state and term.
+    """
+    if renamed_to and not is_recorded(tx, name):
+        rename(tx, renamed_to, name)
+    tx.execute(ATTACH_AGAIN, {"name": name})
+    return load(tx, name), load_term(tx, name)
+
+
+IS_RECORDED: Final = text("SELECT 1 FROM workspace WHERE name = :name")
+
+
+def is_recorded(tx: Connection, name: str) -> bool:
+    """Return whether anything is recorded of the workspace *name*."""
+    return tx.execute(IS_RECORDED, {"name": name}).one_or_none() is not None
+
+
+RENAME: Final = (
+    text("UPDATE workspace SET name = :new WHERE name = :old"),  # accounts and sessions follow
+    text("UPDATE transition SET workspace = :new WHERE workspace = :old"),
+    text("UPDATE incident SET workspace = :new WHERE workspace = :old"),
+    text("UPDATE event SET workspace = :new WHERE workspace = :old"),
+    text("UPDATE notification SET workspace = :new WHERE workspace = :old"),
+    text("UPDATE session_intent SET workspace = :new WHERE workspace = :old"),
+)
+
+
+def rename(tx: Connection, old: str, new: str) -> bool:
+    """Carry everything that is recorded of the workspace *old* over to *new*.
+
+    Return False, and change nothing, if nothing is recorded of *old* or *new* has a past already.
+    """
+    if not is_recorded(tx, old) or is_recorded(tx, new):
+        return False
+    for statement in RENAME:
+        tx.execute(statement, {"old": old, "new": new})
+    return True
+
+
+ATTACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NULL")
+
+
+def load_attached(tx: Connection) -> list[str]:
+    """Return the names of the workspaces that are recorded and have not been detached."""
+    return list(tx.execute(ATTACHED).scalars())
+
+
+def is_attached(tx: Connection, name: str) -> bool:
+    """Return whether the workspace *name* is recorded and has not been detached."""
+    return name in load_attached(tx)
+
+
+DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")
+
+
+def detach(tx: Connection, watched: Container[str], now: Micros) -> list[str]:
+    """Detach the workspaces that are not *watched* any more; return those that were attached."""
+    detached = [name for name in load_attached(tx) if name not in watched]
+    for name in detached:
+        tx.execute(DETACH, {"name": name, "now": now})
+    return detached
+
+
+LONG_DETACHED: Final = text("""
+SELECT name FROM workspace
+WHERE detached_at <= :before AND (
+    EXISTS (
+        SELECT 1 FROM account
+        WHERE account.workspace = workspace.name AND account.removed_at IS NULL
+    ) OR EXISTS (
+        SELECT 1 FROM incident
+        WHERE incident.workspace = workspace.name AND incident.resolved_at IS NULL
+    )
+)
+ORDER BY detached_at LIMIT 1
+""")
+
+
+def long_detached(tx: Connection, before: Micros) -> str | None:
+    """Return the workspace that was detached first, *before* then, and has not ended yet."""
+    name: str | None = tx.execute(LONG_DETACHED, {"before": before}).scalar_one_or_none()
+    return name
+
+
+POSTPONE: Final = text("""
+UPDATE workspace SET detached_at = :detached_at WHERE name = :name AND detached_at IS NOT NULL
+""")
+
+
+def postpone(tx: Connection, name: str, detached_at: Micros) -> None:
+    """Let the workspace *name* count as detached later than it was: others get their turn."""
+    tx.execute(POSTPONE, {"name": name, "detached_at": detached_at})
+
+
+def _lease_lost(name: str) -> LeaseLostError:
+    return LeaseLostError(
+        f"another monitor took over the workspace {name!r} in this database;"
+        " run one monitor a database"
+    )

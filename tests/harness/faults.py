@@ -1,0 +1,63 @@
+"""Faults of a real SQLite database, for as long as a test lets them last.
+
+    with failing_writes(store):                # reads succeed, no write does
+    with failing_writes(store, "event"):       # writes to one table fail, after others succeeded
+    with locked(store):                        # nothing succeeds: another program is writing
+    with full_disk(store):                     # the file can't grow; what fits into it is written
+
+Each raises StoreError where the store is used.
+"""
+
+import sqlite3
+from contextlib import contextmanager
+
+from sqlalchemy import text
+
+WRITES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
+
+
+@contextmanager
+def failing_writes(store, table=None):
+    """Let the database refuse every write, or those to *table*, as to a user who may only read."""
+
+    def authorize(action, name, *_):
+        is_refused = action in WRITES and table in (None, name)
+        return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
+
+    _authorize(store, authorize)
+    try:
+        yield
+    finally:
+        _authorize(store, None)
+
+
+def _authorize(store, authorize):
+    store.run_now(lambda tx: tx.connection.driver_connection.set_authorizer(authorize))
+
+
+@contextmanager
+def locked(store):
+    """Let another program keep the database locked; the store waits for it no longer than 1 ms."""
+    file = store.run_now(lambda tx: tx.engine.url.database)
+    store.run_now(lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
+    program = sqlite3.connect(file, isolation_level=None)
+    program.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        program.close()
+
+
+@contextmanager
+def full_disk(store):
+    """Let the file of the database grow no more."""
+    pages = store.run_now(lambda tx: tx.execute(text("PRAGMA page_count")).scalar_one())
+    _limit(store, pages)
+    try:
+        yield
+    finally:
+        _limit(store, 2**31)
+
+
+def _limit(store, pages):
+    store.run_now(lambda tx: tx.execute(text(f"PRAGMA max_page_count = {pages}")))

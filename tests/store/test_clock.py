@@ -1,0 +1,72 @@
+"""A clock that goes back brings along what is due, and loses nothing."""
+
+import pytest
+from harness.core import HOUR, NOON, frozen, signed_out
+from harness.store import DAY, REFUSED
+
+from monitor.store import clock, incidents, workspaces
+
+
+def set_clock(harness):
+    return harness.run(lambda tx: clock.set_clock(tx, harness.now))
+
+
+@pytest.mark.row(25)
+def test_a_clock_that_went_back_brings_along_what_is_due(harness):
+    harness.poll(signed_out())
+    set_clock(harness)
+    (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
+
+    step = harness.run(lambda tx: clock.set_clock(tx, harness.now - 5 * HOUR))
+
+    assert step == 5 * HOUR
+    moved = harness.run(lambda tx: incidents.load(tx, incident.id))
+    assert moved.next_due_at == incident.next_due_at - 5 * HOUR
+    harness.now -= 5 * HOUR
+    assert harness.deliver() == [("opened", "a1")]
+
+
+def test_a_clock_that_goes_on_moves_nothing(store):
+    assert store.run_now(lambda tx: clock.set_clock(tx, NOON)) == 0
+    assert store.run_now(lambda tx: clock.set_clock(tx, NOON + HOUR)) == 0
+
+
+def test_a_clock_that_went_back_brings_along_since_when_a_workspace_has_left(harness):
+    harness.poll(signed_out())
+    set_clock(harness)
+    harness.detach()
+
+    harness.now -= 30 * DAY
+    set_clock(harness)
+    harness.now += DAY
+
+    assert harness.run(lambda tx: workspaces.long_detached(tx, harness.now - DAY)) == "acme"
+
+
+@pytest.mark.parametrize("is_being_sent", [True, False])
+def test_a_change_is_told_although_the_clock_went_back_since_the_opening(harness, is_being_sent):
+    harness.poll(signed_out())
+    set_clock(harness)
+    claimed = harness.claim()
+    if not is_being_sent:
+        harness.settle(claimed)
+    harness.now -= HOUR
+    set_clock(harness)
+    if is_being_sent:
+        harness.settle(claimed)
+
+    harness.poll(frozen())
+
+    assert harness.deliver() == [("changed", "a1")]
+
+
+def test_a_change_that_waits_when_the_clock_goes_back_is_told(harness):
+    harness.poll(signed_out())
+    set_clock(harness)
+    harness.deliver()
+    harness.poll(frozen())
+    harness.deliver(error=REFUSED)
+    harness.now -= HOUR
+    set_clock(harness)
+
+    assert harness.deliver(after=HOUR) == [("changed", "a1")]

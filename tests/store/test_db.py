@@ -1,0 +1,75 @@
+"""Transactions: all or nothing, one at a time, off the event loop."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from monitor.core.model import Workspace
+from monitor.store import clock, workspaces
+from monitor.store.db import Store, StoreError
+
+
+def test_a_failed_transaction_leaves_nothing(harness):
+    def fail(tx):
+        tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
+        tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
+
+    with pytest.raises(StoreError, match="failed"):
+        harness.run(fail)
+
+    assert harness.run(lambda tx: workspaces.load(tx, "half")) == Workspace("half")
+    names = harness.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars().all())
+    assert names == ["acme"]
+
+
+async def test_work_runs_off_the_event_loop(store):
+    here = threading.get_ident()
+
+    assert await store.run(lambda _: threading.get_ident()) != here
+
+
+async def test_work_is_finished_though_nobody_waits_for_it_any_more(harness):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(tx):
+        begun.set()
+        assert go_on.wait(20)
+        workspaces.attach(tx, "begun")
+
+    waiting = [
+        asyncio.create_task(harness.store.run(slow)),
+        asyncio.create_task(harness.store.run(lambda tx: workspaces.attach(tx, "queued"))),
+    ]
+    assert await asyncio.to_thread(begun.wait, 20)
+    for task in waiting:
+        task.cancel()
+    go_on.set()
+    await asyncio.wait(waiting)
+
+    assert all(task.cancelled() for task in waiting)
+    attached = await harness.store.run(workspaces.load_attached)
+    assert set(attached) == {"acme", "begun", "queued"}
+
+
+def test_what_was_read_holds_until_the_commit(database_url):
+    """Without a lock for all of a transaction, one of two that read the same would be lost."""
+    stores = [Store.open(database_url) for _ in range(3)]
+    stores[0].run_now(lambda tx: clock.set_clock(tx, 0))
+
+    def add(tx):
+        latest = tx.execute(clock.LATEST).scalar_one()
+        tx.execute(clock.ADVANCE, {"now": latest + 1})
+
+    def add_often(store):
+        for _ in range(20):
+            store.run_now(add)
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(add_often, stores))
+
+    assert stores[0].run_now(lambda tx: tx.execute(clock.LATEST).scalar_one()) == 60
+    for store in stores:
+        store.close()

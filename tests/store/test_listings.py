@@ -1,0 +1,41 @@
+"""What people ask the database, as rows ready to print."""
+
+from harness.core import LINK, REJECTED, listed_account, signed_out
+from harness.store import StoreHarness
+
+from monitor.store import listings
+
+
+def test_accounts_are_listed_with_the_bad_ones_first(harness):
+    harness.poll(listed_account("a"), signed_out("b"))
+
+    rows = harness.run(listings.accounts)
+
+    assert [(row["id"], row["status"]) for row in rows] == [
+        ("b", "reconnection_required"),
+        ("a", "active"),
+    ]
+    assert rows[0]["link"] == LINK
+
+
+def test_a_workspaces_incident_is_listed_too(store):
+    harness = StoreHarness(store)
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+
+    (row,) = harness.run(lambda tx: listings.incidents(tx, ended=False, limit=9))
+
+    assert (row["scope"], row["cause"], row["account_id"]) == ("workspace", "token_rejected", None)
+
+
+def test_deliveries_are_listed_newest_first(harness):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.poll(listed_account())
+
+    rows = harness.run(lambda tx: listings.deliveries(tx, limit=9))
+
+    assert [(row["event"], row["state"]) for row in rows] == [
+        ("resolved", "pending"),
+        ("opened", "delivered"),
+    ]

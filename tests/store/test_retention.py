@@ -1,0 +1,58 @@
+"""What ended long ago is deleted, and nothing else."""
+
+from harness.core import HOUR, frozen, listed_account, signed_out
+from harness.store import DAY
+from sqlalchemy import text
+
+from monitor.store import accounts, listings, retention
+
+
+def test_what_ended_long_ago_is_deleted_and_the_rest_is_kept(harness):
+    harness.poll(signed_out("a"), frozen("b"), listed_account("c"), listed_account("d"))
+    harness.deliver()
+    for _ in range(3):
+        harness.poll(listed_account("a"), frozen("b"), listed_account("c"))
+    while harness.deliver():
+        pass
+    harness.poll(listed_account("a"), frozen("b"), listed_account("c"), after=DAY)
+
+    harness.run(lambda tx: retention.prune(tx, harness.now - HOUR))
+
+    incidents = harness.run(lambda tx: listings.incidents(tx, ended=True, limit=9))
+    assert [incident["account_id"] for incident in incidents] == ["b"]
+    assert harness.run(lambda tx: accounts.load(tx, "acme", "d")) is None
+    assert harness.states() == []
+    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    assert harness.deliver() == [("resolved", "b")]
+
+
+def test_what_is_still_queued_is_never_deleted(harness):
+    harness.poll(signed_out())
+
+    harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
+
+    assert harness.deliver() == [("opened", "a1")]
+
+
+def names(harness):
+    return set(harness.run(lambda tx: tx.execute(text("SELECT name FROM workspace")).scalars()))
+
+
+def test_a_workspace_that_ended_long_ago_is_deleted(harness):
+    harness.poll()
+    harness.attach("here")
+    harness.detach("here")
+
+    harness.run(lambda tx: retention.prune(tx, harness.now))
+    assert names(harness) == {"acme", "here"}
+    harness.run(lambda tx: retention.prune(tx, harness.now + 1))
+    assert names(harness) == {"here"}
+
+
+def test_a_workspace_with_accounts_is_not_deleted_before_they_are(harness):
+    harness.poll(signed_out())
+    harness.detach()
+
+    harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
+
+    assert names(harness) == {"acme"}

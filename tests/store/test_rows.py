@@ -1,0 +1,65 @@
+"""Statements, values and dataclasses: columns are called like fields."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pytest
+from sqlalchemy import text
+
+from monitor.core.duration import Duration
+from monitor.core.secret import Secret
+from monitor.store import accounts, incidents, rows, session_intents, sessions, workspaces
+
+MADE = {
+    "account": (accounts.LOAD, accounts.LOAD_LISTED, accounts.WRITE),
+    "event": (incidents.WRITE_EVENT,),
+    "incident": (incidents.WRITE,),
+    "session": (sessions.WRITE,),
+    "session intent": (session_intents.ADD,),
+    "transition": (accounts.WRITE_TRANSITION,),
+    "workspace": (workspaces.WRITE,),
+}
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Thing:
+    id: str
+    count: int
+    colour: Colour | None
+    span: Duration
+    secret: Secret
+    parts: tuple[int, ...] = ()
+    owners: Mapping[str, str] | None = None
+    inner: "Thing | None" = None
+
+
+@pytest.mark.parametrize("table", MADE)
+def test_the_statements_that_are_made_from_dataclasses(table, snapshot):
+    assert "\n\n".join(str(statement).strip() for statement in MADE[table]) == snapshot
+
+
+def test_only_what_is_one_value_and_no_secret_is_a_column():
+    assert rows.columns(Thing) == ("id", "count", "colour", "span")
+
+
+@pytest.mark.parametrize("colour", [Colour.RED, None])
+def test_what_was_written_is_read_again_with_its_types(store, colour):
+    thing = Thing("t1", 2, colour, Duration.parse("5m"), Secret("hush"))
+    added = text(rows.insert("thing", rows.columns(Thing)))
+
+    def write_and_read(tx):
+        tx.execute(text("CREATE TABLE thing (id TEXT, count BIGINT, colour TEXT, span BIGINT)"))
+        rows.execute_many(tx, added, [rows.values(thing)])
+        return tx.execute(text("SELECT * FROM thing")).one()
+
+    row = store.run_now(write_and_read)
+
+    read = rows.read(Thing, row, secret=Secret("hush"))
+    assert read == thing
+    assert type(read.colour) is type(colour)
+    assert isinstance(read.span, Duration)

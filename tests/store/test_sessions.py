@@ -1,0 +1,33 @@
+"""Sessions: the only place that holds a link."""
+
+from harness.core import LINK, listed_account, signed_out
+from sqlalchemy import text
+
+from monitor.core.model import Session
+from monitor.core.secret import Secret
+from monitor.store import accounts, sessions
+
+OTHER_LINK = "https://app.linkedapi.io/connection/rotated"
+
+
+def session(harness):
+    return harness.run(lambda tx: accounts.load(tx, "acme", "a1")).session
+
+
+def test_a_session_is_read_as_it_was_written_last(harness):
+    harness.poll(signed_out())
+    assert session(harness).link.reveal() == LINK
+
+    for written in (Session("s2", Secret(OTHER_LINK)), Session("s3", None), Session(None, None)):
+        harness.run(lambda tx, written=written: sessions.write(tx, "acme", "a1", written))
+
+        assert session(harness) == written
+
+
+def test_a_link_goes_when_the_incident_ends(harness):
+    harness.poll(signed_out())
+
+    harness.poll(listed_account())
+
+    assert session(harness) is None
+    assert harness.run(lambda tx: tx.execute(text("SELECT * FROM session")).all()) == []

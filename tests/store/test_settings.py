@@ -1,0 +1,22 @@
+"""The section `storage`: what may be configured, and what is shown of it."""
+
+import pytest
+from harness.store import DAY
+from pydantic import ValidationError
+
+from monitor.store.settings import StorageSettings
+
+
+def test_the_settings_take_both_and_show_neither():
+    settings = StorageSettings(url="postgresql://me:hush@db/alerts")
+
+    assert settings.url.reveal() == "postgresql://me:hush@db/alerts"
+    assert "hush" not in f"{settings!r} {settings}"
+    with pytest.raises(ValidationError, match="must be sqlite:///"):
+        StorageSettings(url="mysql://me:hush@db/alerts")
+
+
+def test_ended_incidents_are_kept_for_a_week_at_least():
+    assert StorageSettings(keep="7d").keep == 7 * DAY
+    with pytest.raises(ValidationError, match="must be 7d or longer"):
+        StorageSettings(keep="6d")

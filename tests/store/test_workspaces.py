@@ -1,0 +1,290 @@
+"""Workspaces: recorded, attached, renamed, detached, ended."""
+
+import pytest
+from harness.core import (
+    HOUR,
+    LINK,
+    MINUTE,
+    NOON,
+    REJECTED,
+    UNREACHABLE,
+    frozen,
+    listed_account,
+    signed_out,
+)
+from harness.store import DAY, StoreHarness
+from sqlalchemy import text
+
+from monitor.core.model import Workspace
+from monitor.store import clock, incidents, session_intents, workspaces
+from monitor.store.db import LeaseLostError
+from monitor.store.session_intents import SessionIntent
+
+
+def test_what_was_recorded_is_loaded_again(harness):
+    harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    harness.observe(UNREACHABLE)
+
+    loaded = harness.run(lambda tx: workspaces.load(tx, "acme"))
+
+    assert loaded == harness.workspace
+
+
+def test_an_unknown_workspace_is_empty(store):
+    assert store.run_now(lambda tx: workspaces.load(tx, "nobody")) == Workspace("nobody")
+
+
+def test_a_newer_term_keeps_an_older_one_from_recording(harness):
+    harness.poll(listed_account())
+    attach(harness)
+
+    with pytest.raises(LeaseLostError, match="one monitor a database"):
+        harness.poll(signed_out())
+
+    assert harness.run(lambda tx: incidents.load_open(tx, "acme")) == {}
+    assert harness.deliver() is None
+
+
+def attach(harness, name="acme"):
+    return harness.run(lambda tx: workspaces.attach(tx, name))
+
+
+def rename(harness, old="acme", new="beta"):
+    return harness.run(lambda tx: workspaces.rename(tx, old, new))
+
+
+def long_detached(harness):
+    return harness.run(lambda tx: workspaces.long_detached(tx, harness.now - DAY))
+
+
+def eventful(harness):
+    """Let something of every kind be recorded, and no column of a workspace or account be empty."""
+    harness.poll(
+        listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"), listed_account("e")
+    )
+    harness.deliver()
+    for _ in range(3):
+        harness.poll(listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"))
+    harness.poll(signed_out("a"), signed_out("b"), listed_account("d"))
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+    wanted = [SessionIntent("c1", "acme", "b", "0001")]
+    harness.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=harness.now))
+    harness.run(
+        lambda tx: tx.execute(
+            text("UPDATE account SET bad_polls = 1, good_polls = 2, changes = '1 2' WHERE id = 'c'")
+        )
+    )
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.detach()
+
+
+def empty_columns(harness, *tables):
+    """The columns that no row of a table has a value in."""
+
+    def read(tx):
+        for table in tables:
+            rows = tx.execute(text(f"SELECT * FROM {table}")).mappings().all()
+            yield from (key for key in rows[0] if all(row[key] is None for row in rows))
+
+    return harness.run(lambda tx: list(read(tx)))
+
+
+def test_a_workspace_is_empty_at_first_and_each_time_has_another_term(store):
+    harness = StoreHarness(store)
+
+    workspace, term = attach(harness)
+
+    assert workspace == Workspace("acme")
+    assert (harness.term, term) == (1, 2)
+    with pytest.raises(LeaseLostError):
+        harness.poll(listed_account())
+
+
+def test_attaching_forgets_a_run_of_failures_that_nobody_was_told_of(harness):
+    harness.poll(listed_account())
+    harness.observe(UNREACHABLE)
+
+    assert attach(harness)[0].failing is None
+
+
+def test_attaching_keeps_the_failure_that_people_were_told_of(harness):
+    harness.poll(listed_account())
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+
+    workspace, _ = attach(harness)
+
+    assert workspace == harness.workspace
+    assert workspace.failing is not None
+
+
+def test_a_rename_carries_everything_over_and_changes_nothing_else(harness):
+    eventful(harness)
+    before = harness.everything()
+    assert all(before.values())
+    assert empty_columns(harness, "workspace", "account", "session") == []
+
+    assert rename(harness)
+
+    after = harness.everything()
+    assert after == {
+        table: sorted(row.replace("'acme'", "'beta'") for row in rows)
+        for table, rows in before.items()
+    }
+    assert "'acme'" not in repr(after)
+
+
+def test_a_renamed_workspace_is_the_same_under_its_new_name(harness):
+    harness.poll(listed_account("a"), signed_out("b"))
+    before = harness.run(lambda tx: workspaces.load(tx, "acme"))
+
+    rename(harness)
+    workspace, term = attach(harness, "beta")
+
+    assert (workspace.name, term) == ("beta", harness.term + 1)
+    assert workspace.baseline_at == before.baseline_at
+    assert workspace.accounts["b"].session.link.reveal() == LINK
+    assert workspace.accounts["b"].incident_id == before.accounts["b"].incident_id
+    assert harness.run(lambda tx: workspaces.load(tx, "acme")) == Workspace("acme")
+
+
+def test_an_incident_opened_under_the_old_name_resolves_under_the_new_one_to_who_heard(store):
+    harness = StoreHarness(store, receivers={"slack": True, "mail": True})
+    harness.poll(listed_account("a"), signed_out("b"))
+    harness.deliver("slack")
+
+    rename(harness)
+    harness.attach("beta")
+    quiet = harness.poll(listed_account("a"), signed_out("b"))
+    resolved = harness.poll(listed_account("a"), listed_account("b"))
+
+    assert quiet.decision.events == ()
+    assert [(event.type, event.workspace) for event in resolved.decision.events] == [
+        ("resolved", "beta")
+    ]
+    assert harness.deliver("slack") == [("resolved", "b")]
+    assert harness.deliver("mail") is None
+
+
+def test_what_waits_or_is_being_sent_while_the_workspace_is_renamed_is_told(store):
+    harness = StoreHarness(store, receivers={"slack": True, "mail": True})
+    harness.poll(signed_out("b"))
+    sending = harness.claim("slack")
+
+    rename(harness)
+    harness.attach("beta")
+    harness.settle(sending)
+
+    claimed = harness.claim("mail")
+    assert [notification.workspace for notification in claimed.message.notifications] == ["beta"]
+    assert claimed.message.notifications[0].link.reveal() == LINK
+    harness.settle(claimed)
+    assert list(harness.heard().values()) == [["mail", "slack"]]
+
+
+def test_a_blind_workspace_may_be_renamed(harness):
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+    harness.deliver()
+
+    rename(harness)
+    harness.attach("beta")
+    harness.poll(listed_account())
+
+    assert harness.deliver() == [("resolved", None)]
+
+
+def test_if_both_names_have_a_past_nothing_changes(harness):
+    eventful(harness)
+    attach(harness, "beta")
+    before = harness.everything()
+
+    assert not rename(harness)
+
+    assert harness.everything() == before
+
+
+def test_a_name_without_a_past_gives_nothing(harness):
+    before = harness.everything()
+
+    assert not rename(harness, "nobody", "beta")
+
+    assert harness.everything() == before
+    assert not harness.run(lambda tx: workspaces.is_recorded(tx, "beta"))
+
+
+def test_a_rename_is_done_once(harness):
+    harness.poll(signed_out())
+
+    assert rename(harness)
+    assert not rename(harness)
+
+
+@pytest.mark.parametrize("new_name", ["beta", None], ids=["renamed", "detached"])
+def test_what_applying_a_configuration_did_is_undone(harness, new_name):
+    harness.poll(listed_account("a"), signed_out("b"))
+    if new_name:
+        rename(harness)
+        attach(harness, new_name)
+    else:
+        harness.detach()
+
+    workspace, term = harness.run(lambda tx: workspaces.undo_attach(tx, "acme", new_name))
+
+    assert workspace == harness.workspace
+    assert term == harness.term + (1 if new_name else 0)
+    assert harness.run(workspaces.load_attached) == ["acme"]
+
+
+def test_what_is_not_in_the_configuration_is_detached_once(harness):
+    attach(harness, "beta")
+
+    assert harness.detach("beta") == ["acme"]
+    harness.now += HOUR
+    assert harness.detach("beta") == []
+
+    assert harness.run(
+        lambda tx: tx.execute(text("SELECT detached_at FROM workspace ORDER BY name")).all()
+    ) == [
+        (NOON,),
+        (None,),
+    ]
+
+
+def test_a_workspace_that_comes_back_is_as_if_nothing_had_happened(harness):
+    harness.poll(listed_account("a"), signed_out("b"))
+    harness.detach()
+    harness.now += DAY - MINUTE
+
+    workspace, _ = attach(harness)
+
+    assert workspace == harness.workspace
+    harness.now += DAY
+    assert long_detached(harness) is None
+    assert harness.detach() == ["acme"]
+
+
+@pytest.mark.parametrize("observation", ["healthy", "bad", "blind"])
+def test_what_was_detached_ends_after_its_time_and_not_earlier(harness, observation):
+    if observation == "blind":
+        harness.observe(REJECTED)
+        harness.observe(REJECTED)
+    else:
+        harness.poll(listed_account() if observation == "healthy" else signed_out())
+    harness.detach()
+
+    harness.now += DAY - 1
+    assert long_detached(harness) is None
+    harness.now += 1
+    assert long_detached(harness) == "acme"
+    assert harness.run(lambda tx: workspaces.load(tx, "acme")) == harness.workspace
+    assert harness.run(lambda tx: workspaces.load_term(tx, "acme")) == harness.term
+
+
+def test_a_workspace_of_which_nothing_is_left_has_nothing_to_end(harness):
+    harness.poll()
+    harness.detach()
+    harness.now += DAY
+
+    assert long_detached(harness) is None
