@@ -23,7 +23,7 @@ def test_check_shows_every_account_and_exits_0_when_all_is_well(run, api, config
 def test_check_tells_by_its_exit_code_what_is_wrong(run, api, configured, change, code):
     simulator, url = api
     simulator.add_accounts("acme", 3)
-    simulator.perform(change, {"customer": "acme", "account": "*"})
+    getattr(simulator, change)("acme", "*")
 
     assert run("check", "-c", configured(url)).code == code
 
