@@ -90,7 +90,7 @@ def test_bound_and_contextual_values_are_shown():
 
 
 @pytest.mark.parametrize("name", [*LOUD, "uvicorn.error", "httpx._client", "apscheduler.scheduler"])
-def test_chatty_libraries_speak_from_warnings_on(name):
+def test_chatty_libraries_log_warnings_only(name):
     log = Log(level="debug")
 
     logging.getLogger(name).info("chatter")
@@ -201,10 +201,10 @@ def test_words_as_short_as_five_characters_are_left_alone():
     assert log.last["event"] == "the admin said so"
 
 
-def test_secrets_as_values_are_asterisks_even_if_nobody_announced_them():
+def test_secrets_as_values_are_redacted_even_if_not_configured():
     log = Log(secrets=[])
 
-    structlog.get_logger("poll").info("read", token=Secret("unannounced"))
+    structlog.get_logger("poll").info("read", token=Secret("not configured"))
 
     assert log.last["token"] == "**********"
 

@@ -60,7 +60,7 @@ class WorkspaceSeries(Series):
         """Show what is recorded."""
         self._workspace = workspace
         self.set(UP, int(workspace.failing is None and workspace.baseline_at is not None))
-        counts = Counter(account.status for account in workspace.accounts.values())
+        counts = Counter([account.status for account in workspace.accounts.values()])
         for status in Status:
             self.set(ACCOUNTS, counts[status], status=status)
         for cause in Cause:

@@ -41,7 +41,7 @@ def build(
     ready: Callable[[], Awaitable[list[str]]],
     metrics_token: Secret | None,
 ) -> ASGIApp:
-    """Return the application; *alive* and *ready* tell what is wrong, a sentence each."""
+    """Return the application; *alive* and *ready* return problems, a sentence each."""
     scrapes = _Scrapes(metrics, metrics_token)
 
     async def healthz(_request: Request) -> Response:

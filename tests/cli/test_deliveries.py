@@ -2,7 +2,7 @@ import pytest
 
 
 @pytest.mark.usefixtures("recorded")
-def test_deliveries_are_listed_with_how_they_fare(run, configured):
+def test_deliveries_are_listed_with_their_state(run, configured):
     ran = run("deliveries", "-c", configured())
 
     assert sorted(row["state"] for row in ran.data) == ["delivered", "pending"]

@@ -16,7 +16,7 @@ def test_receivers_test_says_which_took_the_message(run, api, configured):
     assert "no-such-hook" not in ran.out
 
 
-def test_receivers_test_takes_names_and_refuses_strange_ones(run, configured):
+def test_receivers_test_takes_names_and_refuses_unknown_ones(run, configured):
     file = configured(more="receivers: [{name: good, type: log}]")
 
     assert run("receivers", "test", "-c", file, "good").code == 0

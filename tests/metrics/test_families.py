@@ -64,7 +64,7 @@ def test_each_metric_is_one_group_with_one_help_and_type(metrics):
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
-def test_promtool_has_nothing_to_say(metrics):
+def test_promtool_finds_no_problem(metrics):
     metrics.fill()
 
     checked = subprocess.run(

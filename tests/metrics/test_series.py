@@ -50,7 +50,7 @@ def test_what_did_not_change_is_not_written_again(metrics):
     assert metrics.rewritten(lambda: None) == []
 
 
-def test_a_poll_without_news_writes_only_what_tells_of_polls(metrics):
+def test_a_poll_without_changes_writes_only_metrics_of_polls_again(metrics):
     metrics.fill()
 
     def poll():

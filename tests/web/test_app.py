@@ -166,7 +166,7 @@ async def test_metrics_may_need_a_token(endpoint, header, status):
 
 
 @pytest.mark.usefixtures("huge")
-async def test_a_reader_that_takes_nothing_does_not_hold_up_others(endpoint):
+async def test_a_stalled_reader_does_not_block_others(endpoint):
     async with endpoint.served() as client:
         await endpoint.connect(*SCRAPE)
 

@@ -122,7 +122,7 @@ async def test_ends_soon_while_a_request_hangs(endpoint):
 
 
 @pytest.mark.usefixtures("huge")
-async def test_ends_soon_while_a_reader_takes_nothing(endpoint):
+async def test_ends_soon_while_a_reader_stalls(endpoint):
     async with endpoint.served():
         reader = await endpoint.connect(*SCRAPE)
         await reader.readline()
@@ -212,7 +212,7 @@ async def test_no_connection_waits_for_ever(endpoint, monkeypatch, sent):
 
 
 @pytest.mark.usefixtures("huge")
-async def test_a_reader_that_takes_nothing_is_cut_off(endpoint, monkeypatch):
+async def test_a_stalled_reader_is_cut_off(endpoint, monkeypatch):
     monkeypatch.setattr(server, "PHASE_TIMEOUT", 1.0)
     monkeypatch.setattr(web, "MAX_SCRAPES", 1)
     async with endpoint.served() as client:
