@@ -143,7 +143,7 @@ class MailServer:
             "tls_context": context if tls == "starttls" else None,
             "require_starttls": tls == "starttls",
             "authenticator": authenticate if password else None,
-            "auth_require_tls": False,
+            "auth_require_tls": password is None,  # and without TLS no login is offered
             "hostname": "127.0.0.1",
         }
 

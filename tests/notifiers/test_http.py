@@ -100,6 +100,15 @@ async def test_a_refusal_that_is_known_comes_with_advice(http, server, status, b
     assert caught.value.permanent is (status < 500)
 
 
+async def test_a_refusal_that_breaks_off_is_a_refusal(http, server):
+    server.answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 1000\r\n\r\nno_room"
+
+    with pytest.raises(DeliveryError, match=r"^HTTP 404$") as caught:
+        await send(http, server.url)
+
+    assert caught.value.permanent
+
+
 async def test_redirects_are_not_followed(http, server):
     server.status(307, headers=(f"Location: {server.url}",))
 

@@ -65,7 +65,6 @@ async def test_a_server_without_starttls_gets_no_mail():
     ("options", "permanent"),
     [
         pytest.param({"password": "another"}, True, id="wrong password"),
-        pytest.param({}, True, id="no logins"),
         pytest.param({"password": PASSWORD, "auth_reply": "454 4.7.0 later"}, False, id="later"),
     ],
 )
@@ -74,6 +73,15 @@ async def test_a_login_that_fails_is_for_good_unless_the_server_says_later(optio
         error = await refusal(server.port, **LOGIN)
 
     assert (error.reason, error.permanent) == (AttemptReason.AUTH, permanent)
+
+
+async def test_a_server_without_logins_gets_no_mail():
+    with MailServer() as server:
+        error = await refusal(server.port, **LOGIN)
+
+    assert str(error) == "the server offers no login over this connection"
+    assert (error.reason, error.permanent) == (AttemptReason.AUTH, True)
+    assert not server.inbox.mails
 
 
 @pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
