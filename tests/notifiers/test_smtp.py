@@ -1,0 +1,138 @@
+"""What an attempt to send a mail means, by how a real server behaves."""
+
+import re
+import socket
+import ssl
+
+import pytest
+import structlog
+from harness.receivers import TIMEOUT, MailServer, closed_port
+
+from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.secret import Secret
+from monitor.notifiers._smtp import SmtpServer
+
+PASSWORD = "hunter2hunter2"
+LOGIN = {"username": "ops", "password": Secret(PASSWORD)}
+SENDER, RECIPIENT = "monitor@example.com", "ops@example.com"
+TRUST = ssl.create_default_context()
+
+
+async def send(port, *, tls="none", recipients=(RECIPIENT,), **values):
+    defaults = {"tls_context": TRUST, "username": None, "password": None}
+    server = SmtpServer(
+        host="127.0.0.1",
+        port=port,
+        implicit_tls=tls == "tls",
+        starttls=tls == "starttls",
+        timeout=TIMEOUT,
+        receiver="mail",
+        **{**defaults, **values},
+    )
+    await server.send(b"Subject: x\r\n\r\nA mail.\r\n", sender=SENDER, recipients=recipients)
+
+
+async def refusal(port, **values):
+    """Return how sending failed, sure that nothing secret is in it."""
+    with pytest.raises(DeliveryError) as caught:
+        await send(port, **values)
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert not re.search(r"example|127\.0\.0\.1|hunter", repr((error, vars(error))))
+    return error
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+async def test_an_unknown_certificate_is_not_trusted(certificate, tls):
+    with MailServer(tls=tls, certificate=certificate) as server:
+        error = await refusal(server.port, tls=tls)
+
+    assert str(error) == "the certificate of the server is not trusted"
+    assert (error.reason, error.permanent) == (AttemptReason.NETWORK, False)
+
+
+async def test_a_server_without_starttls_gets_no_mail():
+    with MailServer() as server:
+        error = await refusal(server.port, tls="starttls")
+
+    assert str(error) == "the server offers no STARTTLS"
+    assert error.permanent
+    assert not server.inbox.mails
+
+
+@pytest.mark.parametrize(
+    ("options", "permanent"),
+    [
+        pytest.param({"password": "another"}, True, id="wrong password"),
+        pytest.param({"password": PASSWORD, "auth_reply": "454 4.7.0 later"}, False, id="later"),
+    ],
+)
+async def test_a_login_that_fails_is_for_good_unless_the_server_says_later(options, permanent):
+    with MailServer(**options) as server:
+        error = await refusal(server.port, **LOGIN)
+
+    assert (error.reason, error.permanent) == (AttemptReason.AUTH, permanent)
+
+
+async def test_a_server_without_logins_gets_no_mail():
+    with MailServer() as server:
+        error = await refusal(server.port, **LOGIN)
+
+    assert str(error) == "the server offers no login over this connection"
+    assert (error.reason, error.permanent) == (AttemptReason.AUTH, True)
+    assert not server.inbox.mails
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize(
+    ("reply", "reason", "permanent"),
+    [
+        ("451 4.3.0 ops@example.com later", AttemptReason.SERVER, False),
+        ("550 5.1.1 ops@example.com no", AttemptReason.CLIENT, True),
+        ("530 5.7.0 login first", AttemptReason.AUTH, True),
+    ],
+)
+async def test_the_code_of_a_reply_decides(step, reply, reason, permanent):
+    with MailServer() as server:
+        server.inbox.replies[step] = reply
+        error = await refusal(server.port)
+
+    assert (error.reason, error.permanent, error.ambiguous) == (reason, permanent, False)
+    assert reply[:3] in str(error)
+
+
+async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():
+    with MailServer() as server, structlog.testing.capture_logs() as lines:
+        server.inbox.replies["gone@example.com"] = "550 5.1.1 gone@example.com is unknown"
+        await send(server.port, recipients=["gone@example.com", RECIPIENT])
+
+    assert server.inbox.recipients == [[RECIPIENT]]
+    assert [line["codes"] for line in lines] == [[550]]
+    assert "example" not in repr(lines)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("break_off", AttemptReason.NETWORK), ("hang", AttemptReason.TIMEOUT)],
+)
+async def test_no_answer_to_the_content_is_ambiguous(fault, reason):
+    with MailServer() as server:
+        setattr(server.inbox, fault, True)
+        error = await refusal(server.port)
+
+    assert (error.reason, error.ambiguous) == (reason, True)
+
+
+async def test_a_dead_server_is_no_ambiguity():
+    error = await refusal(closed_port())
+
+    assert (error.reason, error.ambiguous) == (AttemptReason.NETWORK, False)
+
+
+async def test_a_server_that_never_greets_is_no_ambiguity():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        error = await refusal(silent.getsockname()[1])
+
+    assert (error.reason, error.ambiguous) == (AttemptReason.NETWORK, False)
+    assert str(error) == "could not be reached in time"
