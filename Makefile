@@ -31,8 +31,8 @@ demo: $(VENV)/.runtime ## watch accounts of a simulated Linked API; no token nee
 	@[ ! -t 0 ] || set -m; $(BIN)/python -m monitor demo $(ARGS) || [ $$? -eq 130 ]
 
 .PHONY: test
-test: $(VENV)/.dev ## run the tests: make test ARGS="-k routes"
-	@$(RUN) -m pytest $(ARGS)
+test: $(VENV)/.dev ## run the tests: make test ARGS="-m 'not slow'"
+	@$(RUN) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 .PHONY: check
 check: lint types imports coverage ## what must pass before a merge: all of the four below

@@ -132,5 +132,4 @@ class _Poll:
 
 
 def _body(simulator: Simulator) -> bytes:
-    call = Call("POST", "/admin/accounts.getAll", "accounts.getAll", TOKEN, "", b"")
-    return answer(simulator, call).body
+    return answer(simulator, Call(path="/admin/accounts.getAll", token=TOKEN)).body

@@ -60,7 +60,7 @@ class Fleet:
         at = next(self._times)
         for name in self._states:
             self.metrics.polled(name, "ok", 0.2)
-            self.metrics.polled_well(name, at)
+            self.metrics.poll_succeeded(name, at)
 
     def change(self) -> None:
         """Poll 1 % of the workspaces (at least one), with a change of one account in each."""
@@ -73,7 +73,7 @@ class Fleet:
             self._set(replace(state, accounts={**state.accounts, account.id: after}))
             self.metrics.transition(Transition(name, account.id, account.status, status, at))
             self.metrics.polled(name, "ok", 0.2)
-            self.metrics.polled_well(name, at)
+            self.metrics.poll_succeeded(name, at)
 
     def _set(self, state: Workspace) -> None:
         self._states[state.name] = state

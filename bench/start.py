@@ -70,7 +70,7 @@ def _secrets(count: int) -> list[Secret]:
 
 def _masking() -> list[float]:
     secrets = _secrets(WORKSPACES)
-    return [cpu_seconds(lambda: log.Masking(secrets)) for _ in range(5)]
+    return [cpu_seconds(lambda: log.Redactor(secrets)) for _ in range(5)]
 
 
 def _log_line(secrets: int) -> list[float]:

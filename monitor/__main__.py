@@ -10,9 +10,9 @@ def main() -> None:
 
         from monitor.cli.health import healthcheck  # noqa: PLC0415 - without all the others
 
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command()(healthcheck)
-        alone(sys.argv[2:], prog_name="linkedapi-monitor healthcheck")
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command()(healthcheck)
+        app(sys.argv[2:], prog_name="linkedapi-monitor healthcheck")
     from monitor.cli import commands  # noqa: PLC0415 - as above
 
     commands.main()

@@ -1,11 +1,11 @@
-"""What the monitor says of itself: structlog and the standard library's logging in one stream.
+"""The log: structlog and the standard library's logging in one stream.
 
     structlog.get_logger("poll") ─┐
-                                  ├─► one handler ─► flatten ─► mask ─► JSON or console ─► stream
+                                  ├─► one handler ─► flatten ─► redact ─► JSON or console ─► stream
     logging (httpx, uvicorn, …) ──┘
 
-A log call never raises, a record never spans or fakes a second one, and a known secret's text is
-masked wherever it stands: modules need not be careful, this one is.
+A log call never raises, no record can fake another one, and the text of a known secret is redacted
+wherever it occurs: modules need not be careful, this one is.
 """
 
 import json
@@ -26,19 +26,19 @@ from monitor.core.secret import MASK, Secret
 
 Format = Literal["json", "console"]
 
-SHORTEST: Final = 6
-"""A secret of fewer characters is not looked for: it would be found in ordinary words."""
+MIN_SECRET_LENGTH: Final = 6
+"""A shorter secret is not looked for: it would be found in ordinary words."""
 
 _QUIET: Final = ("aiohttp", "apscheduler", "asyncio", "httpcore", "httpx", "sqlalchemy", "uvicorn")
-_SHORTEST_PATH: Final = 12  # the path of a URL may be what is secret of it; a shorter one is a word
-_LONGEST_TEXT: Final = 20_000
-_MOST_PARTS: Final = 100
-_DEEPEST: Final = 6
+_MIN_PATH_LENGTH: Final = 12  # a URL's path may be its secret part; a shorter one is a word
+_MAX_TEXT_LENGTH: Final = 20_000
+_MAX_ITEMS: Final = 100
+_MAX_DEPTH: Final = 6
 _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def configure(*, level: str, format: Format, secrets: Iterable[Secret], stream: TextIO) -> None:  # noqa: A002 - the configuration's own word
-    """Send every record of at least *level* to *stream*, masking *secrets*."""
+    """Send every record of at least *level* to *stream*, with *secrets* redacted."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -55,7 +55,7 @@ def configure(*, level: str, format: Format, secrets: Iterable[Secret], stream: 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    masking = Masking(secrets)
+    redactor = Redactor(secrets)
     formatter = ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
@@ -63,11 +63,11 @@ def configure(*, level: str, format: Format, secrets: Iterable[Secret], stream: 
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.StackInfoRenderer(),
-            masking,
+            redactor,
             _to_json if format == "json" else _to_console,
         ],
     )
-    handler = _Handler(stream, masking)
+    handler = _Handler(stream, redactor)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -77,8 +77,8 @@ def configure(*, level: str, format: Format, secrets: Iterable[Secret], stream: 
     logging.captureWarnings(capture=True)
 
 
-class Masking:
-    """Makes every value plain (text, numbers, lists, dictionaries) and masks secrets in it.
+class Redactor:
+    """Flattens every value (to text, numbers, lists, dictionaries) and redacts secrets in it.
 
     Secrets are found by their first characters, so that thousands of them cost no more than one.
     """
@@ -87,58 +87,58 @@ class Masking:
         spellings = {spelling for secret in secrets for spelling in _spellings(secret.reveal())}
         self._by_start: dict[str, list[str]] = {}
         for spelling in sorted(spellings, key=len, reverse=True):
-            self._by_start.setdefault(spelling[:SHORTEST], []).append(spelling)
+            self._by_start.setdefault(spelling[:MIN_SECRET_LENGTH], []).append(spelling)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         """Process an event (the interface of structlog)."""
-        return {self.mask(key): self._plain(value) for key, value in event_dict.items()}
+        return {self.redact(key): self._flatten(value) for key, value in event_dict.items()}
 
-    def mask(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Return *text* with asterisks for the secrets in it."""
         if not self._by_start:
             return text
-        parts, kept, at = [], 0, 0
-        while at <= len(text) - SHORTEST:
-            candidates = self._by_start.get(text[at : at + SHORTEST], ())
-            found = next((one for one in candidates if text.startswith(one, at)), None)
-            if found is None:
+        parts, copied, at = [], 0, 0
+        while at <= len(text) - MIN_SECRET_LENGTH:
+            candidates = self._by_start.get(text[at : at + MIN_SECRET_LENGTH], ())
+            match = next((secret for secret in candidates if text.startswith(secret, at)), None)
+            if match is None:
                 at += 1
                 continue
-            parts += [text[kept:at], MASK]
-            kept = at = at + len(found)
-        return "".join([*parts, text[kept:]])
+            parts += [text[copied:at], MASK]
+            copied = at = at + len(match)
+        return "".join([*parts, text[copied:]])
 
-    def _plain(self, value: Any, depth: int = 0) -> Any:
+    def _flatten(self, value: Any, depth: int = 0) -> Any:
         if value is None or type(value) in (bool, int):
             return value
-        if depth < _DEEPEST:
+        if depth < _MAX_DEPTH:
             if isinstance(value, Mapping):
-                some = list(value.items())[:_MOST_PARTS]
-                return {self._text(key): self._plain(one, depth + 1) for key, one in some}
+                items = list(value.items())[:_MAX_ITEMS]
+                return {self._text(key): self._flatten(item, depth + 1) for key, item in items}
             if isinstance(value, list | tuple | set | frozenset):
-                return [self._plain(one, depth + 1) for one in list(value)[:_MOST_PARTS]]
+                return [self._flatten(item, depth + 1) for item in list(value)[:_MAX_ITEMS]]
         if type(value) is float and value - value == 0:  # JSON has no word for the others
             return value
         return self._text(value)
 
     def _text(self, value: Any) -> str:
-        text = self.mask(_say(value))
-        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+        text = self.redact(_to_text(value))
+        return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}…"
 
 
 class _Handler(logging.Handler):
     """Writes a line per record, and carries on when it can't."""
 
-    def __init__(self, stream: TextIO, masking: Masking) -> None:
+    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
         super().__init__()
         self._stream = stream
-        self._masking = masking
+        self._redactor = redactor
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception as error:  # noqa: BLE001 - what cannot be formatted is still told
-            line = self._plainly(record, error)
+        except Exception as error:  # noqa: BLE001 - what cannot be formatted is logged all the same
+            line = self._without_format(record, error)
         try:
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
             self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
@@ -146,19 +146,19 @@ class _Handler(logging.Handler):
         except (OSError, ValueError, LookupError):
             pass  # nobody listens any more: that must not end the monitor
 
-    def _plainly(self, record: logging.LogRecord, error: Exception) -> str:
-        said = {
+    def _without_format(self, record: logging.LogRecord, error: Exception) -> str:
+        event_dict = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": _say(record.msg),
-            "arguments": _say(record.args),
+            "event": _to_text(record.msg),
+            "arguments": _to_text(record.args),
             "unformattable": type(error).__name__,
         }
-        return json.dumps(self._masking(None, "", said))
+        return json.dumps(self._redactor(None, "", event_dict))
 
 
-def _say(value: Any) -> str:
+def _to_text(value: Any) -> str:
     try:
         if isinstance(value, str | Duration | Secret):
             return str(value)
@@ -168,13 +168,13 @@ def _say(value: Any) -> str:
 
 
 def _spellings(secret: str) -> list[str]:
-    """Return how a secret may stand in a text: as it is, quoted, and a URL without its host."""
+    """Return how a secret may be spelled in a text: as it is, quoted, a URL without its host."""
     texts = [secret]
     path = re.sub("^[^/?#]*//[^/?#]*", "", secret) if "://" in secret else ""
-    if len(path) >= _SHORTEST_PATH:
+    if len(path) >= _MIN_PATH_LENGTH:
         texts.append(path)
-    forms = [(one, repr(one)[1:-1], json.dumps(one)[1:-1], _quote(one)) for one in texts]
-    return [form for group in forms for form in group if len(form) >= SHORTEST]
+    forms = [(text, repr(text)[1:-1], json.dumps(text)[1:-1], _quote(text)) for text in texts]
+    return [form for group in forms for form in group if len(form) >= MIN_SECRET_LENGTH]
 
 
 def _quote(text: str) -> str:
@@ -185,15 +185,15 @@ _FIRST: Final = ("timestamp", "level", "logger", "event")
 
 
 def _to_json(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> str:
-    known = {key: event_dict.pop(key) for key in _FIRST if key in event_dict}
-    return json.dumps({**known, **event_dict}).replace("\x7f", "\\u007f")
+    first = {key: event_dict.pop(key) for key in _FIRST if key in event_dict}
+    return json.dumps({**first, **event_dict}).replace("\x7f", "\\u007f")
 
 
 def _to_console(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> str:
-    moment, level, logger, event = (str(event_dict.pop(key, "")) for key in _FIRST)
+    timestamp, level, logger, event = (str(event_dict.pop(key, "")) for key in _FIRST)
     traces = [str(event_dict.pop(key)) for key in ("exception", "stack") if event_dict.get(key)]
-    said = " ".join(f"{key}={_quoted(value)}" for key, value in event_dict.items())
-    line = _visible(f"{moment} {level:<8} {logger}: {event} {said}".rstrip())
+    values = " ".join(f"{key}={_quoted(value)}" for key, value in event_dict.items())
+    line = _visible(f"{timestamp} {level:<8} {logger}: {event} {values}".rstrip())
     # A traceback in one line is no use on a terminal; a bar marks what belongs to the record.
     return "\n".join([line, *(f"  | {_visible(row)}" for t in traces for row in t.split("\n"))])
 
@@ -204,9 +204,10 @@ def _quoted(value: Any) -> str:
 
 
 def _visible(text: str) -> str:
-    """Write out whatever moves a terminal's cursor, colours it or turns its writing round."""
+    """Escape what moves a terminal's cursor, colours it or reverses the direction of text."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        ascii(one)[1:-1] if unicodedata.category(one) in _INVISIBLE else one for one in text
+        ascii(character)[1:-1] if unicodedata.category(character) in _INVISIBLE else character
+        for character in text
     )

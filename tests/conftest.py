@@ -3,6 +3,7 @@
 import logging
 import os
 from contextlib import ExitStack
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,13 +13,28 @@ from harness.store import StoreHarness
 
 from monitor.store.db import Store
 
+E2E = Path(__file__).parent / "e2e"
 LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
 
 
 def pytest_configure(config):
-    config.addinivalue_line(
-        "markers", "row(number, ...): a case of the table in tests/test_rows.py"
-    )
+    for marker in (
+        "row(number, ...): a case of the table in tests/test_rows.py",
+        "slow: starts real programs or takes seconds for another good reason",
+    ):
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_xdist_auto_num_workers():
+    """Return how many workers -n auto starts: two a core, as many tests wait for programs."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses among them
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(E2E) or "on_a_terminal" in item.fixturenames:
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import pytest
 from bench.table import Row, table
 
 
+@pytest.mark.slow
 async def test_a_part_of_the_benchmarks_prints_a_table():
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench", "--quick", "decode"),

@@ -1,5 +1,6 @@
 """What the documentation says is what the program does: neither has a word that the other lacks."""
 
+import json
 import re
 import tomllib
 from inspect import signature
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from harness.notifications import message
 from typer.main import get_command
 
 from monitor import config, notifiers
@@ -15,7 +17,7 @@ from monitor.cli.output import Exit
 from monitor.config.environment import CONFIG, VARIABLES
 from monitor.config.settings import schema, secret_keys
 from monitor.core.model import Cause, EventType, Resolution
-from monitor.metrics import Metrics
+from monitor.metrics.families import FAMILIES
 from monitor.notifiers import ReceiverSettings
 from monitor.simulator import Simulator
 from monitor.simulator.actions import ACTIONS
@@ -194,37 +196,33 @@ def test_every_block_of_data_in_a_page_can_be_read(path):
             compile(text, str(path), "exec")
 
 
+def test_the_example_of_a_notifier_works():
+    (example,) = (
+        text for kind, text in FENCE.findall(page("docs/developing.md")) if kind == "python"
+    )
+    module = {"__name__": "monitor.notifiers.mattermost", "__package__": "monitor.notifiers"}
+    exec(example, module)
+    settings = module["Settings"](
+        name="chat", type="mattermost", url="https://chat.example/hooks/x"
+    )
+
+    request = module["Notifier"](settings, http=None, timezone="UTC").request(message())
+
+    assert request.url == settings.url
+    assert json.loads(request.body)["text"].startswith("🔴 Jane Doe is signed out of LinkedIn")
+
+
 # ── metrics, commands, exit codes ────────────────────────────────────────────────────────────────
 
 
 def test_every_metric_is_documented_with_its_labels_and_no_other():
-    shown = shown_metrics()
     documented = {
         name: set(filter(None, re.split(r",\s*", labels)))
         for name, labels in rows(page("docs/metrics.md")).items()
         if name.startswith("linkedapi_")
     }
 
-    assert documented == shown
-
-
-def shown_metrics():
-    """What /metrics shows, once something of everything has happened: {name: labels}."""
-    from test_metrics import account, acme  # noqa: PLC0415 - the values that its own tests show
-
-    metrics = Metrics(version="1.2.3")
-    metrics.declare(workspaces=["acme"], receivers={"chat": "slack"})
-    metrics.workspace(acme(account()), {})
-    metrics.polled_well("acme", 1_000_000)
-    metrics.pending("chat", 1, 1_000_000)
-    text = metrics.render().decode()
-    kinds = dict(re.findall(r"^# TYPE (linkedapi_\w+) (\w+)$", text, re.MULTILINE))
-    found = {name: set() for name in kinds}
-    for name, labels in re.findall(r"^(linkedapi_\w+)(?:\{(.*)\})? ", text, re.MULTILINE):
-        family = re.sub(r"_(bucket|sum|count)$", "", name)
-        family = family if kinds.get(family) == "histogram" else name
-        found[family] |= set(re.findall(r'(\w+)="', labels)) - {"le"}
-    return found
+    assert documented == {family.name: set(family.labels) for family in FAMILIES}
 
 
 def test_every_command_is_documented_with_its_options_and_no_other():

@@ -10,7 +10,7 @@ from work.test_tick import make_ticker
 
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
-from monitor.simulator import Knobs, api_error
+from monitor.simulator import Assumptions, api_error
 from monitor.store import accounts
 
 NO_LINK = ("reconnectionLink", "reconnectionSessionId")
@@ -49,8 +49,8 @@ async def signed_out_without_link(harness, shown=None):
 @pytest.mark.parametrize("lag", [0, 1, 3])
 @pytest.mark.parametrize("opens", [True, False])
 async def test_a_login_that_the_list_shows_only_later_is_one_incident(tmp_path, lag, opens):
-    knobs = Knobs(lag_polls=lag, lag_opens_session=opens)
-    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+    assumptions = Assumptions(lag_polls=lag, lag_opens_session=opens)
+    async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
         await signed_out_poll(harness)
         told = []
         for status in ("preparing", "serving", "streaming", "success"):
@@ -106,8 +106,8 @@ async def test_a_login_that_failed_or_was_given_up_leaves_the_incident_with_a_ne
 @pytest.mark.row(38)
 @pytest.mark.parametrize("end", ["error", "cancelled", "expired", "success"])
 async def test_where_the_list_opens_no_session_one_that_ended_is_replaced_once(tmp_path, end):
-    knobs = Knobs(get_all_creates_sessions=False)
-    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+    assumptions = Assumptions(get_all_creates_sessions=False)
+    async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
         await harness.poll()
         harness.simulator.sign_out("acme", "*")
         session = harness.simulator.rotate_link("acme", only(harness))
@@ -143,7 +143,7 @@ async def test_a_session_that_is_forgotten_is_not_found(tmp_path):
         await signed_out_poll(harness)
         session = recorded(harness).id
         harness.simulator.recover("acme", "*")
-        harness.simulator.advance(harness.simulator.knobs.session_retention + 1)
+        harness.simulator.advance(harness.simulator.assumptions.session_retention + 1)
 
         with pytest.raises(ApiError) as caught:
             await harness.source.get_connection_session(session)
@@ -180,8 +180,8 @@ async def test_a_session_that_goes_backwards_changes_nothing(tmp_path):
 
 @pytest.mark.row(40)
 async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(tmp_path):
-    knobs = Knobs(get_all_creates_sessions=False)
-    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+    assumptions = Assumptions(get_all_creates_sessions=False)
+    async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
         await signed_out_without_link(harness)
         running = harness.simulator.set_session("acme", only(harness), "serving")
         harness.simulator.set_proxy_change(running.id, applying=True)
@@ -193,8 +193,8 @@ async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(tmp_pa
 
 @pytest.mark.row(40)
 async def test_a_session_made_without_an_answer_is_found_in_the_next_list(tmp_path):
-    knobs = Knobs(get_all_creates_sessions=False)
-    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+    assumptions = Assumptions(get_all_creates_sessions=False)
+    async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
         await signed_out_without_link(harness)
         harness.simulator.add_fault("truncate", method="accounts.createReconnectionSession")
 
@@ -220,7 +220,7 @@ async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(t
 @pytest.mark.row(41)
 async def test_a_login_under_way_is_never_replaced_however_long_it_takes(tmp_path):
     async with poll_harness(
-        tmp_path, accounts=1, create=True, knobs=Knobs(progress_ttl=1e6)
+        tmp_path, accounts=1, create=True, assumptions=Assumptions(progress_ttl=1e6)
     ) as harness:
         await harness.poll()
         harness.simulator.sign_out("acme", "*")
@@ -237,13 +237,13 @@ async def test_a_login_under_way_is_never_replaced_however_long_it_takes(tmp_pat
 @pytest.mark.row(42)
 @pytest.mark.parametrize("status", [400, 403, 429])
 async def test_too_many_attempts_end_asking_for_hours_and_polling_goes_on(tmp_path, status):
-    knobs = Knobs(
+    assumptions = Assumptions(
         get_all_creates_sessions=False,
         reconnections_count=True,
         daily_attempts=0,
         attempts_status=status,
     )
-    async with poll_harness(tmp_path, accounts=1, create=True, knobs=knobs) as harness:
+    async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
         await signed_out_without_link(harness)
         assert await harness.reconnector.reconnect() == "limited"
         for _ in range(90):

@@ -11,6 +11,7 @@ from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.core.model import NotificationState
+from monitor.metrics.families import RELOADED
 from monitor.schedule import Schedule
 from monitor.store import outbox
 from monitor.store.db import LeaseLostError
@@ -175,7 +176,7 @@ class App:
             self._reloading.clear()
             self._sd_notify.reloading()
             successful = await reloader.reload()
-            self._metrics.reloaded(successful=successful)
+            self._metrics.set(RELOADED, float(successful))
             self._sd_notify.ready(f"workspaces watched: {len(self._workers.workspaces)}")
 
     # ── starting loops ───────────────────────────────────────────────────────────────────────────

@@ -9,9 +9,17 @@ import typer
 from monitor import __version__
 from monitor.core.errors import MonitorError
 
-from . import demo, listings, running, setup
+from .accounts import accounts
+from .check import check
+from .config import config
+from .deliveries import deliveries
+from .demo import demo
 from .health import healthcheck
+from .incidents import incidents
 from .output import fail
+from .receivers import receivers
+from .run import run
+from .simulate import simulate
 
 app = typer.Typer(
     name="linkedapi-monitor",
@@ -21,16 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(running.run)
-app.command()(running.check)
-app.command()(demo.demo)
-app.command()(demo.simulate)
-app.command()(listings.accounts)
-app.command()(listings.incidents)
-app.command()(listings.deliveries)
-app.add_typer(setup.config, name="config")
-app.add_typer(setup.receivers, name="receivers")
-app.command()(healthcheck)
+for command in (run, check, demo, simulate, accounts, incidents, deliveries, healthcheck):
+    app.command()(command)
+app.add_typer(config, name="config")
+app.add_typer(receivers, name="receivers")
 
 
 @app.command()

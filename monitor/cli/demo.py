@@ -1,4 +1,4 @@
-"""The demonstration, and the simulator on its own."""
+"""The demonstration."""
 
 import asyncio
 import sys
@@ -18,22 +18,19 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from monitor import app, config
-from monitor.core.errors import MonitorError
-from monitor.simulator import Knobs, Simulator, login, play, serve
+from monitor.simulator import Simulator, login, play, serve
 from monitor.web.server import bind
 from monitor.web.server import serve as serve_endpoint
 from monitor.web.settings import WebSettings
 
-from .running import log_to
+from .run import configure_log
 
-LONGEST: Final = 600
+MAX_DURATION: Final = 600
 """Seconds after which the demonstration ends by itself."""
 
-FLEET: Final = ("Jane Doe", "John Smith", "Ana García", "Li Wei", "Noor Haddad", "Tom Müller")
+ACCOUNTS: Final = ("Jane Doe", "John Smith", "Ana García", "Li Wei", "Noor Haddad", "Tom Müller")
 
-TOKEN: Final = "linked_simulated"  # noqa: S105 - opens nothing
-
-SETTINGS: Final = """
+CONFIG: Final = """
 workspaces:
   - {{name: demo, token: linked_demo}}
 linked_api: {{base_url: "{api}"}}
@@ -67,79 +64,78 @@ def demo(
 
 
 class _Demo:
-    """One showing: the scenery, the story and what is said about it."""
+    """The simulated API, the monitor, the stand-in for Slack, and what happens to them."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self._port = port
         self._console = Console(highlight=False)
-        self._simulator = Simulator(Knobs(), seed=1)
-        self._over = asyncio.Event()
+        self._simulator = Simulator(seed=1)
+        self._stopping = asyncio.Event()
 
     async def run(self, seconds: int | None) -> None:
         self._simulator.add_customer("demo", "linked_demo")
-        for name in FLEET:
+        for name in ACCOUNTS:
             self._simulator.add_account("demo", name=name)
         chat = bind(WebSettings(listen="127.0.0.1:0"))
         async with serve(self._simulator) as api, asyncio.TaskGroup() as group:
             self._simulator.tune(link_base=f"{api}/connection/")
             settings = self._configure(api, f"http://127.0.0.1:{chat.getsockname()[1]}/hook")
-            log_to(settings)
+            configure_log(settings)
             async with app.opened(settings) as monitor:
                 app.stop_on_signals(monitor.stop)
-                group.create_task(serve_endpoint(self._chat(), chat, stopping=self._over))
-                story = group.create_task(self._tell(monitor, seconds))
+                group.create_task(serve_endpoint(self._chat(), chat, stopping=self._stopping))
+                scenario = group.create_task(self._play(monitor, seconds))
                 try:
-                    await monitor.run(ready=self._welcome)
+                    await monitor.run(ready=self._print_addresses)
                 finally:
-                    story.cancel()
-                    self._over.set()
+                    scenario.cancel()
+                    self._stopping.set()
         self._say('That was it. For your own accounts see "Run it on your accounts" in README.md.')
 
     def _configure(self, api: str, chat: str) -> config.Config:
         file = self._folder / "config.yaml"
-        text = SETTINGS.format(api=api, chat=chat, folder=self._folder, port=self._port)
+        text = CONFIG.format(api=api, chat=chat, folder=self._folder, port=self._port)
         file.write_text(text, encoding="utf-8")
         return config.load(file, {})
 
-    def _welcome(self, address: str) -> None:
-        self._say(f"Watching {len(FLEET)} simulated accounts, one poll a second.")
+    def _print_addresses(self, address: str) -> None:
+        self._say(f"Watching {len(ACCOUNTS)} simulated accounts, one poll a second.")
         self._say(f"Metrics: {address}/metrics   Health: {address}/healthz")
 
-    async def _tell(self, monitor: app.App, seconds: int | None) -> None:
-        jane = {"customer": "demo", "account": FLEET[0]}
-        began = asyncio.get_running_loop().time()
+    async def _play(self, monitor: app.App, seconds: int | None) -> None:
+        started = asyncio.get_running_loop().time()
         await asyncio.sleep(2)
-        self._show_fleet()
+        self._show_accounts()
         await asyncio.sleep(1)
-        self._say(f"LinkedIn signs {FLEET[0]} out …")
-        self._simulator.perform("sign_out", jane)
+        self._say(f"LinkedIn signs {ACCOUNTS[0]} out …")
+        self._simulator.sign_out("demo", ACCOUNTS[0])
         await asyncio.sleep(5)
-        self._say(f"{FLEET[0]} opens the link and logs in …")
-        await play(self._simulator, login("demo", FLEET[0], at=0, every=1))
+        self._say(f"{ACCOUNTS[0]} opens the link and logs in …")
+        await play(self._simulator, login("demo", ACCOUNTS[0], at=0, every=1))
         await asyncio.sleep(5)
         self._say("The subscription has run out: billing freezes everybody …")
-        self._simulator.perform("freeze", {"customer": "demo", "account": "*"})
+        self._simulator.freeze("demo", "*")
         await asyncio.sleep(4)
         self._say("It is paid, and the accounts thaw …")
-        self._simulator.perform("recover", {"customer": "demo", "account": "*"})
+        self._simulator.recover("demo", "*")
         await asyncio.sleep(3)
-        self._show_fleet()
+        self._show_accounts()
         if seconds is not None:
-            await asyncio.sleep(began + seconds - asyncio.get_running_loop().time())
+            await asyncio.sleep(started + seconds - asyncio.get_running_loop().time())
         elif sys.stdout.isatty():
             self._say("The monitor goes on for ten minutes; look at the metrics, or press Ctrl-C.")
-            await asyncio.sleep(LONGEST)
+            await asyncio.sleep(MAX_DURATION)
         monitor.stop()
 
     def _chat(self) -> Starlette:
-        async def take(request: Request) -> PlainTextResponse:
+        async def receive(request: Request) -> PlainTextResponse:
             self._show_message(await request.json())
             return PlainTextResponse("ok")
 
-        return Starlette(routes=[Route("/hook", take, methods=["POST"])])
+        return Starlette(routes=[Route("/hook", receive, methods=["POST"])])
 
-    def _show_fleet(self) -> None:
+    def _show_accounts(self) -> None:
         customer = self._simulator.customer("demo")
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 2), show_header=False)
         for account in customer.accounts.values():
@@ -166,47 +162,14 @@ def _lines(block: Any) -> list[Text]:
     lines = []
     for part in filter(None, parts):
         if part.get("type") != "button":
-            words = unescape(str(part.get("text", ""))).replace("*", "")
+            text = unescape(str(part.get("text", ""))).replace("*", "")
             style = "bold" if block.get("type") == "header" else ""
-            lines.append(Text(words.replace("\n", ": ", 1), style=style))
+            lines.append(Text(text.replace("\n", ": ", 1), style=style))
     return lines
 
 
 def _buttons(payload: Any) -> list[tuple[str, str]]:
     blocks = payload.get("blocks", ())
-    elements = [one for block in blocks for one in block.get("elements", ())]
-    elements += [block["accessory"] for block in blocks if "accessory" in block]
-    return [(one["text"]["text"], one["url"]) for one in elements if one.get("type") == "button"]
-
-
-def simulate(
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes any free one.")] = 8600,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    token: Annotated[str, typer.Option(help="The token of its customer.")] = TOKEN,
-    accounts: Annotated[int, typer.Option(min=0, help="How many accounts it has.")] = 8,
-) -> None:
-    """Run the simulated Linked API alone, until Ctrl-C; control it over HTTP at /control."""
-    asyncio.run(_simulate(host, port, token, accounts))
-
-
-async def _simulate(host: str, port: int, token: str, accounts: int) -> None:
-    simulator = Simulator(Knobs())
-    simulator.add_customer("simulated", token)
-    simulator.add_accounts("simulated", accounts)
-    over = asyncio.Event()
-    app.stop_on_signals(over.set)
-    try:
-        async with serve(simulator, host, port) as served:
-            address = served.replace("//0.0.0.0:", "//127.0.0.1:")  # where a browser finds it
-            simulator.tune(link_base=f"{address}/connection/")
-            typer.echo(f"Linked API, simulated: {address}")
-            typer.echo(f"  LINKED_API_BASE_URL={address} LINKED_API_TOKEN={token}")
-            typer.echo(
-                f"  curl -X POST {address}/control/sign_out -H 'content-type: application/json'"
-                ' -d \'{"customer":"simulated","account":"*"}\''
-            )
-            await over.wait()
-    except OSError as error:
-        raise MonitorError(
-            f"the simulator can't listen on {host}:{port}: {error.strerror}"
-        ) from None
+    parts = [part for block in blocks for part in block.get("elements", ())]
+    parts += [block["accessory"] for block in blocks if "accessory" in block]
+    return [(part["text"]["text"], part["url"]) for part in parts if part.get("type") == "button"]

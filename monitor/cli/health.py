@@ -28,9 +28,9 @@ def healthcheck(
     try:
         connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
         connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        typer.echo(answer.read(4096).decode("utf-8", "replace").strip())
-        healthy = answer.status == http.client.OK
+        response = connection.getresponse()
+        typer.echo(response.read(4096).decode("utf-8", "replace").strip())
+        healthy = response.status == http.client.OK
         connection.close()
     except (OSError, ValueError, http.client.HTTPException) as error:
         typer.echo(f"no answer from http://{host}:{port}/healthz: {error}", err=True)

@@ -17,3 +17,4 @@ ConfigOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON (the default when the output is piped).")
 ]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]

@@ -1,10 +1,8 @@
 """What commands print: tables on a terminal, JSON with `--json` or when piped, and exit codes."""
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, Final
 
@@ -16,7 +14,8 @@ from rich.text import Text
 from monitor.config import ConfigError
 from monitor.core.duration import Duration, humanize
 from monitor.core.errors import MonitorError
-from monitor.core.model import Cause, Micros, Status
+from monitor.core.model import Cause, Status
+from monitor.core.text import iso_time
 
 
 class Exit(IntEnum):
@@ -32,14 +31,14 @@ class Exit(IntEnum):
     NETWORK = 7
 
 
-BLIND: Final[Mapping[Cause, Exit]] = {
+EXIT_BY_CAUSE: Final[Mapping[Cause, Exit]] = {
     Cause.TOKEN_REJECTED: Exit.AUTH_OR_CONFIG,
     Cause.UNREACHABLE: Exit.NETWORK,
     Cause.RATE_LIMITED: Exit.RATE_LIMIT,
     Cause.BAD_RESPONSE: Exit.GENERAL,
 }
 
-BAD: Final[Mapping[Status, Exit]] = {
+EXIT_BY_STATUS: Final[Mapping[Status, Exit]] = {
     Status.RECONNECTION_REQUIRED: Exit.NEEDS_LOGIN,
     Status.UNKNOWN: Exit.NEEDS_LOGIN,
     Status.FROZEN: Exit.FROZEN,
@@ -53,9 +52,9 @@ _HEADINGS: Final = {
     "duration_seconds": "duration",
 }
 
-_WIDE: Final = 10_000
+_TIMES: Final = {"since", "as_of", "opened_at", "resolved_at", "next_attempt_at", "created_at"}
 
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_MAX_WIDTH: Final = 10_000
 
 WORST_FIRST: Final = (
     Exit.AUTH_OR_CONFIG,
@@ -73,28 +72,28 @@ def worst(codes: Iterable[Exit]) -> Exit:
     return min(codes, key=WORST_FIRST.index, default=Exit.OK)
 
 
-def rows(
-    data: Sequence[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str], empty: str
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str], empty: str
 ) -> None:
-    """Print *data*: all of it as JSON, or its *columns* as a table, or the sentence *empty*."""
+    """Print *rows*: all of them as JSON, or their *columns* as a table, or the sentence *empty*."""
     if as_json or not sys.stdout.isatty():
-        document(list(data))
+        print_json([_with_iso_times(row) for row in rows])
         return
-    if not data:
+    if not rows:
         typer.echo(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(_HEADINGS.get(column, column.replace("_", " ")), overflow="fold")
-    for row in data:
+    for row in rows:
         table.add_row(*(_cell(column, row[column]) for column in columns))
     console = Console(highlight=False)
     if "link" in columns:  # the terminal may break it, but we don't: it is to be copied
-        console.size = ConsoleDimensions(_WIDE, console.height)
+        console.size = ConsoleDimensions(_MAX_WIDTH, console.height)
     console.print(table, soft_wrap="link" in columns)
 
 
-def document(data: Any) -> None:
+def print_json(data: Any) -> None:
     """Print *data* as JSON in the envelope of all commands."""
     typer.echo(json.dumps({"success": True, "data": data}, ensure_ascii=False))
 
@@ -102,24 +101,21 @@ def document(data: Any) -> None:
 def fail(error: MonitorError) -> Exit:
     """Print *error* to standard error and return the exit code for it."""
     is_config = isinstance(error, ConfigError)
-    complain("config" if is_config else "error", str(error))
+    print_error("config" if is_config else "error", str(error))
     return Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL
 
 
-def complain(kind: str, message: str) -> None:
+def print_error(type_: str, message: str) -> None:
     """Print an error to standard error: a line on a terminal, else JSON."""
     if sys.stderr.isatty():
         typer.echo(f"error: {message}", err=True)
     else:
-        typer.echo(json.dumps({"error": kind, "message": message}), err=True)
+        typer.echo(json.dumps({"error": type_, "message": message}), err=True)
 
 
-def moment(at: Micros | None) -> str | None:
-    """Write a point in time as ISO 8601 in UTC with milliseconds."""
-    if at is None:
-        return None
-    moment = datetime.fromtimestamp(at / 1_000_000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = {key: iso_time(row[key]) for key in _TIMES & row.keys() if row[key] is not None}
+    return {**row, **times}
 
 
 def _cell(column: str, value: Any) -> Text:
@@ -130,9 +126,9 @@ def _cell(column: str, value: Any) -> Text:
         text = humanize(Duration(value * 1_000_000))
     if column == "id" and len(text) > 13:
         text = f"{text[:8]}…"
-    if _MOMENT.fullmatch(text):
-        text = text[:16].replace("T", " ")
-    shown = "".join(one if one.isprintable() else "�" for one in text)
+    if column in _TIMES and value is not None:
+        text = iso_time(value)[:16].replace("T", " ")
+    shown = "".join(character if character.isprintable() else "�" for character in text)
     colour = {"active": "green", "delivered": "green"}.get(text, "")
     if text in {"reconnection_required", "frozen", "unknown", "dead"}:
         colour = "red"

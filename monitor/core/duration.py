@@ -22,10 +22,10 @@ class Duration(int):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read `30s`, `5m`, `2h`, `7d` or `500ms`; raise ValueError for anything else."""
-        found = _FORM.fullmatch(text.strip())
-        if found is None:
+        match = _FORM.fullmatch(text.strip())
+        if match is None:
             raise ValueError(f"{_HINT}, not {text[:40]!r}")
-        return cls(int(found[1]) * MICROSECONDS[found[2]])
+        return cls(int(match[1]) * MICROSECONDS[match[2]])
 
     @property
     def seconds(self) -> float:
@@ -65,7 +65,7 @@ class Duration(int):
 
 
 def humanize(span: int) -> str:
-    """Say a span of microseconds as a person would, in its two largest units: `2 h 5 min`."""
+    """Write a span of microseconds for people, in its two largest units: `2 h 5 min`."""
     seconds = max(0, span) // 1_000_000
     if seconds < 60:
         return f"{seconds} s"

@@ -5,10 +5,10 @@ And what nobody configures: how long no session is asked for after one that came
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
-from urllib.parse import urlsplit
 
 from .duration import Duration
 from .model import IntentOutcome, Micros
+from .url import split_web_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,8 @@ class ReconnectionPolicy:
 
     def __post_init__(self) -> None:
         for origin in self.link_origins:
-            parts = urlsplit(origin)
-            is_web = parts.scheme in ("https", "http") and parts.netloc
-            if not is_web or origin != f"{parts.scheme}://{parts.netloc}":
+            parts = split_web_url(origin)
+            if parts is None or origin != f"{parts.scheme}://{parts.netloc}":
                 raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")
 
 

@@ -1,4 +1,4 @@
-"""What people read, as values: one incident or many; notifiers only choose the markup."""
+"""A message as people read it, as a value: of one incident or of many. Notifiers add the markup."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,19 +14,20 @@ from .wording import (
     advice,
     facts,
     is_workspace,
-    link,
+    login_link,
     name_of,
     predicate,
     profile_link,
-    resolution,
+    resolution_of,
     thread_title,
     title,
 )
 
-LINES: Final = 20
+MAX_LINES: Final = 20
 """How many of a group are named."""
 
-SECTIONS: Final = 8
+MAX_SECTIONS: Final = 8
+"""How many kinds of a group are named."""
 
 
 class Tone(StrEnum):
@@ -39,7 +40,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a reader can open to mend it."""
+    """A link that a reader opens to solve the problem."""
 
     label: str
     url: Secret
@@ -47,7 +48,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One of many: *name*, since when, and the way to mend it if there is one."""
+    """One account or workspace of many: its name, since when, and the link if there is one."""
 
     name: str
     what: str
@@ -56,7 +57,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What many have in common; *more* counts those that are not listed."""
+    """The notifications of a group that say the same; *more* counts those that are not listed."""
 
     title: str
     lead: str
@@ -69,7 +70,7 @@ class Text:
     """A message as people read it: one incident has *facts*, several have *sections*.
 
     *thread_title* is the same for all messages of one incident; *follows* says that this is not
-    the first of them. *title* says in a line what happened, *lead* what it means and what to do.
+    the first of them. *title* says in one line what happened, *lead* what it means and what to do.
     """
 
     thread_title: str
@@ -95,12 +96,12 @@ _SYMBOLS: Final[Mapping[Tone, str]] = {Tone.BAD: "🔴", Tone.GOOD: "🟢", Tone
 def render(message: Message, *, timezone: str) -> Text:
     """Write *message* for people whose clocks show *timezone*."""
     if len(message.notifications) == 1:
-        return render_item(message.notifications[0], now=message.now, timezone=timezone)
+        return render_notification(message.notifications[0], now=message.now, timezone=timezone)
     return _render_group(message.notifications, timezone)
 
 
-def render_item(notification: Notification, *, now: Micros, timezone: str) -> Text:
-    """Write the one notification *notification*, as told at *now*."""
+def render_notification(notification: Notification, *, now: Micros, timezone: str) -> Text:
+    """Write *notification* as a message of its own that is sent at *now*."""
     return Text(
         thread_title=thread_title(notification),
         tone=_tone(notification),
@@ -119,25 +120,26 @@ def _tone(notification: Notification) -> Tone:
         return Tone.INFO
     if notification.event is not EventType.RESOLVED:
         return Tone.BAD
-    return Tone.INFO if resolution(notification) is Resolution.DISAPPEARED else Tone.GOOD
+    return Tone.INFO if resolution_of(notification) is Resolution.DISAPPEARED else Tone.GOOD
 
 
 def _action(notification: Notification) -> Action | None:
-    url = link(notification)
+    url = login_link(notification)
     return Action("Reconnect", url) if url else None
 
 
 def _notes(notifications: Sequence[Notification]) -> tuple[str, ...]:
-    untold = sorted(
+    receivers = sorted(
         {
             clean(notification.undelivered_to)
             for notification in notifications
             if notification.undelivered_to
         }
     )
-    if not untold:
+    if not receivers:
         return ()
-    names = ", ".join(untold[:5]) + (f" and {len(untold) - 5} more" if len(untold) > 5 else "")
+    more = f" and {len(receivers) - 5} more" if len(receivers) > 5 else ""
+    names = ", ".join(receivers[:5]) + more
     return (f"Could not be told to {names}. You read this because you are the fallback.",)
 
 
@@ -147,47 +149,60 @@ def _notes(notifications: Sequence[Notification]) -> tuple[str, ...]:
 def _render_group(notifications: Sequence[Notification], timezone: str) -> Text:
     kinds: dict[tuple[str, bool], list[Notification]] = {}
     for notification in notifications:
-        kinds.setdefault(
-            (predicate(notification, many=True), is_workspace(notification)), []
-        ).append(notification)
-    shown = list(kinds.values())[:SECTIONS]
-    workspaces = sorted({clean(notification.workspace, 40) for notification in notifications})
-    ambiguous = _ambiguous(notifications)
-    sections = []
-    room = LINES
-    for index, members in enumerate(shown):
-        share = max(1, room // (len(shown) - index))
-        listed = members[:share]
-        room -= len(listed)
-        lines = tuple(_line(one, timezone, ambiguous, workspaces) for one in listed)
-        more = len(members) - len(listed)
-        sections.append(Section(_heading(members), _section_lead(members), lines, more))
-    dropped = sum(map(len, kinds.values())) - sum(map(len, shown))
-    where = f"({workspaces[0]})" if len(workspaces) == 1 else f"({len(workspaces)} workspaces)"
+        kind = (predicate(notification, many=True), is_workspace(notification))
+        kinds.setdefault(kind, []).append(notification)
+    sections = _sections(list(kinds.values())[:MAX_SECTIONS], notifications, timezone)
     headings = [section.title for section in sections]
-    what = headings[0] if len(kinds) == 1 else f"{len(notifications)} changes"
-    if len(kinds) == 1:  # the title says it already
-        sections = [replace(section, title="") for section in sections]
+    workspaces = _workspaces(notifications)
+    where = f"({workspaces[0]})" if len(workspaces) == 1 else f"({len(workspaces)} workspaces)"
+    notes = _notes(notifications)
+    if len(kinds) == 1:
+        summary = title = headings[0]
+        lead = ""
+        sections = [replace(sections[0], title="")]  # the title of the message says it already
+    else:
+        summary = f"{len(notifications)} changes"
+        title, lead = f"{summary} at once", "; ".join(headings) + "."
+        if unlisted := sum(map(len, list(kinds.values())[MAX_SECTIONS:])):
+            notes = (f"And {unlisted} of other kinds.", *notes)
     return Text(
-        thread_title=f"LinkedIn accounts: {what} {where}",
+        thread_title=f"LinkedIn accounts: {summary} {where}",
         tone=_worst(notifications),
-        title=f"{what} {where}"
-        if len(kinds) == 1
-        else f"{len(notifications)} changes at once {where}",
-        lead="" if len(kinds) == 1 else "; ".join(headings) + ".",
+        title=f"{title} {where}",
+        lead=lead,
         sections=tuple(sections),
-        notes=((f"And {dropped} of other kinds.",) if dropped else ()) + _notes(notifications),
+        notes=notes,
     )
+
+
+def _sections(
+    kinds: Sequence[Sequence[Notification]], notifications: Sequence[Notification], timezone: str
+) -> list[Section]:
+    """Write a section for each of *kinds*; together they list at most MAX_LINES, in equal parts."""
+    workspaces = _workspaces(notifications)
+    ambiguous = _ambiguous(notifications)
+    sections: list[Section] = []
+    lines_left = MAX_LINES
+    for index, members in enumerate(kinds):
+        listed = members[: max(1, lines_left // (len(kinds) - index))]
+        lines_left -= len(listed)
+        lines = tuple(_line(member, timezone, ambiguous, workspaces) for member in listed)
+        lead = advice(members[0], many=len(members) > 1)
+        sections.append(Section(_heading(members), lead, lines, len(members) - len(listed)))
+    return sections
+
+
+def _workspaces(notifications: Sequence[Notification]) -> list[str]:
+    return sorted({clean(notification.workspace, 40) for notification in notifications})
 
 
 def _ambiguous(notifications: Sequence[Notification]) -> set[str]:
     """Return the names that more than one account of the group has."""
-    owners: dict[str, set[tuple[str, str]]] = {}
+    accounts: dict[str, set[tuple[str, str]]] = {}
     for notification in notifications:
-        owners.setdefault(name_of(notification), set()).add(
-            (notification.workspace, account_id(notification))
-        )
-    return {name for name, accounts in owners.items() if len(accounts) > 1}
+        key = (notification.workspace, account_id(notification))
+        accounts.setdefault(name_of(notification), set()).add(key)
+    return {name for name, keys in accounts.items() if len(keys) > 1}
 
 
 def _line(
@@ -213,10 +228,6 @@ def _heading(members: Sequence[Notification]) -> str:
     noun = "workspace" if is_workspace(members[0]) else "account"
     many = len(members) > 1
     return f"{len(members)} {noun}{'s' if many else ''} {predicate(members[0], many=many)}"
-
-
-def _section_lead(members: Sequence[Notification]) -> str:
-    return advice(members[0], many=len(members) > 1)
 
 
 def _worst(notifications: Sequence[Notification]) -> Tone:

@@ -1,4 +1,4 @@
-"""What is said of one notification, in plain words.
+"""The words of one notification: what happened to whom, what it means and what to do.
 
 Rules:
 1. Names, addresses and details come from others and are hostile: everything passes `clean`.
@@ -8,14 +8,14 @@ Rules:
 
 from collections.abc import Iterator, Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from .duration import MICROSECONDS, humanize
 from .model import Cause, EventType, Incident, Micros, Notification, Resolution, Scope, Status
 from .secret import Secret
-from .text import clean, format_time
+from .text import clean, format_time, shorten
+from .url import split_web_url
 
-DETAIL_LIMIT: Final = 300
+MAX_DETAIL: Final = 300
 
 _STATES: Final[Mapping[Cause, str]] = {
     Cause.RECONNECTION_REQUIRED: "signed out of LinkedIn",
@@ -27,18 +27,19 @@ _STATES: Final[Mapping[Cause, str]] = {
     Cause.RATE_LIMITED: "the rate limit is used up",
     Cause.BAD_RESPONSE: "Linked API gives unusable answers",
 }
-_ENDS: Final[Mapping[Resolution, tuple[str, str]]] = {
+_RESOLUTIONS: Final[Mapping[Resolution, tuple[str, str]]] = {
     Resolution.RECOVERED: ("is active again", "are active again"),
     Resolution.DISAPPEARED: ("was removed from Linked API", "were removed from Linked API"),
     Resolution.REPLACED: ("was connected anew", "were connected anew"),
     Resolution.UNWATCHED: ("is no longer watched", "are no longer watched"),
 }
-_BLIND: Final[Mapping[Cause, str]] = {
+_REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.UNREACHABLE: "Check the network of the monitor, and whether Linked API has an outage.",
     Cause.TOKEN_REJECTED: "Put a valid token for this workspace into the monitor's configuration.",
     Cause.RATE_LIMITED: "Find what else uses this token so heavily, or poll less often.",
     Cause.BAD_RESPONSE: "Linked API may be disturbed or have changed; look for a newer monitor.",
 }
+_UNSAFE: Final = frozenset(" …<>\"'`|\\")
 _PLATFORM: Final = "the Linked API platform"
 
 
@@ -62,8 +63,8 @@ def is_workspace(notification: Notification) -> bool:
     return notification.incident is not None and notification.incident.scope is Scope.WORKSPACE
 
 
-def resolution(notification: Notification) -> Resolution | None:
-    """Return how it ended, if it did."""
+def resolution_of(notification: Notification) -> Resolution | None:
+    """Return how the problem ended, if it did."""
     if notification.event is EventType.RESOLVED:
         return (notification.incident and notification.incident.resolution) or Resolution.RECOVERED
     if notification.incident is not None:
@@ -73,26 +74,22 @@ def resolution(notification: Notification) -> Resolution | None:
     return None
 
 
-def link(notification: Notification) -> Secret | None:
-    """Return the link to log in, if a browser opens it and nothing is hidden in it."""
+def login_link(notification: Notification) -> Secret | None:
+    """Return the link to log in, if a browser opens it and all of it can be seen."""
     if notification.link is None:
         return None
     url = notification.link.reveal()
-    is_address = url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
-    return notification.link if is_address else None
+    is_url = url.startswith(("https://", "http://")) and url.isprintable() and " " not in url
+    return notification.link if is_url else None
 
 
 def profile_link(notification: Notification) -> str | None:
     """Return the address of the LinkedIn profile, if that is what the account's address is."""
     url = clean(notification.account.url, 500) if notification.account else ""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
+    parts = split_web_url(url)
+    if parts is None or parts.username is not None or set(url) & _UNSAFE:
         return None
-    known = host == "linkedin.com" or host.endswith(".linkedin.com")
-    plain = not set(url) & set(" …<>\"'`|\\") and parts.username is None
-    return url if known and plain and parts.scheme in ("https", "http") else None
+    return url if f".{parts.hostname}".endswith(".linkedin.com") else None
 
 
 # ── what happened ────────────────────────────────────────────────────────────────────────────────
@@ -100,13 +97,13 @@ def profile_link(notification: Notification) -> str | None:
 
 def predicate(notification: Notification, *, many: bool = False) -> str:
     """Say what happened to it (or to *many*): the rest of a sentence that starts with who."""
-    ended, incident = resolution(notification), notification.incident
-    if ended is not None:
-        blind = is_workspace(notification) and ended is Resolution.RECOVERED
-        return "can be checked again" if blind else _ENDS[ended][many]
+    resolution, incident = resolution_of(notification), notification.incident
+    if resolution is not None:
+        blind = is_workspace(notification) and resolution is Resolution.RECOVERED
+        return "can be checked again" if blind else _RESOLUTIONS[resolution][many]
     if incident is None:
         return "have news" if many else "has news"
-    if notification.event is EventType.REFRESHED and link(notification) is not None:
+    if notification.event is EventType.REFRESHED and login_link(notification) is not None:
         return "have new login links" if many else "has a new login link"
     is_news = notification.event in (EventType.OPENED, EventType.CHANGED)
     still = "" if is_news else "still "
@@ -130,9 +127,7 @@ def thread_title(notification: Notification) -> str:
         return f"{title(notification)} ({workspace})" if workspace else title(notification)
     if is_workspace(notification):
         return f"Linked API problem: workspace {workspace}"
-    name = name_of(notification)
-    short = name if len(name) <= 50 else name[:49].rstrip() + "…"
-    return f"LinkedIn account problem: {short} ({workspace})"
+    return f"LinkedIn account problem: {shorten(name_of(notification), 50)} ({workspace})"
 
 
 # ── what it means and what to do ─────────────────────────────────────────────────────────────────
@@ -140,16 +135,16 @@ def thread_title(notification: Notification) -> str:
 
 def advice(notification: Notification, *, many: bool = False) -> str:
     """Say what it means and what to do about it (or about *many* of the same kind)."""
-    ended, incident = resolution(notification), notification.incident
-    if ended is not None:
-        return _closing(notification, ended, many=many)
+    resolution, incident = resolution_of(notification), notification.incident
+    if resolution is not None:
+        return _after(notification, resolution, many=many)
     if incident is None:
-        return clean(notification.detail, DETAIL_LIMIT)
-    return f"{_meaning(notification, incident, many=many)}{_withdrawal(notification)}"
+        return clean(notification.detail, MAX_DETAIL)
+    return f"{_explain(notification, incident, many=many)}{_earlier_links(notification)}"
 
 
-def _meaning(notification: Notification, incident: Incident, *, many: bool) -> str:
-    if remedy := _BLIND.get(incident.cause):
+def _explain(notification: Notification, incident: Incident, *, many: bool) -> str:
+    if remedy := _REMEDIES.get(incident.cause):
         return f"{remedy} Until then nobody hears of new problems with its accounts."
     if incident.cause is Cause.RECONNECTION_REQUIRED:
         return _login(notification, many=many)
@@ -168,21 +163,21 @@ def _login(notification: Notification, *, many: bool) -> str:
             "Linked API can do nothing for them until someone logs in to each again: "
             f"with its link where there is one, else in {_PLATFORM}."
         )
-    nothing = "Linked API can do nothing for this account until someone logs in to it again"
-    if link(notification) is not None:
-        return f"{nothing}: open the link and log in to LinkedIn."
-    why = (
+    effect = "Linked API can do nothing for this account until someone logs in to it again"
+    if login_link(notification) is not None:
+        return f"{effect}: open the link and log in to LinkedIn."
+    reason = (
         "The login link is not shown here"
         if notification.link_withheld
         else "There is no login link to show here"
     )
-    return f"{nothing}. {why}: reconnect the account in {_PLATFORM}."
+    return f"{effect}. {reason}: reconnect the account in {_PLATFORM}."
 
 
 def _subscription(*, many: bool) -> str:
-    why = "Accounts that freeze together usually mean" if many else "That usually means"
+    reason = "Accounts that freeze together usually mean" if many else "That usually means"
     return (
-        f"{why} that the Linked API subscription ended, was downgraded or has too few seats: "
+        f"{reason} that the Linked API subscription ended, was downgraded or has too few seats: "
         f"check the subscription and billing in {_PLATFORM}."
     )
 
@@ -203,48 +198,49 @@ def _flapping(notification: Notification, incident: Incident, *, many: bool) -> 
             return f"{text} Look at it in {_PLATFORM}."
 
 
-def _withdrawal(notification: Notification) -> str:
+def _earlier_links(notification: Notification) -> str:
     """Say what becomes of links that were sent earlier."""
     if (
         notification.event in (EventType.REMINDED, EventType.REFRESHED)
-        and link(notification) is not None
+        and login_link(notification) is not None
     ):
         return " Use this link only: earlier ones may no longer work."
-    left = (
+    had_link = (
         notification.event is EventType.CHANGED
         and notification.incident is not None
         and not is_workspace(notification)
         and notification.incident.previous_cause is Cause.RECONNECTION_REQUIRED
     )
-    if not left:
+    if not had_link:
         return ""
-    if link(notification) is not None:
+    if login_link(notification) is not None:
         return " Use this link only: an earlier one may no longer work."
     return " A login link sent earlier no longer works."
 
 
-def _closing(notification: Notification, ended: Resolution, *, many: bool) -> str:
-    match ended:
+def _after(notification: Notification, resolution: Resolution, *, many: bool) -> str:
+    """Say what is left to do once it ended."""
+    match resolution:
         case Resolution.RECOVERED:
-            return f"{_story(notification, many=many)} Nothing to do."
+            return f"{_what_it_was(notification, many=many)} Nothing to do."
         case Resolution.REPLACED:
             same = "The same LinkedIn profiles now have" if many else "The same profile now has"
             return f"{same} a new account id. Nothing to do, unless something uses the old one."
         case Resolution.UNWATCHED:
-            left = "They were" if many else "It was"
+            they_were = "They were" if many else "It was"
             return (
-                f"{left} taken out of the monitor's configuration; "
+                f"{they_were} taken out of the monitor's configuration; "
                 "nobody will hear whether the problem ends."
             )
         case _:
-            it, them = ("They are", "them") if many else ("It is", "it")
+            they_are, them = ("They are", "them") if many else ("It is", "it")
             return (
-                f"{it} no longer watched. If nobody meant to remove {them}, "
+                f"{they_are} no longer watched. If nobody meant to remove {them}, "
                 f"connect {them} again in {_PLATFORM}."
             )
 
 
-def _story(notification: Notification, *, many: bool) -> str:
+def _what_it_was(notification: Notification, *, many: bool) -> str:
     incident = notification.incident
     if many or incident is None or incident.resolved_at is None:
         return "The problem is over."
@@ -269,7 +265,7 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
         if incident.acknowledged_by:
             yield "Acknowledged by", clean(incident.acknowledged_by)
         if is_workspace(notification) and (
-            detail := clean(notification.detail or incident.detail, DETAIL_LIMIT)
+            detail := clean(notification.detail or incident.detail, MAX_DETAIL)
         ):
             yield "Details", detail
     elif account is not None:
@@ -278,7 +274,7 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
         pairs = [
             f"{clean(key, 40)}: {clean(value, 40)}" for key, value in notification.labels.items()
         ]
-        yield "Labels", clean(", ".join(pairs), DETAIL_LIMIT)
+        yield "Labels", clean(", ".join(pairs), MAX_DETAIL)
 
 
 def _times(notification: Notification, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:

@@ -1,88 +1,89 @@
-"""Numbers by metric and labels, and how they are written: a piece of the page for each metric.
+"""Numbers by metric and labels, and how they are written: a chunk for each metric.
 
 A metric is written again only when one of its numbers has changed.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import repeat
 
-from .families import BUCKETS
-from .piece import Piece, piece
+from .exposition import Chunk, chunk, escape
+from .families import Family
 
 
 class Series:
-    """Series that have the labels *common* in common; threads have to take turns with them."""
+    """Series with the labels *common*, as text, in front; threads have to take turns with them.
 
-    __slots__ = ("_common", "_drawn", "_values")
+    A method takes the other labels of its metric, and ignores what is no label of it.
+    """
 
-    def __init__(self, **common: str) -> None:
-        _, self._common = _key("", **common)
-        self._values: dict[str, dict[tuple[str, str], float]] = {}
-        self._drawn: dict[str, Piece] = {}
+    __slots__ = ("_common", "_rendered", "_values")
 
-    def show(self, family: str, value: float, /, **labels: str) -> None:
-        """Let a gauge be *value*."""
-        self._put(family, _key("", **labels), value)
+    def __init__(self, common: str = "") -> None:
+        self._common = common
+        self._values: dict[Family, dict[tuple[str, str], float]] = {}
+        self._rendered: dict[Family, Chunk] = {}
 
-    def hide(self, family: str, /, **labels: str) -> None:
-        """Show a gauge no more."""
-        if self._values.get(family, {}).pop(_key("", **labels), None) is not None:
-            self._drawn.pop(family, None)
+    def init(self, families: Iterable[Family], /, **labels: str) -> None:
+        """Start what *families* declare at 0, where it is new."""
+        for family in families:
+            for zero in family.zeros:
+                self._add(family, {**labels, **zero}, repeat(0))
 
-    def knows(self, family: str) -> bool:
+    def count(self, family: Family, /, **labels: str) -> None:
+        """Increase a counter by 1."""
+        self._add(family, labels, (1,))
+
+    def observe(self, family: Family, value: float, /, **labels: str) -> None:
+        """Count *value* in a histogram."""
+        self._add(family, labels, (*[value <= bound for bound in family.buckets], 1, value, 1))
+
+    def set(self, family: Family, value: float | None, /, **labels: str) -> None:
+        """Set a gauge; with None it has no series any more."""
+        values = self._values.setdefault(family, {})
+        (key,) = _keys(family, **labels)
+        if values.get(key) != value:
+            self._rendered.pop(family, None)
+            if value is None:
+                del values[key]
+            else:
+                values[key] = value
+
+    def _add(self, family: Family, labels: Mapping[str, str], amounts: Iterable[float]) -> None:
+        values = self._values.setdefault(family, {})
+        for key, amount in zip(_keys(family, **labels), amounts, strict=False):
+            if amount or key not in values:
+                values[key] = values.get(key, 0) + amount
+                self._rendered.pop(family, None)
+
+    def has(self, family: Family) -> bool:
         """Tell whether there are any series of a metric."""
         return bool(self._values.get(family))
 
-    def count(self, family: str, times: int = 1, /, **labels: str) -> None:
-        """Let a counter grow; 0 times begins it."""
-        self._add(family, _key("", **labels), times)
-
-    def observe(self, family: str, value: float, /, **labels: str) -> None:
-        """Count *value* in a histogram."""
-        for bound in BUCKETS[family]:
-            self._add(family, _key("_bucket", **labels, le=str(bound)), value <= bound)
-        self._add(family, _key("_bucket", **labels, le="+Inf"), 1)
-        self._add(family, _key("_sum", **labels), value)
-        self._add(family, _key("_count", **labels), 1)
-
-    def begin(self, family: str, /, **labels: str) -> None:
-        """Show a histogram, which has counted nothing yet if it is new."""
-        for bound in (*BUCKETS[family], "+Inf"):
-            self._add(family, _key("_bucket", **labels, le=str(bound)), 0)
-        self._add(family, _key("_sum", **labels), 0)
-        self._add(family, _key("_count", **labels), 0)
-
-    def _add(self, family: str, key: tuple[str, str], by: float) -> None:
-        self._put(family, key, self._values.get(family, {}).get(key, 0) + by)
-
-    def _put(self, family: str, key: tuple[str, str], value: float) -> None:
-        values = self._values.setdefault(family, {})
-        if values.get(key) != value:
-            values[key] = value
-            self._drawn.pop(family, None)
-
-    def pieces(self) -> Mapping[str, Piece]:
+    def chunks(self) -> Mapping[Family, Chunk]:
         """Write each metric that has changed; return all."""
         for family, values in self._values.items():
-            if values and family not in self._drawn:
+            if values and family not in self._rendered:
                 lines = (
-                    f"{family}{suffix}{self._within(labels)} {value}\n"
+                    f"{family.name}{suffix}{self._with_common(labels)} {value}\n"
                     for (suffix, labels), value in values.items()
                 )
-                self._drawn[family] = piece("".join(lines))
-        return self._drawn.copy()
+                self._rendered[family] = chunk("".join(lines))
+        return self._rendered.copy()
 
-    def _within(self, labels: str) -> str:
-        both = ",".join(filter(None, (self._common, labels)))
-        return f"{{{both}}}" if both else ""
+    def _with_common(self, labels: str) -> str:
+        text = ",".join(filter(None, (self._common, labels)))
+        return f"{{{text}}}" if text else ""
 
 
 @functools.cache  # the values of these labels are ours or the configuration's, and few
-def _key(suffix: str, /, **labels: str) -> tuple[str, str]:
-    """Return what tells a series from the others of its metric: as its name goes on, and labels."""
-    return suffix, ",".join(f'{key}="{escape(value)}"' for key, value in labels.items())
-
-
-def escape(value: str) -> str:
-    """Write a label's value as the exposition format wants it."""
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _keys(family: Family, **labels: str) -> list[tuple[str, str]]:
+    """Return suffix and labels, but for `workspace`, of each series of a metric."""
+    names = [name for name in family.labels if name != "workspace"]
+    pairs = [f'{name}="{escape(labels[name])}"' for name in names]
+    text = ",".join(pairs)
+    if family.type != "histogram":
+        return [("", text)]
+    bounds = [*map(str, family.buckets), "+Inf"]
+    buckets = [("_bucket", ",".join([*pairs, f'le="{bound}"'])) for bound in bounds]
+    return [*buckets, ("_sum", text), ("_count", text)]

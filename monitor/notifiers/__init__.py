@@ -2,7 +2,7 @@
 
 A module of this folder (or an entry point of the group `linkedapi_monitor.notifiers`) named `slack`
 is the type `slack`. It has two classes: `Settings`, what a person writes in the configuration, and
-`Notifier`, which hands one message over and raises `DeliveryError` if it could not. Whatever is a
+`Notifier`, which sends one message and raises `DeliveryError` if it was not accepted. Whatever is a
 `Secret` among the settings may stand in a file: the configuration reads `url_file` into `url`.
 """
 
@@ -17,11 +17,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.core.model import Message
 from monitor.core.text import check_timezone
 
 GROUP: Final = "linkedapi_monitor.notifiers"
+ATTEMPT_TIMEOUT: Final = Duration.parse("10s")
 
 
 class ReceiverSettings(BaseModel):
@@ -49,7 +51,7 @@ class ReceiverSettings(BaseModel):
 
 
 class Notifier(Protocol):
-    """Hands messages over to one receiver.
+    """Sends messages to one receiver.
 
     *groups* says whether one message may tell of many incidents (people) or only of one (machines).
     """
@@ -59,7 +61,7 @@ class Notifier(Protocol):
     def __init__(self, settings: Any, *, http: httpx.AsyncClient, timezone: str) -> None: ...
 
     async def send(self, message: Message) -> None:
-        """Hand *message* over, once; raise DeliveryError if it was not accepted."""
+        """Send *message*, once; raise DeliveryError if it was not accepted."""
 
 
 def notifier_types() -> tuple[str, ...]:
@@ -69,8 +71,8 @@ def notifier_types() -> tuple[str, ...]:
 
 def settings_type(kind: str) -> type[ReceiverSettings]:
     """Return the settings of the type *kind*; raise MonitorError if it is unknown or broken."""
-    found: type[ReceiverSettings] = _load(kind).Settings
-    return found
+    settings: type[ReceiverSettings] = _load(kind).Settings
+    return settings
 
 
 def groups(settings: ReceiverSettings) -> bool:
@@ -90,26 +92,26 @@ def build(settings: ReceiverSettings, *, http: httpx.AsyncClient, timezone: str)
 
 @cache
 def _paths() -> Mapping[str, str]:
-    found = {
-        one.name: f"{__name__}.{one.name}"
-        for one in pkgutil.iter_modules(__path__)
-        if not one.name.startswith("_")
+    paths = {
+        module.name: f"{__name__}.{module.name}"
+        for module in pkgutil.iter_modules(__path__)
+        if not module.name.startswith("_")
     }
     for point in entry_points(group=GROUP):
-        if point.name in found:
+        if point.name in paths:
             raise MonitorError(
                 f"the entry point {point.name!r} of {GROUP} ({point.value}) takes a name "
                 "that is in use: remove the package or rename its entry point"
             )
-        found[point.name] = point.value
-    return found
+        paths[point.name] = point.value
+    return paths
 
 
 def _load(kind: str) -> ModuleType:
-    known = _paths()
-    if kind not in known:
-        raise MonitorError(f"there is no notifier {kind!r}; there are {', '.join(sorted(known))}")
-    path = known[kind]
+    paths = _paths()
+    if kind not in paths:
+        raise MonitorError(f"there is no notifier {kind!r}; there are {', '.join(sorted(paths))}")
+    path = paths[kind]
     try:
         module = importlib.import_module(path)
     except Exception as error:

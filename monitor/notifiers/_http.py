@@ -1,4 +1,4 @@
-"""One attempt to hand something over by HTTP, and what its end means.
+"""A notifier by HTTP: one request a message, and what its end means.
 
 Rules:
 1. One attempt: the outbox repeats, nobody else.
@@ -9,9 +9,11 @@ Rules:
 
 import asyncio
 import contextlib
+import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import httpx
 from pydantic import field_validator
@@ -19,17 +21,21 @@ from pydantic import field_validator
 from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.model import Micros
+from monitor.core.model import Message, Micros
 from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
+from monitor.core.url import split_web_url
 
-from . import ReceiverSettings
+from . import ATTEMPT_TIMEOUT, ReceiverSettings
 
-LONGEST_BODY: Final = 64 * 1024
-LONGEST_WAIT: Final = Duration.parse("1h")
-LONGEST_ATTEMPT: Final = Duration.parse("10s")
+MAX_ANSWER: Final = 64 * 1024
+"""How many bytes of a refusal are read."""
 
-_TRY_AGAIN: Final = frozenset({408, 425, 429})
+MAX_RETRY_AFTER: Final = Duration.parse("1h")
+
+_RETRYABLE: Final = frozenset({408, 425, 429})
+
+S = TypeVar("S", bound=ReceiverSettings)
 
 
 class HttpSettings(ReceiverSettings):
@@ -42,128 +48,142 @@ class HttpSettings(ReceiverSettings):
     def _is_address(cls, value: Secret) -> Secret:
         try:
             httpx.URL(value.reveal())
-            parts = urlsplit(value.reveal())
-            usable = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
-        except (ValueError, httpx.InvalidURL):
-            usable = False
-        if not usable:
+            parts = split_web_url(value.reveal())
+        except httpx.InvalidURL:
+            parts = None
+        if parts is None:
             raise ValueError("must be an address that starts with https:// (or http://)")
         return value
 
 
-class _Outgoing:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to post: JSON to *url*, with *headers* besides those that every request has."""
+
+    url: Secret
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def to_json(value: Any) -> bytes:
+    """Write *value* as the body of a request."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+class HttpNotifier(ABC, Generic[S]):
+    """Posts what a type of receiver makes of a message: all that a type adds is `request`.
+
+    *advice* says what to do about texts that its vendor answers refusals with.
+    """
+
+    groups: ClassVar[bool] = True
+    advice: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self,
+        settings: S,
+        *,
+        http: httpx.AsyncClient,
+        timezone: str,
+        timeout: Duration = ATTEMPT_TIMEOUT,
+    ) -> None:
+        self.settings = settings
+        self.timezone = timezone
+        self._http = http
+        self._timeout = timeout
+
+    @abstractmethod
+    def request(self, message: Message) -> Request:
+        """Write *message* as its receiver wants it, from the settings and the time zone alone."""
+
+    async def send(self, message: Message) -> None:
+        """Post *message*, once; raise DeliveryError if it was not accepted."""
+        request = self.request(message)
+        body = _TrackedBody(request.body)
+        error: DeliveryError | None
+        try:
+            async with asyncio.timeout(self._timeout.seconds):
+                error = await self._exchange(request, body, now=message.now)
+        except TimeoutError:
+            error = _unanswered("no answer in time", sent=body.sent, late=True)
+        except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
+            connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken one
+            late = isinstance(failure, httpx.TimeoutException) and not connecting
+            error = _unanswered("no answer", sent=body.sent, late=late)
+        if error is not None:
+            raise error  # out here, so that no exception with the address hangs on it
+
+    async def _exchange(
+        self, request: Request, body: "_TrackedBody", *, now: Micros
+    ) -> DeliveryError | None:
+        headers = {
+            "user-agent": f"linkedapi-monitor/{__version__}",
+            **request.headers,
+            "content-type": "application/json",
+            "content-length": str(len(body.content)),
+            "accept-encoding": "identity",
+            # Messages are rare, and a connection that was kept may be dead without anybody knowing.
+            "connection": "close",
+        }
+        outgoing = self._http.build_request(
+            "POST", request.url.reveal(), content=body, headers=headers
+        )
+        response = await self._http.send(outgoing, stream=True, follow_redirects=False)
+        try:
+            if response.is_success:
+                return None
+            text = await _read_error(response) if self.advice else ""
+            return _refused(response, now=now, advice=self.advice.get(text))
+        finally:
+            with contextlib.suppress(Exception):  # the status counts, not how the connection ended
+                await response.aclose()
+
+
+class _TrackedBody:
     """A body that remembers whether it was asked for: from then on the request may arrive.
 
     That is all a transport has to tell us; their exceptions do not (that of aiohttp calls a
     connection that broke off a `ConnectTimeout`).
     """
 
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.left = False
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.sent = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.left = True
-        yield self.body
+        self.sent = True
+        yield self.content
 
 
-async def post(
-    http: httpx.AsyncClient,
-    url: Secret,
-    body: bytes,
-    *,
-    headers: Mapping[str, str],
-    now: Micros,
-    timeout: Duration,  # noqa: ASYNC109 - it ends as our own error
-    hints: Mapping[str, str] | None = None,
-) -> None:
-    """Post *body* as JSON to *url*; raise DeliveryError if it was not accepted.
-
-    *hints* say what to do about words that this kind of receiver answers with.
-    """
-    outgoing = _Outgoing(body)
-    error: DeliveryError | None
-    try:
-        async with asyncio.timeout(timeout.seconds):
-            error = await _exchange(http, url, outgoing, headers, now=now, hints=hints or {})
-    except TimeoutError:
-        error = _unanswered("no answer in time", left=outgoing.left, late=True)
-    except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
-        connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken connection
-        late = isinstance(failure, httpx.TimeoutException) and not connecting
-        error = _unanswered("no answer", left=outgoing.left, late=late)
-    if error is not None:
-        raise error  # out here, so that no exception with the address hangs on it
-
-
-async def _exchange(
-    http: httpx.AsyncClient,
-    url: Secret,
-    outgoing: _Outgoing,
-    headers: Mapping[str, str],
-    *,
-    now: Micros,
-    hints: Mapping[str, str],
-) -> DeliveryError | None:
-    request = http.build_request(
-        "POST",
-        url.reveal(),
-        content=outgoing,
-        headers={
-            "user-agent": f"linkedapi-monitor/{__version__}",
-            **headers,
-            "content-type": "application/json",
-            "content-length": str(len(outgoing.body)),
-            "accept-encoding": "identity",
-            # Messages are rare, and a connection that was kept may be dead without anybody knowing.
-            "connection": "close",
-        },
-    )
-    response = await http.send(request, stream=True, follow_redirects=False)
-    try:
-        if response.is_success:
-            return None
-        said = await _words(response) if hints else ""
-        return _refused(response, now=now, hint=hints.get(said))
-    finally:
-        await _close(response)
-
-
-async def _words(response: httpx.Response) -> str:
-    """Return the beginning of an answer; the status has been said, so this can't fail."""
+async def _read_error(response: httpx.Response) -> str:
+    """Return the beginning of a refusal; its status is known, so this can't fail."""
     body = b""
     try:
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > LONGEST_BODY:
+            if len(body) > MAX_ANSWER:
                 break
     except Exception:  # noqa: BLE001 - as much as came
         return ""
-    return body[:LONGEST_BODY].decode("utf-8", "replace").strip()
+    return body[:MAX_ANSWER].decode("utf-8", "replace").strip()
 
 
-async def _close(response: httpx.Response) -> None:
-    with contextlib.suppress(Exception):  # what was said counts, not how the line went dead
-        await response.aclose()
-
-
-def _refused(response: httpx.Response, *, now: Micros, hint: str | None) -> DeliveryError:
+def _refused(response: httpx.Response, *, now: Micros, advice: str | None) -> DeliveryError:
     status = response.status_code
-    text = f"HTTP {status}" + (f": {hint}" if hint else "")
-    if status in _TRY_AGAIN or status >= 500:
+    text = f"HTTP {status}" + (f": {advice}" if advice else "")
+    if status in _RETRYABLE or status >= 500:
+        wait = response.headers.get("retry-after", "")
         return DeliveryError(
             text,
             reason=AttemptReason.RATE_LIMITED if status == 429 else AttemptReason.SERVER,
-            retry_after=retry_after(
-                response.headers.get("retry-after", ""), now=now, longest=LONGEST_WAIT
-            ),
+            retry_after=retry_after(wait, now=now, longest=MAX_RETRY_AFTER),
         )
     reason = AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT
     return DeliveryError(text, reason=reason, permanent=True)
 
 
-def _unanswered(text: str, *, left: bool, late: bool) -> DeliveryError:
-    if not left:
+def _unanswered(text: str, *, sent: bool, late: bool) -> DeliveryError:
+    if not sent:
         text = "could not be reached" + (" in time" if late else "")
         return DeliveryError(text, reason=AttemptReason.NETWORK)
     reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK

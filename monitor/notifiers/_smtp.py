@@ -1,4 +1,4 @@
-"""One attempt to hand a mail to a server, and what its end means.
+"""One attempt to send a mail through an SMTP server, and what its end means.
 
 Rules:
 1. One attempt: the outbox repeats, nobody else.
@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
 
 import aiosmtplib
 import structlog
@@ -20,8 +19,6 @@ import structlog
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.secret import Secret
-
-LONGEST_ATTEMPT: Final = Duration.parse("10s")
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
 
@@ -45,40 +42,40 @@ _REFUSALS = {
 
 
 class _Progress:
-    """How far a hand-over came."""
+    """How far an attempt came."""
 
     step = _Step.CONNECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
-    """A server that takes mail, and how to speak to it; *receiver* names it in the log."""
+class SmtpServer:
+    """A server that takes mail, and how to log in to it; *receiver* names it in the log."""
 
     host: str
     port: int
     implicit_tls: bool
     starttls: bool
-    trust: ssl.SSLContext
+    tls_context: ssl.SSLContext
     username: str | None
     password: Secret | None
     timeout: Duration
     receiver: str
 
-    async def hand_over(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> None:
-        """Hand *mail* over; raise DeliveryError unless it was accepted for somebody."""
+    async def send(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> None:
+        """Send *mail*, once; raise DeliveryError unless it was accepted for somebody."""
         progress = _Progress()
         error: DeliveryError | None = None
         try:
             async with asyncio.timeout(self.timeout.seconds):
-                await self._speak(mail, sender, recipients, progress)
+                await self._exchange(mail, sender, recipients, progress)
         except DeliveryError as refusal:
             error = refusal
         except Exception as failure:  # noqa: BLE001 - its text may name addresses
-            error = _meaning(failure, progress.step)
+            error = _to_error(failure, progress.step)
         if error is not None and progress.step is not _Step.ACCEPTED:
             raise error  # out here, so that no exception with an address hangs on it
 
-    async def _speak(
+    async def _exchange(
         self, mail: bytes, sender: str, recipients: Sequence[str], progress: _Progress
     ) -> None:
         smtp = aiosmtplib.SMTP(
@@ -86,7 +83,7 @@ class Server:
             port=self.port,
             use_tls=self.implicit_tls,
             start_tls=self.starttls,
-            tls_context=self.trust,
+            tls_context=self.tls_context,
             timeout=self.timeout.seconds,
         )
         try:
@@ -96,7 +93,7 @@ class Server:
                 await smtp.login(self.username, self.password.reveal())
             progress.step = _Step.ADDRESSES
             await smtp.mail(sender)
-            await self._address(smtp, recipients)
+            await self._add_recipients(smtp, recipients)
             progress.step = _Step.CONTENT
             await smtp.data(mail)
             progress.step = _Step.ACCEPTED
@@ -104,8 +101,8 @@ class Server:
         finally:
             smtp.close()
 
-    async def _address(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> None:
-        """Name the recipients; raise only if the server takes none of them."""
+    async def _add_recipients(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> None:
+        """Name the recipients; raise DeliveryError only if the server takes none of them."""
         codes = []
         for recipient in recipients:
             try:
@@ -118,25 +115,24 @@ class Server:
             log.warning("some recipients were refused", receiver=self.receiver, codes=sorted(codes))
 
 
-def _meaning(failure: Exception, step: _Step) -> DeliveryError:
+def _to_error(failure: Exception, step: _Step) -> DeliveryError:
     if isinstance(failure, aiosmtplib.SMTPResponseException):
         return _refusal(_REFUSALS.get(step, "refused"), failure.code, login=step is _Step.LOGIN)
     late = isinstance(failure, TimeoutError)
-    lost = late or isinstance(failure, OSError)
     if step is _Step.CONTENT:
         text = "no answer in time" if late else "the connection broke off"
         reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
         return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)
-    if lost:
+    if isinstance(failure, OSError):  # TimeoutError is one
         text = "could not be reached" + (" in time" if late else "")
         if _is_untrusted(failure):
             text = "the certificate of the server is not trusted"
         return DeliveryError(text, reason=AttemptReason.NETWORK)
-    return _unable(failure, step)
+    return _unsupported(failure, step)
 
 
-def _unable(failure: Exception, step: _Step) -> DeliveryError:
-    """Say what the server cannot do, or we with it."""
+def _unsupported(failure: Exception, step: _Step) -> DeliveryError:
+    """Say what the server cannot do, or what failed here."""
     text, reason = f"the mail could not be sent: {type(failure).__name__}", AttemptReason.CLIENT
     if isinstance(failure, aiosmtplib.SMTPException) and step is _Step.LOGIN:
         text = "the server offers no login over this connection"

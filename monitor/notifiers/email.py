@@ -29,8 +29,8 @@ from monitor.core.model import Message
 from monitor.core.render import Text, render
 from monitor.core.secret import Secret
 
-from . import ReceiverSettings
-from ._smtp import LONGEST_ATTEMPT, Server
+from . import ATTEMPT_TIMEOUT, ReceiverSettings
+from ._smtp import SmtpServer
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _NO_ADDRESS: Final = "must be an address such as ops@example.com or Ops <ops@example.com>"
@@ -40,9 +40,10 @@ _ENCODED: Final = "=?"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
-def _parts(text: str) -> tuple[str, str]:
-    named = getaddresses([text])
-    name, address = named[0] if len(named) == 1 else ("", "")
+def _parse_address(text: str) -> tuple[str, str]:
+    """Return the name and the address in *text*; raise ValueError if it is not one address."""
+    mailboxes = getaddresses([text])
+    name, address = mailboxes[0] if len(mailboxes) == 1 else ("", "")
     if not text.isprintable() or _ENCODED in text or not _ADDRESS.fullmatch(address):
         raise ValueError(_NO_ADDRESS)
     try:
@@ -60,14 +61,14 @@ class ByLabel(BaseModel):
     label: str = Field(min_length=1)
 
 
-def _form(value: Any) -> str:
+def _tag(value: Any) -> str:
     return "\0label" if isinstance(value, Mapping | ByLabel) else "\0list"
 
 
 Recipients = Annotated[
     Annotated[tuple[str, ...], Field(min_length=1, max_length=50), Tag("\0list")]
     | Annotated[ByLabel, Tag("\0label")],
-    Discriminator(_form),
+    Discriminator(_tag),
 ]
 
 
@@ -88,8 +89,8 @@ class Settings(ReceiverSettings):
     @classmethod
     def _are_addresses(cls, value: str | tuple[str, ...] | ByLabel) -> Any:
         if not isinstance(value, ByLabel):
-            for one in (value,) if isinstance(value, str) else value:
-                _parts(one)
+            for address in (value,) if isinstance(value, str) else value:
+                _parse_address(address)
         return value
 
     @model_validator(mode="after")
@@ -112,7 +113,7 @@ class Settings(ReceiverSettings):
 
     def check_address(self, address: str) -> None:
         """Raise ValueError if nobody can get mail at *address*."""
-        _parts(address)
+        _parse_address(address)
 
 
 class Notifier:
@@ -126,17 +127,17 @@ class Notifier:
         *,
         http: httpx.AsyncClient,
         timezone: str,
-        timeout: Duration = LONGEST_ATTEMPT,
+        timeout: Duration = ATTEMPT_TIMEOUT,
     ) -> None:
         del http
         self._settings = settings
         self._timezone = timezone
-        self._server = Server(
+        self._server = SmtpServer(
             host=settings.host,
             port=settings.port,
             implicit_tls=settings.tls == "tls",
             starttls=settings.tls == "starttls",
-            trust=_trust(settings),
+            tls_context=_tls_context(settings),
             username=settings.username,
             password=settings.password,
             timeout=timeout,
@@ -151,7 +152,7 @@ class Notifier:
         ).get_template("email.html")
 
     async def send(self, message: Message) -> None:
-        """Hand the mail of *message* to the server."""
+        """Send *message* as one mail, once; raise DeliveryError if it was not accepted."""
         to = self._recipients(message)
         problem = None
         try:
@@ -160,9 +161,9 @@ class Notifier:
             problem = f"the mail could not be written: {type(error).__name__}"
         if problem is not None:  # out here, so that no exception with an address hangs on it
             raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
-        await self._server.hand_over(
+        await self._server.send(
             mail,
-            sender=_parts(self._settings.from_)[1],
+            sender=_parse_address(self._settings.from_)[1],
             recipients=[address for _, address in to],
         )
 
@@ -170,7 +171,7 @@ class Notifier:
         """Return names and addresses: all accounts of one message have the same ones."""
         to = self._settings.to
         if not isinstance(to, ByLabel):
-            return [_parts(one) for one in to]
+            return [_parse_address(address) for address in to]
         address = message.notifications[0].labels.get(to.label)
         if address is None:
             raise DeliveryError(
@@ -178,16 +179,16 @@ class Notifier:
                 reason=AttemptReason.CLIENT,
                 permanent=True,
             )
-        return [_parts(address)]
+        return [_parse_address(address)]
 
     def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
         settings = self._settings
         text = render(message, timezone=self._timezone)
-        name, sender = _parts(settings.from_)
+        sender_name, sender = _parse_address(settings.from_)
         domain = sender.rpartition("@")[2]
         mail = EmailMessage(policy=SMTP)
-        mail["From"] = Address(name or "Linked API monitor", addr_spec=sender)
-        mail["To"] = [Address(shown, addr_spec=address) for shown, address in to]
+        mail["From"] = Address(sender_name or "Linked API monitor", addr_spec=sender)
+        mail["To"] = [Address(name, addr_spec=address) for name, address in to]
         subject = text.thread_title.replace(_ENCODED, "= ?")
         mail["Subject"] = f"Re: {subject}" if text.follows else subject
         mail["Date"] = format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC))
@@ -198,12 +199,12 @@ class Notifier:
             mail["References"] = root
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
-        mail.set_content(plain(text))
+        mail.set_content(plain_text(text))
         mail.add_alternative(self._html.render(text=text), subtype="html")
         return mail
 
 
-def plain(text: Text) -> str:
+def plain_text(text: Text) -> str:
     """Write *text* for readers without HTML."""
     blocks = [text.title, text.lead]
     if text.action:
@@ -222,7 +223,7 @@ def plain(text: Text) -> str:
     return "\n\n".join(filter(None, blocks)) + "\n"
 
 
-def _trust(settings: Settings) -> ssl.SSLContext:
+def _tls_context(settings: Settings) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if settings.ca_file is not None:
         try:

@@ -7,7 +7,7 @@ import structlog
 
 from monitor.core.duration import humanize
 from monitor.core.model import Message, Micros, Notification
-from monitor.core.render import Tone, render_item
+from monitor.core.render import Tone, render_notification
 from monitor.core.text import clean
 from monitor.core.wording import account_id
 
@@ -34,24 +34,22 @@ class Notifier:
         self._timezone = timezone
 
     async def send(self, message: Message) -> None:
-        """Write *message*; that can't fail."""
+        """Write *message* to the log; that can't fail."""
         for notification in message.notifications:
             self._write(notification, message.now)
 
     def _write(self, notification: Notification, now: Micros) -> None:
-        text = render_item(notification, now=now, timezone=self._timezone)
+        text = render_notification(notification, now=now, timezone=self._timezone)
         incident = notification.incident
-        ended = incident.resolved_at if incident else None
+        ended_at = incident.resolved_at if incident else None
         fields = {
             "what": str(notification.event),
             "workspace": notification.workspace,
             "account_id": account_id(notification) or None,
             "incident": incident.id if incident else None,
             "cause": str(incident.cause) if incident else None,
-            "lasted": humanize(ended - incident.opened_at) if incident and ended else None,
-            "undelivered_to": clean(notification.undelivered_to)
-            if notification.undelivered_to
-            else None,
+            "lasted": humanize(ended_at - incident.opened_at) if incident and ended_at else None,
+            "undelivered_to": clean(notification.undelivered_to or "") or None,
             "receiver": self._receiver,
         }
         write = log.warning if text.tone is Tone.BAD else log.info

@@ -4,18 +4,15 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 What others wrote (names above all) goes into `plain_text` objects, where Slack interprets nothing.
 """
 
-import json
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
-import httpx
-
-from monitor.core.duration import Duration
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, render
+from monitor.core.text import shorten
 
 from . import _http
 
-_HINTS: Final = {
+_ADVICE: Final = {
     "no_service": "the webhook was removed or disabled; create a new one",
     "no_service_id": "the address of the webhook is not complete",
     "no_team": "the Slack workspace of this webhook is gone",
@@ -36,41 +33,21 @@ class Settings(_http.HttpSettings):
     type: Literal["slack"]
 
 
-class Notifier:
+class Notifier(_http.HttpNotifier[Settings]):
     """Posts messages as blocks, with a button that leads to the login."""
 
-    groups: ClassVar[bool] = True
+    advice = _ADVICE
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = _http.LONGEST_ATTEMPT,
-    ) -> None:
-        self._http = http
-        self._url = settings.url
-        self._timeout = timeout
-        self._timezone = timezone
-
-    async def send(self, message: Message) -> None:
-        """Post *message*."""
-        await _http.post(
-            self._http,
-            self._url,
-            json.dumps(payload(render(message, timezone=self._timezone))).encode(),
-            headers={},
-            now=message.now,
-            timeout=self._timeout,
-            hints=_HINTS,
-        )
+    def request(self, message: Message) -> _http.Request:
+        """Write *message* as blocks."""
+        text = render(message, timezone=self.timezone)
+        return _http.Request(self.settings.url, _http.to_json(payload(text)))
 
 
 def payload(text: Text) -> dict[str, Any]:
     """Write *text* as blocks; *text* itself remains for notifications and screen readers."""
     blocks: list[dict[str, Any]] = []
-    blocks.append({"type": "header", "text": _plain(f"{text.symbol} {text.title}", 150)})
+    blocks.append({"type": "header", "text": _plain_text(f"{text.symbol} {text.title}", 150)})
     if text.lead:
         blocks.append(_paragraph(text.lead))
     if text.facts:
@@ -80,11 +57,10 @@ def payload(text: Text) -> dict[str, Any]:
     buttons = [_button(text.action, "primary")] if text.action else []
     if text.profile_link:
         buttons.append(_button_to("LinkedIn profile", text.profile_link))
-    if elements := [one for one in buttons if one]:
+    if elements := [button for button in buttons if button]:
         blocks.append({"type": "actions", "elements": elements})
     if text.notes:
-        elements = [_plain(note, 2000) for note in text.notes[:10]]
-        blocks.append({"type": "context", "elements": elements})
+        blocks.append(_context(*text.notes[:10]))
     fallback = " ".join(filter(None, (text.symbol, text.title + ".", text.lead)))
     return {"text": _escape(fallback)[:3000], "mrkdwn": False, "blocks": blocks[:50]}
 
@@ -92,24 +68,27 @@ def payload(text: Text) -> dict[str, Any]:
 def _section(section: Section) -> list[dict[str, Any]]:
     blocks = [_heading(section.title)] if section.title else []
     if section.lead:
-        blocks.append({"type": "context", "elements": [_plain(section.lead, 2000)]})
+        blocks.append(_context(section.lead))
     for line in section.lines:
         block = _paragraph(f"{line.name}, {line.what}")
         if line.action and (button := _button(line.action)):
             block["accessory"] = button
         blocks.append(block)
     if section.more:
-        blocks.append({"type": "context", "elements": [_plain(f"and {section.more} more", 100)]})
+        blocks.append(_context(f"and {section.more} more"))
     return blocks
 
 
-def _plain(text: str, limit: int) -> dict[str, Any]:
-    short = text if len(text) <= limit else f"{text[: limit - 1]}…"
-    return {"type": "plain_text", "text": short, "emoji": False}
+def _plain_text(text: str, limit: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": shorten(text, limit), "emoji": False}
 
 
 def _paragraph(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": _plain(text, 3000)}
+    return {"type": "section", "text": _plain_text(text, 3000)}
+
+
+def _context(*texts: str) -> dict[str, Any]:
+    return {"type": "context", "elements": [_plain_text(text, 2000) for text in texts]}
 
 
 def _heading(text: str) -> dict[str, Any]:
@@ -120,7 +99,7 @@ def _field(label: str, value: str) -> dict[str, Any]:
     """Write a fact with a bold label where the value is tame, else without any markup."""
     if _MARKUP.isdisjoint(value):
         return {"type": "mrkdwn", "text": f"*{label}*\n{value}"[:2000], "verbatim": True}
-    return _plain(f"{label}\n{value}", 2000)
+    return _plain_text(f"{label}\n{value}", 2000)
 
 
 def _button(action: Action, style: str | None = None) -> dict[str, Any] | None:
@@ -130,7 +109,7 @@ def _button(action: Action, style: str | None = None) -> dict[str, Any] | None:
 def _button_to(label: str, url: str, style: str | None = None) -> dict[str, Any] | None:
     if len(url) > 3000:
         return None
-    button: dict[str, Any] = {"type": "button", "text": _plain(label, 75), "url": url}
+    button: dict[str, Any] = {"type": "button", "text": _plain_text(label, 75), "url": url}
     return {**button, "style": style} if style else button
 
 

@@ -6,23 +6,20 @@ https://github.com/standard-webhooks/standard-webhooks
 import base64
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
-import httpx
 from pydantic import Field, field_validator
 
-from monitor.core.duration import Duration
-from monitor.core.model import Account, EventType, Incident, Message, Micros, Notification
+from monitor.core.model import Account, EventType, Incident, Message, Notification
 from monitor.core.secret import Secret
+from monitor.core.text import iso_time, sanitize
 
 from . import _http
 
 PREFIX: Final = "whsec_"
-TEXT_LIMIT: Final = 1000
+MAX_TEXT: Final = 1000
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}")
 _OURS: Final = re.compile(
@@ -54,46 +51,25 @@ class Settings(_http.HttpSettings):
         return value
 
 
-class Notifier:
+class Notifier(_http.HttpNotifier[Settings]):
     """Posts one event a request, signed so that its receiver knows whom it is from."""
 
-    groups: ClassVar[bool] = False
+    groups = False
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = _http.LONGEST_ATTEMPT,
-    ) -> None:
-        del timezone
-        self._http = http
-        self._url = settings.url
-        self._key = _key(settings.secret)
-        self._timeout = timeout
-        self._headers = settings.headers
-
-    async def send(self, message: Message) -> None:
-        """Post the one event of *message*."""
+    def request(self, message: Message) -> _http.Request:
+        """Write the one event of *message* and sign it."""
         (notification,) = message.notifications
-        body = json.dumps(payload(notification), separators=(",", ":")).encode()
-        seconds = str(message.now // 1_000_000)
-        signed = b".".join((message.id.encode(), seconds.encode(), body))
-        digest = hmac.digest(self._key, signed, hashlib.sha256)
-        await _http.post(
-            self._http,
-            self._url,
-            body,
-            headers={
-                **{name.lower(): value.reveal() for name, value in self._headers.items()},
-                "webhook-id": message.id,
-                "webhook-timestamp": seconds,
-                "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-            },
-            now=message.now,
-            timeout=self._timeout,
-        )
+        body = _http.to_json(payload(notification))
+        timestamp = str(message.now // 1_000_000)
+        signed = b".".join((message.id.encode(), timestamp.encode(), body))
+        digest = hmac.digest(_key(self.settings.secret), signed, hashlib.sha256)
+        headers = {name.lower(): value.reveal() for name, value in self.settings.headers.items()}
+        headers |= {
+            "webhook-id": message.id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+        }
+        return _http.Request(self.settings.url, body, headers)
 
 
 def _key(secret: Secret) -> bytes:
@@ -120,7 +96,7 @@ def payload(notification: Notification) -> dict[str, Any]:
     if notification.event is EventType.NOTICE:
         data["detail"] = _text(notification.detail)
     kind = f"incident.{notification.event}" if notification.incident else str(notification.event)
-    return {"type": kind, "timestamp": _time(notification.at), "data": data}
+    return {"type": kind, "timestamp": iso_time(notification.at), "data": data}
 
 
 def _account(account: Account, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -141,8 +117,8 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "previous_cause": incident.previous_cause,
         "status": incident.status,
         "raw_status": _text(incident.raw_status) if incident.raw_status is not None else None,
-        "opened_at": _time(incident.opened_at),
-        "resolved_at": _time(ended) if ended is not None else None,
+        "opened_at": iso_time(incident.opened_at),
+        "resolved_at": iso_time(ended) if ended is not None else None,
         "resolution": incident.resolution,
         "duration_seconds": None if ended is None else (ended - incident.opened_at) // 1_000_000,
         "acknowledged_by": incident.acknowledged_by,
@@ -150,10 +126,5 @@ def _incident(incident: Incident) -> dict[str, Any]:
 
 
 def _text(text: str) -> str:
-    """Return *text* as valid Unicode of a bounded length, else as it is: machines compare it."""
-    return text[:TEXT_LIMIT].encode("utf-8", "replace").decode()
-
-
-def _time(moment: Micros) -> str:
-    text = datetime.fromtimestamp(moment / 1_000_000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    """Return *text* bounded and as valid Unicode, else as it is: machines compare it."""
+    return sanitize(text, limit=MAX_TEXT)

@@ -3,17 +3,19 @@
 It stands alone: nothing of the monitor is imported here.
 """
 
+from .accounts import SimulatedAccount
+from .actions import Simulator
+from .assumptions import Assumptions
 from .faults import Fault, api_error, html_page, redirect
-from .knobs import Knobs
-from .model import Customer, Session, SimulatedAccount
 from .scenario import Step, login, play, steps
 from .server import serve
-from .simulator import Simulator
+from .sessions import Session
+from .state import Customer
 
 __all__ = [
+    "Assumptions",
     "Customer",
     "Fault",
-    "Knobs",
     "Session",
     "SimulatedAccount",
     "Simulator",

@@ -1,168 +1,139 @@
-"""What the methods `accounts.*` do.
+"""An account: its status, and what a login does to it."""
 
-Those that destroy something are here because the real service has them; the journal shows who
-called them, and the monitor never does.
-"""
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
 
-from typing import Any
+from .runtime import Runtime, timestamp
+from .sessions import Session, SessionStatus
 
-from . import sessions, subscription
-from .errors import ApiError
-from .model import (
-    IN_PROGRESS,
-    AccountStatus,
-    Customer,
-    Session,
-    SessionStatus,
-    SimulatedAccount,
-    document,
-)
-from .world import World
+HEADLINE: Final = "Founder at Example"
 
 
-def get_all(world: World, customer: Customer, _: dict[str, Any]) -> Any:
-    """List accounts and pending sessions, opening a session for each account that needs one."""
-    if world.knobs.get_all_needs_subscription and not subscription.places(customer, world.knobs):
-        raise ApiError("subscriptionRequired", "There is no subscription.")
-    sessions.forget_old(customer, world.knobs, world.now())
-    shown = [_shown(world, customer, account) for account in customer.accounts.values()]
-    pending = [
-        {"sessionId": session.id, "status": session.status.value}
-        for session in customer.sessions.values()
-        if session.is_active and (session.account_id is None or world.knobs.reconnections_listed)
-    ]
-    if customer.override is not None:
-        return customer.override[0]
-    return {
-        "accounts": [account for account in shown if account is not None],
-        "pendingConnectionSessions": pending,
-    }
+class AccountStatus(StrEnum):
+    """What can be wrong with an account."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    RECONNECTION_REQUIRED = "reconnection_required"
 
 
-def create_connection(world: World, customer: Customer, _: dict[str, Any]) -> Any:
-    """Open a session for a new account, if there is a seat left and an attempt."""
-    sessions.forget_old(customer, world.knobs, world.now())
-    taken = sum(
-        account.status is AccountStatus.ACTIVE or world.knobs.every_account_takes_seat
-        for account in customer.accounts.values()
-    )
-    taken += sum(
-        session.is_active and session.account_id is None for session in customer.sessions.values()
-    )
-    if taken >= subscription.places(customer, world.knobs):
-        raise ApiError("noAvailableSeats", "All seats are taken.")
-    if not sessions.may_attempt(customer, world.knobs, world.now()):
-        raise _too_many_attempts()
-    session = sessions.open_new(customer, None, world.knobs, world.identities, world.now())
-    return {"sessionId": session.id, "connectionLink": world.knobs.link_base + session.id}
+@dataclass(slots=True, kw_only=True)
+class SimulatedAccount:
+    """One connected LinkedIn account and its latest session.
 
+    *thawed_status* is its status when it is no longer frozen. *settling* counts the polls for which
+    a finished login does not show, *hidden* those in which the account is missing. *patch* and
+    *without* change its JSON.
+    """
 
-def create_reconnection(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
-    """Open a session for an account that needs one, in place of the one it may have."""
-    account = _account(customer, parameters)
-    if account.status is not AccountStatus.RECONNECTION_REQUIRED or not account.reconnectable:
-        raise ApiError("invalidRequestPayload", "This account cannot be reconnected now.")
-    session = sessions.current(customer, account, world.knobs, world.now())
-    if session is None or not (session.applies_proxy_change and session.status in IN_PROGRESS):
-        if world.knobs.reconnections_count and not sessions.may_attempt(
-            customer, world.knobs, world.now()
-        ):
-            raise _too_many_attempts()
-        session = sessions.open_new(customer, account, world.knobs, world.identities, world.now())
-    return {
-        "reconnectionSessionId": session.id,
-        "reconnectionLink": world.knobs.link_base + session.id,
-    }
+    runtime: Runtime = field(repr=False, compare=False)
+    id: str
+    name: str
+    url: str
+    country: str
+    status: AccountStatus
+    connected_at: int
+    identification_token: str
+    avatar_url: str | None
+    headline: str | None = HEADLINE
+    session: Session | None = None
+    reconnectable: bool = True
+    thawed_status: AccountStatus = AccountStatus.ACTIVE
+    settling: int | None = None
+    hidden: int = 0
+    patch: dict[str, Any] = field(default_factory=dict)
+    without: list[str] = field(default_factory=list)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the account has no seat."""
+        return self.status is AccountStatus.FROZEN
 
-def get_session(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
-    """Say how far a session has come."""
-    session = _session(world, customer, parameters)
-    described = {"sessionId": session.id, "status": session.status.value, "type": session.type}
-    return {"session": described}
+    @property
+    def needs_login(self) -> bool:
+        """Whether the account is signed out."""
+        return self.status is AccountStatus.RECONNECTION_REQUIRED
 
+    @property
+    def session_id(self) -> str | None:
+        """The id of the latest session, over or not."""
+        return None if self.session is None else self.session.id
 
-def cancel_session(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
-    """End a session that is not over yet."""
-    session = _session(world, customer, parameters)
-    if session.is_active:
-        session.status = SessionStatus.CANCELLED
-        session.changed_at = world.now()
-    elif world.knobs.second_cancel_fails:
-        raise ApiError("invalidRequestPayload", "The session is over.")
-    return {}
+    def active_session(self) -> Session | None:
+        """Return the session that is not over; an account has at most one."""
+        session = self.session
+        if session is None:
+            return None
+        session.expire_if_due()
+        return session if session.is_active else None
 
+    def cancel_session(self) -> None:
+        """Cancel the session that is not over, if there is one."""
+        session = self.active_session()
+        if session is not None:
+            session.move(SessionStatus.CANCELLED)
 
-def reparse(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
-    """Read picture and headline anew, which takes no time here and a login that works."""
-    account = _account(customer, parameters)
-    if account.status is AccountStatus.ACTIVE:
-        account.avatar_url = world.identities.avatar_url()
-        account.headline = sessions.HEADLINE
-    return {"workflowId": f"reparseAccountInfoWorkflow-{world.identities.uuid()}"}
+    def log_in(self) -> None:
+        """Make a signed-out account active, once as many polls as assumed have passed."""
+        if not self.needs_login:
+            return
+        if self.runtime.assumptions.reconnection_moves_connected_at:
+            self.connected_at = self.runtime.now()
+        self.settling = self.runtime.assumptions.lag_polls
+        if not self.settling:
+            self.activate()
 
+    def sign_out(self) -> None:
+        """Let LinkedIn sign the account out: it needs a reconnection."""
+        self.status = AccountStatus.RECONNECTION_REQUIRED
+        self.settling = None
 
-def regenerate_token(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
-    """Give the account another identification token; the old one is worth nothing at once."""
-    account = _account(customer, parameters)
-    account.identification_token = world.identities.identification_token()
-    return {"token": account.identification_token}
+    def activate(self) -> None:
+        """Make the account active, whatever was wrong."""
+        self.cancel_session()
+        self.status = AccountStatus.ACTIVE
+        self.settling = None
 
+    def freeze(self) -> None:
+        """Freeze the account for want of a seat; a login in progress ends."""
+        self.cancel_session()
+        if not self.is_frozen:
+            self.thawed_status = self.status
+        self.status = AccountStatus.FROZEN
+        self.settling = None
 
-def disconnect(world: World, customer: Customer, parameters: dict[str, Any]) -> Any:
-    """Remove the account for good."""
-    account = _account(customer, parameters)
-    sessions.remove(customer, account, world.knobs, world.now())
-    return {}
+    def listed(self, session: Session | None) -> dict[str, Any]:
+        """Describe the account as `accounts.getAll` does, with the *session* that it shows."""
+        fields: dict[str, Any] = {
+            "id": self.id,
+            "name": self.name,
+            "url": self.url,
+            "avatarUrl": self.avatar_url,
+            "headline": self.headline,
+            "countryCode": self.country,
+            "identificationToken": self.identification_token,
+            "status": self.status,
+            "connectedAt": timestamp(self.connected_at),
+        }
+        if session is not None:
+            fields["reconnectionSessionId"] = session.id
+            fields["reconnectionLink"] = session.link
+        fields |= self.patch
+        return {key: value for key, value in fields.items() if key not in self.without}
 
-
-def _account(customer: Customer, parameters: dict[str, Any]) -> SimulatedAccount:
-    account_id = parameters.get("accountId")
-    if not isinstance(account_id, str) or not account_id:
-        raise ApiError("accountIdRequired", "accountId is required.")
-    account = customer.accounts.get(account_id)
-    if account is None:
-        raise ApiError("accountNotFound", "There is no such account.")
-    return account
-
-
-def _session(world: World, customer: Customer, parameters: dict[str, Any]) -> Session:
-    session_id = parameters.get("sessionId")
-    if not isinstance(session_id, str) or not session_id:
-        raise ApiError("invalidRequestPayload", "sessionId is required.")
-    session = sessions.find(customer, session_id, world.knobs, world.now())
-    if session is None:
-        raise ApiError("sessionNotFound", "There is no such session.")
-    return session
-
-
-def _too_many_attempts() -> ApiError:
-    return ApiError("dailyConnectionAttemptsExceeded", "Too many attempts within 24 hours.")
-
-
-def _shown(world: World, customer: Customer, account: SimulatedAccount) -> dict[str, Any] | None:
-    if account.hidden > 0:
-        account.hidden -= 1
-        return None
-    if account.settling == 0:
-        sessions.activate(customer, account, world.knobs, world.now())
-    session = None
-    if account.status is AccountStatus.RECONNECTION_REQUIRED:
-        session = _offered(world, customer, account)
-    if account.settling is not None:
-        account.settling -= 1
-    return document(account, session, world.knobs.link_base)
-
-
-def _offered(world: World, customer: Customer, account: SimulatedAccount) -> Session | None:
-    knobs, now = world.knobs, world.now()
-    session = sessions.current(customer, account, knobs, now)
-    if session is not None:
-        return session
-    if account.settling is not None and not knobs.lag_opens_session:
-        return customer.sessions.get(account.session_id or "")
-    if not knobs.get_all_creates_sessions or not account.reconnectable:
-        return None
-    if knobs.auto_sessions_count and not sessions.may_attempt(customer, knobs, now):
-        return None
-    return sessions.open_new(customer, account, knobs, world.identities, now)
+    def as_json(self) -> dict[str, Any]:
+        """Describe the account to the control API, without its identification token."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "url": self.url,
+            "country": self.country,
+            "status": self.status,
+            "connected_at": timestamp(self.connected_at),
+            "session_id": self.session_id,
+            "settling": self.settling,
+            "hidden": self.hidden,
+            "patch": self.patch,
+            "without": self.without,
+        }

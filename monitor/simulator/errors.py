@@ -1,49 +1,32 @@
 """The errors of the API and the HTTP status of each."""
 
-from typing import Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from .knobs import Knobs
+from .assumptions import Assumptions
 
-ErrorType: TypeAlias = Literal[
-    "linkedApiTokenRequired",
-    "invalidLinkedApiToken",
-    "accountIdRequired",
-    "accountNotFound",
-    "sessionNotFound",
-    "tooManyRequests",
-    "invalidRequestPayload",
-    "noAvailableSeats",
-    "dailyConnectionAttemptsExceeded",
-    "subscriptionRequired",
-]
-
-DOCUMENTED: Final[dict[str, int]] = {
-    "linkedApiTokenRequired": 401,
-    "invalidLinkedApiToken": 401,
-    "accountIdRequired": 401,
-    "accountNotFound": 401,
-    "sessionNotFound": 404,
-    "tooManyRequests": 429,
-}
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
+@dataclass(eq=False)
 class ApiError(Exception):
     """A call is refused; *type* is the contract, *message* only text."""
 
-    def __init__(
-        self, error_type: ErrorType, message: str, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
-        super().__init__(message)
-        self.type = error_type
-        self.message = message
-        self.headers = headers
+    type: str
+    message: str
+    headers: Headers = ()
 
-    def status(self, knobs: Knobs) -> int:
-        """Say the HTTP status of this error; *knobs* decide where the documentation does not."""
-        undocumented = {
-            "invalidRequestPayload": knobs.invalid_payload_status,
-            "noAvailableSeats": knobs.no_seats_status,
-            "dailyConnectionAttemptsExceeded": knobs.attempts_status,
-            "subscriptionRequired": knobs.no_subscription_status,
-        }
-        return (DOCUMENTED | undocumented)[self.type]
+    def status(self, assumptions: Assumptions) -> int:
+        """Return the HTTP status: the documented one, or the assumed one."""
+        return {
+            "linkedApiTokenRequired": 401,
+            "invalidLinkedApiToken": 401,
+            "accountIdRequired": 401,
+            "accountNotFound": 401,
+            "sessionNotFound": 404,
+            "tooManyRequests": 429,
+            "invalidRequestPayload": assumptions.invalid_payload_status,
+            "noAvailableSeats": assumptions.no_seats_status,
+            "dailyConnectionAttemptsExceeded": assumptions.attempts_status,
+            "subscriptionRequired": assumptions.no_subscription_status,
+        }[self.type]

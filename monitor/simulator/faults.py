@@ -1,13 +1,14 @@
-"""What can go wrong on the way: which request it meets, and how often.
+"""What can go wrong on the way: which requests a fault matches, and how often.
 
-The kinds: `respond` answers something else, `delay` the truth but late, `reset` tears the
+The kinds: `respond` answers something else, `delay` the true answer but late, `reset` resets the
 connection in the middle of the body, `truncate` closes it there although more was announced, `drip`
 sends the answer in small pieces, `hang` never answers.
 """
 
 import json
-from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, TypedDict, Unpack
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 Kind: TypeAlias = Literal["respond", "delay", "reset", "truncate", "drip", "hang"]
 
@@ -21,11 +22,11 @@ MAINTENANCE: Final = (
 class Fault:
     """One thing that goes wrong.
 
-    It meets requests of *customer* (None: of anybody) for *method* (None: any), lets *skip* of them
-    pass, and then meets *times* of them (None: until cleared). *status*, *body* and *headers*
-    replace the true answer. *delay* seconds pass before it; a `drip` sends *piece* bytes every
-    *interval* seconds. *execute* says whether the call takes effect all the same; by default only
-    an answer of one's own and silence prevent it.
+    It matches requests of *customer* (None: of anybody) for *method* (None: any), lets *skip* of
+    them pass, and then takes *times* of them (None: until cleared). *status*, *body* and *headers*
+    replace those of the true answer. *delay* seconds pass before it; a `drip` sends *piece* bytes
+    every *interval* seconds. *execute* says whether the call takes effect all the same; by default
+    only `respond` and `hang` prevent it.
     """
 
     kind: Kind = "respond"
@@ -35,7 +36,7 @@ class Fault:
     skip: int = 0
     status: int | None = None
     body: bytes | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
     piece: int = 16
     interval: float = 0.05
@@ -56,41 +57,39 @@ class Fault:
         """Whether the call takes effect."""
         return self.kind not in {"respond", "hang"} if self.execute is None else self.execute
 
+    def as_json(self) -> dict[str, Any]:
+        """Describe the fault to the control API."""
+        body = None if self.body is None else self.body.decode("utf-8", "replace")
+        return asdict(self) | {"body": body}
+
 
 class Faults:
-    """The faults in force; the first one that fits a request meets it."""
+    """The faults in force; a request meets the first one that matches."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        self.in_force: list[Fault] = []
         self._last = 0
 
     def add(self, fault: Fault) -> Fault:
         """Put *fault* into force and number it."""
         self._last += 1
         fault.id = self._last
-        self._faults.append(fault)
+        self.in_force.append(fault)
         return fault
 
     def clear(self, *, customer: str | None = None, method: str | None = None) -> int:
-        """Lift the faults of *customer* and *method*, or all; return how many that were."""
-        kept = [
+        """Lift the faults of *customer* and *method*, or all; return how many there were."""
+        before = len(self.in_force)
+        self.in_force = [
             fault
-            for fault in self._faults
-            if (customer is not None and fault.customer != customer)
-            or (method is not None and fault.method != method)
+            for fault in self.in_force
+            if customer not in {None, fault.customer} or method not in {None, fault.method}
         ]
-        lifted = len(self._faults) - len(kept)
-        self._faults = kept
-        return lifted
+        return before - len(self.in_force)
 
-    @property
-    def in_force(self) -> list[Fault]:
-        """The faults that can still meet a request."""
-        return list(self._faults)
-
-    def meet(self, customer: str | None, method: str) -> Fault | None:
-        """Take the fault that meets this request, if any."""
-        for fault in self._faults:
+    def match(self, customer: str | None, method: str) -> Fault | None:
+        """Take the fault that this request meets, if any."""
+        for fault in self.in_force:
             if fault.customer not in {None, customer} or fault.method not in {None, method}:
                 continue
             if fault.skip > 0:
@@ -99,13 +98,13 @@ class Faults:
             if fault.times is not None:
                 fault.times -= 1
                 if fault.times <= 0:
-                    self._faults.remove(fault)
+                    self.in_force.remove(fault)
             return fault
         return None
 
 
 class Where(TypedDict, total=False):
-    """Which requests a fault meets; see `Fault`."""
+    """Which requests a fault matches; see `Fault`."""
 
     customer: str | None
     method: str | None
@@ -115,13 +114,13 @@ class Where(TypedDict, total=False):
 
 def html_page(*, status: int = 200, body: str = MAINTENANCE, **where: Unpack[Where]) -> Fault:
     """Answer a page for people, as captive portals and content networks do."""
-    headers = (("content-type", "text/html; charset=utf-8"),)
+    headers = {"content-type": "text/html; charset=utf-8"}
     return Fault(status=status, body=body.encode(), headers=headers, **where)
 
 
 def redirect(to: str, *, status: int = 302, **where: Unpack[Where]) -> Fault:
     """Send the caller elsewhere."""
-    return Fault(status=status, body=b"", headers=(("location", to),), **where)
+    return Fault(status=status, body=b"", headers={"location": to}, **where)
 
 
 def api_error(

@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .actions import bound
-from .simulator import Simulator
+from .actions import Simulator, bind_action
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +29,9 @@ def login(customer: str, account: str, *, at: float, every: float) -> Sequence[S
     ]
 
 
-def steps(written: Iterable[Sequence[Any]]) -> list[Step]:
+def steps(rows: Iterable[Sequence[Any]]) -> list[Step]:
     """Read steps written as `[seconds, action, parameters]`, as a JSON file has them."""
-    return [Step(*parts) for parts in written]
+    return [Step(*row) for row in rows]
 
 
 async def play(
@@ -45,10 +44,10 @@ async def play(
     Every step is checked before the first is carried out, so that a misspelt one shows at once.
     """
     ordered = sorted(scenario, key=lambda step: step.at)
-    actions = [(step.at, bound(simulator, step.action, step.parameters)) for step in ordered]
-    passed = 0.0
-    for at, act in actions:
-        if at > passed:
-            await sleep(at - passed)
-            passed = at
-        act()
+    actions = [bind_action(simulator, step.action, step.parameters) for step in ordered]
+    elapsed = 0.0
+    for step, action in zip(ordered, actions, strict=True):
+        if step.at > elapsed:
+            await sleep(step.at - elapsed)
+            elapsed = step.at
+        action()

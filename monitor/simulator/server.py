@@ -10,8 +10,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from .simulator import Simulator
-from .wire import TRANSPORT
+from .actions import Simulator
+from .asgi import TRANSPORT, application
 
 KEEP_ALIVE: Final = 75  # seconds, longer than usual polling: idle connections are not the subject
 GRACE: Final = 0.5  # seconds that requests get to notice that their connection is gone
@@ -27,10 +27,10 @@ class Connection(H11Protocol):
         # without it every answer waits 40 ms for an acknowledgement.
         connected = transport.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        application = self.app
+        app = self.app
 
         async def with_transport(scope: Any, receive: Any, send: Any) -> None:
-            await application({**scope, "extensions": {TRANSPORT: transport}}, receive, send)
+            await app({**scope, "extensions": {TRANSPORT: transport}}, receive, send)
 
         self.app = with_transport
 
@@ -46,7 +46,7 @@ async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) ->
     listener = socket.create_server((host, port), family=family)
     listener.setblocking(False)  # noqa: FBT003 - the socket's own interface
     settings = uvicorn.Config(
-        simulator.asgi,
+        application(simulator),
         http=Connection,
         ws="none",
         lifespan="off",

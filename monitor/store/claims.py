@@ -28,6 +28,7 @@ from monitor.core.model import (
 )
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
+from monitor.core.text import sanitize
 
 from . import accounts, incidents, outbox, workspaces
 from .outbox import Settled
@@ -178,7 +179,7 @@ def settle(
         "next_attempt_at": again_at,
         "settled_at": ended_at,
         "last_reason": error.reason if error else AttemptReason.OK,
-        "last_error": _storable(str(error)) if error else None,
+        "last_error": sanitize(str(error), limit=MAX_ERROR) if error else None,
     }
     if tx.execute(SETTLE, values).rowcount != 1:
         return None
@@ -192,11 +193,6 @@ def settle(
     if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
         outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
     return [Settled(message.receiver, EventType(row.event), outcome, reason) for row in sent]
-
-
-def _storable(text: str) -> str:
-    """Return *text* without what a database refuses; a notifier of others may have written it."""
-    return text[:MAX_ERROR].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 NEXT_AT: Final = text("""

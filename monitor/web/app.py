@@ -1,7 +1,7 @@
 """What the endpoint answers: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever asks.
 
-A page of metrics is written in a thread, and sent piece by piece: neither a big page
-nor a slow reader holds up the event loop.
+The metrics are written in a thread and sent in chunks: neither a big response nor a slow reader
+blocks the event loop.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
 
-CHECK_SECONDS: Final = 5.0
-"""How long the checks of `/readyz` may take."""
+CHECK_TIMEOUT: Final = 5.0
+"""Seconds that the checks of `/readyz` may take."""
 
-MOST_PAGES: Final = 8
-"""How many scrapes are answered at the same time: each holds a whole page in memory."""
+MAX_SCRAPES: Final = 8
+"""How many scrapes are answered at the same time: each holds a whole response in memory."""
 
-_PIECE: Final = 256 * 1024
+_CHUNK_SIZE: Final = 256 * 1024
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger("web")
@@ -42,17 +42,17 @@ def build(
     metrics_token: Secret | None,
 ) -> ASGIApp:
     """Return the application; *alive* and *ready* tell what is wrong, a sentence each."""
-    pages = _Pages(metrics, metrics_token)
+    scrapes = _Scrapes(metrics, metrics_token)
 
     async def healthz(_request: Request) -> Response:
         return _health(alive())
 
     async def readyz(_request: Request) -> Response:
-        return _health(await _ask(ready))
+        return _health(await _check(ready))
 
     app = Starlette(
         routes=[
-            Route("/metrics", pages.answer),
+            Route("/metrics", scrapes.respond),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
@@ -62,40 +62,40 @@ def build(
     return app
 
 
-class _Pages:
-    """Answers scrapes."""
+class _Scrapes:
+    """Answers scrapes; they are rendered one at a time."""
 
     def __init__(self, metrics: Metrics, token: Secret | None) -> None:
         self._metrics = metrics
         self._expected = f"Bearer {token.reveal()}".encode() if token else None
-        self._writing = asyncio.Lock()
-        self._slots = asyncio.Semaphore(MOST_PAGES)
+        self._rendering = asyncio.Lock()
+        self._slots = asyncio.Semaphore(MAX_SCRAPES)
 
-    async def answer(self, request: Request) -> Response:
-        if not self._may(request):
+    async def respond(self, request: Request) -> Response:
+        if not self._authorized(request):
             raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
         if self._slots.locked():
             raise HTTPException(503, "too many scrapes at once", headers={"Retry-After": "5"})
-        return _Page(self._write, self._slots, compressed=_accepts_gzip(request))
+        return _ScrapeResponse(self._render, self._slots, compressed=_accepts_gzip(request))
 
-    async def _write(self, *, compressed: bool) -> bytes:
-        async with self._writing:  # one thread is enough, and leaves the others to others
+    async def _render(self, *, compressed: bool) -> bytes:
+        async with self._rendering:  # one thread is enough, and leaves the others to others
             return await asyncio.to_thread(self._metrics.render, compressed=compressed)
 
-    def _may(self, request: Request) -> bool:
+    def _authorized(self, request: Request) -> bool:
         if self._expected is None:
             return True
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        given = f"{scheme.capitalize()} {token.strip()}".encode("latin-1", "replace")
-        return hmac.compare_digest(given, self._expected)
+        credentials = f"{scheme.capitalize()} {token.strip()}".encode("latin-1", "replace")
+        return hmac.compare_digest(credentials, self._expected)
 
 
-class _Page(Response):
-    """A page of metrics, written when it is this page's turn and sent piece by piece."""
+class _ScrapeResponse(Response):
+    """The metrics, written in turn with other scrapes and sent in chunks."""
 
     def __init__(
         self,
-        write: Callable[..., Awaitable[bytes]],
+        render: Callable[..., Awaitable[bytes]],
         slots: asyncio.Semaphore,
         *,
         compressed: bool,
@@ -103,31 +103,31 @@ class _Page(Response):
         super().__init__(
             headers={**_NO_STORE, "Vary": "Accept-Encoding"}, media_type=CONTENT_TYPE_PLAIN_0_0_4
         )
-        self._write = write
+        self._render = render
         self._slots = slots
         self._compressed = compressed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         async with self._slots:
-            page = await self._write(compressed=self._compressed)
-            self.headers["Content-Length"] = str(len(page))
+            body = await self._render(compressed=self._compressed)
+            self.headers["Content-Length"] = str(len(body))
             if self._compressed:
                 self.headers["Content-Encoding"] = "gzip"
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
-            for at in range(0, len(page), _PIECE):
-                piece = page[at : at + _PIECE]
-                more = at + _PIECE < len(page)
-                await send({"type": "http.response.body", "body": piece, "more_body": more})
+            for at in range(0, len(body), _CHUNK_SIZE):
+                chunk = body[at : at + _CHUNK_SIZE]
+                more = at + _CHUNK_SIZE < len(body)
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
                 await asyncio.sleep(0)  # a fast reader must not keep the loop to itself
 
 
-async def _ask(ready: Callable[[], Awaitable[list[str]]]) -> list[str]:
+async def _check(ready: Callable[[], Awaitable[list[str]]]) -> list[str]:
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(CHECK_TIMEOUT):
             return await ready()
     except TimeoutError:
-        return [f"the checks took longer than {CHECK_SECONDS:.0f} s"]
+        return [f"the checks took longer than {CHECK_TIMEOUT:.0f} s"]
     except Exception:
         log.exception("the checks failed")
         return ["the checks failed; the log says why"]
@@ -135,8 +135,8 @@ async def _ask(ready: Callable[[], Awaitable[list[str]]]) -> list[str]:
 
 def _health(problems: list[str]) -> Response:
     if problems:
-        answer = {"status": "failing", "problems": problems}
-        return JSONResponse(answer, status_code=503, headers=_NO_STORE)
+        content = {"status": "failing", "problems": problems}
+        return JSONResponse(content, status_code=503, headers=_NO_STORE)
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
@@ -147,13 +147,13 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 
 
 async def _fail(_request: Request, _error: Exception) -> Response:
-    said = HTTPStatus.INTERNAL_SERVER_ERROR.phrase
-    return JSONResponse({"error": said}, status_code=500, headers=_NO_STORE)
+    phrase = HTTPStatus.INTERNAL_SERVER_ERROR.phrase
+    return JSONResponse({"error": phrase}, status_code=500, headers=_NO_STORE)
 
 
 def _accepts_gzip(request: Request) -> bool:
-    for one in request.headers.get("Accept-Encoding", "").lower().split(","):
-        name, _, weight = one.replace(" ", "").partition(";q=")
+    for encoding in request.headers.get("Accept-Encoding", "").lower().split(","):
+        name, _, weight = encoding.replace(" ", "").partition(";q=")
         if name == "gzip":
             return weight.strip("0.") != "" or not weight
     return False

@@ -16,13 +16,13 @@ from monitor.core.errors import MonitorError
 
 from .settings import WebSettings
 
-PHASE_SECONDS: Final = 75.0
-"""How long a connection may wait for a whole request, and how long its answer may take."""
+PHASE_TIMEOUT: Final = 75.0
+"""Seconds that a connection may wait for a whole request, and that its response may take."""
 
-MOST_CONNECTIONS: Final = 100
-MOST_HEADER_BYTES: Final = 16 * 1024
-GRACE: Final = 1
-"""How many seconds answers that are under way may take after the stop."""
+MAX_CONNECTIONS: Final = 100
+MAX_HEADER_BYTES: Final = 16 * 1024
+SHUTDOWN_GRACE: Final = 1
+"""Seconds that responses in flight may take after the stop."""
 
 _REASONS: Final = {
     errno.EADDRINUSE: "another program listens there; stop it or choose another port",
@@ -34,7 +34,7 @@ _REASONS: Final = {
 def bind(settings: WebSettings) -> socket.socket:
     """Return a socket that listens where *settings* say; raise MonitorError if it can't."""
     try:
-        found = socket.getaddrinfo(
+        addresses = socket.getaddrinfo(
             settings.host,
             settings.port,
             type=socket.SOCK_STREAM,
@@ -43,7 +43,7 @@ def bind(settings: WebSettings) -> socket.socket:
         )
     except (OSError, UnicodeError):
         raise _problem(settings, f"there is no host {settings.host!r}") from None
-    family, kind, protocol, _, address = found[0]
+    family, kind, protocol, _, address = addresses[0]
     try:
         sock = socket.socket(family, kind, protocol)
     except OSError as error:
@@ -52,7 +52,7 @@ def bind(settings: WebSettings) -> socket.socket:
         if os.name == "posix":  # elsewhere it would let two programs have the port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
-        sock.listen(MOST_CONNECTIONS)  # until then another program might still take the port
+        sock.listen(MAX_CONNECTIONS)  # until then another program might still take the port
     except OSError as error:
         sock.close()
         code = error.errno or 0
@@ -66,7 +66,7 @@ def _problem(settings: WebSettings, reason: str) -> MonitorError:
 
 
 async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -> None:
-    """Serve *app* on *sock* until *stopping* is set, then end what is under way and close it."""
+    """Serve *app* on *sock* until *stopping* is set, then finish what is in flight and close it."""
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -77,17 +77,17 @@ async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_CONNECTIONS,
-        backlog=MOST_CONNECTIONS,
-        h11_max_incomplete_event_size=MOST_HEADER_BYTES,
-        timeout_keep_alive=int(PHASE_SECONDS),
-        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=MAX_CONNECTIONS,
+        backlog=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_keep_alive=int(PHASE_TIMEOUT),
+        timeout_graceful_shutdown=SHUTDOWN_GRACE,
     )
     server = Server(config, stopping)
     try:
         await server.serve(sockets=[sock])
     finally:
-        server.end()
+        server.close()
         sock.close()
 
 
@@ -107,29 +107,29 @@ class Server(uvicorn.Server):
         """Wait for the stop."""
         await self._stopping.wait()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Cut the connections that are left, and listen no more."""
-        for one in getattr(self, "servers", ()):
-            one.close()
+        for server in getattr(self, "servers", ()):
+            server.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, of which no phase (request, answer) takes for ever.
+    """uvicorn's connection, with a time limit for each phase (request, response).
 
-    Whoever sends a request byte by byte, or takes no answer, would keep a connection otherwise.
+    A client that sends its request byte by byte, or reads no response, would keep it otherwise.
     """
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Give it some time for its first request."""
+        """Start the time limit of the first request."""
         super().connection_made(transport)
         self._begin_phase()
 
     def handle_events(self) -> None:
-        """Take up what was received; a request that is complete begins a new phase."""
+        """Handle what was received; a complete request begins a new phase."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
@@ -141,7 +141,7 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Be done with it."""
+        """Cancel the time limit."""
         super().connection_lost(exc)
         if self._deadline:
             self._deadline.cancel()
@@ -149,4 +149,4 @@ class Connection(H11Protocol):
     def _begin_phase(self) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(PHASE_SECONDS, self.transport.abort)
+        self._deadline = self.loop.call_later(PHASE_TIMEOUT, self.transport.abort)

@@ -21,8 +21,8 @@ class WebSettings(BaseModel):
     @field_validator("listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        found = _LISTEN.fullmatch(value)
-        if found is None or int(found["port"]) > 65535:
+        match = _LISTEN.fullmatch(value)
+        if match is None or int(match["port"]) > 65535:
             raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464")
         return value
 

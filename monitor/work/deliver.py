@@ -12,6 +12,7 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import EventType, Message, Micros, NotificationState
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.route import Receiver
+from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
 from monitor.store import claims
 from monitor.store.claims import Claimed, View
@@ -144,7 +145,7 @@ class Deliverer:
             urgent=True,  # else what has been sent is sent again
         )
         reason = error.reason if error else AttemptReason.OK
-        self._metrics.attempted(self.receiver.name, reason)
+        self._metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
         if error and error.retry_after:
             self._paused_until = self._runtime.monotonic() + error.retry_after.seconds
         if error is None and claimed.message is not None:
@@ -158,14 +159,15 @@ class Deliverer:
 
     def _note_delivered(self, claimed: Claimed, message: Message, now: Micros) -> None:
         took = max(0, now - claimed.created_at) / 1_000_000
-        self._metrics.accepted(self.receiver.name, took)
+        self._metrics.observe(LATENCY, took, receiver=self.receiver.name)
         for notification in message.notifications:
             if (
                 notification.event is EventType.OPENED
                 and notification.incident
                 and notification.incident.account_id
             ):
-                self._metrics.recovery("notified", max(0, now - notification.at) / 1_000_000)
+                since_detection = max(0, now - notification.at) / 1_000_000
+                self._metrics.observe(RECOVERY, since_detection, phase="notified")
 
     def _count(self, settled: list[Settled] | tuple[Settled, ...]) -> None:
         for notification in settled:

@@ -214,7 +214,7 @@ class Poller:
 
     def _note_good(self) -> None:
         self._good_at = self._runtime.now()
-        self._metrics.polled_well(self.name, self._good_at)
+        self._metrics.poll_succeeded(self.name, self._good_at)
 
     async def _record(
         self,

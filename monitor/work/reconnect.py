@@ -14,6 +14,7 @@ from monitor.core.decide.sessions import conclude, needs_session
 from monitor.core.errors import ApiError
 from monitor.core.model import Account, Cause, IntentOutcome, Session, Workspace
 from monitor.core.route import Routing
+from monitor.metrics.families import SESSIONS_CREATED
 from monitor.source.client import LinkedApi
 from monitor.store import accounts, incidents, session_intents
 from monitor.store.session_intents import SessionIntent
@@ -64,7 +65,7 @@ class Reconnector:
         outcome, session = await self._ask(account, intent)
         recorded = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
         publish(recorded, self._recorder)
-        self._metrics.session_created(self._workspace, outcome)
+        self._metrics.count(SESSIONS_CREATED, workspace=self._workspace, outcome=outcome)
         log.info(
             "reconnection session asked for",
             workspace=self._workspace,

@@ -17,6 +17,7 @@ from monitor.core.model import Account, Cause, Event, Micros, Resolution, Worksp
 from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
+from monitor.metrics.families import INCIDENTS, RECOVERY, UNROUTED
 from monitor.store import incidents, outbox, session_intents, workspaces
 from monitor.store.db import Store
 from monitor.store.outbox import Settled
@@ -131,11 +132,11 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
     for incident in decision.incidents:
         if incident.account_id and incident.resolution is Resolution.RECOVERED:
             lasted = (incident.resolved_at or incident.opened_at) - incident.opened_at
-            metrics.recovery("active", lasted / 1_000_000)
+            metrics.observe(RECOVERY, lasted / 1_000_000, phase="active")
     for notification in recorded.cancelled:
         metrics.settled(notification.receiver, notification.event, notification.outcome)
     for event in recorded.unrouted:
-        metrics.unrouted()
+        metrics.count(UNROUTED)
         log.warning(
             "nobody is told: no route matches and there is no fallback",
             workspace=event.workspace,
@@ -149,7 +150,7 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
 
 def _publish_event(event: Event, metrics: Metrics) -> None:
     if event.cause is not None:
-        metrics.incident(event.workspace, event.cause, event.type)
+        metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
     log.info(
         f"incident {event.type}" if event.incident_id else f"account {event.detail}",
         workspace=event.workspace,

@@ -18,7 +18,7 @@ from monitor.app.workers import Workers
 from monitor.core.duration import Duration
 from monitor.core.runtime import Runtime
 from monitor.schedule import Schedule
-from monitor.simulator import Knobs, Simulator, serve
+from monitor.simulator import Simulator, serve
 from monitor.store import incidents, outbox, workspaces
 from monitor.store.db import Store, StoreError
 
@@ -124,7 +124,7 @@ class WorkersHarness:
 
 @asynccontextmanager
 async def staged(folder):
-    simulator = Simulator(Knobs(), seed=1)
+    simulator = Simulator(seed=1)
     for name in ("acme", "beta", "gamma"):
         simulator.add_customer(name, f"linked_{name}")
         simulator.add_accounts(name, 2)

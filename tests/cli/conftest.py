@@ -1,11 +1,16 @@
 """Commands run in this process, against a simulated API that runs in a thread of its own."""
 
-import asyncio
+import contextlib
 import json
-import threading
+import os
+import pty
+import subprocess
+import sys
+import termios
 from dataclasses import dataclass
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from harness.core import frozen, listed_account, signed_out
 from harness.store import StoreHarness
 
@@ -21,23 +26,11 @@ def api():
     """A simulated API with one customer; gives the simulator and its address."""
     simulator = Simulator(seed=3)
     simulator.add_customer("acme", TOKEN)
-    started, over, address = threading.Event(), [], []
-
-    async def main():
-        stop = asyncio.Event()
-        over.append((asyncio.get_running_loop(), stop))
-        async with serve(simulator) as url:
-            address.append(url)
-            started.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=asyncio.run, args=(main(),))
-    thread.start()
-    assert started.wait(10)
-    yield simulator, address[0]
-    loop, stop = over[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serve(simulator)) as url,
+    ):
+        yield simulator, url
 
 
 @pytest.fixture
@@ -57,8 +50,8 @@ def configured(tmp_path):
 
 
 @dataclass
-class Ran:
-    """What a command came to."""
+class Completed:
+    """A command that has ended."""
 
     code: int
     out: str
@@ -66,9 +59,9 @@ class Ran:
 
     @property
     def data(self):
-        answer = json.loads(self.out)
-        assert answer["success"] is True
-        return answer["data"]
+        output = json.loads(self.out)
+        assert output["success"] is True
+        return output["data"]
 
 
 @pytest.fixture
@@ -78,8 +71,29 @@ def run(capsys):
     def run(*arguments):
         with pytest.raises(SystemExit) as ended:
             commands.main(arguments)
-        shown = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), shown.out, shown.err)
+        captured = capsys.readouterr()
+        return Completed(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def on_a_terminal():
+    """Run the program with a terminal of 80 columns; return its exit code and what it shows."""
+
+    def run(*arguments):
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        command = [sys.executable, "-m", "monitor", *arguments]
+        environ = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
+        with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ) as process:
+            os.close(theirs)
+            shown = b""
+            with contextlib.suppress(OSError):  # the other side has been closed
+                while chunk := os.read(ours, 4096):
+                    shown += chunk
+        os.close(ours)
+        return process.returncode, shown.decode().replace("\r\n", "\n")
 
     return run
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from notifiers.packages import installed
+from harness.packages import installed
 from pydantic import ValidationError
 
 from monitor.config import ConfigError, load, schema

@@ -22,6 +22,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "check"])
 async def test_every_problem_is_named_with_its_line_and_nothing_starts(tmp_path, command):
     simulator = Simulator(seed=1)

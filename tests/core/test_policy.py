@@ -3,8 +3,36 @@
 import pytest
 from harness.core import HOUR, MINUTE, NOON
 
+from monitor.core.duration import Duration
 from monitor.core.model import IntentOutcome
-from monitor.core.policy import is_cooling_down
+from monitor.core.policy import Flapping, IncidentPolicy, ReconnectionPolicy, is_cooling_down
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"open_after": 0},
+        {"resolve_after": 0},
+        {"missing_after": 5, "missing_many_after": 4},
+        {"group_over": 0},
+        {"remind_max": -1},
+        {"remind": (Duration(0),)},
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        IncidentPolicy(**wrong)
+
+
+@pytest.mark.parametrize("origin", ["app.linkedapi.io", "https://a/b", "ftp://a", "https://[b"])
+def test_what_is_no_origin_is_refused(origin):
+    with pytest.raises(ValueError, match="is not an origin"):
+        ReconnectionPolicy(link_origins=(origin,))
+
+
+def test_flapping_needs_two_changes():
+    with pytest.raises(ValueError, match="changes"):
+        Flapping(changes=1)
 
 
 @pytest.mark.parametrize("outcome", IntentOutcome)

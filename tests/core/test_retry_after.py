@@ -37,9 +37,9 @@ HOUR = Duration.parse("1h")
     ],
 )
 def test_seconds_and_dates_are_read_within_reason(text, expected):
-    found = retry_after(text, now=NOON, longest=HOUR)
+    wait = retry_after(text, now=NOON, longest=HOUR)
 
-    assert found == (expected and Duration.parse(expected))
+    assert wait == (expected and Duration.parse(expected))
 
 
 def test_a_date_says_nothing_to_whoever_does_not_know_the_time():
@@ -49,6 +49,6 @@ def test_a_date_says_nothing_to_whoever_does_not_know_the_time():
 
 @given(st.text(max_size=40), st.none() | st.integers(-(10**18), 10**18))
 def test_whatever_is_sent_the_wait_has_its_limits(text, now):
-    found = retry_after(text, now=now, longest=HOUR)
+    wait = retry_after(text, now=now, longest=HOUR)
 
-    assert found is None or 0 < found <= HOUR
+    assert wait is None or 0 < wait <= HOUR

@@ -11,9 +11,10 @@ from harness.full_stack import full_stack, missing_program
 PATIENCE = 45.0
 RUNBOOK = "/docs/runbooks/LinkedApiAccountNeedsLogin.md"
 
-pytestmark = pytest.mark.skipif(
-    bool(missing_program()), reason=f"{missing_program()} is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(missing_program()), reason=f"{missing_program()} is not installed"),
+]
 
 
 async def test_both_ways_tell_of_the_account_and_every_panel_has_something_to_show(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import monitor
-from monitor.cli.demo import TOKEN
+from monitor.cli.simulate import TOKEN
 from monitor.config import load
 
 BIN = Path(sys.executable).parent

@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["answers", "configs"])
 def test_no_input_breaks_what_holds(target, tmp_path):
     if find_spec("atheris") is None:

@@ -9,7 +9,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
-from monitor.simulator import Knobs, Simulator, serve
+from monitor.simulator import Assumptions, Simulator, serve
 from monitor.source.client import LinkedApi, Method
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
@@ -94,15 +94,16 @@ class PollHarness:
 
 
 @asynccontextmanager
-async def poll_harness(folder, *, accounts=0, knobs=None, **kwargs):
+async def poll_harness(folder, *, accounts=0, assumptions=None, **kwargs):
     """Open a station with so many healthy accounts."""
-    simulator = Simulator(knobs or Knobs(), seed=1)
+    simulator = Simulator(assumptions or Assumptions(), seed=1)
     simulator.add_customer("acme", TOKEN)
     simulator.add_accounts("acme", accounts)
     store = Store.open(f"sqlite:///{folder}/monitor.db")
     try:
         async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
             yield PollHarness(api, http, store, simulator, **kwargs)
-        assert set(simulator.journal.counts) <= set(Method), "whatever happens, nothing is harmed"
+        methods = set(simulator.request_log.counts)
+        assert methods <= set(Method), "whatever happens, nothing is harmed"
     finally:
         store.close()

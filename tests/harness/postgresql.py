@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
+
+from harness.program import free_port
 
 PATIENCE = 30.0
 USER, PASSWORD = "monitor", "s3cret-of/tests"
@@ -123,10 +124,10 @@ def server():
     programs = binaries()
     if programs is None:
         pytest.skip(NOT_INSTALLED)
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        started = Server(programs, Path(folder), port)
+    # Another user may be kept out of root's folder for temporary files.
+    place = "/var/tmp" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="postgres-", dir=place) as folder:
+        started = Server(programs, Path(folder), free_port())
         try:
             started.start()
             yield started
@@ -136,9 +137,13 @@ def server():
 
 @contextmanager
 def schema(server_url, admin):
-    """Make an empty schema; the address given leads into it and nowhere else."""
+    """Make an empty schema; the address given leads into it and nowhere else.
+
+    Its sessions bear its name, as tests in other processes may use the same server.
+    """
     name = f"test_{uuid4().hex}"
     admin.execute(f"CREATE SCHEMA {name}")
-    address = make_url(server_url).update_query_dict({"options": f"-csearch_path={name}"})
+    own = {"options": f"-csearch_path={name}", "application_name": name}
+    address = make_url(server_url).update_query_dict(own)
     yield address.render_as_string(hide_password=False)
     admin.execute(f"DROP SCHEMA {name} CASCADE")

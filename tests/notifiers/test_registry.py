@@ -1,7 +1,7 @@
 """The folder is the registry, and entry points add to it."""
 
 import pytest
-from notifiers.packages import installed
+from harness.packages import installed
 from pydantic import ValidationError
 
 from monitor import notifiers

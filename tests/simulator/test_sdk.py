@@ -23,19 +23,19 @@ from linkedapi.types.admin import (
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.secret import Secret
-from monitor.simulator import Knobs, api_error
-from monitor.simulator.api import ENDPOINTS
+from monitor.simulator import api_error
+from monitor.simulator.endpoints import ENDPOINTS
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
 
-PATIENCE = 10
+TIMEOUT = 10
 GROUPS = {"accounts", "subscription"}
 
 
 class Sdk:
-    """The SDK as one customer. It knows no timeout, so each call has a thread to hang in."""
+    """The SDK as one customer. It has no timeout, so each call has a thread to hang in."""
 
     def __init__(self, address, token="linked_acme"):
         session = requests.Session()
@@ -50,19 +50,19 @@ class Sdk:
         loop = asyncio.get_running_loop()
         outcome = loop.create_future()
 
-        def work():
+        def run():
             try:
                 result, error = call(*([] if params is None else [params])), None
             except Exception as failure:  # noqa: BLE001 - raised again where it is awaited
                 result, error = None, failure
-            loop.call_soon_threadsafe(tell, result, error)
+            loop.call_soon_threadsafe(settle, result, error)
 
-        def tell(result, error):
+        def settle(result, error):
             if not outcome.done():
                 outcome.set_exception(error) if error else outcome.set_result(result)
 
-        threading.Thread(target=work, daemon=True).start()
-        async with asyncio.timeout(PATIENCE):
+        threading.Thread(target=run, daemon=True).start()
+        async with asyncio.timeout(TIMEOUT):
             return await outcome
 
 
@@ -77,12 +77,12 @@ def sdk(address):
 
 
 @pytest.fixture
-async def ours(address):
-    """Our own client of the same customer."""
+async def client(address):
+    """The monitor's client of the same customer."""
     settings = LinkedApiSettings(base_url=address)
-    async with open_http(settings) as client:
+    async with open_http(settings) as http:
         yield LinkedApi(
-            http=client,
+            http=http,
             token=Token(Secret("linked_acme")),
             settings=settings,
             link_origins=("https://app.linkedapi.io",),
@@ -92,30 +92,30 @@ async def ours(address):
         )
 
 
-def wire_name(group, name):
+def method_of(group, name):
     head, *rest = name.split("_")
     return f"{group}.{head}{''.join(word.capitalize() for word in rest)}"
 
 
-def test_every_call_that_the_sdk_knows_is_answered():
+def test_every_method_of_the_sdk_is_an_endpoint():
     admin = LinkedApiAdmin(AdminConfig(linked_api_token="x"))
 
-    known = {
-        wire_name(group, name)
+    methods = {
+        method_of(group, name)
         for group in GROUPS
         for name in dir(getattr(admin, group))
         if re.fullmatch(r"[a-z][a-z_]+", name) and name != "http_client"
     }
 
-    assert known == {name for name in ENDPOINTS if name.split(".")[0] in GROUPS}
+    assert methods == set(ENDPOINTS)
 
 
-async def test_the_sdk_follows_an_account_from_its_first_login_to_its_end(sim, sdk):
+async def test_the_sdk_follows_an_account_from_its_first_login_to_its_end(simulator, sdk):
     opened = await sdk("accounts.create_connection_session")
-    asked = GetConnectionSessionParams(session_id=opened.session_id)
-    waiting = (await sdk("accounts.get_connection_session", asked)).session
+    params = GetConnectionSessionParams(session_id=opened.session_id)
+    waiting = (await sdk("accounts.get_connection_session", params)).session
     pending = (await sdk("accounts.get_all")).pending_connection_sessions
-    sim.set_session_status(opened.session_id, "success")
+    simulator.set_session_status(opened.session_id, "success")
     (new,) = (await sdk("accounts.get_all")).accounts
     parsing = await sdk(
         "accounts.reparse_account_info", ReparseAccountInfoParams(account_id=new.id)
@@ -123,7 +123,7 @@ async def test_the_sdk_follows_an_account_from_its_first_login_to_its_end(sim, s
     fresh = await sdk(
         "accounts.regenerate_identification_token", RegenerateTokenParams(account_id=new.id)
     )
-    sim.sign_out("acme", new.id)
+    simulator.sign_out("acme", new.id)
     (out,) = (await sdk("accounts.get_all")).accounts
     again = await sdk(
         "accounts.create_reconnection_session", CreateReconnectionSessionParams(account_id=new.id)
@@ -140,7 +140,9 @@ async def test_the_sdk_follows_an_account_from_its_first_login_to_its_end(sim, s
         "pending",
         "initial",
     )
-    assert [(one.session_id, one.status) for one in pending] == [(opened.session_id, "pending")]
+    assert [(session.session_id, session.status) for session in pending] == [
+        (opened.session_id, "pending")
+    ]
     assert (new.status, new.headline, new.reconnection_link) == ("active", None, None)
     assert parsing.workflow_id.startswith("reparseAccountInfoWorkflow-")
     assert fresh.token.startswith("id_")
@@ -152,13 +154,13 @@ async def test_the_sdk_follows_an_account_from_its_first_login_to_its_end(sim, s
     assert (await sdk("accounts.get_all")).accounts == []
 
 
-async def test_the_sdk_reads_a_subscription_and_buys_seats(sim, sdk):
+async def test_the_sdk_reads_a_subscription_and_buys_seats(simulator, sdk):
     seats = SetSeatsParams(quantity=7, seat_type="plus", billing_period="year")
 
     paid = await sdk("subscription.get_status")
     bought = await sdk("subscription.set_seats", seats)
-    listed = (await sdk("subscription.get_seats")).seats
-    sim.set_subscription("acme", None, eligible_for_trial=True)
+    groups = (await sdk("subscription.get_seats")).seats
+    simulator.set_subscription("acme", None, eligible_for_trial=True)
     unpaid = await sdk("subscription.get_status")
     checkout = await sdk("subscription.set_seats", seats)
 
@@ -166,7 +168,7 @@ async def test_the_sdk_reads_a_subscription_and_buys_seats(sim, sdk):
         status="active", eligible_for_trial=False, cancel_at_period_end=False
     )
     assert (bought.status, bought.payment_link) == ("complete", None)
-    assert [(one.seat_type, one.quantity, one.billing_period) for one in listed] == [
+    assert [(group.seat_type, group.quantity, group.billing_period) for group in groups] == [
         ("core", 1000, "month"),
         ("plus", 7, "year"),
     ]
@@ -177,123 +179,104 @@ async def test_the_sdk_reads_a_subscription_and_buys_seats(sim, sdk):
 
 @pytest.mark.parametrize("void", [True, False])
 @pytest.mark.parametrize("null", [True, False])
-async def test_the_sdk_accepts_the_answer_whatever_the_knobs_say(sim, sdk, void, null):
-    sim.tune(void_result=void, status_null=null)
-    sim.set_subscription("acme", None)
-    jane = sim.add_account("acme")
+async def test_the_sdk_accepts_the_answer_under_every_assumption(simulator, sdk, void, null):
+    simulator.tune(void_result=void, status_null=null)
+    simulator.set_subscription("acme", None)
+    account = simulator.add_account("acme")
 
     assert (await sdk("subscription.get_status")).status is None
-    assert await sdk("accounts.disconnect", DisconnectParams(account_id=jane.id)) is None
+    assert await sdk("accounts.disconnect", DisconnectParams(account_id=account.id)) is None
 
 
-NOBODY = "00000000-0000-4000-8000-000000000000"
-
-
-def wrong_token(sim):
-    sim.set_token("acme", "linked_other")
-    return "accounts.get_all", None
-
-
-def no_seats(sim):
-    sim.set_seats("acme", 0)
-    return "accounts.create_connection_session", None
-
-
-def no_attempts(sim):
-    sim.tune(daily_attempts=0)
-    return "accounts.create_connection_session", None
-
-
-def no_requests(sim):
-    sim.tune(rate_limit=0)
-    return "accounts.get_all", None
-
-
-def no_subscription(sim):
-    sim.tune(get_all_needs_subscription=True)
-    sim.set_subscription("acme", None)
-    return "accounts.get_all", None
-
-
-def no_id(_):
-    return "accounts.disconnect", DisconnectParams(account_id="")
-
-
-def healthy(sim):
-    account = CreateReconnectionSessionParams(account_id=sim.add_account("acme").id)
-    return "accounts.create_reconnection_session", account
-
+ACME = {"customer": "acme"}
+GET_ALL = ("accounts.get_all", None)
+CONNECT = ("accounts.create_connection_session", None)
+NOBODY = GetConnectionSessionParams(session_id="nobody")
+HEALTHY = CreateReconnectionSessionParams(account_id="healthy")
 
 REFUSALS = {
-    # error.type: what it means to us, how the simulator comes to say it
-    "linkedApiTokenRequired": (Cause.TOKEN_REJECTED, lambda _: ("accounts.get_all", None)),
-    "invalidLinkedApiToken": (Cause.TOKEN_REJECTED, wrong_token),
-    "accountIdRequired": (Cause.BAD_RESPONSE, no_id),
-    "accountNotFound": (
-        Cause.BAD_RESPONSE,
-        lambda _: ("accounts.disconnect", DisconnectParams(account_id=NOBODY)),
+    # error type: the call that the simulator refuses so, after which actions
+    "linkedApiTokenRequired": (GET_ALL, {}),
+    "invalidLinkedApiToken": (GET_ALL, {"set_token": ACME | {"token": "linked_other"}}),
+    "accountIdRequired": (("accounts.disconnect", DisconnectParams(account_id="")), {}),
+    "accountNotFound": (("accounts.disconnect", DisconnectParams(account_id="nobody")), {}),
+    "sessionNotFound": (("accounts.get_connection_session", NOBODY), {}),
+    "tooManyRequests": (GET_ALL, {"tune": {"rate_limit": 0}}),
+    "invalidRequestPayload": (
+        ("accounts.create_reconnection_session", HEALTHY),
+        {"add_account": ACME | {"id": "healthy"}},
     ),
-    "sessionNotFound": (
-        Cause.BAD_RESPONSE,
-        lambda _: (
-            "accounts.get_connection_session",
-            GetConnectionSessionParams(session_id=NOBODY),
-        ),
+    "noAvailableSeats": (CONNECT, {"set_seats": ACME | {"quantity": 0}}),
+    "dailyConnectionAttemptsExceeded": (CONNECT, {"tune": {"daily_attempts": 0}}),
+    "subscriptionRequired": (
+        GET_ALL,
+        {
+            "tune": {"get_all_needs_subscription": True},
+            "set_subscription": ACME | {"status": None},
+        },
     ),
-    "tooManyRequests": (Cause.RATE_LIMITED, no_requests),
-    "invalidRequestPayload": (Cause.BAD_RESPONSE, healthy),
-    "noAvailableSeats": (Cause.BAD_RESPONSE, no_seats),
-    "dailyConnectionAttemptsExceeded": (Cause.BAD_RESPONSE, no_attempts),
-    "subscriptionRequired": (Cause.BAD_RESPONSE, no_subscription),
-    # of workflows: nothing but a fault makes the simulator say these
-    "identificationTokenRequired": (Cause.BAD_RESPONSE, None),
-    "invalidIdentificationToken": (Cause.BAD_RESPONSE, None),
-    "trialLimitReached": (Cause.BAD_RESPONSE, None),
-    "invalidWorkflow": (Cause.BAD_RESPONSE, None),
-    "plusPlanRequired": (Cause.BAD_RESPONSE, None),
-    "linkedinAccountSignedOut": (Cause.BAD_RESPONSE, None),
-    "languageNotSupported": (Cause.BAD_RESPONSE, None),
-    "workflowTimeout": (Cause.BAD_RESPONSE, None),
-    "outsideWorkingHours": (Cause.BAD_RESPONSE, None),
-    "workingHoursWaitExpired": (Cause.BAD_RESPONSE, None),
+}
+
+CAUSES = {
+    # error type: what it means to the monitor
+    "linkedApiTokenRequired": Cause.TOKEN_REJECTED,
+    "invalidLinkedApiToken": Cause.TOKEN_REJECTED,
+    "tooManyRequests": Cause.RATE_LIMITED,
+    **dict.fromkeys(
+        [
+            *("accountIdRequired", "accountNotFound", "sessionNotFound", "invalidRequestPayload"),
+            *("noAvailableSeats", "dailyConnectionAttemptsExceeded", "subscriptionRequired"),
+            # of workflows: only a fault makes the simulator answer these
+            *("identificationTokenRequired", "invalidIdentificationToken", "trialLimitReached"),
+            *("invalidWorkflow", "plusPlanRequired", "linkedinAccountSignedOut"),
+            *("languageNotSupported", "workflowTimeout"),
+            *("outsideWorkingHours", "workingHoursWaitExpired"),
+        ],
+        Cause.BAD_RESPONSE,
+    ),
 }
 
 
-def test_the_table_has_every_error_that_the_sdk_and_the_simulator_know():
-    known = set(LINKED_API_ERROR_TYPES) - {"httpError"}  # the SDK's own word, for no answer
+def test_every_error_type_of_the_sdk_has_a_cause():
+    types = set(LINKED_API_ERROR_TYPES) - {"httpError"}  # the SDK's own word, for no answer
 
-    assert set(REFUSALS) == known
+    assert set(CAUSES) == types
+
+
+@pytest.mark.parametrize("error_type", REFUSALS)
+async def test_the_sdk_reads_each_refusal(simulator, address, error_type):
+    (method, params), actions = REFUSALS[error_type]
+    for action, parameters in actions.items():
+        getattr(simulator, action)(**parameters)
+    sdk = Sdk(address, "" if error_type == "linkedApiTokenRequired" else "linked_acme")
+
+    with pytest.raises(LinkedApiError) as error:
+        await sdk(method, params)
+
+    assert error.value.type == error_type
 
 
 @pytest.mark.row(30)
-@pytest.mark.parametrize("kind", REFUSALS)
-async def test_both_clients_see_an_error_as_what_it_is(sim, sdk, ours, address, kind):
-    cause, bring_about = REFUSALS[kind]
-    if bring_about:
-        client = Sdk(address, "") if kind == "linkedApiTokenRequired" else sdk
-        with pytest.raises(LinkedApiError) as true:
-            await client(*bring_about(sim))
-        assert true.value.type == kind
-    sim.set_token("acme", "linked_acme")
-    sim.tune(**{name: getattr(Knobs(), name) for name in ("rate_limit", "daily_attempts")})
+@pytest.mark.parametrize("error_type", CAUSES)
+async def test_both_clients_read_an_error_by_its_type(simulator, sdk, client, error_type):
     for status in (200, 400, 401, 403, 404):
-        sim.faults.add(api_error(kind, status=status, times=2))
+        simulator.faults.add(api_error(error_type, status=status, times=2))
 
-        with pytest.raises(LinkedApiError) as theirs:
+        with pytest.raises(LinkedApiError) as of_sdk:
             await sdk("accounts.get_all")
-        with pytest.raises(ApiError) as caught:
-            await ours.get_connection_session("any")
+        with pytest.raises(ApiError) as of_client:
+            await client.get_connection_session("any")
 
-        assert theirs.value.type == caught.value.type == kind
-        assert caught.value.cause is cause
+        assert of_sdk.value.type == of_client.value.type == error_type
+        assert of_client.value.cause is CAUSES[error_type]
 
 
-async def test_an_answer_of_another_kind_is_an_error_to_both(sim, sdk, ours):
-    sim.add_fault(status=502, body="<html>", times=2)
+async def test_an_answer_of_another_kind_is_an_error_to_both(simulator, sdk, client):
+    simulator.add_fault(status=502, body="<html>", times=2)
 
-    with pytest.raises(LinkedApiError) as theirs:
+    with pytest.raises(LinkedApiError) as of_sdk:
         await sdk("accounts.get_all")
-    failure = await ours.get_all()
+    failure = await client.get_all()
 
-    assert theirs.value.type == "httpError"
+    assert of_sdk.value.type == "httpError"
     assert failure.cause is Cause.UNREACHABLE

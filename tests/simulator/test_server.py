@@ -9,25 +9,25 @@ import pytest
 from monitor.simulator import Simulator, serve
 
 
-async def test_the_server_takes_a_free_port_of_the_loopback_and_gives_it_back(sim):
-    async with serve(sim) as url:
+async def test_the_server_takes_a_free_port_of_the_loopback_and_gives_it_back(simulator):
+    async with serve(simulator) as url:
         address = urlsplit(url)
 
     with socket.create_server((address.hostname, address.port)):
         assert address.hostname == "127.0.0.1"
 
 
-async def test_a_taken_port_is_an_error(sim):
-    async with serve(sim) as url:
+async def test_a_taken_port_is_an_error(simulator):
+    async with serve(simulator) as url:
         with pytest.raises(OSError, match="in use"):
             async with serve(Simulator(), port=urlsplit(url).port):
                 pass
 
 
-async def test_an_address_of_version_6_is_written_in_brackets(sim):
+async def test_an_address_of_version_6_is_written_in_brackets(simulator):
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
-    async with serve(sim, host="::1") as url, httpx.AsyncClient() as client:
+    async with serve(simulator, host="::1") as url, httpx.AsyncClient() as client:
         response = await client.post(f"{url}/admin/accounts.getAll")
 
     assert url.startswith("http://[::1]:")
@@ -37,39 +37,39 @@ async def test_an_address_of_version_6_is_written_in_brackets(sim):
 async def test_leaving_ends_requests_that_hang():
     arrived = asyncio.Event()
 
-    def clock() -> int:
+    def clock():
         arrived.set()
         return 0
 
-    sim = Simulator(clock=clock)
-    sim.add_fault("hang")
+    simulator = Simulator(clock=clock)
+    simulator.add_fault("hang")
     async with httpx.AsyncClient() as client:
-        async with serve(sim) as url:
-            waiting = asyncio.ensure_future(client.post(f"{url}/admin/accounts.getAll"))
+        async with serve(simulator) as url:
+            request = asyncio.ensure_future(client.post(f"{url}/admin/accounts.getAll"))
             await arrived.wait()
             started = time.monotonic()
 
-        passed = time.monotonic() - started
+        elapsed = time.monotonic() - started
         with pytest.raises(httpx.TransportError):
-            await waiting
+            await request
 
-    assert passed < 1
+    assert elapsed < 1
 
 
-async def test_a_simulator_can_be_served_again_with_its_state(sim, caplog):
-    sim.add_account("acme")
+async def test_a_simulator_can_be_served_again_with_its_state(simulator, caplog):
+    simulator.add_account("acme")
     counts = []
     for _ in range(2):
-        async with serve(sim) as url, httpx.AsyncClient() as client:
-            own = {"linked-api-token": "linked_acme"}
-            response = await client.post(f"{url}/admin/accounts.getAll", headers=own)
+        async with serve(simulator) as url, httpx.AsyncClient() as client:
+            headers = {"linked-api-token": "linked_acme"}
+            response = await client.post(f"{url}/admin/accounts.getAll", headers=headers)
             counts.append(len(response.json()["result"]["accounts"]))
 
     assert counts == [1, 1]
     assert caplog.records == []
 
 
-async def test_a_caller_who_leaves_in_the_middle_of_a_request_is_nobody(sim, http):
+async def test_a_request_that_is_cut_off_is_not_logged(simulator, http):
     address = urlsplit(str(http.base_url))
     _, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(b"POST /admin/accounts.getAll HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab")
@@ -79,4 +79,4 @@ async def test_a_caller_who_leaves_in_the_middle_of_a_request_is_nobody(sim, htt
     await writer.wait_closed()
 
     assert (await http.post("/admin/accounts.getAll")).status_code == 401
-    assert len(sim.requests) == 1
+    assert len(simulator.requests) == 1

@@ -39,11 +39,12 @@ def own_server():
 
 
 @pytest.fixture
-def backends(postgres):
-    """The sessions that the store has with the server."""
+def backends(postgres, postgres_url):
+    """The sessions that the store of this test has with the server."""
     _, admin = postgres
-    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'linkedapi-monitor'"
-    return lambda: [pid for (pid,) in admin.execute(query)]
+    name = make_url(postgres_url).query["application_name"]
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
+    return lambda: [pid for (pid,) in admin.execute(query, [name])]
 
 
 def end(pids, postgres):

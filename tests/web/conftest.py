@@ -4,6 +4,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from harness.metrics import MetricsHarness
 
 from monitor.metrics import Metrics
 from monitor.web.app import build
@@ -11,7 +12,7 @@ from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
 
-class Huge(Metrics):
+class HugeMetrics(Metrics):
     """More than fits into the buffers between two programs."""
 
     def render(self, *, compressed=False):
@@ -23,7 +24,7 @@ class Endpoint:
     """The endpoint of a monitor whose health a test decides; served for real."""
 
     def __init__(self):
-        self.metrics = Metrics(version="1.2.3")
+        self.metrics = MetricsHarness()
         self.hanging = []
         self.missing = []
         self.stopping = asyncio.Event()
@@ -52,9 +53,9 @@ class Endpoint:
         serving = serve(self.app(token=token), sock, stopping=self.stopping)
         self.serving = asyncio.create_task(serving)
         url = f"http://127.0.0.1:{self.address[1]}"
-        plain = {"verify": False, "timeout": 10, "trust_env": False}
+        options = {"verify": False, "timeout": 10, "trust_env": False}
         try:
-            async with httpx.AsyncClient(base_url=url, **plain) as client:
+            async with httpx.AsyncClient(base_url=url, **options) as client:
                 yield client
         finally:
             for writer in self._writers:
@@ -78,7 +79,7 @@ async def endpoint():
 
 @pytest.fixture
 def huge(endpoint):
-    endpoint.metrics = Huge(version="1.2.3")
+    endpoint.metrics = HugeMetrics(version="1.2.3")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ async def test_metrics_are_in_the_text_format_of_prometheus(client):
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "Content-Encoding" not in response.headers
-    names = {one.name for one in text_string_to_metric_families(response.text)}
+    names = {family.name for family in text_string_to_metric_families(response.text)}
     assert "linkedapi_monitor_build_info" in names
 
 
@@ -37,7 +37,7 @@ async def test_metrics_are_in_the_text_format_of_prometheus(client):
 )
 async def test_metrics_are_compressed_if_that_is_accepted(client, accepted, encoding):
     async with client.stream("GET", "/metrics", headers={"Accept-Encoding": accepted}) as response:
-        body = b"".join([part async for part in response.aiter_raw()])
+        body = b"".join([chunk async for chunk in response.aiter_raw()])
 
     assert response.headers.get("Content-Encoding") == encoding
     assert response.headers["Vary"] == "Accept-Encoding"
@@ -46,8 +46,8 @@ async def test_metrics_are_compressed_if_that_is_accepted(client, accepted, enco
     assert b"linkedapi_monitor_build_info" in text
 
 
-async def test_a_page_of_many_pieces_arrives_whole(client, monkeypatch):
-    monkeypatch.setattr(web, "_PIECE", 7)
+async def test_a_response_of_many_chunks_arrives_whole(client, monkeypatch):
+    monkeypatch.setattr(web, "_CHUNK_SIZE", 7)
 
     response = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
 
@@ -94,31 +94,26 @@ async def test_answers_are_not_stored_and_name_no_program(client, path):
 # ── health ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-async def test_all_is_well(client, path):
+async def health(client, path):
     response = await client.get(path)
+    return response.status_code, response.json()
 
-    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+def failing(*problems):
+    return 503, {"status": "failing", "problems": list(problems)}
 
 
-async def test_a_loop_that_hangs_is_told(endpoint, client):
+async def test_problems_are_shown_where_they_belong(endpoint, client):
+    ok = (200, {"status": "ok"})
+    assert await health(client, "/healthz") == await health(client, "/readyz") == ok
+
     endpoint.hanging = ["the loop tick is 90 s overdue"]
+    assert await health(client, "/healthz") == failing("the loop tick is 90 s overdue")
+    assert await health(client, "/readyz") == ok
 
-    health, ready = await client.get("/healthz"), await client.get("/readyz")
-
-    assert health.status_code == 503
-    assert health.json() == {"status": "failing", "problems": ["the loop tick is 90 s overdue"]}
-    assert ready.status_code == 200
-
-
-async def test_what_is_not_ready_is_told(endpoint, client):
-    endpoint.missing = ["the database is locked"]
-
-    health, ready = await client.get("/healthz"), await client.get("/readyz")
-
-    assert health.status_code == 200
-    assert ready.status_code == 503
-    assert ready.json()["problems"] == ["the database is locked"]
+    endpoint.hanging, endpoint.missing = [], ["the database is locked"]
+    assert await health(client, "/healthz") == ok
+    assert await health(client, "/readyz") == failing("the database is locked")
 
 
 async def test_checks_that_fail_are_a_problem_without_details(endpoint, client):
@@ -127,20 +122,14 @@ async def test_checks_that_fail_are_a_problem_without_details(endpoint, client):
 
     endpoint.ready = fail
 
-    response = await client.get("/readyz")
-
-    assert response.status_code == 503
-    assert response.json()["problems"] == ["the checks failed; the log says why"]
+    assert await health(client, "/readyz") == failing("the checks failed; the log says why")
 
 
 async def test_checks_that_hang_are_a_problem(endpoint, client, monkeypatch):
-    monkeypatch.setattr(web, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(web, "CHECK_TIMEOUT", 0.05)
     endpoint.ready = asyncio.Event().wait
 
-    response = await client.get("/readyz")
-
-    assert response.status_code == 503
-    assert "took longer" in response.json()["problems"][0]
+    assert await health(client, "/readyz") == failing("the checks took longer than 0 s")
 
 
 # ── the token ────────────────────────────────────────────────────────────────────────────────────
@@ -190,7 +179,7 @@ async def test_a_reader_that_takes_nothing_does_not_hold_up_others(endpoint):
 
 @pytest.mark.usefixtures("huge")
 async def test_too_many_scrapes_at_once_are_refused(endpoint, monkeypatch):
-    monkeypatch.setattr(web, "MOST_PAGES", 1)
+    monkeypatch.setattr(web, "MAX_SCRAPES", 1)
     async with endpoint.served() as client:
         reader = await endpoint.connect(*SCRAPE)
         await reader.readline()
@@ -201,7 +190,7 @@ async def test_too_many_scrapes_at_once_are_refused(endpoint, monkeypatch):
     assert response.headers["Retry-After"] == "5"
 
 
-class Slow(Metrics):
+class SlowMetrics(Metrics):
     """Takes its time until it is told to go on."""
 
     def __init__(self):
@@ -215,8 +204,8 @@ class Slow(Metrics):
         return gzip.compress(b"done\n") if compressed else b"done\n"
 
 
-async def test_a_page_is_written_without_holding_up_the_loop(endpoint):
-    endpoint.metrics = slow = Slow()
+async def test_metrics_are_rendered_without_blocking_the_loop(endpoint):
+    endpoint.metrics = slow = SlowMetrics()
     async with endpoint.served() as client:
         scrape = asyncio.create_task(client.get("/metrics"))
         await asyncio.to_thread(slow.started.wait, 10)
@@ -228,13 +217,13 @@ async def test_a_page_is_written_without_holding_up_the_loop(endpoint):
         assert (await scrape).text == "done\n"
 
 
-class FailureStreak(Metrics):
+class FailingMetrics(Metrics):
     def render(self, **_kwargs):
         raise RuntimeError("secret detail")
 
 
 async def test_an_error_of_ours_is_an_answer_without_details(endpoint, caplog):
-    endpoint.metrics = FailureStreak(version="1.2.3")
+    endpoint.metrics = FailingMetrics(version="1.2.3")
     async with endpoint.served() as client:
         response = await client.get("/metrics")
 

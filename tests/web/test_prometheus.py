@@ -6,15 +6,16 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from harness.core import NOON
 from harness.full_stack import running
+from harness.metrics import account
 from harness.program import PATIENCE, answers, free_port
 
-from monitor.core.model import Account, Status, Workspace
+from monitor.core.model import Status
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("prometheus"), reason="prometheus is not installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed"),
+]
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -58,21 +59,9 @@ async def test_prometheus_reads_a_page_of_many_compressed_pieces(endpoint, tmp_p
     names = [f"customer-{number}" for number in range(20)]
     endpoint.metrics.declare(workspaces=names, receivers={})
     for name in names:
-        accounts = {
-            f"{name}-{n}": Account(
-                workspace=name,
-                id=f"{name}-{n}",
-                name="Zoë",
-                url="",
-                country="DE",
-                status=Status.FROZEN if n == 7 else Status.ACTIVE,
-                raw_status="",
-                since=NOON,
-                first_seen_at=NOON,
-            )
-            for n in range(150)
-        }
-        endpoint.metrics.workspace(Workspace(name, accounts=accounts, baseline_at=NOON), {})
+        frozen = account(f"{name}-frozen", Status.FROZEN)
+        active = (account(f"{name}-{n}", name="Zoë") for n in range(149))
+        endpoint.metrics.show(frozen, *active, name=name)
 
     async with endpoint.served() as client, prometheus(tmp_path, endpoint.address[1]) as found:
         page = await client.get("/metrics", headers={"Accept-Encoding": "identity"})

@@ -358,7 +358,7 @@ async def test_once_asking_is_switched_off_recorded_intents_are_dropped(tmp_path
 async def test_blindness_is_told_in_time_although_polls_are_paused(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await harness.poll()
-        headers = (("retry-after", "900"),)
+        headers = {"retry-after": "900"}
         harness.simulator.faults.add(Fault(status=503, headers=headers, body=b""))
 
         told = await harness.poll(7)
@@ -525,7 +525,7 @@ async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(tmp_path)
 async def test_a_pause_stays_if_the_client_does(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await harness.poll()
-        harness.simulator.faults.add(Fault(status=429, headers=(("retry-after", "600"),), body=b""))
+        harness.simulator.faults.add(Fault(status=429, headers={"retry-after": "600"}, body=b""))
         await harness.poll()
         calls = harness.calls()
 

@@ -1,0 +1,56 @@
+"""The command that looks at everything once."""
+
+import asyncio
+from typing import Any
+
+import typer
+
+from monitor import app
+from monitor.core.model import Failure
+
+from .options import ConfigOption, JsonOption
+from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
+from .run import configure_log
+
+
+def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
+    """Look at every workspace once; neither record nor send anything.
+
+    Exit 0 if all is well, 4 if an account needs a login, 3 if one is frozen; 2, 7, 6 or 1 if a
+    workspace can't be read (token or configuration, network, rate limit, anything else).
+    """
+    config = app.load(config_file)
+    configure_log(config, level="error")
+    now = app.now()
+    rows: list[dict[str, Any]] = []
+    codes: list[Exit] = []
+    inventory = app.inventory(config)
+    for workspace, observation in asyncio.run(app.look(config)).items():
+        if isinstance(observation, Failure):
+            codes.append(EXIT_BY_CAUSE[observation.cause])
+            print_error(observation.cause, f"{workspace}: {observation.detail}")
+            continue
+        for account in sorted(
+            observation.accounts,
+            key=lambda account: (-EXIT_BY_STATUS[account.status], account.name, account.id),
+        ):
+            if inventory.ignores(workspace, account):
+                continue
+            codes.append(EXIT_BY_STATUS[account.status])
+            rows.append(
+                {
+                    "workspace": workspace,
+                    "id": account.id,
+                    "name": account.name,
+                    "url": account.url,
+                    "country": account.country,
+                    "status": account.status,
+                    "raw_status": account.raw_status,
+                    "as_of": now,
+                    "labels": inventory.labels(workspace, account),
+                }
+            )
+    columns = ["workspace", "name", "status", "id"]
+    if rows or worst(codes) not in EXIT_BY_CAUSE.values():
+        print_rows(rows, as_json=json, columns=columns, empty="there are no accounts")
+    raise typer.Exit(worst(codes))

@@ -1,0 +1,47 @@
+"""The commands about the configuration."""
+
+import json as jsons
+import sys
+
+import typer
+import yaml
+
+from monitor import app
+from monitor.config import schema as schema_of_file
+
+from .options import ConfigOption, JsonOption
+from .output import print_json
+
+config = typer.Typer(help="The configuration.", no_args_is_help=True)
+
+
+@config.command("check")
+def check(config_file: ConfigOption = None) -> None:
+    """Check the configuration; print every problem with its line and exit 2 if there is one."""
+    loaded = app.load(config_file)
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(
+        f"ok: {_count(len(loaded.workspaces), 'workspace')},"
+        f" {_count(len(loaded.receivers), 'receiver')}, {_count(len(loaded.routes), 'route')}"
+    )
+
+
+@config.command("show")
+def show(config_file: ConfigOption = None, json: JsonOption = False) -> None:
+    """Print the configuration as the monitor understands it: with all defaults, without secrets."""
+    settings = app.load(config_file).model_dump(mode="json", by_alias=True, exclude_none=True)
+    if json or not sys.stdout.isatty():
+        print_json(settings)
+    else:
+        typer.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@config.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of the configuration file, for editors and checks."""
+    typer.echo(jsons.dumps(schema_of_file(), indent=2))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,42 @@
+"""The commands about the receivers."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from monitor import app
+
+from .options import ConfigOption, JsonOption
+from .output import Exit, print_rows
+from .run import configure_log
+
+receivers = typer.Typer(help="The receivers.", no_args_is_help=True)
+
+
+@receivers.command("test")
+def send_test(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which receivers; all of them if none is named.")
+    ] = None,
+    config_file: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send a test message to receivers and say how it went; exit 1 if one did not take it."""
+    config = app.load(config_file)
+    configure_log(config)
+    configured = [receiver.name for receiver in config.receivers]
+    for name in names or ():
+        if name not in configured:
+            listed = ", ".join(configured) or "none is configured"
+            typer.echo(f"error: there is no receiver {name!r} ({listed})", err=True)
+            raise typer.Exit(Exit.VALIDATION)
+    errors = asyncio.run(app.try_receivers(config, names or configured))
+    rows = [
+        {"receiver": name, "accepted": error is None, "error": error and str(error)}
+        for name, error in errors.items()
+    ]
+    columns = ["receiver", "accepted", "error"]
+    print_rows(rows, as_json=json, columns=columns, empty="no receivers are configured")
+    if any(errors.values()):
+        raise typer.Exit(Exit.GENERAL)

@@ -1,0 +1,104 @@
+"""The series of one workspace and its accounts.
+
+The series of accounts are written a hundred accounts at a time, and again only when one of these
+has changed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Final, Literal
+
+from monitor.core.model import Account, Cause, Status, Workspace
+
+from .exposition import Chunk, chunk, escape
+from .families import (
+    ACCOUNTS,
+    INCIDENTS_OPEN,
+    INFO,
+    LAST_SUCCESS,
+    OF_WORKSPACES,
+    SINCE,
+    STATUS,
+    UP,
+    Family,
+)
+from .series import Series
+
+PerAccount = Literal["all", "unhealthy", "none"]
+
+_MAX_NAME_LENGTH: Final = 100
+_BLOCK_SIZE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some accounts and their series by metric, written with or without their *names*."""
+
+    accounts: list[Account]
+    names: bool
+    rendered: Mapping[Family, Chunk]
+
+
+class WorkspaceSeries(Series):
+    """The series of one workspace.
+
+    Threads have to take turns with it. Only `account_chunks`, which may take long, can run beside
+    everything but itself.
+    """
+
+    __slots__ = ("_blocks", "_workspace")
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'workspace="{escape(name)}"')
+        self._workspace: Workspace | None = None
+        self._blocks: list[_Block] = []
+        self.init(OF_WORKSPACES)
+
+    def update(self, workspace: Workspace, open_incidents: Mapping[Cause, int]) -> None:
+        """Show what is recorded."""
+        self._workspace = workspace
+        self.set(UP, int(workspace.failing is None and workspace.baseline_at is not None))
+        counts = Counter(account.status for account in workspace.accounts.values())
+        for status in Status:
+            self.set(ACCOUNTS, counts[status], status=status)
+        for cause in Cause:
+            self.set(INCIDENTS_OPEN, open_incidents.get(cause, 0), cause=cause)
+        if workspace.last_good_at is not None and not self.has(LAST_SUCCESS):
+            self.set(LAST_SUCCESS, workspace.last_good_at / 1_000_000)
+
+    def account_chunks(
+        self, per_account: PerAccount, *, names: bool
+    ) -> list[Mapping[Family, Chunk]]:
+        """Write the series of the accounts, by metric, where they have changed."""
+        workspace = self._workspace  # the counting thread may put another one there meanwhile
+        accounts = list(workspace.accounts.values()) if workspace and per_account != "none" else []
+        if per_account == "unhealthy":
+            accounts = [account for account in accounts if account.status is not Status.ACTIVE]
+        parts = [accounts[at : at + _BLOCK_SIZE] for at in range(0, len(accounts), _BLOCK_SIZE)]
+        pairs = zip_longest(parts, self._blocks[: len(parts)])
+        self._blocks = [self._block(part, block, names=names) for part, block in pairs]
+        return [block.rendered for block in self._blocks]
+
+    def _block(self, accounts: list[Account], cached: _Block | None, *, names: bool) -> _Block:
+        if cached and cached.names is names and cached.accounts == accounts:
+            return replace(cached, accounts=accounts)  # the same objects are compared in no time
+        return _Block(accounts, names, self._render(accounts, names=names))
+
+    def _render(self, accounts: Iterable[Account], *, names: bool) -> Mapping[Family, Chunk]:
+        def lines(family: Family, ends: Iterator[str]) -> Chunk:
+            start = f'{family.name}{{{self._common},account_id="'
+            return chunk("".join(start + end for end in ends))
+
+        pairs = [(escape(account.id), account) for account in accounts]
+        return {
+            STATUS: lines(STATUS, (f'{id_}",status="{each.status}"}} 1\n' for id_, each in pairs)),
+            INFO: lines(INFO, (f'{id_}",{_about(each, names=names)}}} 1\n' for id_, each in pairs)),
+            SINCE: lines(SINCE, (f'{id_}"}} {each.since / 1_000_000}\n' for id_, each in pairs)),
+        }
+
+
+def _about(account: Account, *, names: bool) -> str:
+    country = f'country="{escape(account.country)}"'
+    return f'name="{escape(account.name[:_MAX_NAME_LENGTH])}",{country}' if names else country

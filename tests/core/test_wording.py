@@ -1,0 +1,49 @@
+"""The words of one notification."""
+
+from dataclasses import replace
+
+import pytest
+from harness.core import HOUR, NOON
+from harness.notifications import account, notification
+
+from monitor.core import wording
+from monitor.core.model import EventType
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "https://a b", "https://x\u202e/", "https://x\ny", "//x"]
+)
+def test_a_link_that_no_browser_should_open_is_none(link):
+    signed_out = notification(link=link)
+
+    assert wording.login_link(signed_out) is None
+    assert "There is no login link" in wording.advice(signed_out)
+
+
+@pytest.mark.parametrize("name", ["", " \u200b\n", "\u3164\u2800"])
+def test_a_name_that_shows_nothing_becomes_the_id(name):
+    assert wording.name_of(notification(person=account(name, id_="d90ac1f6"))) == "Account d90ac1f6"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "javascript:alert(1)//linkedin.com",
+        "https://linkedin.com.evil.example/in/x",
+        "https://www.linkedin.com@evil.example/",
+        "https://evil.example\\@www.linkedin.com/",
+        "https://[broken",
+        f"https://www.linkedin.com/in/{'x' * 5000}",
+    ],
+)
+def test_only_a_linkedin_address_is_a_profile(url):
+    assert wording.profile_link(notification(person=account(url=url))) is None
+
+
+def test_a_resolution_before_its_opening_lasted_nothing():
+    resolved = notification(EventType.RESOLVED)
+    incident = replace(resolved.incident, resolved_at=resolved.incident.opened_at - HOUR)
+    facts = wording.facts(replace(resolved, incident=incident), now=NOON, timezone="UTC")
+
+    assert ("Lasted", "0 s") in facts

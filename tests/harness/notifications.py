@@ -1,0 +1,139 @@
+"""Notifications and messages, each with sensible values."""
+
+from harness.core import HOUR, LINK, MINUTE, NOON
+from monitor.core.model import (
+    ACCOUNT_CAUSES,
+    BLIND_CAUSES,
+    Account,
+    Cause,
+    EventType,
+    Incident,
+    Message,
+    Notification,
+    Resolution,
+    Scope,
+    Session,
+    Status,
+)
+from monitor.core.secret import Secret
+
+STATUS = {
+    Cause.RECONNECTION_REQUIRED: Status.RECONNECTION_REQUIRED,
+    Cause.FROZEN: Status.FROZEN,
+    Cause.UNKNOWN: Status.UNKNOWN,
+    Cause.FLAPPING: Status.ACTIVE,
+}
+
+INVISIBLE = set("\u200b\u200d\u202a\u202e\u2066\u2067\ufeff\u2060\x00\x1b\n\r\u2028\u3164")
+
+HOSTILE = (
+    "🦊 Foxy 👩‍👩‍👧",
+    "\u202eeod enaJ\u202c",
+    "محمد \u2067abc",
+    "Z\u0351\u0352\u0353\u0354\u0355\u0356\u0357algo",
+    "山田太郎",
+    "Ja\u200bne\ufeff\u2060 Doe",
+    "Jane\nDoe\r\nBcc: evil@example.com\r\n\r\nbody",
+    "Jane\x00\x1b[31mDoe\x7f",
+    "x" * 5000,
+    "",
+    " \u200b\n",
+    "\u3164\u2800",
+    "\ud800lone",
+    "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "<!channel> <@U1> <!here|here> *bold* _it_ ~no~ `code` @here & <https://evil.example|click>",
+    "[click](javascript:alert(1)) **bold** # head",
+    "\"quotes\" 'and' \\back\\slash {{ 7*7 }} {% raw %} ${HOME} %s {0}",
+    "=HYPERLINK(1)",
+    "+1;2,3",
+    "=?utf-8?q?J=0AReply-To=3A_evil=40example.com?=",
+    "=?utf-8?q?J=0A=0AAll_is_well=2E?=",
+    "=?=?utf-7?q?+2AA-?=",
+    "=?unicode_escape?q?=5Cud800?=",
+    "=?utf-8?b?!!!?=",
+)
+
+
+def account(name="Jane Doe", *, id_="d90ac1f6-1111-4222-8333-444455556666", **fields):
+    values = {
+        "workspace": "acme",
+        "id": id_,
+        "name": name,
+        "url": "https://www.linkedin.com/in/jane-doe/",
+        "country": "US",
+        "status": Status.RECONNECTION_REQUIRED,
+        "raw_status": "reconnection_required",
+        "since": NOON - 5 * MINUTE,
+        "first_seen_at": 0,
+        "session": Session("d90ac1f6", Secret(LINK)),
+    }
+    return Account(**{**values, **fields})
+
+
+def notification(
+    event=EventType.OPENED,
+    cause=Cause.RECONNECTION_REQUIRED,
+    resolution=None,
+    *,
+    link=LINK,
+    person=None,
+    status=None,
+    **fields,
+):
+    """One notification; without *person*, of Jane Doe or of the workspace, as *cause* wants it."""
+    if event is EventType.NOTICE:
+        values = {"event": event, "at": NOON, "workspace": "acme", "labels": {}, "incident": None}
+        return Notification(**{**values, "account": person or account(), **fields})
+    of_account = cause in ACCOUNT_CAUSES
+    ended = event is EventType.RESOLVED
+    status = status or (Status.ACTIVE if ended else STATUS.get(cause))
+    if of_account:
+        person = person or account(
+            status=status, raw_status="suspended?" if status is Status.UNKNOWN else status
+        )
+    incident = Incident(
+        id=f"incident-{person.id if of_account else 'acme'}",
+        workspace="acme",
+        scope=Scope.ACCOUNT if of_account else Scope.WORKSPACE,
+        account_id=person.id if of_account else None,
+        cause=cause,
+        previous_cause=Cause.RECONNECTION_REQUIRED if event is EventType.CHANGED else None,
+        opened_at=NOON - 2 * HOUR - 5 * MINUTE,
+        status=status,
+        raw_status=person.raw_status if of_account else None,
+        detail="" if of_account else "no answer in 30 s",
+        resolved_at=NOON if ended else None,
+        resolution=(resolution or Resolution.RECOVERED) if ended else None,
+    )
+    login = of_account and not ended and person.status is Status.RECONNECTION_REQUIRED
+    values = {
+        "event": event,
+        "at": NOON,
+        "workspace": "acme",
+        "labels": {"team": "growth"},
+        "account": person if of_account else None,
+        "incident": incident,
+        "link": Secret(link) if link and login else None,
+    }
+    return Notification(**{**values, **fields})
+
+
+def message(*notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON):
+    return Message(
+        id=id_, receiver="ops", notifications=notifications or (notification(),), now=now
+    )
+
+
+def every_notification():
+    """Every kind of notification of one incident or account."""
+    for event in EventType:
+        if event is EventType.NOTICE:
+            yield notification(event, detail="disappeared")
+            yield notification(event, detail="replaced")
+            yield notification(event, account=None, detail="This is a test.", workspace="")
+            continue
+        for cause in (*ACCOUNT_CAUSES, *BLIND_CAUSES):
+            for status in Status if cause is Cause.FLAPPING else (None,):
+                for link in (LINK, None):
+                    for resolution in Resolution if event is EventType.RESOLVED else (None,):
+                        yield notification(event, cause, resolution, link=link, status=status)

@@ -1,0 +1,322 @@
+"""Notifiers in front of real servers on the loopback, and what arrived there."""
+
+import asyncio
+import contextlib
+import importlib
+import json
+import socket
+import ssl
+import subprocess
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
+from functools import partial
+from typing import Any
+
+import httpx
+import structlog
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult
+from httpx_aiohttp import AiohttpTransport
+from slack_sdk.models.blocks import Block
+
+from monitor.core.duration import Duration
+
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SECRETS = ("s3cr3t", KEY.removeprefix("whsec_"))
+"""What stands in the settings of the receivers here and nowhere else."""
+
+TIMEOUT = Duration.parse("500ms")
+
+
+@dataclass
+class Request:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class HttpReceiver:
+    """Takes POST requests; *answer* says what comes back: bytes, or one of the ways to break."""
+
+    answer: bytes | str = b""
+    requests: list[Request] = field(default_factory=list)
+    port: int = 0
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/hooks/T00/B00/s3cr3t"
+
+    def status(self, code, *, body=b"", headers=()):
+        common = (f"Content-Length: {len(body)}", "Connection: close")
+        lines = [f"HTTP/1.1 {code} Whatever", *common, *headers, "", ""]
+        self.answer = "\r\n".join(lines).encode() + body
+
+    async def _serve(self, reader, writer):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            request_line, *lines = head.rstrip().split("\r\n")
+            fields = (line.partition(":") for line in lines)
+            headers = {name.lower(): value.strip() for name, _, value in fields}
+            body = await reader.readexactly(int(headers["content-length"]))
+            self.requests.append(Request(request_line.split()[1], headers, body))
+            if self.answer == "hang":
+                await reader.read()
+            elif self.answer == "reset":
+                writer.write(b"HTTP/1.1 200 O")
+                await writer.drain()
+                linger = b"\1\0\0\0\0\0\0\0"
+                raw = writer.get_extra_info("socket")
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            elif self.answer != "close":
+                writer.write(self.answer)
+                await writer.drain()
+        writer.close()
+
+    @contextlib.asynccontextmanager
+    async def running(self):
+        if not self.answer:
+            self.status(200, body=b"ok")
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+
+
+class Inbox:
+    """What a mail server does with what comes: keeps it, or answers as told."""
+
+    def __init__(self):
+        self.mails = []
+        self.recipients = []
+        self.logins = []
+        self.replies = {}
+        self.break_off = False
+        self.hang = False
+
+    async def handle_MAIL(self, _server, _session, envelope, address, _options):  # noqa: N802
+        if "mail" in self.replies:
+            return self.replies["mail"]
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802
+        reply = self.replies.get(address) or self.replies.get("rcpt") or "250 OK"
+        if reply.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return reply
+
+    async def handle_DATA(self, server, _session, envelope):  # noqa: N802
+        if self.break_off:
+            server.transport.abort()
+            return "250 too late"
+        if self.hang:
+            await asyncio.sleep(3600)
+        if "data" in self.replies:
+            return self.replies["data"]
+        self.mails.append(message_from_bytes(envelope.content, policy=default))
+        self.recipients.append(list(envelope.rcpt_tos))
+        return "250 taken"
+
+
+class MailServer:
+    """A real SMTP server; *tls* is none, starttls or tls, *password* what `ops` logs in with."""
+
+    def __init__(self, *, tls="none", certificate=None, password=None, auth_reply=None):
+        self.inbox = Inbox()
+        context = None
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.cert, certificate.key)
+
+        def authenticate(_server, _session, _envelope, _mechanism, data):
+            if auth_reply:
+                return AuthResult(success=False, handled=False, message=auth_reply)
+            self.inbox.logins.append(data.login.decode())
+            is_valid = data.login == b"ops" and data.password == password.encode()
+            return AuthResult(success=is_valid, handled=False)
+
+        options = {
+            "tls_context": context if tls == "starttls" else None,
+            "require_starttls": tls == "starttls",
+            "authenticator": authenticate if password else None,
+            "auth_require_tls": False,
+            "hostname": "127.0.0.1",
+        }
+
+        class LocalController(Controller):
+            def factory(self):
+                return SMTP(self.handler, **options)
+
+        self.port = closed_port()
+        self._controller = LocalController(
+            self.inbox,
+            hostname="127.0.0.1",
+            port=self.port,
+            ssl_context=context if tls == "tls" else None,
+        )
+
+    def __enter__(self):
+        self._controller.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._controller.stop()
+
+
+@dataclass
+class Certificate:
+    cert: str
+    key: str
+
+
+def make_certificate(folder):
+    """Make a certificate for 127.0.0.1 that is its own authority."""
+    certificate = Certificate(str(folder / "cert.pem"), str(folder / "key.pem"))
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", certificate.key, "-out", certificate.cert),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return certificate
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return sock.getsockname()[1]
+
+
+# ── a receiver of each type ──────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class ReceiverHarness:
+    """A notifier of the type *kind* in front of a real server (`log` has none)."""
+
+    kind: str
+    settings: Any
+    notifier: Any
+    server: Any
+    received: list
+
+    async def send(self, message):
+        """Send *message*; return what arrived, which its vendor would take."""
+        await self.notifier.send(message)
+        delivery = self.received[-1]
+        CHECKS[self.kind](delivery)
+        return delivery
+
+
+@contextlib.asynccontextmanager
+async def receiver(kind, **changes):
+    """Run a server for the type *kind* and a notifier that sends to it; *changes* are settings."""
+    module = importlib.import_module(f"monitor.notifiers.{kind}")
+    async with http_client() as http, SERVERS[kind]() as (server, values, received):
+        settings = module.Settings.model_validate(
+            {"name": "ops", "type": kind, **values, **changes}
+        )
+        options = {"timeout": TIMEOUT} if kind in HTTP else {}
+        notifier = module.Notifier(
+            settings, http=http, timezone=settings.timezone or "UTC", **options
+        )
+        yield ReceiverHarness(kind, settings, notifier, server, received)
+
+
+def http_client():
+    return httpx.AsyncClient(transport=AiohttpTransport(verify=False), timeout=None)
+
+
+@contextlib.asynccontextmanager
+async def _http_server(**settings):
+    async with HttpReceiver().running() as server:
+        yield server, {"url": server.url, **settings}, server.requests
+
+
+@contextlib.asynccontextmanager
+async def _mail_server():
+    with MailServer() as server:
+        addresses = {"from": "monitor@example.com", "to": ["ops@example.com"]}
+        settings = {"host": "127.0.0.1", "port": server.port, "tls": "none", **addresses}
+        yield server, settings, server.inbox.mails
+
+
+@contextlib.asynccontextmanager
+async def _own_log():
+    with structlog.testing.capture_logs() as lines:
+        yield None, {}, lines
+
+
+SERVERS = {
+    "email": _mail_server,
+    "log": _own_log,
+    "slack": _http_server,
+    "webhook": partial(_http_server, secret=KEY),
+}
+HTTP = ("slack", "webhook")
+
+
+def as_text(delivery):
+    """Everything that a receiver got, decoded."""
+    if hasattr(delivery, "get_body"):
+        parts = [delivery.get_body((kind,)).get_content() for kind in ("plain", "html")]
+        return "\n".join([*(f"{name}: {value}" for name, value in delivery.items()), *parts])
+    if hasattr(delivery, "body"):
+        return json.dumps(json.loads(delivery.body), ensure_ascii=False)
+    return json.dumps(delivery, ensure_ascii=False)
+
+
+# ── what its vendor would take ───────────────────────────────────────────────────────────────────
+
+
+def check_slack(request):
+    body = json.loads(request.body)
+    assert len(body["blocks"]) <= 50
+    assert len(body["text"]) <= 3000
+    assert "<!" not in body["text"]
+    for block in body["blocks"]:
+        parsed = Block.parse(block)
+        assert parsed is not None
+        assert parsed.to_dict()["type"] == block["type"]
+    markup = json.dumps([part for part in _parts(body["blocks"]) if part.get("type") == "mrkdwn"])
+    assert not any(mark in markup for mark in ("<!", "<@", "@here", "evil"))
+
+
+def _parts(value):
+    """Every object within *value*."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _parts(item)
+
+
+def check_mail(mail):
+    allowed = {
+        *("from", "to", "subject", "date", "message-id", "in-reply-to", "references"),
+        *("auto-submitted", "x-auto-response-suppress", "mime-version", "content-type"),
+        *("x-peer", "x-mailfrom", "x-rcptto"),
+    }
+    assert {name.lower() for name in mail.keys()} <= allowed  # noqa: SIM118 - may repeat
+    assert len(mail["subject"]) <= 125
+    assert not mail.defects
+    text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "{{" not in html.replace("{{ 7*7 }}", "")
+    assert "\u202e" not in text + html
+
+
+def check_webhook(request):
+    assert set(json.loads(request.body)) == {"type", "timestamp", "data"}
+    request.body.decode()
+
+
+CHECKS = {"email": check_mail, "log": json.dumps, "slack": check_slack, "webhook": check_webhook}

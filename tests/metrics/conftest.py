@@ -1,0 +1,7 @@
+import pytest
+from harness.metrics import MetricsHarness
+
+
+@pytest.fixture
+def metrics():
+    return MetricsHarness()

@@ -1,0 +1,52 @@
+import zlib
+
+import pytest
+from harness.metrics import account
+
+
+@pytest.mark.row(12)
+@pytest.mark.parametrize(
+    "name",
+    [
+        'Jane "JJ" Doe',
+        "back\\slash\\",
+        "two\nlines",
+        "carriage\rreturn",
+        "a } b { c",
+        "100 %s %(x)s",
+        "\u202eevil\u2028",
+        "Ünïcödé 漢字 🦊",
+        '"} 1\nlinkedapi_workspace_up{workspace="acme"} 1',
+    ],
+)
+def test_hostile_names_stay_inside_their_label(metrics, name):
+    metrics.show(account(name=name, id_=name, country=name))
+
+    labels = {"workspace": "acme", "account_id": name, "name": name, "country": name}
+    assert metrics.value("linkedapi_account_info", **labels) == 1
+    assert metrics.value("linkedapi_account_status", **labels) is None
+    assert metrics.value("linkedapi_workspace_up", workspace="acme") == 1
+
+
+def test_half_a_character_does_not_end_the_scrape(metrics):
+    metrics.show(account(name="half \ud83e"))
+
+    labels = {"workspace": "acme", "account_id": "a1", "name": "half ?", "country": "DE"}
+    assert metrics.value("linkedapi_account_info", **labels) == 1
+
+
+def test_a_compressed_page_is_one_ordinary_gzip_stream(metrics):
+    metrics.fill()
+    metrics.show(*(account(f"a{n}", name=f"Ünïcödé 漢字 🦊 {n}") for n in range(1000)))
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    text = reader.decompress(metrics.render(compressed=True))
+
+    assert reader.eof  # with the right checksum and length
+    assert reader.unused_data == b""
+    assert ours(text) == ours(metrics.render())
+
+
+def ours(text):
+    """The lines that are the same at each scrape: nothing of the process."""
+    return [line for line in text.splitlines() if b"linkedapi" in line]

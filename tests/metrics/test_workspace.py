@@ -1,0 +1,157 @@
+import pytest
+from harness.core import LINK, NOON, UNREACHABLE
+from harness.metrics import MetricsHarness, account
+
+from monitor.core.model import Cause, FailureStreak, Session, Status
+from monitor.core.secret import Secret
+
+STATUS = "linkedapi_account_status"
+
+
+def account_ids(metrics):
+    series = [dict(labels) for name, labels in metrics.series() if name == STATUS]
+    return {labels["account_id"] for labels in series}
+
+
+def test_accounts_show_their_present_status_only(metrics):
+    metrics.show(account(status=Status.ACTIVE))
+    metrics.render()
+    metrics.show(account(status=Status.FROZEN))
+
+    shown = [dict(labels) for name, labels in metrics.series() if name == STATUS]
+    assert shown == [{"workspace": "acme", "account_id": "a1", "status": "frozen"}]
+    since = "linkedapi_account_status_since_timestamp_seconds"
+    assert metrics.value(since, workspace="acme", account_id="a1") == 1_795_435_200
+
+
+def test_an_account_that_is_gone_has_no_series(metrics):
+    metrics.show(account("a1"), account("a2"))
+    metrics.render()
+    metrics.show(account("a2"))
+
+    assert b'account_id="a1"' not in metrics.render()
+    assert metrics.value("linkedapi_accounts", workspace="acme", status="active") == 1
+
+
+def test_a_blind_workspace_is_down_and_its_accounts_keep_their_last_value(metrics):
+    metrics.show(account(status=Status.FROZEN))
+    failing = FailureStreak(UNREACHABLE.cause, UNREACHABLE.detail, NOON, cause_polls=1)
+
+    metrics.show(account(status=Status.FROZEN), failing=failing)
+
+    assert metrics.value("linkedapi_workspace_up", workspace="acme") == 0
+    assert metrics.value(STATUS, workspace="acme", account_id="a1", status="frozen") == 1
+
+
+def test_a_workspace_is_up_after_its_first_good_poll(metrics):
+    metrics.show(baseline_at=None, last_good_at=None)
+    assert metrics.value("linkedapi_workspace_up", workspace="acme") == 0
+
+    metrics.show()
+    assert metrics.value("linkedapi_workspace_up", workspace="acme") == 1
+
+
+def test_the_last_good_poll_survives_a_restart_and_follows_polls(metrics):
+    name = "linkedapi_last_successful_poll_timestamp_seconds"
+    assert metrics.value(name, workspace="acme") is None
+
+    metrics.show(last_good_at=NOON)
+    assert metrics.value(name, workspace="acme") == NOON / 1_000_000
+
+    metrics.poll_succeeded("acme", NOON + 60_000_000)
+    metrics.show(last_good_at=NOON)
+    assert metrics.value(name, workspace="acme") == NOON / 1_000_000 + 60
+
+
+def test_open_incidents_are_those_recorded(metrics):
+    metrics.show(incidents={Cause.FROZEN: 2, Cause.UNREACHABLE: 1})
+    metrics.show(incidents={Cause.FROZEN: 1})
+
+    assert metrics.value("linkedapi_incidents_open", workspace="acme", cause="frozen") == 1
+    assert metrics.value("linkedapi_incidents_open", workspace="acme", cause="unreachable") == 0
+
+
+def test_long_names_are_cut(metrics):
+    metrics.show(account(name="n" * 5000))
+
+    assert b'name="' + b"n" * 100 + b'"' in metrics.render()
+
+
+def test_names_can_be_left_out():
+    metrics = MetricsHarness(account_names=False)
+
+    metrics.show(account())
+
+    assert b"Jane" not in metrics.render()
+    info = metrics.value("linkedapi_account_info", workspace="acme", account_id="a1", country="DE")
+    assert info == 1
+
+
+@pytest.mark.parametrize(
+    ("per_account", "shown"), [("all", {"a1", "a2"}), ("unhealthy", {"a2"}), ("none", set())]
+)
+def test_per_account_series_can_be_limited(per_account, shown):
+    metrics = MetricsHarness(per_account=per_account)
+
+    metrics.show(account("a1"), account("a2", Status.FROZEN))
+
+    assert account_ids(metrics) == shown
+    assert (b"account_id" in metrics.render()) is bool(shown)
+    assert metrics.value("linkedapi_accounts", workspace="acme", status="active") == 1
+
+
+def test_accounts_are_shown_as_configured_last(metrics):
+    metrics.fill()
+
+    for per_account, names, shown in (
+        ("all", True, {"a1", "a2"}),
+        ("unhealthy", True, {"a2"}),
+        ("unhealthy", False, {"a2"}),
+        ("none", True, set()),
+        ("all", True, {"a1", "a2"}),
+    ):
+        metrics.configure(per_account=per_account, account_names=names)
+        assert account_ids(metrics) == shown
+        assert (b'name="Jane"' in metrics.render()) is (names and shown != set())
+
+
+def test_no_link_and_no_session_is_ever_shown(metrics):
+    session = Session("session-77", Secret(LINK))
+
+    metrics.show(account(status=Status.RECONNECTION_REQUIRED, session=session))
+
+    text = metrics.render()
+    assert LINK.rpartition("/")[2].encode() not in text
+    assert b"session-77" not in text
+
+
+# ── what is written again ────────────────────────────────────────────────────────────────────────
+
+
+def test_one_changed_account_of_many_writes_a_hundred_of_one_workspace(metrics):
+    metrics.declare(workspaces=["acme", "beta"], receivers={})
+    accounts = {f"a{n}": account(f"a{n}") for n in range(1000)}
+    metrics.show(*accounts.values())
+    metrics.show(account("b1"), name="beta")
+    accounts["a555"] = account("a555", Status.FROZEN)
+
+    rewritten = metrics.rewritten(lambda: metrics.show(*accounts.values()))
+
+    of_accounts = [text for text in rewritten if b"account_id=" in text]
+    assert [text.count(b"\n") for text in of_accounts] == [100, 100, 100]
+    assert all(b'"a555"' in text and b'"beta"' not in text for text in of_accounts)
+    assert any(b'status="frozen"} 1\n' in text for text in rewritten)
+
+
+def test_the_same_accounts_read_again_are_not_written_again(metrics):
+    metrics.show(account(), account("a2"))
+
+    assert metrics.rewritten(lambda: metrics.show(account(), account("a2"))) == []
+
+
+def test_fewer_accounts_leave_no_series_behind(metrics):
+    metrics.show(*(account(f"a{n}") for n in range(250)))
+    metrics.render()
+    metrics.show(*(account(f"a{n}") for n in range(120)))
+
+    assert metrics.render().count(b"linkedapi_account_info{") == 120

@@ -1,0 +1,235 @@
+import re
+
+import pytest
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+async def test_an_active_account_has_the_documented_fields_and_no_link(simulator, listed):
+    simulator.add_account("acme", name="Jane Doe", country="DE")
+
+    (account,) = await listed()
+
+    assert list(account) == [
+        *("id", "name", "url", "avatarUrl", "headline", "countryCode"),
+        *("identificationToken", "status", "connectedAt"),
+    ]
+    assert UUID.fullmatch(account["id"])
+    assert account["name"] == "Jane Doe"
+    assert account["url"].startswith("https://www.linkedin.com/in/jane-doe-")
+    assert account["countryCode"] == "DE"
+    assert account["identificationToken"].startswith("id_")
+    assert account["status"] == "active"
+    assert account["connectedAt"] == "2026-11-23T08:00:00.000Z"
+
+
+async def test_a_customer_without_accounts_has_empty_lists(result):
+    assert await result() == {"accounts": [], "pendingConnectionSessions": []}
+
+
+async def test_a_session_is_opened_for_a_signed_out_account(signed_out, listed):
+    (first,) = await listed()
+    (second,) = await listed()
+
+    assert first["reconnectionSessionId"] == signed_out.session_id
+    assert first["reconnectionLink"].startswith("https://app.linkedapi.io/connection/")
+    assert first["reconnectionLink"].endswith(signed_out.session_id)
+    assert second == first
+
+
+@pytest.mark.usefixtures("signed_out")
+async def test_no_session_is_opened_where_that_is_assumed(simulator, listed):
+    simulator.tune(get_all_creates_sessions=False)
+
+    (account,) = await listed()
+
+    assert account["status"] == "reconnection_required"
+    assert "reconnectionSessionId" not in account
+
+
+async def test_an_account_that_cannot_be_reconnected_has_no_link(simulator, signed_out, listed):
+    simulator.set_reconnectable("acme", signed_out.id, possible=False)
+
+    (account,) = await listed()
+
+    assert "reconnectionLink" not in account
+
+
+async def test_a_frozen_account_has_no_link(simulator, signed_out, listed):
+    await listed()
+
+    simulator.freeze("acme", signed_out.id)
+
+    (account,) = await listed()
+    assert account["status"] == "frozen"
+    assert "reconnectionLink" not in account
+    assert signed_out.session.status == "cancelled"
+
+
+async def test_sessions_opened_for_links_may_count_as_attempts(simulator, listed):
+    simulator.tune(auto_sessions_count=True, daily_attempts=1)
+    simulator.add_accounts("acme", 2, "reconnection_required")
+
+    accounts = await listed()
+
+    assert ["reconnectionLink" in account for account in accounts] == [True, False]
+
+
+async def test_reconnection_sessions_may_be_listed_as_pending(simulator, signed_out, result):
+    hidden = (await result())["pendingConnectionSessions"]
+
+    simulator.tune(reconnections_listed=True)
+
+    pending = (await result())["pendingConnectionSessions"]
+    assert hidden == []
+    assert pending == [{"sessionId": signed_out.session_id, "status": "pending"}]
+
+
+async def test_a_login_shows_after_as_many_polls_as_assumed(simulator, signed_out, listed):
+    simulator.tune(lag_polls=2)
+    simulator.set_session("acme", signed_out.id, "success")
+
+    polls = [(await listed())[0] for _ in range(3)]
+
+    assert [account["status"] for account in polls] == [
+        *("reconnection_required", "reconnection_required", "active")
+    ]
+    assert polls[0]["reconnectionSessionId"] == polls[1]["reconnectionSessionId"]
+
+
+async def test_during_the_lag_the_finished_session_may_stay(simulator, signed_out, listed):
+    simulator.tune(lag_polls=1, lag_opens_session=False)
+
+    session = simulator.set_session("acme", signed_out.id, "success")
+
+    assert (await listed())[0]["reconnectionSessionId"] == session.id
+
+
+async def test_a_reconnection_may_move_the_time_of_connection(simulator, signed_out, listed):
+    simulator.tune(reconnection_moves_connected_at=True)
+    simulator.advance(60)
+
+    simulator.set_session("acme", signed_out.id, "success")
+
+    assert (await listed())[0]["connectedAt"] == "2026-11-23T08:01:00.000Z"
+
+
+async def test_a_hidden_account_is_missing_for_that_many_polls(simulator, signed_out, listed):
+    simulator.hide("acme", signed_out.id, polls=2)
+
+    assert [len(await listed()) for _ in range(3)] == [0, 0, 1]
+
+
+async def test_a_removed_account_may_return_under_a_new_id(simulator, signed_out, listed):
+    simulator.remove("acme", signed_out.id)
+    between = await listed()
+
+    simulator.return_as_new("acme", signed_out.id)
+
+    (account,) = await listed()
+    assert between == []
+    assert account["id"] != signed_out.id
+    assert account["url"] == signed_out.url
+
+
+async def test_a_connected_account_may_be_connected_again_from_scratch(simulator, listed):
+    old = simulator.add_account("acme", name="Jane Doe")
+
+    new = simulator.return_as_new("acme", "Jane Doe")
+
+    assert [account["id"] for account in await listed()] == [new.id]
+    assert new.id != old.id
+
+
+async def test_the_fields_of_one_account_can_be_changed(simulator, listed):
+    jane = simulator.add_account("acme")
+    simulator.add_account("acme", name="John Doe")
+
+    simulator.patch("acme", jane.id, {"status": 7, "extra": [None]}, without=["name"])
+
+    patched, untouched = await listed()
+    assert patched["status"] == 7
+    assert patched["extra"] == [None]
+    assert "name" not in patched
+    assert untouched["name"] == "John Doe"
+    simulator.clear_patch("acme", jane.id)
+    assert (await listed())[0]["status"] == "active"
+
+
+async def test_the_whole_result_can_be_anything(simulator, result):
+    for odd in (None, [], {}, {"accounts": None}, "x", {"accounts": [{"id": float("inf")}]}):
+        simulator.override("acme", odd)
+        assert await result() == odd
+
+    simulator.clear_override("acme")
+
+    assert await result() == {"accounts": [], "pendingConnectionSessions": []}
+
+
+async def test_names_of_every_script_survive(simulator, listed):
+    odd = 'Zoë 🦊 \u202eabc\u202c <b>*x*</b> \\ " \n'
+    simulator.add_account("acme", name="x")
+    simulator.rename("acme", "x", odd)
+
+    assert (await listed())[0]["name"] == odd
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "createReconnectionSession",
+        "reparseAccountInfo",
+        "regenerateIdentificationToken",
+        "disconnect",
+    ],
+)
+async def test_a_call_about_an_account_has_to_name_one_of_ones_own(simulator, error, method):
+    simulator.add_customer("other", "linked_other")
+    foreign = simulator.add_account("other", status="reconnection_required")
+
+    for body in ({}, {"accountId": 7}, {"accountId": ""}, {"accountId": None}):
+        assert await error(f"accounts.{method}", body) == (401, "accountIdRequired")
+    unknown = await error(f"accounts.{method}", {"accountId": foreign.id})
+
+    assert unknown == (401, "accountNotFound")
+
+
+async def test_a_disconnected_account_is_gone_with_its_session(signed_out, call, error, listed):
+    await listed()
+    body = {"accountId": signed_out.id}
+
+    response = await call("accounts.disconnect", body)
+
+    assert response.json() == {"success": True, "result": {}}
+    assert await error("accounts.disconnect", body) == (401, "accountNotFound")
+    assert await listed() == []
+    assert signed_out.session.status == "cancelled"
+
+
+async def test_an_identification_token_can_be_replaced(simulator, result, listed):
+    account = simulator.add_account("acme")
+    old = account.identification_token
+
+    replaced = await result("accounts.regenerateIdentificationToken", {"accountId": account.id})
+
+    assert replaced["token"].startswith("id_")
+    assert replaced["token"] != old
+    assert (await listed())[0]["identificationToken"] == replaced["token"]
+
+
+@pytest.mark.parametrize("is_signed_out", [False, True])
+async def test_details_of_a_new_account_are_read_while_it_is_logged_in(
+    simulator, result, listed, is_signed_out
+):
+    opened = await result("accounts.createConnectionSession")
+    simulator.set_session_status(opened["sessionId"], "success")
+    (new,) = await listed()
+    if is_signed_out:
+        simulator.sign_out("acme", new["id"])
+
+    started = await result("accounts.reparseAccountInfo", {"accountId": new["id"]})
+
+    (parsed,) = await listed()
+    assert started["workflowId"].startswith("reparseAccountInfoWorkflow-")
+    assert new["avatarUrl"] is new["headline"] is None
+    assert (parsed["headline"] is None) == (parsed["avatarUrl"] is None) == is_signed_out
