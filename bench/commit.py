@@ -10,13 +10,13 @@ from typing import Final
 
 from sqlalchemy import text
 
+from monitor.config.settings import PollSettings
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.model import ListedAccount, Session, Snapshot, Status, Workspace
 from monitor.core.policy import Flapping, IncidentPolicy
 from monitor.core.route import Receiver, Routing
 from monitor.core.secret import Secret
-from monitor.schedule import PollSettings
 from monitor.store import workspaces
 from monitor.store.db import Store
 from monitor.work.poll import PollRules, commit

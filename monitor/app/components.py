@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
 
 from monitor import __version__, notifiers
 from monitor.config import Config
-from monitor.config.settings import AccountSettings, RouteSettings, WorkspaceSettings
-from monitor.core.inventory import AccountRule, Inventory
+from monitor.config.settings import WorkspaceSettings
+from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
-from monitor.core.route import Match, Receiver, Route, Routing
+from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.notifiers import Notifier, ReceiverSettings
@@ -94,7 +93,7 @@ class Components:
         self.fallback = self.receivers[config.fallback] if config.fallback else None
         self.routing = Routing(
             receivers=self.receivers,
-            routes=tuple(_route(one) for one in config.routes),
+            routes=config.routes,
             fallback=config.fallback,
             inventory=inventory,
         )
@@ -184,7 +183,7 @@ def source(
         http=http,
         token=token,
         settings=config.linked_api,
-        link_origins=(*config.reconnection.link_origins, *_own_origin(config)),
+        link_origins=config.link_origins,
         observe=observe,
         monotonic=REAL.monotonic,
         version=__version__,
@@ -197,7 +196,7 @@ def make_inventory(config: Config) -> Inventory:
     """Return who owns which account, and which are not watched."""
     return Inventory(
         {one.name: dict(one.labels) for one in config.workspaces},
-        [_rule(one) for one in config.accounts],
+        config.accounts,
     )
 
 
@@ -206,41 +205,8 @@ def notifier(config: Config, settings: ReceiverSettings, http: httpx.AsyncClient
     return notifiers.build(settings, http=http, timezone=settings.timezone or config.timezone)
 
 
-def _own_origin(config: Config) -> tuple[str, ...]:
-    """Return where a simulated API on this machine has its login pages: at its own address."""
-    address = urlsplit(config.linked_api.base_url)
-    return () if address.scheme == "https" else (f"{address.scheme}://{address.netloc}",)
-
-
 def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:
     if config.receivers:
         return config.receivers
     log.warning("no receivers are configured: alerts go to the log only")
     return (notifiers.settings_type("log")(name="log", type="log"),)
-
-
-def _rule(settings: AccountSettings) -> AccountRule:
-    match = settings.match
-    return AccountRule(
-        workspaces=match.workspace,
-        ids=match.id,
-        names=match.name,
-        urls=match.url,
-        labels=settings.labels,
-        ignore=settings.ignore,
-    )
-
-
-def _route(settings: RouteSettings) -> Route:
-    match = settings.match
-    return Route(
-        Match(
-            causes=match.cause,
-            workspaces=match.workspace,
-            accounts=match.account,
-            scopes=match.scope,
-            labels=match.labels,
-        ),
-        settings.to,
-        settings.continue_,
-    )

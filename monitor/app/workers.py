@@ -16,8 +16,9 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.config.settings import AccountSettings, WorkspaceSettings
+from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
+from monitor.core.inventory import AccountRule
 from monitor.core.model import Cause, Micros, Workspace
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
@@ -92,7 +93,7 @@ class Workers:
     ) -> None:
         self.workspaces: dict[str, WorkspaceWorker] = {}
         self.receivers: dict[str, ReceiverWorker] = {}
-        self._accounts: Sequence[AccountSettings] = ()
+        self._accounts: Sequence[AccountRule] = ()
         self._changing = asyncio.Lock()
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its name to be
         self._resources = resources
@@ -192,8 +193,18 @@ class Workers:
     def _start(self, worker: WorkspaceWorker, offset: float) -> None:
         settings = worker.settings
         self.workspaces[settings.name] = worker
-        self._schedule.add(settings.name, settings.poll, worker.on_schedule, offset)
+        self._add_wakes(worker, offset)
         worker.tasks = self._begin_polls(worker)
+
+    def _add_wakes(self, worker: WorkspaceWorker, offset: float) -> None:
+        poll = worker.settings.poll
+        self._schedule.add(
+            worker.settings.name,
+            worker.on_schedule,
+            rhythm=poll.rhythm,
+            jitter=poll.jitter,
+            offset=offset,
+        )
 
     def _offset(self, settings: WorkspaceSettings, index: int, count: int) -> float:
         now = self._resources.runtime.now()
@@ -213,8 +224,7 @@ class Workers:
         worker.poller.reload(rules, source.client, source.token.changed)
         worker.reconnector.reload(rules.routing, source.client, create=rules.create)
         if settings.poll != before.poll:
-            offset = self._offset(settings, *place)
-            self._schedule.add(settings.name, settings.poll, worker.on_schedule, offset)
+            self._add_wakes(worker, self._offset(settings, *place))
 
     def _look_again(self) -> None:
         """Poll now, out of turn: others may be watched now, and by a crontab it may be long."""

@@ -1,12 +1,11 @@
 """The configuration: one YAML file and the environment become one frozen `Config`, or an error.
 
-    document     values that remember where they stand, and what is wrong with them
-    reading      the text of the file → a document
-    building     … of its YAML events, one after the other: scalars, aliases, `${ENV}`, limits
-    environment  what stands outside the YAML: in variables, and in the files of secrets
+    document     values that remember their lines, and the problems found
+    file         the YAML file → a document: scalars, aliases, `${ENV}`, limits
+    environment  settings from variables, and from the files of secrets
     settings     what the values must look like; each part's own settings stand beside the part
     checks       what must fit together across sections
-    wording      what is wrong, in people's words and without secrets
+    explain      errors of pydantic → problems in plain terms, without secrets
 
 All problems are reported at once. No text in here shows a value that came from the environment or
 from a secret's file.
@@ -20,43 +19,43 @@ from pydantic import ValidationError
 
 from monitor import notifiers
 from monitor.core.errors import MonitorError
+from monitor.core.inventory import AccountRule
+from monitor.core.route import Route
 from monitor.notifiers import ReceiverSettings
-from monitor.schedule import PollSettings
 
 from .checks import Sections, check
-from .document import ConfigError, Document, Place, Problem, Table
-from .environment import CONFIG, TOKEN, complete, take_files
-from .reading import read
+from .document import ConfigError, Document, Location, Problem, Table
+from .environment import CONFIG, TOKEN, add_environment, read_secret_files
+from .explain import alternatives, report_invalid, report_unknown, suggestion
+from .file import read
 from .settings import (
-    AccountSettings,
     Config,
-    RouteSettings,
+    PollSettings,
     WorkspaceSettings,
     adapter,
     schema,
 )
-from .wording import alternatives, explain, report_unknown, suggestion
 
 __all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
 
 _LISTS: Final = ("workspaces", "accounts", "receivers", "routes")
 _KINDS: Final = {
     "workspaces": WorkspaceSettings,
-    "accounts": AccountSettings,
-    "routes": RouteSettings,
+    "accounts": AccountRule,
+    "routes": Route,
 }
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Return the configuration of the file at *path*, or else of the one that *environ* names.
 
-    Without a file *environ* holds all of it. Raise ConfigError with everything that is wrong.
+    Without a file *environ* holds all of it. Raise ConfigError with all problems.
     """
-    if path is None and (named := environ.get(CONFIG)):
-        path = Path(named)
+    if path is None and (name := environ.get(CONFIG)):
+        path = Path(name)
     document = read(path, environ) if path else Document()
     is_empty = not document.root
-    complete(document, environ)
+    add_environment(document, environ)
     if document.root.get("workspaces") in (None, []):
         _report_missing(document)
     loader = _Loader(document, (path.parent if path else Path()).absolute())
@@ -85,14 +84,14 @@ def _with_poll(
     workspaces: tuple[WorkspaceSettings, ...], poll: PollSettings
 ) -> tuple[WorkspaceSettings, ...]:
     """Lay each workspace's own poll settings over those of the section `poll`."""
-    found = []
+    complete = []
     for workspace in workspaces:
         own = {name: getattr(workspace.poll, name) for name in workspace.poll.model_fields_set}
         if "every" in own and poll.cron is not None:
-            own["cron"] = None  # one rhythm takes the place of the other
-        whole = poll.model_copy(update=own) if own else poll
-        found.append(workspace.model_copy(update={"poll": whole}))
-    return tuple(found)
+            own["cron"] = None  # one rhythm replaces the other
+        merged = poll.model_copy(update=own) if own else poll
+        complete.append(workspace.model_copy(update={"poll": merged}))
+    return tuple(complete)
 
 
 def _report_missing(document: Document) -> None:
@@ -105,25 +104,25 @@ def _report_missing(document: Document) -> None:
 
 
 class _Loader:
-    """Turns the sections of one document into settings and reports what is wrong with them."""
+    """Validates the sections of one document and reports the problems in them."""
 
     def __init__(self, document: Document, base: Path) -> None:
         self._document = document
         self._base = base
 
     def values(self) -> dict[str, Any]:
-        """Return the sections that are right by themselves; of lists the right items by index."""
+        """Return the valid sections; of lists the valid items by index."""
         values: dict[str, Any] = {}
-        known = tuple(Config.model_fields)
+        sections = tuple(Config.model_fields)
         for key, raw in self._document.root.items():
-            if key not in known:
-                report_unknown(self._document, (key,), known)
+            if key not in sections:
+                report_unknown(self._document, (key,), sections)
             elif raw is None:
                 continue
             elif key in _LISTS:
                 values[key] = self._items(key, raw)
             else:
-                value = self._value((key,), raw, Config.model_fields[key].annotation)
+                value = self._value((key,), raw, Config.model_fields[key].rebuild_annotation())
                 if value is not None:
                     values[key] = value
         return values
@@ -132,16 +131,16 @@ class _Loader:
         if not isinstance(raw, list):
             self._document.report((section,), "must be a list; start each entry with `- `")
             return {}
-        found = {}
+        items = {}
         for index, item in enumerate(raw):
-            place = (section, index)
-            kind = _KINDS.get(section) or self._receiver_kind(place, item)
-            if kind is not None and (value := self._value(place, item, kind)) is not None:
-                found[index] = value
-        return found
+            location = (section, index)
+            kind = _KINDS.get(section) or self._receiver_kind(location, item)
+            if kind is not None and (value := self._value(location, item, kind)) is not None:
+                items[index] = value
+        return items
 
-    def _receiver_kind(self, place: Place, item: Any) -> type[ReceiverSettings] | None:
-        """Return the settings of the receiver's type, or report that there is no such type."""
+    def _receiver_kind(self, location: Location, item: Any) -> type[ReceiverSettings] | None:
+        """Return the settings of the receiver's type, or report that it is unknown."""
         if not isinstance(item, Table):
             return ReceiverSettings
         word = item.get("type")
@@ -154,17 +153,17 @@ class _Loader:
         else:
             message = f"is missing; it can be {alternatives(types)}"
             if word is not None:
-                near = suggestion(str(word), types)
-                message = f"unknown type{near} (it can be {alternatives(types)})"
-        self._document.report((*place, "type"), message)
+                hint = suggestion(str(word), types)
+                message = f"unknown type{hint} (it can be {alternatives(types)})"
+        self._document.report((*location, "type"), message)
         return None
 
-    def _value(self, place: Place, raw: Any, kind: Any) -> Any:
-        """Return *raw* as a value of *kind*, or report what is wrong and return None."""
+    def _value(self, location: Location, raw: Any, kind: Any) -> Any:
+        """Return *raw* as a value of *kind*, or report the problems and return None."""
         if isinstance(raw, Table):
-            take_files(self._document, place, raw, kind, self._base)
+            read_secret_files(self._document, location, raw, kind, self._base)
         try:
             return adapter(kind).validate_python(raw)
         except ValidationError as error:
-            explain(error, self._document, place, kind)
+            report_invalid(error, self._document, location, kind)
             return None

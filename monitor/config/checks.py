@@ -1,52 +1,49 @@
-"""What must fit together across the sections of a configuration."""
+"""Rules across the sections of a configuration."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from monitor.core.duration import Duration
-from monitor.core.text import check_timezone
+from monitor.core.inventory import AccountRule
 from monitor.notifiers import ReceiverSettings
-from monitor.schedule import PollSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
 
-from .document import Document, Hidden, Place, Table, is_word
-from .settings import AccountSettings, WorkspaceSettings
-from .wording import suggestion
+from .document import Document, Location, Table, is_presentable
+from .explain import suggestion
+from .settings import PollSettings, WorkspaceSettings
 
 _GLOB: Final = frozenset("*?[")
 
 
 @dataclass(slots=True)
 class Sections:
-    """The sections that are right by themselves (None: missing or wrong), and items of lists."""
+    """The valid sections (None: missing or invalid), and the valid items of lists by index."""
 
     linked_api: LinkedApiSettings | None = None
     poll: PollSettings | None = None
     workspaces: Mapping[int, WorkspaceSettings] = field(default_factory=dict)
-    accounts: Mapping[int, AccountSettings] = field(default_factory=dict)
+    accounts: Mapping[int, AccountRule] = field(default_factory=dict)
     receivers: Mapping[int, ReceiverSettings] = field(default_factory=dict)
 
 
 def check(document: Document, sections: Sections) -> list[str]:
-    """Report what does not fit together; return what is odd but usable, a sentence each."""
+    """Report what contradicts itself; return warnings about what is odd but usable."""
     _check_names(document)
-    _check_timezone(document)
     _check_addresses(document)
     _check_rate(document, sections)
     _check_renamed(document, sections.workspaces)
     _check_labels(document, sections)
     return [
-        str(document.problem(place, message))
-        for place, message in (
-            *_unmatched(document),
-            *_unlabelled(sections),
-            *_unreached(document, sections),
-            *_same_tokens(document, sections.workspaces),
+        str(document.problem(location, message))
+        for location, message in (
+            *_unknown_workspaces(document),
+            *_unknown_address_labels(sections),
+            *_idle_routes(document, sections),
+            *_repeated_tokens(document, sections.workspaces),
         )
     ]
 
@@ -54,34 +51,32 @@ def check(document: Document, sections: Sections) -> list[str]:
 def _check_names(document: Document) -> None:
     _check_distinct(document, "workspaces", "workspace")
     _check_distinct(document, "receivers", "receiver")
-    known = {name for _, name in _names(document, "receivers")}
-    references: list[tuple[Place, Any]] = []
+    receivers = {name for _, name in _names(document, "receivers")}
+    references: list[tuple[Location, Any]] = []
     for index, route in _tables(document, "routes"):
         to = route.get("to")
         if isinstance(to, list):
-            references += [(("routes", index, "to", at), name) for at, name in enumerate(to)]
+            references += [(("routes", index, "to", item), name) for item, name in enumerate(to)]
         else:
             references.append((("routes", index, "to"), to))
     references.append((("fallback",), document.root.get("fallback")))
     is_misspelt = document.root.get("receivers") is None and any(
-        len(place) == 1 for place in document.broken
+        len(location) == 1 for location in document.reported
     )
-    for place, name in () if is_misspelt else references:
-        if isinstance(name, str) and name not in known:
+    for location, name in () if is_misspelt else references:
+        if isinstance(name, str) and name not in receivers:
             message = "names no receiver"
-            if _may_show(name):
-                message = f"no receiver is called {name!r}{suggestion(name, known)}"
-            document.report(place, message)
+            if is_presentable(name):
+                message = f"no receiver is called {name!r}{suggestion(name, receivers)}"
+            document.report(location, message)
 
 
 def _check_distinct(document: Document, section: str, noun: str) -> None:
     first: dict[str, int] = {}
     for index, name in _names(document, section):
         if name in first:
-            other = f"{section}[{first[name]}]"
-            document.report(
-                (section, index, "name"), f"{other} has the same name; a {noun} needs its own"
-            )
+            message = f"{section}[{first[name]}] has the same name; a {noun} needs its own"
+            document.report((section, index, "name"), message)
         first.setdefault(name, index)
 
 
@@ -100,30 +95,17 @@ def _tables(document: Document, section: str) -> Iterator[tuple[int, Table]]:
             yield index, item
 
 
-def _check_timezone(document: Document) -> None:
-    name = document.root.get("timezone")
-    if not isinstance(name, str):
-        return
-    try:
-        check_timezone(name)
-    except ValueError as error:
-        message = str(error)
-        if _may_show(name):
-            message += f", not {name!r}{suggestion(name, available_timezones())}"
-        document.report(("timezone",), message)
-
-
 def _check_addresses(document: Document) -> None:
     origins = document.find(("reconnection", "link_origins"))[2]
     count = len(origins) if isinstance(origins, list) else 0
-    for place, what in (
+    for location, content in (
         (("linked_api", "base_url"), "the token"),
         *((("reconnection", "link_origins", index), "the login") for index in range(count)),
     ):
-        _, found, url = document.find(place)
-        if found == place and str(url).startswith("http://") and not _is_loopback(str(url)):
-            message = f"must start with https://: over http:// {what} would travel in clear"
-            document.report(place, message)
+        _, deepest, url = document.find(location)
+        if deepest == location and str(url).startswith("http://") and not _is_loopback(str(url)):
+            message = f"must start with https://: over http:// {content} would travel in clear"
+            document.report(location, message)
 
 
 def _is_loopback(url: str) -> bool:
@@ -137,16 +119,16 @@ def _is_loopback(url: str) -> bool:
 def _check_rate(document: Document, sections: Sections) -> None:
     if sections.linked_api is None:
         return
-    most = sections.linked_api.requests_per_minute
-    shortest = Duration(60_000_000 // most)
-    settings: list[tuple[Place, PollSettings | None]] = [(("poll", "every"), sections.poll)]
+    limit = sections.linked_api.requests_per_minute
+    shortest = Duration(60_000_000 // limit)
+    settings: list[tuple[Location, PollSettings | None]] = [(("poll", "every"), sections.poll)]
     for index, workspace in sections.workspaces.items():
         settings.append((("workspaces", index, "poll", "every"), workspace.poll))
-    for place, poll in settings:
+    for location, poll in settings:
         if poll and "every" in poll.model_fields_set and poll.every < shortest:
             document.report(
-                place,
-                f"{poll.every} is too often for {most} requests a minute"
+                location,
+                f"{poll.every} is too often for {limit} requests a minute"
                 f" (linked_api.requests_per_minute); the shortest is {shortest}",
             )
 
@@ -158,16 +140,16 @@ def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSetting
         old = workspace.renamed_from
         if old is None:
             continue
-        place = ("workspaces", index, "renamed_from")
+        location = ("workspaces", index, "renamed_from")
         if old in names:
-            document.report(place, f"{old} is still the name of a workspace")
+            document.report(location, f"{old} is still the name of a workspace")
         elif old in first:
-            document.report(place, f"is the former name of workspaces[{first[old]}] as well")
+            document.report(location, f"is the former name of workspaces[{first[old]}] as well")
         first.setdefault(old, index)
 
 
 def _check_labels(document: Document, sections: Sections) -> None:
-    """Report labels that a receiver takes for an address and that are none."""
+    """Report labels that hold the address of a receiver and are no addresses."""
     fallback = document.root.get("fallback")
     for index, receiver in sections.receivers.items():
         label = receiver.address_label
@@ -177,50 +159,47 @@ def _check_labels(document: Document, sections: Sections) -> None:
             document.report(
                 ("fallback",), f"{fallback} has no address of its own; name one that has"
             )
-        for place, labels in _labels(sections):
+        for location, labels in _labels(sections):
             if label not in labels:
                 continue
             try:
                 receiver.check_address(labels[label])
             except ValueError as error:
                 message = f"{error}: receivers[{index}] writes to it"
-                document.report((*place, label), message)
+                document.report((*location, label), message)
 
 
-def _labels(sections: Sections) -> Iterator[tuple[Place, Mapping[str, str]]]:
-    for at, workspace in sections.workspaces.items():
-        yield ("workspaces", at, "labels"), workspace.labels
-    for at, accounts in sections.accounts.items():
-        yield ("accounts", at, "labels"), accounts.labels
+def _labels(sections: Sections) -> Iterator[tuple[Location, Mapping[str, str]]]:
+    for index, workspace in sections.workspaces.items():
+        yield ("workspaces", index, "labels"), workspace.labels
+    for index, rule in sections.accounts.items():
+        yield ("accounts", index, "labels"), rule.labels
 
 
-def _unlabelled(sections: Sections) -> Iterator[tuple[Place, str]]:
+def _unknown_address_labels(sections: Sections) -> Iterator[tuple[Location, str]]:
     for index, receiver in sections.receivers.items():
         label = receiver.address_label
-        if label and (missing := _no_label(label, sections)):
-            yield ("receivers", index, "to", "label"), f"will never hear anything: {missing}"
+        if label and (problem := _unknown_label(label, sections)):
+            yield ("receivers", index, "to", "label"), f"will never hear anything: {problem}"
 
 
-def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Place, str]]:
-    """Yield which routes hear nothing, and whether there may be events that nobody hears of."""
-    routes = [(index, one, one.get("match") or {}) for index, one in _tables(document, "routes")]
-    everything = next(
-        (i for i, one, match in routes if not match and not one.get("continue")), None
-    )
-    for index, _, match in routes:
+def _idle_routes(document: Document, sections: Sections) -> Iterator[tuple[Location, str]]:
+    """Yield which routes match nothing, and whether there may be events that none matches."""
+    tables = list(_tables(document, "routes"))
+    matches = {index: route.get("match") or {} for index, route in tables}
+    final = next((i for i, route in tables if not matches[i] and not route.get("continue")), None)
+    for index, match in matches.items():
         labels = match.get("labels") if isinstance(match, Table) else None
         for label, value in (labels if isinstance(labels, Table) else {}).items():
-            place = ("routes", index, "match", "labels", label)
-            if missing := _no_label(label, sections):
-                yield place, f"matches nothing: {missing}"
-            elif value not in {of.get(label) for _, of in _labels(sections)}:
-                yield place, "matches nothing: no label has this value"
-        if everything is not None and index > everything:
-            yield (
-                ("routes", index),
-                f"is never asked: routes[{everything}] matches everything; put that one last",
-            )
-    if routes and document.root.get("fallback") is None and all(match for *_, match in routes):
+            location = ("routes", index, "match", "labels", label)
+            if problem := _unknown_label(label, sections):
+                yield location, f"matches nothing: {problem}"
+            elif value not in {labels.get(label) for _, labels in _labels(sections)}:
+                yield location, "matches nothing: no label has this value"
+        if final is not None and index > final:
+            message = f"is never asked: routes[{final}] matches everything; put that one last"
+            yield ("routes", index), message
+    if matches and document.root.get("fallback") is None and all(matches.values()):
         message = (
             "nobody is told of what none of them matches; end with one without match, or name a"
             " fallback"
@@ -228,45 +207,42 @@ def _unreached(document: Document, sections: Sections) -> Iterator[tuple[Place, 
         yield ("routes",), message
 
 
-def _no_label(label: str, sections: Sections) -> str | None:
-    known = {name for _, labels in _labels(sections) for name in labels}
-    if label in known:
+def _unknown_label(label: str, sections: Sections) -> str | None:
+    """Return that nothing has *label*, or None if something has."""
+    names = {name for _, labels in _labels(sections) for name in labels}
+    if label in names:
         return None
-    named = f" {label}{suggestion(label, known)}" if _may_show(label) else ""
-    return f"no workspace and no entry of accounts has the label{named}"
+    hint = f" {label}{suggestion(label, names)}" if is_presentable(label) else ""
+    return f"no workspace and no entry of accounts has the label{hint}"
 
 
-def _unmatched(document: Document) -> Iterator[tuple[Place, str]]:
-    known = {name for _, name in _names(document, "workspaces")}
+def _unknown_workspaces(document: Document) -> Iterator[tuple[Location, str]]:
+    workspaces = {name for _, name in _names(document, "workspaces")}
     for section in ("accounts", "routes"):
         for index, item in _tables(document, section):
             match = item.get("match")
-            wanted = match.get("workspace") if isinstance(match, Table) else None
-            for name in wanted if isinstance(wanted, list) else [wanted]:
-                if isinstance(name, str) and name not in known and not _GLOB & set(name):
+            names = match.get("workspace") if isinstance(match, Table) else None
+            for name in names if isinstance(names, list) else [names]:
+                if isinstance(name, str) and name not in workspaces and not _GLOB & set(name):
                     message = "matches no workspace"
-                    if _may_show(name):
-                        message = f"no workspace is called {name!r}{suggestion(name, known)}"
+                    if is_presentable(name):
+                        message = f"no workspace is called {name!r}{suggestion(name, workspaces)}"
                     yield (section, index, "match", "workspace"), message
 
 
-def _same_tokens(
+def _repeated_tokens(
     document: Document, workspaces: Mapping[int, WorkspaceSettings]
-) -> Iterator[tuple[Place, str]]:
+) -> Iterator[tuple[Location, str]]:
     first: dict[str, int] = {}
     for index, workspace in workspaces.items():
-        given = workspace.token or workspace.token_file
-        assert given is not None
+        origin = workspace.token or workspace.token_file
+        assert origin is not None
         key = "token" if workspace.token else "token_file"
         try:
-            token = Token(given).text()
+            token = Token(origin).text()
         except TokenError as error:
             document.report(("workspaces", index, key), str(error))
             continue
         if token in first:
             yield ("workspaces", index, key), f"is the token of workspaces[{first[token]}] as well"
         first.setdefault(token, index)
-
-
-def _may_show(name: str) -> bool:
-    return not isinstance(name, Hidden) and is_word(name.replace(".", "_").replace("/", "_"))

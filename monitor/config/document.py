@@ -1,4 +1,4 @@
-"""The values of a configuration file, which remember where they stand, and what is wrong there."""
+"""The values of a configuration file with their lines, and the problems found in them."""
 
 import re
 from collections.abc import Iterable
@@ -7,16 +7,16 @@ from typing import Any, Final, TypeAlias
 
 from monitor.core.errors import MonitorError
 
-SHOWN: Final = 50
-"""A person is told of so many problems at once."""
+MAX_SHOWN: Final = 50
+"""So many problems are shown at once."""
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_ -]{0,39}", re.ASCII)
 
-Place: TypeAlias = tuple[str | int, ...]
+Location: TypeAlias = tuple[str | int, ...]
 
 
 class Table(dict[str, Any]):
-    """A mapping of the document; *lines* says where each key stands."""
+    """A mapping of the document; *lines* has the line of each key."""
 
     __slots__ = ("lines",)
 
@@ -26,7 +26,7 @@ class Table(dict[str, Any]):
 
 
 class Items(list[Any]):
-    """A list of the document; *lines* says where each item starts."""
+    """A list of the document; *lines* has the line where each item starts."""
 
     __slots__ = ("lines",)
 
@@ -35,7 +35,7 @@ class Items(list[Any]):
         self.lines: list[int] = []
 
 
-class Hidden(str):
+class SensitiveText(str):
     """Text from the environment or from a secret's own file: it must not be shown."""
 
     __slots__ = ()
@@ -51,10 +51,10 @@ class Problem:
     source: str | None = None
 
     def __str__(self) -> str:
-        place = self.source or ""
+        source = self.source or ""
         if self.source and self.line is not None:
-            place = f"{self.source}:{self.line}"
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+            source = f"{self.source}:{self.line}"
+        return ": ".join(part for part in (source, self.path, self.message) if part)
 
 
 class ConfigError(MonitorError):
@@ -62,33 +62,33 @@ class ConfigError(MonitorError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         distinct = dict.fromkeys(problems)
-        self.problems = tuple(sorted(distinct, key=lambda found: found.line or 0))
-        lines = [str(problem) for problem in self.problems[:SHOWN]]
-        if len(self.problems) > SHOWN:
-            lines.append(f"and {len(self.problems) - SHOWN} more")
+        self.problems = tuple(sorted(distinct, key=lambda problem: problem.line or 0))
+        lines = [str(problem) for problem in self.problems[:MAX_SHOWN]]
+        if len(self.problems) > MAX_SHOWN:
+            lines.append(f"and {len(self.problems) - MAX_SHOWN} more")
         super().__init__("\n".join(lines))
 
 
 @dataclass(slots=True)
 class Document:
-    """The top of a document and what was wrong with it; *source* is the name of its file.
+    """The *root* of a document and its *problems*; *source* is the name of its file.
 
-    *origins* names the environment variable of each place whose value is not from the file;
-    *broken* are the places of the problems.
+    *origins* has the environment variable of each location whose value is not from the file;
+    *reported* are the locations of the problems.
     """
 
     root: Table = field(default_factory=Table)
     source: str | None = None
-    origins: dict[Place, str] = field(default_factory=dict)
+    origins: dict[Location, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    broken: set[Place] = field(default_factory=set)
+    reported: set[Location] = field(default_factory=set)
 
-    def find(self, place: Place) -> tuple[int | None, Place, Any]:
-        """Return the line, the place and the value of the deepest part of *place* that exists."""
+    def find(self, location: Location) -> tuple[int | None, Location, Any]:
+        """Return line, location and value of the deepest part of *location* that exists."""
         value: Any = self.root
         line: int | None = None
-        found: list[str | int] = []
-        for step in place:
+        steps: list[str | int] = []
+        for step in location:
             if isinstance(value, Table) and isinstance(step, str) and step in value:
                 line, value = value.lines.get(step, line), value[step]
             elif isinstance(value, Items) and isinstance(step, int) and step < len(value):
@@ -96,30 +96,30 @@ class Document:
                 value = value[step]
             else:
                 continue
-            found.append(step)
-        return line, tuple(found), value
+            steps.append(step)
+        return line, tuple(steps), value
 
-    def report(self, place: Place, message: str, *, shown: Place | None = None) -> None:
-        """Record what is wrong at *place*, once: what comes after it follows from the first.
+    def report(self, location: Location, message: str, *, shown: Location | None = None) -> None:
+        """Add a problem at *location*, once: those that come later follow from the first.
 
-        People read of the place *shown* instead, if there is one.
+        It is shown with the location *shown* instead, if there is one.
         """
-        if place not in self.broken:
-            self.broken.add(place)
-            self.problems.append(self.problem(place if shown is None else shown, message))
+        if location not in self.reported:
+            self.reported.add(location)
+            self.problems.append(self.problem(location if shown is None else shown, message))
 
-    def problem(self, place: Place, message: str) -> Problem:
-        """Return *message* with the line of *place*, or with the variable its value came from."""
-        for length in range(len(place), 0, -1):
-            if variable := self.origins.get(place[:length]):
+    def problem(self, location: Location, message: str) -> Problem:
+        """Return a problem with the line of *location*, or with the variable of its value."""
+        for length in range(len(location), 0, -1):
+            if variable := self.origins.get(location[:length]):
                 return Problem(None, variable, message)
-        return Problem(self.find(place)[0], written(place), message, self.source)
+        return Problem(self.find(location)[0], format_location(location), message, self.source)
 
 
-def written(place: Place) -> str:
-    """Write *place* as people do: `receivers[0].url`; a key that is no plain word stays out."""
+def format_location(location: Location) -> str:
+    """Write *location* as people do: `receivers[0].url`; a key that is no plain word stays out."""
     parts = []
-    for step in place:
+    for step in location:
         if isinstance(step, int):
             parts.append(f"[{step}]")
         else:
@@ -127,6 +127,12 @@ def written(place: Place) -> str:
     return "".join(parts).removeprefix(".")
 
 
+def is_presentable(name: Any) -> bool:
+    """Return whether *name* may be shown: words from the file itself, dots and slashes too."""
+    is_open = isinstance(name, str) and not isinstance(name, SensitiveText)
+    return is_open and is_word(name.replace(".", "_").replace("/", "_"))
+
+
 def is_word(key: str) -> bool:
-    """Say whether *key* may be shown: a plain word, not something pasted into the wrong place."""
+    """Return whether *key* may be shown: a plain word, not something pasted by mistake."""
     return _WORD.fullmatch(key) is not None

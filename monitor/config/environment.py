@@ -1,6 +1,6 @@
-"""What stands outside the YAML: in variables of the environment, and in the files of secrets.
+"""Settings from outside the YAML: environment variables and the files of secrets.
 
-The environment may say all of a small configuration, and a few settings over those of a file.
+The environment may hold all of a small configuration, or override a few settings of a file.
 """
 
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from .document import Document, Hidden, Items, Place, Problem, Table
+from .document import Document, Items, Location, Problem, SensitiveText, Table
 from .settings import declared, path_keys, secret_keys
 
 CONFIG: Final = "LINKEDAPI_MONITOR_CONFIG"
@@ -35,10 +35,10 @@ _SMTP: Final = {"smtp": ("starttls", 587), "smtps": ("tls", 465)}
 _SMTP_FORM: Final = "must be smtp://user:password@host:587 or smtps://user:password@host:465"
 
 
-def complete(document: Document, environ: Mapping[str, str]) -> None:
-    """Add to *document* what the environment says. An empty variable counts as unset."""
+def add_environment(document: Document, environ: Mapping[str, str]) -> None:
+    """Add the settings of *environ* to *document*. An empty variable counts as unset."""
     root = document.root
-    environ = _readable(document, environ)
+    environ = _variables(document, environ)
     if root.get("workspaces") is None:
         _add_workspace(document, environ)
     if root.get("receivers") is None:
@@ -48,14 +48,14 @@ def complete(document: Document, environ: Mapping[str, str]) -> None:
             if root.get(section) is None:
                 root[section] = Table()
             if isinstance(root[section], Table):
-                root[section] = _with(root[section], {key: Hidden(value)})
+                root[section] = _with(root[section], {key: SensitiveText(value)})
                 root[section].pop(f"{key}_file", None)
                 document.origins[section, key] = variable
 
 
-def _readable(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that matter here and are set, without white space around them."""
-    known = {}
+def _variables(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables in use that are set, without white space around them."""
+    variables = {}
     for name in VARIABLES:
         if value := environ.get(name, "").strip():
             try:
@@ -63,15 +63,15 @@ def _readable(document: Document, environ: Mapping[str, str]) -> dict[str, str]:
             except UnicodeEncodeError:
                 document.problems.append(Problem(None, name, "is not UTF-8 text"))
             else:
-                known[name] = value
-    return known
+                variables[name] = value
+    return variables
 
 
 def _add_workspace(document: Document, environ: Mapping[str, str]) -> None:
     token, file = environ.get(TOKEN), environ.get(TOKEN_FILE)
     values: dict[str, Any] = {}
     if token:
-        values["token"] = Hidden(token)
+        values["token"] = SensitiveText(token)
     if file:
         values["token_file"] = str(Path(file).absolute())
     if values:
@@ -83,22 +83,24 @@ def _add_receivers(document: Document, environ: Mapping[str, str]) -> None:
     receivers: list[Table] = []
     if url := environ.get("SLACK_WEBHOOK_URL"):
         document.origins["receivers", len(receivers)] = "SLACK_WEBHOOK_URL"
-        receivers.append(_with(Table(), {"name": "slack", "type": "slack", "url": Hidden(url)}))
+        receivers.append(
+            _with(Table(), {"name": "slack", "type": "slack", "url": SensitiveText(url)})
+        )
     url, to = environ.get("SMTP_URL"), environ.get("ALERT_EMAIL_TO")
     if url and to and re.search(r"[^,;\s]", to):
-        place = ("receivers", len(receivers))
+        location = ("receivers", len(receivers))
         document.origins |= {
-            place: "SMTP_URL",
-            (*place, "to"): "ALERT_EMAIL_TO",
-            (*place, "from"): "ALERT_EMAIL_FROM",
+            location: "SMTP_URL",
+            (*location, "to"): "ALERT_EMAIL_TO",
+            (*location, "from"): "ALERT_EMAIL_FROM",
         }
         if email := _email(url, to, environ.get("ALERT_EMAIL_FROM")):
             receivers.append(email)
         else:
-            document.report(place, _SMTP_FORM)
+            document.report(location, _SMTP_FORM)
     elif url or to:
-        given, needed = ("SMTP_URL", "ALERT_EMAIL_TO") if url else ("ALERT_EMAIL_TO", "SMTP_URL")
-        document.origins["receivers", len(receivers)] = given
+        present, needed = ("SMTP_URL", "ALERT_EMAIL_TO") if url else ("ALERT_EMAIL_TO", "SMTP_URL")
+        document.origins["receivers", len(receivers)] = present
         document.report(("receivers", len(receivers)), f"needs {needed} as well")
     if receivers:
         document.root["receivers"] = _list(*receivers)
@@ -111,15 +113,15 @@ def _email(url: str, to: str, sender: str | None) -> Table | None:
     addresses = [part.strip() for part in re.split(r"[,;]", to) if part.strip()]
     username, password = (unquote(part or "") for part in (server.username, server.password))
     values: dict[str, Any] = {"name": "email", "type": "email"}
-    values |= {"host": Hidden(server.hostname), "port": port}
+    values |= {"host": SensitiveText(server.hostname), "port": port}
     values["tls"] = parse_qs(server.query).get("tls", [_SMTP[server.scheme][0]])[0]
     if username:
-        values["username"] = Hidden(username)
+        values["username"] = SensitiveText(username)
     if password:
-        values["password"] = Hidden(password)
-    values["from"] = Hidden(sender or (username if "@" in username else addresses[0]))
+        values["password"] = SensitiveText(password)
+    values["from"] = SensitiveText(sender or (username if "@" in username else addresses[0]))
     recipients = Items()
-    recipients.extend(map(Hidden, addresses))
+    recipients.extend(map(SensitiveText, addresses))
     return _with(Table(), {**values, "to": recipients})
 
 
@@ -135,10 +137,10 @@ def _server(url: str) -> tuple[SplitResult | None, int]:
 
 def _with(table: Table, values: Mapping[str, Any]) -> Table:
     """Return a table with *values* over those of *table*."""
-    other = Table()
-    other.update(table, **values)
-    other.lines.update(table.lines)
-    return other
+    merged = Table()
+    merged.update(table, **values)
+    merged.lines.update(table.lines)
+    return merged
 
 
 def _list(*tables: Table) -> Items:
@@ -147,8 +149,10 @@ def _list(*tables: Table) -> Items:
     return items
 
 
-def take_files(document: Document, place: Place, table: Table, kind: Any, base: Path) -> None:
-    """Put the contents of the secrets' files into *table* and report what cannot be read.
+def read_secret_files(
+    document: Document, location: Location, table: Table, kind: Any, base: Path
+) -> None:
+    """Put the contents of secret files into *table* and report those that cannot be read.
 
     A secret `url` may be given as `url_file`, unless *kind* has a key of that name itself. All
     paths are relative to *base*, the folder of the configuration file.
@@ -158,32 +162,34 @@ def take_files(document: Document, place: Place, table: Table, kind: Any, base: 
             table[key] = type(path)(base / path)
     for key in secret_keys(kind):
         name = f"{key}_file"
-        for nothing in (key, name):
-            if table.get(nothing, "") is None:
-                del table[nothing]
+        for optional in (key, name):
+            if table.get(optional, "") is None:
+                del table[optional]
         if name in table and name not in declared(kind):
-            _take_file(document, place, table, key, base)
+            _read_secret_file(document, location, table, key, base)
             del table[name]
 
 
-def _take_file(document: Document, place: Place, table: Table, key: str, base: Path) -> None:
-    """Put what stands in the file of the secret *key* into *table*, or report why not."""
+def _read_secret_file(
+    document: Document, location: Location, table: Table, key: str, base: Path
+) -> None:
+    """Put the content of the file of the secret *key* into *table*, or report the problem."""
     name = f"{key}_file"
-    where = (*place, name)
+    file_location = (*location, name)
     if table.get(key) is not None:
-        document.report(where, f"stands beside {key}; keep one of them")
+        document.report(file_location, f"stands beside {key}; keep one of them")
         return
     try:
-        table[key] = _read_secret(base, table[name])
+        table[key] = _secret_text(base, table[name])
     except ValueError as error:
-        document.report(where, str(error))
-        table[key] = Hidden("unreadable")
+        document.report(file_location, str(error))
+        table[key] = SensitiveText("unreadable")
     table.lines[key] = table.lines[name]
-    if where in document.broken:
-        document.broken.add((*place, key))
+    if file_location in document.reported:
+        document.reported.add((*location, key))
 
 
-def _read_secret(base: Path, path: Any) -> Hidden:
+def _secret_text(base: Path, path: Any) -> SensitiveText:
     """Return the text of a file without white space around it; raise ValueError if it has none."""
     if not isinstance(path, str):
         raise ValueError("must be the path of a file")  # noqa: TRY004 - reported like the others
@@ -200,4 +206,4 @@ def _read_secret(base: Path, path: Any) -> Hidden:
         raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
     if not text:
         raise ValueError("the file is empty")
-    return Hidden(text)
+    return SensitiveText(text)

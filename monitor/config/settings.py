@@ -1,60 +1,108 @@
 """The whole configuration as one frozen value; each part's own settings stand beside the part.
 
-Below it stands what the settings look like from outside: their keys, their JSON Schema.
+Below it: the keys of the settings and their JSON Schema.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
     SerializeAsAny,
+    SerializerFunctionWrapHandler,
     TypeAdapter,
+    field_validator,
+    model_serializer,
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor import notifiers
-from monitor.core.model import Cause, Scope
+from monitor.core.duration import Duration
+from monitor.core.inventory import AccountRule
+from monitor.core.model import Micros
 from monitor.core.policy import DeliveryPolicy, IncidentPolicy, ReconnectionPolicy
+from monitor.core.route import Route
 from monitor.core.secret import Secret
-from monitor.notifiers import ReceiverSettings
-from monitor.schedule import PollSettings
+from monitor.cron import check_cron, next_time
+from monitor.notifiers import Name, ReceiverSettings, TimezoneName
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
 
-from .document import Place
+from .document import Location
 
-NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
+class PollSettings(BaseModel):
+    """The section `poll`, for all workspaces or for one.
+
+    A workspace is polled *every* so often, or when the crontab expression *cron* says so, in
+    *timezone* (None: that of the configuration). Each poll is put off by some *jitter*.
+    """
+
+    model_config = _FROZEN
+
+    every: Duration = Duration.parse("60s")
+    cron: Annotated[str, AfterValidator(check_cron)] | None = None
+    timezone: TimezoneName | None = None
+    jitter: Duration = Duration.parse("5s")
+
+    @field_validator("every")
+    @classmethod
+    def _is_long_enough(cls, value: Duration) -> Duration:
+        if value.seconds < 1:
+            raise ValueError("must be 1s or longer")
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_rhythm(self) -> Self:
+        if self.cron is not None and "every" in self.model_fields_set:
+            raise ValueError("has both every and cron; keep one")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _show(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Show the rhythm that counts: what is shown could be loaded again."""
+        shown: dict[str, Any] = handler(self)
+        if self.cron is not None:
+            shown.pop("every", None)
+        return shown
+
+    @property
+    def rhythm(self) -> Duration | Callable[[Micros], Micros]:
+        """The interval, or `next_due` if polls are due by a crontab expression."""
+        return self.every if self.cron is None else self.next_due
+
+    def next_due(self, at: Micros) -> Micros:
+        """Return when the first scheduled poll after the time *at* is due, jitter left out."""
+        if self.cron is None:
+            return at + self.every
+        return next_time(self.cron, at, self.timezone or "UTC")
 
 
 class WorkspaceSettings(BaseModel):
-    """One Linked API token and what is said of the accounts behind it.
+    """One Linked API token and the settings of the accounts behind it.
 
-    Exactly one of *token* and *token_file* is there; the file is read again whenever the token is
-    needed anew. *poll* is complete: the section `poll` with this workspace's own settings over it.
+    Exactly one of *token* and *token_file* is set; the file is read again when the token is needed
+    anew. *poll* is complete: the section `poll` with this workspace's own settings over it.
     What was recorded of the workspace *renamed_from* belongs to this one.
     """
 
     model_config = _FROZEN
 
-    name: str = Field(default="default", pattern=NAME)
-    renamed_from: str | None = Field(default=None, pattern=NAME)
+    name: Name = "default"
+    renamed_from: Name | None = None
     token: Secret | None = None
     token_file: Path | None = None
     labels: dict[str, str] = Field(default_factory=dict)
@@ -67,68 +115,6 @@ class WorkspaceSettings(BaseModel):
         if self.token is not None and self.token_file is not None:
             raise ValueError("has both a token and a token_file; keep one")
         return self
-
-
-Texts = Annotated[
-    tuple[str, ...], BeforeValidator(_listed, json_schema_input_type=str | tuple[str, ...])
-]
-
-
-class AccountMatch(BaseModel):
-    """Which accounts an entry of `accounts` is about: one glob or several for each part."""
-
-    model_config = _FROZEN
-
-    workspace: Texts = ()
-    id: Texts = ()
-    name: Texts = ()
-    url: Texts = ()
-
-
-class AccountSettings(BaseModel):
-    """Who owns the accounts that match, and whether to *ignore* them; first match wins per key."""
-
-    model_config = _FROZEN
-
-    match: AccountMatch = AccountMatch()
-    labels: dict[str, str] = Field(default_factory=dict)
-    ignore: bool | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.labels and self.ignore is None:
-            raise ValueError("needs labels, or ignore: true")
-        if self.ignore and self.match == AccountMatch():
-            raise ValueError("would ignore every account; say in match which ones")
-        return self
-
-
-class MatchSettings(BaseModel):
-    """What a route listens to: one text or several; *workspace* and *account* may be globs."""
-
-    model_config = _FROZEN
-
-    cause: Annotated[
-        tuple[Cause, ...],
-        BeforeValidator(_listed, json_schema_input_type=Cause | tuple[Cause, ...]),
-    ] = ()
-    workspace: Texts = ()
-    account: Texts = ()
-    scope: Annotated[
-        tuple[Scope, ...],
-        BeforeValidator(_listed, json_schema_input_type=Scope | tuple[Scope, ...]),
-    ] = ()
-    labels: dict[str, str] = Field(default_factory=dict)
-
-
-class RouteSettings(BaseModel):
-    """The receivers *to* hear what matches; the next routes are asked only if it *continue*s."""
-
-    model_config = _FROZEN
-
-    match: MatchSettings = MatchSettings()
-    to: Annotated[Texts, Field(min_length=1)]
-    continue_: bool = Field(default=False, alias="continue")
 
 
 class MetricsSettings(BaseModel):
@@ -155,20 +141,20 @@ class Config(BaseModel):
     model_config = _FROZEN
 
     workspaces: tuple[WorkspaceSettings, ...]
-    accounts: tuple[AccountSettings, ...] = ()
+    accounts: tuple[AccountRule, ...] = ()
     linked_api: LinkedApiSettings = LinkedApiSettings()
     poll: PollSettings = PollSettings()
     incidents: IncidentPolicy = IncidentPolicy()
     reconnection: ReconnectionPolicy = ReconnectionPolicy()
     receivers: tuple[SerializeAsAny[ReceiverSettings], ...] = ()
-    routes: tuple[RouteSettings, ...] = ()
+    routes: tuple[Route, ...] = ()
     fallback: str | None = None
     delivery: DeliveryPolicy = DeliveryPolicy()
     storage: StorageSettings = Field(default_factory=StorageSettings)
     web: WebSettings = WebSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
-    timezone: str = "UTC"
+    timezone: TimezoneName = "UTC"
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
 
@@ -178,8 +164,15 @@ class Config(BaseModel):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is odd but usable, one sentence each."""
+        """What is odd but usable, one problem each."""
         return self._warnings
+
+    @property
+    def link_origins(self) -> tuple[str, ...]:
+        """The origins of links that may be told: a simulated API has its own login pages too."""
+        address = urlsplit(self.linked_api.base_url)
+        simulated = () if address.scheme == "https" else (f"{address.scheme}://{address.netloc}",)
+        return (*self.reconnection.link_origins, *simulated)
 
     def secrets(self) -> Iterator[Secret]:
         """Yield every secret that the configuration holds, for the redaction of the log.
@@ -187,9 +180,11 @@ class Config(BaseModel):
         Tokens that stand in a `token_file` are not among them: whoever reads the file has them.
         Nor is the path of an SQLite database.
         """
-        found = tuple(one for one in _secrets_in(self) if not one.reveal().startswith("sqlite:"))
-        yield from found
-        for secret in found:
+        secrets = [
+            secret for secret in _secrets_in(self) if not secret.reveal().startswith("sqlite:")
+        ]
+        yield from secrets
+        for secret in secrets:
             if password := _PASSWORD.match(secret.reveal()):
                 yield Secret(password[1])
                 yield Secret(unquote(password[1]))
@@ -222,54 +217,54 @@ def _schema(kind: Any) -> dict[str, Any]:
     return adapter(kind).json_schema()
 
 
-def keys(kind: Any, place: Place = ()) -> tuple[str, ...]:
-    """Return the keys that the section of *kind* knows at *place*, `_file` forms included."""
-    files = () if place else (f"{key}_file" for key in secret_keys(kind))
-    return tuple(dict.fromkeys((*declared(kind, place), *files)))
+def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
+    """Return the keys that *kind* has at *location*, `_file` forms included."""
+    files = () if location else (f"{key}_file" for key in secret_keys(kind))
+    return tuple(dict.fromkeys((*declared(kind, location), *files)))
 
 
 @cache
-def declared(kind: Any, place: Place = ()) -> Mapping[str, Any]:
-    """Return the keys that the settings of *kind* declare at *place*, each with its schema."""
-    properties: Mapping[str, Any] = _at(_schema(kind), place).get("properties", {})
+def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
+    """Return the keys that *kind* declares at *location*, each with its schema."""
+    properties: Mapping[str, Any] = _at(_schema(kind), location).get("properties", {})
     return properties
 
 
 @cache
 def secret_keys(kind: Any) -> tuple[str, ...]:
     """Return the keys of *kind* whose values are secrets: each has a `_file` form."""
-    return tuple(key for key, found in declared(kind).items() if _is(found, "password"))
+    return tuple(key for key, schema in declared(kind).items() if _has_format(schema, "password"))
 
 
 @cache
 def path_keys(kind: Any) -> tuple[str, ...]:
     """Return the keys of *kind* whose values are the paths of files."""
-    return tuple(key for key, found in declared(kind).items() if _is(found, "path"))
+    return tuple(key for key, schema in declared(kind).items() if _has_format(schema, "path"))
 
 
-def _is(schema: Mapping[str, Any], form: str) -> bool:
-    """Say whether *schema*, or an alternative of it, is text of the format *form*."""
-    return any(one.get("format") == form for one in (schema, *schema.get("anyOf", ())))
+def _has_format(schema: Mapping[str, Any], name: str) -> bool:
+    """Return whether *schema*, or an alternative of it, is text of the format *name*."""
+    return any(form.get("format") == name for form in (schema, *schema.get("anyOf", ())))
 
 
-def _at(root: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
-    found = _resolved(root, root)
-    for step in place:
-        below = found.get("properties", {}).get(step)
-        found = _resolved(root, below or found.get("items") or {})
-    return found
+def _at(root: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
+    schema = _resolved(root, root)
+    for step in location:
+        inner = schema.get("properties", {}).get(step)
+        schema = _resolved(root, inner or schema.get("items") or {})
+    return schema
 
 
 def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Follow references, and take the alternative that has keys or items."""
     while "$ref" in schema:
         schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
-    alternatives = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
-    found = [_resolved(root, alternative) for alternative in alternatives]
+    references = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    alternatives = [_resolved(root, reference) for reference in references]
     for kind in ("properties", "items"):
-        for one in found:
-            if kind in one:
-                return one
+        for alternative in alternatives:
+            if kind in alternative:
+                return alternative
     return schema
 
 
@@ -279,7 +274,7 @@ class _Schema(GenerateJsonSchema):
     def encode_default(self, dft: Any) -> Any:
         """Write a default (the interface of pydantic)."""
         if isinstance(dft, tuple):
-            return [self.encode_default(one) for one in dft]
+            return [self.encode_default(item) for item in dft]
         return super().encode_default(dft)
 
 
@@ -318,9 +313,9 @@ def schema() -> dict[str, Any]:
 def _with_files(definition: dict[str, Any]) -> dict[str, Any]:
     """Add the `_file` form of each secret, which stands in for the secret itself."""
     properties = definition.get("properties", {})
-    files = {f"{key}_file" for key, part in properties.items() if _is(part, "password")}
+    files = {f"{key}_file" for key, part in properties.items() if _has_format(part, "password")}
     if not files:
         return definition
-    added = {key: {"type": "string"} for key in files - properties.keys()}
+    added = {key: {"type": "string"} for key in sorted(files - properties.keys())}
     required = [key for key in definition.get("required", ()) if f"{key}_file" not in files]
     return {**definition, "properties": {**properties, **added}, "required": required}

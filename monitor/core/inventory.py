@@ -8,26 +8,48 @@ Rules:
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import ClassVar
 from urllib.parse import unquote
 
 from .model import Account, ListedAccount
+from .policy import Texts
 from .profile import profile_key
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRule:
-    """What is said of the accounts that match all parts; an empty part matches everything.
+class AccountMatch:
+    """Which accounts an entry of `accounts` is about: those that match all parts.
 
-    Parts are globs; in those of *urls* scheme, `www.`, case, percent-encoding and a trailing slash
-    do not matter. *ignore* is None where the rule does not say whether they are watched.
+    An empty part matches everything. Parts are globs; in those of *urls* scheme, `www.`, case,
+    percent-encoding and a trailing slash do not matter.
     """
 
-    workspaces: tuple[str, ...] = ()
-    ids: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    urls: tuple[str, ...] = ()
+    workspaces: Texts = field(default=(), metadata={"alias": "workspace"})
+    ids: Texts = field(default=(), metadata={"alias": "id"})
+    names: Texts = field(default=(), metadata={"alias": "name"})
+    urls: Texts = field(default=(), metadata={"alias": "url"})
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRule:
+    """An entry of `accounts`: *labels* of the accounts that match, and whether to *ignore* them.
+
+    *ignore* is None where the entry does not say whether they are watched.
+    """
+
+    match: AccountMatch = field(default_factory=AccountMatch)
     labels: Mapping[str, str] = field(default_factory=dict)
     ignore: bool | None = None
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if not self.labels and self.ignore is None:
+            raise ValueError("needs labels, or ignore: true")
+        if self.ignore and self.match == AccountMatch():
+            raise ValueError("would ignore every account; say in match which ones")
 
 
 class Inventory:
@@ -53,14 +75,14 @@ class Inventory:
         labels = dict(self._workspaces.get(workspace, {}))
         if account is not None:
             for rule in reversed(self._labelling):
-                if _matches(rule, workspace, account):
+                if _matches(rule.match, workspace, account):
                     labels.update(rule.labels)
         return labels
 
     def ignores(self, workspace: str, account: Account | ListedAccount) -> bool:
         """Return whether *account* is not to be watched."""
         for rule in self._ignoring:
-            if _matches(rule, workspace, account):
+            if _matches(rule.match, workspace, account):
                 return bool(rule.ignore)
         return False
 
@@ -70,12 +92,12 @@ def matches_any(patterns: Iterable[str], texts: Iterable[str]) -> bool:
     return any(fnmatchcase(text, pattern) for pattern in patterns for text in texts)
 
 
-def _matches(rule: AccountRule, workspace: str, account: Account | ListedAccount) -> bool:
+def _matches(match: AccountMatch, workspace: str, account: Account | ListedAccount) -> bool:
     return (
-        (not rule.workspaces or matches_any(rule.workspaces, (workspace,)))
-        and (not rule.ids or matches_any(rule.ids, (account.id,)))
-        and (not rule.names or matches_any(rule.names, (account.name,)))
-        and (not rule.urls or _matches_address(rule.urls, account.url))
+        (not match.workspaces or matches_any(match.workspaces, (workspace,)))
+        and (not match.ids or matches_any(match.ids, (account.id,)))
+        and (not match.names or matches_any(match.names, (account.name,)))
+        and (not match.urls or _matches_address(match.urls, account.url))
     )
 
 

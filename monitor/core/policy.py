@@ -4,11 +4,34 @@ And what nobody configures: how long no session is asked for after one that came
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from .duration import Duration
 from .model import IntentOutcome, Micros
 from .url import split_web_url
+
+
+class OneOrMore:
+    """Marks a tuple of which a person may write a single item without a list."""
+
+    @staticmethod
+    def _parse(value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        """Let pydantic read a text as a list of one (a core schema is a plain dict)."""
+        items = handler(source)
+        item = handler.generate_schema(get_args(source)[0])
+        return {
+            "type": "function-before",
+            "function": {"type": "no-info", "function": cls._parse},
+            "schema": items,
+            "json_schema_input_schema": {"type": "union", "choices": [item, items]},
+        }
+
+
+Texts: TypeAlias = Annotated[tuple[str, ...], OneOrMore]
 
 
 @dataclass(frozen=True, slots=True)

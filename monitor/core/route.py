@@ -11,30 +11,38 @@ Rules:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, ClassVar, Final
 
 from .inventory import Inventory, matches_any
 from .model import Account, Cause, Event, EventType, Incident, Scope
+from .policy import OneOrMore, Texts
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a route listens to; an empty part matches everything. Names and ids may be globs."""
+    """Which events a route is for: those that match all parts; an empty part matches everything.
 
-    causes: tuple[str, ...] = ()
-    workspaces: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
+    *workspaces* and *accounts* (their ids or names) may be globs.
+    """
+
+    causes: Annotated[tuple[Cause, ...], OneOrMore] = field(default=(), metadata={"alias": "cause"})
+    workspaces: Texts = field(default=(), metadata={"alias": "workspace"})
+    accounts: Texts = field(default=(), metadata={"alias": "account"})
+    scopes: Annotated[tuple[Scope, ...], OneOrMore] = field(default=(), metadata={"alias": "scope"})
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The receivers *to* hear what matches; *continues* lets later routes match too."""
+    """The receivers *to* hear what matches; the next routes are asked only if it *continues*."""
 
-    match: Match
-    to: tuple[str, ...]
-    continues: bool = False
+    match: Match = field(default_factory=Match)
+    to: Texts = field(metadata={"min_length": 1})
+    continues: bool = field(default=False, metadata={"alias": "continue"})
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -24,6 +24,12 @@ from monitor.core.text import check_timezone
 
 GROUP: Final = "linkedapi_monitor.notifiers"
 ATTEMPT_TIMEOUT: Final = Duration.parse("10s")
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+Name: TypeAlias = Annotated[str, Field(pattern=NAME)]
+"""The name of a receiver or a workspace."""
+
+TimezoneName: TypeAlias = Annotated[str, AfterValidator(check_timezone)]
 
 
 class ReceiverSettings(BaseModel):
@@ -31,10 +37,10 @@ class ReceiverSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+    name: Name
     type: str
     link: Literal["full", "none"] = "full"
-    timezone: Annotated[str, AfterValidator(check_timezone)] | None = None
+    timezone: TimezoneName | None = None
 
     @property
     def address_label(self) -> str | None:

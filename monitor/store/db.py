@@ -49,7 +49,7 @@ class Store:
     def open(cls, url: str, *, create: bool = True) -> Self:
         """Open the database at *url*, bring its tables up to date or *create* them.
 
-        Raise StoreError with what to do if it can't be opened or another version made its tables.
+        Raise StoreError with what to do if it can't be opened, or another version made its tables.
         """
         store = cls(*_connect(url, create=create))
         schema = Schema.read(files("monitor.store"))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from monitor.config import ConfigError, load
@@ -164,3 +166,128 @@ def test_what_a_file_says_is_not_added_to(load_text):
 
     assert [workspace.token for workspace in config.workspaces] == [Secret("xyz")]
     assert config.receivers == ()
+
+
+# ── secrets in files ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_secrets_may_stand_in_files_beside_the_configuration(load_text, tmp_path):
+    (tmp_path / "slack").write_text("https://hooks.slack.com/services/x\n")
+    (tmp_path / "metrics").write_text("hush\n")
+
+    config = load_text(
+        WORKSPACE
+        + "receivers: [{name: ops, type: slack, url_file: slack}]\n"
+        + f"web: {{metrics_token_file: {tmp_path}/metrics}}\n"
+    )
+
+    assert config.receivers[0].url.reveal() == "https://hooks.slack.com/services/x"
+    assert config.web.metrics_token == Secret("hush")
+
+
+def test_a_secret_that_is_null_is_as_if_it_were_not_there(load_text, tmp_path):
+    (tmp_path / "slack").write_text("https://hooks.slack.com/services/x")
+
+    config = load_text(
+        WORKSPACE
+        + "receivers: [{name: ops, type: slack, url: null, url_file: slack}]\n"
+        + "web: {metrics_token: null, metrics_token_file: null}\n"
+    )
+
+    assert config.receivers[0].url.reveal() == "https://hooks.slack.com/services/x"
+    assert config.web.metrics_token is None
+
+
+def test_a_token_file_is_found_beside_the_configuration_and_left_for_later(load_text, tmp_path):
+    (tmp_path / "token").write_text("abc\n")
+
+    (workspace,) = load_text("workspaces: [{token_file: token}]").workspaces
+
+    assert workspace.token is None
+    assert workspace.token_file == tmp_path / "token"
+
+
+def test_paths_of_files_start_beside_the_configuration(load_text, tmp_path):
+    config = load_text(
+        WORKSPACE
+        + """linked_api: {ca_file: api.pem}
+receivers:
+  - {name: a, type: email, host: mail, from: a@b.example, to: [a@b.example], ca_file: tls/ca.pem}
+  - {name: b, type: email, host: mail, from: a@b.example, to: [a@b.example], ca_file: /etc/ca.pem}
+"""
+    )
+
+    assert config.linked_api.ca_file == tmp_path / "api.pem"
+    assert [receiver.ca_file for receiver in config.receivers] == [
+        tmp_path / "tls" / "ca.pem",
+        Path("/etc/ca.pem"),
+    ]
+
+
+WRONG = {
+    "a secret beside its file": (
+        "web:\n  metrics_token: a\n  metrics_token_file: b",
+        "4: web.metrics_token_file: stands beside metrics_token; keep one of them",
+    ),
+    "a misspelt secret's file": (
+        "receivers:\n  - {name: ops, type: slack, url: 'https://a', urls_fil: x}",
+        "3: receivers[0].urls_fil: unknown key; did you mean url_file?",
+    ),
+    "a secret of a receiver in two places": (
+        "receivers:\n  - {name: ops, type: slack, url: 'https://a', url_file: b}",
+        "3: receivers[0].url_file: stands beside url; keep one of them",
+    ),
+    "a secret of a receiver in neither": (
+        "receivers:\n  - {name: ops, type: slack}",
+        "3: receivers[0]: needs url or url_file",
+    ),
+    "a secret of a receiver in an absent file": (
+        "receivers:\n  - {name: ops, type: slack, url_file: absent}",
+        "3: receivers[0].url_file: the file cannot be read: No such file or directory",
+    ),
+    "a secret of a receiver in no path": (
+        "receivers:\n  - {name: ops, type: slack, url_file: [absent]}",
+        "3: receivers[0].url_file: must be the path of a file",
+    ),
+    "a secret's file that is absent": (
+        "web: {metrics_token_file: absent}",
+        "2: web.metrics_token_file: the file cannot be read: No such file or directory",
+    ),
+    "a secret's file that is no path": (
+        "web: {metrics_token_file: [a]}",
+        "2: web.metrics_token_file: must be the path of a file",
+    ),
+    "a secret's impossible file": (
+        'web: {metrics_token_file: "a\\0b"}',
+        "2: web.metrics_token_file: the file cannot be read: not a path",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG)
+def test_a_secret_that_is_missing_is_reported_once_with_its_line(only_problem_of, text, expected):
+    assert only_problem_of(text).startswith(expected)
+
+
+def test_every_secret_that_is_missing_is_said(problems_of):
+    assert problems_of(WORKSPACE + "receivers:\n  - {name: crm, type: webhook, url: null}") == [
+        "3: receivers[0]: needs url or url_file",
+        "3: receivers[0]: needs secret or secret_file",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\n", "the file is empty"),
+        (b"\xff", "the file is not UTF-8 text"),
+        (b"x" * 65537, "the file is larger than 64 KiB"),
+    ],
+)
+def test_a_file_without_a_secret_is_refused(problems_of, tmp_path, content, reason):
+    (tmp_path / "secret").write_bytes(content)
+
+    problems = problems_of(WORKSPACE + "web: {metrics_token_file: secret}")
+
+    assert problems == [f"2: web.metrics_token_file: {reason}"]

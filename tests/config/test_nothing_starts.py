@@ -10,7 +10,7 @@ from harness.program import configure, free_port, hooks, program
 from monitor.simulator import Simulator, serve
 
 WRONG = {
-    # what is added to a good file: what is said of it
+    # a line added to a valid file: its problem
     "pol: {every: 5s}": "pol: unknown key; did you mean poll?",
     "incidents: {open_aftr: 2}": "incidents.open_aftr: unknown key; did you mean open_after?",
     "fallback: chatt": "fallback: no receiver is called 'chatt'; did you mean chat?",
@@ -51,9 +51,9 @@ async def test_every_problem_is_named_with_its_line_and_nothing_starts(tmp_path,
     text = file.read_text().splitlines()
     for added, expected in WRONG.items():
         place = f"{file}:{text.index(added) + 1}: "
-        assert any(one.startswith(place) and expected in one for one in problems), added
+        assert any(problem.startswith(place) and expected in problem for problem in problems), added
     assert len(problems) == len(WRONG)
     assert "linked_test_token" not in monitor.said()
     assert simulator.requests == []
     assert hook.slack == hook.events == []
-    assert {one.name for one in tmp_path.iterdir()} == {"config.yaml", "said.log"}
+    assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "said.log"}

@@ -12,9 +12,9 @@ EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
 def receiver(word):
     whole = schema()
-    for one in whole["properties"]["receivers"]["items"]["anyOf"]:
-        if one["properties"]["type"] == {"const": word}:
-            return whole["$defs"][one["$ref"].rpartition("/")[2]]
+    for item in whole["properties"]["receivers"]["items"]["anyOf"]:
+        if item["properties"]["type"] == {"const": word}:
+            return whole["$defs"][item["$ref"].rpartition("/")[2]]
     raise AssertionError(word)
 
 
@@ -41,10 +41,10 @@ def test_a_file_of_defaults_satisfies_the_schema():
 
 
 def complaints(text):
-    """What a validator of its own says of a configuration: where, in short."""
+    """The locations that an independent validator complains about."""
     validator = jsonschema.Draft202012Validator(schema())
-    found = validator.iter_errors(yaml.safe_load(text))
-    return sorted({"/".join(map(str, one.absolute_path)) for one in found})
+    errors = validator.iter_errors(yaml.safe_load(text))
+    return sorted({"/".join(map(str, error.absolute_path)) for error in errors})
 
 
 def test_the_schema_is_one():

@@ -78,9 +78,9 @@ def test_what_a_variable_holds_is_not_repeated_wherever_it_stands(load_text, tex
 def test_what_a_secrets_file_holds_is_not_repeated(problems_of, tmp_path):
     (tmp_path / "url").write_text(f"ftp://{HUSH}")
 
-    found = problems_of(WORKSPACE + "receivers: [{name: a, type: slack, url_file: url}]")
+    problems = problems_of(WORKSPACE + "receivers: [{name: a, type: slack, url_file: url}]")
 
-    assert_silent(" ".join(found))
+    assert_silent(" ".join(problems))
 
 
 def test_the_whole_configuration_prints_without_secrets(load_text):

@@ -3,7 +3,10 @@
 import pytest
 from harness.core import listed_account
 
-from monitor.core.inventory import AccountRule, Inventory
+from monitor.core.inventory import AccountMatch, AccountRule, Inventory
+
+ALL = AccountMatch(ids=("*",))
+OTHER = AccountMatch(ids=("other",))
 
 
 def labels(*rules, workspace="acme", of=None, common=None):
@@ -30,7 +33,7 @@ def test_what_is_said_of_an_account_goes_before_what_is_said_of_its_workspace():
 
 def test_the_first_rule_that_says_something_of_a_key_decides_it():
     found = labels(
-        AccountRule(ids=("other",), labels={"owner": "nobody"}),
+        AccountRule(OTHER, labels={"owner": "nobody"}),
         AccountRule(labels={"owner": "first"}),
         AccountRule(labels={"owner": "second", "team": "growth"}),
         AccountRule(labels={"team": "last", "tier": "gold"}),
@@ -44,11 +47,11 @@ def test_the_first_rule_that_says_something_of_a_key_decides_it():
     [
         ([], False),
         ([AccountRule(labels={"a": "b"})], False),
-        ([AccountRule(ignore=True)], True),
-        ([AccountRule(ignore=False), AccountRule(ignore=True)], False),
-        ([AccountRule(ignore=True), AccountRule(ignore=False)], True),
-        ([AccountRule(labels={"a": "b"}), AccountRule(ignore=True)], True),
-        ([AccountRule(ids=("other",), ignore=False), AccountRule(ignore=True)], True),
+        ([AccountRule(ALL, ignore=True)], True),
+        ([AccountRule(ignore=False), AccountRule(ALL, ignore=True)], False),
+        ([AccountRule(ALL, ignore=True), AccountRule(ignore=False)], True),
+        ([AccountRule(labels={"a": "b"}), AccountRule(ALL, ignore=True)], True),
+        ([AccountRule(OTHER, ignore=False), AccountRule(ALL, ignore=True)], True),
     ],
 )
 def test_the_first_rule_that_says_whether_an_account_is_watched_decides_it(rules, ignored):
@@ -56,28 +59,31 @@ def test_the_first_rule_that_says_whether_an_account_is_watched_decides_it(rules
 
 
 @pytest.mark.parametrize(
-    ("rule", "matches"),
+    ("match", "matches"),
     [
-        (AccountRule(), True),
-        (AccountRule(workspaces=("ac*",)), True),
-        (AccountRule(workspaces=("beta",)), False),
-        (AccountRule(workspaces=("beta", "acme")), True),
-        (AccountRule(ids=("a?",)), True),
-        (AccountRule(ids=("A1",)), False),
-        (AccountRule(names=("Person *",)), True),
-        (AccountRule(names=("Person",)), False),
-        (AccountRule(names=("Person [a-c]1",)), True),
-        (AccountRule(names=("Nobody", "*a1")), True),
-        (AccountRule(workspaces=("acme",), ids=("a1",), names=("Nobody",)), False),
-        (AccountRule(workspaces=("beta",), names=("Person *",)), False),
+        (AccountMatch(), True),
+        (AccountMatch(workspaces=("ac*",)), True),
+        (AccountMatch(workspaces=("beta",)), False),
+        (AccountMatch(workspaces=("beta", "acme")), True),
+        (AccountMatch(ids=("a?",)), True),
+        (AccountMatch(ids=("A1",)), False),
+        (AccountMatch(names=("Person *",)), True),
+        (AccountMatch(names=("Person",)), False),
+        (AccountMatch(names=("Person [a-c]1",)), True),
+        (AccountMatch(names=("Nobody", "*a1")), True),
+        (AccountMatch(workspaces=("acme",), ids=("a1",), names=("Nobody",)), False),
+        (AccountMatch(workspaces=("beta",), names=("Person *",)), False),
     ],
 )
-def test_a_rule_matches_where_all_its_parts_do(rule, matches):
-    inventory = Inventory(
-        {"acme": {}}, [AccountRule(rule.workspaces, rule.ids, rule.names, ignore=True)]
-    )
+def test_a_rule_matches_where_all_its_parts_do(match, matches):
+    assert labels(AccountRule(match, {"x": "y"})) == ({"x": "y"} if matches else {})
 
-    assert inventory.ignores("acme", listed_account()) is matches
+
+def test_a_rule_says_something_and_does_not_ignore_every_account():
+    with pytest.raises(ValueError, match="needs labels"):
+        AccountRule(ALL)
+    with pytest.raises(ValueError, match="would ignore every account"):
+        AccountRule(ignore=True)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +106,8 @@ def test_a_rule_matches_where_all_its_parts_do(rule, matches):
 def test_the_address_of_a_profile_may_be_written_in_many_ways(glob):
     jane = listed_account(url="https://www.linkedin.com/in/Jane-Doe/")
 
-    assert labels(AccountRule(urls=(glob,), labels={"x": "y"}), of=jane) == {"x": "y"}
-    assert labels(AccountRule(urls=(glob,), labels={"x": "y"}), of=listed_account()) == {}
+    assert labels(AccountRule(AccountMatch(urls=(glob,)), {"x": "y"}), of=jane) == {"x": "y"}
+    assert labels(AccountRule(AccountMatch(urls=(glob,)), {"x": "y"}), of=listed_account()) == {}
 
 
 @pytest.mark.parametrize("glob", ["linkedin.com/in/jürgen", "linkedin.com/in/j%C3%BCrgen/"])
@@ -109,26 +115,29 @@ def test_the_address_of_a_profile_may_be_written_in_many_ways(glob):
 def test_umlauts_in_addresses_may_be_encoded(glob, url):
     person = listed_account(url=f"https://www.{url}")
 
-    assert labels(AccountRule(urls=(glob,), labels={"x": "y"}), of=person) == {"x": "y"}
+    assert labels(AccountRule(AccountMatch(urls=(glob,)), {"x": "y"}), of=person) == {"x": "y"}
 
 
 @pytest.mark.parametrize("url", ["", "not an address", "http://[", "javascript:alert(1)"])
 def test_an_account_without_a_proper_address_is_matched_by_no_address(url):
-    rule = AccountRule(urls=("linkedin.com/*",), labels={"x": "y"})
+    rule = AccountRule(AccountMatch(urls=("linkedin.com/*",)), {"x": "y"})
 
     assert labels(rule, of=listed_account(url=url)) == {}
-    assert labels(AccountRule(urls=("*",), labels={"x": "y"}), of=listed_account(url=url)) == {
-        "x": "y"
-    }
+    assert labels(
+        AccountRule(AccountMatch(urls=("*",)), {"x": "y"}), of=listed_account(url=url)
+    ) == {"x": "y"}
 
 
 @pytest.mark.parametrize("name", ["*", "?", "[a-z]*", "[!x]", "[", "Person *", "\n", "*" * 5000])
 def test_what_looks_like_a_glob_in_a_name_is_a_name(name):
     stranger = listed_account(id_="x1", name=name, url="")
 
-    assert labels(AccountRule(names=("Jane *",), labels={"x": "y"}), of=stranger) == {}
+    assert labels(AccountRule(AccountMatch(names=("Jane *",)), {"x": "y"}), of=stranger) == {}
     assert (
-        labels(AccountRule(ids=("a1",), names=("Person a1",), labels={"x": "y"}), of=stranger) == {}
+        labels(
+            AccountRule(AccountMatch(ids=("a1",), names=("Person a1",)), {"x": "y"}), of=stranger
+        )
+        == {}
     )
 
 

@@ -12,7 +12,7 @@ from harness.core import (
     signed_out,
 )
 
-from monitor.core.inventory import AccountRule, Inventory
+from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
 from monitor.core.route import SEVERITY, Audience, Match, Route, Routing, fallback_event, plan
 
@@ -63,7 +63,7 @@ def test_a_route_hears_what_matches_all_its_parts(match, hears):
     harness = CoreHarness()
     harness.poll(frozen())
     inventory = Inventory({"acme": {"team": "growth"}})
-    routing = make_routing(PEOPLE, Route(match, ("mail",)), inventory=inventory)
+    routing = make_routing(PEOPLE, Route(match=match, to=("mail",)), inventory=inventory)
 
     planned = told(event(), routing=routing, accounts=harness.workspace.accounts)
 
@@ -72,17 +72,17 @@ def test_a_route_hears_what_matches_all_its_parts(match, hears):
 
 
 def test_the_first_match_wins_unless_it_proceeds():
-    stop = make_routing(PEOPLE, Route(Match(), ("mail",)), Route(Match(), ("slack",)))
-    continues = make_routing(
-        PEOPLE, Route(Match(), ("mail",), continues=True), Route(Match(), ("slack",))
-    )
+    stop = make_routing(PEOPLE, Route(to=("mail",)), Route(to=("slack",)))
+    continues = make_routing(PEOPLE, Route(to=("mail",), continues=True), Route(to=("slack",)))
 
     assert receivers(told(event(), routing=stop)) == ["mail"]
     assert receivers(told(event(), routing=continues)) == ["mail", "slack"]
 
 
 def test_what_no_route_matches_goes_to_the_fallback():
-    routing = make_routing(PEOPLE, Route(Match(causes=("unknown",)), ("slack",)), fallback="mail")
+    routing = make_routing(
+        PEOPLE, Route(match=Match(causes=("unknown",)), to=("slack",)), fallback="mail"
+    )
 
     assert receivers(told(event(), routing=routing)) == ["mail"]
 
@@ -97,7 +97,7 @@ def test_a_resolution_goes_to_exactly_those_who_heard_or_are_hearing():
 
 def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
     audience = {"i1": Audience(heard=frozenset({"slack"}))}
-    routing = make_routing(PEOPLE, Route(Match(causes=("frozen",)), ("mail",)))
+    routing = make_routing(PEOPLE, Route(match=Match(causes=("frozen",)), to=("mail",)))
 
     assert receivers(told(event(EventType.CHANGED), audience=audience, routing=routing)) == [
         "mail",
@@ -110,7 +110,7 @@ def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
 )
 def test_a_fallback_that_stands_in_for_another_is_reminded_too(heard, reminded):
     audience = {"i1": Audience(heard=frozenset(heard))}
-    routing = make_routing(PEOPLE, Route(Match(), ("slack",)), fallback="mail")
+    routing = make_routing(PEOPLE, Route(to=("slack",)), fallback="mail")
 
     assert (
         receivers(told(event(EventType.REMINDED), audience=audience, routing=routing)) == reminded
@@ -166,7 +166,7 @@ OWNERS = {
 
 def owners(*routes, fallback=None, groups=None, common=None):
     """`mail` writes to whoever the label `owner` names; `slack` has an address of its own."""
-    rules = [AccountRule(ids=(id_,), labels=labels) for id_, labels in OWNERS.items()]
+    rules = [AccountRule(AccountMatch(ids=(id_,)), labels) for id_, labels in OWNERS.items()]
     receivers = make_routing(groups or PEOPLE).receivers
     return Routing(
         {**receivers, "mail": replace(receivers["mail"], address_label="owner")},
@@ -210,7 +210,7 @@ def test_the_label_of_a_workspace_is_an_address_too():
 
 
 def test_if_nobody_on_the_route_has_an_address_the_fallback_hears_of_it():
-    only_mail = Route(Match(), ("mail",))
+    only_mail = Route(to=("mail",))
     accounts = known("stray")
 
     heard = told(problem("stray"), routing=owners(only_mail, fallback="slack"), accounts=accounts)
@@ -223,8 +223,8 @@ def test_if_nobody_on_the_route_has_an_address_the_fallback_hears_of_it():
 
 
 def test_a_route_that_has_no_address_still_ends_the_search():
-    routing = owners(Route(Match(), ("mail",)), Route(Match(), ("slack",)))
-    proceeding = owners(Route(Match(), ("mail",), continues=True), Route(Match(), ("slack",)))
+    routing = owners(Route(to=("mail",)), Route(to=("slack",)))
+    proceeding = owners(Route(to=("mail",), continues=True), Route(to=("slack",)))
     accounts = known("stray")
 
     assert receivers(told(problem("stray"), routing=routing, accounts=accounts)) == []

@@ -229,7 +229,10 @@ def tree_of(value):  # noqa: PLR0911 - a table
         case dict():
             return {key: tree_of(part) for key, part in value.items()}
     if is_dataclass(value):
-        return {one.name: tree_of(getattr(value, one.name)) for one in fields(value)}
+        return {
+            field.metadata.get("alias", field.name): tree_of(getattr(value, field.name))
+            for field in fields(value)
+        }
     return value
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.inventory import AccountRule, Inventory
+from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Receiver, Routing
 from monitor.store import claims, workspaces
 from monitor.store.claims import View
@@ -277,7 +277,9 @@ def test_an_opening_that_was_refused_while_its_account_left_says_so(harness):
 
 def owned(harness, **owners):
     """Say who owns which account: `mail` writes to the address in the label `owner`."""
-    rules = [AccountRule(ids=(id_,), labels={"owner": owner}) for id_, owner in owners.items()]
+    rules = [
+        AccountRule(AccountMatch(ids=(id_,)), {"owner": owner}) for id_, owner in owners.items()
+    ]
     harness.inventory = Inventory({"acme": {}}, rules)
     routing = Routing({"mail": MAIL}, inventory=harness.inventory)
     harness.rules = replace(harness.rules, routing=routing)

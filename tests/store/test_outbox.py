@@ -305,7 +305,7 @@ def test_a_change_before_a_refused_opening_is_repeated_is_said_once(harness):
 def test_a_change_that_leads_elsewhere_cancels_what_was_not_sent_yet(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True})
     to = {"slack": "reconnection_required", "mail": "frozen"}
-    routes = tuple(Route(Match(causes=(cause,)), (name,)) for name, cause in to.items())
+    routes = tuple(Route(match=Match(causes=(cause,)), to=(name,)) for name, cause in to.items())
     harness.rules = replace(harness.rules, routing=make_routing(harness.receivers, *routes))
     harness.poll(signed_out())
 
@@ -348,7 +348,7 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
         store, receivers={"slack": True, "mail": True, "post": True}, fallback="mail"
     )
     harness.rules = replace(
-        harness.rules, routing=replace(harness.rules.routing, routes=(Route(Match(), ("slack",)),))
+        harness.rules, routing=replace(harness.rules.routing, routes=(Route(to=("slack",)),))
     )
     harness.poll(signed_out("a"))
     harness.deliver("slack", error=GONE)

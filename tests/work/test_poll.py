@@ -9,11 +9,11 @@ from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
 
+from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
-from monitor.core.inventory import AccountRule, Inventory
+from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
-from monitor.schedule import PollSettings
 from monitor.simulator import Fault, api_error, html_page
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
@@ -330,7 +330,7 @@ async def test_our_own_share_used_up_is_no_failure(tmp_path):
 
 async def test_an_event_that_nobody_would_hear_of_is_counted_and_said(tmp_path, capsys):
     async with poll_harness(tmp_path, accounts=1) as harness:
-        nobody = make_routing({"chat": True}, Route(Match(causes=("unknown",)), ("chat",)))
+        nobody = make_routing({"chat": True}, Route(match=Match(causes=("unknown",)), to=("chat",)))
         harness.poller.rules = replace(harness.poller.rules, routing=nobody)
         await harness.poll()
         harness.simulator.sign_out("acme", "*")
@@ -366,7 +366,7 @@ async def test_blindness_is_told_in_time_although_polls_are_paused(tmp_path):
 
 
 def ignoring(*names):
-    inventory = Inventory({"acme": {}}, [AccountRule(names=names, ignore=True)])
+    inventory = Inventory({"acme": {}}, [AccountRule(AccountMatch(names=names), ignore=True)])
     return make_routing({"chat": True}, inventory=inventory)
 
 

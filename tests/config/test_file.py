@@ -1,14 +1,15 @@
 import math
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.config import ConfigError
-from monitor.config.reading import parse
+from monitor.config import ConfigError, load
+from monitor.config.file import parse
 
 from .conftest import WORKSPACE
 
@@ -167,9 +168,61 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "expected"), BAD.values(), ids=BAD)
 def test_a_document_that_cannot_be_used_is_one_clear_line(problems_of, text, expected):
-    (found,) = problems_of(text)
+    (problem,) = problems_of(text)
 
-    assert found.startswith(expected)
+    assert problem.startswith(expected)
+
+
+WRONG = {
+    "a key written twice": (
+        "poll:\n  every: 1m\n  every: 2m",
+        "4: poll.every: is written twice; the first is in line 3",
+    ),
+    "an unset variable": (
+        "web:\n  metrics_token: ${HUSH}",
+        "3: web.metrics_token: the environment variable HUSH is not set",
+    ),
+    "an unset variable in a list": (
+        "receivers: [{name: ops, type: log}]\nroutes: [{to: [ops, '${OPS}']}]",
+        "3: routes[0].to[1]: the environment variable OPS is not set",
+    ),
+    "an unset variable on the top level": (
+        "timezone: ${ZONE}",
+        "2: timezone: the environment variable ZONE is not set",
+    ),
+    "a variable of another encoding": (
+        "timezone: ${BYTES}",
+        "2: timezone: the environment variable BYTES is not UTF-8 text",
+    ),
+    "a brace without a name": (
+        "timezone: ${}",
+        "2: timezone: write ${NAME} for a variable, $${ for the text ${",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG)
+def test_a_problem_in_a_document_is_reported_once_with_its_line(only_problem_of, text, expected):
+    assert only_problem_of(text).startswith(expected)
+
+
+def test_the_file_must_be_readable(tmp_path):
+    for path, reason in (
+        (tmp_path / "absent.yaml", "cannot be read: No such file or directory"),
+        (tmp_path, "cannot be read: Is a directory"),
+        (Path("a\0b"), "cannot be read: not a path"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            load(path, {})
+        assert str(caught.value) == f"{path}: {reason}"
+
+
+def test_a_file_beyond_all_measure_is_not_read(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_bytes(b"#" * (16 * 1024 * 1024 + 1))
+
+    with pytest.raises(ConfigError, match="is larger than 16 MiB"):
+        load(file, {})
 
 
 def test_text_in_another_encoding_is_refused_with_its_line(problems_of):
@@ -187,23 +240,23 @@ def test_a_billion_laughs_end_at_once(problems_of):
     )
     started = time.process_time()
 
-    (found,) = problems_of(text)
+    (problem,) = problems_of(text)
 
-    assert "the document has more than 500,000 values" in found
+    assert "the document has more than 500,000 values" in problem
     assert time.process_time() - started < 1
 
 
 def test_what_was_wrong_before_the_end_is_said_too(problems_of):
-    found = problems_of("a: ${UNSET}\na: 2\nb: [\n")
+    problems = problems_of("a: ${UNSET}\na: 2\nb: [\n")
 
-    assert [line.partition(":")[0] for line in found] == ["1", "2", "4"]
+    assert [line.partition(":")[0] for line in problems] == ["1", "2", "4"]
 
 
 def test_a_flood_of_problems_ends(problems_of):
-    found = problems_of("a:\n" + "- ${UNSET}\n" * 30_000)
+    problems = problems_of("a:\n" + "- ${UNSET}\n" * 30_000)
 
-    assert len(found) == 20_001
-    assert found[-1] == "20001: is the last line that was looked at"
+    assert len(problems) == 20_001
+    assert problems[-1] == "20001: is the last line that was looked at"
 
 
 TEXTS = st.one_of(

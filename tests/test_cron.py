@@ -1,0 +1,283 @@
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import hypothesis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.cron import check_cron, next_time
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def micros(moment):
+    return round(moment.timestamp()) * 1_000_000
+
+
+def next_datetime(cron, start, timezone="UTC"):
+    due = next_time(cron, micros(start), timezone)
+    return datetime.fromtimestamp(due // 1_000_000, ZoneInfo(timezone))
+
+
+def times(cron, start, count, timezone="UTC"):
+    """The next times after *start*, as they follow from one another, in *timezone*."""
+    found = []
+    for _ in range(count):
+        due = next_datetime(cron, start, timezone)
+        assert due.astimezone(UTC) > start.astimezone(UTC)
+        found.append(due)
+        start = due
+    return found
+
+
+def days(cron, start=NOON, count=7):
+    return [f"{due:%a %d}".lower() for due in times(cron, start, count)]
+
+
+def values(field, first, last, names=()):
+    """Every value that a field of a crontab names: an independent reading of crontab(5)."""
+    found = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        low, _, high = span.partition("-")
+        if span == "*":
+            low, high = first, last
+        elif not high:
+            high = last if step else low
+        low, high = (
+            names.index(word) + (names is MONTHS) if word in names else int(word)
+            for word in (low, high)
+        )
+        found |= set(range(low, high + 1, int(step or 1)))
+    return found
+
+
+def first_after(cron, start, days):
+    """Go through *days* after *start*, hour by hour and minute by minute."""
+    minute, hour, *rest = cron.split()
+    clock = sorted((h, m) for h in values(hour, 0, 23) for m in values(minute, 0, 59))
+    midnight = start.replace(hour=0, minute=0)
+    for date in (midnight + timedelta(days=passed) for passed in range(days)):
+        for h, m in clock if names_day(rest, date) else ():
+            if (due := date.replace(hour=h, minute=m)) > start:
+                return due
+    return None
+
+
+def names_day(fields, date):
+    """Whether the last three *fields* of a crontab name the day of *date*."""
+    day, month, weekday = fields
+    join = all if "*" in (day[0], weekday[0]) else any
+    weekdays = {number % 7 for number in values(weekday, 0, 6, DAYS)}
+    return date.month in values(month, 1, 12, MONTHS) and join(
+        (date.day in values(day, 1, 31), date.isoweekday() % 7 in weekdays)
+    )
+
+
+def fields(first, last, names=()):
+    """Fields of a crontab: numbers or names, ranges, steps, lists and stars."""
+    numbers = st.integers(first, last)
+    words = st.sampled_from(names) if names else st.nothing()
+    spans = st.tuples(numbers, numbers).map(sorted).map(lambda two: f"{two[0]}-{two[1]}")
+    steps = st.integers(1, 3)
+    stepped = st.tuples(st.integers(first, last - 4), steps).map(lambda two: f"{two[0]}/{two[1]}")
+    ranged = st.tuples(st.integers(first, last - 4), steps).map(
+        lambda two: f"{two[0]}-{two[0] + 3}/{two[1]}"
+    )
+    item = st.one_of(numbers.map(str), words, spans, stepped, ranged)
+    starred = st.one_of(st.just("*"), st.integers(1, (last - first) // 2).map("*/{}".format))
+    return st.one_of(starred, st.lists(item, min_size=1, max_size=3).map(",".join))
+
+
+CRONTABS = st.tuples(
+    fields(0, 59), fields(0, 23), fields(1, 31), fields(1, 12, MONTHS), fields(0, 7, DAYS)
+).map(" ".join)
+
+
+@given(cron=CRONTABS, start=st.integers(0, 366 * 24 * 60))
+def test_a_crontab_is_due_at_the_minutes_that_its_fields_name_and_at_no_others(cron, start):
+    try:
+        check_cron(cron)
+    except ValueError as error:
+        assert "there is no such date" in str(error)  # noqa: PT017 - the only reason there can be
+        return
+    began = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(minutes=start)
+    expected = first_after(cron, began, 400)
+
+    due = next_datetime(cron, began)
+
+    assert due == expected if expected else due > began + timedelta(days=398)
+
+
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago"]
+
+
+@hypothesis.settings(deadline=None)
+@given(
+    cron=st.tuples(fields(0, 59), fields(0, 23), fields(1, 31), st.just("*"), fields(0, 7, DAYS)),
+    zone=st.sampled_from(ZONES),
+    day=st.integers(0, 364),
+    minute=st.integers(0, 24 * 60),
+)
+@hypothesis.example(cron=("0", "0", "*", "*", "*"), zone="Europe/Berlin", day=87, minute=0)
+@hypothesis.example(cron=("30", "2", "*", "*", "*"), zone="Europe/Berlin", day=86, minute=0)
+@hypothesis.example(cron=("30", "2", "*", "*", "*"), zone="Europe/Berlin", day=303, minute=45)
+@hypothesis.example(cron=("30", "2", "*", "*", "*"), zone="Europe/Berlin", day=303, minute=75)
+@hypothesis.example(cron=("*/20", "2", "*", "*", "*"), zone="Europe/Berlin", day=86, minute=1500)
+@hypothesis.example(cron=("*/15", "2", "*", "*", "*"), zone="Australia/Lord_Howe", day=92, minute=0)
+@hypothesis.example(cron=("0", "0", "*", "*", "*"), zone="America/Santiago", day=246, minute=0)
+def test_a_crontab_goes_by_clocks_that_are_changed(cron, zone, day, minute):
+    began = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=minute)
+    after = [began + timedelta(minutes=passed) for passed in range(1, 4 * 24 * 60)]
+    expected = next((moment for moment in after if is_due(cron, moment, ZoneInfo(zone))), None)
+
+    due = next_datetime(" ".join(cron), began, zone)
+
+    assert due == expected if expected else due > after[-1]
+
+
+def is_due(cron, moment, zone):
+    """Whether the clocks of *zone* show a time of *cron*, or are put forward over one.
+
+    Of what they show twice, fixed times are due the first time only.
+    """
+    local = moment.astimezone(zone)
+    now = local.replace(tzinfo=None)
+    before = (moment - timedelta(minutes=1)).astimezone(zone).replace(tzinfo=None)
+    passed = max(1, round((now - before).total_seconds()) // 60)
+    is_repeated = local.fold == 1 and not any(field.startswith("*") for field in cron[:2])
+    return not is_repeated and any(
+        names(cron, now - timedelta(minutes=skipped)) for skipped in range(passed)
+    )
+
+
+def names(cron, wall):
+    minute, hour, *rest = cron
+    is_time = wall.minute in values(minute, 0, 59) and wall.hour in values(hour, 0, 23)
+    return is_time and names_day(rest, wall)
+
+
+@pytest.mark.parametrize(
+    ("weekday", "expected"),
+    [
+        ("0", ["sun"]),
+        ("7", ["sun"]),
+        ("1-5", ["mon", "tue", "wed", "thu", "fri"]),
+        ("5-7", ["fri", "sat", "sun"]),
+        ("7-2", ["sun", "mon", "tue"]),
+        ("fri-mon", ["fri", "sat", "sun", "mon"]),
+        ("FRI-Mon/2", ["fri", "sun"]),
+        ("*/2", ["sun", "tue", "thu", "sat"]),
+        ("1/2", ["mon", "wed", "fri"]),
+        ("mon,3,fri-sat", ["mon", "wed", "fri", "sat"]),
+    ],
+)
+def test_weekdays_are_counted_from_sunday_and_may_go_round(weekday, expected):
+    found = {day[:3] for day in days(f"0 0 * * {weekday}", count=14)}
+
+    assert found == set(expected)
+
+
+def test_a_day_of_the_month_and_a_weekday_are_alternatives_unless_one_starts_with_a_star():
+    either = days("0 0 13 * fri", datetime(2026, 11, 1, tzinfo=UTC), 6)
+    starred = days("0 0 */13 * fri", datetime(2026, 11, 1, tzinfo=UTC), 2)
+
+    assert either == ["fri 06", "fri 13", "fri 20", "fri 27", "fri 04", "fri 11"]
+    assert days("0 0 13 * fri", datetime(2026, 12, 12, tzinfo=UTC), 2) == ["sun 13", "fri 18"]
+    assert starred == ["fri 27", "fri 01"]
+
+
+def test_a_leap_day_comes_even_after_eight_years():
+    assert next_datetime("0 0 29 2 *", datetime(2096, 3, 1, tzinfo=UTC)) == datetime(
+        2104, 2, 29, tzinfo=UTC
+    )
+
+
+def test_a_leap_day_on_a_sunday_comes_even_after_forty_years():
+    assert next_datetime("0 0 29 2 */7", datetime(2088, 3, 1, tzinfo=UTC)) == datetime(
+        2128, 2, 29, tzinfo=UTC
+    )
+
+
+def test_a_crontab_goes_by_its_time_zone():
+    due = next_datetime("0 8 * * *", NOON, "Asia/Kolkata")
+
+    assert due == datetime(2026, 11, 24, 2, 30, tzinfo=UTC)
+
+
+def test_the_next_time_is_later_than_the_one_asked_about_to_the_microsecond():
+    noon = micros(NOON)
+
+    assert next_time("0 * * * *", noon, "UTC") == noon + 3_600_000_000
+    assert next_time("0 * * * *", noon - 1, "UTC") == noon
+
+
+def test_what_falls_into_the_hour_that_is_skipped_comes_once_when_the_clocks_change():
+    daily = times("30 2 * * *", datetime(2027, 3, 27, 12, tzinfo=UTC), 2, "Europe/Berlin")
+    often = times("*/30 * * * *", datetime(2027, 3, 28, 0, 20, tzinfo=UTC), 3, "Europe/Berlin")
+
+    assert [due.astimezone(UTC).strftime("%d %H:%M") for due in daily] == ["28 01:00", "29 00:30"]
+    assert [f"{due:%H:%M}" for due in often] == ["01:30", "03:00", "03:30"]
+
+
+def test_in_the_hour_that_comes_twice_a_star_is_due_both_times():
+    often = times("*/30 2-3 * * *", datetime(2026, 10, 24, 23, tzinfo=UTC), 6, "Europe/Berlin")
+
+    assert [f"{due:%H:%M %Z}" for due in often] == [
+        *("02:00 CEST", "02:30 CEST", "02:00 CET", "02:30 CET", "03:00 CET", "03:30 CET"),
+    ]
+
+
+def test_in_the_hour_that_comes_twice_fixed_times_are_due_once():
+    daily = times("30 2 * * *", datetime(2026, 10, 24, 23, tzinfo=UTC), 2, "Europe/Berlin")
+    later = next_datetime(
+        "30 2 * * *", datetime(2026, 10, 25, 1, 15, tzinfo=UTC), "Europe/Berlin"
+    )  # from 02:15 CET on
+
+    assert [f"{due:%d %H:%M %Z}" for due in daily] == ["25 02:30 CEST", "26 02:30 CET"]
+    assert later == daily[1]
+
+
+@pytest.mark.parametrize(
+    ("cron", "problem"),
+    [
+        ("* * * *", "must be five fields"),
+        ("* * * * * *", "must be five fields"),
+        ("", "must be five fields"),
+        ("60 * * * *", "the minute '60' cannot be read"),
+        ("*/0 * * * *", "the minute '*/0' cannot be read"),
+        ("*/60 * * * *", "the minute '*/60' cannot be read"),
+        ("+1 * * * *", "the minute '+1' cannot be read"),
+        pytest.param("9" * 5000 + " * * * *", f"the minute '{'9' * 20}' cannot be read", id="long"),
+        ("* 24 * * *", "the hour '24' cannot be read"),
+        ("* 1,24,3 * * *", "the hour '24' cannot be read"),
+        ("* 22-2 * * *", "the hour '22-2' cannot be read"),
+        ("* * 0 * *", "the day of month '0' cannot be read"),
+        ("* * 32 * *", "the day of month '32' cannot be read"),
+        ("* * L * *", "the day of month 'L' cannot be read"),
+        ("* * LW * *", "the day of month 'LW' cannot be read"),
+        ("* * * 13 *", "the month '13' cannot be read"),
+        ("* * * mon *", "the month 'mon' cannot be read"),
+        ("* * * * 8", "the weekday '8' cannot be read"),
+        ("* * * * 12", "the weekday '12' cannot be read"),
+        ("* * * * 5L", "the weekday '5L' cannot be read"),
+        ("* * * * mon#2", "the weekday 'mon#2' cannot be read"),
+        ("* * * * mon/0", "the weekday 'mon/0' cannot be read"),
+        ("* * * * mon/-1,tue", "the weekday 'mon/-1' cannot be read"),
+        ("* * * * mon,", "the weekday '' cannot be read"),
+        ("* * * * monday", "the weekday 'monday' cannot be read"),
+        ("0 0 30 feb *", "there is no such date"),
+        ("0 0 31 4,6,9,11 *", "there is no such date"),
+    ],
+)
+def test_a_crontab_that_cannot_be_read_says_where(cron, problem):
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        check_cron(cron)
+
+
+def test_a_day_that_never_comes_is_fine_beside_a_weekday():
+    assert days("0 0 30 2 mon", datetime(2027, 2, 1, tzinfo=UTC), 1) == ["mon 08"]
