@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
+from harness.faults import failing_writes
 from harness.poll import poll_harness
 from harness.program import WEBHOOK_SECRET, answers, configure, hooks, program, until
 from harness.store import LEASE, REFUSED, TIMEOUT, StoreHarness
@@ -216,14 +217,12 @@ async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
     async with poll_harness(tmp_path, accounts=2) as harness:
         await harness.poll()
         before = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
-        harness.store.run_now(lambda tx: tx.execute(text("ALTER TABLE transition RENAME TO gone")))
         harness.simulator.sign_out("acme", "*")
 
         for _ in range(3):
-            with pytest.raises(StoreError):
+            with failing_writes(harness.store, "transition"), pytest.raises(StoreError):
                 await harness.poll()
 
-        harness.store.run_now(lambda tx: tx.execute(text("ALTER TABLE gone RENAME TO transition")))
         assert harness.store.run_now(lambda tx: workspaces.load(tx, "acme")) == before
         assert await harness.poll() == [("opened", "reconnection_required")] * 2
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import make_routing
+from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
 
@@ -111,12 +112,9 @@ async def test_what_could_not_be_recorded_is_recorded_by_the_next_poll(tmp_path)
     async with poll_harness(tmp_path, accounts=1) as harness:
         await harness.poll()
         harness.simulator.sign_out("acme", "*")
-        broken = harness.store.run_now
-        harness.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
 
-        with pytest.raises(StoreError):
+        with failing_writes(harness.store, "event"), pytest.raises(StoreError):
             await harness.poll()
-        broken(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO event"))
 
         assert await harness.poll() == [("opened", "reconnection_required")]
 
@@ -289,10 +287,8 @@ async def test_what_only_passes_is_asked_again_a_minute_later(tmp_path, passing)
 async def test_a_call_whose_end_could_not_be_recorded_is_given_up_later(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await signed_out_without_link(harness)
-        harness.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE session RENAME TO gone"))
-        with pytest.raises(StoreError):
+        with failing_writes(harness.store, "session"), pytest.raises(StoreError):
             await harness.reconnector.reconnect()
-        harness.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO session"))
 
         assert await harness.reconnector.reconnect() is None
         await harness.poll(70)
@@ -303,9 +299,8 @@ async def test_a_poll_that_could_not_be_recorded_is_not_counted_as_good(tmp_path
     async with poll_harness(tmp_path, accounts=1) as harness:
         await harness.poll()
         harness.simulator.sign_out("acme", "*")
-        harness.store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
 
-        with pytest.raises(StoreError):
+        with failing_writes(harness.store, "event"), pytest.raises(StoreError):
             await harness.poll()
 
         assert 'linkedapi_polls_total{workspace="acme",outcome="ok"} 1' in harness.metric

@@ -2,6 +2,7 @@
 
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, listed_account, signed_out
+from harness.faults import failing_writes
 from harness.store import StoreHarness
 from sqlalchemy import text
 
@@ -236,10 +237,8 @@ async def test_a_database_that_fails_puts_off_no_reminder(store):
     harness.poll(signed_out())
     harness.deliver()
     harness.now += HOUR
-    store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE notification RENAME TO broken"))
-    with pytest.raises(StoreError):
+    with failing_writes(store, "notification"), pytest.raises(StoreError):
         await ticker.tick()
-    store.run_now(lambda tx: tx.exec_driver_sql("ALTER TABLE broken RENAME TO notification"))
 
     assert await ticker.tick()
 
@@ -372,10 +371,8 @@ async def test_an_end_that_could_not_be_recorded_is_recorded_later(harness):
     harness.deliver()
     leave(harness)
     harness.now += DAY
-    harness.run(lambda tx: tx.exec_driver_sql("ALTER TABLE event RENAME TO gone"))
-    with pytest.raises(StoreError):
+    with failing_writes(harness.store, "event"), pytest.raises(StoreError):
         await ticker.unwatch()
-    harness.run(lambda tx: tx.exec_driver_sql("ALTER TABLE gone RENAME TO event"))
 
     assert await ticker.unwatch()
     assert harness.deliver() == [("resolved", "a1")]
