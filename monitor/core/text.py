@@ -1,7 +1,11 @@
-"""How texts of others and points in time are shown to people.
+"""Text of others made safe to show, to log and to store; points in time as people read them.
 
 Names are hostile: they may hold line breaks, characters that cannot be seen, or such that turn the
 direction of what surrounds them.
+
+    clean      for people: one line, nothing invisible
+    redact     for errors and logs: one line, printable, secrets masked
+    sanitize   for machines: unchanged but for what JSON and databases refuse
 """
 
 import re
@@ -13,7 +17,10 @@ from zoneinfo import ZoneInfo
 from .model import Micros
 
 NAME_LIMIT: Final = 80
+REDACTED: Final = "[hidden]"
 
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
+_CREDENTIAL: Final = re.compile(r"\b(?:linked|account|id|whsec)_[A-Za-z0-9_-]{8,}")
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffe\uffff")
 _STACKED: Final = re.compile(r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip  # noqa: E501
 
@@ -21,8 +28,7 @@ _STACKED: Final = re.compile(r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\
 def clean(text: str, limit: int = NAME_LIMIT) -> str:
     """Return *text* on one line, without what cannot be seen or turns its surroundings around."""
     seen = "".join(map(_visible, unicodedata.normalize("NFC", text[: limit * 8])))
-    line = _STACKED.sub(r"\1", " ".join(seen.split()))
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return shorten(_STACKED.sub(r"\1", " ".join(seen.split())), limit)
 
 
 def _visible(character: str) -> str:
@@ -30,6 +36,32 @@ def _visible(character: str) -> str:
     if character in _BLANK or kind in ("Cf", "Cs"):
         return ""
     return " " if kind in ("Cc", "Zl", "Zp", "Zs") else character
+
+
+def redact(text: str, *, limit: int, secret: str = "") -> str:
+    """Return *text* on one line of at most *limit* printable characters, without secrets.
+
+    URLs (a reconnection link is one), whatever looks like a token, and the text *secret* are
+    masked before it is cut, so that no half of a secret remains.
+    """
+    if secret:
+        text = text.replace(secret, REDACTED)
+    text = _CREDENTIAL.sub(REDACTED, _URL.sub(REDACTED, text[: limit * 20]))
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return shorten(" ".join(printable.split()), limit)
+
+
+def sanitize(text: str, *, limit: int) -> str:
+    """Return the first *limit* characters of *text* without lone surrogates and NUL.
+
+    The former are no UTF-8, the latter is refused by databases; all else is as it was.
+    """
+    return text[:limit].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return *text*, or its beginning and an ellipsis if it has more than *limit* characters."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 NO_TIMEZONE: Final = "must be a time zone such as UTC or Europe/Berlin"

@@ -4,15 +4,18 @@ from dataclasses import replace
 
 import pytest
 from harness.core import HOUR, LINK, NOON
-from hypothesis import given
-from hypothesis import strategies as st
-from notifiers.notifications import HOSTILE, account, every_notification, message, notification
+from notifiers.notifications import (
+    HOSTILE,
+    INVISIBLE,
+    account,
+    every_notification,
+    message,
+    notification,
+)
 
 from monitor.core.model import Cause, EventType, Resolution, Status
 from monitor.core.render import LINES, Tone, render
-from monitor.core.text import clean
 
-INVISIBLE = set("\u200b\u200d\u202a\u202e\u2066\u2067\ufeff\u2060\x00\x1b\n\r\u2028\u3164")
 LOGIN_WORDS = ("log in", "login", "reconnect")
 
 
@@ -207,17 +210,6 @@ def test_a_name_that_shows_nothing_becomes_the_id(name):
     text = read(notification(one=account(name, id_="d90ac1f6")))
 
     assert text.title == "Account d90ac1f6 is signed out of LinkedIn"
-
-
-@given(st.text(), st.integers(2, 200))
-def test_clean_text_is_one_visible_line_within_its_limit(text, limit):
-    cleaned = clean(text, limit)
-
-    assert len(cleaned) <= limit
-    assert not INVISIBLE & set(cleaned)
-    assert cleaned == cleaned.strip()
-    assert clean(cleaned, limit) == cleaned
-    cleaned.encode()
 
 
 @pytest.mark.parametrize(

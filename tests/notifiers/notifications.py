@@ -25,6 +25,8 @@ STATUS = {
     Cause.FLAPPING: Status.ACTIVE,
 }
 
+INVISIBLE = set("\u200b\u200d\u202a\u202e\u2066\u2067\ufeff\u2060\x00\x1b\n\r\u2028\u3164")
+
 HOSTILE = (
     "🦊 Foxy 👩‍👩‍👧",
     "\u202eeod enaJ\u202c",
