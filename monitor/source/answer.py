@@ -12,8 +12,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.retry_after import http_date, retry_after
-
-from .plain import plain
+from monitor.core.text import redact
 
 LONGEST_WAIT: Final = Duration.parse("15m")
 MALFORMED: Final = object()
@@ -60,7 +59,7 @@ def _integer(digits: str) -> int | float:
 
 
 def refused(
-    status: int, headers: Mapping[str, str], body: bytes | bytearray, *, hide: str = ""
+    status: int, headers: Mapping[str, str], body: bytes | bytearray, *, secret: str = ""
 ) -> ApiError:
     """Say what an answer with an HTTP *status* other than 2xx means."""
     # A date is compared with the date of the answer itself: no clock of ours, no skew.
@@ -70,7 +69,7 @@ def refused(
     if isinstance(found, dict) and found.get("success") is not True:
         error = found.get("error")
         if isinstance(error, dict) and isinstance(error.get("type"), str):
-            return api_error(error, status=status, wait=wait, hide=hide)
+            return api_error(error, status=status, wait=wait, secret=secret)
     if status == 429:
         cause = Cause.RATE_LIMITED
     else:
@@ -93,21 +92,24 @@ def unusable(body: bytes | bytearray, found: object) -> ApiError:
 
 
 def api_error(
-    error: Any, *, status: int = 200, wait: Duration | None = None, hide: str = ""
+    error: Any, *, status: int = 200, wait: Duration | None = None, secret: str = ""
 ) -> ApiError:
     """Turn the *error* of an answer with `success: false` into ours, whatever its shape."""
     fields = error if isinstance(error, dict) else {"message": error}
-    word, message = fields.get("type"), fields.get("message")
-    kind = None
-    if isinstance(word, str) and _TYPE.fullmatch(word) and plain(word, limit=64, hide=hide) == word:
-        kind = word
+    kind, message = fields.get("type"), fields.get("message")
+    if not (isinstance(kind, str) and _TYPE.fullmatch(kind) and _is_public(kind, secret)):
+        kind = None
     cause = _CAUSES.get(kind or "")
     if cause is None:
         cause = Cause.RATE_LIMITED if status == 429 else Cause.BAD_RESPONSE
     text = f"Linked API refused the request: {kind or 'without a readable error type'}"
-    if isinstance(message, str) and (said := plain(message, limit=200, hide=hide)):
-        text += f" ({said})"
+    if isinstance(message, str) and (detail := redact(message, limit=200, secret=secret)):
+        text += f" ({detail})"
     return ApiError(text, cause=cause, type=kind, retry_after=wait)
+
+
+def _is_public(word: str, secret: str) -> bool:
+    return redact(word, limit=64, secret=secret) == word
 
 
 def _shape(status: int, headers: Mapping[str, str], body: bytes | bytearray, found: object) -> str:

@@ -19,13 +19,13 @@ import msgspec
 
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session
+from monitor.core.text import redact
 
 from . import answer
 from .account import origin, session_of
 from .budget import Budget
 from .decode import Decoder, result_of
 from .fault import ExchangeError
-from .plain import plain
 from .settings import LinkedApiSettings
 from .token import Token, TokenError
 from .transport import Answer, exchange
@@ -90,7 +90,7 @@ class LinkedApi:
         """
         try:
             return await self._call(
-                Method.GET_ALL, None, lambda body, token: self._decoder.read(body, hide=token)
+                Method.GET_ALL, None, lambda body, token: self._decoder.read(body, secret=token)
             )
         except BudgetExhaustedError:
             return None
@@ -101,7 +101,7 @@ class LinkedApi:
         """Create a reconnection session, which voids the link of the present one."""
 
         def read(body: bytearray, token: str) -> Session:
-            result = result_of(body, hide=token)
+            result = result_of(body, secret=token)
             session = session_of(
                 result.get("reconnectionSessionId"), result.get("reconnectionLink"), self._origins
             )
@@ -115,9 +115,9 @@ class LinkedApi:
         """Return the status word of a session as the API writes it."""
 
         def read(body: bytearray, token: str) -> str:
-            session = result_of(body, hide=token).get("session")
+            session = result_of(body, secret=token).get("session")
             status = session.get("status") if isinstance(session, dict) else None
-            if not isinstance(status, str) or not (word := plain(status, limit=64, hide=token)):
+            if not isinstance(status, str) or not (word := redact(status, limit=64, secret=token)):
                 raise _incomplete("has no session status")
             return word
 
@@ -171,7 +171,7 @@ class LinkedApi:
         try:
             found = await self._exchange(method, content, token, deadline)
             if not 200 <= found.status < 300:
-                raise answer.refused(found.status, found.headers, found.body, hide=token)
+                raise answer.refused(found.status, found.headers, found.body, secret=token)
             value = read(found.body, token)
         except ApiError as error:
             self._observe(method, _outcome(error), self._monotonic() - began)

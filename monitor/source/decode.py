@@ -16,10 +16,10 @@ import msgspec
 
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Snapshot, Status
+from monitor.core.text import redact
 
 from . import answer
 from .account import Entry, Wire, entry, loose, origin
-from .plain import plain
 
 MOST_WARNINGS: Final = 20
 LONGEST_WARNING: Final = 200
@@ -61,16 +61,16 @@ class Decoder:
         except ApiError as error:
             return Failure(error.cause, str(error), error.retry_after)
 
-    def read(self, body: bytes | bytearray, *, hide: str = "") -> Snapshot:
-        """Turn *body* into a snapshot, or raise `ApiError`; *hide* is masked wherever it occurs."""
-        wires, left_out = _wires(body, hide)
+    def read(self, body: bytes | bytearray, *, secret: str = "") -> Snapshot:
+        """Turn *body* into a snapshot, or raise `ApiError`; *secret* is masked in all texts."""
+        wires, left_out = _wires(body, secret)
         if self._snapshot and wires == self._wires and left_out == self._left_out:
             return self._snapshot
         entries, ignored = self._read_all(wires)
         warnings = _warnings(wires, entries, left_out + ignored)
         self._snapshot = Snapshot(
             tuple([found.seen for found in entries.values()]),
-            tuple(plain(text, limit=LONGEST_WARNING, hide=hide) for text in warnings),
+            tuple(redact(text, limit=LONGEST_WARNING, secret=secret) for text in warnings),
         )
         self._wires, self._left_out, self._entries = wires, left_out, entries
         return self._snapshot
@@ -91,17 +91,17 @@ class Decoder:
         return entries, ignored
 
 
-def _wires(body: bytes | bytearray, hide: str) -> tuple[list[Wire], int]:
+def _wires(body: bytes | bytearray, secret: str) -> tuple[list[Wire], int]:
     """Return the accounts in *body* and how many more have no usable id or are no objects."""
     try:
         found = _STRICT.decode(body)
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
-        return _loose_wires(body, hide)
-    return (found.result.accounts, 0) if found.success else _loose_wires(body, hide)
+        return _loose_wires(body, secret)
+    return (found.result.accounts, 0) if found.success else _loose_wires(body, secret)
 
 
-def _loose_wires(body: bytes | bytearray, hide: str) -> tuple[list[Wire], int]:
-    accounts = result_of(body, hide=hide).get("accounts")
+def _loose_wires(body: bytes | bytearray, secret: str) -> tuple[list[Wire], int]:
+    accounts = result_of(body, secret=secret).get("accounts")
     if not isinstance(accounts, list):
         raise ApiError("Linked API's answer has no list of accounts", cause=Cause.BAD_RESPONSE)
     found = [loose(fields) if isinstance(fields, dict) else None for fields in accounts]
@@ -109,12 +109,12 @@ def _loose_wires(body: bytes | bytearray, hide: str) -> tuple[list[Wire], int]:
     return wires, len(found) - len(wires)
 
 
-def result_of(body: bytes | bytearray, *, hide: str = "") -> dict[str, Any]:
+def result_of(body: bytes | bytearray, *, secret: str = "") -> dict[str, Any]:
     """Return the needed part of `result` in a 2xx answer, {} without one, or raise `ApiError`."""
     found = answer.loads(body)
     success = found.get("success") if isinstance(found, dict) else None
     if success is False:
-        raise answer.api_error(found.get("error"), hide=hide)
+        raise answer.api_error(found.get("error"), secret=secret)
     if success is not True:
         raise answer.unusable(body, found)
     result = found.get("result")

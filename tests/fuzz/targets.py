@@ -35,16 +35,16 @@ def check_answer(content: bytes) -> Snapshot | None:
     decoder = decode.Decoder((ORIGIN,))
     snapshot = None
     try:
-        snapshot = decoder.read(content, hide=TOKEN)
+        snapshot = decoder.read(content, secret=TOKEN)
     except ApiError as error:
         _check_error(error)
     else:
         _check_snapshot(snapshot)
-        assert decoder.read(content, hide=TOKEN) is snapshot
+        assert decoder.read(content, secret=TOKEN) is snapshot
         _check_both_readings(content)
     for status in STATUSES:
         headers = {"retry-after": content[:40].decode("latin-1"), "content-type": "text/html"}
-        error = refused(status, headers, content, hide=TOKEN)
+        error = refused(status, headers, content, secret=TOKEN)
         _check_error(error)
         assert error.retry_after is None or 0 < error.retry_after <= LONGEST_WAIT
     return snapshot
