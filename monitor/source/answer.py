@@ -3,7 +3,6 @@
 `error.type` decides, then the HTTP status: 401 alone does not mean that the token is bad.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,8 +13,9 @@ from monitor.core.model import Cause
 from monitor.core.retry_after import http_date, retry_after
 from monitor.core.text import redact
 
+from .wire import MALFORMED, loads
+
 LONGEST_WAIT: Final = Duration.parse("15m")
-MALFORMED: Final = object()
 
 _CAUSES: Final = {
     "linkedApiTokenRequired": Cause.TOKEN_REJECTED,
@@ -24,43 +24,9 @@ _CAUSES: Final = {
     "dailyConnectionAttemptsExceeded": Cause.BAD_RESPONSE,  # hours, not seconds, whatever HTTP says
 }
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_NEEDED: Final = frozenset(
-    {
-        *("success", "error", "type", "message", "result", "accounts", "session", "sessionId"),
-        *("id", "name", "url", "countryCode", "status"),
-        *("reconnectionSessionId", "reconnectionLink"),
-    }
-)
 
 
-def loads(body: bytes | bytearray) -> Any:
-    """Read JSON as leniently as possible, or return `MALFORMED`; never raises.
-
-    Keys that nobody needs (the identification tokens) are dropped as soon as they are read.
-    """
-    try:
-        return json.loads(
-            body.decode("utf-8-sig", "replace"),
-            object_pairs_hook=_needed,
-            parse_constant=lambda _: None,
-            parse_int=_integer,
-        )
-    except (ValueError, RecursionError):
-        return MALFORMED
-
-
-def _needed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in pairs if key in _NEEDED}
-
-
-def _integer(digits: str) -> int | float:
-    """Read a whole number: beyond 20 digits a float will do, and is not refused by Python."""
-    return int(digits) if len(digits) <= 20 else float(digits)
-
-
-def refused(
-    status: int, headers: Mapping[str, str], body: bytes | bytearray, *, secret: str = ""
-) -> ApiError:
+def refused(status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "") -> ApiError:
     """Say what an answer with an HTTP *status* other than 2xx means."""
     # A date is compared with the date of the answer itself: no clock of ours, no skew.
     now = http_date(headers.get("date", ""))
@@ -82,7 +48,7 @@ def refused(
     )
 
 
-def unusable(body: bytes | bytearray, found: object) -> ApiError:
+def unusable(body: bytes, found: object) -> ApiError:
     """Say what is wrong with the *body* of a 2xx answer, which was read as *found*."""
     return ApiError(
         f"Linked API answered{_shape(200, {}, body, found)}",
@@ -112,7 +78,7 @@ def _is_public(word: str, secret: str) -> bool:
     return redact(word, limit=64, secret=secret) == word
 
 
-def _shape(status: int, headers: Mapping[str, str], body: bytes | bytearray, found: object) -> str:
+def _shape(status: int, headers: Mapping[str, str], body: bytes, found: object) -> str:
     if 300 <= status < 400:
         return ", a redirect; redirects are not followed"
     if not body.strip():

@@ -22,13 +22,13 @@ from monitor.core.model import Cause, Failure, Observation, Session
 from monitor.core.text import redact
 
 from . import answer
-from .account import origin, session_of
 from .budget import Budget
 from .decode import Decoder, result_of
 from .fault import ExchangeError
 from .settings import LinkedApiSettings
 from .token import Token, TokenError
 from .transport import Answer, exchange
+from .wire import parse_session
 
 Observe = Callable[[str, str, float], None]
 T = TypeVar("T")
@@ -74,7 +74,6 @@ class LinkedApi:
         self._monotonic = monotonic
         self._budget = budget or Budget(settings.requests_per_minute)
         self._decoder = Decoder(link_origins)
-        self._origins = frozenset(filter(None, map(origin, link_origins)))
         self._headers = {
             "content-type": "application/json",
             "accept": "application/json",
@@ -90,7 +89,7 @@ class LinkedApi:
         """
         try:
             return await self._call(
-                Method.GET_ALL, None, lambda body, token: self._decoder.read(body, secret=token)
+                Method.GET_ALL, None, lambda body, token: self._decoder.decode(body, secret=token)
             )
         except BudgetExhaustedError:
             return None
@@ -100,10 +99,12 @@ class LinkedApi:
     async def create_reconnection_session(self, account_id: str) -> Session:
         """Create a reconnection session, which voids the link of the present one."""
 
-        def read(body: bytearray, token: str) -> Session:
+        def read(body: bytes, token: str) -> Session:
             result = result_of(body, secret=token)
-            session = session_of(
-                result.get("reconnectionSessionId"), result.get("reconnectionLink"), self._origins
+            session = parse_session(
+                result.get("reconnectionSessionId"),
+                result.get("reconnectionLink"),
+                self._decoder.origins,
             )
             if session is None:
                 raise _incomplete("has no session")
@@ -114,7 +115,7 @@ class LinkedApi:
     async def get_connection_session(self, session_id: str) -> str:
         """Return the status word of a session as the API writes it."""
 
-        def read(body: bytearray, token: str) -> str:
+        def read(body: bytes, token: str) -> str:
             session = result_of(body, secret=token).get("session")
             status = session.get("status") if isinstance(session, dict) else None
             if not isinstance(status, str) or not (word := redact(status, limit=64, secret=token)):
@@ -127,7 +128,7 @@ class LinkedApi:
         self,
         method: Method,
         payload: Mapping[str, str] | None,
-        read: Callable[[bytearray, str], T],
+        read: Callable[[bytes, str], T],
     ) -> T:
         """Send one request, or two where repeating it can do no harm and may help at once."""
         content = None if payload is None else msgspec.json.encode(payload)
@@ -164,7 +165,7 @@ class LinkedApi:
         method: Method,
         content: bytes | None,
         token: str,
-        read: Callable[[bytearray, str], T],
+        read: Callable[[bytes, str], T],
         deadline: float,
     ) -> T:
         began = self._monotonic()

@@ -36,7 +36,7 @@ class Answer:
 
     status: int
     headers: httpx.Headers
-    body: bytearray
+    body: bytes
 
 
 def open_http(settings: LinkedApiSettings) -> httpx.AsyncClient:
@@ -82,7 +82,7 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Answer:
     raise broken  # out here, so that no exception with the request's headers hangs on it
 
 
-async def _body(response: httpx.Response) -> bytearray:
+async def _body(response: httpx.Response) -> bytes:
     """Read the body up to its limit: of an error what fits, of an account list all or nothing."""
     if response.is_success:
         body = await _inflated(response, LONGEST_BODY)
@@ -92,10 +92,10 @@ async def _body(response: httpx.Response) -> bytearray:
     try:
         return (await _inflated(response, LONGEST_ERROR_BODY))[:LONGEST_ERROR_BODY]
     except ApiError:
-        return bytearray()
+        return b""
 
 
-async def _inflated(response: httpx.Response, limit: int) -> bytearray:
+async def _inflated(response: httpx.Response, limit: int) -> bytes:
     """Read until the end, or until there is more than *limit*; decompress no further either."""
     inflate = None
     encoding = response.headers.get("content-encoding", "").strip().lower()
@@ -111,7 +111,7 @@ async def _inflated(response: httpx.Response, limit: int) -> bytearray:
             raise unreadable("with damaged compression") from None
         if len(body) > limit:
             break
-    return body
+    return bytes(body)
 
 
 def _ssl_context(settings: LinkedApiSettings) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from pathlib import Path
 from monitor.config import Config, ConfigError, load
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Snapshot
-from monitor.source import account, decode
+from monitor.source import decode, wire
 from monitor.source.answer import LONGEST_WAIT, refused
 
 TOKEN = "sesame-opens-every-door"  # of no shape that gives it away
@@ -35,12 +35,12 @@ def check_answer(content: bytes) -> Snapshot | None:
     decoder = decode.Decoder((ORIGIN,))
     snapshot = None
     try:
-        snapshot = decoder.read(content, secret=TOKEN)
+        snapshot = decoder.decode(content, secret=TOKEN)
     except ApiError as error:
         _check_error(error)
     else:
         _check_snapshot(snapshot)
-        assert decoder.read(content, secret=TOKEN) is snapshot
+        assert decoder.decode(content, secret=TOKEN) is snapshot
         _check_both_readings(content)
     for status in STATUSES:
         headers = {"retry-after": content[:40].decode("latin-1"), "content-type": "text/html"}
@@ -65,29 +65,29 @@ def _check_shown(text: str) -> None:
 
 
 def _check_snapshot(snapshot: Snapshot) -> None:
-    assert len(snapshot.warnings) <= decode.MOST_WARNINGS
+    assert len(snapshot.warnings) <= decode.MAX_WARNINGS
     for warning in snapshot.warnings:
-        assert len(warning) <= decode.LONGEST_WARNING
+        assert len(warning) <= decode.MAX_WARNING
         _check_shown(warning)
     assert len({listed.id for listed in snapshot.accounts}) == len(snapshot.accounts)
     for listed in snapshot.accounts:
-        assert 0 < len(listed.id) <= account.LONGEST_ID
+        assert 0 < len(listed.id) <= wire.MAX_ID
         assert (len(listed.name), len(listed.url)) <= (500, 2000)
         assert (len(listed.country), len(listed.raw_status)) <= (64, 64)
         kept = (listed.id, listed.name, listed.url, listed.country, listed.raw_status)
         assert "\0" not in "".join(kept).encode().decode()  # and a database can store it
         if listed.session is None:
             continue
-        assert listed.session.id is None or 0 < len(listed.session.id) <= account.LONGEST_ID
+        assert listed.session.id is None or 0 < len(listed.session.id) <= wire.MAX_ID
         assert "\0" not in (listed.session.id or "").encode().decode()
         if link := listed.session.link:
-            assert account.is_safe(link.reveal(), {f"{ORIGIN}:443"})
+            assert wire.is_safe(link.reveal(), {f"{ORIGIN}:443"})
             assert link.reveal() not in repr(listed.session)
 
 
 def _check_both_readings(content: bytes) -> None:
     """The fast and the lenient way to read agree wherever the fast one is taken."""
-    assert decode._wires(content, "") == decode._loose_wires(content, "")
+    assert decode._wire_accounts(content, "") == decode._lenient_accounts(content, "")
 
 
 def check_config(content: bytes) -> Config | ConfigError:
