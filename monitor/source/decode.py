@@ -14,11 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.core.errors import ApiError
-from monitor.core.model import Cause, Snapshot, Status
+from monitor.core.model import Snapshot, Status
 from monitor.core.text import redact
 
-from . import answer
+from .errors import api_error, incomplete, unexpected
 from .wire import ParsedAccount, WireAccount, lenient, loads, origin, parse_account
 
 MAX_WARNINGS: Final = 20
@@ -97,7 +96,7 @@ def _wire_accounts(body: bytes, secret: str) -> Sequence[WireAccount | None]:
 def _lenient_accounts(body: bytes, secret: str) -> Sequence[WireAccount | None]:
     accounts = result_of(body, secret=secret).get("accounts")
     if not isinstance(accounts, list):
-        raise ApiError("Linked API's answer has no list of accounts", cause=Cause.BAD_RESPONSE)
+        raise incomplete("has no list of accounts")
     return list(map(lenient, accounts))
 
 
@@ -106,9 +105,9 @@ def result_of(body: bytes, *, secret: str = "") -> dict[str, Any]:
     content = loads(body)
     success = content.get("success") if isinstance(content, dict) else None
     if success is False:
-        raise answer.api_error(content.get("error"), secret=secret)
+        raise api_error(content.get("error"), secret=secret)
     if success is not True:
-        raise answer.unusable(body, content)
+        raise unexpected(body, content)
     result = content.get("result")
     return result if isinstance(result, dict) else {}
 

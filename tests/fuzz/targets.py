@@ -12,11 +12,11 @@ from monitor.config import Config, ConfigError, load
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Snapshot
 from monitor.source import decode, wire
-from monitor.source.answer import LONGEST_WAIT, refused
+from monitor.source.errors import MAX_RETRY_AFTER, http_error
 
 TOKEN = "sesame-opens-every-door"  # of no shape that gives it away
 ORIGIN = "https://app.linkedapi.io"
-LONGEST_DETAIL = 400
+MAX_DETAIL = 400
 
 STATUSES = (302, 400, 401, 404, 429, 503)
 SECRET = re.compile(r"\b(?:linked|account|id|whsec)_[A-Za-z0-9_-]{8,}|[A-Za-z]://\S")
@@ -44,15 +44,15 @@ def check_answer(content: bytes) -> Snapshot | None:
         _check_both_readings(content)
     for status in STATUSES:
         headers = {"retry-after": content[:40].decode("latin-1"), "content-type": "text/html"}
-        error = refused(status, headers, content, secret=TOKEN)
+        error = http_error(status, headers, content, secret=TOKEN)
         _check_error(error)
-        assert error.retry_after is None or 0 < error.retry_after <= LONGEST_WAIT
+        assert error.retry_after is None or 0 < error.retry_after <= MAX_RETRY_AFTER
     return snapshot
 
 
 def _check_error(error: ApiError) -> None:
     assert error.cause in Cause
-    assert len(str(error)) < LONGEST_DETAIL
+    assert len(str(error)) < MAX_DETAIL
     assert error.type is None or len(error.type) <= 64
     for shown in (str(error), error.type or "", str(vars(error))):
         _check_shown(shown)

@@ -16,7 +16,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ApiError, MonitorError
 from monitor.core.model import Cause, Snapshot
 from monitor.core.secret import Secret
-from monitor.source.fault import ExchangeError, explain
+from monitor.source.errors import ExchangeError, exchange_error
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.transport import exchange, open_http
 
@@ -376,9 +376,9 @@ async def test_a_closed_client_is_a_failure_too(speak):
 @pytest.mark.row(32)
 async def test_a_name_that_does_not_resolve_is_unreachable():
     key = aiohttp.client_reqrep.ConnectionKey("x.invalid", 443, *[None] * 5)
-    found = explain(
+    found = exchange_error(
         aiohttp.ClientConnectorDNSError(key, socket.gaierror(-2, "Name or service not known")),
-        answered=False,
+        responded=False,
     )
 
     assert str(found) == "Linked API could not be reached: its name could not be resolved"
@@ -386,7 +386,7 @@ async def test_a_name_that_does_not_resolve_is_unreachable():
 
 
 async def test_a_connection_that_takes_too_long_is_a_timeout():
-    found = explain(aiohttp.ConnectionTimeoutError("http://secret"), answered=False)
+    found = exchange_error(aiohttp.ConnectionTimeoutError("http://secret"), responded=False)
 
     assert (found.outcome, found.ambiguous) == ("timeout", False)
     assert "secret" not in str(found)
