@@ -9,7 +9,7 @@ import typer
 
 from monitor import app, log
 from monitor.config import Config
-from monitor.core.model import Failure, ListedAccount
+from monitor.core.model import Failure, ListedAccount, Skipped
 from monitor.core.secret import Secret
 
 from .options import ConfigOption, JsonOption
@@ -50,6 +50,8 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
         if isinstance(observation, Failure):
             codes.append(BLIND[observation.cause])
             complain(observation.cause, f"{workspace}: {observation.detail}")
+            continue
+        if isinstance(observation, Skipped):
             continue
         watched = [one for one in observation.accounts if not inventory.ignores(workspace, one)]
         codes += [BAD[one.status] for one in watched]

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from monitor.core.errors import ApiError
-from monitor.core.model import Cause, Failure, Observation, Session
+from monitor.core.model import Cause, Failure, Observation, Session, Skipped
 from monitor.core.text import redact
 
 from .budget import Budget
@@ -81,17 +81,14 @@ class LinkedApi:
             "user-agent": f"linkedapi-monitor/{version}",
         }
 
-    async def get_all(self) -> Observation | None:
-        """Fetch the accounts: a snapshot, or why there is none. Never raises.
-
-        Return None if our own share of the rate limit is used up: nothing was asked or learned.
-        """
+    async def get_all(self) -> Observation:
+        """Fetch the accounts: a snapshot, or why there is none. Never raises."""
         try:
             return await self._call(
                 Method.GET_ALL, None, lambda body, token: self._decoder.decode(body, secret=token)
             )
         except BudgetExhaustedError:
-            return None
+            return Skipped()
         except ApiError as error:
             return Failure(error.cause, str(error), error.retry_after)
 

@@ -14,7 +14,7 @@ from source.raw import error, http, silence
 import monitor
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
-from monitor.core.model import Cause, Session, Snapshot
+from monitor.core.model import Cause, Session, Skipped, Snapshot
 from monitor.core.secret import Secret
 from monitor.source.client import Method
 from monitor.source.token import Token
@@ -159,14 +159,14 @@ async def test_an_exhausted_budget_sends_nothing_and_is_no_observation(speak):
         it.now += 20
         assert isinstance(await it.api.get_all(), Snapshot)
 
-        nothing = await it.api.get_all()
+        skipped = await it.api.get_all()
         with pytest.raises(ApiError) as caught:
             await it.api.create_reconnection_session("a1")
 
         assert len(it.server.requests) == 2
         it.now += 41
         assert isinstance(await it.api.get_all(), Snapshot)
-    assert nothing is None
+    assert skipped == Skipped()
     assert caught.value.retry_after == Duration.parse("40s")
     assert not caught.value.ambiguous
     assert len(it.observed) == 3
