@@ -15,7 +15,6 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 import httpx
-import msgspec
 
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session, Skipped
@@ -30,6 +29,7 @@ from .transport import Response, exchange
 from .wire import parse_session
 
 Observe = Callable[[str, str, float], None]
+Payload = Mapping[str, str] | None
 T = TypeVar("T")
 
 
@@ -126,11 +126,10 @@ class LinkedApi:
     async def _call(
         self,
         method: Method,
-        payload: Mapping[str, str] | None,
+        payload: Payload,
         parse: Callable[[bytes, str], T],
     ) -> T:
         """Send one request, or two where a retry can do no harm and may help at once."""
-        content = None if payload is None else msgspec.json.encode(payload)
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
         token = self._token.text()
         if wait := self._budget.take(self._monotonic()):
@@ -140,11 +139,11 @@ class LinkedApi:
                 retry_after=wait,
             )
         try:
-            return await self._attempt(method, content, token, parse, deadline)
+            return await self._attempt(method, payload, token, parse, deadline)
         except ApiError as error:
             if not self._may_retry(method, error) or self._budget.take(self._monotonic()):
                 raise
-        return await self._attempt(method, content, self._token.text(), parse, deadline)
+        return await self._attempt(method, payload, self._token.text(), parse, deadline)
 
     def _may_retry(self, method: Method, error: ApiError) -> bool:
         if method not in _RETRIED:
@@ -156,14 +155,14 @@ class LinkedApi:
     async def _attempt(
         self,
         method: Method,
-        content: bytes | None,
+        payload: Payload,
         token: str,
         parse: Callable[[bytes, str], T],
         deadline: float,
     ) -> T:
         started = self._monotonic()
         try:
-            response = await self._exchange(method, content, token, deadline)
+            response = await self._exchange(method, payload, token, deadline)
             if not 200 <= response.status < 300:
                 raise http_error(response.status, response.headers, response.body, secret=token)
             value = parse(response.body, token)
@@ -174,13 +173,13 @@ class LinkedApi:
         return value
 
     async def _exchange(
-        self, method: Method, content: bytes | None, token: str, deadline: float
+        self, method: Method, payload: Payload, token: str, deadline: float
     ) -> Response:
         request = self._http.build_request(
             "POST",
             f"{self._settings.base_url}/admin/{method}",
             headers={**self._headers, "linked-api-token": token},
-            content=content,
+            json=payload,
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
