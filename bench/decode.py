@@ -106,7 +106,7 @@ class _Poll:
     def __init__(self, body: bytes) -> None:
         policy = IncidentPolicy()
         self._decoder = Decoder(ORIGINS)
-        snapshot = self._decoder.read(body)
+        snapshot = self._decoder.decode(body)
         changes = diff(Workspace("measured"), snapshot, {})
         decision = decide(
             Workspace("measured"),
@@ -128,7 +128,7 @@ class _Poll:
 
     def decode(self, body: bytes) -> object:
         """Read *body* and compare it with what is recorded."""
-        return diff(self._workspace, self._decoder.read(body), self._settled)
+        return diff(self._workspace, self._decoder.decode(body), self._settled)
 
 
 def _body(simulator: Simulator) -> bytes:

@@ -82,7 +82,7 @@ async def look(config: Config) -> dict[str, Observation]:
             for one in config.workspaces
         }
         observations = await asyncio.gather(*(one.get_all() for one in clients.values()))
-    return {name: one for name, one in zip(clients, observations, strict=True) if one is not None}
+    return dict(zip(clients, observations, strict=True))
 
 
 async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, DeliveryError | None]:

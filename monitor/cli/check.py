@@ -26,6 +26,8 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
     codes: list[Exit] = []
     inventory = app.inventory(config)
     for workspace, observation in asyncio.run(app.look(config)).items():
+        if isinstance(observation, Skipped):
+            continue
         if isinstance(observation, Failure):
             codes.append(EXIT_BY_CAUSE[observation.cause])
             print_error(observation.cause, f"{workspace}: {observation.detail}")

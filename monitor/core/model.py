@@ -168,7 +168,12 @@ class Failure:
     retry_after: Duration | None = None
 
 
-Observation: TypeAlias = Snapshot | Failure
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Our own share of the rate limit was used up: nothing was asked or learned."""
+
+
+Observation: TypeAlias = Snapshot | Failure | Skipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from monitor.core.duration import Duration
 
-WINDOW: Final = 60.0
+WINDOW: Final = 60.0  # seconds
 
 
 class Budget:
@@ -14,14 +14,14 @@ class Budget:
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
-        self._taken: deque[float] = deque()
+        self._times: deque[float] = deque()
 
     def take(self, now: float) -> Duration:
         """Take one request, or take none and return how long to wait for the next (0: taken)."""
-        taken = self._taken
-        while taken and taken[0] + WINDOW <= now:
-            taken.popleft()
-        if len(taken) < self.per_minute:
-            taken.append(now)
+        times = self._times
+        while times and times[0] + WINDOW <= now:
+            times.popleft()
+        if len(times) < self.per_minute:
+            times.append(now)
             return Duration(0)
-        return Duration(max(1, math.ceil((taken[0] + WINDOW - now) * 1_000_000)))
+        return Duration(max(1, math.ceil((times[0] + WINDOW - now) * 1_000_000)))

@@ -1,8 +1,8 @@
 """The Linked API client of one workspace: three calls, and no way to make any other.
 
-    accounts.getAll                     the poll; repeated once if its connection had gone stale
+    accounts.getAll                     the poll; retried once if its connection had gone stale
     accounts.getConnectionSession       how far a login is; likewise
-    accounts.createReconnectionSession  a new link; never repeated, for each call voids a link
+    accounts.createReconnectionSession  a new link; never retried, for each call voids a link
 
 A request takes its share of the workspace's budget, is over within `timeout`, body included, and
 ends as a value or as an `ApiError` whose text may be shown to anyone.
@@ -15,22 +15,21 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 import httpx
-import msgspec
 
 from monitor.core.errors import ApiError
-from monitor.core.model import Cause, Failure, Observation, Session
+from monitor.core.model import Cause, Failure, Observation, Session, Skipped
+from monitor.core.text import redact
 
-from . import answer
-from .account import origin, session_of
 from .budget import Budget
 from .decode import Decoder, result_of
-from .fault import ExchangeError
-from .plain import plain
+from .errors import ExchangeError, http_error, incomplete
 from .settings import LinkedApiSettings
-from .token import Token, TokenError
-from .transport import Answer, exchange
+from .token import Token
+from .transport import Response, exchange
+from .wire import parse_session
 
 Observe = Callable[[str, str, float], None]
+Payload = Mapping[str, str] | None
 T = TypeVar("T")
 
 
@@ -46,11 +45,11 @@ class Method(StrEnum):
     CREATE_SESSION = "accounts.createReconnectionSession"
 
 
-_REPEATABLE: Final = (Method.GET_ALL, Method.GET_SESSION)
+_RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)
 
 
 class LinkedApi:
-    """Speaks to Linked API for one workspace; *observe* hears method, outcome and seconds.
+    """Calls Linked API for one workspace; *observe* is given method, outcome and seconds.
 
     A *budget* that is given goes on: it is the share of the workspace, not of this client.
     """
@@ -74,7 +73,6 @@ class LinkedApi:
         self._monotonic = monotonic
         self._budget = budget or Budget(settings.requests_per_minute)
         self._decoder = Decoder(link_origins)
-        self._origins = frozenset(filter(None, map(origin, link_origins)))
         self._headers = {
             "content-type": "application/json",
             "accept": "application/json",
@@ -83,56 +81,57 @@ class LinkedApi:
             "user-agent": f"linkedapi-monitor/{version}",
         }
 
-    async def get_all(self) -> Observation | None:
-        """Fetch the accounts: a snapshot, or why there is none. Never raises.
-
-        Return None if our own share of the rate limit is used up: nothing was asked or learned.
-        """
+    async def get_all(self) -> Observation:
+        """Fetch the accounts: a snapshot, or why there is none. Never raises."""
         try:
             return await self._call(
-                Method.GET_ALL, None, lambda body, token: self._decoder.read(body, hide=token)
+                Method.GET_ALL, None, lambda body, token: self._decoder.decode(body, secret=token)
             )
         except BudgetExhaustedError:
-            return None
+            return Skipped()
         except ApiError as error:
             return Failure(error.cause, str(error), error.retry_after)
 
     async def create_reconnection_session(self, account_id: str) -> Session:
-        """Create a reconnection session, which voids the link of the present one."""
+        """Create a reconnection session, which voids the link of the present one.
 
-        def read(body: bytearray, token: str) -> Session:
-            result = result_of(body, hide=token)
-            session = session_of(
-                result.get("reconnectionSessionId"), result.get("reconnectionLink"), self._origins
+        Raise ApiError if there is none, or if it is unknown whether there is one (`ambiguous`).
+        """
+
+        def parse(body: bytes, token: str) -> Session:
+            result = result_of(body, secret=token)
+            session = parse_session(
+                result.get("reconnectionSessionId"),
+                result.get("reconnectionLink"),
+                self._decoder.origins,
             )
             if session is None:
-                raise _incomplete("has no session")
+                raise incomplete("has no session")
             return session
 
-        return await self._call(Method.CREATE_SESSION, {"accountId": account_id}, read)
+        return await self._call(Method.CREATE_SESSION, {"accountId": account_id}, parse)
 
     async def get_connection_session(self, session_id: str) -> str:
-        """Return the status word of a session as the API writes it."""
+        """Return the status of a session as the API writes it, or raise ApiError."""
 
-        def read(body: bytearray, token: str) -> str:
-            session = result_of(body, hide=token).get("session")
+        def parse(body: bytes, token: str) -> str:
+            session = result_of(body, secret=token).get("session")
             status = session.get("status") if isinstance(session, dict) else None
-            if not isinstance(status, str) or not (word := plain(status, limit=64, hide=token)):
-                raise _incomplete("has no session status")
-            return word
+            if not isinstance(status, str) or not (text := redact(status, limit=64, secret=token)):
+                raise incomplete("has no session status")
+            return text
 
-        return await self._call(Method.GET_SESSION, {"sessionId": session_id}, read)
+        return await self._call(Method.GET_SESSION, {"sessionId": session_id}, parse)
 
     async def _call(
         self,
         method: Method,
-        payload: Mapping[str, str] | None,
-        read: Callable[[bytearray, str], T],
+        payload: Payload,
+        parse: Callable[[bytes, str], T],
     ) -> T:
-        """Send one request, or two where repeating it can do no harm and may help at once."""
-        content = None if payload is None else msgspec.json.encode(payload)
+        """Send one request, or two where a retry can do no harm and may help at once."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
-        token = self._usable_token()
+        token = self._token.text()
         if wait := self._budget.take(self._monotonic()):
             raise BudgetExhaustedError(
                 f"our own limit of {self._budget.per_minute} requests a minute is used up",
@@ -140,53 +139,47 @@ class LinkedApi:
                 retry_after=wait,
             )
         try:
-            return await self._attempt(method, content, token, read, deadline)
+            return await self._attempt(method, payload, token, parse, deadline)
         except ApiError as error:
-            if not self._may_repeat(method, error) or self._budget.take(self._monotonic()):
+            if not self._may_retry(method, error) or self._budget.take(self._monotonic()):
                 raise
-        return await self._attempt(method, content, self._usable_token(), read, deadline)
+        return await self._attempt(method, payload, self._token.text(), parse, deadline)
 
-    def _may_repeat(self, method: Method, error: ApiError) -> bool:
-        if method not in _REPEATABLE:
+    def _may_retry(self, method: Method, error: ApiError) -> bool:
+        if method not in _RETRIED:
             return False
         if error.cause is Cause.TOKEN_REJECTED:
             return self._token.reread()
         return isinstance(error, ExchangeError) and error.stale
 
-    def _usable_token(self) -> str:
-        try:
-            return self._token.text()
-        except TokenError as error:
-            raise ApiError(str(error), cause=Cause.TOKEN_REJECTED) from None
-
     async def _attempt(
         self,
         method: Method,
-        content: bytes | None,
+        payload: Payload,
         token: str,
-        read: Callable[[bytearray, str], T],
+        parse: Callable[[bytes, str], T],
         deadline: float,
     ) -> T:
-        began = self._monotonic()
+        started = self._monotonic()
         try:
-            found = await self._exchange(method, content, token, deadline)
-            if not 200 <= found.status < 300:
-                raise answer.refused(found.status, found.headers, found.body, hide=token)
-            value = read(found.body, token)
+            response = await self._exchange(method, payload, token, deadline)
+            if not 200 <= response.status < 300:
+                raise http_error(response.status, response.headers, response.body, secret=token)
+            value = parse(response.body, token)
         except ApiError as error:
-            self._observe(method, _outcome(error), self._monotonic() - began)
+            self._observe(method, _outcome(error), self._monotonic() - started)
             raise
-        self._observe(method, "ok", self._monotonic() - began)
+        self._observe(method, "ok", self._monotonic() - started)
         return value
 
     async def _exchange(
-        self, method: Method, content: bytes | None, token: str, deadline: float
-    ) -> Answer:
+        self, method: Method, payload: Payload, token: str, deadline: float
+    ) -> Response:
         request = self._http.build_request(
             "POST",
             f"{self._settings.base_url}/admin/{method}",
             headers={**self._headers, "linked-api-token": token},
-            content=content,
+            json=payload,
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
@@ -198,7 +191,3 @@ def _outcome(error: ApiError) -> str:
     if isinstance(error, ExchangeError):
         return error.outcome
     return "http_error" if error.type is None else "api_error"
-
-
-def _incomplete(what: str) -> ApiError:
-    return ApiError(f"Linked API's answer {what}", cause=Cause.BAD_RESPONSE, ambiguous=True)

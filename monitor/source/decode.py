@@ -1,4 +1,4 @@
-"""The answer of `accounts.getAll` → a snapshot, or why there is none.
+"""The response to `accounts.getAll` → a snapshot, or why there is none.
 
 A typed decode of the whole body comes first: it takes half a millisecond for a thousand accounts
 and never creates what we do not need. Only if it fails is the body read leniently, account by
@@ -9,137 +9,127 @@ same snapshot: comparing what was sent costs a fifth of building it anew.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from monitor.core.errors import ApiError
-from monitor.core.model import Cause, Failure, Observation, Snapshot, Status
+from monitor.core.model import Snapshot, Status
+from monitor.core.text import redact
 
-from . import answer
-from .account import Entry, Wire, entry, loose, origin
-from .plain import plain
+from .errors import api_error, incomplete, unexpected
+from .wire import ParsedAccount, WireAccount, lenient, loads, origin, parse_account
 
-MOST_WARNINGS: Final = 20
-LONGEST_WARNING: Final = 200
+MAX_WARNINGS: Final = 20
+MAX_WARNING: Final = 200
 
-_SEVERITY: Final = {
-    status: rank
-    for rank, status in enumerate(
-        (Status.ACTIVE, Status.UNKNOWN, Status.FROZEN, Status.RECONNECTION_REQUIRED)
-    )
-}
+_WORST_LAST: Final = (Status.ACTIVE, Status.UNKNOWN, Status.FROZEN, Status.RECONNECTION_REQUIRED)
 
 
 class _Result(msgspec.Struct):
-    accounts: list[Wire]
+    accounts: list[WireAccount]
 
 
-class _Answer(msgspec.Struct):
+class _Envelope(msgspec.Struct):
     success: bool
     result: _Result
 
 
-_STRICT: Final = msgspec.json.Decoder(_Answer)
+_TYPED: Final = msgspec.json.Decoder(_Envelope)
 
 
 class Decoder:
-    """Reads the account lists of one workspace and remembers the last one."""
+    """Reads the account lists of one workspace and remembers the last one.
+
+    *origins* are those that links may have, as `wire.origin` spells them.
+    """
 
     def __init__(self, link_origins: Iterable[str]) -> None:
-        self._origins = frozenset(filter(None, map(origin, link_origins)))
-        self._wires: list[Wire] = []
-        self._left_out = 0
-        self._entries: dict[str, Entry] = {}
+        self.origins = frozenset(filter(None, map(origin, link_origins)))
+        self._wires: Sequence[WireAccount | None] = ()
+        self._accounts: dict[str, ParsedAccount] = {}
         self._snapshot: Snapshot | None = None
 
-    def decode(self, body: bytes | bytearray) -> Observation:
-        """Turn *body* into what was seen; never raises."""
-        try:
-            return self.read(body)
-        except ApiError as error:
-            return Failure(error.cause, str(error), error.retry_after)
-
-    def read(self, body: bytes | bytearray, *, hide: str = "") -> Snapshot:
-        """Turn *body* into a snapshot, or raise `ApiError`; *hide* is masked wherever it occurs."""
-        wires, left_out = _wires(body, hide)
-        if self._snapshot and wires == self._wires and left_out == self._left_out:
+    def decode(self, body: bytes, *, secret: str = "") -> Snapshot:
+        """Turn *body* into a snapshot, or raise ApiError; *secret* is masked in all texts."""
+        wires = _wire_accounts(body, secret)
+        if self._snapshot is not None and wires == self._wires:
             return self._snapshot
-        entries, ignored = self._read_all(wires)
-        warnings = _warnings(wires, entries, left_out + ignored)
+        accounts = self._parse(wires)
         self._snapshot = Snapshot(
-            tuple([found.seen for found in entries.values()]),
-            tuple(plain(text, limit=LONGEST_WARNING, hide=hide) for text in warnings),
+            tuple([account.listed for account in accounts.values()]),
+            tuple(
+                redact(warning, limit=MAX_WARNING, secret=secret)
+                for warning in _warnings(wires, accounts)
+            ),
         )
-        self._wires, self._left_out, self._entries = wires, left_out, entries
+        self._wires, self._accounts = wires, accounts
         return self._snapshot
 
-    def _read_all(self, wires: list[Wire]) -> tuple[dict[str, Entry], int]:
-        """Read each account that differs from the last time; the worst of equal ids counts."""
-        last, entries, ignored = self._entries, dict[str, Entry](), 0
-        for wire in wires:
-            found = last.get(wire.id)
-            if found is None or found.wire != wire:
-                found = entry(wire, self._origins)
-                if found is None:
-                    ignored += 1
-                    continue
-            first = entries.setdefault(wire.id, found)
-            if first is not found and _SEVERITY[found.seen.status] > _SEVERITY[first.seen.status]:
-                entries[wire.id] = found
-        return entries, ignored
+    def _parse(self, wires: Sequence[WireAccount | None]) -> dict[str, ParsedAccount]:
+        """Parse each account that differs from the last time; the worst of equal ids counts."""
+        accounts: dict[str, ParsedAccount] = {}
+        for wire in filter(None, wires):
+            account = self._accounts.get(wire.id)
+            if account is None or account.wire != wire:
+                account = parse_account(wire, self.origins)
+            if account is not None:
+                first = accounts.setdefault(wire.id, account)
+                if first is not account:
+                    accounts[wire.id] = max(first, account, key=_severity)
+        return accounts
 
 
-def _wires(body: bytes | bytearray, hide: str) -> tuple[list[Wire], int]:
-    """Return the accounts in *body* and how many more have no usable id or are no objects."""
+def _severity(account: ParsedAccount) -> int:
+    return _WORST_LAST.index(account.listed.status)
+
+
+def _wire_accounts(body: bytes, secret: str) -> Sequence[WireAccount | None]:
+    """Return the accounts in *body*: None for each that has no id or is no object."""
     try:
-        found = _STRICT.decode(body)
+        envelope = _TYPED.decode(body)
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
-        return _loose_wires(body, hide)
-    return (found.result.accounts, 0) if found.success else _loose_wires(body, hide)
+        return _lenient_accounts(body, secret)
+    return envelope.result.accounts if envelope.success else _lenient_accounts(body, secret)
 
 
-def _loose_wires(body: bytes | bytearray, hide: str) -> tuple[list[Wire], int]:
-    accounts = result_of(body, hide=hide).get("accounts")
+def _lenient_accounts(body: bytes, secret: str) -> Sequence[WireAccount | None]:
+    accounts = result_of(body, secret=secret).get("accounts")
     if not isinstance(accounts, list):
-        raise ApiError("Linked API's answer has no list of accounts", cause=Cause.BAD_RESPONSE)
-    found = [loose(fields) if isinstance(fields, dict) else None for fields in accounts]
-    wires = [wire for wire in found if wire is not None]
-    return wires, len(found) - len(wires)
+        raise incomplete("has no list of accounts")
+    return list(map(lenient, accounts))
 
 
-def result_of(body: bytes | bytearray, *, hide: str = "") -> dict[str, Any]:
-    """Return the needed part of `result` in a 2xx answer, {} without one, or raise `ApiError`."""
-    found = answer.loads(body)
-    success = found.get("success") if isinstance(found, dict) else None
+def result_of(body: bytes, *, secret: str = "") -> dict[str, Any]:
+    """Return the needed part of `result` in a 2xx response, {} without one, or raise ApiError."""
+    content = loads(body)
+    success = content.get("success") if isinstance(content, dict) else None
     if success is False:
-        raise answer.api_error(found.get("error"), hide=hide)
+        raise api_error(content.get("error"), secret=secret)
     if success is not True:
-        raise answer.unusable(body, found)
-    result = found.get("result")
+        raise unexpected(body, content)
+    result = content.get("result")
     return result if isinstance(result, dict) else {}
 
 
-def _warnings(wires: list[Wire], entries: dict[str, Entry], left_out: int) -> list[str]:
+def _warnings(wires: Sequence[WireAccount | None], accounts: dict[str, ParsedAccount]) -> list[str]:
     """Say what was odd: one sentence a kind, however many accounts it concerns."""
     warnings = []
-    if left_out:
-        warnings.append(f"left out for want of a usable id: {_count(left_out)}")
-    if len(entries) < len(wires):
-        times = Counter(wire.id for wire in wires if wire.id in entries)
-        doubled = [one for one, count in times.items() if count > 1]
-        if doubled:
-            told = _count(len(doubled), doubled[0])
-            warnings.append(f"listed more than once, the worst status counts: {told}")
+    if len(accounts) < len(wires):
+        times = Counter(wire.id for wire in filter(None, wires) if wire.id in accounts)
+        if left_out := len(wires) - times.total():
+            warnings.append(f"left out for want of a usable id: {_count(left_out)}")
+        if repeated := [id_ for id_, count in times.items() if count > 1]:
+            count = _count(len(repeated), repeated[0])
+            warnings.append(f"listed more than once, the worst status counts: {count}")
     odd: dict[str, list[str]] = {}
-    for found in [one for one in entries.values() if one.notes]:
-        for note in found.notes:
-            odd.setdefault(note, []).append(found.seen.id)
-    warnings += [f"{note}: {_count(len(ids), ids[0])}" for note, ids in odd.items()]
-    if len(warnings) > MOST_WARNINGS:
-        more = len(warnings) - MOST_WARNINGS + 1
-        warnings[MOST_WARNINGS - 1 :] = [f"and {more} more kinds of oddities"]
+    for account in accounts.values():
+        if account.warning is not None:
+            odd.setdefault(account.warning, []).append(account.listed.id)
+    warnings += [f"{warning}: {_count(len(ids), ids[0])}" for warning, ids in odd.items()]
+    if len(warnings) > MAX_WARNINGS:
+        more = len(warnings) - MAX_WARNINGS + 1
+        warnings[MAX_WARNINGS - 1 :] = [f"and {more} more kinds of oddities"]
     return warnings
 
 

@@ -1,7 +1,7 @@
 """The settings of the Linked API client: the sections `workspaces` (in part) and `linked_api`."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -32,8 +32,7 @@ class LinkedApiSettings(BaseModel):
         parts = _split(value)
         if parts is None:
             raise ValueError("must be an address such as https://api.linkedapi.io")
-        host, rest = parts
-        if "@" in host or "?" in rest or "#" in rest:
+        if "@" in parts.netloc or "?" in value or "#" in value:
             raise ValueError("must not hold credentials, a query or a fragment")
         return value.rstrip("/")
 
@@ -54,13 +53,11 @@ class LinkedApiSettings(BaseModel):
         return value
 
 
-def _split(address: str) -> tuple[str, str] | None:
-    """Take *address* apart into its authority and the rest, or return None if it has no host."""
+def _split(url: str) -> SplitResult | None:
+    """Take *url* apart, or return None if it is none or has no host."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(url)
         usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return None
-    if not usable or not address.isprintable() or " " in address:
-        return None
-    return parts.netloc, address.partition(parts.netloc)[2]
+    return parts if usable and url.isprintable() and " " not in url else None

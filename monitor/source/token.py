@@ -3,14 +3,20 @@
 from pathlib import Path
 from typing import Final
 
-from monitor.core.errors import MonitorError
+from monitor.core.errors import ApiError
+from monitor.core.model import Cause
 from monitor.core.secret import Secret
 
-LONGEST: Final = 4096
+MAX_TOKEN: Final = 4096  # characters
+
+Fingerprint = tuple[int, int, int]
 
 
-class TokenError(MonitorError):
+class TokenError(ApiError):
     """The token cannot be used; the text says why and never holds it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, cause=Cause.TOKEN_REJECTED)
 
 
 class Token:
@@ -21,74 +27,73 @@ class Token:
     """
 
     def __init__(self, source: Secret | Path) -> None:
-        self._file = source if isinstance(source, Path) else None
-        self._given = source if isinstance(source, Secret) else None
-        self._used: Secret | None = None
-        self._mark: tuple[int, int, int] | None = None
+        self._source = source
+        self._token: Secret | None = None
+        self._fingerprint: Fingerprint | None = None
 
     def text(self) -> str:
         """Return the token to send now; raise `TokenError` if there is none that can be sent."""
-        if self._given is not None and self._used is None:
-            self._used = _checked(self._given, "the token")
-        elif self._file is not None and (self._used is None or self.changed()):
+        if isinstance(self._source, Secret):
+            return _checked(self._source, "the token").reveal()
+        if self._token is None or self.changed():
             self.reread()
-        assert self._used is not None
-        return self._used.reveal()
+        assert self._token is not None
+        return self._token.reveal()
 
     def reread(self) -> bool:
-        """Read the file again whatever its date says; return whether it holds another token."""
-        if self._file is None:
+        """Read the file again whatever its date says; return whether it holds another token.
+
+        Raise `TokenError` if it holds none and never did.
+        """
+        if isinstance(self._source, Secret):
             return False
-        before = self._used
+        before = self._token
         try:
-            mark, self._used = _read(self._file)
-            self._mark = mark
+            self._fingerprint, self._token = _read(self._source)
         except TokenError:
             if before is None:
                 raise
-        return self._used != before
+        return self._token != before
 
     def changed(self) -> bool:
         """Tell cheaply whether the file now holds another token than the one last used."""
-        if self._file is None:
+        if isinstance(self._source, Secret):
             return False
         try:
-            if _mark(self._file) == self._mark:
+            if _fingerprint(self._source) == self._fingerprint:
                 return False
-            mark, found = _read(self._file)
+            fingerprint, token = _read(self._source)
         except (TokenError, OSError):
             return False
-        if found != self._used:
+        if token != self._token:
             return True
-        self._mark = mark
+        self._fingerprint = fingerprint
         return False
 
 
-def _mark(file: Path) -> tuple[int, int, int]:
-    state = file.stat()
-    return state.st_mtime_ns, state.st_size, state.st_ino
+def _fingerprint(file: Path) -> Fingerprint:
+    stat = file.stat()
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _read(file: Path) -> tuple[tuple[int, int, int], Secret]:
-    """Read *file*, its mark first: a file that changes meanwhile is looked at again next time."""
-    reason = ""
+def _read(file: Path) -> tuple[Fingerprint, Secret]:
+    """Read *file*, its fingerprint first: if it changes meanwhile, it is read again next time."""
     try:
-        mark = _mark(file)
+        fingerprint = _fingerprint(file)
         with file.open("rb") as opened:
-            content = opened.read(LONGEST + 1)
+            content = opened.read(MAX_TOKEN + 1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
-    if reason:
-        raise TokenError(f"the token file {file} cannot be read: {reason}")
-    return mark, _checked(Secret(content.decode("latin-1")), f"the token in {file}")
+        raise TokenError(f"the token file {file} cannot be read: {reason}") from None
+    return fingerprint, _checked(Secret(content.decode("latin-1")), f"the token in {file}")
 
 
 def _checked(token: Secret, what: str) -> Secret:
     text = token.reveal()
     if not text:
         raise TokenError(f"{what} is empty")
-    if len(text) > LONGEST:
-        raise TokenError(f"{what} is longer than {LONGEST} characters, so it is something else")
+    if len(text) > MAX_TOKEN:
+        raise TokenError(f"{what} is longer than {MAX_TOKEN} characters, so it is something else")
     if not all("!" <= character <= "~" for character in text):
         raise TokenError(f"{what} holds spaces, control or non-ASCII characters")
     return token

@@ -1,4 +1,4 @@
-"""HTTP as Linked API is spoken to: one client for all workspaces, one bounded exchange at a time.
+"""HTTP to Linked API: one client for all workspaces, one bounded exchange at a time.
 
 httpx's interface on aiohttp's connection pool: no redirects, no cookies, no HTTP/2, bodies up to a
 limit.
@@ -7,6 +7,7 @@ limit.
 import ssl
 import urllib.request
 import zlib
+from contextlib import aclosing
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
@@ -18,42 +19,42 @@ from httpx_aiohttp import AiohttpTransport
 
 from monitor.core.errors import ApiError, MonitorError
 
-from .fault import explain, unreadable
+from .errors import exchange_error, unreadable
 from .settings import LinkedApiSettings
 
-CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMEOUT: Final = 5.0  # seconds
 KEEP_ALIVE: Final = 300.0
-CONNECTIONS: Final = 1000
-LONGEST_BODY: Final = 10 * 1024 * 1024
-LONGEST_ERROR_BODY: Final = 64 * 1024
+MAX_CONNECTIONS: Final = 1000
+MAX_BODY: Final = 10 * 2**20  # bytes
+MAX_ERROR_BODY: Final = 64 * 2**10
 
 _ANY_FORMAT: Final = 32 + zlib.MAX_WBITS  # zlib finds out itself whether it is gzip or zlib
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer, its body decompressed."""
+class Response:
+    """A whole response, its body decompressed."""
 
     status: int
     headers: httpx.Headers
-    body: bytearray
+    body: bytes
 
 
 def open_http(settings: LinkedApiSettings) -> httpx.AsyncClient:
     """Open the one HTTP client that all workspaces share; the caller closes it."""
-    trusted = _ssl_context(settings)
+    tls_context = _tls_context(settings)
     proxy = _proxy(settings)
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ssl=trusted
+            limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ssl=tls_context
         )
         return aiohttp.ClientSession(
             connector=connector, cookie_jar=aiohttp.DummyCookieJar(), proxy=proxy
         )
 
     http = httpx.AsyncClient(
-        transport=AiohttpTransport(verify=trusted, client=session),
+        transport=AiohttpTransport(verify=tls_context, client=session),
         timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
         follow_redirects=False,
         trust_env=False,
@@ -62,59 +63,54 @@ def open_http(settings: LinkedApiSettings) -> httpx.AsyncClient:
     return http
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Answer:
-    """Send *request* and read the whole answer; raise `ExchangeError` if there is none to read."""
-    broken: ApiError
+async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Response:
+    """Send *request* and read the whole response; raise `ApiError` if there is none to read."""
+    failure: ApiError
+    responded = False
     try:
-        response = await http.send(request, stream=True)
+        async with aclosing(await http.send(request, stream=True)) as response:
+            responded = True
+            return Response(response.status_code, response.headers, await _body(response))
+    except ApiError as error:
+        failure = error
     except Exception as error:  # noqa: BLE001 - whatever goes wrong below, the poll saw nothing
-        broken = explain(error, answered=False)
-    else:
-        try:
-            try:
-                return Answer(response.status_code, response.headers, await _body(response))
-            finally:
-                await response.aclose()
-        except ApiError as error:
-            broken = error
-        except Exception as error:  # noqa: BLE001 - as above
-            broken = explain(error, answered=True)
-    raise broken  # out here, so that no exception with the request's headers hangs on it
+        failure = exchange_error(error, responded=responded)
+    raise failure  # out here, so that no exception with the request's headers hangs on it
 
 
-async def _body(response: httpx.Response) -> bytearray:
+async def _body(response: httpx.Response) -> bytes:
     """Read the body up to its limit: of an error what fits, of an account list all or nothing."""
     if response.is_success:
-        body = await _inflated(response, LONGEST_BODY)
-        if len(body) > LONGEST_BODY:
-            raise unreadable(f"with more than {LONGEST_BODY // 2**20} MiB")
+        body = await _decompressed(response, MAX_BODY)
+        if len(body) > MAX_BODY:
+            raise unreadable(f"with more than {MAX_BODY // 2**20} MiB")
         return body
     try:
-        return (await _inflated(response, LONGEST_ERROR_BODY))[:LONGEST_ERROR_BODY]
+        return (await _decompressed(response, MAX_ERROR_BODY))[:MAX_ERROR_BODY]
     except ApiError:
-        return bytearray()
+        return b""
 
 
-async def _inflated(response: httpx.Response, limit: int) -> bytearray:
+async def _decompressed(response: httpx.Response, limit: int) -> bytes:
     """Read until the end, or until there is more than *limit*; decompress no further either."""
-    inflate = None
+    decompressor = None
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding in ("gzip", "x-gzip", "deflate"):
-        inflate = zlib.decompressobj(_ANY_FORMAT)
+        decompressor = zlib.decompressobj(_ANY_FORMAT)
     elif encoding not in ("", "identity"):
         raise unreadable("in a compression that was not asked for")
     body = bytearray()
     async for chunk in response.aiter_raw():
         try:
-            body += inflate.decompress(chunk, limit - len(body) + 1) if inflate else chunk
+            body += decompressor.decompress(chunk, limit - len(body) + 1) if decompressor else chunk
         except zlib.error:
             raise unreadable("with damaged compression") from None
         if len(body) > limit:
             break
-    return body
+    return bytes(body)
 
 
-def _ssl_context(settings: LinkedApiSettings) -> ssl.SSLContext:
+def _tls_context(settings: LinkedApiSettings) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     if settings.ca_file is not None:
         try:
@@ -130,8 +126,8 @@ def _proxy(settings: LinkedApiSettings) -> str | None:
     if settings.proxy is not None:
         return settings.proxy.reveal()
     parts = urlsplit(settings.base_url)
-    known = urllib.request.getproxies()
-    proxy = known.get(parts.scheme) or known.get("all")
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
     if "://" not in proxy:

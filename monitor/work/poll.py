@@ -18,6 +18,7 @@ from monitor.core.model import (
     ListedAccount,
     Micros,
     Observation,
+    Skipped,
     Snapshot,
     Workspace,
 )
@@ -127,7 +128,7 @@ class Poller:
         started = self._runtime.monotonic()
         source = self._source
         observation = await source.get_all()
-        if observation is None:
+        if isinstance(observation, Skipped):
             return None
         took = self._runtime.monotonic() - started
         changes = self._compare(workspace, observation)
@@ -190,7 +191,7 @@ class Poller:
             self._quiet = {}
         return self._workspace
 
-    def _compare(self, workspace: Workspace, observation: Observation) -> Changes | Failure:
+    def _compare(self, workspace: Workspace, observation: Snapshot | Failure) -> Changes | Failure:
         if isinstance(observation, Failure):
             return observation
         self._warn(observation)

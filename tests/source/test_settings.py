@@ -11,12 +11,12 @@ def settings(**fields):
 
 
 def test_the_defaults_are_the_documented_ones():
-    found = settings()
+    defaults = settings()
 
-    assert found.base_url == "https://api.linkedapi.io"
-    assert str(found.timeout) == "30s"
-    assert found.requests_per_minute == 60
-    assert found.proxy is found.ca_file is None
+    assert defaults.base_url == "https://api.linkedapi.io"
+    assert str(defaults.timeout) == "30s"
+    assert defaults.requests_per_minute == 60
+    assert defaults.proxy is defaults.ca_file is None
 
 
 def test_an_address_loses_its_trailing_slash():
@@ -53,8 +53,8 @@ def test_what_cannot_work_is_refused_without_being_shown(fields):
 
 
 def test_a_proxy_is_a_secret():
-    found = settings(proxy="http://u:pass-word@proxy.example.com:3128")
+    secret = settings(proxy="http://u:pass-word@proxy.example.com:3128")
 
-    assert "pass-word" not in repr(found)
-    assert "pass-word" not in found.model_dump_json()
-    assert found.proxy.reveal() == "http://u:pass-word@proxy.example.com:3128"
+    assert "pass-word" not in repr(secret)
+    assert "pass-word" not in secret.model_dump_json()
+    assert secret.proxy.reveal() == "http://u:pass-word@proxy.example.com:3128"

@@ -1,7 +1,9 @@
-"""Answers of `accounts.getAll`, invented."""
+"""Responses of `accounts.getAll`, invented, and how they are read."""
 
 import json
 import uuid
+
+from monitor.source.decode import Decoder
 
 LINK = "https://app.linkedapi.io/connection/"
 ORIGINS = ("https://app.linkedapi.io",)
@@ -35,7 +37,12 @@ def signed_out(number=0, **changes):
 
 
 def body(*accounts, **changes):
-    """Write the answer that holds *accounts*."""
+    """Write the response that lists *accounts*."""
     result = {"accounts": list(accounts), "pendingConnectionSessions": []}
-    answer = {"success": True, "result": result} | changes
-    return json.dumps({key: value for key, value in answer.items() if value is not ABSENT}).encode()
+    fields = {"success": True, "result": result} | changes
+    return json.dumps({key: value for key, value in fields.items() if value is not ABSENT}).encode()
+
+
+def snapshot(*accounts, origins=ORIGINS):
+    """Read the response that lists *accounts*."""
+    return Decoder(origins).decode(body(*accounts))

@@ -22,7 +22,7 @@ class Request:
 
 
 def http(status=200, content=b"", headers=(), *, reason="Whatever", length=None):
-    """Write a whole answer; *content* that is not bytes is sent as JSON."""
+    """Write a whole response; *content* that is not bytes is sent as JSON."""
     if not isinstance(content, bytes):
         content = json.dumps(content).encode()
         headers = {"content-type": "application/json"} | dict(headers)
@@ -39,20 +39,20 @@ def error(kind, message="It does not matter.", *, status=400, headers=()):
 
 
 async def silence(_, writer):
-    """Never answer."""
+    """Never respond."""
     del writer
     await asyncio.Event().wait()
 
 
 async def reset(_, writer):
-    """Reset the connection without a byte of an answer."""
+    """Reset the connection without a byte of a response."""
     linger = struct.pack("ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     writer.transport.abort()
 
 
 async def close(_, writer):
-    """Close the connection without a byte of an answer."""
+    """Close the connection without a byte of a response."""
     writer.close()
 
 
@@ -94,7 +94,7 @@ class RawServer:
         self.replies = list(replies)
         self.requests = []
         self.connections = 0
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self._tasks = set()
         self._tls = None
         if certificate:
@@ -122,19 +122,19 @@ class RawServer:
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 while not writer.is_closing():
-                    await self._answer(reader, writer)
+                    await self._respond(reader, writer)
         except asyncio.CancelledError:
             pass
         finally:
             writer.transport.abort()
 
-    async def _answer(self, reader, writer):
+    async def _respond(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in head[1:] if line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.requests.append(Request(head[0], headers, body))
-        self.asked.set()
+        self.requested.set()
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if callable(reply):
             await reply(reader, writer)

@@ -1,0 +1,182 @@
+"""What can go wrong between us and Linked API, as an `ApiError` in our own words.
+
+    exchange_error    httpx or aiohttp raised: there is no whole response
+    unreadable        there is one, but its body cannot be read
+    http_error        its HTTP status is not 2xx
+    api_error         it says `success: false`
+    unexpected        it is 2xx, and not what the API sends
+    incomplete        it lacks what we asked for
+
+`error.type` decides, then the HTTP status: 401 alone does not mean that the token is bad.
+Texts of httpx and aiohttp may hold URLs with credentials, so none of them is passed on.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+import httpx
+
+from monitor.core.duration import Duration
+from monitor.core.errors import ApiError
+from monitor.core.model import Cause
+from monitor.core.retry_after import http_date, retry_after
+from monitor.core.text import redact
+
+from .wire import MALFORMED, loads
+
+MAX_RETRY_AFTER: Final = Duration.parse("15m")
+
+_CAUSES: Final = {
+    "linkedApiTokenRequired": Cause.TOKEN_REJECTED,
+    "invalidLinkedApiToken": Cause.TOKEN_REJECTED,
+    "tooManyRequests": Cause.RATE_LIMITED,
+    "dailyConnectionAttemptsExceeded": Cause.BAD_RESPONSE,  # hours, not seconds, whatever HTTP says
+}
+_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+class ExchangeError(ApiError):
+    """The exchange ended without a whole response.
+
+    *outcome* is the label of the metrics; *stale* says that the connection was closed before
+    anything came back, as it is when the server has just given up one that was kept alive.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        outcome: str = "network",
+        cause: Cause = Cause.UNREACHABLE,
+        ambiguous: bool = True,
+        stale: bool = False,
+    ) -> None:
+        super().__init__(f"Linked API {reason}", cause=cause, ambiguous=ambiguous)
+        self.outcome = outcome
+        self.stale = stale
+
+
+def exchange_error(error: Exception, *, responded: bool) -> ExchangeError:
+    """Say what *error* means; *responded* says that the head of a response had come."""
+    cause: BaseException = error
+    if isinstance(error, httpx.HTTPError) and error.__cause__:
+        cause = error.__cause__  # aiohttp's own, which says more
+    if reason := _connect_failure(cause):
+        outcome = "timeout" if isinstance(cause, aiohttp.ConnectionTimeoutError) else "network"
+        return ExchangeError(f"could not be reached: {reason}", outcome=outcome, ambiguous=False)
+    match cause:
+        case aiohttp.ClientPayloadError():
+            return ExchangeError("broke off in the middle of its answer")
+        case aiohttp.ServerDisconnectedError(message=message):
+            return _closed(stale=isinstance(message, str) and not responded)
+        case (
+            aiohttp.ClientConnectionResetError()
+            | OSError(errno=errno.ECONNRESET | errno.EPIPE | errno.ECONNABORTED)
+        ):
+            return _closed(stale=not responded)
+        case aiohttp.ClientResponseError():
+            return unreadable("with something that is not HTTP")
+        case _:
+            return ExchangeError(f"could not be reached: {type(cause).__name__}")
+
+
+def _closed(*, stale: bool) -> ExchangeError:
+    return ExchangeError("closed the connection instead of answering", stale=stale)
+
+
+def _connect_failure(error: BaseException) -> str | None:  # noqa: PLR0911 - a table
+    """Return why there was no connection to send the request on; None if there was one."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "its name could not be resolved"
+        case aiohttp.ClientConnectorCertificateError(certificate_error=failure):
+            return f"bad certificate: {getattr(failure, 'verify_message', '')[:100]}"
+        case aiohttp.ClientSSLError():
+            return "no TLS connection could be made"
+        case aiohttp.ClientProxyConnectionError():
+            return "the proxy does not accept connections"
+        case aiohttp.ClientHttpProxyError(status=status):
+            return f"the proxy answered HTTP {status}"
+        case aiohttp.ConnectionTimeoutError():
+            return "no connection in time"
+        case aiohttp.ClientConnectorError(os_error=reason):
+            return os.strerror(reason.errno) if reason.errno else "no connection"
+        case _:
+            return None
+
+
+def unreadable(how: str) -> ExchangeError:
+    """Say that a response came whose body cannot be read."""
+    return ExchangeError(f"answered {how}", outcome="http_error", cause=Cause.BAD_RESPONSE)
+
+
+def http_error(
+    status: int, headers: Mapping[str, str], body: bytes, *, secret: str = ""
+) -> ApiError:
+    """Say what a response with an HTTP *status* other than 2xx means."""
+    # A date is compared with the date of the response itself: no clock of ours, no skew.
+    now = http_date(headers.get("date", ""))
+    wait = retry_after(headers.get("retry-after", ""), now=now, longest=MAX_RETRY_AFTER)
+    content = loads(body)
+    if isinstance(content, dict) and content.get("success") is not True:
+        error = content.get("error")
+        if isinstance(error, dict) and isinstance(error.get("type"), str):
+            return api_error(error, status=status, wait=wait, secret=secret)
+    if status == 429:
+        cause = Cause.RATE_LIMITED
+    else:
+        cause = Cause.UNREACHABLE if status >= 500 else Cause.BAD_RESPONSE
+    return ApiError(
+        f"Linked API answered HTTP {status}{_describe(status, headers, body, content)}",
+        cause=cause,
+        ambiguous=status >= 500,
+        retry_after=wait,
+    )
+
+
+def unexpected(body: bytes, content: object) -> ApiError:
+    """Say what is wrong with the *body* of a 2xx response; *content* is what `loads` read in it."""
+    text = f"Linked API answered{_describe(200, {}, body, content)}"
+    return ApiError(text, cause=Cause.BAD_RESPONSE, ambiguous=True)
+
+
+def incomplete(what: str) -> ApiError:
+    """Say *what* a 2xx response does not hold."""
+    return ApiError(f"Linked API's answer {what}", cause=Cause.BAD_RESPONSE, ambiguous=True)
+
+
+def api_error(
+    error: Any, *, status: int = 200, wait: Duration | None = None, secret: str = ""
+) -> ApiError:
+    """Turn the *error* of a response with `success: false` into ours, whatever its shape."""
+    fields = error if isinstance(error, dict) else {"message": error}
+    kind, message = fields.get("type"), fields.get("message")
+    if not (isinstance(kind, str) and _TYPE.fullmatch(kind) and _is_public(kind, secret)):
+        kind = None
+    cause = _CAUSES.get(kind or "")
+    if cause is None:
+        cause = Cause.RATE_LIMITED if status == 429 else Cause.BAD_RESPONSE
+    text = f"Linked API refused the request: {kind or 'without a readable error type'}"
+    if isinstance(message, str) and (detail := redact(message, limit=200, secret=secret)):
+        text += f" ({detail})"
+    return ApiError(text, cause=cause, type=kind, retry_after=wait)
+
+
+def _is_public(word: str, secret: str) -> bool:
+    return redact(word, limit=64, secret=secret) == word
+
+
+def _describe(status: int, headers: Mapping[str, str], body: bytes, content: object) -> str:
+    if 300 <= status < 400:
+        return ", a redirect; redirects are not followed"
+    if not body.strip():
+        return " with an empty body"
+    if content is not MALFORMED:
+        return " with JSON of another shape"
+    if "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<":
+        return " with an HTML page"
+    return " with something that is not complete JSON"
