@@ -4,13 +4,9 @@ import asyncio
 import json
 import re
 import sqlite3
-from dataclasses import replace
 
-from harness.program import answers, configure, free_port, hooks, program, until
+from harness.program import answers, configure, free_port, hooks, program
 
-from monitor import app
-from monitor.app.process import REAL
-from monitor.core.duration import Duration
 from monitor.simulator import Simulator, serve
 
 
@@ -129,26 +125,3 @@ def break_database(folder, statement):
     database.execute(statement)
     database.commit()
     database.close()
-
-
-async def test_after_the_host_has_slept_everything_is_looked_at_at_once(tmp_path):
-    simulator = simulated()
-    slept = 0
-
-    def now():
-        return REAL.now() + slept
-
-    async with serve(simulator) as api, hooks() as (hook, hook_url):
-        file, _ = configure(tmp_path, api=api, hooks=hook_url)
-        file.write_text(file.read_text().replace("every: 1s", "every: 6h"))
-        async with app.opened(app.load(file), replace(REAL, now=now)) as monitor:
-            running = asyncio.create_task(monitor.run())
-            await until(lambda: simulator.requests)
-            simulator.sign_out("acme", "*")
-            assert len(simulator.requests) == 1
-
-            slept = Duration.parse("8h")
-
-            await hook.wait(lambda: len(hook.events) == 2, patience=10)
-            monitor.stop()
-            await running

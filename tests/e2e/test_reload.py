@@ -233,7 +233,7 @@ async def test_what_was_queued_for_a_receiver_that_left_is_cancelled_and_told_to
     await site.hook.wait(lambda: len(site.hook.events) == 1)
 
     assert site.told() == [("acme", "Jane of acme", "opened", None)]
-    assert "receiver is gone" in site.monitor.said()
+    assert "receiver removed" in site.monitor.said()
     assert 'linkedapi_notifications_pending{receiver="away"}' not in await site.metrics()
 
 
