@@ -1,6 +1,6 @@
 """From a configuration to the objects that go by it, each given what it needs and no more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -45,7 +45,6 @@ class Resources:
         self.http = http
         self.runtime = runtime
         self.metrics = Metrics(version=__version__)
-        self.recorder = Recorder(store, self.metrics, runtime)
         self._closing = closing
         self._apis: dict[LinkedApiSettings, httpx.AsyncClient] = {}
 
@@ -75,8 +74,8 @@ class Source:
 class Components:
     """Makes the objects that go by one configuration.
 
-    *is_current* says whether a workspace was looked at lately. Making them changes nothing; raise
-    MonitorError if one of them can't work as configured.
+    *is_current* says whether a workspace was looked at lately, *wake* wakes receivers. Making them
+    changes nothing; raise MonitorError if one of them can't work as configured.
     """
 
     def __init__(
@@ -84,10 +83,13 @@ class Components:
         config: Config,
         resources: Resources,
         api: httpx.AsyncClient,
+        *,
         is_current: Callable[[str], bool],
+        wake: Callable[[Collection[str]], None],
     ) -> None:
         self.config = config
-        self._resources = resources
+        self._requested = resources.metrics.requested
+        self._recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
         self._api = api
         inventory = make_inventory(config)
         self.settings = {settings.name: settings for settings in _receivers(config)}
@@ -131,7 +133,7 @@ class Components:
         made_of = (token, config.linked_api, config.reconnection.link_origins)
         if before and before.made_of == made_of:
             return before
-        made = source(config, settings, self._api, self._resources.metrics.requested, budget)
+        made = source(config, settings, self._api, self._requested, budget)
         return Source(made_of, *made, config.linked_api.timeout)
 
     def poller(
@@ -144,7 +146,7 @@ class Components:
             rules=self.rules(settings),
             source=source.client,
             token_changed=source.token.changed,
-            recorder=self._resources.recorder,
+            recorder=self._recorder,
         )
 
     def reconnector(self, settings: WorkspaceSettings, source: Source) -> Reconnector:
@@ -155,7 +157,7 @@ class Components:
             source=source.client,
             routing=rules.routing,
             create=rules.create,
-            recorder=self._resources.recorder,
+            recorder=self._recorder,
         )
 
     def deliverer(self, name: str) -> Deliverer:
@@ -164,12 +166,12 @@ class Components:
             self.receivers[name],
             self.notifiers[name],
             rules=self.delivery_rules,
-            recorder=self._resources.recorder,
+            recorder=self._recorder,
         )
 
     def ticker(self) -> Ticker:
         """Return what does the work that time alone brings."""
-        return Ticker(rules=self.tick_rules, recorder=self._resources.recorder)
+        return Ticker(rules=self.tick_rules, recorder=self._recorder)
 
 
 def source(

@@ -137,7 +137,13 @@ class App:
 
     async def _make_components(self, config: Config) -> Components:
         api = await self._resources.api(config.linked_api)
-        return Components(config, self._resources, api, self._workers.is_current)
+        return Components(
+            config,
+            self._resources,
+            api,
+            is_current=self._workers.is_current,
+            wake=self._workers.wake_receivers,
+        )
 
     async def _apply(self, components: Components) -> None:
         await self._reconfigurer.apply(components)
@@ -194,7 +200,6 @@ class App:
         self._loop_health.beat("tick", 60)
         while await self._ticker.tick():
             self._loop_health.beat("tick", 60)
-            self._workers.wake_receivers()
         backlog = await self._store.run(outbox.backlog)
         for name in self._workers.receivers:
             count, oldest_at = backlog.get(name, (0, None))
@@ -218,11 +223,12 @@ class App:
             self._metrics.settled(row.receiver, row.event, row.outcome)
         for receiver in sorted({row.receiver for row in dropped}):
             log.warning("receiver removed; its queue is cancelled", receiver=receiver)
-        self._workers.wake_receivers()
+        if components.fallback:
+            self._workers.wake_receivers([components.fallback.name])
 
     async def _unwatch(self) -> None:
         while await self._ticker.unwatch():
-            self._workers.wake_receivers()
+            pass
 
     async def _note_time(self) -> None:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]

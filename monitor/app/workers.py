@@ -10,7 +10,7 @@ from typing import Final
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.core.model import Micros, NotificationState, Workspace
+from monitor.core.model import Micros, Workspace
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget
@@ -45,10 +45,7 @@ SHUTDOWN_GRACE: Final = Duration.parse("5s")
 
 @dataclass(slots=True, kw_only=True)
 class WorkspaceWorker:
-    """Polls one workspace whenever it is woken, and asks for the links that its accounts lack.
-
-    *on_queued* is called after something was queued for receivers.
-    """
+    """Polls one workspace whenever it is woken, and asks for the links that its accounts lack."""
 
     settings: WorkspaceSettings
     poller: Poller
@@ -57,7 +54,6 @@ class WorkspaceWorker:
     source: Source
     now: Callable[[], Micros]
     loop_health: LoopHealth
-    on_queued: Callable[[], None]
     task: asyncio.Task[None] = field(init=False, repr=False)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _is_scheduled: bool = False
@@ -95,14 +91,11 @@ class WorkspaceWorker:
         return (next_due(next_due(now)) - now) / 1_000_000 + timeout * calls + 60
 
     async def _poll(self, *, scheduled: bool) -> None:
-        decision = await self.poller.poll(scheduled=scheduled)
-        if decision is not None and decision.events:
-            self.on_queued()
+        await self.poller.poll(scheduled=scheduled)
         for _ in range(SESSIONS_A_POLL):
             if await self.reconnector.reconnect() is None:
                 break
             self.poller.invalidate()
-            self.on_queued()
 
     def reconfigure(self, settings: WorkspaceSettings, components: Components) -> None:
         """Go by another configuration from now on; its budget and what it recorded stay."""
@@ -116,15 +109,11 @@ class WorkspaceWorker:
 
 @dataclass(slots=True, kw_only=True)
 class ReceiverWorker:
-    """Delivers to one receiver what is queued for it, several messages at a time.
-
-    *on_queued* is called after something was queued for other receivers.
-    """
+    """Delivers to one receiver what is queued for it, several messages at a time."""
 
     settings: ReceiverSettings
     deliverer: Deliverer
     loop_health: LoopHealth
-    on_queued: Callable[[], None]
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _is_stopped: bool = False
 
@@ -159,12 +148,9 @@ class ReceiverWorker:
     async def _deliver_all(self, loop: str) -> None:
         while not self._is_stopped:
             self.loop_health.beat(loop, (IDLE_WAIT + LEASE) / 1_000_000 + 10)
-            settled = await self.deliverer.deliver()
-            if settled is None:
+            if await self.deliverer.deliver() is None:
                 return
             self.wake()
-            if any(row.outcome is NotificationState.DEAD for row in settled):
-                self.on_queued()  # the fallback is told
 
     def reconfigure(self, settings: ReceiverSettings, components: Components) -> None:
         """Go by another configuration from now on; other *settings* end a pause."""
@@ -201,10 +187,11 @@ class Workers:
         worker = self.workspaces.get(workspace)
         return worker is not None and worker.poller.is_current()
 
-    def wake_receivers(self) -> None:
-        """Let every receiver's worker look at its queue now."""
-        for worker in self.receivers.values():
-            worker.wake()
+    def wake_receivers(self, names: Collection[str]) -> None:
+        """Let the workers of the receivers *names* look at their queues now."""
+        for name in names:
+            if name in self.receivers:
+                self.receivers[name].wake()
 
     def make(
         self, settings: WorkspaceSettings, workspace: Workspace, term: int, components: Components
@@ -220,7 +207,6 @@ class Workers:
             source=source,
             now=self._now,
             loop_health=self._loop_health,
-            on_queued=self.wake_receivers,
         )
 
     def start(self, worker: WorkspaceWorker, index: int = 0, count: int = 1) -> None:
@@ -254,7 +240,6 @@ class Workers:
             settings=settings,
             deliverer=components.deliverer(settings.name),
             loop_health=self._loop_health,
-            on_queued=self.wake_receivers,
         )
         task = self._group.create_task(worker.run())
         self._sends.add(task)

@@ -70,7 +70,13 @@ class WorkersHarness:
         loaded = self.load(*names, **settings)
         api = await self.resources.api(loaded.linked_api)
         await self.reconfigurer.apply(
-            Components(loaded, self.resources, api, self.workers.is_current)
+            Components(
+                loaded,
+                self.resources,
+                api,
+                is_current=self.workers.is_current,
+                wake=self.workers.wake_receivers,
+            )
         )
 
     async def poll(self, name):
