@@ -86,7 +86,7 @@ class App:
             metrics_token=self._config.web.metrics_token,
         )
         try:
-            self._components = await self._make_components(self._config)
+            self._components = await self._reconfigurer.prepare(self._config)
             self._ticker = self._components.ticker()
             await self._note_time()
             async with self._group:
@@ -135,16 +135,6 @@ class App:
 
     # ── the configuration ────────────────────────────────────────────────────────────────────────
 
-    async def _make_components(self, config: Config) -> Components:
-        api = await self._resources.api(config.linked_api)
-        return Components(
-            config,
-            self._resources,
-            api,
-            is_current=self._workers.is_current,
-            wake=self._workers.wake_receivers,
-        )
-
     async def _apply(self, components: Components) -> None:
         await self._reconfigurer.apply(components)
         self._components = components
@@ -154,7 +144,7 @@ class App:
 
     async def _follow_configuration(self) -> None:
         async def apply(config: Config) -> None:
-            await self._apply(await self._make_components(config))
+            await self._apply(await self._reconfigurer.prepare(config))
 
         reloader = Reloader(self._config, load=self._load, on_load=self._on_load, apply=apply)
         while True:

@@ -95,6 +95,13 @@ class Reconfigurer:
         self._lock = asyncio.Lock()
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
 
+    async def prepare(self, config: Config) -> Components:
+        """Return what goes by *config*; raise MonitorError if it can't work."""
+        workers, api = self._workers, await self._resources.api(config.linked_api)
+        return Components(
+            config, self._resources, api, is_current=workers.is_current, wake=workers.wake_receivers
+        )
+
     async def apply(self, components: Components) -> None:
         """Go by the configuration of *components*; raise what is wrong, and keep the old one."""
         async with self._lock:

@@ -122,7 +122,7 @@ async def test_a_renamed_workspace_goes_on_under_its_new_name(harness, logs):
     harness.simulator.sign_out("acme", "*")
     await harness.poll("acme")
 
-    await harness.apply(better={"token": "acme", "renamed_from": "acme"})
+    await harness.apply(better={"token": "linked_acme", "renamed_from": "acme"})
 
     assert (logs[-1]["event"], logs[-1]["old"]) == ("workspace renamed", "acme")
     assert await harness.row("acme") is None

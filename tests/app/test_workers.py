@@ -9,7 +9,7 @@ from monitor.app import workers
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 
-CRON = {"poll": '{cron: "0 8 * * *"}'}
+CRON = {"poll": {"cron": "0 8 * * *"}}
 
 
 async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
@@ -114,7 +114,7 @@ async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harne
             await harness.poll(name)
     calls = len(harness.simulator.requests)
 
-    await harness.apply("beta", acme={"token": "acme2"})
+    await harness.apply("beta", acme={"token": "linked_acme2"})
 
     assert await harness.poll("acme") == [("resolved", "token_rejected")]
     assert await harness.poll("beta") == []

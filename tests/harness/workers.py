@@ -6,12 +6,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmana
 from itertools import count
 
 import httpx
+import yaml
 from sqlalchemy import text
 
 from harness.core import NOON
 from harness.program import hooks
 from monitor import config
-from monitor.app.components import Components, Resources
+from monitor.app.components import Resources
 from monitor.app.loop_health import LoopHealth
 from monitor.app.reconfigure import Reconfigurer
 from monitor.app.workers import Workers
@@ -34,12 +35,7 @@ class WorkersHarness:
         self.now = NOON
         self.seconds = 0.0
         ids = map("{:05d}".format, count())
-        runtime = Runtime(
-            now=lambda: self.now,
-            monotonic=lambda: self.seconds,
-            jitter=lambda: 0.0,
-            new_id=lambda: next(ids),
-        )
+        runtime = Runtime(lambda: self.now, lambda: self.seconds, lambda: 0.0, lambda: next(ids))
         self.resources = Resources(store, httpx.AsyncClient(), runtime, clients)
         self.schedule = Schedule(jitter=runtime.jitter)
         self.health = LoopHealth(runtime.monotonic)
@@ -52,32 +48,21 @@ class WorkersHarness:
 
     def load(self, *names, more="", **workspaces):
         """Read a configuration; of each of *workspaces* it says more than the name."""
-        lines = [
-            f"  - {{name: {name}, token: linked_{settings.pop('token', name)}"
-            + "".join(f", {key}: {value}" for key, value in settings.items())
-            + "}"
-            for name, settings in {**{name: {} for name in names}, **workspaces}.items()
-        ]
-        settings = [
-            f"linked_api: {{base_url: {self.api}}}",
-            f"storage: {{url: sqlite:///{self.folder}/monitor.db}}",
-        ]
+        settings = {
+            "workspaces": [
+                {"name": name, "token": f"linked_{name}", **extra}
+                for name, extra in ({name: {} for name in names} | workspaces).items()
+            ],
+            "linked_api": {"base_url": self.api},
+            "storage": {"url": f"sqlite:///{self.folder}/monitor.db"},
+        }
         file = self.folder / "config.yaml"
-        file.write_text("\n".join(["workspaces:", *lines, *settings, more]))
+        file.write_text(f"{yaml.safe_dump(settings)}\n{more}")
         return config.load(file, {})
 
     async def apply(self, *names, **settings):
-        loaded = self.load(*names, **settings)
-        api = await self.resources.api(loaded.linked_api)
-        await self.reconfigurer.apply(
-            Components(
-                loaded,
-                self.resources,
-                api,
-                is_current=self.workers.is_current,
-                wake=self.workers.wake_receivers,
-            )
-        )
+        components = await self.reconfigurer.prepare(self.load(*names, **settings))
+        await self.reconfigurer.apply(components)
 
     async def poll(self, name):
         """Poll a workspace a minute later; return what happened as [(event, cause)]."""
