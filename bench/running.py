@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor import app
-from monitor.app.workers import FIRST_LOOKS
+from monitor.app.workers import MAX_SPREAD
 
 from .program import TIMEOUT, Monitor, monitor, simulated
 from .table import Row
@@ -102,7 +102,7 @@ async def _case(case: Case, folder: Path, window: float, starting: asyncio.Lock)
 
 
 async def _until_seen(running: Monitor, case: Case) -> None:
-    await asyncio.sleep(min(case.every, FIRST_LOOKS.seconds))
+    await asyncio.sleep(min(case.every, MAX_SPREAD.seconds))
     async with asyncio.timeout(TIMEOUT):
         while sum(_values(await running.scrape(), "linkedapi_workspace_up")) < case.workspaces:
             await asyncio.sleep(1)

@@ -295,18 +295,18 @@ async def test_promise_6_no_secret_is_in_any_log_metric_error_message_or_the_dat
     links = {event["data"]["link"] for event in hook.events}
     sessions = {link.rpartition("/")[2] for link in links}
     assert len(sessions) == 3, "alerts with links have been sent, so there was something to leak"
-    assert "given up" in monitor.said(), "a receiver failed, so there was an error to leak in"
+    assert "given up" in monitor.output(), "a receiver failed, so there was an error to leak in"
     database = b"".join(one.read_bytes() for one in tmp_path.glob("monitor.db*")).decode("latin-1")
     secrets = {token, path, password, WEBHOOK_SECRET, WEBHOOK_SECRET.removeprefix("whsec_")}
     for account in simulator.customer("acme").accounts.values():
         secrets.add(account.identification_token)
     for secret in secrets:
-        assert secret not in monitor.said()
+        assert secret not in monitor.output()
         assert secret not in metrics
         assert secret not in str(hook.events)
         assert secret not in database
     for session in sessions:
-        assert session not in monitor.said()
+        assert session not in monitor.output()
         assert session not in metrics
         assert session in database  # the one place that may hold links
 

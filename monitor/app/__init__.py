@@ -1,10 +1,12 @@
 """The monitor, put together: configuration in, one task group of loops out.
 
-process       clock, chance, environment, signals
-components    configuration → objects
-workers       who is at work, and how another configuration is taken up
-reload        reading the configuration again
-loops         the task group
+process        clock, random numbers, environment, signals
+sd_notify      the protocol of systemd
+loop_health    do the loops cycle
+components     configuration → objects
+workers        a workspace's, a receiver's: loop, wake, stop
+reconfigure    from one configuration to another
+loops          the task group
 """
 
 import asyncio
@@ -34,7 +36,7 @@ from .process import (
     sd_notify,
     stop_on_signals,
 )
-from .reload import OnLoad
+from .reconfigure import OnLoad
 
 __all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
 
@@ -57,8 +59,8 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
 async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
     """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't.
 
-    *load* reads the configuration, now and at each SIGHUP; *on_load* hears of each that is read,
-    and what the log must not show.
+    *load* reads the configuration, now and at each SIGHUP; *on_load* is called with each that is
+    read, and with what the log must not show.
     """
     ignore_reloads()
     config = load()
@@ -75,19 +77,19 @@ def inventory(config: Config) -> Inventory:
 
 
 async def look(config: Config) -> dict[str, Observation]:
-    """Look at every workspace once, recording nothing: return what each poll saw."""
+    """Poll every workspace once, recording nothing: return what each poll saw."""
     async with open_http(config.linked_api) as http:
         clients = {
-            one.name: components.source(config, one, http, lambda *_: None)[0]
-            for one in config.workspaces
+            settings.name: components.source(config, settings, http, lambda *_: None)[0]
+            for settings in config.workspaces
         }
-        observations = await asyncio.gather(*(one.get_all() for one in clients.values()))
+        observations = await asyncio.gather(*(client.get_all() for client in clients.values()))
     return dict(zip(clients, observations, strict=True))
 
 
 async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, DeliveryError | None]:
     """Send a test message to the receivers *names*; return for each why it failed, if it did."""
-    settings = {one.name: one for one in config.receivers}
+    settings = {receiver.name: receiver for receiver in config.receivers}
     results: dict[str, DeliveryError | None] = {}
     async with notifiers.open_http() as http:
         for name in names:

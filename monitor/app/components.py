@@ -1,6 +1,6 @@
-"""From one configuration to the parts of the monitor, each given what it needs and no more."""
+"""From a configuration to the objects that go by it, each given what it needs and no more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ import structlog
 from monitor import __version__, notifiers
 from monitor.config import Config
 from monitor.config.settings import WorkspaceSettings
+from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.core.route import Receiver, Routing
@@ -44,14 +45,13 @@ class Resources:
         self.http = http
         self.runtime = runtime
         self.metrics = Metrics(version=__version__)
-        self.recorder = Recorder(store, self.metrics, runtime)
         self._closing = closing
         self._apis: dict[LinkedApiSettings, httpx.AsyncClient] = {}
 
     async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
         """Return the client of Linked API; other *settings* have another one.
 
-        It stays open until the end: something may still be under way on it.
+        It stays open until the end: a request may still be in flight on it.
         """
         if settings not in self._apis:
             self._apis[settings] = await self._closing.enter_async_context(open_http(settings))
@@ -60,18 +60,22 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How one workspace is read, and what of the configuration that was made of."""
+    """How one workspace is read, and what of the configuration that was made of.
+
+    *timeout* is that of one call.
+    """
 
     made_of: tuple[object, ...]
     client: LinkedApi
     token: Token
+    timeout: Duration
 
 
 class Components:
-    """Makes the parts that go by one configuration.
+    """Makes the objects that go by one configuration.
 
-    *is_current* says whether a workspace was looked at lately. Making them changes nothing; raise
-    MonitorError if one of them can't work as configured.
+    *is_current* says whether a workspace was looked at lately, *wake* wakes receivers. Making them
+    changes nothing; raise MonitorError if one of them can't work as configured.
     """
 
     def __init__(
@@ -79,16 +83,21 @@ class Components:
         config: Config,
         resources: Resources,
         api: httpx.AsyncClient,
+        *,
         is_current: Callable[[str], bool],
+        wake: Callable[[Collection[str]], None],
     ) -> None:
         self.config = config
-        self._resources = resources
+        self._requested = resources.metrics.requested
+        self._recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
         self._api = api
         inventory = make_inventory(config)
-        self.settings = {one.name: one for one in _receivers(config)}
+        self.settings = {settings.name: settings for settings in _receivers(config)}
         self.receivers = {
-            name: Receiver(name, notifiers.groups(one), one.link != "none", one.address_label)
-            for name, one in self.settings.items()
+            name: Receiver(
+                name, notifiers.groups(settings), settings.link != "none", settings.address_label
+            )
+            for name, settings in self.settings.items()
         }
         self.fallback = self.receivers[config.fallback] if config.fallback else None
         self.routing = Routing(
@@ -101,7 +110,8 @@ class Components:
         self.tick_rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, self.view, self.fallback)
         self.notifiers = {
-            name: notifier(config, one, resources.http) for name, one in self.settings.items()
+            name: notifier(config, settings, resources.http)
+            for name, settings in self.settings.items()
         }
 
     def rules(self, settings: WorkspaceSettings) -> PollRules:
@@ -117,55 +127,51 @@ class Components:
     def source(
         self, settings: WorkspaceSettings, budget: Budget, before: Source | None = None
     ) -> Source:
-        """Return how one workspace is read: as *before* if nothing of it is new."""
+        """Return how one workspace is read: *before* if nothing that it is made of is new."""
         config = self.config
         token = settings.token or settings.token_file
         made_of = (token, config.linked_api, config.reconnection.link_origins)
         if before and before.made_of == made_of:
             return before
-        made = source(config, settings, self._api, self._resources.metrics.requested, budget)
-        return Source(made_of, *made)
+        made = source(config, settings, self._api, self._requested, budget)
+        return Source(made_of, *made, config.linked_api.timeout)
 
-    def worker(
+    def poller(
         self, settings: WorkspaceSettings, workspace: Workspace, term: int, source: Source
-    ) -> tuple[Poller, Reconnector]:
-        """Return what polls a workspace and what asks for the links that it lacks."""
-        rules = self.rules(settings)
-        resources = self._resources
-        poller = Poller(
+    ) -> Poller:
+        """Return what polls a workspace, under the claim *term*."""
+        return Poller(
             workspace,
             term,
-            rules=rules,
+            rules=self.rules(settings),
             source=source.client,
             token_changed=source.token.changed,
-            recorder=resources.recorder,
+            recorder=self._recorder,
         )
-        reconnector = Reconnector(
+
+    def reconnector(self, settings: WorkspaceSettings, source: Source) -> Reconnector:
+        """Return what asks for the links that the accounts of a workspace lack."""
+        rules = self.rules(settings)
+        return Reconnector(
             settings.name,
             source=source.client,
             routing=rules.routing,
             create=rules.create,
-            recorder=resources.recorder,
+            recorder=self._recorder,
         )
-        return poller, reconnector
 
     def deliverer(self, name: str) -> Deliverer:
         """Return what delivers to the receiver *name*."""
-        resources = self._resources
         return Deliverer(
             self.receivers[name],
             self.notifiers[name],
             rules=self.delivery_rules,
-            recorder=resources.recorder,
+            recorder=self._recorder,
         )
 
     def ticker(self) -> Ticker:
         """Return what does the work that time alone brings."""
-        resources = self._resources
-        return Ticker(
-            rules=self.tick_rules,
-            recorder=resources.recorder,
-        )
+        return Ticker(rules=self.tick_rules, recorder=self._recorder)
 
 
 def source(
@@ -195,7 +201,7 @@ def source(
 def make_inventory(config: Config) -> Inventory:
     """Return who owns which account, and which are not watched."""
     return Inventory(
-        {one.name: dict(one.labels) for one in config.workspaces},
+        {workspace.name: dict(workspace.labels) for workspace in config.workspaces},
         config.accounts,
     )
 

@@ -1,11 +1,21 @@
-"""The pulse: whether all loops still cycle, and whether their cycles work."""
+"""Whether all loops still cycle, and why their cycles fail."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from monitor.core.errors import MonitorError
+from monitor.store.db import LeaseLostError
+
+log = structlog.get_logger("app")
 
 
 class LoopHealth:
-    """When each loop is to cycle next at the latest, and why its last cycle failed, if it did."""
+    """When each loop is to cycle next at the latest, and why its last cycle failed, if it did.
+
+    *monotonic* gives seconds.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -21,33 +31,48 @@ class LoopHealth:
         self._due.pop(loop, None)
         self._failing.pop(loop, None)
 
-    def overdue(self) -> list[str]:
-        """Return a sentence for each loop that hangs."""
-        at = self._monotonic()
-        return [
-            f"the loop {loop} is {at - due:.0f} s overdue"
-            for loop, due in self._due.items()
-            if at > due
-        ]
+    async def guard(self, loop: str, cycle: Awaitable[None]) -> None:
+        """Await one *cycle* of *loop*; if it fails, log why, once a reason, and go on.
 
-    def failed(self, loop: str, why: str) -> bool:
-        """Note that a cycle of *loop* failed; return whether none fails for that reason yet."""
-        is_new = why not in self._failing.values()
-        self._failing[loop] = why
+        Raise LeaseLostError, and nothing else: another monitor has taken over.
+        """
+        try:
+            await cycle
+        except LeaseLostError:
+            raise
+        except MonitorError as error:
+            if self._fail(loop, str(error)):
+                log.error("cycle failed", loop=loop, error=str(error))  # noqa: TRY400 - says it all
+        except Exception as error:
+            if self._fail(loop, f"{type(error).__name__} in {loop}"):
+                log.exception("cycle failed unexpectedly", loop=loop)
+        else:
+            reason = self._failing.pop(loop, None)
+            if reason is not None and reason not in self._failing.values():
+                log.info("cycles work again", loop=loop, after=reason)
+
+    def _fail(self, loop: str, reason: str) -> bool:
+        """Note why a cycle failed; return whether the reason is new."""
+        is_new = reason not in self._failing.values()
+        self._failing[loop] = reason
         return is_new
 
-    def worked(self, loop: str) -> str | None:
-        """Note that a cycle of *loop* worked; return the reason for which now none fails more."""
-        why = self._failing.pop(loop, None)
-        return None if why in self._failing.values() else why
+    def is_failing(self, *loops: str) -> bool:
+        """Return whether the last cycle of one of the *loops* failed."""
+        return any(loop in self._failing for loop in loops)
 
-    def is_failing(self, loop: str) -> bool:
-        """Return whether the last cycle of *loop* failed."""
-        return loop in self._failing
+    def overdue(self) -> list[str]:
+        """Return a sentence for each loop that hangs."""
+        now = self._monotonic()
+        return [
+            f"the loop {loop} is {now - due:.0f} s overdue"
+            for loop, due in self._due.items()
+            if now > due
+        ]
 
     def problems(self) -> list[str]:
         """Return a sentence for each reason why cycles fail."""
         return [
-            f"{why} ({count} of the loops)"
-            for why, count in Counter(self._failing.values()).items()
+            f"{reason} ({count} of the loops)"
+            for reason, count in Counter(self._failing.values()).items()
         ]

@@ -1,4 +1,4 @@
-"""The process: clock, chance, environment and signals. Only this reads them."""
+"""The process: clock, random numbers, environment and signals. Only this reads them."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ def load(path: Path | None) -> Config:
 
 
 def sd_notify() -> SdNotify:
-    """Return whoever started this process and wants to hear how it fares."""
+    """Return the way to the service manager that started this process, if there is one."""
     return SdNotify(os.environ.get("NOTIFY_SOCKET"))
 
 
@@ -49,7 +49,7 @@ def stop_on_signals(stop: Callable[[], None]) -> None:
 
 
 def ignore_reloads() -> None:
-    """Let a SIGHUP do nothing until `reload_on_signal`: what it asks for is happening."""
+    """Ignore SIGHUP until `reload_on_signal`: the configuration is being read anyway."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 

@@ -1,32 +1,32 @@
-"""The supervisor that started us, such as systemd: it learns when we are ready and that we live."""
+"""Tells the service manager that started us, such as systemd, that we are ready and alive."""
 
 import socket
 from contextlib import suppress
 
 
 class SdNotify:
-    """Speaks the protocol of sd_notify to the datagram socket *address*; to nobody without one."""
+    """Speaks the protocol of sd_notify to the datagram socket *address*, if there is one."""
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address
 
     def ready(self, status: str) -> None:
         """Say that the monitor works; *status* is shown to people."""
-        self._tell("READY=1", f"STATUS={status}")
+        self._send("READY=1", f"STATUS={status}")
 
     def reloading(self) -> None:
         """Say that another configuration is read; `ready` follows, whatever comes of it."""
-        self._tell("RELOADING=1")
+        self._send("RELOADING=1")
 
     def stopping(self) -> None:
         """Say that the monitor begins to stop."""
-        self._tell("STOPPING=1")
+        self._send("STOPPING=1")
 
     def alive(self) -> None:
-        """Say that every loop cycles: who hears nothing for too long restarts us."""
-        self._tell("WATCHDOG=1")
+        """Say that every loop cycles: a watchdog that is not told in time restarts us."""
+        self._send("WATCHDOG=1")
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         if not self._address:
             return
         path = self._address

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from monitor import app
-from monitor.core.model import Failure
+from monitor.core.model import Failure, Skipped
 
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst

@@ -1,62 +1,85 @@
-"""The pulse: which loops hang, and why cycles fail."""
+"""Which loops hang, why cycles fail, and what the log says of it."""
+
+import pytest
+import structlog
 
 from monitor.app.loop_health import LoopHealth
+from monitor.core.errors import MonitorError
+from monitor.store.db import LeaseLostError
 
 
-class Clock:
+class Health(LoopHealth):
+    """The health of loops whose cycles work, or fail for a given reason."""
+
     def __init__(self):
-        self.at = 0.0
+        self.seconds = 0.0
+        super().__init__(lambda: self.seconds)
 
-    def __call__(self):
-        return self.at
+    async def cycle(self, loop, error=None):
+        async def cycle():
+            if error is not None:
+                raise error
 
-
-def test_a_loop_that_does_not_cycle_in_time_is_overdue_until_it_does_or_is_over():
-    clock = Clock()
-    loop_health = LoopHealth(clock)
-    loop_health.beat("tick", 60)
-    clock.at = 60
-    assert loop_health.overdue() == []
-    clock.at = 90
-
-    assert loop_health.overdue() == ["the loop tick is 30 s overdue"]
-
-    loop_health.beat("tick", 60)
-    assert loop_health.overdue() == []
-    clock.at = 900
-    loop_health.end("tick")
-    assert loop_health.overdue() == []
+        with structlog.testing.capture_logs() as logs:
+            await self.guard(loop, cycle())
+        return [entry["event"] for entry in logs]
 
 
-def test_a_reason_is_new_once_however_many_loops_fail_for_it():
-    loop_health = LoopHealth(Clock())
+NO_DATABASE = MonitorError("no database")
 
-    assert loop_health.failed("tick", "no database")
-    assert not loop_health.failed("tick", "no database")
-    assert not loop_health.failed("poll acme", "no database")
-    assert loop_health.failed("poll acme", "something else")
-    assert loop_health.problems() == [
-        "no database (1 of the loops)",
-        "something else (1 of the loops)",
+
+@pytest.fixture
+def health():
+    return Health()
+
+
+def test_a_loop_that_does_not_cycle_in_time_is_overdue_until_it_does_or_is_over(health):
+    health.beat("tick", 60)
+    health.beat("poll acme", 100)
+    health.seconds = 60
+    assert health.overdue() == []
+    health.seconds = 90
+
+    assert health.overdue() == ["the loop tick is 30 s overdue"]
+
+    health.beat("tick", 60)
+    assert health.overdue() == []
+    health.seconds = 900
+    health.end("tick")
+    health.end("poll nobody")
+    assert health.overdue() == ["the loop poll acme is 800 s overdue"]
+
+
+async def test_a_reason_is_logged_once_however_many_loops_fail_for_it(health):
+    assert await health.cycle("tick", NO_DATABASE) == ["cycle failed"]
+    assert await health.cycle("tick", NO_DATABASE) == []
+    assert await health.cycle("poll acme", NO_DATABASE) == []
+    assert await health.cycle("poll beta", ValueError("a bug")) == ["cycle failed unexpectedly"]
+    assert health.problems() == [
+        "no database (2 of the loops)",
+        "ValueError in poll beta (1 of the loops)",
     ]
 
 
-def test_a_reason_is_over_when_the_last_loop_works():
-    loop_health = LoopHealth(Clock())
-    loop_health.failed("tick", "no database")
-    loop_health.failed("poll acme", "no database")
+async def test_a_reason_is_over_when_the_last_loop_works(health):
+    await health.cycle("tick", NO_DATABASE)
+    await health.cycle("poll acme", NO_DATABASE)
 
-    assert loop_health.worked("tick") is None
-    assert loop_health.is_failing("poll acme")
-    assert loop_health.worked("poll acme") == "no database"
-    assert loop_health.worked("poll acme") is None
-    assert loop_health.problems() == []
+    assert await health.cycle("tick") == []
+    assert health.is_failing("poll acme")
+    assert await health.cycle("poll acme") == ["cycles work again"]
+    assert await health.cycle("poll acme") == []
+    assert health.problems() == []
 
 
-def test_the_failure_of_a_loop_that_is_over_is_forgotten():
-    loop_health = LoopHealth(Clock())
-    loop_health.failed("poll acme", "no database")
+async def test_the_failure_of_a_loop_that_is_over_is_forgotten(health):
+    await health.cycle("poll acme", NO_DATABASE)
 
-    loop_health.end("poll acme")
+    health.end("poll acme")
 
-    assert loop_health.problems() == []
+    assert health.problems() == []
+
+
+async def test_a_monitor_that_lost_its_lease_does_not_go_on(health):
+    with pytest.raises(LeaseLostError):
+        await health.cycle("tick", LeaseLostError("another monitor has taken over"))

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from monitor.app.loop_health import LoopHealth
 from monitor.app.sd_notify import SdNotify
 
 
@@ -49,16 +48,3 @@ def test_a_supervisor_that_does_not_read_holds_nobody_up(address):
 
         for _ in range(1000):  # more than its queue takes
             sd_notify.alive()
-
-
-def test_a_loop_that_is_over_is_not_missed():
-    seconds = [0.0]
-    loop_health = LoopHealth(lambda: seconds[0])
-    loop_health.beat("poll acme", 10)
-    loop_health.beat("poll beta", 10)
-    seconds[0] = 12.0
-
-    loop_health.end("poll acme")
-    loop_health.end("poll nobody")
-
-    assert loop_health.overdue() == ["the loop poll beta is 2 s overdue"]

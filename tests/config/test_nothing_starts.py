@@ -44,7 +44,7 @@ async def test_every_problem_is_named_with_its_line_and_nothing_starts(tmp_path,
                 taken.accept()
 
     assert code == 2
-    (line,) = monitor.said().splitlines()
+    (line,) = monitor.output().splitlines()
     error = json.loads(line)
     assert error["error"] == "config"
     problems = error["message"].split("\n")
@@ -53,7 +53,7 @@ async def test_every_problem_is_named_with_its_line_and_nothing_starts(tmp_path,
         place = f"{file}:{text.index(added) + 1}: "
         assert any(problem.startswith(place) and expected in problem for problem in problems), added
     assert len(problems) == len(WRONG)
-    assert "linked_test_token" not in monitor.said()
+    assert "linked_test_token" not in monitor.output()
     assert simulator.requests == []
     assert hook.slack == hook.events == []
     assert {path.name for path in tmp_path.iterdir()} == {"config.yaml", "said.log"}

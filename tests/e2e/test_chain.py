@@ -55,7 +55,7 @@ async def test_a_sign_out_reaches_every_receiver_and_so_does_the_recovery(tmp_pa
     assert re.search(r"\d+ s\b", mails.mails[1].get_body(("plain",)).get_content())
     assert set(counts) == {"accounts.getAll"}
     assert counts["accounts.getAll"] <= took + 10  # one a second, whatever the number of accounts
-    assert "cycle failed" not in monitor.said()
+    assert "cycle failed" not in monitor.output()
     assert code == 0
 
 

@@ -1,14 +1,15 @@
 """The real program and a file that fails: one clear line, no false alert, and it recovers."""
 
+import asyncio
 import os
 import resource
 import sqlite3
 from shutil import which
 
 import pytest
-from harness.program import answers, configure, hooks, program
+from harness.program import answers
+from harness.running_monitor import install, simulated
 
-from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
 NO_RIGHTS = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
@@ -33,13 +34,6 @@ def through():
     if which("setpriv") is None:
         pytest.skip("setpriv is not installed, and root may write anything")
     return NO_RIGHTS
-
-
-def simulated():
-    simulator = Simulator(seed=4)
-    simulator.add_customer("acme", "linked_test_token")
-    simulator.add_accounts("acme", 2)
-    return simulator
 
 
 def holds_no_database(file):
@@ -73,34 +67,34 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("breaking", BROKEN, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("breaking", BROKEN, ids=lambda breaking: breaking.__name__)
 async def test_a_file_that_cannot_be_used_ends_the_start_with_one_clear_line(
     tmp_path, file, through, breaking
 ):
     breaking(file)
     simulator = simulated()
     simulator.sign_out("acme", "*")
-    async with serve(simulator) as api, hooks() as (hook, hook_url):
-        config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
-        arguments = ("run", "-c", str(config))
-        async with program(*arguments, log=tmp_path / "run.log", through=through) as monitor:
-            assert await monitor.ended() == 1
+    async with (
+        install(tmp_path, simulator, storage=f"sqlite:///{file}") as installation,
+        installation.run(through=through) as monitor,
+    ):
+        assert await monitor.ended() == 1
 
-    (line,) = monitor.said().splitlines()
+    (line,) = monitor.output().splitlines()
     assert BROKEN[breaking] in line
-    assert hook.events == hook.slack == simulator.requests == []
+    assert installation.hook.events == installation.hook.slack == simulator.requests == []
 
 
 async def test_a_file_that_another_program_keeps_locked_ends_the_start(tmp_path, file):
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    async with serve(simulated()) as api, hooks() as (_, hook_url):
-        config, _ = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
-        async with program("run", "-c", str(config), log=tmp_path / "run.log") as monitor:
-            assert await monitor.ended() == 1
-    other.close()
+    unlock = lock(file, None)
+    async with (
+        install(tmp_path, simulated(), storage=f"sqlite:///{file}") as installation,
+        installation.run() as monitor,
+    ):
+        assert await monitor.ended() == 1
+    unlock()
 
-    (line,) = monitor.said().splitlines()
+    (line,) = monitor.output().splitlines()
     assert "database is locked; another program has been writing to it for long" in line
 
 
@@ -122,15 +116,16 @@ def fill_disk(file, pid):
 async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobody(
     tmp_path, file, breaking
 ):
-    simulator = simulated()
-    async with serve(simulator) as api, hooks() as (hook, hook_url):
-        config, endpoint = configure(tmp_path, api=api, hooks=hook_url, storage=f"sqlite:///{file}")
-        async with program("run", "-c", str(config), log=tmp_path / "run.log") as monitor:
-            await monitor.until_said("first look")
+    async with install(tmp_path, simulated(), storage=f"sqlite:///{file}") as installation:
+        hook, endpoint = installation.hook, installation.endpoint
+        async with installation.run() as monitor:
+            await monitor.until_logged("first look")
             mend = breaking(file, monitor.process.pid)
-            simulator.sign_out("acme", "*")
+            installation.simulator.sign_out("acme", "*")
             await answers(f"{endpoint}/readyz", status=503)
             await answers(f"{endpoint}/healthz")  # a restart would not help
+            await monitor.until_logged("cycle failed")
+            await asyncio.sleep(2)  # and fails again
             assert hook.events == hook.slack == []
             mend()
 
@@ -138,4 +133,7 @@ async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobo
             await hook.wait(lambda: len(hook.events) == len(hook.slack) == 2)
             assert await monitor.stop() == 0
 
-    assert "failed unexpectedly" not in monitor.said()
+    failed = [line["error"] for line in monitor.lines() if line["event"] == "cycle failed"]
+    assert len(failed) == len(set(failed)), "what fails is logged once, not at every cycle"
+    assert "cycles work again" in monitor.output()
+    assert "failed unexpectedly" not in monitor.output()

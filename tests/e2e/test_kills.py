@@ -3,10 +3,10 @@
 import asyncio
 import random
 
-from e2e.ledger import NO_FLAPPING, check_what_the_crm_was_told, until_quiet
-from harness.program import answers, configure, hooks, program
+from harness.program import answers
+from harness.reconcile import NO_FLAPPING, reconcile, until_quiet
+from harness.running_monitor import install, simulated
 
-from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
 ROUNDS = 20
@@ -14,31 +14,30 @@ ROUNDS = 20
 
 async def test_nothing_is_lost_and_nothing_repeated_but_attempts_in_flight(tmp_path):
     moments = random.Random(7)
-    simulator = Simulator(seed=7)
-    simulator.add_customer("acme", "linked_test_token")
-    accounts = [one.id for one in simulator.add_accounts("acme", 6)]
-    async with serve(simulator) as api, hooks() as (hook, hook_url):
+    simulator = simulated(accounts=6)
+    accounts = list(simulator.customer("acme").accounts)
+    exits = []
+    async with install(tmp_path, simulator, more=NO_FLAPPING) as installation:
+        hook, health = installation.hook, f"{installation.endpoint}/healthz"
         hook.delay = 0.15
-        file, endpoint = configure(tmp_path, api=api, hooks=hook_url, more=NO_FLAPPING)
-        exits = []
         for round_ in range(ROUNDS):
-            async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
-                await answers(f"{endpoint}/healthz")
+            async with installation.run() as monitor:
+                await answers(health)
                 turn(simulator, moments, accounts)
                 await asyncio.sleep(moments.uniform(0.0, 1.6))
                 exits.append(await (monitor.stop() if round_ % 2 else monitor.kill()))
             turn(simulator, moments, accounts)
         hook.delay = 0.0
         simulator.recover("acme", "*")
-        async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
-            await answers(f"{endpoint}/healthz")
+        async with installation.run() as monitor:
+            await answers(health)
             store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
             await until_quiet(store, simulator)
             exits.append(await monitor.stop())
 
     assert exits == [-9, 0] * (ROUNDS // 2) + [0]
-    assert "unexpectedly" not in (tmp_path / "run.log").read_text()
-    check_what_the_crm_was_told(store, hook, at_least=ROUNDS // 4)
+    assert "unexpectedly" not in monitor.output()
+    reconcile(store, hook, at_least=ROUNDS // 4)
     store.close()
 
 

@@ -1,32 +1,20 @@
 """The program as people start it: what they see, and how it ends."""
 
-import asyncio
 import json
 import re
-import sqlite3
-from dataclasses import replace
 
-from harness.program import answers, configure, free_port, hooks, program, until
+from harness.program import answers, free_port, program, until
+from harness.running_monitor import install, simulated
 
-from monitor import app
-from monitor.app.process import REAL
-from monitor.core.duration import Duration
-from monitor.simulator import Simulator, serve
+from monitor.simulator import serve
 
 
-def simulated(*, accounts=2, token="linked_test_token"):
-    simulator = Simulator(seed=4)
-    simulator.add_customer("acme", token)
-    simulator.add_accounts("acme", accounts)
-    return simulator
-
-
-async def test_the_demo_tells_its_story_within_half_a_minute_and_ends(tmp_path):
+async def test_the_demo_shows_its_scenario_within_half_a_minute_and_ends(tmp_path):
     async with program("demo", "--port", "0", log=tmp_path / "demo.log") as demo:
         code = await demo.ended(patience=40)
 
-    said = demo.said()
-    assert code == 0, said
+    output = demo.output()
+    assert code == 0, output
     for part in (
         "Watching 6 simulated accounts",
         "/metrics",
@@ -36,8 +24,8 @@ async def test_the_demo_tells_its_story_within_half_a_minute_and_ends(tmp_path):
         "Lasted: ",
         "6 accounts are frozen",
     ):
-        assert part in said
-    assert not re.search(r"error|warning|Traceback", said)
+        assert part in output
+    assert not re.search(r"error|warning|Traceback", output)
 
 
 async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
@@ -53,102 +41,39 @@ async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
         simulator.sign_out("acme", "*")
         async with program("run", log=tmp_path / "run.log", env=env) as monitor:
             await answers(f"http://127.0.0.1:{port}/readyz")
-            async with asyncio.timeout(10):
-                while not [one for one in monitor.lines() if one["logger"] == "alert"]:
-                    await asyncio.sleep(0.05)
+            await until(lambda: any(line["logger"] == "alert" for line in monitor.lines()))
             async with program("healthcheck", log=tmp_path / "health.log", env=env) as check:
                 assert await check.ended() == 0
             assert await monitor.stop() == 0
 
-    assert json.loads(check.said()) == {"status": "ok"}
-    assert "no receivers are configured" in monitor.said()
+    assert json.loads(check.output()) == {"status": "ok"}
+    assert "no receivers are configured" in monitor.output()
 
 
 async def test_a_taken_port_is_one_clear_line(tmp_path):
-    async with serve(simulated()) as api, hooks() as (_, hook_url):
-        file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
-        async with program("run", "-c", str(file), log=tmp_path / "first.log"):
-            await answers(f"{endpoint}/healthz")
-            file.write_text(file.read_text().replace("monitor.db", "other.db"))
-            async with program("run", "-c", str(file), log=tmp_path / "second.log") as second:
-                assert await second.ended() == 1
+    async with install(tmp_path, simulated()) as installation, installation.run(log="first.log"):
+        await answers(f"{installation.endpoint}/healthz")
+        file = installation.file
+        file.write_text(file.read_text().replace("monitor.db", "other.db"))
+        async with installation.run(log="second.log") as second:
+            assert await second.ended() == 1
 
     (line,) = second.lines()
     assert "another program listens there" in line["message"]
 
 
 async def test_of_two_monitors_on_one_database_the_first_ends(tmp_path):
-    simulator = simulated()
-    async with serve(simulator) as api, hooks() as (_, hook_url):
-        file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
-        async with program("run", "-c", str(file), log=tmp_path / "first.log") as first:
+    async with install(tmp_path, simulated()) as installation:
+        file, endpoint = installation.file, installation.endpoint
+        async with installation.run(log="first.log") as first:
             await answers(f"{endpoint}/healthz")
             port = endpoint.rpartition(":")[2]
             file.write_text(file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:0"))
-            async with program("run", "-c", str(file), log=tmp_path / "second.log") as second:
-                await second.until_said("started")
-                simulator.sign_out("acme", "*")
+            async with installation.run(log="second.log") as second:
+                await second.until_logged("started")
+                installation.simulator.sign_out("acme", "*")
 
                 assert await first.ended() == 1
                 assert second.process.returncode is None
 
-    assert "one monitor a database" in first.said()
-
-
-async def test_a_database_that_fails_turns_readiness_red_and_loses_nothing(tmp_path):
-    simulator = simulated()
-    async with serve(simulator) as api, hooks() as (hook, hook_url):
-        file, endpoint = configure(tmp_path, api=api, hooks=hook_url)
-        async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
-            await answers(f"{endpoint}/readyz")
-            await monitor.until_said("first look")
-            break_database(tmp_path, "ALTER TABLE event RENAME TO gone")
-            simulator.sign_out("acme", "*")
-
-            await answers(f"{endpoint}/readyz", status=503)
-            await answers(f"{endpoint}/healthz")  # a restart would not help
-            polls = len(simulator.requests)
-            async with asyncio.timeout(20):
-                while len(simulator.requests) < polls + 3:
-                    await asyncio.sleep(0.05)
-            assert hook.events == []
-            break_database(tmp_path, "ALTER TABLE gone RENAME TO event")
-            await hook.wait(lambda: len(hook.events) == 2)
-            await answers(f"{endpoint}/readyz")
-            assert await monitor.stop() == 0
-
-    failed = [one["error"] for one in monitor.lines() if one["event"] == "cycle failed"]
-    assert failed
-    assert len(failed) == len(set(failed)), "what fails is said once, not at every cycle"
-    assert "cycles work again" in monitor.said()
-    assert "unexpectedly" not in monitor.said()
-
-
-def break_database(folder, statement):
-    database = sqlite3.connect(folder / "monitor.db", timeout=10)
-    database.execute(statement)
-    database.commit()
-    database.close()
-
-
-async def test_after_the_host_has_slept_everything_is_looked_at_at_once(tmp_path):
-    simulator = simulated()
-    slept = 0
-
-    def now():
-        return REAL.now() + slept
-
-    async with serve(simulator) as api, hooks() as (hook, hook_url):
-        file, _ = configure(tmp_path, api=api, hooks=hook_url)
-        file.write_text(file.read_text().replace("every: 1s", "every: 6h"))
-        async with app.opened(app.load(file), replace(REAL, now=now)) as monitor:
-            running = asyncio.create_task(monitor.run())
-            await until(lambda: simulator.requests)
-            simulator.sign_out("acme", "*")
-            assert len(simulator.requests) == 1
-
-            slept = Duration.parse("8h")
-
-            await hook.wait(lambda: len(hook.events) == 2, patience=10)
-            monitor.stop()
-            await running
+    assert "one monitor a database" in first.output()

@@ -145,9 +145,9 @@ class Program:
         """Tell it to read its configuration again."""
         self.process.send_signal(signal.SIGHUP)
 
-    async def until_said(self, word, *, times=1):
+    async def until_logged(self, word, *, times=1):
         """Wait until its log holds *word* so often."""
-        await until(lambda: self.said().count(word) >= times)
+        await until(lambda: self.output().count(word) >= times)
 
     async def ended(self, patience=60.0):
         """Wait until it ends by itself; return its exit code."""
@@ -163,12 +163,12 @@ class Program:
             self.process.send_signal(number)
         return await self.ended(PATIENCE)
 
-    def said(self):
+    def output(self):
         return self.log.read_text(encoding="utf-8")
 
     def lines(self):
         """The log's records."""
-        return [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
 
 
 @asynccontextmanager

@@ -24,32 +24,32 @@ async def until_quiet(store, simulator):
             await asyncio.sleep(0.1)
 
 
-def check_what_the_crm_was_told(store, hook, *, at_least):
-    """Check that it heard of each incident in pairs, and of all that was settled as delivered."""
+def reconcile(store, hook, *, at_least):
+    """Check that `crm` was told of incidents in pairs, and of all that was settled as delivered."""
     incidents, notifications = store.run_now(_read)
     assert len(incidents) >= at_least, "the rounds opened too little to prove anything"
-    assert {one.cause for one in incidents} == {"reconnection_required"}
-    assert {one.resolution for one in incidents} == {"recovered"}
-    assert {(one.state, one.reason) for one in notifications} <= {
+    assert {incident.cause for incident in incidents} == {"reconnection_required"}
+    assert {incident.resolution for incident in incidents} == {"recovered"}
+    assert {(row.state, row.reason) for row in notifications} <= {
         ("delivered", None),
         ("cancelled", "recovered"),
     }
-    told = defaultdict(list)
+    received = defaultdict(list)
     for (message_id, _), event in zip(hook.ids, hook.events, strict=True):
-        told[event["data"]["incident"]["id"]].append((event["type"], message_id))
+        received[event["data"]["incident"]["id"]].append((event["type"], message_id))
     for incident in incidents:
-        mine = [one for one in notifications if one.incident_id == incident.id]
-        is_delivered = any(one.state == "delivered" for one in mine)
-        kinds = [kind for kind, _ in dict.fromkeys(told[incident.id])]
-        if is_delivered and any(_is_cut_short(one) for one in mine):
-            assert kinds in (["incident.resolved"], ["incident.opened", "incident.resolved"])
+        rows = [row for row in notifications if row.incident_id == incident.id]
+        is_delivered = any(row.state == "delivered" for row in rows)
+        types = [type_ for type_, _ in dict.fromkeys(received[incident.id])]
+        if is_delivered and any(_is_cut_short(row) for row in rows):
+            assert types in (["incident.resolved"], ["incident.opened", "incident.resolved"])
         else:
-            assert kinds in ([], ["incident.opened", "incident.resolved"]), kinds
-        assert kinds or not is_delivered, f"{incident.id} was settled as delivered but never came"
+            assert types in ([], ["incident.opened", "incident.resolved"]), types
+        assert types or not is_delivered, f"{incident.id} was settled as delivered but never came"
 
 
 def _is_cut_short(notification):
-    """Whether it is an opening of which nobody knows if it left before what was going on ended."""
+    """Whether it is an opening of which nobody knows if it left before its incident ended."""
     return (
         notification.event == "opened"
         and notification.state == "cancelled"
@@ -58,5 +58,4 @@ def _is_cut_short(notification):
 
 
 def _read(tx):
-    incidents = tx.execute(text("SELECT * FROM incident")).all()
-    return incidents, tx.execute(NOTIFICATIONS).all()
+    return tx.execute(text("SELECT * FROM incident")).all(), tx.execute(NOTIFICATIONS).all()

@@ -1,0 +1,279 @@
+"""From the configuration in force to another one, at the start and at each SIGHUP.
+
+What leaves is stopped; one transaction attaches what came and detaches what left; then everything
+goes by the new configuration at once. If the transaction fails all goes on as before; if its end is
+unknown it is undone first. Nothing that is recorded, counted or in flight is lost.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from monitor.config import Config, ConfigError
+from monitor.config.settings import WorkspaceSettings
+from monitor.core.errors import MonitorError
+from monitor.core.inventory import AccountRule
+from monitor.core.model import Cause, Micros, Workspace
+from monitor.core.secret import Secret
+from monitor.store import incidents, session_intents, workspaces
+from monitor.store.db import StoreError
+
+from .components import Components, Resources
+from .workers import Workers, WorkspaceWorker
+
+FIXED: Final[Mapping[str, Callable[[Config], object]]] = {
+    "storage.url": lambda config: config.storage.url,
+    "web": lambda config: config.web,
+}
+"""The settings that stay as they were at the start, whatever is reloaded."""
+
+OnLoad = Callable[[Config, Collection[Secret]], None]
+
+KEPT: Final = "reload failed; the old configuration stays in force"
+
+log = structlog.get_logger("app")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be done to watch other workspaces than now.
+
+    *stop* has names. *reschedule* has the place among all of each whose schedule is another one,
+    *rename* the new name of each former one.
+    """
+
+    stop: Sequence[str]
+    start: Sequence[WorkspaceSettings]
+    reconfigure: Sequence[WorkspaceSettings]
+    reschedule: Mapping[str, int]
+    rename: Mapping[str, str]
+
+
+def plan_change(
+    present: Mapping[str, WorkspaceSettings], wanted: Sequence[WorkspaceSettings]
+) -> Change:
+    """Return what is to be done to watch the *wanted* workspaces in place of the *present* ones."""
+    names = {settings.name for settings in wanted}
+    return Change(
+        stop=[name for name in present if name not in names],
+        start=[settings for settings in wanted if settings.name not in present],
+        reconfigure=[settings for settings in wanted if settings.name in present],
+        reschedule={
+            settings.name: place
+            for place, settings in enumerate(wanted)
+            if settings.name in present and settings.poll != present[settings.name].poll
+        },
+        rename={
+            settings.renamed_from: settings.name for settings in wanted if settings.renamed_from
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedConfig:
+    """What one transaction did: each new workspace's state, its term, its open incidents."""
+
+    attached: Mapping[str, tuple[Workspace, int, Mapping[Cause, int]]]
+    renamed: Mapping[str, str]
+    rename_ignored: Mapping[str, str]
+    detached: Sequence[str]
+
+
+class Reconfigurer:
+    """Lets the *workers* go by one configuration after another."""
+
+    def __init__(self, resources: Resources, workers: Workers) -> None:
+        self._resources = resources
+        self._workers = workers
+        self._accounts: Sequence[AccountRule] = ()
+        self._lock = asyncio.Lock()
+        self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
+
+    async def prepare(self, config: Config) -> Components:
+        """Return what goes by *config*; raise MonitorError if it can't work."""
+        workers, api = self._workers, await self._resources.api(config.linked_api)
+        return Components(
+            config, self._resources, api, is_current=workers.is_current, wake=workers.wake_receivers
+        )
+
+    async def apply(self, components: Components) -> None:
+        """Go by the configuration of *components*; raise what is wrong, and keep the old one."""
+        async with self._lock:
+            await self._resume()
+            await self._apply(components)
+
+    async def resume(self) -> None:
+        """Let those work again that are paused for a configuration which could not be applied.
+
+        Raise StoreError, and leave them paused, while nobody knows how they are recorded.
+        """
+        if self._paused and not self._lock.locked():
+            async with self._lock:
+                await self._resume()
+
+    async def _resume(self) -> None:
+        while self._paused:
+            worker, renamed_to = self._paused[0]
+            name = worker.settings.name
+            workspace, term = await self._resources.store.run(
+                partial(workspaces.undo_attach, name=name, renamed_to=renamed_to)
+            )
+            del self._paused[0]
+            worker.poller.resume(workspace, term)
+            self._workers.start(worker)
+
+    async def _apply(self, components: Components) -> None:
+        workers, now = self._workers, self._resources.runtime.now()
+        present = {name: worker.settings for name, worker in workers.workspaces.items()}
+        change = plan_change(present, components.config.workspaces)
+        self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
+        await workers.stop_workspaces(change.stop)
+        try:
+            applied = await self._resources.store.run(lambda tx: _record(tx, change, now))
+        except Exception:
+            with suppress(StoreError):
+                await self._resume()
+            raise
+        self._paused.clear()
+        self._declare_metrics(components)
+        self._reconfigure_workspaces(change, components)
+        self._start_workspaces(change, applied, components)
+        self._change_receivers(components)
+        _log(applied)
+
+    def _declare_metrics(self, components: Components) -> None:
+        metrics, config = self._resources.metrics, components.config
+        metrics.declare(
+            workspaces=[settings.name for settings in config.workspaces],
+            receivers={name: settings.type for name, settings in components.settings.items()},
+        )
+        metrics.configure(
+            per_account=config.metrics.per_account,
+            account_names=config.metrics.account_names,
+        )
+
+    def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
+        accounts, self._accounts = self._accounts, components.config.accounts
+        for settings in change.reconfigure:
+            worker = self._workers.workspaces[settings.name]
+            worker.reconfigure(settings, components)
+            if settings.name in change.reschedule:
+                place = change.reschedule[settings.name]
+                self._workers.schedule(worker, place, len(components.config.workspaces))
+            if self._accounts != accounts:
+                worker.wake()  # others may be watched now, and by a crontab it may be long
+
+    def _start_workspaces(
+        self, change: Change, applied: AppliedConfig, components: Components
+    ) -> None:
+        for place, settings in enumerate(change.start):
+            workspace, term, open_incidents = applied.attached[settings.name]
+            self._resources.metrics.workspace(workspace, open_incidents)
+            worker = self._workers.make(settings, workspace, term, components)
+            self._workers.start(worker, place, len(change.start))
+
+    def _change_receivers(self, components: Components) -> None:
+        receivers = self._workers.receivers
+        for name in receivers.keys() - components.settings.keys():
+            receivers.pop(name).stop()
+        for name, settings in components.settings.items():
+            if name in receivers:
+                receivers[name].reconfigure(settings, components)
+            else:
+                self._workers.start_receiver(settings, components)
+
+
+def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:
+    renamed, rename_ignored, attached = {}, {}, {}
+    for old, name in change.rename.items():
+        if workspaces.rename(tx, old, name):
+            renamed[old] = name
+        elif workspaces.is_recorded(tx, old):
+            rename_ignored[old] = name
+    wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
+    detached = workspaces.detach(tx, wanted, now)
+    for settings in change.start:
+        workspace, term = workspaces.attach(tx, settings.name)
+        session_intents.mark_unknown(tx, settings.name)
+        open_incidents = incidents.open_by_cause(tx, settings.name)
+        attached[settings.name] = (workspace, term, open_incidents)
+    return AppliedConfig(attached, renamed, rename_ignored, detached)
+
+
+def _log(applied: AppliedConfig) -> None:
+    for old, name in applied.renamed.items():
+        log.info("workspace renamed", workspace=name, old=old)
+    for old, name in applied.rename_ignored.items():
+        log.warning(
+            "renamed_from ignored: the new name is recorded already", workspace=name, old=old
+        )
+    for name in applied.detached:
+        log.warning(
+            "workspace removed; its open incidents end in 24 h",
+            workspace=name,
+            hint="if it was only renamed: take the old name again, or a new one with renamed_from",
+        )
+
+
+class Reloader:
+    """Reads the configuration again, and lets it be applied.
+
+    *load* reads it; *on_load* hears of each before it is applied, with all secrets so far, so that
+    no log shows them: something may still be in flight with the old ones. *apply* applies it, or
+    raises MonitorError and changes nothing.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        load: Callable[[], Config],
+        on_load: OnLoad,
+        apply: Callable[[Config], Awaitable[None]],
+    ) -> None:
+        self._started_with = self._config = config
+        self._load = load
+        self._on_load = on_load
+        self._apply = apply
+        self._secrets = set(config.secrets())
+
+    async def reload(self) -> bool:
+        """Read the configuration and apply it; return False, and log why, if the old one stays."""
+        try:
+            await self._reload()
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("invalid configuration", problem=str(problem))  # noqa: TRY400 - says it all
+            log.error(KEPT, problems=len(error.problems))  # noqa: TRY400 - likewise
+        except MonitorError as error:
+            log.error(KEPT, error=str(error))  # noqa: TRY400 - likewise
+        except Exception:
+            log.exception(KEPT)
+        else:
+            return True
+        self._announce(self._config)
+        return False
+
+    def _announce(self, config: Config) -> None:
+        self._secrets.update(config.secrets())
+        self._on_load(config, self._secrets)
+
+    async def _reload(self) -> None:
+        config = await asyncio.to_thread(self._load)
+        self._announce(config)
+        await self._apply(config)
+        self._config = config
+        for name, setting in FIXED.items():
+            if setting(config) != setting(self._started_with):
+                log.warning("setting needs a restart", setting=name)
+        log.info(
+            "configuration reloaded",
+            workspaces=len(config.workspaces),
+            receivers=len(config.receivers),
+        )

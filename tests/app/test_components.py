@@ -1,0 +1,53 @@
+"""What is made of a configuration, and what of it stays when another one comes."""
+
+import pytest
+import structlog
+
+from monitor.source.budget import Budget
+
+
+async def prepare(harness, name="acme", **settings):
+    config = harness.load(**{name: settings.pop("workspace", {})}, **settings)
+    return config.workspaces[0], await harness.reconfigurer.prepare(config)
+
+
+async def test_without_receivers_alerts_go_to_the_log_and_it_says_so(harness):
+    with structlog.testing.capture_logs() as logs:
+        _, components = await prepare(harness)
+
+    assert components.settings.keys() == components.receivers.keys() == {"log"}
+    assert [entry["event"] for entry in logs] == [
+        "no receivers are configured: alerts go to the log only"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "stays"),
+    [
+        ({}, True),
+        ({"more": "incidents: {open_after: 2}"}, True),
+        ({"workspace": {"poll": {"every": "5m"}}}, True),
+        ({"workspace": {"token": "linked_other"}}, False),
+        ({"more": "reconnection: {link_origins: ['https://x.test']}"}, False),
+    ],
+)
+async def test_a_workspace_is_read_as_before_unless_what_that_is_made_of_changes(
+    harness, changes, stays
+):
+    budget = Budget(60)
+    settings, components = await prepare(harness)
+    source = components.source(settings, budget)
+
+    settings, components = await prepare(harness, **changes)
+
+    assert (components.source(settings, budget, source) is source) is stays
+
+
+async def test_other_settings_of_the_api_have_a_client_of_their_own(harness):
+    settings = harness.load("acme").linked_api
+    other = settings.model_copy(update={"timeout": settings.timeout * 2})
+
+    client = await harness.resources.api(settings)
+
+    assert await harness.resources.api(settings) is client
+    assert await harness.resources.api(other) is not client

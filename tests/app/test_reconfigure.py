@@ -1,0 +1,352 @@
+"""From one configuration to another: what is planned, recorded, undone, refused and logged."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+from harness.core import NOON
+from harness.program import until
+
+from monitor import config
+from monitor.app.reconfigure import Change, Reloader, plan_change
+from monitor.config.settings import WorkspaceSettings
+from monitor.core.duration import Duration
+from monitor.core.errors import MonitorError
+from monitor.core.secret import Secret
+from monitor.store import incidents
+from monitor.store.db import Store, StoreError
+
+
+@pytest.fixture
+def logs():
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+# ── what is planned ──────────────────────────────────────────────────────────────────────────────
+
+
+def workspace(name, **settings):
+    return WorkspaceSettings(name=name, token=Secret("linked_x"), **settings)
+
+
+A, B, C = map(workspace, "abc")
+SLOW = workspace("b", poll={"every": "1h"})
+D = workspace("d", renamed_from="a")
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "change"),
+    [
+        pytest.param([], [A, B], Change([], [A, B], [], {}, {}), id="start"),
+        pytest.param([A, B], [A, B], Change([], [], [A, B], {}, {}), id="nothing new"),
+        pytest.param([A, B], [], Change(["a", "b"], [], [], {}, {}), id="all left"),
+        pytest.param([A, B], [C, B], Change(["a"], [C], [B], {}, {}), id="replaced"),
+        pytest.param([A, B], [A, SLOW], Change([], [], [A, SLOW], {"b": 1}, {}), id="rescheduled"),
+        pytest.param([A, SLOW], [B], Change(["a"], [], [B], {"b": 0}, {}), id="moved up"),
+        pytest.param([A, B], [D, B], Change(["a"], [D], [B], {}, {"a": "d"}), id="renamed"),
+        pytest.param([D], [D], Change([], [], [D], {}, {"a": "d"}), id="renamed before"),
+    ],
+)
+def test_a_change_is_planned(present, wanted, change):
+    assert plan_change({settings.name: settings for settings in present}, wanted) == change
+
+
+# ── how it is applied ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_first_configuration_puts_everybody_to_work(harness):
+    await harness.apply("acme", "beta", more=f"receivers: [{harness.chat()}]")
+
+    await until(lambda: harness.working() == {"acme", "beta", "chat"})
+    assert harness.scheduled() == {"acme", "beta"}
+    assert await harness.row("acme") == await harness.row("beta") == (1, None)
+    assert await harness.poll("acme") == []
+    assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
+    assert 'linkedapi_workspace_up{workspace="beta"} 0' in harness.metric
+
+
+async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
+    log, other = "{name: log, type: log}", "{name: other, type: log}"
+    await harness.apply("acme", "beta", more=f"receivers: [{harness.chat()}, {log}]")
+    acme, chat = harness.workers.workspaces["acme"], harness.workers.receivers["chat"]
+
+    await harness.apply("acme", "gamma", more=f"receivers: [{harness.chat()}, {other}]")
+
+    await until(lambda: harness.working() == {"acme", "gamma", "chat", "other"})
+    assert harness.workers.workspaces.keys() == harness.scheduled() == {"acme", "gamma"}
+    assert harness.workers.workspaces["acme"] is acme
+    assert harness.workers.receivers["chat"] is chat
+    assert harness.workers.receivers.keys() == {"chat", "other"}
+    assert await harness.row("acme") == (1, None)
+    assert await harness.row("beta") == (1, NOON)
+    assert 'workspace="beta"' not in harness.metric
+    assert 'linkedapi_notifications_pending{receiver="log"}' not in harness.metric
+
+
+async def test_what_a_workspace_knows_outlives_a_reload(harness):
+    await harness.apply("acme")
+    await harness.poll("acme")
+    harness.simulator.sign_out("acme", "*")
+    assert len(await harness.poll("acme")) == 2
+
+    await harness.apply("acme", more="incidents: {resolve_after: 3}")
+
+    assert await harness.poll("acme") == []
+    harness.simulator.recover("acme", "*")
+    assert [await harness.poll("acme") for _ in range(3)][:2] == [[], []]
+    assert not await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))
+
+
+async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
+    await harness.apply("acme", "beta")
+    await harness.poll("beta")
+    harness.simulator.sign_out("beta", "*")
+    await harness.poll("beta")
+    await harness.apply("acme")
+    harness.now += Duration.parse("23h")
+
+    await harness.apply("acme", "beta")
+
+    assert await harness.row("beta") == (2, None)
+    assert 'cause="reconnection_required"} 2' in harness.metric
+    assert not harness.workers.is_current("beta")
+    assert await harness.poll("beta") == []
+    assert harness.workers.is_current("beta")
+
+
+async def test_a_renamed_workspace_goes_on_under_its_new_name(harness, logs):
+    await harness.apply("acme")
+    await harness.poll("acme")
+    harness.simulator.sign_out("acme", "*")
+    await harness.poll("acme")
+
+    await harness.apply(better={"token": "linked_acme", "renamed_from": "acme"})
+
+    assert (logs[-1]["event"], logs[-1]["old"]) == ("workspace renamed", "acme")
+    assert await harness.row("acme") is None
+    assert await harness.row("better") == (2, None)
+    assert await harness.poll("better") == []
+    harness.simulator.recover("acme", "*")
+    assert [kind for kind, _ in await harness.poll("better")] == ["resolved", "resolved"]
+    assert 'workspace="acme"' not in harness.metric
+
+
+async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(harness, logs):
+    await harness.apply("acme", "beta")
+    await harness.apply("acme")
+    logs.clear()
+
+    await harness.apply(beta={"renamed_from": "acme"})
+
+    assert await harness.row("acme") == (1, NOON)
+    assert await harness.row("beta") == (2, None)
+    assert [(entry["event"], entry["workspace"]) for entry in logs[-2:]] == [
+        ("renamed_from ignored: the new name is recorded already", "beta"),
+        ("workspace removed; its open incidents end in 24 h", "acme"),
+    ]
+
+
+# ── what fails meanwhile ─────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def full_disk(harness):
+    """The database can't grow, and 60 new workspaces with long names need a page."""
+    await harness.execute("PRAGMA max_page_count = 1")  # what it has is not taken away
+    yield [f"w{number:063}" for number in range(60)]
+    await harness.execute("PRAGMA max_page_count = 1073741823")
+
+
+@asynccontextmanager
+async def damaged_row(harness):
+    """Gamma can't be loaded, after acme and beta have been detached or attached."""
+    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
+    yield []
+    await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'gamma'")
+
+
+@asynccontextmanager
+async def lock(harness):
+    """Another program writes for longer than the store waits, so that nothing can be undone."""
+    await harness.execute("PRAGMA busy_timeout = 1")
+    with harness.locked():
+        yield []
+    await harness.execute("PRAGMA busy_timeout = 10000")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (full_disk, "database or disk is full"),
+        (damaged_row, "invalid literal for int"),
+        (lock, "database is locked"),
+    ],
+)
+async def test_a_configuration_that_cannot_be_applied_changes_nothing(harness, fault, error):
+    await harness.apply("gamma")
+    await harness.poll("gamma")
+    await harness.apply("acme", "beta", more=f"receivers: [{harness.chat()}]")
+    await harness.poll("beta")
+    before = [await harness.row(name) for name in ("acme", "beta", "gamma")]
+    workspaces, receivers = dict(harness.workers.workspaces), dict(harness.workers.receivers)
+
+    async with fault(harness) as names:
+        with pytest.raises((StoreError, ValueError), match=error):
+            await harness.apply("acme", "gamma", *names, more="receivers: [{name: x, type: log}]")
+        assert ("beta" in harness.workers.workspaces) is (fault is not lock)
+    await harness.reconfigurer.resume()
+
+    assert [await harness.row(name) for name in ("acme", "beta", "gamma")] == before
+    assert harness.workers.workspaces == workspaces
+    assert harness.workers.receivers == receivers
+    assert harness.scheduled() == {"acme", "beta"}
+    await until(lambda: harness.working() == {"acme", "beta", "chat"})
+    assert 'linkedapi_workspace_up{workspace="beta"} 1' in harness.metric
+    assert 'workspace="gamma"' not in harness.metric
+    harness.simulator.sign_out("beta", "*")
+    assert len(await harness.poll("beta")) == 2
+    await harness.apply("acme", "gamma")
+    assert harness.workers.workspaces.keys() == {"acme", "gamma"}
+
+
+class LossyStore(Store):
+    """A database whose answer to a commit gets lost, so often as *lost* says."""
+
+    lost = 0
+
+    def run_now(self, work):
+        def write(tx):
+            changes = tx.connection.dbapi_connection
+            before = changes.total_changes
+            return work(tx), changes.total_changes > before
+
+        result, has_written = super().run_now(write)
+        if has_written and self.lost:
+            self.lost -= 1
+            raise StoreError("the answer was lost")
+        return result
+
+
+@pytest.mark.parametrize("harness", [LossyStore], indirect=True, ids=["lossy"])
+@pytest.mark.parametrize("lost", [1, 2])
+@pytest.mark.parametrize("change", ["renamed", "removed"])
+async def test_what_a_commit_without_an_answer_did_is_undone(harness, lost, change):
+    await harness.apply("acme", "beta")
+    await harness.poll("acme")
+    harness.store.lost = lost
+    wanted = {"growth": {"renamed_from": "acme"}} if change == "renamed" else {}
+
+    with pytest.raises(StoreError):
+        await harness.apply("beta", **wanted)
+    assert ("acme" in harness.workers.workspaces) is (lost == 1)
+    await harness.reconfigurer.resume()
+
+    assert harness.workers.workspaces.keys() == {"acme", "beta"}
+    assert harness.scheduled() == {"acme", "beta"}
+    assert (await harness.row("acme"))[1] is None
+    harness.simulator.sign_out("acme", "*")
+    assert len(await harness.poll("acme")) == 2
+    await harness.apply("beta", **wanted)
+    assert harness.workers.workspaces.keys() == {"beta", *wanted}
+
+
+async def test_nobody_is_resumed_while_another_configuration_is_being_applied(harness):
+    await harness.apply("acme", "beta")
+    with harness.locked():
+        applying = asyncio.create_task(harness.apply("beta"))
+        await until(lambda: "acme" not in harness.workers.workspaces)
+
+        await asyncio.wait_for(harness.reconfigurer.resume(), 5)
+
+        assert "acme" not in harness.workers.workspaces
+    await applying
+    assert harness.workers.workspaces.keys() == {"beta"}
+
+
+# ── what is read again ───────────────────────────────────────────────────────────────────────────
+
+
+class ReloadHarness:
+    """Reads one text after the other as a configuration; *refusal* is raised when it is applied."""
+
+    def __init__(self, folder, *texts):
+        self.file = folder / "config.yaml"
+        self.loaded = []
+        self.applied = []
+        self.refusal = None
+        self.texts = list(texts)
+        self.reloader = Reloader(
+            self.load(), load=self.load, on_load=self.on_load, apply=self.apply
+        )
+        self.reload = self.reloader.reload
+
+    def load(self):
+        self.file.write_text(self.texts.pop(0))
+        return config.load(self.file, {})
+
+    def on_load(self, loaded, secrets):
+        self.loaded.append((loaded.workspaces[0].name, {secret.reveal() for secret in secrets}))
+
+    async def apply(self, loaded):
+        if self.refusal is not None:
+            raise self.refusal
+        self.applied.append(loaded.workspaces[0].name)
+
+
+def text(name, token, more=""):
+    return f"workspaces: [{{name: {name}, token: {token}}}]\n{more}"
+
+
+OLD, NEW = text("a", "token-one"), text("b", "token-two")
+
+
+async def test_what_is_right_is_announced_with_all_secrets_so_far_and_applied(tmp_path, logs):
+    harness = ReloadHarness(tmp_path, OLD, NEW)
+
+    assert await harness.reload()
+
+    assert harness.loaded == [("b", {"token-one", "token-two"})]
+    assert harness.applied == ["b"]
+    assert logs[-1]["event"] == "configuration reloaded"
+
+
+async def test_every_problem_of_a_wrong_file_is_a_line_and_nothing_is_applied(tmp_path, logs):
+    harness = ReloadHarness(tmp_path, OLD, text("b", "token-two", "pol: {}\nwb: {}"))
+
+    assert not await harness.reload()
+
+    problems = [entry["problem"] for entry in logs if entry["event"] == "invalid configuration"]
+    assert [problem.partition(": ")[2] for problem in problems] == [
+        "pol: unknown key; did you mean poll?",
+        "wb: unknown key; did you mean web?",
+    ]
+    assert logs[-1]["event"] == "reload failed; the old configuration stays in force"
+    assert harness.applied == []
+
+
+@pytest.mark.parametrize("refusal", [MonitorError("no room"), RuntimeError("a bug")])
+async def test_what_cannot_be_applied_leaves_the_log_as_the_old_one_wants_it(
+    tmp_path, logs, refusal
+):
+    harness = ReloadHarness(tmp_path, OLD, NEW)
+    harness.refusal = refusal
+
+    assert not await harness.reload()
+
+    assert [name for name, _ in harness.loaded] == ["b", "a"]
+    assert harness.loaded[-1][1] == {"token-one", "token-two"}
+    assert logs[-1]["event"] == "reload failed; the old configuration stays in force"
+
+
+async def test_what_needs_a_restart_is_logged_as_long_as_it_does(tmp_path, logs):
+    moved = OLD + "web: {listen: '127.0.0.1:1'}\nstorage: {url: 'sqlite:///x.db'}"
+    harness = ReloadHarness(tmp_path, OLD, moved, moved, OLD)
+
+    counts = []
+    for _ in range(3):
+        assert await harness.reload()
+        counts.append(sum(entry["event"] == "setting needs a restart" for entry in logs))
+
+    assert counts == [2, 4, 4]

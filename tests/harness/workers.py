@@ -1,0 +1,129 @@
+"""Workers in this process: real store, loops and clients; a simulated API, a real HTTP receiver."""
+
+import asyncio
+import sqlite3
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from itertools import count
+
+import httpx
+import yaml
+from sqlalchemy import text
+
+from harness.core import NOON
+from harness.program import hooks
+from monitor import config
+from monitor.app.components import Resources
+from monitor.app.loop_health import LoopHealth
+from monitor.app.reconfigure import Reconfigurer
+from monitor.app.workers import Workers
+from monitor.core.duration import Duration
+from monitor.core.runtime import Runtime
+from monitor.schedule import Schedule
+from monitor.simulator import Simulator, serve
+from monitor.store.db import Store
+
+
+class WorkersHarness:
+    """Configurations are applied one after another; the schedule is paused, so nothing is due."""
+
+    def __init__(self, folder, store, clients, group, *, simulator, api, hooks):
+        self.folder = folder
+        self.store = store
+        self.simulator = simulator
+        self.api = api
+        self.hook, self.hook_url = hooks
+        self.now = NOON
+        self.seconds = 0.0
+        ids = map("{:05d}".format, count())
+        runtime = Runtime(lambda: self.now, lambda: self.seconds, lambda: 0.0, lambda: next(ids))
+        self.resources = Resources(store, httpx.AsyncClient(verify=False), runtime, clients)
+        self.schedule = Schedule(jitter=runtime.jitter)
+        self.health = LoopHealth(runtime.monotonic)
+        self.workers = Workers(self.resources, self.schedule, self.health, group)
+        self.reconfigurer = Reconfigurer(self.resources, self.workers)
+
+    def chat(self, path="slack"):
+        """A receiver of the configuration that posts to *path*."""
+        return f'{{name: chat, type: slack, url: "{self.hook_url}/{path}"}}'
+
+    def load(self, *names, more="", **workspaces):
+        """Read a configuration; of each of *workspaces* it says more than the name."""
+        settings = {
+            "workspaces": [
+                {"name": name, "token": f"linked_{name}", **extra}
+                for name, extra in ({name: {} for name in names} | workspaces).items()
+            ],
+            "linked_api": {"base_url": self.api},
+            "storage": {"url": f"sqlite:///{self.folder}/monitor.db"},
+        }
+        file = self.folder / "config.yaml"
+        file.write_text(f"{yaml.safe_dump(settings)}\n{more}")
+        return config.load(file, {})
+
+    async def apply(self, *names, **settings):
+        components = await self.reconfigurer.prepare(self.load(*names, **settings))
+        await self.reconfigurer.apply(components)
+
+    async def poll(self, name):
+        """Poll a workspace a minute later; return what happened as [(event, cause)]."""
+        self.now += Duration.parse("1m")
+        self.seconds += 60
+        decision = await self.workers.workspaces[name].poller.poll()
+        return (
+            [(str(event.type), str(event.cause)) for event in decision.events] if decision else []
+        )
+
+    def working(self):
+        """The names of the workspaces and receivers whose loops cycle."""
+        return {loop.split()[1] for loop in self.health._due}
+
+    def job(self, name):
+        return self.schedule._scheduler.get_job(name)
+
+    def scheduled(self):
+        return {job.id for job in self.schedule._scheduler.get_jobs()}
+
+    async def row(self, name):
+        """What is recorded of a workspace: (term, detached_at), or None."""
+        query = text("SELECT term, detached_at FROM workspace WHERE name = :name")
+        row = await self.store.run(lambda tx: tx.execute(query, {"name": name}).one_or_none())
+        return row and tuple(row)
+
+    @property
+    def metric(self):
+        return self.resources.metrics.render().decode()
+
+    async def execute(self, statement):
+        """Run *statement* on the store's connection: it has one as long as its thread works."""
+        await self.store.run(lambda tx: tx.exec_driver_sql(statement).close())
+
+    @contextmanager
+    def locked(self):
+        """Let another program hold the database's write lock."""
+        with closing(sqlite3.connect(self.folder / "monitor.db", isolation_level=None)) as program:
+            program.execute("BEGIN IMMEDIATE")
+            yield
+
+
+@asynccontextmanager
+async def workers_harness(folder, store_type=Store):
+    """Open a harness whose API has the workspaces acme, beta and gamma, with two accounts each."""
+    simulator = Simulator(seed=1)
+    for name in ("acme", "beta", "gamma"):
+        simulator.add_customer(name, f"linked_{name}")
+        simulator.add_accounts(name, 2)
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(closing(store_type.open(f"sqlite:///{folder}/monitor.db")))
+        api = await stack.enter_async_context(serve(simulator))
+        receiver = await stack.enter_async_context(hooks())
+        clients = await stack.enter_async_context(AsyncExitStack())
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        harness = WorkersHarness(
+            folder, store, clients, group, simulator=simulator, api=api, hooks=receiver
+        )
+        clients.push_async_callback(harness.resources.http.aclose)
+        harness.schedule.start()
+        stack.callback(harness.schedule.stop)
+        harness.schedule._scheduler.pause()
+        stack.push_async_callback(harness.workers.stop)
+        yield harness
