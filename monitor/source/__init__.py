@@ -1,1 +1,1 @@
-"""The Linked API client: one HTTP answer in, a snapshot or the reason for none out."""
+"""The Linked API client: one HTTP response in, a snapshot or the reason for none out."""

@@ -43,6 +43,6 @@ def body(*accounts, **changes):
     return json.dumps({key: value for key, value in fields.items() if value is not ABSENT}).encode()
 
 
-def snapshot(*accounts, origins=ORIGINS):
+def read(*accounts, origins=ORIGINS):
     """Read the response that lists *accounts*."""
     return Decoder(origins).decode(body(*accounts))

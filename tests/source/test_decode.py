@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from harness.payloads import ABSENT, LINK, ORIGINS, account, body, signed_out, snapshot
+from harness.payloads import ABSENT, LINK, ORIGINS, account, body, read, signed_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +66,7 @@ def test_pending_sessions_do_not_matter(decoder, pending):
     if pending is ABSENT:
         del result["pendingConnectionSessions"]
 
-    assert decoder.decode(body(result=result)) == snapshot(account())
+    assert decoder.decode(body(result=result)) == read(account())
 
 
 @pytest.mark.row(23)
@@ -88,7 +88,7 @@ def test_pending_sessions_do_not_matter(decoder, pending):
 def test_unknown_fields_and_strange_values_are_ignored(decoder, extra):
     content = body(account(0), account(1)).replace(b'{"id"', b"{" + extra + b',"id"')
 
-    assert decoder.decode(content) == snapshot(account(0), account(1))
+    assert decoder.decode(content) == read(account(0), account(1))
 
 
 def test_bytes_that_are_no_utf8_harm_only_their_own_text(decoder):
@@ -107,7 +107,7 @@ def test_bytes_that_are_no_utf8_harm_only_their_own_text(decoder):
     ],
 )
 def test_neither_a_byte_order_mark_nor_an_error_beside_success_is_an_obstacle(decoder, content):
-    assert decoder.decode(content) == snapshot(account(0))
+    assert decoder.decode(content) == read(account(0))
 
 
 @pytest.mark.row(11)
@@ -125,15 +125,15 @@ def test_the_worst_status_of_an_id_that_comes_twice_counts(decoder, statuses, wo
     content = body(*(account(0, status=status) for status in statuses), account(1))
 
     for _ in range(2):
-        found = decoder.decode(content)
+        snapshot = decoder.decode(content)
 
-        assert [account.status for account in found.accounts] == [worst, Status.ACTIVE]
-        assert sum("more than once" in warning for warning in found.warnings) == 1
+        assert [account.status for account in snapshot.accounts] == [worst, Status.ACTIVE]
+        assert sum("more than once" in warning for warning in snapshot.warnings) == 1
 
 
 @pytest.mark.row(6)
 def test_one_new_word_on_many_accounts_is_one_warning():
-    (warning,) = snapshot(*(account(number, status="new") for number in range(50))).warnings
+    (warning,) = read(*(account(number, status="new") for number in range(50))).warnings
 
     assert warning == (
         "unknown status 'new': 50 accounts, the first is '00000000-0000-0000-0000-000000000001'"
@@ -141,7 +141,7 @@ def test_one_new_word_on_many_accounts_is_one_warning():
 
 
 def test_warnings_are_few_and_short_whatever_comes():
-    warnings = snapshot(
+    warnings = read(
         *(account(number, id=f"{number}" + "é" * 190, status="\n" * number) for number in range(64))
     ).warnings
 
@@ -227,9 +227,9 @@ def test_whatever_came_before_makes_no_difference(contents):
 
 def attempt(decoder, content):
     try:
-        found = decoder.decode(content)
+        snapshot = decoder.decode(content)
     except ApiError as error:
         return error.cause, str(error)
-    assert len({account.id for account in found.accounts}) == len(found.accounts)
-    repr(found).encode()
-    return found
+    assert len({account.id for account in snapshot.accounts}) == len(snapshot.accounts)
+    repr(snapshot).encode()
+    return snapshot

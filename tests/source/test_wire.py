@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from harness.payloads import ABSENT, LINK, account, signed_out, snapshot
+from harness.payloads import ABSENT, LINK, account, read, signed_out
 
 from monitor.core.model import ListedAccount, Session, Status
 from monitor.core.secret import Secret
@@ -10,11 +10,11 @@ from monitor.source.wire import WireAccount, lenient
 
 
 def listed(fields, **options):
-    return snapshot(fields, **options).accounts[0]
+    return read(fields, **options).accounts[0]
 
 
 def test_every_needed_field_is_read():
-    assert snapshot(account(3), signed_out(4)).warnings == ()
+    assert read(account(3), signed_out(4)).warnings == ()
     assert listed(account(3)) == ListedAccount(
         id="00000000-0000-0000-0000-000000000004",
         name="Person Number 3",
@@ -37,7 +37,7 @@ def test_every_needed_field_is_read():
 def test_the_typed_and_the_lenient_reading_agree():
     accounts = [signed_out(0), account(1, status="frozen"), account(2, status="odd")]
 
-    assert snapshot(*accounts).accounts == snapshot(*accounts, None).accounts
+    assert read(*accounts).accounts == read(*accounts, None).accounts
 
 
 def test_an_identification_token_is_never_materialised():
@@ -50,9 +50,9 @@ def test_secrets_never_show():
     link = f"{LINK}secret-session"
     fields = signed_out(0, reconnectionLink=link)
     odd = account(1, identificationToken="id_very-secret", status=None)
-    found = snapshot(fields, odd, account(2, status=link))
+    snapshot = read(fields, odd, account(2, status=link))
 
-    assert "secret" not in repr((found.warnings, found.accounts[:2], lenient(fields)))
+    assert "secret" not in repr((snapshot.warnings, snapshot.accounts[:2], lenient(fields)))
 
 
 @pytest.mark.row(5, 14)
@@ -68,7 +68,7 @@ def test_secrets_never_show():
     ],
 )
 def test_missing_and_odd_details_hide_nothing(changes):
-    odd = snapshot(account(0, **changes), account(1))
+    odd = read(account(0, **changes), account(1))
 
     assert [account.status for account in odd.accounts] == [Status.ACTIVE] * 2
     assert odd.accounts[1] == listed(account(1))
@@ -95,13 +95,13 @@ def test_missing_and_odd_details_hide_nothing(changes):
     ],
 )
 def test_a_status_we_do_not_know_is_unknown_and_never_healthy(status, raw):
-    found = snapshot(signed_out(0, status=status), account(1))
+    snapshot = read(signed_out(0, status=status), account(1))
 
-    odd, fine = found.accounts
+    odd, fine = snapshot.accounts
     assert (odd.status, odd.raw_status, odd.session) == (Status.UNKNOWN, raw, None)
     assert fine.status is Status.ACTIVE
-    assert len(found.warnings) == 1
-    assert "unknown status" in found.warnings[0]
+    assert len(snapshot.warnings) == 1
+    assert "unknown status" in snapshot.warnings[0]
 
 
 @pytest.mark.row(7)
@@ -161,12 +161,12 @@ UNSAFE = [
 @pytest.mark.row(9)
 @pytest.mark.parametrize("link", UNSAFE)
 def test_a_link_that_is_not_safe_is_left_out_and_its_text_is_not_shown(link):
-    found = snapshot(signed_out(0, reconnectionLink=link))
+    snapshot = read(signed_out(0, reconnectionLink=link))
 
-    assert found.accounts[0].session == Session("session-0", None)
-    assert len(found.warnings) == 1
-    assert "link left out" in found.warnings[0]
-    assert link not in found.warnings[0]
+    assert snapshot.accounts[0].session == Session("session-0", None)
+    assert len(snapshot.warnings) == 1
+    assert "link left out" in snapshot.warnings[0]
+    assert link not in snapshot.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ def test_a_link_that_is_not_safe_is_left_out_and_its_text_is_not_shown(link):
     ],
 )
 def test_a_link_of_an_allowed_origin_is_kept(origin, link):
-    found = snapshot(signed_out(0, reconnectionLink=link), origins=(origin,))
+    snapshot = read(signed_out(0, reconnectionLink=link), origins=(origin,))
 
-    assert found.accounts[0].session == Session("session-0", Secret(link))
-    assert found.warnings == ()
+    assert snapshot.accounts[0].session == Session("session-0", Secret(link))
+    assert snapshot.warnings == ()
 
 
 def test_origins_that_are_none_allow_nothing():
@@ -201,10 +201,10 @@ def test_origins_that_are_none_allow_nothing():
     ],
 )
 def test_an_entry_without_a_usable_id_is_left_out_with_a_warning(entry):
-    found = snapshot(entry, account(1))
+    snapshot = read(entry, account(1))
 
-    assert found.accounts == snapshot(account(1)).accounts
-    assert found.warnings == ("left out for want of a usable id: 1 account",)
+    assert snapshot.accounts == read(account(1)).accounts
+    assert snapshot.warnings == ("left out for want of a usable id: 1 account",)
 
 
 @pytest.mark.row(10)
@@ -233,10 +233,10 @@ NAMES = [
 @pytest.mark.row(12)
 @pytest.mark.parametrize("name", NAMES)
 def test_names_stay_as_they_are_and_never_reach_a_warning(name):
-    found = snapshot(account(0, name=name, status="odd"))
+    snapshot = read(account(0, name=name, status="odd"))
 
-    assert found.accounts[0].name == name
-    assert not name or name not in found.warnings[0]
+    assert snapshot.accounts[0].name == name
+    assert not name or name not in snapshot.warnings[0]
 
 
 @pytest.mark.row(12)
@@ -249,14 +249,14 @@ def test_long_texts_are_cut_and_nul_is_replaced():
 
 def test_lone_surrogates_become_something_that_can_be_stored():
     fields = signed_out(0, name="\ud800x", id="\udfffid", reconnectionSessionId="s\ud800")
-    found = listed(fields)
+    parsed = listed(fields)
 
-    assert (found.name, found.id, found.session.id) == ("?x", "?id", "s?")
+    assert (parsed.name, parsed.id, parsed.session.id) == ("?x", "?id", "s?")
     assert listed(account(0, status="\ud800")).raw_status == "?"
 
 
 @pytest.mark.row(13, 18)
 def test_equal_names_and_urls_are_different_accounts():
-    ids = [account.id for account in snapshot(account(0), account(0, id="other")).accounts]
+    ids = [account.id for account in read(account(0), account(0, id="other")).accounts]
 
     assert ids == ["00000000-0000-0000-0000-000000000001", "other"]
