@@ -1,6 +1,6 @@
 # What a developer does here. Needs GNU make and Python 3.11 or later; uses uv where it is installed.
 #
-# PYTHON=python3.13 chooses the interpreter; ARGS="…" passes on to test, bench, demo and lock.
+# PYTHON=python3.13 chooses the interpreter; ARGS="…" passes on to test, mutants, bench, demo and lock.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -58,6 +58,10 @@ coverage: test ## run the tests; branches of the core 100 %, of everything 90 %
 	$(BIN)/coverage report --include='monitor/core/*' --fail-under=100 || status=$$?; \
 	$(BIN)/coverage report --fail-under=90 || status=$$?; \
 	exit $$status
+
+.PHONY: mutants
+mutants: $(VENV)/.dev ## change the program here and there: what does no test notice? ARGS="--count 300 --seed 7"
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measure what the monitor costs: make bench ARGS="--quick metrics"
@@ -130,5 +134,5 @@ image: ## build the container image; ENGINE=podman, IMAGE=name and ARGS="…" ch
 
 .PHONY: clean
 clean: ## remove what make made: the environment, caches, coverage data
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* build dist
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .mutants_cache .hypothesis .coverage .coverage.* build dist
 	@find monitor tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""What runs inside a scratch copy: pytest, either measured or with chosen tests only.
+
+python -m tests.mutants.inside measure RESULT PATH …   run the tests in these paths, measured
+python -m tests.mutants.inside run TESTS               run the tests that the file TESTS names
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import coverage
+import pytest
+from _pytest.runner import runtestprotocol
+
+OPTIONS = (
+    *("-q", "--no-header", "--tb=no", "--disable-warnings", "-p", "no:cacheprovider"),
+    *("-n0", "--snapshot-warn-unused"),  # in this process, and not with every test
+)
+
+
+class Measuring:
+    """Learns how long each test takes, and makes it a context of coverage.
+
+    Unlike coverage's own `test_function`, that counts set-up, other tasks and threads too.
+    """
+
+    def __init__(self, measured: coverage.Coverage) -> None:
+        self.seconds: dict[str, float] = {}
+        self._measured = measured
+
+    def pytest_collection_modifyitems(self, items):
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        self._measured.switch_context(item.nodeid)
+        return (yield)
+
+    def pytest_runtest_logreport(self, report):
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+
+
+class Chosen:
+    """Runs these tests alone, in this order, and one that fails a second time.
+
+    On a busy machine a test may fail because of a time limit, and has noticed nothing then.
+    """
+
+    def __init__(self, tests: list[str]) -> None:
+        self._tests = tests
+
+    def pytest_collection_modifyitems(self, items):
+        collected = {item.nodeid: item for item in items}
+        items[:] = [collected[test] for test in self._tests if test in collected]
+
+    def pytest_runtest_protocol(self, item, nextitem):
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        if any(report.failed for report in reports):
+            reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+
+def measure(result: str, *paths: str) -> int:
+    """Run the tests in *paths*; write to the file *result* the seconds and the lines of each."""
+    measured = coverage.Coverage(data_file=None, config_file=False, source=["monitor"])
+    measuring = Measuring(measured)
+    with measured.collect():
+        status = pytest.main([*OPTIONS, *paths], plugins=[measuring])
+    tests = {test: {"seconds": took, "lines": {}} for test, took in measuring.seconds.items()}
+    data = measured.get_data()
+    for file in data.measured_files():
+        path = str(Path(file).relative_to(Path.cwd()))
+        for line, contexts in data.contexts_by_lineno(file).items():
+            for test in filter(None, contexts):
+                tests[test]["lines"].setdefault(path, []).append(line)
+    Path(result).write_text(json.dumps(tests), encoding="utf-8")
+    return status
+
+
+def run(names: str) -> int:
+    """Run the tests that the file *names* has, one a line, until one fails."""
+    tests = Path(names).read_text(encoding="utf-8").splitlines()
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    return pytest.main([*OPTIONS, "-x", *files], plugins=[Chosen(tests)])
+
+
+if __name__ == "__main__":
+    sys.exit({"measure": measure, "run": run}[sys.argv[1]](*sys.argv[2:]))
