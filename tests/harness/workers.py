@@ -10,7 +10,7 @@ import yaml
 from sqlalchemy import text
 
 from harness.core import NOON
-from harness.program import hooks
+from harness.program import WEBHOOK_SECRET, hooks
 from monitor import config
 from monitor.app.components import Resources
 from monitor.app.loop_health import LoopHealth
@@ -42,9 +42,10 @@ class WorkersHarness:
         self.workers = Workers(self.resources, self.schedule, self.health, group)
         self.reconfigurer = Reconfigurer(self.resources, self.workers)
 
-    def chat(self, path="slack"):
+    def crm(self, path="hook"):
         """A receiver of the configuration that posts to *path*."""
-        return f'{{name: chat, type: slack, url: "{self.hook_url}/{path}"}}'
+        url = f"{self.hook_url}/{path}"
+        return f'{{name: crm, type: webhook, url: "{url}", secret: "{WEBHOOK_SECRET}"}}'
 
     def load(self, *names, more="", **workspaces):
         """Read a configuration; of each of *workspaces* it says more than the name."""
