@@ -39,8 +39,8 @@ class WorkersHarness:
         self.resources = Resources(store, httpx.AsyncClient(verify=False), runtime, clients)
         self.schedule = Schedule(jitter=runtime.jitter)
         self.health = LoopHealth(runtime.monotonic)
-        self.workers = Workers(self.resources, self.schedule, self.health, group)
-        self.reconfigurer = Reconfigurer(self.resources, self.workers)
+        self.workers = Workers(runtime.now, self.schedule, group)
+        self.reconfigurer = Reconfigurer(self.resources, self.workers, self.health)
 
     def crm(self, path="hook"):
         """A receiver of the configuration that posts to *path*."""
