@@ -88,6 +88,7 @@ class Components:
         wake: Callable[[Collection[str]], None],
     ) -> None:
         self.config = config
+        self.runtime = resources.runtime
         self._requested = resources.metrics.requested
         self._recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
         self._api = api

@@ -62,8 +62,8 @@ class App:
         self._loop_health = LoopHealth(self._runtime.monotonic)
         self._schedule = Schedule(jitter=self._runtime.jitter)
         self._group = asyncio.TaskGroup()
-        self._workers = Workers(resources, self._schedule, self._loop_health, self._group)
-        self._reconfigurer = Reconfigurer(resources, self._workers)
+        self._workers = Workers(self._runtime.now, self._schedule, self._group)
+        self._reconfigurer = Reconfigurer(resources, self._workers, self._loop_health)
 
     def stop(self) -> None:
         """Begin to stop: no new polls, finish what is being sent."""

@@ -25,7 +25,8 @@ from monitor.store import incidents, session_intents, workspaces
 from monitor.store.db import StoreError
 
 from .components import Components, Resources
-from .workers import Workers, WorkspaceWorker
+from .loop_health import LoopHealth
+from .workers import ReceiverWorker, Workers, WorkspaceWorker
 
 FIXED: Final[Mapping[str, Callable[[Config], object]]] = {
     "storage.url": lambda config: config.storage.url,
@@ -88,9 +89,10 @@ class AppliedConfig:
 class Reconfigurer:
     """Lets the *workers* go by one configuration after another."""
 
-    def __init__(self, resources: Resources, workers: Workers) -> None:
+    def __init__(self, resources: Resources, workers: Workers, loop_health: LoopHealth) -> None:
         self._resources = resources
         self._workers = workers
+        self._loop_health = loop_health
         self._accounts: Sequence[AccountRule] = ()
         self._lock = asyncio.Lock()
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
@@ -175,7 +177,7 @@ class Reconfigurer:
         for place, settings in enumerate(change.start):
             workspace, term, open_incidents = applied.attached[settings.name]
             self._resources.metrics.workspace(workspace, open_incidents)
-            worker = self._workers.make(settings, workspace, term, components)
+            worker = WorkspaceWorker(settings, components, self._loop_health, workspace, term)
             self._workers.start(worker, place, len(change.start))
 
     def _change_receivers(self, components: Components) -> None:
@@ -186,7 +188,8 @@ class Reconfigurer:
             if name in receivers:
                 receivers[name].reconfigure(settings, components)
             else:
-                self._workers.start_receiver(settings, components)
+                worker = ReceiverWorker(settings, components, self._loop_health)
+                self._workers.start_receiver(worker)
 
 
 def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:

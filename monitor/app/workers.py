@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -14,11 +13,9 @@ from monitor.core.model import Micros, Workspace
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget
-from monitor.work.deliver import LEASE, Deliverer
-from monitor.work.poll import Poller
-from monitor.work.reconnect import Reconnector
+from monitor.work.deliver import LEASE
 
-from .components import Components, Resources, Source
+from .components import Components
 from .loop_health import LoopHealth
 
 SENDERS: Final = 4
@@ -43,20 +40,28 @@ SHUTDOWN_GRACE: Final = Duration.parse("5s")
 """How long sends may go on after the monitor was told to stop."""
 
 
-@dataclass(slots=True, kw_only=True)
 class WorkspaceWorker:
     """Polls one workspace whenever it is woken, and asks for the links that its accounts lack."""
 
-    settings: WorkspaceSettings
-    poller: Poller
-    reconnector: Reconnector
-    budget: Budget
-    source: Source
-    now: Callable[[], Micros]
-    loop_health: LoopHealth
-    task: asyncio.Task[None] = field(init=False, repr=False)
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _is_scheduled: bool = False
+    task: asyncio.Task[None]
+
+    def __init__(
+        self,
+        settings: WorkspaceSettings,
+        components: Components,
+        loop_health: LoopHealth,
+        workspace: Workspace,
+        term: int,
+    ) -> None:
+        self.settings = settings
+        self.budget = Budget(components.config.linked_api.requests_per_minute)
+        self.source = components.source(settings, self.budget)
+        self.poller = components.poller(settings, workspace, term, self.source)
+        self.reconnector = components.reconnector(settings, self.source)
+        self._now = components.runtime.now
+        self._loop_health = loop_health
+        self._woken = asyncio.Event()
+        self._is_scheduled = False
 
     def wake(self, *, scheduled: bool = False) -> None:
         """Let it poll now; *scheduled* if it is because a poll is due."""
@@ -72,20 +77,20 @@ class WorkspaceWorker:
         loop = f"poll {self.settings.name}"
         try:
             while True:
-                self.loop_health.beat(loop, self._longest_cycle())
-                retry = POLL_RETRY.seconds if self.loop_health.is_failing(loop) else None
+                self._loop_health.beat(loop, self._longest_cycle())
+                retry = POLL_RETRY.seconds if self._loop_health.is_failing(loop) else None
                 with suppress(TimeoutError):
                     async with asyncio.timeout(retry):
                         await self._woken.wait()
                 self._woken.clear()
                 scheduled, self._is_scheduled = self._is_scheduled, False
-                await self.loop_health.guard(loop, self._poll(scheduled=scheduled))
+                await self._loop_health.guard(loop, self._poll(scheduled=scheduled))
         finally:
-            self.loop_health.end(loop)
+            self._loop_health.end(loop)
 
     def _longest_cycle(self) -> float:
         """Return within how many seconds the next poll is over, if nothing hangs."""
-        now, next_due = self.now(), self.settings.poll.next_due
+        now, next_due = self._now(), self.settings.poll.next_due
         calls = 1 + 2 * SESSIONS_A_POLL
         timeout = self.source.timeout.seconds
         return (next_due(next_due(now)) - now) / 1_000_000 + timeout * calls + 60
@@ -107,15 +112,17 @@ class WorkspaceWorker:
         self.reconnector.reload(rules.routing, source.client, create=rules.create)
 
 
-@dataclass(slots=True, kw_only=True)
 class ReceiverWorker:
     """Delivers to one receiver what is queued for it, several messages at a time."""
 
-    settings: ReceiverSettings
-    deliverer: Deliverer
-    loop_health: LoopHealth
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _is_stopped: bool = False
+    def __init__(
+        self, settings: ReceiverSettings, components: Components, loop_health: LoopHealth
+    ) -> None:
+        self.settings = settings
+        self.deliverer = components.deliverer(settings.name)
+        self._loop_health = loop_health
+        self._woken = asyncio.Event()
+        self._is_stopped = False
 
     def wake(self) -> None:
         """Let it look at its queue now."""
@@ -135,7 +142,7 @@ class ReceiverWorker:
     async def _send(self, loop: str) -> None:
         while not self._is_stopped:
             self._woken.clear()
-            await self.loop_health.guard(loop, self._deliver_all(loop))
+            await self._loop_health.guard(loop, self._deliver_all(loop))
             wait = QUEUE_RETRY.seconds
             with suppress(MonitorError):
                 wait = await self.deliverer.due_in(IDLE_WAIT)
@@ -143,11 +150,11 @@ class ReceiverWorker:
                 break
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), max(wait, 0.05))
-        self.loop_health.end(loop)
+        self._loop_health.end(loop)
 
     async def _deliver_all(self, loop: str) -> None:
         while not self._is_stopped:
-            self.loop_health.beat(loop, (IDLE_WAIT + LEASE) / 1_000_000 + 10)
+            self._loop_health.beat(loop, (IDLE_WAIT + LEASE) / 1_000_000 + 10)
             if await self.deliverer.deliver() is None:
                 return
             self.wake()
@@ -168,17 +175,12 @@ class Workers:
     """All that are at work, by name; their loops are tasks of *group*."""
 
     def __init__(
-        self,
-        resources: Resources,
-        schedule: Schedule,
-        loop_health: LoopHealth,
-        group: asyncio.TaskGroup,
+        self, now: Callable[[], Micros], schedule: Schedule, group: asyncio.TaskGroup
     ) -> None:
         self.workspaces: dict[str, WorkspaceWorker] = {}
         self.receivers: dict[str, ReceiverWorker] = {}
-        self._now = resources.runtime.now
+        self._now = now
         self._schedule = schedule
-        self._loop_health = loop_health
         self._group = group
         self._sends: set[asyncio.Task[None]] = set()  # of receivers that were removed, too
 
@@ -192,22 +194,6 @@ class Workers:
         for name in names:
             if name in self.receivers:
                 self.receivers[name].wake()
-
-    def make(
-        self, settings: WorkspaceSettings, workspace: Workspace, term: int, components: Components
-    ) -> WorkspaceWorker:
-        """Return a worker for *workspace*, under the claim *term*; it is to be started."""
-        budget = Budget(components.config.linked_api.requests_per_minute)
-        source = components.source(settings, budget)
-        return WorkspaceWorker(
-            settings=settings,
-            poller=components.poller(settings, workspace, term, source),
-            reconnector=components.reconnector(settings, source),
-            budget=budget,
-            source=source,
-            now=self._now,
-            loop_health=self._loop_health,
-        )
 
     def start(self, worker: WorkspaceWorker, index: int = 0, count: int = 1) -> None:
         """Let *worker* poll; it is number *index* of *count* that start together."""
@@ -234,13 +220,9 @@ class Workers:
             self._schedule.remove(worker.settings.name)
         await asyncio.gather(*(worker.stop() for worker in workers))
 
-    def start_receiver(self, settings: ReceiverSettings, components: Components) -> None:
-        """Let a new worker deliver to a receiver."""
-        worker = self.receivers[settings.name] = ReceiverWorker(
-            settings=settings,
-            deliverer=components.deliverer(settings.name),
-            loop_health=self._loop_health,
-        )
+    def start_receiver(self, worker: ReceiverWorker) -> None:
+        """Let *worker* deliver."""
+        self.receivers[worker.settings.name] = worker
         task = self._group.create_task(worker.run())
         self._sends.add(task)
         task.add_done_callback(self._sends.discard)

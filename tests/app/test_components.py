@@ -3,6 +3,7 @@
 import pytest
 import structlog
 
+from monitor.core.errors import MonitorError
 from monitor.source.budget import Budget
 
 
@@ -51,3 +52,9 @@ async def test_other_settings_of_the_api_have_a_client_of_their_own(harness):
 
     assert await harness.resources.api(settings) is client
     assert await harness.resources.api(other) is not client
+
+
+async def test_a_certificate_that_cannot_be_read_is_refused(harness, tmp_path):
+    settings = harness.load("acme").linked_api
+    with pytest.raises(MonitorError, match="ca_file"):
+        await harness.resources.api(settings.model_copy(update={"ca_file": tmp_path / "missing"}))

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import structlog
 from harness.program import until
 
 from monitor import app
@@ -27,9 +28,7 @@ async def running(config, runtime=REAL, **options):
 
 async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness):
     suspended = 0
-    config = harness.load(
-        "acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.chat()}]"
-    )
+    config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]")
     async with running(config, replace(REAL, now=lambda: REAL.now() + suspended)):
         await until(lambda: harness.simulator.requests)
         harness.simulator.sign_out("acme", "*")
@@ -37,4 +36,26 @@ async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness
 
         suspended = Duration.parse("8h")
 
-        await harness.hook.wait(lambda: harness.hook.slack, patience=10)
+        await harness.hook.wait(lambda: harness.hook.events, patience=10)
+
+
+async def test_what_was_queued_for_a_receiver_that_left_is_told_to_the_fallback(harness):
+    away = '{name: away, type: slack, url: "http://127.0.0.1:1/nobody"}'
+    settings = f"{HERE}\nfallback: crm\nreceivers: [{harness.crm()}"
+    before = harness.load("acme", more=f"{settings}, {away}]\nroutes: [{{to: away}}]")
+    after = harness.load("acme", more=f"{settings}]")
+    harness.simulator.sign_out("acme", "*")
+    pending = 'linkedapi_notifications_pending{receiver="away"}'
+    async with running(before, load=lambda: after) as monitor:
+        metrics = monitor._resources.metrics
+        await until(lambda: f"{pending} 2\n" in metrics.render().decode())
+
+        with structlog.testing.capture_logs() as logs:
+            monitor.reload()
+            await harness.hook.wait(lambda: len(harness.hook.events) == 2)
+
+        assert pending not in metrics.render().decode()
+    assert {"opened", "notice"} >= {
+        event["type"].partition(".")[2] for event in harness.hook.events
+    }
+    assert "receiver removed; its queue is cancelled" in [entry["event"] for entry in logs]

@@ -57,9 +57,9 @@ def test_a_change_is_planned(present, wanted, change):
 
 
 async def test_the_first_configuration_puts_everybody_to_work(harness):
-    await harness.apply("acme", "beta", more=f"receivers: [{harness.chat()}]")
+    await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
 
-    await until(lambda: harness.working() == {"acme", "beta", "chat"})
+    await until(lambda: harness.working() == {"acme", "beta", "crm"})
     assert harness.scheduled() == {"acme", "beta"}
     assert await harness.row("acme") == await harness.row("beta") == (1, None)
     assert await harness.poll("acme") == []
@@ -69,16 +69,16 @@ async def test_the_first_configuration_puts_everybody_to_work(harness):
 
 async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
     log, other = "{name: log, type: log}", "{name: other, type: log}"
-    await harness.apply("acme", "beta", more=f"receivers: [{harness.chat()}, {log}]")
-    acme, chat = harness.workers.workspaces["acme"], harness.workers.receivers["chat"]
+    await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}, {log}]")
+    acme, crm = harness.workers.workspaces["acme"], harness.workers.receivers["crm"]
 
-    await harness.apply("acme", "gamma", more=f"receivers: [{harness.chat()}, {other}]")
+    await harness.apply("acme", "gamma", more=f"receivers: [{harness.crm()}, {other}]")
 
-    await until(lambda: harness.working() == {"acme", "gamma", "chat", "other"})
+    await until(lambda: harness.working() == {"acme", "gamma", "crm", "other"})
     assert harness.workers.workspaces.keys() == harness.scheduled() == {"acme", "gamma"}
     assert harness.workers.workspaces["acme"] is acme
-    assert harness.workers.receivers["chat"] is chat
-    assert harness.workers.receivers.keys() == {"chat", "other"}
+    assert harness.workers.receivers["crm"] is crm
+    assert harness.workers.receivers.keys() == {"crm", "other"}
     assert await harness.row("acme") == (1, None)
     assert await harness.row("beta") == (1, NOON)
     assert 'workspace="beta"' not in harness.metric
@@ -114,6 +114,8 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
     assert not harness.workers.is_current("beta")
     assert await harness.poll("beta") == []
     assert harness.workers.is_current("beta")
+    harness.simulator.recover("beta", "*")
+    assert [kind for kind, _ in await harness.poll("beta")] == ["resolved", "resolved"]
 
 
 async def test_a_renamed_workspace_goes_on_under_its_new_name(harness, logs):
@@ -187,7 +189,7 @@ async def lock(harness):
 async def test_a_configuration_that_cannot_be_applied_changes_nothing(harness, fault, error):
     await harness.apply("gamma")
     await harness.poll("gamma")
-    await harness.apply("acme", "beta", more=f"receivers: [{harness.chat()}]")
+    await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
     await harness.poll("beta")
     before = [await harness.row(name) for name in ("acme", "beta", "gamma")]
     workspaces, receivers = dict(harness.workers.workspaces), dict(harness.workers.receivers)
@@ -202,7 +204,7 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(harness, f
     assert harness.workers.workspaces == workspaces
     assert harness.workers.receivers == receivers
     assert harness.scheduled() == {"acme", "beta"}
-    await until(lambda: harness.working() == {"acme", "beta", "chat"})
+    await until(lambda: harness.working() == {"acme", "beta", "crm"})
     assert 'linkedapi_workspace_up{workspace="beta"} 1' in harness.metric
     assert 'workspace="gamma"' not in harness.metric
     harness.simulator.sign_out("beta", "*")

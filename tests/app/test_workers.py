@@ -13,12 +13,12 @@ CRON = {"poll": {"cron": "0 8 * * *"}}
 
 
 async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
-    await harness.apply("acme", more=f"receivers: [{harness.chat()}]")
+    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
     harness.simulator.sign_out("acme", "*")
 
     harness.workers.workspaces["acme"].wake(scheduled=True)
 
-    await harness.hook.wait(lambda: harness.hook.slack)
+    await harness.hook.wait(lambda: harness.hook.events)
 
 
 async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monkeypatch):
@@ -37,9 +37,9 @@ async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten
     async def fail():
         raise MonitorError("it fails")
 
-    await harness.apply("acme", "beta", more=f"receivers: [{harness.chat()}]")
-    await until(lambda: harness.working() == {"acme", "beta", "chat"})
-    for loop in ("poll beta", "send chat 0"):
+    await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
+    await until(lambda: harness.working() == {"acme", "beta", "crm"})
+    for loop in ("poll beta", "send crm 0"):
         await harness.health.guard(loop, fail())
 
     await harness.apply("acme")
@@ -50,10 +50,10 @@ async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten
 
 async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, monkeypatch):
     monkeypatch.setattr(workers, "SHUTDOWN_GRACE", Duration.parse("200ms"))
-    await harness.apply("acme", more=f"receivers: [{harness.chat('never')}]")
+    await harness.apply("acme", more=f"receivers: [{harness.crm('never')}]")
     harness.simulator.sign_out("acme", "*")
     harness.workers.workspaces["acme"].wake(scheduled=True)
-    deliverer = harness.workers.receivers["chat"].deliverer
+    deliverer = harness.workers.receivers["crm"].deliverer
     await until(lambda: deliverer._leaving)
     await harness.apply("acme")
 
@@ -63,26 +63,33 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
 
 
 async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
-    await harness.apply("acme", "beta")
-    await harness.apply("acme", "beta", more="incidents: {open_after: 2}")
+    receivers = f"receivers: [{harness.crm()}]"
+    await harness.apply("acme", "beta", more=receivers)
+    harness.simulator.sign_out("acme", "*")
     await harness.poll("acme")
+    await harness.hook.wait(lambda: len(harness.hook.events) == 2)
     assert len(harness.simulator.requests) == 1
+    account, _ = harness.simulator.customer("acme").accounts.values()
 
-    await harness.apply("acme", "beta", more="accounts: [{match: {name: Test}, ignore: true}]")
+    ignored = f"accounts: [{{match: {{id: {account.id}}}, ignore: true}}]"
+    await harness.apply("acme", "beta", more=f"{receivers}\n{ignored}")
 
+    await harness.hook.wait(lambda: len(harness.hook.events) == 3)
+    assert harness.hook.events[2]["data"]["account"]["id"] == account.id
+    assert harness.hook.events[2]["data"]["incident"]["resolution"] == "unwatched"
     await until(lambda: len(harness.simulator.requests) == 3)
 
 
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
-    await harness.apply("acme", more=f"receivers: [{harness.chat()}]")
-    deliverer = harness.workers.receivers["chat"].deliverer
+    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
+    deliverer = harness.workers.receivers["crm"].deliverer
     deliverer._paused_until = 3600.0
 
-    await harness.apply("acme", more=f"receivers: [{harness.chat()}]")
+    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
     assert await deliverer.due_in(Duration.parse("1h")) == 3600.0
-    await harness.apply("acme", more=f"receivers: [{harness.chat('elsewhere')}]")
+    await harness.apply("acme", more=f"receivers: [{harness.crm('elsewhere')}]")
 
-    assert harness.workers.receivers["chat"].deliverer is deliverer
+    assert harness.workers.receivers["crm"].deliverer is deliverer
     assert deliverer._paused_until == 0.0
 
 

@@ -25,7 +25,7 @@ async def test_a_sign_out_reaches_every_receiver_and_so_does_the_recovery(tmp_pa
         await control.post("/add_accounts", json={"customer": "simulated", "count": 50})
         async with program("run", "-c", str(file), log=tmp_path / "run.log") as monitor:
             await answers(f"{endpoint}/readyz")
-            await until_polled(control)
+            await monitor.until_logged("first look")
             account = {"customer": "simulated", "account": "Jane Doe"}
 
             signed_out_at = asyncio.get_running_loop().time()
@@ -61,10 +61,3 @@ async def test_a_sign_out_reaches_every_receiver_and_so_does_the_recovery(tmp_pa
 
 async def calls(control):
     return (await control.get("/requests")).json()["result"]["counts"]
-
-
-async def until_polled(control):
-    """Wait until the monitor has taken its first look."""
-    async with asyncio.timeout(20):
-        while not await calls(control):
-            await asyncio.sleep(0.05)

@@ -10,7 +10,7 @@ import yaml
 from sqlalchemy import text
 
 from harness.core import NOON
-from harness.program import hooks
+from harness.program import WEBHOOK_SECRET, hooks
 from monitor import config
 from monitor.app.components import Resources
 from monitor.app.loop_health import LoopHealth
@@ -39,12 +39,13 @@ class WorkersHarness:
         self.resources = Resources(store, httpx.AsyncClient(verify=False), runtime, clients)
         self.schedule = Schedule(jitter=runtime.jitter)
         self.health = LoopHealth(runtime.monotonic)
-        self.workers = Workers(self.resources, self.schedule, self.health, group)
-        self.reconfigurer = Reconfigurer(self.resources, self.workers)
+        self.workers = Workers(runtime.now, self.schedule, group)
+        self.reconfigurer = Reconfigurer(self.resources, self.workers, self.health)
 
-    def chat(self, path="slack"):
+    def crm(self, path="hook"):
         """A receiver of the configuration that posts to *path*."""
-        return f'{{name: chat, type: slack, url: "{self.hook_url}/{path}"}}'
+        url = f"{self.hook_url}/{path}"
+        return f'{{name: crm, type: webhook, url: "{url}", secret: "{WEBHOOK_SECRET}"}}'
 
     def load(self, *names, more="", **workspaces):
         """Read a configuration; of each of *workspaces* it says more than the name."""
