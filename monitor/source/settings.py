@@ -1,12 +1,13 @@
 """The settings of the Linked API client: the sections `workspaces` (in part) and `linked_api`."""
 
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
+from monitor.core.url import split_web_url
 
 
 class LinkedApiSettings(BaseModel):
@@ -54,10 +55,5 @@ class LinkedApiSettings(BaseModel):
 
 
 def _split(url: str) -> SplitResult | None:
-    """Take *url* apart, or return None if it is none or has no host."""
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return None
-    return parts if usable and url.isprintable() and " " not in url else None
+    """Take *url* apart, or return None if it is none, or has spaces or odd characters."""
+    return split_web_url(url) if url.isprintable() and " " not in url else None

@@ -5,13 +5,13 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from monitor.core.model import ListedAccount, Session, Status
 from monitor.core.secret import Secret
 from monitor.core.text import sanitize
+from monitor.core.url import split_web_url
 
 MAX_ID: Final = 200  # characters, as all of these
 MAX_NAME: Final = 500
@@ -165,13 +165,7 @@ def is_safe(link: str, origins: Collection[str]) -> bool:
 
 def origin(url: str) -> str | None:
     """Return scheme, host and port of *url* in one spelling; None if it is no web address."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
+    parts = split_web_url(url)
+    if parts is None or "@" in parts.netloc:
         return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
-        return None
-    if port is None:
-        port = _DEFAULT_PORTS[parts.scheme]
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
