@@ -84,14 +84,14 @@ def _with_poll(
     workspaces: tuple[WorkspaceSettings, ...], poll: PollSettings
 ) -> tuple[WorkspaceSettings, ...]:
     """Lay each workspace's own poll settings over those of the section `poll`."""
-    complete = []
+    merged_workspaces = []
     for workspace in workspaces:
         own = {name: getattr(workspace.poll, name) for name in workspace.poll.model_fields_set}
         if "every" in own and poll.cron is not None:
             own["cron"] = None  # one rhythm replaces the other
         merged = poll.model_copy(update=own) if own else poll
-        complete.append(workspace.model_copy(update={"poll": merged}))
-    return tuple(complete)
+        merged_workspaces.append(workspace.model_copy(update={"poll": merged}))
+    return tuple(merged_workspaces)
 
 
 def _report_missing(document: Document) -> None:
