@@ -1,4 +1,4 @@
-"""What whoever started us hears, over a real datagram socket."""
+"""What the service manager is sent, over a real datagram socket."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ def address(request, tmp_path):
     return str(tmp_path / "notify") if request.param == "path" else f"@monitor-test-{os.getpid()}"
 
 
-def test_the_supervisor_hears_how_the_monitor_fares(address):
+def test_the_service_manager_is_notified_of_how_the_monitor_fares(address):
     with listening(address) as sock:
         sd_notify = SdNotify(address)
         sd_notify.ready("watching 3 workspaces")
@@ -30,11 +30,11 @@ def test_the_supervisor_hears_how_the_monitor_fares(address):
         sd_notify.alive()
         sd_notify.stopping()
 
-        heard = [sock.recv(1000).decode() for _ in range(4)]
+        messages = [sock.recv(1000).decode() for _ in range(4)]
 
-    assert heard[0] == "READY=1\nSTATUS=watching 3 workspaces"
-    assert heard[1].splitlines()[0] == "RELOADING=1"
-    assert heard[2:] == ["WATCHDOG=1", "STOPPING=1"]
+    assert messages[0] == "READY=1\nSTATUS=watching 3 workspaces"
+    assert messages[1].splitlines()[0] == "RELOADING=1"
+    assert messages[2:] == ["WATCHDOG=1", "STOPPING=1"]
 
 
 @pytest.mark.parametrize("address", [None, "", "@monitor-nobody-is-here", "/nowhere/notify"])
@@ -42,7 +42,7 @@ def test_it_is_fine_if_nobody_listens(address):
     SdNotify(address).ready("watching 3 workspaces")
 
 
-def test_a_supervisor_that_does_not_read_holds_nobody_up(address):
+def test_a_service_manager_that_does_not_read_holds_nobody_up(address):
     with listening(address):
         sd_notify = SdNotify(address)
 
