@@ -19,7 +19,7 @@ LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", 
 
 def pytest_configure(config):
     for marker in (
-        "row(number, ...): a case of the table in tests/test_rows.py",
+        "odd_input(name, ...): what the test is about, of those in tests/cases.py",
         "slow: starts real programs or takes seconds for another good reason",
     ):
         config.addinivalue_line("markers", marker)

@@ -80,7 +80,23 @@ async def scene(tmp_path):
         yield Scene(harness, ids[0], ids[1])
 
 
-@pytest.mark.row(1, 2, 3, 4, 5, 8, 10, 11, 12, 13, 14, 15, 18, 23, 24)
+@pytest.mark.odd_input(
+    "empty list at first",
+    "list suddenly empty",
+    "no account list",
+    "no pending sessions",
+    "null or absent details",
+    "stale link of an active account",
+    "unusable id",
+    "same id twice",
+    "hostile name",
+    "two accounts of one name",
+    "odd or moving connectedAt",
+    "account gone for one poll",
+    "two ids of one person",
+    "unknown fields and extreme values",
+    "odd pending sessions",
+)
 async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_told(scene):
     harness, simulator = scene.harness, scene.harness.simulator
     told = []
@@ -157,7 +173,7 @@ async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_
     assert await harness.poll() == [("opened", "reconnection_required")]
 
 
-@pytest.mark.row(6)
+@pytest.mark.odd_input("unknown status")
 @pytest.mark.parametrize(
     "status", [None, "", 7, "ACTIVE", "reconnectionRequired", "suspended", [], {"a": 1}]
 )
@@ -171,7 +187,7 @@ async def test_a_status_we_do_not_know_is_told_as_such_and_hides_no_other(scene,
     assert sorted(told) == [("opened", "reconnection_required"), ("opened", "unknown")]
 
 
-@pytest.mark.row(6)
+@pytest.mark.odd_input("unknown status")
 async def test_an_account_without_a_status_is_unknown(scene):
     await scene.harness.poll()
     scene.patch(without=("status",))
@@ -179,7 +195,7 @@ async def test_an_account_without_a_status_is_unknown(scene):
     assert await scene.harness.poll() == [("opened", "unknown")]
 
 
-@pytest.mark.row(7)
+@pytest.mark.odd_input("sign-out without a link")
 async def test_a_sign_out_without_link_is_told_without_one(scene):
     await scene.harness.poll()
     scene.harness.simulator.sign_out("acme", scene.first)
@@ -188,7 +204,7 @@ async def test_a_sign_out_without_link_is_told_without_one(scene):
     assert await scene.harness.poll() == [("opened", "reconnection_required")]
 
 
-@pytest.mark.row(11)
+@pytest.mark.odd_input("same id twice")
 async def test_the_worst_status_of_one_id_counts(scene):
     await scene.harness.poll()
     listed = (await scene.true_list())["accounts"]
@@ -198,7 +214,7 @@ async def test_the_worst_status_of_one_id_counts(scene):
     assert await scene.harness.poll() == [("opened", "frozen")]
 
 
-@pytest.mark.row(16)
+@pytest.mark.odd_input("account gone for good")
 async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(scene):
     await scene.harness.poll()
     scene.harness.simulator.remove("acme", scene.first)
@@ -207,7 +223,7 @@ async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(s
     assert scene.first not in scene.harness.metric
 
 
-@pytest.mark.row(17)
+@pytest.mark.odd_input("same person under a new id")
 async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
     await scene.harness.poll()
     scene.harness.simulator.sign_out("acme", scene.first)
@@ -218,7 +234,7 @@ async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
     assert scene.resolution() == "replaced"
 
 
-@pytest.mark.row(20)
+@pytest.mark.odd_input("alternating status")
 async def test_alternating_statuses_are_damped(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await harness.poll()
@@ -233,7 +249,7 @@ async def test_alternating_statuses_are_damped(tmp_path):
         assert told[-1] == ("changed", "flapping")
 
 
-@pytest.mark.row(21)
+@pytest.mark.odd_input("link rotates at each poll")
 async def test_a_link_that_rotates_at_each_poll_is_one_incident(scene):
     await scene.harness.poll()
     scene.harness.simulator.sign_out("acme", scene.first)
@@ -245,7 +261,7 @@ async def test_a_link_that_rotates_at_each_poll_is_one_incident(scene):
     assert told == [("opened", "reconnection_required")]
 
 
-@pytest.mark.row(2)
+@pytest.mark.odd_input("list suddenly empty")
 async def test_a_list_that_is_suddenly_empty_is_not_believed_and_then_told_as_blindness(scene):
     await scene.harness.poll()
     scene.harness.simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
@@ -257,7 +273,7 @@ async def test_a_list_that_is_suddenly_empty_is_not_believed_and_then_told_as_bl
     assert await scene.harness.poll() == [("resolved", "bad_response")]
 
 
-@pytest.mark.row(14)
+@pytest.mark.odd_input("odd or moving connectedAt")
 async def test_a_time_of_connection_that_moves_at_each_poll_is_told_to_nobody(scene):
     told = []
     for minute in range(5):
@@ -267,7 +283,7 @@ async def test_a_time_of_connection_that_moves_at_each_poll_is_told_to_nobody(sc
     assert told == []
 
 
-@pytest.mark.row(15)
+@pytest.mark.odd_input("account gone for one poll")
 async def test_an_account_that_is_gone_for_one_poll_was_never_gone(scene):
     await scene.harness.poll()
     scene.harness.simulator.sign_out("acme", scene.first)
@@ -284,7 +300,7 @@ ADDRESSES = (
 )
 
 
-@pytest.mark.row(17)
+@pytest.mark.odd_input("same person under a new id")
 @pytest.mark.parametrize("address", ADDRESSES)
 async def test_the_spelling_of_an_address_does_not_hide_who_returned(scene, address):
     simulator = scene.harness.simulator
@@ -299,7 +315,7 @@ async def test_the_spelling_of_an_address_does_not_hide_who_returned(scene, addr
     assert scene.resolution() == "replaced"
 
 
-@pytest.mark.row(18)
+@pytest.mark.odd_input("two ids of one person")
 async def test_two_ids_of_one_person_are_watched_both(scene):
     simulator = scene.harness.simulator
     for one in ("first", "second"):
@@ -311,7 +327,7 @@ async def test_two_ids_of_one_person_are_watched_both(scene):
     assert await scene.harness.poll() == [("opened", "reconnection_required")] * 2
 
 
-@pytest.mark.row(19)
+@pytest.mark.odd_input("a thousand accounts freeze at once")
 async def test_a_thousand_accounts_that_freeze_at_once_are_one_message(store):
     harness = StoreHarness(store)
     harness.poll(*(listed_account(f"a{number}") for number in range(1000)))
@@ -322,7 +338,7 @@ async def test_a_thousand_accounts_that_freeze_at_once_are_one_message(store):
     assert harness.deliver() is None
 
 
-@pytest.mark.row(19)
+@pytest.mark.odd_input("a thousand accounts freeze at once")
 async def test_seats_that_are_given_back_freeze_and_thaw_the_rest(tmp_path):
     async with poll_harness(tmp_path, accounts=1000) as harness:
         await harness.poll()
@@ -334,7 +350,7 @@ async def test_seats_that_are_given_back_freeze_and_thaw_the_rest(tmp_path):
         assert await harness.poll() == [("resolved", "frozen")] * 999
 
 
-@pytest.mark.row(22)
+@pytest.mark.odd_input("recovery and loss between two polls")
 async def test_a_recovery_and_a_loss_between_two_polls_refresh_the_link_and_nothing_else(scene):
     simulator = scene.harness.simulator
     simulator.tune(reconnection_moves_connected_at=True)

@@ -45,7 +45,7 @@ async def signed_out_without_link(harness, shown=None):
     assert await harness.poll() == [OPENED]
 
 
-@pytest.mark.row(36)
+@pytest.mark.odd_input("list lags behind a login")
 @pytest.mark.parametrize("lag", [0, 1, 3])
 @pytest.mark.parametrize("opens", [True, False])
 async def test_a_login_that_the_list_shows_only_later_is_one_incident(tmp_path, lag, opens):
@@ -62,7 +62,7 @@ async def test_a_login_that_the_list_shows_only_later_is_one_incident(tmp_path, 
         assert harness.calls("accounts.createReconnectionSession") == 0
 
 
-@pytest.mark.row(37)
+@pytest.mark.odd_input("session expires before a reminder")
 async def test_a_reminder_carries_the_link_of_its_moment(store):
     harness = StoreHarness(store)
     harness.poll(signed_out(link="https://app.linkedapi.io/connection/expired"))
@@ -77,7 +77,7 @@ async def test_a_reminder_carries_the_link_of_its_moment(store):
     assert item.link.reveal() == "https://app.linkedapi.io/connection/fresh"
 
 
-@pytest.mark.row(37)
+@pytest.mark.odd_input("session expires before a reminder")
 async def test_a_session_that_expires_is_replaced_by_the_next_poll(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await signed_out_poll(harness)
@@ -88,7 +88,7 @@ async def test_a_session_that_expires_is_replaced_by_the_next_poll(tmp_path):
         assert recorded(harness).link not in {None, before.link}
 
 
-@pytest.mark.row(38)
+@pytest.mark.odd_input("session fails or is cancelled")
 @pytest.mark.parametrize("end", ["error", "cancelled"])
 async def test_a_login_that_failed_or_was_given_up_leaves_the_incident_with_a_new_link(
     tmp_path, end
@@ -103,7 +103,7 @@ async def test_a_login_that_failed_or_was_given_up_leaves_the_incident_with_a_ne
         assert recorded(harness).link not in {None, before.link}
 
 
-@pytest.mark.row(38)
+@pytest.mark.odd_input("session fails or is cancelled")
 @pytest.mark.parametrize("end", ["error", "cancelled", "expired", "success"])
 async def test_where_the_list_opens_no_session_one_that_ended_is_replaced_once(tmp_path, end):
     assumptions = Assumptions(get_all_creates_sessions=False)
@@ -126,7 +126,7 @@ async def test_where_the_list_opens_no_session_one_that_ended_is_replaced_once(t
         assert recorded(harness).link is not None
 
 
-@pytest.mark.row(38)
+@pytest.mark.odd_input("session replaced by somebody else")
 async def test_a_link_replaced_by_somebody_else_is_taken_over_without_a_word(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await signed_out_poll(harness)
@@ -137,7 +137,7 @@ async def test_a_link_replaced_by_somebody_else_is_taken_over_without_a_word(tmp
         assert harness.calls("accounts.createReconnectionSession") == 0
 
 
-@pytest.mark.row(39)
+@pytest.mark.odd_input("session is forgotten")
 async def test_a_session_that_is_forgotten_is_not_found(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await signed_out_poll(harness)
@@ -151,7 +151,7 @@ async def test_a_session_that_is_forgotten_is_not_found(tmp_path):
         assert (caught.value.type, caught.value.cause) == ("sessionNotFound", Cause.BAD_RESPONSE)
 
 
-@pytest.mark.row(39)
+@pytest.mark.odd_input("session of unknown status")
 @pytest.mark.parametrize("word", ["paused", "STREAMING", "a new word"])
 async def test_a_session_of_unknown_status_may_be_in_use_and_is_left_alone(tmp_path, word):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
@@ -166,7 +166,7 @@ async def test_a_session_of_unknown_status_may_be_in_use_and_is_left_alone(tmp_p
         assert harness.calls("accounts.createReconnectionSession") == 0
 
 
-@pytest.mark.row(39)
+@pytest.mark.odd_input("session goes backwards")
 async def test_a_session_that_goes_backwards_changes_nothing(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await signed_out_poll(harness)
@@ -178,7 +178,7 @@ async def test_a_session_that_goes_backwards_changes_nothing(tmp_path):
         assert told == [RESOLVED]
 
 
-@pytest.mark.row(40)
+@pytest.mark.odd_input("create returns the running session")
 async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(tmp_path):
     assumptions = Assumptions(get_all_creates_sessions=False)
     async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
@@ -191,7 +191,7 @@ async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(tmp_pa
         assert running.status == "serving"
 
 
-@pytest.mark.row(40)
+@pytest.mark.odd_input("create without an answer")
 async def test_a_session_made_without_an_answer_is_found_in_the_next_list(tmp_path):
     assumptions = Assumptions(get_all_creates_sessions=False)
     async with poll_harness(tmp_path, accounts=1, create=True, assumptions=assumptions) as harness:
@@ -207,7 +207,7 @@ async def test_a_session_made_without_an_answer_is_found_in_the_next_list(tmp_pa
         assert harness.calls("accounts.createReconnectionSession") == 1
 
 
-@pytest.mark.row(40)
+@pytest.mark.odd_input("account recovers before create")
 async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await signed_out_without_link(harness)
@@ -217,7 +217,7 @@ async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(t
         assert await harness.poll() == [RESOLVED]
 
 
-@pytest.mark.row(41)
+@pytest.mark.odd_input("login under way")
 async def test_a_login_under_way_is_never_replaced_however_long_it_takes(tmp_path):
     async with poll_harness(
         tmp_path, accounts=1, create=True, assumptions=Assumptions(progress_ttl=1e6)
@@ -234,7 +234,7 @@ async def test_a_login_under_way_is_never_replaced_however_long_it_takes(tmp_pat
         assert harness.calls("accounts.createReconnectionSession") == 0
 
 
-@pytest.mark.row(42)
+@pytest.mark.odd_input("too many connection attempts")
 @pytest.mark.parametrize("status", [400, 403, 429])
 async def test_too_many_attempts_end_asking_for_hours_and_polling_goes_on(tmp_path, status):
     assumptions = Assumptions(
@@ -254,7 +254,7 @@ async def test_too_many_attempts_end_asking_for_hours_and_polling_goes_on(tmp_pa
         assert harness.calls("accounts.createReconnectionSession") == 1
 
 
-@pytest.mark.row(42)
+@pytest.mark.odd_input("too many requests at create")
 async def test_too_many_requests_when_asking_are_asked_again_later(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await signed_out_without_link(harness)

@@ -187,7 +187,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.row(32)
+@pytest.mark.odd_input("no connection, bad certificate or no answer")
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, fault):
     async with poll_harness(tmp_path, accounts=4) as harness:
@@ -227,7 +227,7 @@ async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
         assert await harness.poll() == [("opened", "reconnection_required")] * 2
 
 
-@pytest.mark.row(25)
+@pytest.mark.odd_input("clock jumps")
 @pytest.mark.parametrize("jump", [-400 * DAY, -HOUR, HOUR, 400 * DAY])
 def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
     harness = StoreHarness(store)
@@ -242,7 +242,7 @@ def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
 # ── 3: said once ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.row(25)
+@pytest.mark.odd_input("restart during an incident")
 async def test_promise_3_neither_a_restart_nor_a_new_link_repeats_an_alert(tmp_path):
     told = []
     for round_ in range(4):
@@ -350,7 +350,7 @@ async def test_promise_7_our_share_of_the_rate_limit_is_bounded(tmp_path):
 # ── 8: never silently blind ──────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.row(35)
+@pytest.mark.odd_input("outage of hours")
 async def test_promise_8_blindness_is_told_and_what_was_known_stays(tmp_path):
     async with poll_harness(tmp_path, accounts=3) as harness:
         await harness.poll()
@@ -376,7 +376,7 @@ async def test_promise_8_blindness_is_told_and_what_was_known_stays(tmp_path):
 # ── 9: bounded ───────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.row(34)
+@pytest.mark.odd_input("one workspace hangs")
 @pytest.mark.slow
 async def test_promise_9_what_hangs_delays_nobody_else(tmp_path):
     simulator = Simulator(seed=9)

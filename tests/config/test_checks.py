@@ -194,7 +194,7 @@ def test_routes_that_hear_nothing_and_events_that_nobody_hears_are_odd(
     assert warnings == ([f"3: {expected}"] if expected else [])
 
 
-@pytest.mark.row(34)
+@pytest.mark.odd_input("token used twice")
 def test_a_token_used_twice_is_worth_a_warning(warnings_of, tmp_path):
     (tmp_path / "token").write_text("abc\n")
 

@@ -62,7 +62,7 @@ async def test_everything_that_can_happen_arrives(harness):
         assert not any(secret in text for secret in SECRETS)
 
 
-@pytest.mark.row(12)
+@pytest.mark.odd_input("hostile name")
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.RESOLVED])
 async def test_a_hostile_name_is_harmless(harness, name, event):
@@ -86,7 +86,7 @@ async def test_a_hostile_name_in_a_group_is_harmless(group_harness, name):
     await group_harness.send(message(*(notification(person=person) for person in people)))
 
 
-@pytest.mark.row(19)
+@pytest.mark.odd_input("a thousand accounts freeze at once")
 async def test_a_group_of_a_thousand_is_bounded(group_harness):
     frozen = [
         notification(

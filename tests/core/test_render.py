@@ -90,7 +90,7 @@ def test_all_messages_of_an_incident_have_one_subject():
     assert [text.follows for text in texts] == [False, True, True, True, True, True]
 
 
-@pytest.mark.row(13)
+@pytest.mark.odd_input("two accounts of one name")
 def test_two_people_of_one_name_are_told_apart():
     twins = [notification(person=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]
 
@@ -106,7 +106,7 @@ def test_everything_at_once_is_bounded():
     assert any("of other kinds" in note for note in text.notes)
 
 
-@pytest.mark.row(12)
+@pytest.mark.odd_input("hostile name")
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_come_out_tame(name):
     person = account(name, raw_status=name)

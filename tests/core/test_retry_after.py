@@ -11,7 +11,7 @@ NOON = http_date("Mon, 23 Nov 2026 12:00:00 GMT")
 HOUR = Duration.parse("1h")
 
 
-@pytest.mark.row(29)
+@pytest.mark.odd_input("rate limit with any Retry-After")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

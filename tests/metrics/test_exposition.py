@@ -4,7 +4,7 @@ import pytest
 from harness.metrics import account
 
 
-@pytest.mark.row(12)
+@pytest.mark.odd_input("hostile name")
 @pytest.mark.parametrize(
     "name",
     [

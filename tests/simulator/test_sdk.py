@@ -256,7 +256,7 @@ async def test_the_sdk_reads_each_refusal(simulator, address, error_type):
     assert error.value.type == error_type
 
 
-@pytest.mark.row(30)
+@pytest.mark.odd_input("refusal of every type")
 @pytest.mark.parametrize("error_type", CAUSES)
 async def test_both_clients_read_an_error_by_its_type(simulator, sdk, client, error_type):
     for status in (200, 400, 401, 403, 404):

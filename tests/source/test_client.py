@@ -187,7 +187,7 @@ def rotate(token_file):
     return reply
 
 
-@pytest.mark.row(33)
+@pytest.mark.odd_input("rotated token")
 async def test_a_rotated_token_is_read_again_after_a_refusal(rotate, token_file):
     snapshot, harness = await poll_once(rotate, GOOD, token=Token(token_file))
 
@@ -220,7 +220,7 @@ async def test_a_refused_token_that_is_still_in_its_file_is_not_tried_again(toke
     assert failure.cause is Cause.TOKEN_REJECTED
 
 
-@pytest.mark.row(33)
+@pytest.mark.odd_input("unusable token")
 @pytest.mark.parametrize("content", [None, "", "two words", "naïve"])
 async def test_an_unusable_token_is_a_failed_poll_without_a_request(token_file, content):
     if content is not None:

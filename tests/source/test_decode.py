@@ -18,12 +18,12 @@ def decoder():
     return Decoder(ORIGINS)
 
 
-@pytest.mark.row(1)
+@pytest.mark.odd_input("empty list at first")
 def test_an_empty_list_is_a_snapshot_of_no_accounts(decoder):
     assert decoder.decode(body()) == Snapshot(())
 
 
-@pytest.mark.row(3, 23, 26)
+@pytest.mark.odd_input("no account list", "unknown fields and extreme values", "odd success field")
 @pytest.mark.parametrize(
     "content",
     [
@@ -59,7 +59,7 @@ def test_a_response_without_a_list_of_accounts_is_a_bad_one(decoder, content):
     assert caught.value.cause is Cause.BAD_RESPONSE
 
 
-@pytest.mark.row(4, 24)
+@pytest.mark.odd_input("no pending sessions", "odd pending sessions")
 @pytest.mark.parametrize("pending", [ABSENT, None, [], [{}], [{"status": "new"}], "odd"])
 def test_pending_sessions_do_not_matter(decoder, pending):
     result = {"accounts": [account()], "pendingConnectionSessions": pending}
@@ -69,7 +69,7 @@ def test_pending_sessions_do_not_matter(decoder, pending):
     assert decoder.decode(body(result=result)) == read(account())
 
 
-@pytest.mark.row(23)
+@pytest.mark.odd_input("unknown fields and extreme values")
 @pytest.mark.parametrize(
     "extra",
     [
@@ -98,7 +98,7 @@ def test_bytes_that_are_no_utf8_harm_only_their_own_text(decoder):
     assert names == ["J\ufffdrg", "Person Number 1"]
 
 
-@pytest.mark.row(26, 28)
+@pytest.mark.odd_input("odd success field", "odd body")
 @pytest.mark.parametrize(
     "content",
     [
@@ -110,7 +110,7 @@ def test_neither_a_byte_order_mark_nor_an_error_beside_success_is_an_obstacle(de
     assert decoder.decode(content) == read(account(0))
 
 
-@pytest.mark.row(11)
+@pytest.mark.odd_input("same id twice")
 @pytest.mark.parametrize(
     ("statuses", "worst"),
     [
@@ -131,7 +131,7 @@ def test_the_worst_status_of_an_id_that_comes_twice_counts(decoder, statuses, wo
         assert sum("more than once" in warning for warning in snapshot.warnings) == 1
 
 
-@pytest.mark.row(6)
+@pytest.mark.odd_input("unknown status")
 def test_one_new_word_on_many_accounts_is_one_warning():
     (warning,) = read(*(account(number, status="new") for number in range(50))).warnings
 

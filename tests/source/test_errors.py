@@ -57,7 +57,7 @@ BROKEN_OFF = [
 ]
 
 
-@pytest.mark.row(27, 28, 30)
+@pytest.mark.odd_input("odd error object", "odd body", "refusal of every type")
 @pytest.mark.parametrize(
     ("reply", "words", "cause", "outcome"),
     [
@@ -96,7 +96,7 @@ RETRY_AFTER = [
 ]
 
 
-@pytest.mark.row(29)
+@pytest.mark.odd_input("rate limit with any Retry-After")
 @pytest.mark.parametrize(("headers", "wait"), RETRY_AFTER)
 @pytest.mark.parametrize(
     "reply", [partial(error, "tooManyRequests", status=429), partial(http, 429, HTML)]
@@ -123,7 +123,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.row(30)
+@pytest.mark.odd_input("refusal of every type")
 @pytest.mark.parametrize(("kind", "status", "cause"), REFUSALS)
 async def test_the_type_of_an_error_decides_before_the_http_status(kind, status, cause):
     async with client_harness(error(kind, status=status)) as harness:
@@ -138,7 +138,7 @@ async def test_the_type_of_an_error_decides_before_the_http_status(kind, status,
     assert harness.outcomes == ["api_error", "api_error"]
 
 
-@pytest.mark.row(26, 27)
+@pytest.mark.odd_input("odd success field", "odd error object")
 @pytest.mark.parametrize(
     ("error", "cause"),
     [
@@ -164,7 +164,7 @@ async def test_a_refusal_inside_http_200_is_judged_by_its_type(error, cause):
     assert failure.detail.isprintable()
 
 
-@pytest.mark.row(27)
+@pytest.mark.odd_input("odd error object")
 @pytest.mark.parametrize("status", [200, 401, 500])
 async def test_a_refusal_shows_neither_tokens_nor_links(status):
     message = f"Bad {TOKEN}!\r\n\x1b[31m id_abcdefgh1234 see {LINK}hidden <b> " + "x" * 1000
@@ -215,7 +215,7 @@ KEY = aiohttp.client_reqrep.ConnectionKey("x.invalid", 443, *[None] * 5)
 NO_NAME = aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(-2, "Name or service not known"))
 
 
-@pytest.mark.row(32)
+@pytest.mark.odd_input("no connection, bad certificate or no answer")
 @pytest.mark.parametrize(
     ("exception", "outcome", "reason"),
     [

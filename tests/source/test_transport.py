@@ -22,7 +22,7 @@ HALF = then(http(200, BODY, length=9999), silence)
 GZIP = {"content-encoding": "gzip"}
 
 
-@pytest.mark.row(28)
+@pytest.mark.odd_input("odd body")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -64,7 +64,7 @@ async def test_a_body_beyond_the_limit_is_not_read_to_its_end(reply):
     assert failure.detail == "Linked API answered with more than 10 MiB"
 
 
-@pytest.mark.row(31)
+@pytest.mark.odd_input("redirect")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("target", ["/elsewhere", "{server}/admin", ""])
 async def test_a_redirect_is_not_followed_and_the_token_goes_nowhere(status, target):
@@ -83,7 +83,7 @@ async def test_a_redirect_is_not_followed_and_the_token_goes_nowhere(status, tar
 # ── time ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.row(32)
+@pytest.mark.odd_input("no connection, bad certificate or no answer")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -144,7 +144,7 @@ async def test_cancellation_is_prompt_and_passes_through(reply):
 # ── connections ──────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.row(32)
+@pytest.mark.odd_input("no connection, bad certificate or no answer")
 async def test_a_refused_connection_is_unreachable_and_nothing_was_sent():
     async with client_harness(silence) as harness:
         harness.server._server.close()
@@ -166,7 +166,7 @@ async def test_a_closed_client_is_a_failure_too():
     assert failure.detail == "Linked API could not be reached: RuntimeError"
 
 
-@pytest.mark.row(32)
+@pytest.mark.odd_input("no connection, bad certificate or no answer")
 @pytest.mark.parametrize(
     ("certificate", "ca_file", "words"),
     [

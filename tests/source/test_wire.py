@@ -55,7 +55,7 @@ def test_secrets_never_show():
     assert "secret" not in repr((snapshot.warnings, snapshot.accounts[:2], lenient(fields)))
 
 
-@pytest.mark.row(5, 14)
+@pytest.mark.odd_input("null or absent details", "odd or moving connectedAt")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -75,7 +75,7 @@ def test_missing_and_odd_details_hide_nothing(changes):
     assert odd.warnings == ()
 
 
-@pytest.mark.row(6)
+@pytest.mark.odd_input("unknown status")
 @pytest.mark.parametrize(
     ("status", "raw"),
     [
@@ -104,7 +104,7 @@ def test_a_status_we_do_not_know_is_unknown_and_never_healthy(status, raw):
     assert "unknown status" in snapshot.warnings[0]
 
 
-@pytest.mark.row(7)
+@pytest.mark.odd_input("sign-out without a link")
 @pytest.mark.parametrize(
     ("session_id", "link", "expected"),
     [
@@ -126,7 +126,7 @@ def test_a_login_may_be_needed_without_link_or_session(session_id, link, expecte
     assert listed(fields).session == expected
 
 
-@pytest.mark.row(8)
+@pytest.mark.odd_input("stale link of an active account")
 @pytest.mark.parametrize("status", ["active", "frozen", "paused"])
 def test_a_link_is_ignored_unless_a_login_is_needed(status):
     assert listed(signed_out(0, status=status)).session is None
@@ -158,7 +158,7 @@ UNSAFE = [
 ]
 
 
-@pytest.mark.row(9)
+@pytest.mark.odd_input("unsafe link")
 @pytest.mark.parametrize("link", UNSAFE)
 def test_a_link_that_is_not_safe_is_left_out_and_its_text_is_not_shown(link):
     snapshot = read(signed_out(0, reconnectionLink=link))
@@ -191,7 +191,7 @@ def test_origins_that_are_none_allow_nothing():
     assert listed(signed_out(), origins=origins).session == Session("session-0", None)
 
 
-@pytest.mark.row(10)
+@pytest.mark.odd_input("unusable id")
 @pytest.mark.parametrize(
     "entry",
     [
@@ -207,7 +207,7 @@ def test_an_entry_without_a_usable_id_is_left_out_with_a_warning(entry):
     assert snapshot.warnings == ("left out for want of a usable id: 1 account",)
 
 
-@pytest.mark.row(10)
+@pytest.mark.odd_input("unusable id")
 @pytest.mark.parametrize("odd", ["6F9619FF-8B86-D011-B42D-00CF4FC964FF", "häßlich <b>", "x" * 200])
 def test_ids_are_opaque(odd):
     assert listed(account(0, id=odd)).id == odd
@@ -230,7 +230,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.row(12)
+@pytest.mark.odd_input("hostile name")
 @pytest.mark.parametrize("name", NAMES)
 def test_names_stay_as_they_are_and_never_reach_a_warning(name):
     snapshot = read(account(0, name=name, status="odd"))
@@ -239,7 +239,7 @@ def test_names_stay_as_they_are_and_never_reach_a_warning(name):
     assert not name or name not in snapshot.warnings[0]
 
 
-@pytest.mark.row(12)
+@pytest.mark.odd_input("hostile name")
 def test_long_texts_are_cut_and_nul_is_replaced():
     long = listed(account(0, name="ab\0" * 5000, url="u" * 5000, countryCode="c" * 500))
 
@@ -255,7 +255,7 @@ def test_lone_surrogates_become_something_that_can_be_stored():
     assert listed(account(0, status="\ud800")).raw_status == "?"
 
 
-@pytest.mark.row(13, 18)
+@pytest.mark.odd_input("two accounts of one name", "two ids of one person")
 def test_equal_names_and_urls_are_different_accounts():
     ids = [account.id for account in read(account(0), account(0, id="other")).accounts]
 

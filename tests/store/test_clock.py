@@ -11,7 +11,7 @@ def set_clock(harness):
     return harness.run(lambda tx: clock.set_clock(tx, harness.now))
 
 
-@pytest.mark.row(25)
+@pytest.mark.odd_input("clock jumps")
 def test_a_clock_that_went_back_brings_along_what_is_due(harness):
     harness.poll(signed_out())
     set_clock(harness)

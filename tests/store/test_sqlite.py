@@ -38,7 +38,7 @@ def test_the_file_is_for_its_owner_only(tmp_path):
     assert stat.S_IMODE(mode) == 0o600
 
 
-@pytest.mark.row(25)
+@pytest.mark.odd_input("damaged database")
 def test_a_file_that_is_no_database_is_one_clear_error(database_url, file):
     file.write_text("something else entirely, and long enough\n" * 99)
 

@@ -55,7 +55,7 @@ async def test_a_sign_out_and_a_recovery_are_noticed(tmp_path):
         assert await harness.poll() == [("resolved", "reconnection_required")]
 
 
-@pytest.mark.row(35)
+@pytest.mark.odd_input("outage of hours")
 async def test_a_failing_api_is_one_incident_and_touches_no_account(tmp_path):
     async with poll_harness(tmp_path, accounts=3) as harness:
         await harness.poll()
@@ -82,7 +82,7 @@ async def test_a_rejected_token_is_asked_about_ever_less_often(tmp_path):
         assert harness.calls() < 15
 
 
-@pytest.mark.row(33)
+@pytest.mark.odd_input("rotated token")
 async def test_a_token_rotated_in_its_file_counts_at_once(tmp_path):
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
@@ -96,7 +96,7 @@ async def test_a_token_rotated_in_its_file_counts_at_once(tmp_path):
         assert await harness.poll() == [("resolved", "token_rejected")]
 
 
-@pytest.mark.row(29)
+@pytest.mark.odd_input("rate limit with any Retry-After")
 async def test_a_rate_limit_is_given_time(tmp_path):
     async with poll_harness(tmp_path, accounts=1) as harness:
         await harness.poll()
@@ -171,7 +171,7 @@ async def test_create_never_asks_for_nothing(tmp_path):
         assert await harness.reconnector.reconnect() is None
 
 
-@pytest.mark.row(41)
+@pytest.mark.odd_input("login under way")
 @pytest.mark.parametrize("status", ["pending", "preparing", "serving", "streaming"])
 async def test_a_session_that_may_be_in_use_is_never_replaced(tmp_path, status):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
@@ -185,7 +185,7 @@ async def test_a_session_that_may_be_in_use_is_never_replaced(tmp_path, status):
         assert harness.calls("accounts.createReconnectionSession") == 0
 
 
-@pytest.mark.row(39)
+@pytest.mark.odd_input("session is forgotten")
 async def test_a_session_that_ended_or_is_forgotten_is_replaced(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await harness.poll()
@@ -197,7 +197,7 @@ async def test_a_session_that_ended_or_is_forgotten_is_replaced(tmp_path):
         assert await harness.reconnector.reconnect() == "created"
 
 
-@pytest.mark.row(40)
+@pytest.mark.odd_input("account recovers before create")
 async def test_an_account_that_recovered_meanwhile_is_a_harmless_race(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await signed_out_without_link(harness)
@@ -206,7 +206,7 @@ async def test_an_account_that_recovered_meanwhile_is_a_harmless_race(tmp_path):
         assert await harness.reconnector.reconnect() == "refused"
 
 
-@pytest.mark.row(42)
+@pytest.mark.odd_input("too many connection attempts")
 @pytest.mark.parametrize(
     ("error", "status", "outcome"),
     [
@@ -229,7 +229,7 @@ async def test_refusals_are_not_asked_again_soon(tmp_path, error, status, outcom
         assert harness.calls("accounts.createReconnectionSession") == 1
 
 
-@pytest.mark.row(40)
+@pytest.mark.odd_input("create without an answer")
 async def test_a_call_of_unknown_outcome_is_not_repeated(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await signed_out_without_link(harness)
