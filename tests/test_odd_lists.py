@@ -1,341 +1,310 @@
-"""Every odd account list that was ever thought of, one after the other, on one running workspace.
+"""Odd account lists on a running workspace: what each raises, and which raise nothing."""
 
-None of them raises a false alert, and a true sign-out afterwards is told.
-"""
+from itertools import chain
 
-from dataclasses import dataclass
-
-import httpx
 import pytest
-from harness.core import frozen, listed_account
-from harness.poll import TOKEN, PollHarness, poll_harness
+from harness.core import LINK, frozen, listed_account
+from harness.poll import poll_harness
 from harness.store import StoreHarness
 from sqlalchemy import text
 
-from monitor.core.policy import Flapping
-from monitor.simulator import Fault
-from monitor.store import accounts
-
-NEVER = Flapping(changes=1000)
-
-NAMES = (
-    "😀 Zoë",
-    "\u202eenaJ\u202c",
-    "e\u0301\u0327" * 20,
-    "山田太郎",
-    "J\u200bane\u2060",
-    "Jane\nDoe\r\nBcc: all@example.com",
-    "x" * 5000,
-    "",
-    "<script>alert(1)</script><b>",
-    "<!channel> <@U1> *bold* `code`",
-    "[a](http://evil.test) **b**",
-    "\"quoted\" 'single' back\\slash",
-    "=cmd|' /C calc'!A0",
-    "nul\x00 esc\x1b[31m",
-)
-URL = "https://www.linkedin.com/in/"
-
-
-@dataclass
-class Scene:
-    """A station with a fleet of healthy accounts and ways to bend what it lists."""
-
-    harness: PollHarness
-    first: str
-    second: str
-
-    def patch(self, fields=None, without=()):
-        self.harness.simulator.patch("acme", self.first, fields or {}, without=without)
-
-    def straighten(self):
-        simulator = self.harness.simulator
-        simulator.clear_faults()
-        simulator.clear_override("acme")
-        for id_ in list(simulator.customer("acme").accounts):
-            simulator.clear_patch("acme", id_)
-
-    def link(self):
-        """Return the link of the first account that is recorded."""
-        run = self.harness.store.run_now
-        return run(lambda tx: accounts.load(tx, "acme", self.first)).session.link
-
-    def resolution(self):
-        """Return how the only incident ended."""
-        run = self.harness.store.run_now
-        return run(lambda tx: tx.execute(text("SELECT resolution FROM incident")).scalar_one())
-
-    async def true_list(self):
-        """Return the accounts as the API lists them now."""
-        address = f"{self.harness.api}/admin/accounts.getAll"
-        async with httpx.AsyncClient() as client:
-            answer = await client.post(address, headers={"linked-api-token": TOKEN})
-        return answer.json()["result"]
+OPENED = ("opened", "reconnection_required")
+RESOLVED = ("resolved", "reconnection_required")
+DISAPPEARED = ("notice", "disappeared")
+PROFILE = "https://www.linkedin.com/in/jo%C3%A3o-doe/"
 
 
 @pytest.fixture
-async def scene(tmp_path):
-    async with poll_harness(tmp_path, accounts=8, flapping=NEVER) as harness:
-        ids = list(harness.simulator.customer("acme").accounts)
-        yield Scene(harness, ids[0], ids[1])
+async def harness(tmp_path):
+    """Eight accounts, all well, polled once."""
+    async with poll_harness(tmp_path, accounts=8) as harness:
+        assert await harness.poll() == []
+        yield harness
 
 
-@pytest.mark.odd_input(
-    "empty list at first",
-    "list suddenly empty",
-    "no account list",
-    "no pending sessions",
-    "null or absent details",
-    "stale link of an active account",
-    "unusable id",
-    "same id twice",
-    "hostile name",
-    "two accounts of one name",
-    "odd or moving connectedAt",
-    "account gone for one poll",
-    "two ids of one person",
-    "unknown fields and extreme values",
-    "odd pending sessions",
-)
-async def test_all_rows_in_sequence_raise_no_false_alert_and_a_true_sign_out_is_told(scene):
-    harness, simulator = scene.harness, scene.harness.simulator
-    told = []
+# ── lists that are no news ───────────────────────────────────────────────────────────────────────
 
-    async def row(name, times=2):
-        told.extend((name, *one) for one in await harness.poll(times))
-        scene.straighten()
-        told.extend((f"after {name}", *one) for one in await harness.poll(3))
 
-    async def overridden(name, result, times=2):
-        simulator.override("acme", result)
-        await row(name, times)
+def constant(result):
+    return lambda _: result
 
-    # 1: an empty list, first of all
-    simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
-    await row("1 empty at first")
-    listed = (await scene.true_list())["accounts"]
 
-    await overridden("2 empty after having N", {"accounts": []}, times=4)
-    for odd in ({}, None, {"accounts": None}, {"accounts": {}}, {"accounts": "no"}, [], 7):
-        await overridden(f"3 result {odd}", odd, times=2)
-    await overridden("4 no pending sessions", {"accounts": listed})
-    await overridden("4 null", {"accounts": listed, "pendingConnectionSessions": None})
-    scene.patch({"avatarUrl": None, "headline": None})
-    await row("5 null fields")
-    scene.patch(without=("url", "avatarUrl", "headline"))
-    await row("5 the shape of spring")
-    scene.patch({"reconnectionLink": "https://app.linkedapi.io/connection/stale"})
-    await row("8 a stale link")
-    for odd in ("", None, 7, "ABC-NOT-A-UUID"):
-        await overridden(
-            f"10 another entry with id {odd!r}", {"accounts": [*listed, {**listed[0], "id": odd}]}
+def with_entry(**fields):
+    """List the first account once more, with other *fields*."""
+    return lambda accounts: {"accounts": [*accounts, accounts[0] | fields]}
+
+
+def with_first(*, without=(), **fields):
+    """List the first account with other *fields*, and *without* some."""
+
+    def result(accounts):
+        first = {key: value for key, value in accounts[0].items() if key not in without}
+        return {"accounts": [first | fields, *accounts[1:]]}
+
+    return result
+
+
+def with_second(field):
+    """List the first account with the name or address of the second."""
+    return lambda accounts: with_first(**{field: accounts[1][field]})(accounts)
+
+
+def with_sessions(sessions):
+    return lambda accounts: {"accounts": accounts, "pendingConnectionSessions": sessions}
+
+
+ODD_LISTS = {
+    "list suddenly empty": [constant({"accounts": []})],
+    "no account list": [
+        constant(result)
+        for result in ({}, None, [], 7, *({"accounts": odd} for odd in (None, {}, "no")))
+    ],
+    "no pending sessions": [lambda accounts: {"accounts": accounts}, with_sessions(None)],
+    "odd pending sessions": [with_sessions([{"status": "?"}, {}, None, 5])],
+    "null or absent details": [
+        with_first(avatarUrl=None, headline=None),
+        with_first(without=("url", "avatarUrl", "headline")),
+    ],
+    "stale link of an active account": [with_first(reconnectionLink=f"{LINK}/stale")],
+    "unusable id": [with_entry(id=id_) for id_ in ("", None, 7)],
+    "same id twice": [with_entry()],
+    "hostile name": [
+        with_first(name=name)
+        for name in (
+            "😀 Zoë",
+            "\u202eenaJ\u202c",
+            "e\u0301\u0327" * 20,
+            "山田太郎",
+            "J\u200bane\u2060",
+            "Jane\nDoe\r\nBcc: all@example.com",
+            "x" * 5000,
+            "",
+            "<script>alert(1)</script><b>",
+            "<!channel> <@U1> *bold* `code`",
+            "[a](http://evil.test) **b**",
+            "\"quoted\" 'single' back\\slash",
+            "=cmd|' /C calc'!A0",
+            "nul\x00 esc\x1b[31m",
         )
-    await overridden("11 the same id twice", {"accounts": [*listed, listed[0]]})
-    for name in NAMES:
-        scene.patch({"name": name})
-        await row(f"12 {name[:9]!r}")
-    scene.patch({"name": listed[1]["name"]})
-    await row("13 two of one name")
-    for odd in (None, 5, "soon", "2999-01-01T00:00:00Z", "2026-01-01T00:00:00+05:30"):
-        scene.patch({"connectedAt": odd})
-        await row(f"14 connectedAt {odd}")
-    scene.patch(without=("connectedAt",))
-    await row("14 no connectedAt")
-    simulator.hide("acme", scene.first, polls=2)
-    await row("15 gone for two polls", times=4)
-    scene.patch({"url": f"{URL}somebody"})
-    await row("18 a changed address")
-    await overridden(
-        "18 two ids of one address",
-        {"accounts": [*listed, {**listed[0], "id": "second-id-of-one-person"}]},
-    )
-    await overridden(
-        "23 extra fields", {"accounts": [{**listed[0], "x": {"y": [1e308]}}, *listed[1:]]}
-    )
-    deep = "[" * 5000 + "]" * 5000
-    for body in (
-        '{"success":true,"result":{"accounts":' + deep + "}}",
-        '{"success":true,"result":{"accounts":[],"accounts":null}}',
-        '{"success":true,"result":{"accounts":NaN}}',
-    ):
-        simulator.faults.add(Fault(status=200, body=body.encode(), times=2))
-        await row(f"23 {body[-20:]}", times=2)
-    await overridden(
-        "24 odd pending sessions",
-        {"accounts": listed, "pendingConnectionSessions": [{"status": "?"}, {}, None, 5]},
-    )
+    ],
+    "two accounts of one name": [with_second("name")],
+    "odd or moving connectedAt": [
+        with_first(without=("connectedAt",)),
+        *(
+            with_first(connectedAt=at)
+            for at in (None, 5, "soon", "2999-01-01T00:00:00Z", "2026-01-01T00:00:00+05:30")
+        ),
+    ],
+    "account gone for one poll": [lambda accounts: {"accounts": accounts[1:]}],
+    "two ids of one person": [with_second("url")],
+    "unknown fields and extreme values": [with_first(x={"y": [1e308]})],
+}
+"""Odd results of `accounts.getAll`, each made from the true accounts."""
 
-    assert told == [  # two accounts really came and went; nothing else is told
-        ("after 10 another entry with id 'ABC-NOT-A-UUID'", "notice", "disappeared"),
-        ("after 18 two ids of one address", "notice", "disappeared"),
-    ]
-    simulator.sign_out("acme", scene.second)
-    assert await harness.poll() == [("opened", "reconnection_required")]
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(result, marks=pytest.mark.odd_input(name), id=name)
+        for name, results in ODD_LISTS.items()
+        for result in results
+    ],
+)
+async def test_an_odd_list_raises_no_false_alert_and_a_true_sign_out_is_told(harness, result):
+    harness.simulator.override("acme", result(harness.listed()))
+    assert await harness.poll(2) == []
+    harness.simulator.clear_override("acme")
+    assert await harness.poll(3) == []
+
+    harness.simulator.sign_out("acme", "a2")
+    assert await harness.poll() == [OPENED]
+
+
+async def test_odd_lists_one_after_the_other_add_up_to_nothing(harness):
+    for result in chain(*ODD_LISTS.values()):
+        harness.simulator.override("acme", result(harness.listed()))
+        assert await harness.poll() == []
+        harness.simulator.clear_override("acme")
+        assert await harness.poll() == []
+
+    harness.simulator.sign_out("acme", "a2")
+    assert await harness.poll() == [OPENED]
+
+
+@pytest.mark.odd_input("unknown fields and extreme values")
+@pytest.mark.parametrize("accounts", ["[" * 5000 + "]" * 5000, '[],"accounts":null', "NaN"])
+async def test_a_list_beyond_measure_raises_no_false_alert(harness, accounts):
+    harness.simulator.add_fault(body=f'{{"success":true,"result":{{"accounts":{accounts}}}}}')
+    assert await harness.poll(2) == []
+    harness.simulator.clear_faults()
+
+    harness.simulator.sign_out("acme", "a2")
+    assert await harness.poll() == [OPENED]
+
+
+@pytest.mark.odd_input("empty list at first")
+async def test_accounts_that_follow_an_empty_first_list_are_no_news(tmp_path):
+    async with poll_harness(tmp_path, accounts=8) as harness:
+        harness.simulator.override("acme", {"accounts": []})
+        assert await harness.poll(2) == []
+        harness.simulator.clear_override("acme")
+
+        assert await harness.poll(3) == []
+
+
+# ── statuses and links ───────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.odd_input("unknown status")
 @pytest.mark.parametrize(
-    "status", [None, "", 7, "ACTIVE", "reconnectionRequired", "suspended", [], {"a": 1}]
+    "status", [None, "", 7, "ACTIVE", "reconnectionRequired", "suspended", [], {"a": 1}, "absent"]
 )
-async def test_a_status_we_do_not_know_is_told_as_such_and_hides_no_other(scene, status):
-    await scene.harness.poll()
-    scene.patch({"status": status})
-    scene.harness.simulator.sign_out("acme", scene.second)
+async def test_an_unknown_status_is_told_as_such_and_hides_no_other(harness, status):
+    absent = ("status",) if status == "absent" else ()
+    harness.simulator.patch("acme", "a1", {"status": status}, without=absent)
+    harness.simulator.sign_out("acme", "a2")
 
-    told = await scene.harness.poll()
-
-    assert sorted(told) == [("opened", "reconnection_required"), ("opened", "unknown")]
-
-
-@pytest.mark.odd_input("unknown status")
-async def test_an_account_without_a_status_is_unknown(scene):
-    await scene.harness.poll()
-    scene.patch(without=("status",))
-
-    assert await scene.harness.poll() == [("opened", "unknown")]
+    assert sorted(await harness.poll()) == [OPENED, ("opened", "unknown")]
 
 
 @pytest.mark.odd_input("sign-out without a link")
-async def test_a_sign_out_without_link_is_told_without_one(scene):
-    await scene.harness.poll()
-    scene.harness.simulator.sign_out("acme", scene.first)
-    scene.patch(without=("reconnectionLink", "reconnectionSessionId"))
+async def test_a_sign_out_without_link_is_told_without_one(harness):
+    harness.simulator.sign_out("acme", "a1")
+    harness.simulator.patch("acme", "a1", without=("reconnectionLink", "reconnectionSessionId"))
 
-    assert await scene.harness.poll() == [("opened", "reconnection_required")]
+    assert await harness.poll() == [OPENED]
+    assert harness.session() is None
 
 
 @pytest.mark.odd_input("same id twice")
-async def test_the_worst_status_of_one_id_counts(scene):
-    await scene.harness.poll()
-    listed = (await scene.true_list())["accounts"]
-    worse = {**listed[0], "status": "frozen"}
-    scene.harness.simulator.override("acme", {"accounts": [*listed, worse]})
+async def test_the_worst_status_of_one_id_counts(harness):
+    harness.simulator.override("acme", with_entry(status="frozen")(harness.listed()))
 
-    assert await scene.harness.poll() == [("opened", "frozen")]
-
-
-@pytest.mark.odd_input("account gone for good")
-async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(scene):
-    await scene.harness.poll()
-    scene.harness.simulator.remove("acme", scene.first)
-
-    assert await scene.harness.poll(5) == [("notice", "disappeared")]
-    assert scene.first not in scene.harness.metric
-
-
-@pytest.mark.odd_input("same person under a new id")
-async def test_a_person_who_returned_under_a_new_id_is_recognised(scene):
-    await scene.harness.poll()
-    scene.harness.simulator.sign_out("acme", scene.first)
-    await scene.harness.poll()
-    scene.harness.simulator.return_as_new("acme", scene.first)
-
-    assert await scene.harness.poll(5) == [("resolved", "reconnection_required")]
-    assert scene.resolution() == "replaced"
+    assert await harness.poll() == [("opened", "frozen")]
 
 
 @pytest.mark.odd_input("alternating status")
-async def test_alternating_statuses_are_damped(tmp_path):
-    async with poll_harness(tmp_path, accounts=1) as harness:
-        await harness.poll()
-        told = []
-        for _ in range(20):
-            harness.simulator.sign_out("acme", "*")
-            told += await harness.poll()
-            harness.simulator.recover("acme", "*")
-            told += await harness.poll()
+async def test_alternating_statuses_are_damped(harness):
+    events = []
+    for _ in range(20):
+        harness.simulator.sign_out("acme", "a1")
+        events += await harness.poll()
+        harness.simulator.recover("acme", "a1")
+        events += await harness.poll()
 
-        assert len(told) == 6
-        assert told[-1] == ("changed", "flapping")
+    assert len(events) == 6
+    assert events[-1] == ("changed", "flapping")
 
 
 @pytest.mark.odd_input("link rotates at each poll")
-async def test_a_link_that_rotates_at_each_poll_is_one_incident(scene):
-    await scene.harness.poll()
-    scene.harness.simulator.sign_out("acme", scene.first)
-    told = await scene.harness.poll()
+async def test_a_link_that_rotates_at_each_poll_is_one_incident(harness):
+    harness.simulator.sign_out("acme", "a1")
+    assert await harness.poll() == [OPENED]
     for _ in range(10):
-        scene.harness.simulator.rotate_link("acme", scene.first)
-        told += await scene.harness.poll()
-
-    assert told == [("opened", "reconnection_required")]
+        harness.simulator.rotate_link("acme", "a1")
+        assert await harness.poll() == []
 
 
-@pytest.mark.odd_input("list suddenly empty")
-async def test_a_list_that_is_suddenly_empty_is_not_believed_and_then_told_as_blindness(scene):
-    await scene.harness.poll()
-    scene.harness.simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
+@pytest.mark.odd_input("recovery and loss between two polls")
+async def test_a_recovery_and_a_loss_between_two_polls_refresh_the_link_and_nothing_else(harness):
+    harness.simulator.tune(reconnection_moves_connected_at=True)
+    harness.simulator.sign_out("acme", "a1")
+    assert await harness.poll() == [OPENED]
+    before = harness.session().link
 
-    told = await scene.harness.poll(30)
-    scene.straighten()
+    harness.simulator.set_session("acme", "a1", "success")
+    harness.simulator.sign_out("acme", "a1")
 
-    assert told == [("opened", "bad_response")]
-    assert await scene.harness.poll() == [("resolved", "bad_response")]
+    assert await harness.poll() == []
+    assert harness.session().link not in {None, before}
 
 
 @pytest.mark.odd_input("odd or moving connectedAt")
-async def test_a_time_of_connection_that_moves_at_each_poll_is_told_to_nobody(scene):
-    told = []
+async def test_a_time_of_connection_that_moves_at_each_poll_is_told_to_nobody(harness):
     for minute in range(5):
-        scene.patch({"connectedAt": f"2026-01-01T00:0{minute}:00Z"})
-        told += await scene.harness.poll()
+        harness.simulator.patch("acme", "a1", {"connectedAt": f"2026-01-01T00:0{minute}:00Z"})
+        assert await harness.poll() == []
 
-    assert told == []
+
+# ── accounts that come and go ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.odd_input("list suddenly empty")
+async def test_a_list_that_is_suddenly_empty_is_not_believed_and_then_told_as_blindness(harness):
+    harness.simulator.override("acme", {"accounts": [], "pendingConnectionSessions": []})
+
+    assert await harness.poll(30) == [("opened", "bad_response")]
+    harness.simulator.clear_override("acme")
+    assert await harness.poll() == [("resolved", "bad_response")]
 
 
 @pytest.mark.odd_input("account gone for one poll")
-async def test_an_account_that_is_gone_for_one_poll_was_never_gone(scene):
-    await scene.harness.poll()
-    scene.harness.simulator.sign_out("acme", scene.first)
-    told = await scene.harness.poll()
-    scene.harness.simulator.hide("acme", scene.first)
+async def test_an_account_that_is_gone_for_one_poll_was_never_gone(harness):
+    harness.simulator.sign_out("acme", "a1")
+    assert await harness.poll() == [OPENED]
+    harness.simulator.hide("acme", "a1")
 
-    assert told + await scene.harness.poll(5) == [("opened", "reconnection_required")]
+    assert await harness.poll(5) == []
 
 
-ADDRESSES = (
-    "https://www.linkedin.com/in/jo%C3%A3o-doe/",
-    "https://www.linkedin.com/in/joão-doe",
-    "http://linkedin.com/in/Jo%c3%a3o-Doe?trk=x",
-)
+@pytest.mark.odd_input("account gone for good")
+async def test_an_account_that_is_gone_for_good_is_a_notice_and_its_series_end(harness):
+    harness.simulator.remove("acme", "a1")
+
+    assert await harness.poll(5) == [DISAPPEARED]
+    assert 'account_id="a1"' not in harness.exposition
+
+
+@pytest.mark.odd_input("unusable id", "two ids of one person")
+async def test_an_entry_with_an_id_of_its_own_is_an_account_whatever_the_id(harness):
+    harness.simulator.override("acme", with_entry(id="NOT-A-UUID")(harness.listed()))
+    assert await harness.poll(2) == []
+    harness.simulator.clear_override("acme")
+
+    assert await harness.poll(3) == [DISAPPEARED]
 
 
 @pytest.mark.odd_input("same person under a new id")
-@pytest.mark.parametrize("address", ADDRESSES)
-async def test_the_spelling_of_an_address_does_not_hide_who_returned(scene, address):
-    simulator = scene.harness.simulator
-    simulator.add_account("acme", "João Doe", id="old", url=ADDRESSES[0])
-    await scene.harness.poll()
-    simulator.sign_out("acme", "old")
-    await scene.harness.poll()
-    simulator.remove("acme", "old")
-    simulator.add_account("acme", "João Doe", id="new", url=address)
+@pytest.mark.parametrize(
+    "url",
+    [
+        PROFILE,
+        "https://www.linkedin.com/in/joão-doe",
+        "http://linkedin.com/in/Jo%c3%a3o-Doe?trk=x",
+    ],
+)
+async def test_the_spelling_of_an_address_does_not_hide_who_returned(harness, url):
+    harness.simulator.add_account("acme", "João Doe", id="old", url=PROFILE)
+    await harness.poll()
+    harness.simulator.sign_out("acme", "old")
+    await harness.poll()
+    harness.simulator.remove("acme", "old")
+    harness.simulator.add_account("acme", "João Doe", id="new", url=url)
 
-    assert await scene.harness.poll(5) == [("resolved", "reconnection_required")]
-    assert scene.resolution() == "replaced"
+    assert await harness.poll(5) == [RESOLVED]
+    query = text("SELECT resolution FROM incident")
+    assert harness.store.run_now(lambda tx: tx.execute(query).scalar_one()) == "replaced"
 
 
 @pytest.mark.odd_input("two ids of one person")
-async def test_two_ids_of_one_person_are_watched_both(scene):
-    simulator = scene.harness.simulator
-    for one in ("first", "second"):
-        simulator.add_account("acme", "Jane Twice", id=one, url=ADDRESSES[0])
-    await scene.harness.poll()
-    simulator.sign_out("acme", "first")
-    simulator.sign_out("acme", "second")
+async def test_two_ids_of_one_person_are_watched_both(harness):
+    for id_ in ("first", "second"):
+        harness.simulator.add_account("acme", "Jane Twice", id=id_, url=PROFILE)
+    await harness.poll()
+    harness.simulator.sign_out("acme", "first")
+    harness.simulator.sign_out("acme", "second")
 
-    assert await scene.harness.poll() == [("opened", "reconnection_required")] * 2
+    assert await harness.poll() == [OPENED] * 2
 
 
 @pytest.mark.odd_input("a thousand accounts freeze at once")
-async def test_a_thousand_accounts_that_freeze_at_once_are_one_message(store):
+def test_a_thousand_accounts_that_freeze_at_once_are_one_message(store):
     harness = StoreHarness(store)
     harness.poll(*(listed_account(f"a{number}") for number in range(1000)))
 
     harness.poll(*(frozen(f"a{number}") for number in range(1000)))
 
-    assert len(harness.deliver()) == 1000
-    assert harness.deliver() is None
+    assert [len(message) for message in harness.deliver_all()] == [1000]
 
 
 @pytest.mark.odd_input("a thousand accounts freeze at once")
@@ -343,25 +312,7 @@ async def test_seats_that_are_given_back_freeze_and_thaw_the_rest(tmp_path):
     async with poll_harness(tmp_path, accounts=1000) as harness:
         await harness.poll()
         harness.simulator.set_seats("acme", 1)
-        told = await harness.poll()
+        assert await harness.poll() == [("opened", "frozen")] * 999
+
         harness.simulator.set_seats("acme", 1000)
-
-        assert told == [("opened", "frozen")] * 999
         assert await harness.poll() == [("resolved", "frozen")] * 999
-
-
-@pytest.mark.odd_input("recovery and loss between two polls")
-async def test_a_recovery_and_a_loss_between_two_polls_refresh_the_link_and_nothing_else(scene):
-    simulator = scene.harness.simulator
-    simulator.tune(reconnection_moves_connected_at=True)
-    await scene.harness.poll()
-    simulator.sign_out("acme", scene.first)
-    told = await scene.harness.poll()
-    before = scene.link()
-
-    simulator.set_session("acme", scene.first, "success")
-    simulator.sign_out("acme", scene.first)
-    told += await scene.harness.poll()
-
-    assert told == [("opened", "reconnection_required")]
-    assert scene.link() not in {None, before}

@@ -6,6 +6,7 @@ Each of these has been seen to fail with its guard taken out.
 import asyncio
 import re
 from collections import defaultdict
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_acc
 from harness.faults import failing_writes
 from harness.poll import poll_harness
 from harness.program import WEBHOOK_SECRET, answers, configure, hooks, program, until
-from harness.store import LEASE, REFUSED, TIMEOUT, StoreHarness
+from harness.store import DAY, LEASE, REFUSED, TIMEOUT, StoreHarness
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -22,10 +23,10 @@ from sqlalchemy import text
 from monitor import app
 from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, api_error, html_page, redirect, serve
-from monitor.store import accounts, incidents, outbox, workspaces
+from monitor.store import accounts, incidents, outbox
 from monitor.store.db import Store, StoreError
 
-DAY = Duration.parse("24h")
+OPENED = ("opened", "reconnection_required")
 
 # ── 1, 3, 4, 5: what receivers are told, whatever happens ────────────────────────────────────────
 
@@ -53,7 +54,7 @@ class DeliveryHistory:
     def step(self, kind, value):
         harness = self.harness
         if kind == "poll":
-            harness.poll(*(STATUS[one](id_) for id_, one in zip("ab", value, strict=True)))
+            harness.poll(*(STATUS[status](id_) for id_, status in zip("ab", value, strict=True)))
         elif kind == "fail":
             harness.observe(value)
         elif kind == "begin" and self.sending is None:
@@ -62,7 +63,7 @@ class DeliveryHistory:
             self.end(value)
         elif kind == "crash":
             self.sending = None
-            harness.workspace, harness.term = harness.run(lambda tx: workspaces.attach(tx, "acme"))
+            harness.attach()
         elif kind == "wait":
             harness.now += value
 
@@ -73,11 +74,9 @@ class DeliveryHistory:
             return
         for notification in claimed.message.notifications:
             self.check_that_it_holds(notification)
-            subject = (
-                (receiver, notification.incident.id) if notification.incident else (receiver, None)
-            )
+            incident_id = notification.incident and notification.incident.id
             attempt = [str(notification.event), claimed.message.id, "unknown"]
-            self.attempts[subject].append(attempt)
+            self.attempts[receiver, incident_id].append(attempt)
             self.unanswered.append(attempt)
         self.sending = claimed
 
@@ -139,13 +138,13 @@ class DeliveryHistory:
 def test_promises_1_3_4_5_hold_for_every_receiver_whatever_happens(
     tmp_path_factory, steps, resolve_after
 ):
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('told')}/monitor.db")
+    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('history')}/monitor.db")
     try:
-        told = DeliveryHistory(store, resolve_after=resolve_after)
+        history = DeliveryHistory(store, resolve_after=resolve_after)
         for step in steps:
-            told.step(*step)
-        told.finish()
-        told.check()
+            history.step(*step)
+        history.finish()
+        history.check()
     finally:
         store.close()
 
@@ -168,8 +167,8 @@ def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store
 # ── 2: no false alarm from our own faults ────────────────────────────────────────────────────────
 
 FAULTS = {
-    "hang up": {"kind": "reset"},
-    "half an answer": {"kind": "truncate"},
+    "hang up": Fault(kind="reset"),
+    "half an answer": Fault(kind="truncate"),
     "bad gateway": html_page(status=502),
     "captive portal": html_page(status=200),
     "maintenance": html_page(status=503),
@@ -187,44 +186,38 @@ FAULTS = {
 }
 
 
-@pytest.mark.odd_input("no connection, bad certificate or no answer")
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.odd_input("no connection, bad certificate or no answer", "odd body")
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, fault):
     async with poll_harness(tmp_path, accounts=4) as harness:
-        first, second, *_ = harness.simulator.customer("acme").accounts
-        harness.simulator.sign_out("acme", first)
+        harness.simulator.sign_out("acme", "a1")
         await harness.poll()
-        before = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
-        added = FAULTS[fault]
-        if isinstance(added, dict):
-            harness.simulator.add_fault(**added)
-        else:
-            harness.simulator.faults.add(added)
+        before = harness.recorded()
+        harness.simulator.faults.add(fault)
 
-        told = await harness.poll(40)
+        events = await harness.poll(40)
 
-        after = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
-        assert after.accounts == before.accounts
-        assert [kind for kind, _ in told] == ["opened"]  # the workspace is blind, nothing else
+        assert harness.recorded().accounts == before.accounts
+        assert [event for event, _ in events] == ["opened"]  # the workspace is blind, nothing else
         harness.simulator.clear_faults()
-        harness.simulator.sign_out("acme", second)
-        told = await harness.poll(20)
-        assert ("opened", "reconnection_required") in told
-        assert len([one for one in told if one[0] == "opened"]) == 1
+        harness.simulator.sign_out("acme", "a2")
+        events = await harness.poll(20)
+        assert [cause for event, cause in events if event == "opened"] == ["reconnection_required"]
 
 
 async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
     async with poll_harness(tmp_path, accounts=2) as harness:
         await harness.poll()
-        before = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
+        before = harness.recorded()
         harness.simulator.sign_out("acme", "*")
 
-        for _ in range(3):
-            with failing_writes(harness.store, "transition"), pytest.raises(StoreError):
-                await harness.poll()
+        with failing_writes(harness.store, "transition"):
+            for _ in range(3):
+                with pytest.raises(StoreError):
+                    await harness.poll()
 
-        assert harness.store.run_now(lambda tx: workspaces.load(tx, "acme")) == before
-        assert await harness.poll() == [("opened", "reconnection_required")] * 2
+        assert harness.recorded() == before
+        assert await harness.poll() == [OPENED] * 2
 
 
 @pytest.mark.odd_input("clock jumps")
@@ -244,20 +237,17 @@ def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
 
 @pytest.mark.odd_input("restart during an incident")
 async def test_promise_3_neither_a_restart_nor_a_new_link_repeats_an_alert(tmp_path):
-    told = []
-    for round_ in range(4):
-        async with poll_harness(tmp_path, accounts=1 if round_ == 0 else 0) as harness:
-            if round_:
-                harness.simulator.add_account("acme", "Jane", id="a1")
-            else:
-                harness.simulator.customer("acme").accounts.clear()
-                harness.simulator.add_account("acme", "Jane", id="a1")
-            harness.numbers = iter(range(10_000 * round_, 10_000 * (round_ + 1)))
-            harness.now += round_ * HOUR
-            harness.simulator.sign_out("acme", "*")  # a new link each time
-            told += await harness.poll(3)
+    events = []
+    for start in range(4):
+        async with poll_harness(tmp_path) as harness:
+            harness.numbers = count(10_000 * start)
+            harness.now += start * HOUR
+            harness.simulator.sign_out("acme", "a1")
+            for _ in range(3):
+                events += await harness.poll()
+                harness.simulator.rotate_link("acme", "a1")
 
-    assert told == [("opened", "reconnection_required")]
+    assert events == [OPENED]
 
 
 # ── 6: secrets stay in ───────────────────────────────────────────────────────────────────────────
@@ -330,19 +320,18 @@ async def test_promise_7_a_long_outage_calls_nothing_but_the_list_and_within_our
     async with poll_harness(tmp_path, accounts=30, create=True) as harness:
         await harness.poll()
         harness.simulator.sign_out("acme", "*")
-        for id_ in harness.simulator.customer("acme").accounts:
-            harness.simulator.set_session("acme", id_, "streaming")
+        for number in range(30):
+            harness.simulator.set_session("acme", f"a{number + 1}", "streaming")
         for _ in range(60):
             await harness.poll()
             await harness.reconnector.reconnect()
 
-    assert {one.method for one in harness.simulator.requests} == {"accounts.getAll"}
+    assert {request.method for request in harness.simulator.requests} == {"accounts.getAll"}
 
 
 async def test_promise_7_our_share_of_the_rate_limit_is_bounded(tmp_path):
-    async with poll_harness(tmp_path, accounts=1) as harness:
-        for _ in range(200):
-            await harness.poll(after=Duration.parse("10ms"))
+    async with poll_harness(tmp_path) as harness:
+        await harness.poll(200, after=Duration.parse("10ms"))
 
         assert harness.calls() <= 60
 
@@ -354,17 +343,16 @@ async def test_promise_7_our_share_of_the_rate_limit_is_bounded(tmp_path):
 async def test_promise_8_blindness_is_told_and_what_was_known_stays(tmp_path):
     async with poll_harness(tmp_path, accounts=3) as harness:
         await harness.poll()
-        harness.simulator.sign_out("acme", next(iter(harness.simulator.customer("acme").accounts)))
+        harness.simulator.sign_out("acme", "a1")
         await harness.poll()
         harness.simulator.faults.add(html_page(status=503))
 
-        told = await harness.poll(10)
+        assert await harness.poll(10) == [("opened", "unreachable")]
 
-        assert told == [("opened", "unreachable")]
-        metric = harness.metric
-        assert 'linkedapi_workspace_up{workspace="acme"} 0' in metric
-        assert re.search(r'linkedapi_account_status\{[^}]*status="active"[^}]*\} 1', metric)
-        assert 'linkedapi_incidents_open{workspace="acme",cause="unreachable"} 1' in metric
+        exposition = harness.exposition
+        assert 'linkedapi_workspace_up{workspace="acme"} 0' in exposition
+        assert re.search(r'linkedapi_account_status\{[^}]*status="active"[^}]*\} 1', exposition)
+        assert 'linkedapi_incidents_open{workspace="acme",cause="unreachable"} 1' in exposition
         harness.simulator.clear_faults()
         harness.simulator.recover("acme", "*")
         assert await harness.poll() == [
@@ -405,4 +393,4 @@ async def test_promise_9_what_hangs_delays_nobody_else(tmp_path):
 
 
 def polled(simulator, customer):
-    return sum(one.customer == customer for one in simulator.requests)
+    return sum(request.customer == customer for request in simulator.requests)

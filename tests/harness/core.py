@@ -2,6 +2,7 @@
 
 from itertools import count
 
+from monitor import __version__
 from monitor.core.decide import decide
 from monitor.core.decide.due import unwatch
 from monitor.core.diff import diff
@@ -19,8 +20,11 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Receiver, Routing
+from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
+from monitor.metrics import Metrics
 from monitor.work.poll import PollRules
+from monitor.work.record import Recorder
 
 MINUTE = Duration.parse("1m")
 HOUR = Duration.parse("1h")
@@ -68,6 +72,14 @@ REJECTED = Failure(Cause.TOKEN_REJECTED, "the token is not valid")
 def make_rules(policy: IncidentPolicy, routes: Routing, *, create: bool) -> PollRules:
     """What a workspace is polled by that is due every minute."""
     return PollRules(policy, routes, lambda at: at + MINUTE, create=create, cooldown=HOUR)
+
+
+def make_recorder(harness, receivers, *, jitter=0.0, wake=lambda _: None) -> Recorder:
+    """What units of work record with: the store, clock and ids of *harness*, metrics from 0."""
+    metrics = Metrics(version=__version__)
+    metrics.declare(workspaces=["acme"], receivers=receivers)
+    runtime = Runtime(lambda: harness.now, lambda: harness.seconds, lambda: jitter, harness.new_id)
+    return Recorder(harness.store, metrics, runtime, wake)
 
 
 class CoreHarness:

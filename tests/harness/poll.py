@@ -3,56 +3,39 @@
 import itertools
 from contextlib import asynccontextmanager
 
-from harness.core import MINUTE, NOON, make_routing, make_rules
+from harness.core import MINUTE, NOON, make_recorder, make_routing, make_rules, told
 from monitor import __version__
 from monitor.core.policy import IncidentPolicy
-from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
-from monitor.metrics import Metrics
 from monitor.simulator import Assumptions, Simulator, serve
+from monitor.simulator.endpoints import get_all
 from monitor.source.client import LinkedApi, Method
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
-from monitor.store import workspaces
+from monitor.store import accounts, workspaces
 from monitor.store.db import Store
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
-from monitor.work.record import Recorder
 
-TOKEN = "linked_station_token"
+TOKEN = "linked_acme"
 
 
 class PollHarness:
-    """Time passes only when it is told to; each poll comes a minute after the last."""
+    """Polls the workspace `acme`; time passes by polls alone, each a minute after the last."""
 
     def __init__(self, api, http, store, simulator, *, token=None, create=False, **policy):
         self.api = api
+        self.http = http
         self.simulator = simulator
         self.store = store
         self.now = NOON
         self.seconds = 0.0
         self.numbers = itertools.count(1)
-        self.metrics = Metrics(version=__version__)
-        self.metrics.declare(workspaces=["acme"], receivers={"chat": "slack"})
-        self.token = Token(token or Secret(TOKEN))
+        recorder = make_recorder(self, {"chat": "slack"})
+        self.metrics = recorder.metrics
         self.routing = make_routing({"chat": True})
-        self.source = LinkedApi(
-            http=http,
-            token=self.token,
-            settings=LinkedApiSettings(base_url=api),
-            link_origins=("https://app.linkedapi.io",),
-            observe=self.metrics.requested,
-            monotonic=lambda: self.seconds,
-            version=__version__,
-        )
-        runtime = Runtime(
-            now=lambda: self.now,
-            monotonic=lambda: self.seconds,
-            jitter=lambda: 0.0,
-            new_id=self.new_id,
-        )
-        recorder = Recorder(store, self.metrics, runtime)
+        self.source = self.make_source(token or Secret(TOKEN))
         workspace, term = store.run_now(lambda tx: workspaces.attach(tx, "acme"))
         self.poller = Poller(
             workspace,
@@ -70,35 +53,60 @@ class PollHarness:
             recorder=recorder,
         )
 
+    def make_source(self, token):
+        """Make a client of the simulated API for *token*, which is the harness's from now on."""
+        self.token = Token(token)
+        return LinkedApi(
+            http=self.http,
+            token=self.token,
+            settings=LinkedApiSettings(base_url=self.api),
+            link_origins=("https://app.linkedapi.io",),
+            observe=self.metrics.requested,
+            monotonic=lambda: self.seconds,
+            version=__version__,
+        )
+
     def new_id(self):
         return f"{next(self.numbers):05d}"
 
     def calls(self, method="accounts.getAll"):
-        return sum(one.method == method for one in self.simulator.requests)
+        return sum(request.method == method for request in self.simulator.requests)
+
+    def listed(self):
+        """The accounts as the API would list them now."""
+        return get_all(self.simulator.customer("acme"), {})["accounts"]
+
+    def recorded(self):
+        """The workspace as it is recorded."""
+        return self.store.run_now(lambda tx: workspaces.load(tx, "acme"))
+
+    def session(self, id_="a1"):
+        """The session that is recorded of an account."""
+        return self.store.run_now(lambda tx: accounts.load(tx, "acme", id_)).session
 
     async def poll(self, times=1, *, scheduled=True, after=MINUTE):
         """Poll so many times; return what happened as [(event, cause or detail)]."""
-        told = []
+        events = []
         for _ in range(times):
             self.now += after
             self.seconds += after.seconds
             self.simulator.advance(after.seconds)
             decision = await self.poller.poll(scheduled=scheduled)
-            events = decision.events if decision else ()
-            told += [(str(one.type), str(one.cause or one.detail)) for one in events]
-        return told
+            events += told(decision) if decision else []
+        return events
 
     @property
-    def metric(self):
+    def exposition(self):
         return self.metrics.render().decode()
 
 
 @asynccontextmanager
-async def poll_harness(folder, *, accounts=0, assumptions=None, **kwargs):
-    """Open a station with so many healthy accounts."""
+async def poll_harness(folder, *, accounts=1, assumptions=None, **kwargs):
+    """Open a harness with so many healthy accounts: a1, a2, …"""
     simulator = Simulator(assumptions or Assumptions(), seed=1)
     simulator.add_customer("acme", TOKEN)
-    simulator.add_accounts("acme", accounts)
+    for number in range(accounts):
+        simulator.add_account("acme", None, id=f"a{number + 1}")
     store = Store.open(f"sqlite:///{folder}/monitor.db")
     try:
         async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:

@@ -30,6 +30,7 @@ class StoreHarness:
     def __init__(self, store, *, create=False, fallback=None, receivers=None, **policy):
         self.store = store
         self.now = NOON
+        self.seconds = 0.0
         self.ids = map("{:04d}".format, count(1))
         self.receivers = receivers or {"slack": True}
         self.fallback = fallback
@@ -120,6 +121,10 @@ class StoreHarness:
             (str(item.event), item.account.id if item.account else None)
             for item in claimed.message.notifications
         ]
+
+    def deliver_all(self, name="slack"):
+        """Deliver every message; return what was told by each."""
+        return list(iter(lambda: self.deliver(name), None))
 
     def heard(self):
         incidents = self.run(lambda tx: list(state_incidents(tx)))

@@ -1,0 +1,242 @@
+"""Sessions that we ask for: when, how often, and what comes of it."""
+
+import json
+
+import pytest
+from harness.faults import failing_writes
+from harness.poll import poll_harness
+
+from monitor.simulator import api_error
+from monitor.source.settings import LinkedApiSettings
+from monitor.store.db import StoreError
+
+CREATE = "accounts.createReconnectionSession"
+LINK = ("reconnectionLink",)
+LINK_AND_ID = (*LINK, "reconnectionSessionId")
+
+
+@pytest.fixture
+async def harness(tmp_path):
+    async with poll_harness(tmp_path, create=True) as harness:
+        yield harness
+
+
+async def sign_out(harness, *, without=LINK_AND_ID):
+    """Sign the account out; its entry in the list is *without* these fields."""
+    await harness.poll()
+    harness.simulator.sign_out("acme", "a1")
+    harness.simulator.patch("acme", "a1", without=without)
+    assert await harness.poll() == [("opened", "reconnection_required")]
+
+
+async def test_a_missing_link_is_asked_for_once(harness):
+    await sign_out(harness)
+
+    assert await harness.reconnector.reconnect() == "created"
+    harness.poller.invalidate()
+    assert await harness.poll(5) == []
+    assert await harness.reconnector.reconnect() is None
+
+    assert harness.session().link is not None
+    assert harness.calls(CREATE) == 1
+
+
+async def test_create_never_asks_for_nothing(tmp_path):
+    async with poll_harness(tmp_path, create=False) as harness:
+        await sign_out(harness)
+
+        assert await harness.reconnector.reconnect() is None
+
+
+async def test_once_asking_is_switched_off_recorded_intents_are_dropped(harness):
+    await sign_out(harness)
+    harness.reconnector.reload(harness.routing, harness.source, create=False)
+
+    assert await harness.reconnector.reconnect() == "needless"
+    assert harness.calls(CREATE) == 0
+
+
+async def test_an_account_that_has_a_link_by_now_is_left_alone(harness):
+    await sign_out(harness)
+    harness.simulator.clear_patch("acme", "a1")
+    await harness.poll()
+
+    assert await harness.reconnector.reconnect() == "needless"
+    assert harness.calls(CREATE) == 0
+
+
+async def test_an_account_that_has_recovered_by_now_is_left_alone(harness):
+    await sign_out(harness)
+    harness.simulator.recover("acme", "a1")
+    await harness.poll()
+
+    assert await harness.reconnector.reconnect() == "needless"
+    assert harness.session() is None
+
+
+@pytest.mark.odd_input("account recovers before create")
+async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(harness):
+    await sign_out(harness)
+    harness.simulator.recover("acme", "a1")
+
+    assert await harness.reconnector.reconnect() == "refused"
+    assert await harness.poll() == [("resolved", "reconnection_required")]
+
+
+# ── a session that there is already ──────────────────────────────────────────────────────────────
+
+
+@pytest.mark.odd_input("login under way")
+@pytest.mark.parametrize("status", ["pending", "preparing", "serving", "streaming"])
+async def test_a_session_that_may_be_in_use_is_never_replaced(harness, status):
+    await sign_out(harness, without=LINK)
+    harness.simulator.set_session("acme", "a1", status)
+
+    assert await harness.reconnector.reconnect() == "kept"
+    assert harness.calls(CREATE) == 0
+
+
+@pytest.mark.odd_input("login under way")
+async def test_a_login_under_way_is_never_replaced_however_long_it_takes(harness):
+    harness.simulator.tune(progress_ttl=1e6)
+    await sign_out(harness, without=LINK)
+    session = harness.simulator.set_session("acme", "a1", "streaming")
+    for _ in range(200):
+        assert await harness.reconnector.reconnect() in {None, "kept"}
+        await harness.poll()
+
+    assert session.status == "streaming"
+    assert harness.calls(CREATE) == 0
+
+
+@pytest.mark.odd_input("session of unknown status")
+@pytest.mark.parametrize("status", ["paused", "STREAMING", "a new word"])
+async def test_a_session_of_unknown_status_may_be_in_use_and_is_left_alone(harness, status):
+    await sign_out(harness, without=LINK)
+    session = {"sessionId": "d90ac1f6", "status": status, "type": ["of", "any", "kind"]}
+    body = json.dumps({"success": True, "result": {"session": session}})
+    harness.simulator.add_fault(body=body, method="accounts.getConnectionSession")
+
+    assert await harness.reconnector.reconnect() == "kept"
+    assert harness.calls(CREATE) == 0
+
+
+@pytest.mark.odd_input("session fails or is cancelled")
+@pytest.mark.parametrize("end", ["error", "cancelled", "expired", "success"])
+async def test_a_session_that_ended_is_replaced_once(harness, end):
+    await sign_out(harness, without=LINK)
+    harness.simulator.set_session_status(harness.session().id, end)
+    harness.simulator.sign_out("acme", "a1")  # a success was a login
+
+    assert await harness.reconnector.reconnect() == "created"
+    assert await harness.reconnector.reconnect() is None
+    assert harness.session().link is not None
+
+
+@pytest.mark.odd_input("session is forgotten")
+async def test_a_session_that_is_forgotten_is_replaced(harness):
+    await sign_out(harness, without=LINK)
+    harness.simulator.expire_session("acme", "a1")
+    harness.simulator.advance(harness.simulator.assumptions.session_retention + 1)
+
+    assert await harness.reconnector.reconnect() == "created"
+
+
+@pytest.mark.odd_input("create returns the running session")
+async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(harness):
+    await sign_out(harness)
+    running = harness.simulator.set_session("acme", "a1", "serving")
+    harness.simulator.set_proxy_change(running.id, applying=True)
+
+    assert await harness.reconnector.reconnect() == "created"
+    assert harness.session().id == running.id
+    assert running.status == "serving"
+
+
+# ── calls that fail ──────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_refusal_is_not_asked_again_soon(harness):
+    await sign_out(harness)
+    harness.simulator.faults.add(api_error("accountNotFound", status=401, method=CREATE))
+
+    assert await harness.reconnector.reconnect() == "refused"
+    harness.poller.invalidate()
+    await harness.poll(30)
+    assert await harness.reconnector.reconnect() is None
+    assert harness.calls(CREATE) == 1
+
+
+@pytest.mark.odd_input("too many connection attempts")
+@pytest.mark.parametrize("status", [400, 403, 429])
+async def test_too_many_attempts_end_asking_for_hours_and_polling_goes_on(harness, status):
+    harness.simulator.tune(
+        get_all_creates_sessions=False,
+        reconnections_count=True,
+        daily_attempts=0,
+        attempts_status=status,
+    )
+    await sign_out(harness)
+    assert await harness.reconnector.reconnect() == "limited"
+    for _ in range(90):
+        await harness.poll()
+        assert await harness.reconnector.reconnect() is None
+
+    assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.exposition
+    assert harness.calls(CREATE) == 1
+
+
+@pytest.mark.odd_input("create without an answer")
+async def test_a_call_of_unknown_outcome_is_not_repeated(harness):
+    await sign_out(harness)
+    harness.simulator.add_fault("reset", method=CREATE)
+
+    assert await harness.reconnector.reconnect() == "unknown"
+    harness.poller.invalidate()
+    await harness.poll(30)
+    assert await harness.reconnector.reconnect() is None
+
+
+@pytest.mark.odd_input("create without an answer")
+async def test_a_session_made_without_an_answer_is_found_in_the_next_list(harness):
+    harness.simulator.tune(get_all_creates_sessions=False)
+    await sign_out(harness)
+    harness.simulator.add_fault("truncate", method=CREATE)
+
+    assert await harness.reconnector.reconnect() == "unknown"
+    harness.simulator.clear_patch("acme", "a1")
+    await harness.poll()
+
+    assert harness.session().link is not None
+    assert await harness.reconnector.reconnect() is None
+    assert harness.calls(CREATE) == 1
+
+
+@pytest.mark.odd_input("too many requests at create")
+@pytest.mark.parametrize("passing", ["rate limit", "our own share", "no connection"])
+async def test_what_only_passes_is_asked_again_a_minute_later(harness, passing):
+    await sign_out(harness)
+    if passing == "rate limit":
+        limited = api_error("tooManyRequests", status=429, times=1, method=CREATE)
+        harness.simulator.faults.add(limited)
+    elif passing == "our own share":
+        while harness.source._budget.take(harness.seconds) == 0:
+            pass
+    else:
+        harness.source._settings = LinkedApiSettings(base_url="http://127.0.0.1:9")
+
+    assert await harness.reconnector.reconnect() == "later"
+    harness.source._settings = LinkedApiSettings(base_url=harness.api)
+    harness.poller.invalidate()
+    await harness.poll(2)
+    assert await harness.reconnector.reconnect() == "created"
+
+
+async def test_a_call_whose_end_could_not_be_recorded_is_given_up_later(harness):
+    await sign_out(harness)
+    with failing_writes(harness.store, "session"), pytest.raises(StoreError):
+        await harness.reconnector.reconnect()
+
+    assert await harness.reconnector.reconnect() is None
+    await harness.poll(70)
+    assert await harness.reconnector.reconnect() == "created"
