@@ -5,19 +5,15 @@ import math
 from typing import ClassVar
 
 import pytest
-from harness.core import HOUR, listed_account, signed_out
+from harness.core import HOUR, listed_account, make_recorder, signed_out
 from harness.store import StoreHarness
 
-from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.policy import DeliveryPolicy
-from monitor.core.runtime import Runtime
-from monitor.metrics import Metrics
 from monitor.store.claims import View
 from monitor.work.deliver import Deliverer, DeliveryRules
-from monitor.work.record import Recorder
 
 SLOW = DeliveryError(
     "try later",
@@ -47,35 +43,25 @@ class Pager:
 
 
 class DeliveryHarness:
-    """A desk with one deliverer."""
+    """A store that polls are committed to, and one deliverer to `slack`."""
 
     def __init__(self, store):
         self.harness = StoreHarness(store)
         self.pager = Pager()
-        self.seconds = 0.0
-        self.metrics = Metrics(version=__version__)
-        self.metrics.declare(workspaces=["acme"], receivers={"slack": "slack"})
+        recorder = make_recorder(self.harness, {"slack": "slack"}, jitter=1.0)
+        self.metrics = recorder.metrics
         self.deliverer = Deliverer(
             self.harness.receiver("slack"),
             self.pager,
             rules=DeliveryRules(DeliveryPolicy(), View(Inventory({"acme": {}}), lambda _: True)),
-            recorder=Recorder(
-                store,
-                self.metrics,
-                Runtime(
-                    now=lambda: self.harness.now,
-                    monotonic=lambda: self.seconds,
-                    jitter=lambda: 1.0,
-                    new_id=self.harness.new_id,
-                ),
-            ),
+            recorder=recorder,
         )
 
     async def deliver(self, *, after=0):
         self.harness.now += after
-        self.seconds += after / 1_000_000
+        self.harness.seconds += after / 1_000_000
         settled = await self.deliverer.deliver()
-        return settled and [(str(one.event), str(one.outcome)) for one in settled]
+        return settled and [(str(end.event), str(end.outcome)) for end in settled]
 
     def metric(self, line):
         return line in self.metrics.render().decode()

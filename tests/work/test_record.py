@@ -2,17 +2,14 @@
 
 import pytest
 import structlog
-from harness.core import LINK, listed_account, signed_out
+from harness.core import LINK, listed_account, make_recorder, signed_out
 from harness.store import StoreHarness
 
-from monitor import __version__
 from monitor.core.decide.sessions import conclude
 from monitor.core.model import Session, Workspace
-from monitor.core.runtime import Runtime
 from monitor.core.secret import Secret
-from monitor.metrics import Metrics
 from monitor.store import accounts
-from monitor.work.record import Recorder, publish, record
+from monitor.work.record import publish, record
 
 
 @pytest.fixture
@@ -33,8 +30,8 @@ def test_whoever_has_something_to_send_is_woken_and_nobody_else(harness):
 
 def test_whoever_waited_for_a_link_is_woken_when_it_is_there_or_will_not_come(harness):
     for id_, session in (("a", Session("d90ac1f6", Secret(LINK))), ("b", None)):
-        opened = harness.poll(*(signed_out(other, link="") for other in "ab"[: 1 + (id_ == "b")]))
-        incident = next(one for one in opened.decision.incidents if one.account_id == id_)
+        opened = harness.poll(*(signed_out(out, link="") for out in ("a", "b") if out <= id_))
+        (incident,) = opened.decision.incidents
         assert harness.claim("hook").message is None, "it waits for the link"
 
         recorded = harness.run(lambda tx, i=incident, s=session: finish(tx, harness, i, s))
@@ -59,18 +56,17 @@ def finish(tx, harness, incident, session):
 
 def test_what_is_published_is_logged_with_its_reason_counted_and_wakes(harness):
     woken = []
-    metrics = Metrics(version=__version__)
-    metrics.declare(workspaces=["acme"], receivers={"slack": "slack", "hook": "webhook"})
-    runtime = Runtime(lambda: harness.now, lambda: 0.0, lambda: 0.0, harness.new_id)
-    recorder = Recorder(harness.store, metrics, runtime, woken.append)
+    receivers = {"slack": "slack", "hook": "webhook"}
+    recorder = make_recorder(harness, receivers, wake=woken.append)
 
     with structlog.testing.capture_logs() as logged:
         publish(harness.poll(signed_out()), recorder)
         publish(harness.poll(signed_out()), recorder)
 
-    assert [(one["event"], one["reason"]) for one in logged] == [("incident opened", "seen_bad")]
+    (line,) = logged
+    assert (line["event"], line["reason"]) == ("incident opened", "seen_bad")
     assert woken == [{"slack", "hook"}]
-    page = metrics.render().decode()
+    page = recorder.metrics.render().decode()
     assert 'linkedapi_incidents_open{workspace="acme",cause="reconnection_required"} 1' in page
     assert (
         'linkedapi_incidents_total{workspace="acme",cause="reconnection_required",event="opened"} 1'
