@@ -1,6 +1,9 @@
 """The cases that must come out right, by name; tests/test_cases.py holds that each has a test.
 
-A test carries the names of those that it is about: `@pytest.mark.odd_input("unsafe link")`.
+A test carries the names of those that it is about:
+
+    @pytest.mark.odd_input("unsafe link")
+    @pytest.mark.case("crash between send and settle")
 """
 
 ODD_INPUTS = frozenset(
@@ -65,3 +68,75 @@ ODD_INPUTS = frozenset(
     }
 )
 """What Linked API, the network and the host may do to us."""
+
+CASES = frozenset(
+    {
+        # incidents
+        "first poll ever",
+        "account disappears while open",
+        "signed out, then frozen, then active",
+        "flapping account stays bad",
+        "many changes at once",
+        "burst of unscheduled polls",
+        # workspaces
+        "another workspace's token pasted",
+        "token rotated in its file",
+        "our own share of the rate limit is used up",
+        "workspace removed",
+        "workspace renamed",
+        # links and reminders
+        "signed out and no link yet",
+        "first link of an incident that had none",
+        "reminders due together",
+        "reminder due while the workspace is blind",
+        # delivery
+        "crash between send and settle",
+        "attempt without an answer",
+        "database away while a message leaves",
+        "receiver refuses a message for good",
+        "opening dead, fallback told",
+        "receiver removed with notifications pending",
+        "event that no route matches",
+        "no receivers configured",
+        # the monitor's own host
+        "start, or the host slept",
+        "host asleep for days",
+        "clock back",
+    }
+)
+"""What the design has an answer for."""
+
+COMING = frozenset(
+    {
+        "mute begins",
+        "mute ends while still bad",
+        "acknowledged",
+        "escalation step due",
+        "reminders count from when someone was told",
+        "accounts newly frozen, the subscription asked",
+        "subscription",
+        "Linked API itself is away",
+        "third incident of the same cause in 7 days",
+        "new name matches other rules",
+        "only account of a workspace removed",
+        "workspaces accept",
+        "poll failed, repeated soon",
+        "receiver to be mended",
+        "minute after an attempt without an answer",
+        "owner of an account changes while open",
+        "link rotates after it was told",
+        "login fails",
+        "new session right after a success",
+        "another profile behind the same account",
+        "push or click on a replica that is not the holder",
+        # webhooks of Linked API
+        "webhook twice, late or out of order",
+        "webhook for an unknown account",
+        "webhook with a bad or old signature",
+        "webhook about something else",
+        "webhook beyond measure",
+        "webhook that the account list contradicts",
+        "webhooks lost",
+    }
+)
+"""What is not built yet; whoever builds one moves its name up."""

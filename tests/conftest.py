@@ -19,7 +19,8 @@ LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", 
 
 def pytest_configure(config):
     for marker in (
-        "odd_input(name, ...): what the test is about, of those in tests/cases.py",
+        "odd_input(name, ...): what the test is about, of ODD_INPUTS in tests/cases.py",
+        "case(name, ...): what the test is about, of CASES in tests/cases.py",
         "slow: starts real programs or takes seconds for another good reason",
     ):
         config.addinivalue_line("markers", marker)

@@ -3,7 +3,7 @@
 import cases
 import pytest
 
-KINDS = {"odd_input": cases.ODD_INPUTS}
+KINDS = {"odd_input": cases.ODD_INPUTS, "case": cases.CASES}
 
 
 @pytest.fixture
@@ -17,8 +17,9 @@ def marked(request):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_marker_names_a_case(marked, kind):
+def test_every_marker_names_a_case_that_is_built(marked, kind):
     assert marked[kind] - KINDS[kind] == set()
+    assert KINDS[kind] & cases.COMING == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -152,6 +152,7 @@ def test_promises_1_3_4_5_hold_for_every_receiver_whatever_happens(
 # ── 1, once more: dead is loud, and never without an attempt past the deadline ───────────────────
 
 
+@pytest.mark.case("host asleep for days")
 def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store):
     harness = StoreHarness(store, receivers={"chat": True, "mail": True}, fallback="mail")
     harness.poll(signed_out())

@@ -12,6 +12,7 @@ async def prepare(harness, name="acme", **settings):
     return config.workspaces[0], await harness.reconfigurer.prepare(config)
 
 
+@pytest.mark.case("no receivers configured")
 async def test_without_receivers_alerts_go_to_the_log_and_it_says_so(harness):
     with structlog.testing.capture_logs() as logs:
         _, components = await prepare(harness)

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import pytest
 import structlog
 from harness.program import until
 
@@ -26,6 +27,7 @@ async def running(config, runtime=REAL, **options):
             await asyncio.wait_for(task, 20)
 
 
+@pytest.mark.case("start, or the host slept")
 async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness):
     suspended = 0
     config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]")
@@ -39,6 +41,7 @@ async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness
         await harness.hook.wait(lambda: harness.hook.events, patience=10)
 
 
+@pytest.mark.case("receiver removed with notifications pending")
 async def test_what_was_queued_for_a_receiver_that_left_is_told_to_the_fallback(harness):
     away = '{name: away, type: slack, url: "http://127.0.0.1:1/nobody"}'
     settings = f"{HERE}\nfallback: crm\nreceivers: [{harness.crm()}"

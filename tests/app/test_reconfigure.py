@@ -118,6 +118,7 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
     assert [kind for kind, _ in await harness.poll("beta")] == ["resolved", "resolved"]
 
 
+@pytest.mark.case("workspace renamed")
 async def test_a_renamed_workspace_goes_on_under_its_new_name(harness, logs):
     await harness.apply("acme")
     await harness.poll("acme")

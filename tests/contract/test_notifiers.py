@@ -161,6 +161,7 @@ async def failure(harness):
     return error
 
 
+@pytest.mark.case("receiver refuses a message for good")
 async def test_every_status_means_what_it_should(http_harness):
     for status in range(200, 600):
         http_harness.server.status(status, headers=("Location: /elsewhere", "Retry-After: 7"))

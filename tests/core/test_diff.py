@@ -36,6 +36,7 @@ def test_only_what_differs_is_looked_at():
     assert changes
 
 
+@pytest.mark.case("another workspace's token pasted")
 def test_a_list_of_strangers_is_a_failure_that_says_what_to_do():
     harness = CoreHarness()
     harness.poll(listed_account("a"), listed_account("b"))

@@ -195,6 +195,7 @@ def test_what_the_first_message_said_already_is_not_said_again(event):
     assert verdict is SettledReason.SUPERSEDED
 
 
+@pytest.mark.case("start, or the host slept")
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.REMINDED, EventType.NOTICE])
 def test_until_the_workspace_has_been_looked_at_everything_but_a_resolution_waits(event):
     harness = world_with()

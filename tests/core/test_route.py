@@ -79,6 +79,7 @@ def test_the_first_match_wins_unless_it_proceeds():
     assert receivers(told(event(), routing=continues)) == ["mail", "slack"]
 
 
+@pytest.mark.case("event that no route matches")
 def test_what_no_route_matches_goes_to_the_fallback():
     routing = make_routing(
         PEOPLE, Route(match=Match(causes=("unknown",)), to=("slack",)), fallback="mail"
@@ -95,6 +96,7 @@ def test_a_resolution_goes_to_exactly_those_who_heard_or_are_hearing():
     assert told(event(EventType.RESOLVED)).unrouted == ()
 
 
+@pytest.mark.case("signed out, then frozen, then active")
 def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
     audience = {"i1": Audience(heard=frozenset({"slack"}))}
     routing = make_routing(PEOPLE, Route(match=Match(causes=("frozen",)), to=("mail",)))
@@ -129,6 +131,7 @@ def test_nothing_is_queued_twice_for_one_receiver():
     assert receivers(told(event(EventType.REMINDED), audience=audience)) == ["mail"]
 
 
+@pytest.mark.case("many changes at once")
 def test_more_than_group_over_become_one_message_worst_first():
     harness = CoreHarness()
     harness.poll(listed_account("ok"), *(frozen(f"f{n}") for n in range(4)), signed_out("out"))

@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import pytest
 from harness.program import answers
 from harness.reconcile import NO_FLAPPING, reconcile, until_quiet
 from harness.running_monitor import install, simulated
@@ -12,6 +13,7 @@ from monitor.store.db import Store
 ROUNDS = 20
 
 
+@pytest.mark.case("crash between send and settle")
 async def test_nothing_is_lost_and_nothing_repeated_but_attempts_in_flight(tmp_path):
     moments = random.Random(7)
     simulator = simulated(accounts=6)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from harness.core import HOUR, LINK, MINUTE, frozen, listed_account, signed_out
 from harness.store import DAY, LEASE, REFUSED, TIMEOUT, StoreHarness
 from sqlalchemy import text
@@ -44,6 +45,7 @@ def test_a_refused_attempt_does_not_count_as_heard(harness):
     assert list(harness.heard().values()) == [[]]
 
 
+@pytest.mark.case("attempt without an answer")
 def test_an_unanswered_attempt_counts_as_heard_and_is_repeated_under_its_key(harness):
     harness.poll(signed_out())
     first = harness.claim()
@@ -58,6 +60,7 @@ def test_an_unanswered_attempt_counts_as_heard_and_is_repeated_under_its_key(har
     harness.settle(again)
 
 
+@pytest.mark.case("crash between send and settle")
 def test_a_lapsed_claim_counts_as_heard_and_is_sent_again(harness):
     harness.poll(signed_out())
     lost = harness.claim()
@@ -71,6 +74,7 @@ def test_a_lapsed_claim_counts_as_heard_and_is_sent_again(harness):
     assert harness.settle(again)
 
 
+@pytest.mark.case("crash between send and settle")
 def test_a_lapsed_opening_that_recovered_is_not_repeated_but_resolved(harness):
     harness.poll(signed_out())
     harness.claim()
@@ -161,6 +165,7 @@ def test_what_seems_over_waits_whole(store):
     assert harness.deliver(after=HOUR) is None
 
 
+@pytest.mark.case("host asleep for days")
 def test_a_message_dies_after_an_attempt_past_its_deadline_and_never_before_one(harness):
     harness.poll(signed_out())
 
@@ -216,6 +221,7 @@ def test_the_next_wake_is_the_earliest_retry_or_lapse(harness):
     assert next_at() == harness.now + Duration.parse("5s")
 
 
+@pytest.mark.case("start, or the host slept")
 def test_after_a_start_an_opening_waits_for_a_look_at_the_workspace(harness):
     harness.poll(signed_out())
     harness.current = False

@@ -11,6 +11,7 @@ def set_clock(harness):
     return harness.run(lambda tx: clock.set_clock(tx, harness.now))
 
 
+@pytest.mark.case("clock back")
 @pytest.mark.odd_input("clock jumps")
 def test_a_clock_that_went_back_brings_along_what_is_due(harness):
     harness.poll(signed_out())

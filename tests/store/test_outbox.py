@@ -52,12 +52,14 @@ def test_a_change_before_the_opening_was_sent_is_told_as_one_opening(harness):
     assert harness.deliver() is None
 
 
+@pytest.mark.case("first poll ever")
 def test_the_baseline_is_grouped(harness):
     harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
 
     assert harness.deliver() == [("opened", "a"), ("opened", "b")]
 
 
+@pytest.mark.case("opening dead, fallback told")
 def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback="mail")
     harness.poll(listed_account())
@@ -178,6 +180,7 @@ def cancel_removed(harness, receivers, fallback=None):
     )
 
 
+@pytest.mark.case("receiver removed with notifications pending")
 def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fallback(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback="mail")
     harness.poll(listed_account())
@@ -221,6 +224,7 @@ def test_a_workspaces_incident_is_told_and_resolved(harness):
     assert harness.deliver() == [("resolved", None)]
 
 
+@pytest.mark.case("signed out and no link yet")
 def test_an_opening_waits_for_the_link_that_is_asked_for(store):
     harness = StoreHarness(store, create=True)
     harness.poll(signed_out(link=""))
@@ -229,6 +233,7 @@ def test_an_opening_waits_for_the_link_that_is_asked_for(store):
     assert harness.deliver(after=Duration.parse("10s")) == [("opened", "a1")]
 
 
+@pytest.mark.case("signed out and no link yet")
 def test_a_link_that_arrives_lets_the_opening_go(store):
     harness = StoreHarness(store, create=True)
     harness.poll(signed_out(link=""))
@@ -241,6 +246,7 @@ def test_a_link_that_arrives_lets_the_opening_go(store):
     assert harness.deliver() is None
 
 
+@pytest.mark.case("first link of an incident that had none")
 def test_a_link_that_comes_after_the_opening_is_told_once(harness):
     harness.poll(signed_out(link=""))
     harness.deliver()
@@ -262,6 +268,7 @@ def test_the_backlog_counts_notifications_and_knows_the_oldest(harness):
     assert harness.run(outbox.backlog) == {"slack": (8, oldest)}
 
 
+@pytest.mark.case("many changes at once")
 @pytest.mark.parametrize("count", [6, 1000])
 def test_many_at_once_become_one_message(harness, count):
     harness.poll(*(listed_account(f"a{n}") for n in range(count)))

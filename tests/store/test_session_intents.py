@@ -1,5 +1,6 @@
 """Intents to ask for sessions: one an account and cooldown, each called once."""
 
+import pytest
 from harness.core import HOUR, NOON
 from harness.store import DAY
 
@@ -13,6 +14,7 @@ def add(store, *, now, id_="c1", account="a1"):
     return store.run_now(lambda tx: session_intents.add(tx, [intent], cooldown=HOUR, now=now))
 
 
+@pytest.mark.case("signed out and no link yet")
 def test_a_session_is_asked_for_once_per_account_and_cooldown(store):
     assert add(store, now=NOON)
     assert not add(store, now=NOON + DAY, id_="c2")  # still wanted

@@ -149,6 +149,7 @@ def test_a_renamed_workspace_is_the_same_under_its_new_name(harness):
     assert harness.run(lambda tx: workspaces.load(tx, "acme")) == Workspace("acme")
 
 
+@pytest.mark.case("workspace renamed")
 def test_an_incident_opened_under_the_old_name_resolves_under_the_new_one_to_who_heard(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True})
     harness.poll(listed_account("a"), signed_out("b"))

@@ -81,6 +81,7 @@ async def test_what_is_queued_is_sent_and_settled(post):
     assert post.metric("linkedapi_notification_latency_seconds_count")
 
 
+@pytest.mark.case("database away while a message leaves")
 async def test_what_was_sent_is_recorded_though_the_database_was_failing(post, store):
     post.harness.poll(signed_out())
     post.pager.replies = ["hang"]
@@ -127,6 +128,7 @@ async def test_a_bug_in_a_notifier_does_not_lose_the_alert_nor_show_its_text(pos
     assert await post.deliver(after=HOUR) == [("opened", "delivered")]
 
 
+@pytest.mark.case("crash between send and settle")
 async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(post):
     post.harness.poll(signed_out())
     post.pager.replies = ["hang"]

@@ -63,6 +63,7 @@ async def test_an_odd_list_is_warned_about_once(harness, capsys):
     assert capsys.readouterr().out.count("odd account list") == 1
 
 
+@pytest.mark.case("event that no route matches")
 async def test_an_event_that_nobody_would_hear_of_is_counted_and_logged(harness, capsys):
     nobody = make_routing({"chat": True}, Route(match=Match(causes=("unknown",)), to=("chat",)))
     harness.poller.rules = replace(harness.poller.rules, routing=nobody)
@@ -96,6 +97,7 @@ async def test_blindness_is_told_in_time_although_polls_are_paused(harness):
     assert harness.calls() == 2
 
 
+@pytest.mark.case("token rotated in its file")
 async def test_a_rejected_token_is_asked_about_ever_less_often(harness):
     harness.simulator.set_token("acme", "linked_other")
 
@@ -104,6 +106,7 @@ async def test_a_rejected_token_is_asked_about_ever_less_often(harness):
     assert harness.calls() < 15
 
 
+@pytest.mark.case("token rotated in its file")
 @pytest.mark.odd_input("rotated token")
 async def test_a_token_rotated_in_its_file_counts_at_once(tmp_path):
     file = tmp_path / "token"
@@ -127,6 +130,7 @@ async def test_a_rate_limit_is_given_time(harness):
     assert harness.calls() == 2
 
 
+@pytest.mark.case("our own share of the rate limit is used up")
 async def test_our_own_share_used_up_is_no_failure(harness):
     assert await harness.poll(100, after=Duration.parse("10ms")) == []
 

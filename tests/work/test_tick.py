@@ -64,6 +64,7 @@ async def test_a_reminder_is_told_when_it_is_due_and_only_once(harness, ticker):
     assert harness.deliver_all() == [[("reminded", "a1")]]
 
 
+@pytest.mark.case("host asleep for days")
 async def test_after_days_asleep_overdue_reminders_are_one(harness, ticker):
     sign_out(harness)
     harness.now += 9 * DAY
@@ -73,6 +74,7 @@ async def test_after_days_asleep_overdue_reminders_are_one(harness, ticker):
     assert harness.deliver_all() == [[("reminded", "a1")]]
 
 
+@pytest.mark.case("reminders due together")
 async def test_reminders_due_together_are_one_message(harness, ticker):
     sign_out(harness, *(f"a{number}" for number in range(20)))
 
@@ -103,6 +105,7 @@ async def test_an_opening_that_waits_needs_no_reminder_beside_it(harness, ticker
     assert harness.deliver_all() == [[("opened", "a1")]]
 
 
+@pytest.mark.case("reminder due while the workspace is blind")
 async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_good_poll(
     harness, ticker
 ):
@@ -117,6 +120,7 @@ async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_g
     assert harness.deliver() == [("reminded", "a1")]
 
 
+@pytest.mark.case("start, or the host slept")
 async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(harness, ticker):
     sign_out(harness)
     harness.current = False
@@ -242,6 +246,7 @@ async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_b
     assert harness.deliver_all() == [[("reminded", "a1")]]
 
 
+@pytest.mark.case("workspace removed")
 async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(harness, ticker):
     harness.poll(listed_account("ok"), signed_out("out"))
     harness.deliver("slack")

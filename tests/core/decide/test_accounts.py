@@ -79,6 +79,7 @@ def test_recovery_before_open_after_tells_nobody():
     assert told(harness.poll(signed_out())) == []
 
 
+@pytest.mark.case("burst of unscheduled polls")
 def test_a_burst_of_unscheduled_polls_counts_once():
     harness = CoreHarness(open_after=3)
     harness.poll(listed_account())
@@ -110,6 +111,7 @@ def test_resolve_after_waits_for_a_steady_recovery():
     assert told(harness.poll(listed_account())) == [("resolved", "reconnection_required")]
 
 
+@pytest.mark.case("signed out, then frozen, then active")
 def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
     harness = CoreHarness()
     harness.poll(signed_out())
@@ -139,6 +141,7 @@ def test_a_rotated_link_is_kept_without_a_word():
     assert session.link.reveal() == "https://app.linkedapi.io/connection/new"
 
 
+@pytest.mark.case("first link of an incident that had none")
 def test_a_first_link_that_comes_later_is_told():
     harness = CoreHarness(create=True)
     opened = harness.poll(signed_out(link=""))
@@ -180,6 +183,7 @@ def test_an_account_that_returns_in_time_was_never_gone():
     assert harness.workspace.accounts["c"].missing_polls == 0
 
 
+@pytest.mark.case("account disappears while open")
 def test_an_account_is_gone_after_missing_after_polls():
     harness = CoreHarness()
     harness.poll(listed_account("a"), listed_account("b"), signed_out("c"))
@@ -212,6 +216,7 @@ def test_many_that_vanish_at_once_need_more_polls():
     assert len(decisions[9].events) == 3
 
 
+@pytest.mark.case("account disappears while open")
 @pytest.mark.parametrize(
     "url",
     [

@@ -77,6 +77,7 @@ def test_the_cause_of_blindness_changes_once_it_lasts_two_polls():
     assert told(harness.fail(RATE_LIMITED)) == [("changed", "rate_limited")]
 
 
+@pytest.mark.case("another workspace's token pasted")
 @pytest.mark.parametrize("listed", [(), (listed_account("x"), listed_account("y"))])
 def test_a_list_with_none_of_the_known_accounts_is_blindness(listed):
     harness = CoreHarness()

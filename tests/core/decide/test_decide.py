@@ -1,5 +1,6 @@
 """The decisions as a whole: the table, the baseline, and what always holds."""
 
+import pytest
 from harness.core import (
     HOUR,
     MINUTE,
@@ -36,6 +37,7 @@ def test_every_cause_is_an_accounts_or_a_workspaces():
     assert set(ACCOUNT_CAUSES) | set(BLIND_CAUSES) == set(Cause)
 
 
+@pytest.mark.case("first poll ever")
 def test_the_first_poll_is_a_baseline_that_opens_only_what_is_bad():
     harness = CoreHarness()
 
@@ -63,6 +65,7 @@ def test_failed_polls_neither_count_nor_reset():
     assert told(harness.poll(signed_out())) == [("opened", "reconnection_required")]
 
 
+@pytest.mark.case("clock back")
 def test_since_never_lies_in_the_future_after_the_clock_went_back():
     harness = CoreHarness()
     harness.poll(signed_out())

@@ -93,6 +93,7 @@ def test_an_acknowledged_or_ended_incident_has_no_reminders():
         assert ended.next_due_at is None
 
 
+@pytest.mark.case("account disappears while open", "reminder due while the workspace is blind")
 @pytest.mark.parametrize("uncertainty", ["failing", "missing", "improving", "not current"])
 def test_a_reminder_is_held_while_nobody_knows(uncertainty):
     harness = CoreHarness(resolve_after=2)

@@ -1,5 +1,6 @@
 """Accounts whose status keeps changing."""
 
+import pytest
 from harness.core import (
     HOUR,
     MINUTE,
@@ -45,6 +46,7 @@ def test_flapping_ends_when_active_has_settled():
     assert told(harness.poll(signed_out())) == [("opened", "reconnection_required")]
 
 
+@pytest.mark.case("flapping account stays bad")
 def test_flapping_that_settles_in_a_bad_status_takes_its_cause():
     harness = flapping_harness()
     harness.poll(listed_account())
