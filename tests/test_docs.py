@@ -23,24 +23,30 @@ from monitor.simulator import Simulator
 from monitor.simulator.actions import ACTIONS
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for pattern in ("README.md", "docs/**/*.md", "bench/*.md")
+    for path in sorted(ROOT.glob(pattern))
+}
 ROW = re.compile(r"^\| `([^`]+)` *\|([^|]*)\|", re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-ENVIRON = dict.fromkeys(("WEBHOOK_SECRET",), "whsec_" + "QUJD" * 8) | {
+ENVIRON = {
+    "WEBHOOK_SECRET": "whsec_" + "QUJD" * 8,
     "LINKED_API_TOKEN": "a-token",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/x",
     "SMTP_PASSWORD": "a-password",
 }
 
 
-def page(name):
-    return (ROOT / name).read_text(encoding="utf-8")
+def rows(page):
+    """The tables of a page whose first column is code: {first cell: second cell}."""
+    return {name: rest.strip() for name, rest in ROW.findall(PAGES[page])}
 
 
-def rows(text):
-    """The tables whose first column is code: {first cell: second cell}."""
-    return {name: rest.strip() for name, rest in ROW.findall(text)}
+def blocks(page, kind):
+    """The blocks of code of one kind in a page."""
+    return [text for language, text in FENCE.findall(PAGES[page]) if language == kind]
 
 
 # ── configuration ────────────────────────────────────────────────────────────────────────────────
@@ -49,14 +55,14 @@ def rows(text):
 def keys():
     """Every key of the file with its default: {"poll.every": "1m"}."""
     whole = schema()
-    found = dict(_keys(whole, whole, ""))
+    defaults = dict(_keys(whole, whole, ""))
     common = ReceiverSettings.model_fields
     for name in common:
         default = common[name].default
-        found[f"receivers[].{name}"] = None if common[name].is_required() else default
+        defaults[f"receivers[].{name}"] = None if common[name].is_required() else default
     return {
         name: default
-        for name, default in found.items()
+        for name, default in defaults.items()
         if not name.startswith("workspaces[].poll.")
         and (
             not name.endswith("_file") or name in ("workspaces[].token_file", "linked_api.ca_file")
@@ -85,10 +91,10 @@ def _keys(whole, node, prefix):
 def _resolved(whole, node):
     if "$ref" in node:
         return _resolved(whole, whole["$defs"][node["$ref"].rpartition("/")[2]])
-    for one in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        found = _resolved(whole, one)
-        if "properties" in found or "items" in found:
-            return found
+    for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):
+        resolved = _resolved(whole, choice)
+        if "properties" in resolved or "items" in resolved:
+            return resolved
     return node
 
 
@@ -103,7 +109,7 @@ def written(value):
 def test_every_key_is_documented_with_its_default_and_no_other():
     documented = {
         name: default
-        for name, default in rows(page("docs/configuration.md")).items()
+        for name, default in rows("docs/configuration.md").items()
         if not name.isupper()
     }
 
@@ -124,22 +130,22 @@ def test_every_key_of_every_type_of_receiver_is_documented():
         for name, field in notifiers.settings_type(kind).model_fields.items()
         if name not in ReceiverSettings.model_fields
     }
-    documented = {name for name in rows(page("docs/receivers.md")) if "." in name}
+    documented = {name for name in rows("docs/receivers.md") if "." in name}
 
     assert documented - {"email.to.label", *map("incident.{}".format, EventType)} == expected
 
 
 def test_every_type_of_receiver_is_documented():
-    tables = rows(page("docs/receivers.md"))
+    tables = rows("docs/receivers.md")
     assert {name for name in tables if name.isalpha()} - {"notice"} == {*notifiers.notifier_types()}
     types = ", ".join(f"`{kind}`" for kind in notifiers.notifier_types()[:-1])
-    assert types in page("docs/configuration.md")
+    assert types in PAGES["docs/configuration.md"]
 
 
 def test_every_secret_has_its_file_form_named():
     kinds = [notifiers.settings_type(kind) for kind in notifiers.notifier_types()]
     kinds += [field.annotation for field in config.Config.model_fields.values()]
-    named = page("docs/configuration.md")
+    named = PAGES["docs/configuration.md"]
     for kind in kinds:
         if isinstance(kind, type):
             for key in secret_keys(kind):
@@ -147,28 +153,25 @@ def test_every_secret_has_its_file_form_named():
 
 
 def test_every_variable_is_documented():
-    documented = {name for name in rows(page("docs/configuration.md")) if name.isupper()}
+    documented = {name for name in rows("docs/configuration.md") if name.isupper()}
 
     assert documented == {CONFIG, *VARIABLES}
 
 
 def test_the_words_of_alerts_are_documented():
-    configuration, receivers = page("docs/configuration.md"), page("docs/receivers.md")
-
-    assert all(f"`{cause}`" in configuration for cause in Cause)
-    assert all(f"`{resolution}`" in receivers for resolution in Resolution)
-    events = {f"incident.{one}" for one in EventType}
-    assert events <= set(rows(receivers))
+    assert all(f"`{cause}`" in PAGES["docs/configuration.md"] for cause in Cause)
+    assert all(f"`{resolution}`" in PAGES["docs/receivers.md"] for resolution in Resolution)
+    assert set(map("incident.{}".format, EventType)) <= set(rows("docs/receivers.md"))
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def examples():
-    for path in PAGES:
-        for number, (kind, text) in enumerate(FENCE.findall(path.read_text(encoding="utf-8"))):
-            if kind == "yaml" and re.match(r"(#.*\n)*workspaces:", text):
-                yield pytest.param(text, id=f"{path.relative_to(ROOT)}-{number}")
+    for page in PAGES:
+        for number, text in enumerate(blocks(page, "yaml")):
+            if re.match(r"(#.*\n)*workspaces:", text):
+                yield pytest.param(text, id=f"{page}-{number}")
     for path in (ROOT / "config.example.yaml", *ROOT.glob("deploy/**/config.yaml")):
         yield pytest.param(path.read_text(encoding="utf-8"), id=str(path.relative_to(ROOT)))
 
@@ -187,19 +190,16 @@ def test_there_are_examples_to_load():
     assert len(list(examples())) >= 4
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_block_of_data_in_a_page_can_be_read(path):
-    for kind, text in FENCE.findall(path.read_text(encoding="utf-8")):
-        if kind == "yaml":
-            assert list(yaml.safe_load_all(text))
-        elif kind == "python":
-            compile(text, str(path), "exec")
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_of_data_in_a_page_can_be_read(page):
+    for text in blocks(page, "yaml"):
+        assert list(yaml.safe_load_all(text))
+    for text in blocks(page, "python"):
+        compile(text, page, "exec")
 
 
 def test_the_example_of_a_notifier_works():
-    (example,) = (
-        text for kind, text in FENCE.findall(page("docs/developing.md")) if kind == "python"
-    )
+    (example,) = blocks("docs/developing.md", "python")
     module = {"__name__": "monitor.notifiers.mattermost", "__package__": "monitor.notifiers"}
     exec(example, module)
     settings = module["Settings"](
@@ -218,7 +218,7 @@ def test_the_example_of_a_notifier_works():
 def test_every_metric_is_documented_with_its_labels_and_no_other():
     documented = {
         name: set(filter(None, re.split(r",\s*", labels)))
-        for name, labels in rows(page("docs/metrics.md")).items()
+        for name, labels in rows("docs/metrics.md").items()
         if name.startswith("linkedapi_")
     }
 
@@ -228,31 +228,31 @@ def test_every_metric_is_documented_with_its_labels_and_no_other():
 def test_every_command_is_documented_with_its_options_and_no_other():
     documented = {
         name: set(re.findall(r"`(--[\w-]+)`", options))
-        for name, options in rows(page("docs/commands.md")).items()
+        for name, options in rows("docs/commands.md").items()
     }
 
     assert documented == dict(commands(get_command(app), ""))
 
 
 def commands(command, prefix):
-    for name, one in command.commands.items():
-        if hasattr(one, "commands"):
-            yield from commands(one, f"{prefix}{name} ")
+    for name, sub in command.commands.items():
+        if hasattr(sub, "commands"):
+            yield from commands(sub, f"{prefix}{name} ")
         else:
-            options = {option for part in one.params for option in part.opts if option[:2] == "--"}
+            options = {option for part in sub.params for option in part.opts if option[:2] == "--"}
             yield f"{prefix}{name}", options - {"--config", "--help"}
 
 
 def test_every_exit_code_is_documented_and_no_other():
-    codes = re.findall(r"^\| (\d) \|", page("docs/commands.md"), re.MULTILINE)
+    codes = re.findall(r"^\| (\d) \|", PAGES["docs/commands.md"], re.MULTILINE)
 
-    assert [int(one) for one in codes] == sorted(Exit)
+    assert list(map(int, codes)) == sorted(Exit)
 
 
 def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_other():
     documented = {
         name: re.findall(r"`(\w+)`", parameters)
-        for name, parameters in rows(page("docs/simulator.md")).items()
+        for name, parameters in rows("docs/simulator.md").items()
     }
 
     assert documented == {
@@ -263,35 +263,30 @@ def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_within_the_project_leads_somewhere(path):
-    for target in LINK.findall(path.read_text(encoding="utf-8")):
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_within_the_project_leads_somewhere(page):
+    for target in LINK.findall(PAGES[page]):
         if target.startswith(("https://", "http://")):
             continue
-        file, _, anchor = target.partition("#")
-        found = (path.parent / file).resolve() if file else path
-        assert found.exists(), target
+        name, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        assert path.exists(), target
         if anchor:
-            assert anchor in anchors(found.read_text(encoding="utf-8")), target
+            assert anchor in anchors(path.read_text(encoding="utf-8")), target
 
 
 def anchors(text):
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    made = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
-    return made | set(re.findall(r'id="([\w-]+)"', text))
+    titles = {re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings}
+    return {title.replace(" ", "-") for title in titles} | set(re.findall(r'id="([\w-]+)"', text))
 
 
-def test_every_make_target_in_a_page_exists():
-    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
-    for path in PAGES:
-        for name in re.findall(r"`make ([a-z-]+)", path.read_text(encoding="utf-8")):
-            assert name in targets, path
+def test_every_make_target_and_extra_in_a_page_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    text = "".join(PAGES.values())
 
-
-def test_every_extra_in_a_page_exists():
-    project = tomllib.loads(page("pyproject.toml"))["project"]
-    for path in PAGES:
-        for name in re.findall(
-            r"(?:linkedapi-monitor|\.)\[(\w+)\]", path.read_text(encoding="utf-8")
-        ):
-            assert name in project["optional-dependencies"]
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
+    extras = set(re.findall(r"(?:linkedapi-monitor|\.)\[(\w+)\]", text))
+    assert extras <= set(project["optional-dependencies"])

@@ -56,22 +56,15 @@ async def test_once_asking_is_switched_off_recorded_intents_are_dropped(harness)
     assert harness.calls(CREATE) == 0
 
 
-async def test_an_account_that_has_a_link_by_now_is_left_alone(harness):
+@pytest.mark.parametrize("change", ["clear_patch", "recover"])
+async def test_an_account_that_has_a_link_or_needs_none_by_now_is_left_alone(harness, change):
     await sign_out(harness)
-    harness.simulator.clear_patch("acme", "a1")
+    getattr(harness.simulator, change)("acme", "a1")
     await harness.poll()
 
     assert await harness.reconnector.reconnect() == "needless"
+    assert (harness.session() is None) is (change == "recover")
     assert harness.calls(CREATE) == 0
-
-
-async def test_an_account_that_has_recovered_by_now_is_left_alone(harness):
-    await sign_out(harness)
-    harness.simulator.recover("acme", "a1")
-    await harness.poll()
-
-    assert await harness.reconnector.reconnect() == "needless"
-    assert harness.session() is None
 
 
 @pytest.mark.odd_input("account recovers before create")
