@@ -41,11 +41,11 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def _logging_as_it_was():
     root = logging.getLogger()
-    known = (root.handlers[:], root.level)
+    handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in LOUD}
     yield
     logging.captureWarnings(capture=False)
-    root.handlers[:], level = known[0], known[1]
+    root.handlers[:] = handlers
     root.setLevel(level)
     for name, before in levels.items():
         logging.getLogger(name).setLevel(before)

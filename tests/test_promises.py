@@ -1,4 +1,4 @@
-"""The promises of the design, one by one. What other tests show in detail is shown here as a whole.
+"""The promises of the design by number: what other tests show in detail is shown as a whole.
 
 Each of these has been seen to fail with its guard taken out.
 """
@@ -233,7 +233,7 @@ def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
     assert harness.workspace.accounts["b"].since <= harness.now
 
 
-# ── 3: said once ─────────────────────────────────────────────────────────────────────────────────
+# ── 3: told once ─────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.odd_input("restart during an incident")
@@ -287,7 +287,8 @@ async def test_promise_6_no_secret_is_in_any_log_metric_error_message_or_the_dat
     sessions = {link.rpartition("/")[2] for link in links}
     assert len(sessions) == 3, "alerts with links have been sent, so there was something to leak"
     assert "given up" in monitor.output(), "a receiver failed, so there was an error to leak in"
-    database = b"".join(one.read_bytes() for one in tmp_path.glob("monitor.db*")).decode("latin-1")
+    files = tmp_path.glob("monitor.db*")
+    database = b"".join(file.read_bytes() for file in files).decode("latin-1")
     secrets = {token, path, password, WEBHOOK_SECRET, WEBHOOK_SECRET.removeprefix("whsec_")}
     for account in simulator.customer("acme").accounts.values():
         secrets.add(account.identification_token)

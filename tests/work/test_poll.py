@@ -275,7 +275,7 @@ async def test_a_reload_compares_every_account_anew(harness):
     assert await harness.reconnector.reconnect() == "created"
 
 
-async def test_a_reload_while_the_list_is_fetched_settles_nothing(harness):
+async def test_after_a_reload_while_the_list_is_fetched_every_account_is_compared_anew(harness):
     harness.simulator.rename("acme", "a1", "Test one")
     run, begun, go = harness.store.run, asyncio.Event(), asyncio.Event()
 
