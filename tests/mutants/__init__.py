@@ -3,3 +3,11 @@
 The program is own code because mutmut 3 changes functions only and cosmic-ray runs every test for
 every change, and neither changes SQL, which stands in constants here and matters most.
 """
+
+import sys
+
+
+def say(text: str) -> None:
+    """Print *text* at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

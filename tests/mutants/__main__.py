@@ -1,6 +1,6 @@
-"""Change the program in one random place, run the tests, put it back: which change is not noticed?
+"""Change the program in one random place, run the tests, put it back; say what none noticed.
 
-What decides, writes or sends is changed, in scratch copies of the checkout only. A change that
+What decides, writes or sends is changed, in scratch copies of the checkout only. A mutant that
 survived passed every test that runs its line, first on SQLite, then on PostgreSQL; one that is
 untested is run by none. Tests that are marked slow, or under a path to ignore, take no part.
 """
@@ -21,24 +21,25 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from .changes import Change, changes
+from . import say
 from .measure import measure
-from .reach import Reach
+from .mutate import Mutant, mutate
 from .scratch import Scratch, files_of
+from .selection import Selection
 
 EXCLUDED = ("__main__.py", "cli", "config", "log.py", "metrics", "simulator", "web")
 """What neither decides nor writes nor sends."""
 
 IGNORED = ("tests/e2e", "tests/deploy", "tests/fuzz")
 
-EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a change went: which of how many *tests* noticed it, if any, after how many seconds."""
+    """What became of a mutant: which of how many *tests* noticed it, if any, and in what time."""
 
-    change: Change
+    mutant: Mutant
     noticed_by: str | None
     tests: int
     seconds: float
@@ -56,7 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make mutants ARGS=…", description=__doc__)
     parser.add_argument("places", nargs="*", help="change these paths only, or PATH:LINE")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
-    parser.add_argument("--count", type=int, default=100, help="how many changes: %(default)s")
+    parser.add_argument("--count", type=int, default=100, help="how many mutants: %(default)s")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there too")
     parser.add_argument("--ignore", nargs="*", default=IGNORED, metavar="PATH", help=f"{IGNORED}")
@@ -94,28 +95,27 @@ def _run(options: argparse.Namespace, folder: Path, outcomes: list[Outcome]) -> 
         for path in relevant
         if path.endswith(".py")
     }
-    program = {path: source for path, source in sources.items() if path.startswith("monitor/")}
-    chosen = _choose(program, options)
-    _say(f"--seed {options.seed}: {len(chosen)} changes, {len(measured)} tests")
-    asyncio.run(_try_all(scratches, chosen, sources, Reach(measured, sources), outcomes))
+    mutants = _choose(sources, options)
+    say(f"--seed {options.seed}: {len(mutants)} mutants, {len(measured)} tests")
+    asyncio.run(_try_all(mutants, scratches, sources, Selection(measured, sources), outcomes))
 
 
 async def _try_all(
+    mutants: Sequence[Mutant],
     scratches: Sequence[Scratch],
-    chosen: Sequence[Change],
     sources: Mapping[str, str],
-    reach: Reach,
+    selection: Selection,
     outcomes: list[Outcome],
 ) -> None:
-    queue = iter(chosen)
+    queue = iter(mutants)
 
     async def work(scratch: Scratch) -> None:
-        for change in queue:
-            outcome = await _try(scratch, change, sources[change.path], reach)
+        for mutant in queue:
+            outcome = await _try(mutant, scratch, sources[mutant.path], selection)
             outcomes.append(outcome)
-            _say(
+            say(
                 f"{len(outcomes):4} {outcome.verdict:8} {outcome.seconds:5.1f} s"
-                f"  {change.path}:{change.line}  {change.shown}"
+                f"  {mutant.path}:{mutant.line}  {mutant.diff}"
             )
 
     async with asyncio.TaskGroup() as group:
@@ -123,83 +123,82 @@ async def _try_all(
             group.create_task(work(scratch))
 
 
-async def _try(scratch: Scratch, change: Change, source: str, reach: Reach) -> Outcome:
+async def _try(mutant: Mutant, scratch: Scratch, source: str, selection: Selection) -> Outcome:
     started, noticed_by = time.monotonic(), None
-    tests = reach.tests(change)
-    scratch.write(change.path, change.apply(source))
-    for batch, seconds in reach.batches(tests):
+    tests = selection.tests(mutant)
+    scratch.write(mutant.path, mutant.apply(source))
+    for batch, seconds in selection.batches(tests):
         noticed_by = await scratch.failing(batch, limit=5 * seconds + 30)
         if noticed_by is not None:
             break
-    scratch.write(change.path, source)
-    return Outcome(change, noticed_by, len(tests), time.monotonic() - started)
+    scratch.write(mutant.path, source)
+    return Outcome(mutant, noticed_by, len(tests), time.monotonic() - started)
 
 
-def _choose(program: Mapping[str, str], options: argparse.Namespace) -> Sequence[Change]:
-    """Return the changes to make, in random order."""
-    possible = [
-        change
-        for path, source in program.items()
-        if path.split("/")[1] not in EXCLUDED
-        for change in changes(path, source)
+def _choose(sources: Mapping[str, str], options: argparse.Namespace) -> Sequence[Mutant]:
+    """Return the mutants to try, in random order."""
+    mutants = [
+        mutant
+        for path, source in sources.items()
+        if path.startswith("monitor/") and path.split("/")[1] not in EXCLUDED
+        for mutant in mutate(path, source)
     ]
-    for entry in tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get("change", []):
-        same = [change for change in possible if _matches(change, entry)]
-        possible = [change for change in possible if change not in same]
-        if not same:
-            _say(f"{EQUIVALENT.name}: there is no such change any more: {entry}")
+    for entry in tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("mutant", []):
+        equivalent = [mutant for mutant in mutants if _matches(mutant, entry)]
+        mutants = [mutant for mutant in mutants if mutant not in equivalent]
+        if not equivalent:
+            say(f"{EQUIVALENTS.name}: there is no such mutant any more: {entry}")
     if options.places:
-        possible = [one for one in possible if any(_is_at(one, at) for at in options.places)]
-    return random.Random(options.seed).sample(possible, min(options.count, len(possible)))
+        mutants = [
+            mutant for mutant in mutants if any(_is_at(mutant, place) for place in options.places)
+        ]
+    return random.Random(options.seed).sample(mutants, min(options.count, len(mutants)))
 
 
-def _matches(change: Change, entry: Mapping[str, str]) -> bool:
-    is_it = (change.before, change.after) == (entry["line"], entry["becomes"])
-    return is_it and fnmatch(change.path, entry["file"])
+def _matches(mutant: Mutant, entry: Mapping[str, str]) -> bool:
+    is_same = (mutant.before, mutant.after) == (entry["line"], entry["becomes"])
+    return is_same and fnmatch(mutant.path, entry["file"])
 
 
-def _is_at(change: Change, place: str) -> bool:
+def _is_at(mutant: Mutant, place: str) -> bool:
     path, _, line = place.partition(":")
-    return Path(change.path).is_relative_to(path) and line in ("", str(change.line))
+    return Path(mutant.path).is_relative_to(path) and line in ("", str(mutant.line))
 
 
 def _summarize(outcomes: Sequence[Outcome]) -> None:
-    """Print how many were noticed, room by room, and what was not."""
+    """Print what was not noticed, and how many were, room by room."""
+    if not outcomes:
+        return
+    for outcome in sorted(outcomes, key=lambda outcome: (outcome.mutant.path, outcome.mutant.line)):
+        if outcome.noticed_by is None:
+            mutant = outcome.mutant
+            say(f"\n{outcome.verdict} {mutant.path}:{mutant.line} ({outcome.tests} tests)")
+            say(f"  - {mutant.before}\n  + {mutant.after}")
     rooms: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for outcome in outcomes:
-        for room in (outcome.change.path.split("/")[1], "all"):
+        for room in (outcome.mutant.path.split("/")[1], "all"):
             rooms[room][outcome.verdict] += 1
-    for outcome in sorted(outcomes, key=lambda outcome: (outcome.change.path, outcome.change.line)):
-        if outcome.noticed_by is None:
-            change = outcome.change
-            _say(f"\n{outcome.verdict} {change.path}:{change.line} ({outcome.tests} tests)")
-            _say(f"  - {change.before}\n  + {change.after}")
-    _say(f"\n{'room':16}{'changes':>8}{'noticed':>9}{'survived':>9}{'untested':>9}")
-    for room in (*sorted(rooms.keys() - {"all"}), *(rooms.keys() & {"all"})):
+    say(f"\n{'room':16}{'mutants':>8}{'noticed':>9}{'survived':>9}{'untested':>9}")
+    for room in (*sorted(rooms.keys() - {"all"}), "all"):
         count, total = rooms[room], rooms[room].total()
         share = f"{count['noticed'] / total:.0%}"
-        _say(f"{room:16}{total:8}{share:>9}{count['SURVIVED']:9}{count['UNTESTED']:9}")
+        say(f"{room:16}{total:8}{share:>9}{count['SURVIVED']:9}{count['UNTESTED']:9}")
 
 
 def _row(outcome: Outcome) -> dict[str, object]:
     """Return *outcome* for a program to read."""
-    change = outcome.change
+    mutant = outcome.mutant
     return {
-        "file": change.path,
-        "line": change.line,
-        "kind": change.kind,
-        "before": change.before,
-        "after": change.after,
+        "file": mutant.path,
+        "line": mutant.line,
+        "kind": mutant.kind,
+        "before": mutant.before,
+        "after": mutant.after,
         "verdict": outcome.verdict.lower(),
         "noticed_by": outcome.noticed_by,
         "tests": outcome.tests,
         "seconds": round(outcome.seconds, 1),
     }
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from . import say
 from .scratch import Scratch
 
 CACHE = Path(".mutants_cache/measured.json")
 
 
 def measure(scratches: Sequence[Scratch], files: Sequence[str]) -> dict[str, Any]:
-    """Return the seconds and lines of each test in *files*.
+    """Return the seconds and lines of each test in *files* that passes.
 
-    A file of tests is measured again if it changed, and all are if anything else in *files* did.
-    Raise RuntimeError if a test fails.
+    A file of tests is measured again if it changed or a test in it failed, and all are if anything
+    else in *files* changed. Raise RuntimeError if the tests can't be run.
     """
     tests = [path for path in files if Path(path).match("test_*.py")]
     program = sys.version + _digest(scratches[0], *(path for path in files if path not in tests))
@@ -28,17 +29,22 @@ def measure(scratches: Sequence[Scratch], files: Sequence[str]) -> dict[str, Any
         cached = {}
     if cached.get("program") != program:
         cached = {"contents": {}, "measured": {}}
-    fresh = {path for path in tests if cached["contents"].get(path) == contents[path]}
+    stale = [path for path in tests if cached["contents"].get(path) != contents[path]]
     measured = {
-        test: what for test, what in cached["measured"].items() if test.partition("::")[0] in fresh
+        test: what
+        for test, what in cached["measured"].items()
+        if _file(test) in contents and _file(test) not in stale
     }
-    if stale := [path for path in tests if path not in fresh]:
-        sys.stdout.write(f"measuring {len(stale)} files of tests …\n")
-        sys.stdout.flush()
+    if stale:
+        say(f"measuring {len(stale)} files of tests …")
         for status, output, result in asyncio.run(_measure(scratches, stale)):
             if status:
-                raise RuntimeError(f"the tests must pass first:\n{output}")
+                raise RuntimeError(f"the tests can't be measured:\n{output}")
             measured |= json.loads(result.read_text(encoding="utf-8"))
+        for test in [test for test, what in measured.items() if what is None]:
+            say(f"left out, because it fails: {test}")
+            del measured[test]
+            contents.pop(_file(test), None)
         CACHE.parent.mkdir(exist_ok=True)
         cached = {"program": program, "contents": contents, "measured": measured}
         CACHE.write_text(json.dumps(cached), encoding="utf-8")
@@ -59,3 +65,7 @@ def _digest(scratch: Scratch, *paths: str) -> str:
     for path in paths:
         digest.update(path.encode() + b"\0" + (scratch.checkout / path).read_bytes())
     return digest.hexdigest()
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]

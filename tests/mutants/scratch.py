@@ -65,9 +65,9 @@ class Scratch:
         return (failed[1] if failed else f"exit code {status}") if status else None
 
     async def _run(self, *arguments: str) -> tuple[int, str]:
-        """Run `inside.py`; return its exit code and output. Nothing that it started goes on."""
+        """Run `runner.py`; return its exit code and output. Nothing that it started goes on."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.mutants.inside", *arguments),
+            *(sys.executable, "-m", "tests.mutants.runner", *arguments),
             cwd=self.checkout,
             env=os.environ | {"TMPDIR": str(self._temporary), "COVERAGE_CORE": "ctrace"},
             stdin=asyncio.subprocess.DEVNULL,

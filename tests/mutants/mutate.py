@@ -78,8 +78,11 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Put *new* in place of the text from *start* to *end*: the line *before* becomes *after*."""
+class Mutant:
+    """The program with *new* in place of the text from *start* to *end* of the file at *path*.
+
+    The line *before* becomes *after*; *diff* is both in one.
+    """
 
     path: str
     kind: str
@@ -89,26 +92,26 @@ class Change:
     line: int
     before: str
     after: str
-    shown: str
+    diff: str
     statement: Statement
 
     def apply(self, source: str) -> str:
-        """Return *source* with this change."""
+        """Return the mutant of *source*."""
         return source[: self.start] + self.new + source[self.end :]
 
 
-def changes(path: str, source: str) -> Iterator[Change]:
-    """Yield every change of the file at *path*."""
+def mutate(path: str, source: str) -> Iterator[Mutant]:
+    """Yield every mutant of the file at *path*."""
     text = Text(source)
     for statement in statements(ast.parse(source)):
         for kind, start, end, new in _edits(statement, text):
             line = source.count("\n", 0, end - len(source[start:end].lstrip())) + 1
             first, last = source.rfind("\n", 0, start) + 1, source.find("\n", end)
-            before, after, shown = (
+            before, after, diff = (
                 " ".join((source[first:start] + middle + source[end:last]).split())
                 for middle in (source[start:end], new, f"{{{source[start:end]} → {new}}}")
             )
-            yield Change(path, kind, start, end, new, line, before, after, shown, statement)
+            yield Mutant(path, kind, start, end, new, line, before, after, diff, statement)
 
 
 def statements(
@@ -168,9 +171,9 @@ class Text:
 
     def between(self, left: ast.AST, right: ast.AST, operator: str) -> tuple[int, int]:
         """Return where the operator between two operands begins and ends."""
-        found = re.compile(operator).search(self.source, self.span(left)[1], self.span(right)[0])
-        assert found is not None
-        return found.span()
+        match = re.compile(operator).search(self.source, self.span(left)[1], self.span(right)[0])
+        assert match is not None
+        return match.span()
 
     def _offset(self, line: int, column: int) -> int:
         return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
@@ -213,8 +216,8 @@ def _edits_of(node: ast.AST, text: Text) -> Iterator[Edit]:  # noqa: C901, PLR09
         case ast.Constant(value=bool(value)):
             yield "constant", *text.span(node), str(not value)
         case ast.Constant(value=int(value)):
-            for new in (value + 1, value - 1) if value < LARGE else (2 * value,):
-                yield "constant", *text.span(node), str(new)
+            for number in (value + 1, value - 1) if value < LARGE else (2 * value,):
+                yield "constant", *text.span(node), str(number)
         case ast.Constant(value=str()) | ast.JoinedStr():
             if SQL.search(text.source, *text.span(node)):
                 yield from _sql_edits(*text.span(node), text)
@@ -222,8 +225,8 @@ def _edits_of(node: ast.AST, text: Text) -> Iterator[Edit]:  # noqa: C901, PLR09
 
 def _sql_edits(start: int, end: int, text: Text) -> Iterator[Edit]:
     for pattern, new in SQL_SWAPS:
-        for found in re.compile(pattern).finditer(text.source, start, end):
-            yield "sql", *found.span(), found.expand(new)
+        for match in re.compile(pattern).finditer(text.source, start, end):
+            yield "sql", *match.span(), match.expand(new)
 
 
 def _has_effect(node: ast.stmt, function: str) -> bool:
@@ -266,7 +269,7 @@ def _defined(node: ast.stmt) -> set[str]:
 
 def _own_lines(node: ast.stmt, function: str) -> range:
     """Return the lines of *node* alone, but those of a body too if the header is run at import."""
-    nested = [one.lineno for one in ast.walk(node) if isinstance(one, ast.stmt) and one is not node]
+    _, *nested = (part.lineno for part in ast.walk(node) if isinstance(part, ast.stmt))
     if not nested or (not function and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
         return range(node.lineno, node.end_lineno + 1)
     return range(node.lineno, max(min(nested), node.lineno + 1))

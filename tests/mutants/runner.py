@@ -1,7 +1,7 @@
-"""What runs inside a scratch copy: pytest, either measured or with chosen tests only.
+"""Runs pytest in a scratch copy, either measured or with chosen tests only.
 
-python -m tests.mutants.inside measure RESULT PATH …   run the tests in these paths, measured
-python -m tests.mutants.inside run TESTS               run the tests that the file TESTS names
+python -m tests.mutants.runner measure RESULT PATH …   run the tests in these paths, measured
+python -m tests.mutants.runner run TESTS               run the tests that the file TESTS names
 """
 
 import json
@@ -18,40 +18,8 @@ OPTIONS = (
 )
 
 
-class Measuring:
-    """Learns how long each test takes, and makes it a context of coverage.
-
-    Unlike coverage's own `test_function`, that counts set-up, other tasks and threads too.
-    """
-
-    def __init__(self, measured: coverage.Coverage) -> None:
-        self.seconds: dict[str, float] = {}
-        self._measured = measured
-
-    def pytest_collection_modifyitems(self, items):
-        items[:] = [item for item in items if not item.get_closest_marker("slow")]
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item):
-        self._measured.switch_context(item.nodeid)
-        return (yield)
-
-    def pytest_runtest_logreport(self, report):
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
-
-
-class Chosen:
-    """Runs these tests alone, in this order, and one that fails a second time.
-
-    On a busy machine a test may fail because of a time limit, and has noticed nothing then.
-    """
-
-    def __init__(self, tests: list[str]) -> None:
-        self._tests = tests
-
-    def pytest_collection_modifyitems(self, items):
-        collected = {item.nodeid: item for item in items}
-        items[:] = [collected[test] for test in self._tests if test in collected]
+class Twice:
+    """Runs a test that failed once more: on a busy machine some fail because of a time limit."""
 
     def pytest_runtest_protocol(self, item, nextitem):
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -64,12 +32,48 @@ class Chosen:
         return True
 
 
+class Measuring:
+    """Learns how long each test takes, and makes it a context of coverage.
+
+    Unlike coverage's own `test_function`, that counts set-up, other tasks and threads too.
+    """
+
+    def __init__(self, measured: coverage.Coverage) -> None:
+        self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
+        self._measured = measured
+
+    def pytest_collection_modifyitems(self, items):
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        self._measured.switch_context(item.nodeid)
+        return (yield)
+
+    def pytest_runtest_logreport(self, report):
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+        if report.failed:
+            self.failed.add(report.nodeid)
+
+
+class Chosen:
+    """Runs these tests alone, in this order."""
+
+    def __init__(self, tests: list[str]) -> None:
+        self._tests = tests
+
+    def pytest_collection_modifyitems(self, items):
+        collected = {item.nodeid: item for item in items}
+        items[:] = [collected[test] for test in self._tests if test in collected]
+
+
 def measure(result: str, *paths: str) -> int:
-    """Run the tests in *paths*; write to the file *result* the seconds and the lines of each."""
+    """Run the tests in *paths*; write to the file *result* what each takes, None if it failed."""
     measured = coverage.Coverage(data_file=None, config_file=False, source=["monitor"])
     measuring = Measuring(measured)
     with measured.collect():
-        status = pytest.main([*OPTIONS, *paths], plugins=[measuring])
+        status = pytest.main([*OPTIONS, *paths], plugins=[Twice(), measuring])
     tests = {test: {"seconds": took, "lines": {}} for test, took in measuring.seconds.items()}
     data = measured.get_data()
     for file in data.measured_files():
@@ -77,15 +81,16 @@ def measure(result: str, *paths: str) -> int:
         for line, contexts in data.contexts_by_lineno(file).items():
             for test in filter(None, contexts):
                 tests[test]["lines"].setdefault(path, []).append(line)
+    tests |= dict.fromkeys(measuring.failed)
     Path(result).write_text(json.dumps(tests), encoding="utf-8")
-    return status
+    return 0 if status is pytest.ExitCode.TESTS_FAILED else status
 
 
 def run(names: str) -> int:
     """Run the tests that the file *names* has, one a line, until one fails."""
     tests = Path(names).read_text(encoding="utf-8").splitlines()
     files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    return pytest.main([*OPTIONS, "-x", *files], plugins=[Chosen(tests)])
+    return pytest.main([*OPTIONS, "-x", *files], plugins=[Twice(), Chosen(tests)])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which tests can notice a change: those that run its line, or use what it defines."""
+"""Which tests can notice a mutant: those that run its line, or use what it defines."""
 
 import ast
 import re
@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .changes import Change, statements, words
+from .mutate import Mutant, statements, words
 
 QUICK = 5.0
 """Seconds of the fastest tests that are run before the others are even collected."""
 
 
-class Reach:
-    """Finds the tests of a change.
+class Selection:
+    """Selects the tests for a mutant.
 
     *measured* has the seconds and lines of each test, *sources* the text of each file.
     """
@@ -34,18 +34,21 @@ class Reach:
                     self._uses[word].append((path, statement.lines))
                     self._made_of[word] |= statement.names
 
-    def tests(self, change: Change) -> list[str]:
-        """Return the tests that can notice *change*, the fastest first.
+    def tests(self, mutant: Mutant) -> list[str]:
+        """Return the tests that can notice *mutant*, the fastest first.
 
         What is run at import has an effect where its name is used, in the program or in a test.
         """
-        names = change.statement.names
-        places = [(change.path, change.statement.lines)]
+        names = mutant.statement.names
+        places = [(mutant.path, mutant.statement.lines)]
         places += [place for name in self._closure(names) for place in self._uses[name]]
-        found = {
-            test for path, lines in places for line in lines for test in self._runs[path, line]
+        tests = {
+            test
+            for path, lines in places
+            for line in lines
+            for test in self._runs.get((path, line), ())
         }
-        return sorted(found.union(self._naming(names)), key=self._seconds)
+        return sorted(tests.union(self._naming(names)), key=self._seconds)
 
     def batches(self, tests: Iterable[str]) -> Iterator[tuple[list[str], float]]:
         """Yield *tests* in parts with their seconds: a few quick ones, others, PostgreSQL's."""
@@ -69,8 +72,8 @@ class Reach:
 
     def _closure(self, names: Iterable[str]) -> set[str]:
         """Return *names* and the names of what is made of them at import."""
-        found, new = set[str](), set(names)
+        closure, new = set[str](), set(names)
         while new:
-            found |= new
-            new = set().union(*(self._made_of[name] for name in new)) - found
-        return found
+            closure |= new
+            new = set().union(*(self._made_of[name] for name in new)) - closure
+        return closure
