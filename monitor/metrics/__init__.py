@@ -94,8 +94,6 @@ class Metrics:
                 self._series.init(OF_RECEIVERS, receiver=receiver, type=type_)
             self._types.update(receivers)
 
-    # ── any metric ───────────────────────────────────────────────────────────────────────────────
-
     def count(self, family: Family, /, **labels: str) -> None:
         """Increase a counter by 1."""
         with self._counting:
@@ -118,8 +116,6 @@ class Metrics:
         if "workspace" not in labels:
             return self._series
         return self._workspaces.get(labels.pop("workspace")) or Series()  # nothing is kept of it
-
-    # ── several at once ──────────────────────────────────────────────────────────────────────────
 
     def requested(self, method: str, outcome: str, seconds: float) -> None:
         """Count one call of Linked API."""
@@ -156,8 +152,6 @@ class Metrics:
         self.set(PENDING, count, receiver=receiver)
         self.set(OLDEST_PENDING, oldest, receiver=receiver)
 
-    # ── the exposition ───────────────────────────────────────────────────────────────────────────
-
     def render(self, *, compressed: bool = False) -> bytes:
         """Write everything in the Prometheus text format 0.0.4, as it is or as gzip.
 
@@ -175,7 +169,7 @@ class Metrics:
             if chunks:
                 yield header(family)
                 yield from chunks
-        yield chunk(generate_latest(self._process))
+        yield chunk(generate_latest(self._process).decode())
 
     def _parts(self) -> Iterator[Mapping[Family, Chunk]]:
         with self._counting:
