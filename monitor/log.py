@@ -173,12 +173,11 @@ def _spellings(secret: str) -> list[str]:
     path = re.sub("^[^/?#]*//[^/?#]*", "", secret) if "://" in secret else ""
     if len(path) >= _MIN_PATH_LENGTH:
         texts.append(path)
-    forms = [(text, repr(text)[1:-1], json.dumps(text)[1:-1], _quote(text)) for text in texts]
-    return [form for group in forms for form in group if len(form) >= MIN_SECRET_LENGTH]
-
-
-def _quote(text: str) -> str:
-    return quote(text, safe="", errors="replace")
+    spellings = list(texts)
+    for text in texts:
+        quoted = quote(text, safe="", errors="replace")
+        spellings += [repr(text)[1:-1], json.dumps(text)[1:-1], quoted]
+    return [spelling for spelling in spellings if len(spelling) >= MIN_SECRET_LENGTH]
 
 
 _FIRST: Final = ("timestamp", "level", "logger", "event")
