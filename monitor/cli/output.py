@@ -11,24 +11,22 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
-from monitor.config import ConfigError
 from monitor.core.duration import Duration, humanize
-from monitor.core.errors import MonitorError
 from monitor.core.model import Cause, Status
 from monitor.core.text import iso_time
 
 
 class Exit(IntEnum):
-    """Exit codes, those of Linked API's own command line where it has one for the case."""
+    """Exit codes, the worst first: those of Linked API's own command line where it has one."""
 
-    OK = 0
-    GENERAL = 1
     AUTH_OR_CONFIG = 2
-    FROZEN = 3
-    NEEDS_LOGIN = 4
-    VALIDATION = 5
-    RATE_LIMIT = 6
     NETWORK = 7
+    RATE_LIMIT = 6
+    GENERAL = 1
+    VALIDATION = 5
+    NEEDS_LOGIN = 4
+    FROZEN = 3
+    OK = 0
 
 
 EXIT_BY_CAUSE: Final[Mapping[Cause, Exit]] = {
@@ -54,22 +52,17 @@ _HEADINGS: Final = {
 
 _TIMES: Final = {"since", "as_of", "opened_at", "resolved_at", "next_attempt_at", "created_at"}
 
-_MAX_WIDTH: Final = 10_000
+_STYLES: Final = {
+    **dict.fromkeys(("active", "delivered"), "green"),
+    **dict.fromkeys(("reconnection_required", "frozen", "unknown", "dead"), "red"),
+}
 
-WORST_FIRST: Final = (
-    Exit.AUTH_OR_CONFIG,
-    Exit.NETWORK,
-    Exit.RATE_LIMIT,
-    Exit.GENERAL,
-    Exit.NEEDS_LOGIN,
-    Exit.FROZEN,
-    Exit.OK,
-)
+_MAX_WIDTH: Final = 10_000
 
 
 def worst(codes: Iterable[Exit]) -> Exit:
     """Return the exit code that matters most among *codes*."""
-    return min(codes, key=WORST_FIRST.index, default=Exit.OK)
+    return min(codes, key=list(Exit).index, default=Exit.OK)
 
 
 def print_rows(
@@ -98,13 +91,6 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps({"success": True, "data": data}, ensure_ascii=False))
 
 
-def fail(error: MonitorError) -> Exit:
-    """Print *error* to standard error and return the exit code for it."""
-    is_config = isinstance(error, ConfigError)
-    print_error("config" if is_config else "error", str(error))
-    return Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL
-
-
 def print_error(type_: str, message: str) -> None:
     """Print an error to standard error: a line on a terminal, else JSON."""
     if sys.stderr.isatty():
@@ -122,14 +108,11 @@ def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else str(value)
     if isinstance(value, bool):
         text = "yes" if value else "no"
-    if column == "duration_seconds":
+    elif column == "duration_seconds":
         text = humanize(Duration(value * 1_000_000))
-    if column == "id" and len(text) > 13:
+    elif column == "id" and len(text) > 13:
         text = f"{text[:8]}…"
-    if column in _TIMES and value is not None:
+    elif column in _TIMES and text:
         text = iso_time(value)[:16].replace("T", " ")
     shown = "".join(character if character.isprintable() else "�" for character in text)
-    colour = {"active": "green", "delivered": "green"}.get(text, "")
-    if text in {"reconnection_required", "frozen", "unknown", "dead"}:
-        colour = "red"
-    return Text(shown, style=colour)
+    return Text(shown, style=_STYLES.get(text, ""))

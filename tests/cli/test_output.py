@@ -2,14 +2,14 @@ import re
 
 import pytest
 
-from monitor.cli.output import WORST_FIRST, Exit, worst
+from monitor.cli.output import Exit, worst
 from monitor.store.db import Store
 
 
 def test_the_exit_code_that_matters_most_wins():
     assert worst([]) is Exit.OK
     assert worst([Exit.FROZEN, Exit.NEEDS_LOGIN, Exit.OK]) is Exit.NEEDS_LOGIN
-    assert worst(WORST_FIRST) is Exit.AUTH_OR_CONFIG
+    assert worst(Exit) is Exit.AUTH_OR_CONFIG
 
 
 @pytest.mark.usefixtures("recorded")
