@@ -153,13 +153,10 @@ class _Demo:
 def _lines(block: Any) -> list[Text]:
     """Read one block of a Slack message as lines of text."""
     parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
-    lines = []
-    for part in filter(None, parts):
-        if part.get("type") != "button":
-            text = unescape(str(part.get("text", ""))).replace("*", "")
-            style = "bold" if block.get("type") == "header" else ""
-            lines.append(Text(text.replace("\n", ": ", 1), style=style))
-    return lines
+    texts = [part.get("text", "") for part in parts if part and part.get("type") != "button"]
+    style = "bold" if block.get("type") == "header" else ""
+    plain = [unescape(text).replace("*", "").replace("\n", ": ", 1) for text in texts]
+    return [Text(line, style=style) for line in plain]
 
 
 def _buttons(payload: Any) -> list[tuple[str, str]]:

@@ -15,9 +15,7 @@ from typing import Final
 
 from .families import Family
 
-_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"
-"""The header of a gzip stream: deflate, no name, no time, the fastest way, no system."""
-
+_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # deflate, no name, no time, fastest, no system
 _LAST_BLOCK: Final = b"\x03\0"
 
 
