@@ -23,24 +23,22 @@ from monitor.simulator import Simulator
 from monitor.simulator.actions import ACTIONS
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
+PATHS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
 ROW = re.compile(r"^\| `([^`]+)` *\|([^|]*)\|", re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-ENVIRON = dict.fromkeys(("WEBHOOK_SECRET",), "whsec_" + "QUJD" * 8) | {
+ENVIRON = {
+    "WEBHOOK_SECRET": "whsec_" + "QUJD" * 8,
     "LINKED_API_TOKEN": "a-token",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/x",
     "SMTP_PASSWORD": "a-password",
 }
 
 
-def page(name):
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def rows(text):
-    """The tables whose first column is code: {first cell: second cell}."""
-    return {name: rest.strip() for name, rest in ROW.findall(text)}
+def rows(name):
+    """The tables of a page whose first column is code: {first cell: second cell}."""
+    return {first: second.strip() for first, second in ROW.findall(PAGES[name])}
 
 
 # ── configuration ────────────────────────────────────────────────────────────────────────────────
@@ -50,17 +48,14 @@ def keys():
     """Every key of the file with its default: {"poll.every": "1m"}."""
     whole = schema()
     found = dict(_keys(whole, whole, ""))
-    common = ReceiverSettings.model_fields
-    for name in common:
-        default = common[name].default
-        found[f"receivers[].{name}"] = None if common[name].is_required() else default
+    for name, field in ReceiverSettings.model_fields.items():
+        found[f"receivers[].{name}"] = None if field.is_required() else field.default
+    files = {name for name in found if name.endswith("_file")}
+    files -= {"workspaces[].token_file", "linked_api.ca_file"}
     return {
         name: default
         for name, default in found.items()
-        if not name.startswith("workspaces[].poll.")
-        and (
-            not name.endswith("_file") or name in ("workspaces[].token_file", "linked_api.ca_file")
-        )
+        if name not in files and not name.startswith("workspaces[].poll.")
     }
 
 
@@ -85,8 +80,8 @@ def _keys(whole, node, prefix):
 def _resolved(whole, node):
     if "$ref" in node:
         return _resolved(whole, whole["$defs"][node["$ref"].rpartition("/")[2]])
-    for one in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        found = _resolved(whole, one)
+    for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):
+        found = _resolved(whole, choice)
         if "properties" in found or "items" in found:
             return found
     return node
@@ -101,13 +96,9 @@ def written(value):
 
 
 def test_every_key_is_documented_with_its_default_and_no_other():
-    documented = {
-        name: default
-        for name, default in rows(page("docs/configuration.md")).items()
-        if not name.isupper()
-    }
+    documented = rows("docs/configuration.md")
 
-    assert set(documented) == set(keys())
+    assert {name for name in documented if not name.isupper()} == set(keys())
     wrong = {
         name: (documented[name], default)
         for name, default in keys().items()
@@ -124,22 +115,22 @@ def test_every_key_of_every_type_of_receiver_is_documented():
         for name, field in notifiers.settings_type(kind).model_fields.items()
         if name not in ReceiverSettings.model_fields
     }
-    documented = {name for name in rows(page("docs/receivers.md")) if "." in name}
+    documented = {name for name in rows("docs/receivers.md") if "." in name}
 
     assert documented - {"email.to.label", *map("incident.{}".format, EventType)} == expected
 
 
 def test_every_type_of_receiver_is_documented():
-    tables = rows(page("docs/receivers.md"))
+    tables = rows("docs/receivers.md")
     assert {name for name in tables if name.isalpha()} - {"notice"} == {*notifiers.notifier_types()}
     types = ", ".join(f"`{kind}`" for kind in notifiers.notifier_types()[:-1])
-    assert types in page("docs/configuration.md")
+    assert types in PAGES["docs/configuration.md"]
 
 
 def test_every_secret_has_its_file_form_named():
     kinds = [notifiers.settings_type(kind) for kind in notifiers.notifier_types()]
     kinds += [field.annotation for field in config.Config.model_fields.values()]
-    named = page("docs/configuration.md")
+    named = PAGES["docs/configuration.md"]
     for kind in kinds:
         if isinstance(kind, type):
             for key in secret_keys(kind):
@@ -147,28 +138,25 @@ def test_every_secret_has_its_file_form_named():
 
 
 def test_every_variable_is_documented():
-    documented = {name for name in rows(page("docs/configuration.md")) if name.isupper()}
+    documented = {name for name in rows("docs/configuration.md") if name.isupper()}
 
     assert documented == {CONFIG, *VARIABLES}
 
 
 def test_the_words_of_alerts_are_documented():
-    configuration, receivers = page("docs/configuration.md"), page("docs/receivers.md")
-
-    assert all(f"`{cause}`" in configuration for cause in Cause)
-    assert all(f"`{resolution}`" in receivers for resolution in Resolution)
-    events = {f"incident.{one}" for one in EventType}
-    assert events <= set(rows(receivers))
+    assert all(f"`{cause}`" in PAGES["docs/configuration.md"] for cause in Cause)
+    assert all(f"`{resolution}`" in PAGES["docs/receivers.md"] for resolution in Resolution)
+    assert {f"incident.{event}" for event in EventType} <= set(rows("docs/receivers.md"))
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def examples():
-    for path in PAGES:
-        for number, (kind, text) in enumerate(FENCE.findall(path.read_text(encoding="utf-8"))):
+    for name, page in PAGES.items():
+        for number, (kind, text) in enumerate(FENCE.findall(page)):
             if kind == "yaml" and re.match(r"(#.*\n)*workspaces:", text):
-                yield pytest.param(text, id=f"{path.relative_to(ROOT)}-{number}")
+                yield pytest.param(text, id=f"{name}-{number}")
     for path in (ROOT / "config.example.yaml", *ROOT.glob("deploy/**/config.yaml")):
         yield pytest.param(path.read_text(encoding="utf-8"), id=str(path.relative_to(ROOT)))
 
@@ -187,20 +175,19 @@ def test_there_are_examples_to_load():
     assert len(list(examples())) >= 4
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_block_of_data_in_a_page_can_be_read(path):
-    for kind, text in FENCE.findall(path.read_text(encoding="utf-8")):
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_of_data_in_a_page_can_be_read(name):
+    for kind, text in FENCE.findall(PAGES[name]):
         if kind == "yaml":
             assert list(yaml.safe_load_all(text))
         elif kind == "python":
-            compile(text, str(path), "exec")
+            compile(text, name, "exec")
 
 
 def test_the_example_of_a_notifier_works():
-    (example,) = (
-        text for kind, text in FENCE.findall(page("docs/developing.md")) if kind == "python"
-    )
+    blocks = FENCE.findall(PAGES["docs/developing.md"])
     module = {"__name__": "monitor.notifiers.mattermost", "__package__": "monitor.notifiers"}
+    (example,) = (text for kind, text in blocks if kind == "python")
     exec(example, module)
     settings = module["Settings"](
         name="chat", type="mattermost", url="https://chat.example/hooks/x"
@@ -218,7 +205,7 @@ def test_the_example_of_a_notifier_works():
 def test_every_metric_is_documented_with_its_labels_and_no_other():
     documented = {
         name: set(filter(None, re.split(r",\s*", labels)))
-        for name, labels in rows(page("docs/metrics.md")).items()
+        for name, labels in rows("docs/metrics.md").items()
         if name.startswith("linkedapi_")
     }
 
@@ -228,31 +215,31 @@ def test_every_metric_is_documented_with_its_labels_and_no_other():
 def test_every_command_is_documented_with_its_options_and_no_other():
     documented = {
         name: set(re.findall(r"`(--[\w-]+)`", options))
-        for name, options in rows(page("docs/commands.md")).items()
+        for name, options in rows("docs/commands.md").items()
     }
 
     assert documented == dict(commands(get_command(app), ""))
 
 
 def commands(command, prefix):
-    for name, one in command.commands.items():
-        if hasattr(one, "commands"):
-            yield from commands(one, f"{prefix}{name} ")
+    for name, child in command.commands.items():
+        if hasattr(child, "commands"):
+            yield from commands(child, f"{prefix}{name} ")
         else:
-            options = {option for part in one.params for option in part.opts if option[:2] == "--"}
+            options = {opt for param in child.params for opt in param.opts if opt[:2] == "--"}
             yield f"{prefix}{name}", options - {"--config", "--help"}
 
 
 def test_every_exit_code_is_documented_and_no_other():
-    codes = re.findall(r"^\| (\d) \|", page("docs/commands.md"), re.MULTILINE)
+    codes = re.findall(r"^\| (\d) \|", PAGES["docs/commands.md"], re.MULTILINE)
 
-    assert [int(one) for one in codes] == sorted(Exit)
+    assert [int(code) for code in codes] == sorted(Exit)
 
 
 def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_other():
     documented = {
         name: re.findall(r"`(\w+)`", parameters)
-        for name, parameters in rows(page("docs/simulator.md")).items()
+        for name, parameters in rows("docs/simulator.md").items()
     }
 
     assert documented == {
@@ -263,13 +250,13 @@ def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_within_the_project_leads_somewhere(path):
-    for target in LINK.findall(path.read_text(encoding="utf-8")):
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_within_the_project_leads_somewhere(name):
+    for target in LINK.findall(PAGES[name]):
         if target.startswith(("https://", "http://")):
             continue
         file, _, anchor = target.partition("#")
-        found = (path.parent / file).resolve() if file else path
+        found = ((ROOT / name).parent / file).resolve() if file else ROOT / name
         assert found.exists(), target
         if anchor:
             assert anchor in anchors(found.read_text(encoding="utf-8")), target
@@ -277,21 +264,16 @@ def test_every_link_within_the_project_leads_somewhere(path):
 
 def anchors(text):
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    made = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
-    return made | set(re.findall(r'id="([\w-]+)"', text))
+    slugs = {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in headings}
+    return slugs | set(re.findall(r'id="([\w-]+)"', text))
 
 
-def test_every_make_target_in_a_page_exists():
-    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
-    for path in PAGES:
-        for name in re.findall(r"`make ([a-z-]+)", path.read_text(encoding="utf-8")):
-            assert name in targets, path
+@pytest.mark.parametrize("name", PAGES)
+def test_every_make_target_and_extra_in_a_page_exists(name):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    targets = set(re.findall(r"`make ([a-z-]+)", PAGES[name]))
+    extras = set(re.findall(r"(?:linkedapi-monitor|\.)\[(\w+)\]", PAGES[name]))
 
-
-def test_every_extra_in_a_page_exists():
-    project = tomllib.loads(page("pyproject.toml"))["project"]
-    for path in PAGES:
-        for name in re.findall(
-            r"(?:linkedapi-monitor|\.)\[(\w+)\]", path.read_text(encoding="utf-8")
-        ):
-            assert name in project["optional-dependencies"]
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert extras <= set(project["optional-dependencies"])
