@@ -12,18 +12,9 @@ from typing import Final, Literal
 
 from monitor.core.model import Account, Cause, Status, Workspace
 
+from . import families
 from .exposition import Chunk, chunk, escape
-from .families import (
-    ACCOUNTS,
-    INCIDENTS_OPEN,
-    INFO,
-    LAST_SUCCESS,
-    OF_WORKSPACES,
-    SINCE,
-    STATUS,
-    UP,
-    Family,
-)
+from .families import INFO, SINCE, STATUS, Family
 from .series import Series
 
 PerAccount = Literal["all", "unhealthy", "none"]
@@ -54,19 +45,19 @@ class WorkspaceSeries(Series):
         super().__init__(f'workspace="{escape(name)}"')
         self._workspace: Workspace | None = None
         self._blocks: list[_Block] = []
-        self.init(OF_WORKSPACES)
+        self.init(families.OF_WORKSPACES)
 
     def update(self, workspace: Workspace, open_incidents: Mapping[Cause, int]) -> None:
         """Show what is recorded."""
         self._workspace = workspace
-        self.set(UP, int(workspace.failing is None and workspace.baseline_at is not None))
+        self.set(families.UP, int(workspace.failing is None and workspace.baseline_at is not None))
         counts = Counter([account.status for account in workspace.accounts.values()])
         for status in Status:
-            self.set(ACCOUNTS, counts[status], status=status)
+            self.set(families.ACCOUNTS, counts[status], status=status)
         for cause in Cause:
-            self.set(INCIDENTS_OPEN, open_incidents.get(cause, 0), cause=cause)
-        if workspace.last_good_at is not None and not self._values.get(LAST_SUCCESS):
-            self.set(LAST_SUCCESS, workspace.last_good_at / 1_000_000)
+            self.set(families.INCIDENTS_OPEN, open_incidents.get(cause, 0), cause=cause)
+        if workspace.last_good_at is not None and not self._values.get(families.LAST_SUCCESS):
+            self.set(families.LAST_SUCCESS, workspace.last_good_at / 1_000_000)
 
     def account_chunks(
         self, per_account: PerAccount, *, names: bool
