@@ -43,13 +43,6 @@ EXIT_BY_STATUS: Final[Mapping[Status, Exit]] = {
     Status.ACTIVE: Exit.OK,
 }
 
-_HEADINGS: Final = {
-    "opened_at": "opened (UTC)",
-    "created_at": "created (UTC)",
-    "since": "since (UTC)",
-    "duration_seconds": "duration",
-}
-
 _TIMES: Final = {"since", "as_of", "opened_at", "resolved_at", "next_attempt_at", "created_at"}
 
 _STYLES: Final = {
@@ -77,7 +70,7 @@ def print_rows(
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(_HEADINGS.get(column, column.replace("_", " ")), overflow="fold")
+        table.add_column(_heading(column), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(column, row[column]) for column in columns))
     console = Console(highlight=False)
@@ -102,6 +95,11 @@ def print_error(type_: str, message: str) -> None:
 def _with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
     times = {key: iso_time(row[key]) for key in _TIMES & row.keys() if row[key] is not None}
     return {**row, **times}
+
+
+def _heading(column: str) -> str:
+    name = column.removesuffix("_at").removesuffix("_seconds").replace("_", " ")
+    return f"{name} (UTC)" if column in _TIMES else name
 
 
 def _cell(column: str, value: Any) -> Text:
