@@ -54,10 +54,7 @@ class Metrics:
             collector(registry=self._process)
 
     def configure(self, *, per_account: PerAccount, account_names: bool) -> None:
-        """Show series of *per_account*: all accounts, those that are not active, or none.
-
-        Their names are shown only with *account_names*.
-        """
+        """Show series of all, unhealthy or no accounts (*per_account*), with names or without."""
         self._per_account, self._account_names = per_account, account_names
 
     def declare(self, *, workspaces: Iterable[str], receivers: Mapping[str, str]) -> None:
