@@ -95,8 +95,6 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return *text* with asterisks for the secrets in it."""
-        if not self._by_start:
-            return text
         parts, copied, at = [], 0, 0
         while at <= len(text) - MIN_SECRET_LENGTH:
             candidates = self._by_start.get(text[at : at + MIN_SECRET_LENGTH], ())
@@ -173,12 +171,11 @@ def _spellings(secret: str) -> list[str]:
     path = re.sub("^[^/?#]*//[^/?#]*", "", secret) if "://" in secret else ""
     if len(path) >= _MIN_PATH_LENGTH:
         texts.append(path)
-    forms = [(text, repr(text)[1:-1], json.dumps(text)[1:-1], _quote(text)) for text in texts]
-    return [form for group in forms for form in group if len(form) >= MIN_SECRET_LENGTH]
-
-
-def _quote(text: str) -> str:
-    return quote(text, safe="", errors="replace")
+    spellings = list(texts)
+    for text in texts:
+        quoted = quote(text, safe="", errors="replace")
+        spellings += [repr(text)[1:-1], json.dumps(text)[1:-1], quoted]
+    return [spelling for spelling in spellings if len(spelling) >= MIN_SECRET_LENGTH]
 
 
 _FIRST: Final = ("timestamp", "level", "logger", "event")

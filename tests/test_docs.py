@@ -23,11 +23,8 @@ from monitor.simulator import Simulator
 from monitor.simulator.actions import ACTIONS
 
 ROOT = Path(__file__).parents[1]
-PAGES = {
-    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for pattern in ("README.md", "docs/**/*.md", "bench/*.md")
-    for path in sorted(ROOT.glob(pattern))
-}
+PATHS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
 ROW = re.compile(r"^\| `([^`]+)` *\|([^|]*)\|", re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -39,14 +36,9 @@ ENVIRON = {
 }
 
 
-def rows(page):
+def rows(name):
     """The tables of a page whose first column is code: {first cell: second cell}."""
-    return {name: rest.strip() for name, rest in ROW.findall(PAGES[page])}
-
-
-def blocks(page, kind):
-    """The blocks of code of one kind in a page."""
-    return [text for language, text in FENCE.findall(PAGES[page]) if language == kind]
+    return {first: second.strip() for first, second in ROW.findall(PAGES[name])}
 
 
 # ── configuration ────────────────────────────────────────────────────────────────────────────────
@@ -55,18 +47,15 @@ def blocks(page, kind):
 def keys():
     """Every key of the file with its default: {"poll.every": "1m"}."""
     whole = schema()
-    defaults = dict(_keys(whole, whole, ""))
-    common = ReceiverSettings.model_fields
-    for name in common:
-        default = common[name].default
-        defaults[f"receivers[].{name}"] = None if common[name].is_required() else default
+    found = dict(_keys(whole, whole, ""))
+    for name, field in ReceiverSettings.model_fields.items():
+        found[f"receivers[].{name}"] = None if field.is_required() else field.default
+    files = {name for name in found if name.endswith("_file")}
+    files -= {"workspaces[].token_file", "linked_api.ca_file"}
     return {
         name: default
-        for name, default in defaults.items()
-        if not name.startswith("workspaces[].poll.")
-        and (
-            not name.endswith("_file") or name in ("workspaces[].token_file", "linked_api.ca_file")
-        )
+        for name, default in found.items()
+        if name not in files and not name.startswith("workspaces[].poll.")
     }
 
 
@@ -92,9 +81,9 @@ def _resolved(whole, node):
     if "$ref" in node:
         return _resolved(whole, whole["$defs"][node["$ref"].rpartition("/")[2]])
     for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        resolved = _resolved(whole, choice)
-        if "properties" in resolved or "items" in resolved:
-            return resolved
+        found = _resolved(whole, choice)
+        if "properties" in found or "items" in found:
+            return found
     return node
 
 
@@ -107,13 +96,9 @@ def written(value):
 
 
 def test_every_key_is_documented_with_its_default_and_no_other():
-    documented = {
-        name: default
-        for name, default in rows("docs/configuration.md").items()
-        if not name.isupper()
-    }
+    documented = rows("docs/configuration.md")
 
-    assert set(documented) == set(keys())
+    assert {name for name in documented if not name.isupper()} == set(keys())
     wrong = {
         name: (documented[name], default)
         for name, default in keys().items()
@@ -161,17 +146,17 @@ def test_every_variable_is_documented():
 def test_the_words_of_alerts_are_documented():
     assert all(f"`{cause}`" in PAGES["docs/configuration.md"] for cause in Cause)
     assert all(f"`{resolution}`" in PAGES["docs/receivers.md"] for resolution in Resolution)
-    assert set(map("incident.{}".format, EventType)) <= set(rows("docs/receivers.md"))
+    assert {f"incident.{event}" for event in EventType} <= set(rows("docs/receivers.md"))
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def examples():
-    for page in PAGES:
-        for number, text in enumerate(blocks(page, "yaml")):
-            if re.match(r"(#.*\n)*workspaces:", text):
-                yield pytest.param(text, id=f"{page}-{number}")
+    for name, page in PAGES.items():
+        for number, (kind, text) in enumerate(FENCE.findall(page)):
+            if kind == "yaml" and re.match(r"(#.*\n)*workspaces:", text):
+                yield pytest.param(text, id=f"{name}-{number}")
     for path in (ROOT / "config.example.yaml", *ROOT.glob("deploy/**/config.yaml")):
         yield pytest.param(path.read_text(encoding="utf-8"), id=str(path.relative_to(ROOT)))
 
@@ -190,17 +175,19 @@ def test_there_are_examples_to_load():
     assert len(list(examples())) >= 4
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_block_of_data_in_a_page_can_be_read(page):
-    for text in blocks(page, "yaml"):
-        assert list(yaml.safe_load_all(text))
-    for text in blocks(page, "python"):
-        compile(text, page, "exec")
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_of_data_in_a_page_can_be_read(name):
+    for kind, text in FENCE.findall(PAGES[name]):
+        if kind == "yaml":
+            assert list(yaml.safe_load_all(text))
+        elif kind == "python":
+            compile(text, name, "exec")
 
 
 def test_the_example_of_a_notifier_works():
-    (example,) = blocks("docs/developing.md", "python")
+    blocks = FENCE.findall(PAGES["docs/developing.md"])
     module = {"__name__": "monitor.notifiers.mattermost", "__package__": "monitor.notifiers"}
+    (example,) = (text for kind, text in blocks if kind == "python")
     exec(example, module)
     settings = module["Settings"](
         name="chat", type="mattermost", url="https://chat.example/hooks/x"
@@ -235,18 +222,18 @@ def test_every_command_is_documented_with_its_options_and_no_other():
 
 
 def commands(command, prefix):
-    for name, sub in command.commands.items():
-        if hasattr(sub, "commands"):
-            yield from commands(sub, f"{prefix}{name} ")
+    for name, child in command.commands.items():
+        if hasattr(child, "commands"):
+            yield from commands(child, f"{prefix}{name} ")
         else:
-            options = {option for part in sub.params for option in part.opts if option[:2] == "--"}
+            options = {opt for param in child.params for opt in param.opts if opt[:2] == "--"}
             yield f"{prefix}{name}", options - {"--config", "--help"}
 
 
 def test_every_exit_code_is_documented_and_no_other():
     codes = re.findall(r"^\| (\d) \|", PAGES["docs/commands.md"], re.MULTILINE)
 
-    assert list(map(int, codes)) == sorted(Exit)
+    assert [int(code) for code in codes] == sorted(Exit)
 
 
 def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_other():
@@ -263,30 +250,30 @@ def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_within_the_project_leads_somewhere(page):
-    for target in LINK.findall(PAGES[page]):
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_within_the_project_leads_somewhere(name):
+    for target in LINK.findall(PAGES[name]):
         if target.startswith(("https://", "http://")):
             continue
-        name, _, anchor = target.partition("#")
-        path = (ROOT / page).parent / name if name else ROOT / page
-        assert path.exists(), target
+        file, _, anchor = target.partition("#")
+        found = ((ROOT / name).parent / file).resolve() if file else ROOT / name
+        assert found.exists(), target
         if anchor:
-            assert anchor in anchors(path.read_text(encoding="utf-8")), target
+            assert anchor in anchors(found.read_text(encoding="utf-8")), target
 
 
 def anchors(text):
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    titles = {re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings}
-    return {title.replace(" ", "-") for title in titles} | set(re.findall(r'id="([\w-]+)"', text))
+    slugs = {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in headings}
+    return slugs | set(re.findall(r'id="([\w-]+)"', text))
 
 
-def test_every_make_target_and_extra_in_a_page_exists():
+@pytest.mark.parametrize("name", PAGES)
+def test_every_make_target_and_extra_in_a_page_exists(name):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    text = "".join(PAGES.values())
+    targets = set(re.findall(r"`make ([a-z-]+)", PAGES[name]))
+    extras = set(re.findall(r"(?:linkedapi-monitor|\.)\[(\w+)\]", PAGES[name]))
 
-    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
-    extras = set(re.findall(r"(?:linkedapi-monitor|\.)\[(\w+)\]", text))
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert extras <= set(project["optional-dependencies"])

@@ -12,7 +12,8 @@ from .database import read
 from .options import ConfigOption, JsonOption
 from .output import print_rows
 
-_LISTED: Final = ("id", "name", "url", "country", "status", "raw_status")
+LISTED: Final = ("id", "name", "url", "country", "status", "raw_status")
+"""What is printed of an account as it was listed."""
 
 
 def accounts(
@@ -26,9 +27,8 @@ def accounts(
     config = app.load(config_file)
     inventory = app.inventory(config)
     rows = []
-    for account in read(config, listings.accounts):
-        row = dict(account)
-        listed = ListedAccount(**{key: row[key] for key in _LISTED})
+    for row in read(config, listings.accounts):
+        listed = ListedAccount(**{key: row[key] for key in LISTED})
         if not show_links:
             del row["link"]
         rows.append({**row, "labels": inventory.labels(row["workspace"], listed)})

@@ -8,6 +8,7 @@ import typer
 from monitor import app
 from monitor.core.model import Failure, Skipped
 
+from .accounts import LISTED
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
 from .run import configure_log
@@ -39,20 +40,10 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
             if inventory.ignores(workspace, account):
                 continue
             codes.append(EXIT_BY_STATUS[account.status])
-            rows.append(
-                {
-                    "workspace": workspace,
-                    "id": account.id,
-                    "name": account.name,
-                    "url": account.url,
-                    "country": account.country,
-                    "status": account.status,
-                    "raw_status": account.raw_status,
-                    "as_of": now,
-                    "labels": inventory.labels(workspace, account),
-                }
-            )
+            listed = {key: getattr(account, key) for key in LISTED}
+            labels = inventory.labels(workspace, account)
+            rows.append({"workspace": workspace, **listed, "as_of": now, "labels": labels})
     columns = ["workspace", "name", "status", "id"]
-    if rows or worst(codes) not in EXIT_BY_CAUSE.values():
+    if rows or not codes:
         print_rows(rows, as_json=json, columns=columns, empty="there are no accounts")
     raise typer.Exit(worst(codes))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from monitor import __version__
+from monitor.config import ConfigError
 from monitor.core.errors import MonitorError
 
 from .accounts import accounts
@@ -16,7 +17,7 @@ from .deliveries import deliveries
 from .demo import demo
 from .health import healthcheck
 from .incidents import incidents
-from .output import fail
+from .output import Exit, print_error
 from .receivers import receivers
 from .run import run
 from .simulate import simulate
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except MonitorError as error:
-        sys.exit(fail(error))
+        is_config = isinstance(error, ConfigError)
+        print_error("config" if is_config else "error", str(error))
+        sys.exit(Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -14,14 +14,12 @@ def deliveries(
     """List the latest notifications and how they fare, newest first."""
     config = app.load(config_file)
     types = {"log": "log"} | {receiver.name: receiver.type for receiver in config.receivers}
-    rows = []
-    for delivery in read(config, lambda tx: listings.deliveries(tx, limit=limit)):
-        row = dict(delivery)
+    rows = read(config, lambda tx: listings.deliveries(tx, limit=limit))
+    for row in rows:
         incident_id = row.pop("incident_id")
         row["incident_ids"] = [incident_id] if incident_id else []
         row["type"] = types.get(row["receiver"])
         if row["state"] not in ("pending", "sending"):
             row["next_attempt_at"] = None
-        rows.append(row)
     columns = ["created_at", "account_name", "receiver", "event", "state", "reason", "last_error"]
     print_rows(rows, as_json=json, columns=columns, empty="nothing has been queued yet")

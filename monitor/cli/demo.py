@@ -25,9 +25,6 @@ from monitor.web.settings import WebSettings
 
 from .run import configure_log
 
-MAX_DURATION: Final = 600
-"""Seconds after which the demonstration ends by itself."""
-
 ACCOUNTS: Final = ("Jane Doe", "John Smith", "Ana García", "Li Wei", "Noor Haddad", "Tom Müller")
 
 CONFIG: Final = """
@@ -125,7 +122,7 @@ class _Demo:
             await asyncio.sleep(started + seconds - asyncio.get_running_loop().time())
         elif sys.stdout.isatty():
             self._say("The monitor goes on for ten minutes; look at the metrics, or press Ctrl-C.")
-            await asyncio.sleep(MAX_DURATION)
+            await asyncio.sleep(600)
         monitor.stop()
 
     def _chat(self) -> Starlette:
@@ -136,17 +133,14 @@ class _Demo:
         return Starlette(routes=[Route("/hook", receive, methods=["POST"])])
 
     def _show_accounts(self) -> None:
-        customer = self._simulator.customer("demo")
         table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 2), show_header=False)
-        for account in customer.accounts.values():
+        for account in self._simulator.customer("demo").accounts.values():
             colour = "green" if account.status == "active" else "red"
             table.add_row(Text(account.name), Text(account.status, style=colour))
         self._console.print(table)
 
     def _show_message(self, payload: Any) -> None:
-        lines: list[Text] = []
-        for block in payload.get("blocks", ()):
-            lines += _lines(block)
+        lines = [line for block in payload.get("blocks", ()) for line in _lines(block)]
         panel = Panel(Text("\n").join(lines), title="Slack: #team-chat", title_align="left")
         self._console.print(panel)
         for label, url in _buttons(payload):
@@ -159,13 +153,10 @@ class _Demo:
 def _lines(block: Any) -> list[Text]:
     """Read one block of a Slack message as lines of text."""
     parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
-    lines = []
-    for part in filter(None, parts):
-        if part.get("type") != "button":
-            text = unescape(str(part.get("text", ""))).replace("*", "")
-            style = "bold" if block.get("type") == "header" else ""
-            lines.append(Text(text.replace("\n", ": ", 1), style=style))
-    return lines
+    texts = [part.get("text", "") for part in parts if part and part.get("type") != "button"]
+    style = "bold" if block.get("type") == "header" else ""
+    plain = [unescape(text).replace("*", "").replace("\n", ": ", 1) for text in texts]
+    return [Text(line, style=style) for line in plain]
 
 
 def _buttons(payload: Any) -> list[tuple[str, str]]:

@@ -20,13 +20,11 @@ def incidents(
 ) -> None:
     """List the open incidents, newest first."""
     now = app.now()
-    rows = []
-    for incident in read(
-        app.load(config_file), lambda tx: listings.incidents(tx, ended=ended, limit=limit)
-    ):
-        until = now if incident["resolved_at"] is None else incident["resolved_at"]
-        duration = max(0, until - incident["opened_at"]) // 1_000_000
-        rows.append({**incident, "duration_seconds": duration})
+    config = app.load(config_file)
+    rows = read(config, lambda tx: listings.incidents(tx, ended=ended, limit=limit))
+    for row in rows:
+        until = now if row["resolved_at"] is None else row["resolved_at"]
+        row["duration_seconds"] = max(0, until - row["opened_at"]) // 1_000_000
     columns = ["workspace", "account_name", "cause", "opened_at", "duration_seconds"]
     columns += ["resolution"] if ended else []
     print_rows(rows, as_json=json, columns=columns, empty="no incident is open")

@@ -11,24 +11,22 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
-from monitor.config import ConfigError
 from monitor.core.duration import Duration, humanize
-from monitor.core.errors import MonitorError
 from monitor.core.model import Cause, Status
 from monitor.core.text import iso_time
 
 
 class Exit(IntEnum):
-    """Exit codes, those of Linked API's own command line where it has one for the case."""
+    """Exit codes, the worst first: those of Linked API's own command line where it has one."""
 
-    OK = 0
-    GENERAL = 1
     AUTH_OR_CONFIG = 2
-    FROZEN = 3
-    NEEDS_LOGIN = 4
-    VALIDATION = 5
-    RATE_LIMIT = 6
     NETWORK = 7
+    RATE_LIMIT = 6
+    GENERAL = 1
+    VALIDATION = 5
+    NEEDS_LOGIN = 4
+    FROZEN = 3
+    OK = 0
 
 
 EXIT_BY_CAUSE: Final[Mapping[Cause, Exit]] = {
@@ -45,31 +43,19 @@ EXIT_BY_STATUS: Final[Mapping[Status, Exit]] = {
     Status.ACTIVE: Exit.OK,
 }
 
-_HEADINGS: Final = {
-    "opened_at": "opened (UTC)",
-    "created_at": "created (UTC)",
-    "since": "since (UTC)",
-    "duration_seconds": "duration",
-}
-
 _TIMES: Final = {"since", "as_of", "opened_at", "resolved_at", "next_attempt_at", "created_at"}
 
-_MAX_WIDTH: Final = 10_000
+_STYLES: Final = {
+    **dict.fromkeys(("active", "delivered"), "green"),
+    **dict.fromkeys(("reconnection_required", "frozen", "unknown", "dead"), "red"),
+}
 
-WORST_FIRST: Final = (
-    Exit.AUTH_OR_CONFIG,
-    Exit.NETWORK,
-    Exit.RATE_LIMIT,
-    Exit.GENERAL,
-    Exit.NEEDS_LOGIN,
-    Exit.FROZEN,
-    Exit.OK,
-)
+_MAX_WIDTH: Final = 10_000
 
 
 def worst(codes: Iterable[Exit]) -> Exit:
     """Return the exit code that matters most among *codes*."""
-    return min(codes, key=WORST_FIRST.index, default=Exit.OK)
+    return min(codes, key=list(Exit).index, default=Exit.OK)
 
 
 def print_rows(
@@ -84,7 +70,7 @@ def print_rows(
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(_HEADINGS.get(column, column.replace("_", " ")), overflow="fold")
+        table.add_column(_heading(column), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(column, row[column]) for column in columns))
     console = Console(highlight=False)
@@ -96,13 +82,6 @@ def print_rows(
 def print_json(data: Any) -> None:
     """Print *data* as JSON in the envelope of all commands."""
     typer.echo(json.dumps({"success": True, "data": data}, ensure_ascii=False))
-
-
-def fail(error: MonitorError) -> Exit:
-    """Print *error* to standard error and return the exit code for it."""
-    is_config = isinstance(error, ConfigError)
-    print_error("config" if is_config else "error", str(error))
-    return Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL
 
 
 def print_error(type_: str, message: str) -> None:
@@ -118,18 +97,20 @@ def _with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **times}
 
 
+def _heading(column: str) -> str:
+    name = column.removesuffix("_at").removesuffix("_seconds").replace("_", " ")
+    return f"{name} (UTC)" if column in _TIMES else name
+
+
 def _cell(column: str, value: Any) -> Text:
     text = "" if value is None else str(value)
     if isinstance(value, bool):
         text = "yes" if value else "no"
-    if column == "duration_seconds":
+    elif column == "duration_seconds":
         text = humanize(Duration(value * 1_000_000))
-    if column == "id" and len(text) > 13:
+    elif column == "id" and len(text) > 13:
         text = f"{text[:8]}…"
-    if column in _TIMES and value is not None:
+    elif column in _TIMES and text:
         text = iso_time(value)[:16].replace("T", " ")
     shown = "".join(character if character.isprintable() else "�" for character in text)
-    colour = {"active": "green", "delivered": "green"}.get(text, "")
-    if text in {"reconnection_required", "frozen", "unknown", "dead"}:
-        colour = "red"
-    return Text(shown, style=colour)
+    return Text(shown, style=_STYLES.get(text, ""))

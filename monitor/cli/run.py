@@ -17,10 +17,7 @@ def run(config_file: ConfigOption = None) -> None:
 
 
 def configure_log(config: Config, secrets: Iterable[Secret] = (), level: str | None = None) -> None:
-    """Log as *config* says: to standard error, JSON unless it is a terminal.
-
-    Its secrets are redacted, and the other *secrets* too.
-    """
+    """Log as *config* says to standard error, with its secrets and *secrets* redacted."""
     log.configure(
         level=level or config.log.level,
         format=config.log.format or ("console" if sys.stderr.isatty() else "json"),

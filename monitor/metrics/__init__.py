@@ -24,24 +24,9 @@ from prometheus_client import (
 
 from monitor.core.model import Cause, Micros, Transition, Workspace
 
+from . import families
 from .exposition import Chunk, chunk, expose, header
-from .families import (
-    BUILD_INFO,
-    FAMILIES,
-    LAST_SUCCESS,
-    NOTIFICATIONS,
-    OF_MONITOR,
-    OF_RECEIVERS,
-    OLDEST_PENDING,
-    PENDING,
-    POLL_DURATION,
-    POLLS,
-    RELOADED,
-    REQUEST_DURATION,
-    REQUESTS,
-    TRANSITIONS,
-    Family,
-)
+from .families import Family
 from .series import Series
 from .workspace import PerAccount, WorkspaceSeries
 
@@ -61,18 +46,15 @@ class Metrics:
         self._counting = threading.Lock()
         self._rendering = threading.Lock()
         self._series = Series()
-        self._series.init(OF_MONITOR)
-        self._series.set(BUILD_INFO, 1.0, version=version)
-        self._series.set(RELOADED, 1.0)
+        self._series.init(families.OF_MONITOR)
+        self._series.set(families.BUILD_INFO, 1.0, version=version)
+        self._series.set(families.RELOADED, 1.0)
         self._process = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._process)
 
     def configure(self, *, per_account: PerAccount, account_names: bool) -> None:
-        """Show series of *per_account*: all accounts, those that are not active, or none.
-
-        Their names are shown only with *account_names*.
-        """
+        """Show series of all, unhealthy or no accounts (*per_account*), with names or without."""
         self._per_account, self._account_names = per_account, account_names
 
     def declare(self, *, workspaces: Iterable[str], receivers: Mapping[str, str]) -> None:
@@ -87,14 +69,12 @@ class Metrics:
                 name: present.get(name) or WorkspaceSeries(name) for name in workspaces
             }
             for receiver in self._types.keys() - receivers.keys():
-                for family in OF_RECEIVERS:
+                for family in families.OF_RECEIVERS:
                     if family.type == "gauge":
                         self._series.set(family, None, receiver=receiver)
             for receiver, type_ in receivers.items():
-                self._series.init(OF_RECEIVERS, receiver=receiver, type=type_)
+                self._series.init(families.OF_RECEIVERS, receiver=receiver, type=type_)
             self._types.update(receivers)
-
-    # ── any metric ───────────────────────────────────────────────────────────────────────────────
 
     def count(self, family: Family, /, **labels: str) -> None:
         """Increase a counter by 1."""
@@ -119,21 +99,19 @@ class Metrics:
             return self._series
         return self._workspaces.get(labels.pop("workspace")) or Series()  # nothing is kept of it
 
-    # ── several at once ──────────────────────────────────────────────────────────────────────────
-
     def requested(self, method: str, outcome: str, seconds: float) -> None:
         """Count one call of Linked API."""
-        self.count(REQUESTS, method=method, outcome=outcome)
-        self.observe(REQUEST_DURATION, seconds, method=method)
+        self.count(families.REQUESTS, method=method, outcome=outcome)
+        self.observe(families.REQUEST_DURATION, seconds, method=method)
 
     def polled(self, workspace: str, outcome: str, seconds: float) -> None:
         """Count one poll; *outcome* is `ok` or why the workspace could not be read."""
-        self.count(POLLS, workspace=workspace, outcome=outcome)
-        self.observe(POLL_DURATION, seconds, workspace=workspace)
+        self.count(families.POLLS, workspace=workspace, outcome=outcome)
+        self.observe(families.POLL_DURATION, seconds, workspace=workspace)
 
     def poll_succeeded(self, workspace: str, at: Micros) -> None:
         """Show when the account list was last read."""
-        self.set(LAST_SUCCESS, at / 1_000_000, workspace=workspace)
+        self.set(families.LAST_SUCCESS, at / 1_000_000, workspace=workspace)
 
     def workspace(self, workspace: Workspace, open_incidents: Mapping[Cause, int]) -> None:
         """Show what is recorded of one workspace, its accounts and incidents."""
@@ -144,19 +122,17 @@ class Metrics:
     def transition(self, change: Transition) -> None:
         """Count a change of an account's status."""
         statuses = {"from": change.before or "absent", "to": change.after or "absent"}
-        self.count(TRANSITIONS, workspace=change.workspace, **statuses)
+        self.count(families.TRANSITIONS, workspace=change.workspace, **statuses)
 
     def settled(self, receiver: str, event: str, outcome: str) -> None:
         """Count a notification for *receiver* that came to an end."""
-        self.count(NOTIFICATIONS, receiver=receiver, event=event, outcome=outcome)
+        self.count(families.NOTIFICATIONS, receiver=receiver, event=event, outcome=outcome)
 
     def pending(self, receiver: str, count: int, oldest_at: Micros | None) -> None:
         """Show how many notifications wait for *receiver*, and since when the oldest does."""
         oldest = None if oldest_at is None else oldest_at / 1_000_000
-        self.set(PENDING, count, receiver=receiver)
-        self.set(OLDEST_PENDING, oldest, receiver=receiver)
-
-    # ── the exposition ───────────────────────────────────────────────────────────────────────────
+        self.set(families.PENDING, count, receiver=receiver)
+        self.set(families.OLDEST_PENDING, oldest, receiver=receiver)
 
     def render(self, *, compressed: bool = False) -> bytes:
         """Write everything in the Prometheus text format 0.0.4, as it is or as gzip.
@@ -167,7 +143,7 @@ class Metrics:
             return expose(self._chunks(), compressed=compressed)
 
     def _chunks(self) -> Iterator[Chunk]:
-        by_family: dict[Family, list[Chunk]] = {family: [] for family in FAMILIES}
+        by_family: dict[Family, list[Chunk]] = {family: [] for family in families.FAMILIES}
         for part in self._parts():
             for family, rendered in part.items():
                 by_family[family].append(rendered)
@@ -175,7 +151,7 @@ class Metrics:
             if chunks:
                 yield header(family)
                 yield from chunks
-        yield chunk(generate_latest(self._process))
+        yield chunk(generate_latest(self._process).decode())
 
     def _parts(self) -> Iterator[Mapping[Family, Chunk]]:
         with self._counting:

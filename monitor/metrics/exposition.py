@@ -15,13 +15,7 @@ from typing import Final
 
 from .families import Family
 
-_FASTEST: Final = 1
-_RAW: Final = -zlib.MAX_WBITS
-"""What makes zlib write neither header nor checksum."""
-
-_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"
-"""The header of a gzip stream: deflate, no name, no time, the fastest way, no system."""
-
+_HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # deflate, no name, no time, fastest, no system
 _LAST_BLOCK: Final = b"\x03\0"
 
 
@@ -33,10 +27,10 @@ class Chunk:
     compressed: bytes
 
 
-def chunk(text: str | bytes) -> Chunk:
+def chunk(text: str) -> Chunk:
     """Make a chunk of *text*; a lone surrogate becomes a question mark."""
-    plain = text if isinstance(text, bytes) else text.encode(errors="replace")
-    compressor = zlib.compressobj(_FASTEST, zlib.DEFLATED, _RAW)
+    plain = text.encode(errors="replace")
+    compressor = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)  # neither header nor checksum
     return Chunk(plain, compressor.compress(plain) + compressor.flush(zlib.Z_SYNC_FLUSH))
 
 

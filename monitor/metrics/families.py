@@ -37,9 +37,7 @@ _histogram: Final = partial(Family, "histogram")
 
 def _each(**values: Iterable[str]) -> Sequence[Mapping[str, str]]:
     """Return every combination of label values."""
-    return [
-        dict(zip(values, combination, strict=True)) for combination in product(*values.values())
-    ]
+    return [dict(zip(values, choice, strict=True)) for choice in product(*values.values())]
 
 
 _STATUSES: Final = (Status.ACTIVE, Status.RECONNECTION_REQUIRED, Status.FROZEN)
@@ -197,4 +195,4 @@ FAMILIES: Final = tuple(value for value in globals().values() if isinstance(valu
 
 OF_WORKSPACES: Final = [family for family in FAMILIES if "workspace" in family.labels]
 OF_RECEIVERS: Final = [family for family in FAMILIES if {"receiver", "type"} & {*family.labels}]
-OF_MONITOR: Final = [one for one in FAMILIES if one not in (*OF_WORKSPACES, *OF_RECEIVERS)]
+OF_MONITOR: Final = [family for family in FAMILIES if family not in OF_WORKSPACES + OF_RECEIVERS]

@@ -56,10 +56,6 @@ class Series:
                 values[key] = values.get(key, 0) + amount
                 self._rendered.pop(family, None)
 
-    def has(self, family: Family) -> bool:
-        """Tell whether there are any series of a metric."""
-        return bool(self._values.get(family))
-
     def chunks(self) -> Mapping[Family, Chunk]:
         """Write each metric that has changed; return all."""
         for family, values in self._values.items():
@@ -84,6 +80,6 @@ def _keys(family: Family, **labels: str) -> list[tuple[str, str]]:
     text = ",".join(pairs)
     if family.type != "histogram":
         return [("", text)]
-    bounds = [*map(str, family.buckets), "+Inf"]
+    bounds = (*family.buckets, "+Inf")
     buckets = [("_bucket", ",".join([*pairs, f'le="{bound}"'])) for bound in bounds]
     return [*buckets, ("_sum", text), ("_count", text)]

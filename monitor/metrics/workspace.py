@@ -5,25 +5,16 @@ has changed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Final, Literal
 
 from monitor.core.model import Account, Cause, Status, Workspace
 
+from . import families
 from .exposition import Chunk, chunk, escape
-from .families import (
-    ACCOUNTS,
-    INCIDENTS_OPEN,
-    INFO,
-    LAST_SUCCESS,
-    OF_WORKSPACES,
-    SINCE,
-    STATUS,
-    UP,
-    Family,
-)
+from .families import INFO, SINCE, STATUS, Family
 from .series import Series
 
 PerAccount = Literal["all", "unhealthy", "none"]
@@ -54,19 +45,19 @@ class WorkspaceSeries(Series):
         super().__init__(f'workspace="{escape(name)}"')
         self._workspace: Workspace | None = None
         self._blocks: list[_Block] = []
-        self.init(OF_WORKSPACES)
+        self.init(families.OF_WORKSPACES)
 
     def update(self, workspace: Workspace, open_incidents: Mapping[Cause, int]) -> None:
         """Show what is recorded."""
         self._workspace = workspace
-        self.set(UP, int(workspace.failing is None and workspace.baseline_at is not None))
+        self.set(families.UP, int(workspace.failing is None and workspace.baseline_at is not None))
         counts = Counter([account.status for account in workspace.accounts.values()])
         for status in Status:
-            self.set(ACCOUNTS, counts[status], status=status)
+            self.set(families.ACCOUNTS, counts[status], status=status)
         for cause in Cause:
-            self.set(INCIDENTS_OPEN, open_incidents.get(cause, 0), cause=cause)
-        if workspace.last_good_at is not None and not self.has(LAST_SUCCESS):
-            self.set(LAST_SUCCESS, workspace.last_good_at / 1_000_000)
+            self.set(families.INCIDENTS_OPEN, open_incidents.get(cause, 0), cause=cause)
+        if workspace.last_good_at is not None and not self._values.get(families.LAST_SUCCESS):
+            self.set(families.LAST_SUCCESS, workspace.last_good_at / 1_000_000)
 
     def account_chunks(
         self, per_account: PerAccount, *, names: bool
@@ -87,18 +78,12 @@ class WorkspaceSeries(Series):
         return _Block(accounts, names, self._render(accounts, names=names))
 
     def _render(self, accounts: Iterable[Account], *, names: bool) -> Mapping[Family, Chunk]:
-        def lines(family: Family, ends: Iterator[str]) -> Chunk:
-            start = f'{family.name}{{{self._common},account_id="'
-            return chunk("".join(start + end for end in ends))
-
-        pairs = [(escape(account.id), account) for account in accounts]
-        return {
-            STATUS: lines(STATUS, (f'{id_}",status="{each.status}"}} 1\n' for id_, each in pairs)),
-            INFO: lines(INFO, (f'{id_}",{_about(each, names=names)}}} 1\n' for id_, each in pairs)),
-            SINCE: lines(SINCE, (f'{id_}"}} {each.since / 1_000_000}\n' for id_, each in pairs)),
-        }
-
-
-def _about(account: Account, *, names: bool) -> str:
-    country = f'country="{escape(account.country)}"'
-    return f'name="{escape(account.name[:_MAX_NAME_LENGTH])}",{country}' if names else country
+        lines: dict[Family, list[str]] = {STATUS: [], INFO: [], SINCE: []}
+        for account in accounts:
+            labels = f'{self._common},account_id="{escape(account.id)}"'
+            name = f'name="{escape(account.name[:_MAX_NAME_LENGTH])}",' if names else ""
+            info = f'{name}country="{escape(account.country)}"'
+            lines[STATUS].append(f'{STATUS.name}{{{labels},status="{account.status}"}} 1\n')
+            lines[INFO].append(f"{INFO.name}{{{labels},{info}}} 1\n")
+            lines[SINCE].append(f"{SINCE.name}{{{labels}}} {account.since / 1_000_000}\n")
+        return {family: chunk("".join(texts)) for family, texts in lines.items()}

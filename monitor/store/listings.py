@@ -1,6 +1,5 @@
 """What people ask the database: accounts, incidents and deliveries, as rows ready to print."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -17,7 +16,7 @@ ORDER BY account.workspace, account.status = 'active', account.name, account.id
 """)
 
 
-def accounts(tx: Connection) -> list[Mapping[str, Any]]:
+def accounts(tx: Connection) -> list[dict[str, Any]]:
     """Return every account that is listed now, the bad ones of each workspace first."""
     return [dict(row) for row in tx.execute(ACCOUNTS).mappings()]
 
@@ -35,7 +34,7 @@ LIMIT :limit
 """)
 
 
-def incidents(tx: Connection, *, ended: bool, limit: int) -> list[Mapping[str, Any]]:
+def incidents(tx: Connection, *, ended: bool, limit: int) -> list[dict[str, Any]]:
     """Return open incidents (and *ended* ones), newest first."""
     rows = tx.execute(INCIDENTS, {"all": int(ended), "limit": limit})
     return [dict(row) for row in rows.mappings()]
@@ -55,6 +54,6 @@ LIMIT :limit
 """)
 
 
-def deliveries(tx: Connection, *, limit: int) -> list[Mapping[str, Any]]:
+def deliveries(tx: Connection, *, limit: int) -> list[dict[str, Any]]:
     """Return the latest notifications and how their messages fare."""
     return [dict(row) for row in tx.execute(DELIVERIES, {"limit": limit}).mappings()]

@@ -7,7 +7,6 @@ blocks the event loop.
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Final
 
 import structlog
@@ -42,7 +41,6 @@ def build(
     metrics_token: Secret | None,
 ) -> ASGIApp:
     """Return the application; *alive* and *ready* return problems, a sentence each."""
-    scrapes = _Scrapes(metrics, metrics_token)
 
     async def healthz(_request: Request) -> Response:
         return _health(alive())
@@ -52,18 +50,18 @@ def build(
 
     app = Starlette(
         routes=[
-            Route("/metrics", scrapes.respond),
+            Route("/metrics", _Scrapes(metrics, metrics_token), methods=["GET"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
-        exception_handlers={HTTPException: _refuse, Exception: _fail},
+        exception_handlers={HTTPException: _refuse, Exception: _refuse},
     )
     app.router.redirect_slashes = False
     return app
 
 
 class _Scrapes:
-    """Answers scrapes; they are rendered one at a time."""
+    """Answers scrapes: the metrics are rendered one scrape at a time and sent in chunks."""
 
     def __init__(self, metrics: Metrics, token: Secret | None) -> None:
         self._metrics = metrics
@@ -71,16 +69,14 @@ class _Scrapes:
         self._rendering = asyncio.Lock()
         self._slots = asyncio.Semaphore(MAX_SCRAPES)
 
-    async def respond(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        request = Request(scope)
         if not self._authorized(request):
             raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
         if self._slots.locked():
             raise HTTPException(503, "too many scrapes at once", headers={"Retry-After": "5"})
-        return _ScrapeResponse(self._render, self._slots, compressed=_accepts_gzip(request))
-
-    async def _render(self, *, compressed: bool) -> bytes:
-        async with self._rendering:  # one thread is enough, and leaves the others to others
-            return await asyncio.to_thread(self._metrics.render, compressed=compressed)
+        async with self._slots:
+            await self._respond(send, compressed=_accepts_gzip(request))
 
     def _authorized(self, request: Request) -> bool:
         if self._expected is None:
@@ -89,37 +85,19 @@ class _Scrapes:
         credentials = f"{scheme.capitalize()} {token.strip()}".encode("latin-1", "replace")
         return hmac.compare_digest(credentials, self._expected)
 
-
-class _ScrapeResponse(Response):
-    """The metrics, written in turn with other scrapes and sent in chunks."""
-
-    def __init__(
-        self,
-        render: Callable[..., Awaitable[bytes]],
-        slots: asyncio.Semaphore,
-        *,
-        compressed: bool,
-    ) -> None:
-        super().__init__(
-            headers={**_NO_STORE, "Vary": "Accept-Encoding"}, media_type=CONTENT_TYPE_PLAIN_0_0_4
-        )
-        self._render = render
-        self._slots = slots
-        self._compressed = compressed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
-        async with self._slots:
-            body = await self._render(compressed=self._compressed)
-            self.headers["Content-Length"] = str(len(body))
-            if self._compressed:
-                self.headers["Content-Encoding"] = "gzip"
-            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-            await send(start)
-            for at in range(0, len(body), _CHUNK_SIZE):
-                chunk = body[at : at + _CHUNK_SIZE]
-                more = at + _CHUNK_SIZE < len(body)
-                await send({"type": "http.response.body", "body": chunk, "more_body": more})
-                await asyncio.sleep(0)  # a fast reader must not keep the loop to itself
+    async def _respond(self, send: Send, *, compressed: bool) -> None:
+        async with self._rendering:  # one thread is enough, and leaves the others to others
+            body = await asyncio.to_thread(self._metrics.render, compressed=compressed)
+        headers = {**_NO_STORE, "Vary": "Accept-Encoding", "Content-Length": str(len(body))}
+        if compressed:
+            headers["Content-Encoding"] = "gzip"
+        start = Response(headers=headers, media_type=CONTENT_TYPE_PLAIN_0_0_4).raw_headers
+        await send({"type": "http.response.start", "status": 200, "headers": start})
+        for at in range(0, len(body), _CHUNK_SIZE):
+            chunk = body[at : at + _CHUNK_SIZE]
+            more = at + _CHUNK_SIZE < len(body)
+            await send({"type": "http.response.body", "body": chunk, "more_body": more})
+            await asyncio.sleep(0)  # a fast reader must not keep the loop to itself
 
 
 async def _check(ready: Callable[[], Awaitable[list[str]]]) -> list[str]:
@@ -135,20 +113,14 @@ async def _check(ready: Callable[[], Awaitable[list[str]]]) -> list[str]:
 
 def _health(problems: list[str]) -> Response:
     if problems:
-        content = {"status": "failing", "problems": problems}
-        return JSONResponse(content, status_code=503, headers=_NO_STORE)
+        return JSONResponse({"status": "failing", "problems": problems}, 503, _NO_STORE)
     return JSONResponse({"status": "ok"}, headers=_NO_STORE)
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    headers = {**_NO_STORE, **(error.headers or {})}
-    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=headers)
-
-
-async def _fail(_request: Request, _error: Exception) -> Response:
-    phrase = HTTPStatus.INTERNAL_SERVER_ERROR.phrase
-    return JSONResponse({"error": phrase}, status_code=500, headers=_NO_STORE)
+    refusal = error if isinstance(error, HTTPException) else HTTPException(500)
+    headers = {**_NO_STORE, **(refusal.headers or {})}
+    return JSONResponse({"error": refusal.detail}, refusal.status_code, headers)
 
 
 def _accepts_gzip(request: Request) -> bool:

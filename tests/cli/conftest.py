@@ -12,25 +12,29 @@ from dataclasses import dataclass
 import pytest
 from anyio.from_thread import start_blocking_portal
 from harness.core import frozen, listed_account, signed_out
-from harness.store import StoreHarness
 
 from monitor.cli import commands
 from monitor.simulator import Simulator, serve
-from monitor.store.db import Store
 
 TOKEN = "linked_test_token"
 
 
 @pytest.fixture
-def api():
-    """A simulated API with one customer; gives the simulator and its address."""
+def simulator():
+    """A simulated API with one customer."""
     simulator = Simulator(seed=3)
     simulator.add_customer("acme", TOKEN)
+    return simulator
+
+
+@pytest.fixture
+def api(simulator):
+    """The address where the simulated API is served."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(simulator)) as url,
     ):
-        yield simulator, url
+        yield url
 
 
 @pytest.fixture
@@ -99,12 +103,9 @@ def on_a_terminal():
 
 
 @pytest.fixture
-def recorded(tmp_path):
+def recorded(harness):
     """A database with a healthy, a frozen and a signed-out account, and one delivery."""
-    store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
-    harness = StoreHarness(store)
     harness.poll(listed_account("ok"), listed_account("cold"), listed_account("out"))
     harness.poll(listed_account("ok"), frozen("cold"), signed_out("out"))
     harness.deliver()
-    store.close()
     return harness

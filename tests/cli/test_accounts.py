@@ -2,7 +2,6 @@ import pytest
 from harness.core import LINK
 
 from monitor.store import workspaces
-from monitor.store.db import Store
 
 
 @pytest.mark.usefixtures("recorded")
@@ -16,16 +15,13 @@ def test_accounts_are_listed_without_links_unless_asked(run, configured):
 
 
 def test_accounts_are_listed_with_labels_and_without_workspaces_that_left(
-    run, configured, recorded, tmp_path
+    run, configured, recorded
 ):
     labels = "accounts: [{match: {id: out}, labels: {owner: jane@x.de}}]"
     ran = run("accounts", "-c", configured(more=labels))
     assert [row["labels"] for row in ran.data] == [{}, {"owner": "jane@x.de"}, {}]
 
-    store = Store.open(f"sqlite:///{tmp_path}/monitor.db")
-    store.run_now(lambda tx: workspaces.detach(tx, (), recorded.now))
-    store.close()
-
+    recorded.store.run_now(lambda tx: workspaces.detach(tx, (), recorded.now))
     assert run("accounts", "-c", configured()).data == []
 
 

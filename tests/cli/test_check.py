@@ -6,36 +6,38 @@ from monitor.cli.output import Exit
 from monitor.simulator import api_error
 
 
-def test_check_shows_every_account_and_exits_0_when_all_is_well(run, api, configured):
-    simulator, url = api
-    simulator.add_accounts("acme", 3)
-
-    ran = run("check", "-c", configured(url))
-
-    assert ran.code == 0
-    assert {row["status"] for row in ran.data} == {"active"}
-    assert set(ran.data[0]) >= {"workspace", "id", "name", "url", "country", "status", "raw_status"}
+@pytest.fixture
+def check(run, api, configured):
+    """Run the command against the simulated API."""
+    return lambda more="": run("check", "-c", configured(api, more))
 
 
 @pytest.mark.parametrize(
-    ("change", "code"), [("sign_out", Exit.NEEDS_LOGIN), ("freeze", Exit.FROZEN)]
+    ("action", "status", "code"),
+    [
+        ("recover", "active", Exit.OK),
+        ("sign_out", "reconnection_required", Exit.NEEDS_LOGIN),
+        ("freeze", "frozen", Exit.FROZEN),
+    ],
 )
-def test_check_tells_by_its_exit_code_what_is_wrong(run, api, configured, change, code):
-    simulator, url = api
+def test_check_shows_every_account_but_no_link(check, simulator, action, status, code):
     simulator.add_accounts("acme", 3)
-    getattr(simulator, change)("acme", "*")
+    getattr(simulator, action)("acme", "*")
 
-    assert run("check", "-c", configured(url)).code == code
+    ran = check()
+
+    assert ran.code == code
+    assert [row["status"] for row in ran.data] == [status] * 3
+    assert set(ran.data[0]) >= {"workspace", "id", "name", "url", "country", "status", "raw_status"}
+    assert "/connection/" not in ran.out + ran.err
 
 
-def test_check_leaves_out_who_is_ignored_and_says_who_owns_the_others(run, api, configured):
-    simulator, url = api
+def test_check_leaves_out_who_is_ignored_and_says_who_owns_the_others(check, simulator):
     simulator.add_account("acme", name="Test Robot")
     simulator.add_account("acme", name="Jane Doe")
     simulator.sign_out("acme", "Test Robot")
-    accounts = "accounts: [{match: {name: 'Test *'}, ignore: true}, {labels: {owner: jane@x.de}}]"
 
-    ran = run("check", "-c", configured(url, accounts))
+    ran = check("accounts: [{match: {name: 'Test *'}, ignore: true}, {labels: {owner: jane@x.de}}]")
 
     assert ran.code == 0
     assert [(row["name"], row["labels"]) for row in ran.data] == [
@@ -43,14 +45,10 @@ def test_check_leaves_out_who_is_ignored_and_says_who_owns_the_others(run, api, 
     ]
 
 
-def test_check_writes_nothing_and_shows_no_link(run, api, configured, tmp_path):
-    simulator, url = api
+def test_check_writes_nothing(check, simulator, tmp_path):
     simulator.add_accounts("acme", 1)
-    simulator.sign_out("acme", "*")
 
-    ran = run("check", "-c", configured(url))
-
-    assert "/connection/" not in ran.out + ran.err
+    assert check().data
     assert not (tmp_path / "monitor.db").exists()
 
 
@@ -62,11 +60,10 @@ def test_check_writes_nothing_and_shows_no_link(run, api, configured, tmp_path):
         (api_error("somethingNew", status=400), Exit.GENERAL),
     ],
 )
-def test_check_says_why_a_workspace_cannot_be_read(run, api, configured, fault, code):
-    simulator, url = api
+def test_check_says_why_a_workspace_cannot_be_read(check, simulator, fault, code):
     simulator.faults.add(fault)
 
-    ran = run("check", "-c", configured(url))
+    ran = check()
 
     assert ran.code == code
     assert json.loads(ran.err)["message"].startswith("acme: ")

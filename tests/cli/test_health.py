@@ -8,8 +8,7 @@ def test_a_health_check_without_a_monitor_is_unhealthy(run, configured):
 
 
 def test_a_health_check_goes_by_the_answer(run, api):
-    _, url = api
-    listen = url.removeprefix("http://")
+    listen = api.removeprefix("http://")
 
     assert run("healthcheck", "--listen", listen).code == 1  # the simulated API has no /healthz
 

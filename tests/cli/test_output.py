@@ -2,14 +2,13 @@ import re
 
 import pytest
 
-from monitor.cli.output import WORST_FIRST, Exit, worst
-from monitor.store.db import Store
+from monitor.cli.output import Exit, worst
 
 
 def test_the_exit_code_that_matters_most_wins():
     assert worst([]) is Exit.OK
     assert worst([Exit.FROZEN, Exit.NEEDS_LOGIN, Exit.OK]) is Exit.NEEDS_LOGIN
-    assert worst(WORST_FIRST) is Exit.AUTH_OR_CONFIG
+    assert worst(Exit) is Exit.AUTH_OR_CONFIG
 
 
 @pytest.mark.usefixtures("recorded")
@@ -25,11 +24,10 @@ def test_on_a_terminal_lists_are_tables_that_fit(on_a_terminal, configured):
     assert max(map(len, [*accounts.splitlines(), *deliveries.splitlines()])) <= 80
 
 
+@pytest.mark.usefixtures("store")
 def test_on_a_terminal_nothing_to_list_is_a_sentence_and_an_error_a_line(
     on_a_terminal, configured, tmp_path
 ):
-    Store.open(f"sqlite:///{tmp_path}/monitor.db").close()
-
     assert on_a_terminal("incidents", "-c", configured()) == (0, "no incident is open\n")
     code, shown = on_a_terminal("accounts", "-c", f"{tmp_path}/nowhere.yaml")
     assert code == 2

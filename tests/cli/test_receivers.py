@@ -2,14 +2,13 @@ from monitor.cli.output import Exit
 
 
 def test_receivers_test_says_which_took_the_message(run, api, configured):
-    _, url = api
     more = (
         "receivers:\n"
         "  - {name: good, type: log}\n"
-        f"  - {{name: bad, type: slack, url: '{url}/no-such-hook'}}"
+        f"  - {{name: bad, type: slack, url: '{api}/no-such-hook'}}"
     )
 
-    ran = run("receivers", "test", "-c", configured(url, more))
+    ran = run("receivers", "test", "-c", configured(api, more))
 
     assert ran.code == 1
     assert {row["receiver"]: row["accepted"] for row in ran.data} == {"good": True, "bad": False}

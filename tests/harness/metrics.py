@@ -1,43 +1,40 @@
 """The metrics of a monitor with one workspace and one receiver, scraped without HTTP."""
 
+from dataclasses import replace
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from harness.core import NOON
 from monitor.core.model import Account, Cause, EventType, Status, Transition, Workspace
 from monitor.metrics import Metrics, families
 
+JANE = Account(
+    workspace="acme",
+    id="a1",
+    name="Jane",
+    url="https://www.linkedin.com/in/jane/",
+    country="DE",
+    status=Status.ACTIVE,
+    raw_status="active",
+    since=NOON,
+    first_seen_at=NOON,
+)
+
 
 def account(id_="a1", status=Status.ACTIVE, **values):
-    return Account(
-        **{
-            "workspace": "acme",
-            "id": id_,
-            "name": "Jane",
-            "url": "https://www.linkedin.com/in/jane/",
-            "country": "DE",
-            "status": status,
-            "raw_status": status.value,
-            "since": NOON,
-            "first_seen_at": NOON,
-        }
-        | values
-    )
-
-
-def workspace(*accounts, name="acme", **values):
-    values = {"baseline_at": NOON, "last_good_at": NOON} | values
-    return Workspace(name, accounts={account.id: account for account in accounts}, **values)
+    return replace(JANE, id=id_, status=status, raw_status=status.value, **values)
 
 
 class MetricsHarness(Metrics):
-    def __init__(self, *, per_account="all", account_names=True):
+    def __init__(self):
         super().__init__(version="1.2.3")
-        self.configure(per_account=per_account, account_names=account_names)
         self.declare(workspaces=["acme"], receivers={"ops": "slack"})
 
-    def show(self, *accounts, incidents=(), **values):
-        """Show the workspace acme with *accounts* and open *incidents* (cause → number)."""
-        self.workspace(workspace(*accounts, **values), dict(incidents))
+    def show(self, *accounts, name="acme", incidents=(), **values):
+        """Show a workspace with *accounts* and open *incidents* (cause → number)."""
+        values = {"baseline_at": NOON, "last_good_at": NOON} | values
+        listed = {account.id: account for account in accounts}
+        self.workspace(Workspace(name, accounts=listed, **values), dict(incidents))
 
     def fill(self):
         """Let everything happen once."""
@@ -56,25 +53,23 @@ class MetricsHarness(Metrics):
         self.count(families.UNROUTED)
 
     def parsed(self):
-        """Every metric, read by the client's own parser."""
-        return list(text_string_to_metric_families(self.render().decode()))
+        """Every metric of ours, read by the client's own parser."""
+        parsed = text_string_to_metric_families(self.render().decode())
+        return [family for family in parsed if family.name.startswith("linkedapi")]
 
     def series(self):
-        """Every series as (name, labels) → value."""
+        """Every series of ours as (name, labels) → value."""
         samples = [sample for family in self.parsed() for sample in family.samples]
-        series = {(one.name, frozenset(one.labels.items())): one.value for one in samples}
+        series = {(each.name, frozenset(each.labels.items())): each.value for each in samples}
         assert len(series) == len(samples), "a series is there twice"
         return series
 
     def value(self, name, /, **labels):
         return self.series().get((name, frozenset(labels.items())))
 
-    def chunks(self):
-        """The chunks of our own metrics, but for the headers."""
-        return [chunk for chunk in self._chunks() if not chunk.text.startswith(b"#")]
-
     def rewritten(self, change):
-        """The texts of the chunks that *change* makes the next scrape write again."""
-        before = {id(chunk): chunk for chunk in self.chunks()}
+        """The texts of our chunks that *change* makes the next scrape write again."""
+        before = list(self._chunks())
         change()
-        return [chunk.text for chunk in self.chunks() if id(chunk) not in before]
+        written = [chunk for chunk in self._chunks() if all(chunk is not old for old in before)]
+        return [chunk.text for chunk in written if chunk.text.startswith(b"linkedapi")]

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from harness.core import NOON
 from harness.metrics import MetricsHarness, account
@@ -13,14 +14,12 @@ def test_everything_is_counted_once(metrics):
     metrics.fill()
 
     after = metrics.series()
-    grown = {
-        name: after[name, labels]
-        for name, labels in after
-        if name.endswith(("_total", "_count")) and name.startswith("linkedapi")
-        if after[name, labels] != before.get((name, labels))
-    }
-    assert set(grown.values()) == {1}
-    assert len(grown) == 12
+    grown = [
+        value
+        for (name, labels), value in after.items()
+        if name.endswith(("_total", "_count")) and value != before.get((name, labels))
+    ]
+    assert grown == [1] * 12
 
 
 def test_appearing_and_disappearing_are_transitions_with_absent(metrics):
@@ -35,15 +34,11 @@ def test_appearing_and_disappearing_are_transitions_with_absent(metrics):
 
 def test_the_oldest_pending_notification_has_no_series_while_none_waits(metrics):
     name = "linkedapi_oldest_pending_notification_timestamp_seconds"
-    metrics.pending("ops", 0, None)
-    assert metrics.value(name, receiver="ops") is None
+    for count, oldest_at, shown in (0, None, None), (3, NOON, NOON / 1_000_000), (0, None, None):
+        metrics.pending("ops", count, oldest_at)
 
-    metrics.pending("ops", 3, NOON)
-    assert metrics.value(name, receiver="ops") == NOON / 1_000_000
-    assert metrics.value("linkedapi_notifications_pending", receiver="ops") == 3
-
-    metrics.pending("ops", 0, None)
-    assert metrics.value(name, receiver="ops") is None
+        assert metrics.value(name, receiver="ops") == shown
+        assert metrics.value("linkedapi_notifications_pending", receiver="ops") == count
 
 
 def test_a_receiver_that_left_the_configuration_is_of_unknown_type(metrics):
@@ -70,11 +65,10 @@ def test_what_was_counted_of_a_workspace_that_stays_outlives_a_declaration(metri
     metrics.declare(workspaces=["acme", "beta"], receivers={"ops": "slack"})
 
     after = metrics.series()
-    ours = {key for key in before if key[0].startswith("linkedapi")}
-    assert {key: after[key] for key in ours} == {key: before[key] for key in ours}
+    assert before.items() <= after.items()
 
 
-def test_nothing_pends_for_a_receiver_that_left_and_what_was_counted_is_history(metrics):
+def test_what_was_counted_of_a_receiver_outlives_it_and_it_pends_only_while_configured(metrics):
     metrics.fill()
 
     for _ in range(2):
@@ -87,22 +81,15 @@ def test_nothing_pends_for_a_receiver_that_left_and_what_was_counted_is_history(
     metrics.settled("ops", "opened", "delivered")
     assert metrics.value("linkedapi_notifications_total", **delivered) == 2
 
-
-def test_a_receiver_that_comes_back_pends_again(metrics):
-    metrics.declare(workspaces=["acme"], receivers={})
     metrics.declare(workspaces=["acme"], receivers={"ops": "slack"})
-
     assert metrics.value("linkedapi_notifications_pending", receiver="ops") == 0
 
 
 def test_whether_the_configuration_was_loaded_is_shown(metrics):
-    name = "linkedapi_monitor_config_last_reload_successful"
-    shown = [metrics.value(name)]
-    for successful in (False, True):
-        metrics.set(RELOADED, float(successful))
-        shown.append(metrics.value(name))
+    assert metrics.value("linkedapi_monitor_config_last_reload_successful") == 1
 
-    assert shown == [1, 0, 1]
+    metrics.set(RELOADED, 0.0)
+    assert metrics.value("linkedapi_monitor_config_last_reload_successful") == 0
 
 
 def test_scrapes_and_counting_from_threads_do_not_disturb_each_other(metrics):
@@ -121,11 +108,9 @@ def test_scrapes_and_counting_from_threads_do_not_disturb_each_other(metrics):
         while not finished.is_set() or not scraped:
             scraped.append(metrics.render())
 
-    threads = [threading.Thread(target=target) for target in (count, watch, watch)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as pool:
+        for thread in [pool.submit(target) for target in (count, watch, watch)]:
+            thread.result()
 
     assert metrics.render().count(b'outcome="ok"} 1\n') >= 300
 

@@ -1,6 +1,6 @@
 import pytest
 from harness.core import LINK, NOON, UNREACHABLE
-from harness.metrics import MetricsHarness, account
+from harness.metrics import account
 
 from monitor.core.model import Cause, FailureStreak, Session, Status
 from monitor.core.secret import Secret
@@ -8,47 +8,32 @@ from monitor.core.secret import Secret
 STATUS = "linkedapi_account_status"
 
 
-def account_ids(metrics):
+def shown(metrics):
+    """The accounts shown: [(id, status)]."""
     series = [dict(labels) for name, labels in metrics.series() if name == STATUS]
-    return {labels["account_id"] for labels in series}
+    return [(labels["account_id"], labels["status"]) for labels in series]
 
 
-def test_accounts_show_their_present_status_only(metrics):
-    metrics.show(account(status=Status.ACTIVE))
-    metrics.render()
-    metrics.show(account(status=Status.FROZEN))
-
-    shown = [dict(labels) for name, labels in metrics.series() if name == STATUS]
-    assert shown == [{"workspace": "acme", "account_id": "a1", "status": "frozen"}]
-    since = "linkedapi_account_status_since_timestamp_seconds"
-    assert metrics.value(since, workspace="acme", account_id="a1") == 1_795_435_200
-
-
-def test_an_account_that_is_gone_has_no_series(metrics):
+def test_accounts_show_their_present_status_only_and_none_once_they_are_gone(metrics):
     metrics.show(account("a1"), account("a2"))
     metrics.render()
-    metrics.show(account("a2"))
+    metrics.show(account("a2", Status.FROZEN))
 
+    assert shown(metrics) == [("a2", "frozen")]
     assert b'account_id="a1"' not in metrics.render()
-    assert metrics.value("linkedapi_accounts", workspace="acme", status="active") == 1
+    since = "linkedapi_account_status_since_timestamp_seconds"
+    assert metrics.value(since, workspace="acme", account_id="a2") == 1_795_435_200
+    assert metrics.value("linkedapi_accounts", workspace="acme", status="active") == 0
+    assert metrics.value("linkedapi_accounts", workspace="acme", status="frozen") == 1
 
 
-def test_a_blind_workspace_is_down_and_its_accounts_keep_their_last_value(metrics):
-    metrics.show(account(status=Status.FROZEN))
+def test_a_workspace_is_up_while_it_is_read_and_its_accounts_keep_their_last_value(metrics):
     failing = FailureStreak(UNREACHABLE.cause, UNREACHABLE.detail, NOON, cause_polls=1)
+    for values, up in ({"baseline_at": None}, 0), ({}, 1), ({"failing": failing}, 0):
+        metrics.show(account(status=Status.FROZEN), **values)
 
-    metrics.show(account(status=Status.FROZEN), failing=failing)
-
-    assert metrics.value("linkedapi_workspace_up", workspace="acme") == 0
-    assert metrics.value(STATUS, workspace="acme", account_id="a1", status="frozen") == 1
-
-
-def test_a_workspace_is_up_after_its_first_good_poll(metrics):
-    metrics.show(baseline_at=None, last_good_at=None)
-    assert metrics.value("linkedapi_workspace_up", workspace="acme") == 0
-
-    metrics.show()
-    assert metrics.value("linkedapi_workspace_up", workspace="acme") == 1
+        assert metrics.value("linkedapi_workspace_up", workspace="acme") == up
+        assert shown(metrics) == [("a1", "frozen")]
 
 
 def test_the_last_good_poll_survives_a_restart_and_follows_polls(metrics):
@@ -77,42 +62,24 @@ def test_long_names_are_cut(metrics):
     assert b'name="' + b"n" * 100 + b'"' in metrics.render()
 
 
-def test_names_can_be_left_out():
-    metrics = MetricsHarness(account_names=False)
-
-    metrics.show(account())
-
-    assert b"Jane" not in metrics.render()
-    info = metrics.value("linkedapi_account_info", workspace="acme", account_id="a1", country="DE")
-    assert info == 1
-
-
+@pytest.mark.parametrize("names", [True, False])
 @pytest.mark.parametrize(
-    ("per_account", "shown"), [("all", {"a1", "a2"}), ("unhealthy", {"a2"}), ("none", set())]
+    ("per_account", "ids"), [("all", ["a1", "a2"]), ("unhealthy", ["a2"]), ("none", [])]
 )
-def test_per_account_series_can_be_limited(per_account, shown):
-    metrics = MetricsHarness(per_account=per_account)
-
-    metrics.show(account("a1"), account("a2", Status.FROZEN))
-
-    assert account_ids(metrics) == shown
-    assert (b"account_id" in metrics.render()) is bool(shown)
-    assert metrics.value("linkedapi_accounts", workspace="acme", status="active") == 1
-
-
-def test_accounts_are_shown_as_configured_last(metrics):
+def test_accounts_and_names_can_be_left_out_and_shown_again(metrics, per_account, names, ids):
     metrics.fill()
-
-    for per_account, names, shown in (
-        ("all", True, {"a1", "a2"}),
-        ("unhealthy", True, {"a2"}),
-        ("unhealthy", False, {"a2"}),
-        ("none", True, set()),
-        ("all", True, {"a1", "a2"}),
-    ):
+    for _ in range(2):
         metrics.configure(per_account=per_account, account_names=names)
-        assert account_ids(metrics) == shown
-        assert (b'name="Jane"' in metrics.render()) is (names and shown != set())
+
+        page = metrics.render()
+        assert [id_ for id_, _ in shown(metrics)] == ids
+        assert (b"account_id" in page) is bool(ids)
+        assert (b"Jane" in page) is (names and bool(ids))
+        assert page.count(b',country="DE"} 1') == len(ids)
+        assert metrics.value("linkedapi_accounts", workspace="acme", status="active") == 1
+
+        metrics.configure(per_account="all", account_names=True)
+        assert metrics.render().count(b'name="Jane",country="DE"} 1') == 2
 
 
 def test_no_link_and_no_session_is_ever_shown(metrics):

@@ -35,14 +35,11 @@ class Endpoint:
     async def ready(self):
         return self.missing
 
-    async def _ready(self):
-        return await self.ready()
-
     def app(self, *, token=None):
         return build(
             metrics=self.metrics,
             alive=lambda: self.hanging,
-            ready=self._ready,
+            ready=lambda: self.ready(),  # noqa: PLW0108 - a test may replace it meanwhile
             metrics_token=token,
         )
 
@@ -53,9 +50,8 @@ class Endpoint:
         serving = serve(self.app(token=token), sock, stopping=self.stopping)
         self.serving = asyncio.create_task(serving)
         url = f"http://127.0.0.1:{self.address[1]}"
-        options = {"verify": False, "timeout": 10, "trust_env": False}
         try:
-            async with httpx.AsyncClient(base_url=url, **options) as client:
+            async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
                 yield client
         finally:
             for writer in self._writers:
@@ -70,6 +66,11 @@ class Endpoint:
         writer.write(b"".join(line.encode() + b"\r\n" for line in lines))
         await writer.drain()
         return reader
+
+    async def stall(self):
+        """Ask for the metrics and read no more than the first line of the response."""
+        reader = await self.connect("GET /metrics HTTP/1.1", "Host: x", "")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture
