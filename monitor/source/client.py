@@ -141,15 +141,15 @@ class LinkedApi:
         try:
             return await self._attempt(method, payload, token, parse, deadline)
         except ApiError as error:
-            if not self._may_retry(method, error) or self._budget.take(self._monotonic()):
+            if not self._may_retry(method, token, error) or self._budget.take(self._monotonic()):
                 raise
         return await self._attempt(method, payload, self._token.text(), parse, deadline)
 
-    def _may_retry(self, method: Method, error: ApiError) -> bool:
+    def _may_retry(self, method: Method, token: str, error: ApiError) -> bool:
         if method not in _RETRIED:
             return False
         if error.cause is Cause.TOKEN_REJECTED:
-            return self._token.reread()
+            return self._token.text() != token
         return isinstance(error, ExchangeError) and error.stale
 
     async def _attempt(
