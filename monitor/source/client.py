@@ -10,12 +10,13 @@ ends as a value or as an `ApiError` whose text may be shown to anyone.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, TypeVar
 
 import httpx
 
+from monitor import __version__
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session, Skipped
 from monitor.core.text import redact
@@ -29,7 +30,6 @@ from .transport import Response, exchange
 from .wire import parse_session
 
 Observe = Callable[[str, str, float], None]
-Payload = Mapping[str, str] | None
 T = TypeVar("T")
 
 
@@ -63,7 +63,6 @@ class LinkedApi:
         link_origins: tuple[str, ...],
         observe: Observe,
         monotonic: Callable[[], float],
-        version: str,
         budget: Budget | None = None,
     ) -> None:
         self._http = http
@@ -78,7 +77,7 @@ class LinkedApi:
             "accept": "application/json",
             "accept-encoding": "gzip",
             "client": "linkedapi-monitor",
-            "user-agent": f"linkedapi-monitor/{version}",
+            "user-agent": f"linkedapi-monitor/{__version__}",
         }
 
     async def get_all(self) -> Observation:
@@ -124,10 +123,7 @@ class LinkedApi:
         return await self._call(Method.GET_SESSION, {"sessionId": session_id}, parse)
 
     async def _call(
-        self,
-        method: Method,
-        payload: Payload,
-        parse: Callable[[bytes, str], T],
+        self, method: Method, payload: dict[str, str] | None, parse: Callable[[bytes, str], T]
     ) -> T:
         """Send one request, or two where a retry can do no harm and may help at once."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
@@ -155,7 +151,7 @@ class LinkedApi:
     async def _attempt(
         self,
         method: Method,
-        payload: Payload,
+        payload: dict[str, str] | None,
         token: str,
         parse: Callable[[bytes, str], T],
         deadline: float,
@@ -173,7 +169,7 @@ class LinkedApi:
         return value
 
     async def _exchange(
-        self, method: Method, payload: Payload, token: str, deadline: float
+        self, method: Method, payload: dict[str, str] | None, token: str, deadline: float
     ) -> Response:
         request = self._http.build_request(
             "POST",

@@ -44,7 +44,6 @@ class PollHarness:
             link_origins=("https://app.linkedapi.io",),
             observe=self.metrics.requested,
             monotonic=lambda: self.seconds,
-            version=__version__,
         )
         runtime = Runtime(
             now=lambda: self.now,

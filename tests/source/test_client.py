@@ -40,7 +40,7 @@ async def test_a_poll_is_one_post_without_a_body():
     assert request.headers["linked-api-token"] == TOKEN
     assert request.headers["content-type"] == "application/json"
     assert request.headers["client"] == "linkedapi-monitor"
-    assert request.headers["user-agent"] == "linkedapi-monitor/1.2.3"
+    assert request.headers["user-agent"] == f"linkedapi-monitor/{monitor.__version__}"
     assert "cookie" not in request.headers
     assert harness.observed == [("accounts.getAll", "ok", True)]
 

@@ -383,7 +383,6 @@ def another_source(harness, token=TOKEN):
         link_origins=("https://app.linkedapi.io",),
         observe=harness.metrics.requested,
         monotonic=lambda: harness.seconds,
-        version="0",
     )
 
 
