@@ -26,7 +26,7 @@ from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 
-from . import ATTEMPT_TIMEOUT, ReceiverSettings
+from . import ATTEMPT_TIMEOUT, ReceiverSettings, unanswered
 
 MAX_ANSWER: Final = 64 * 1024
 """How many bytes of a refusal are read."""
@@ -104,12 +104,10 @@ class HttpNotifier(ABC, Generic[S]):
         try:
             async with asyncio.timeout(self._timeout.seconds):
                 error = await self._exchange(request, body, now=message.now)
-        except TimeoutError:
-            error = _unanswered("no answer in time", sent=body.sent, late=True)
         except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
             connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken one
-            late = isinstance(failure, httpx.TimeoutException) and not connecting
-            error = _unanswered("no answer", sent=body.sent, late=late)
+            late = isinstance(failure, TimeoutError | httpx.TimeoutException) and not connecting
+            error = unanswered("no answer", sent=body.sent, late=late)
         if error is not None:
             raise error  # out here, so that no exception with the address hangs on it
 
@@ -180,11 +178,3 @@ def _refused(response: httpx.Response, *, now: Micros, advice: str | None) -> De
         )
     reason = AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT
     return DeliveryError(text, reason=reason, permanent=True)
-
-
-def _unanswered(text: str, *, sent: bool, late: bool) -> DeliveryError:
-    if not sent:
-        text = "could not be reached" + (" in time" if late else "")
-        return DeliveryError(text, reason=AttemptReason.NETWORK)
-    reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
-    return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)

@@ -2,33 +2,24 @@
 
 import re
 import socket
-import ssl
 
 import pytest
 import structlog
 from harness.receivers import TIMEOUT, MailServer, closed_port
 
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.secret import Secret
-from monitor.notifiers._smtp import SmtpServer
+from monitor.notifiers._smtp import SmtpServer, SmtpSettings
 
 PASSWORD = "hunter2hunter2"
-LOGIN = {"username": "ops", "password": Secret(PASSWORD)}
+LOGIN = {"username": "ops", "password": PASSWORD}
 SENDER, RECIPIENT = "monitor@example.com", "ops@example.com"
-TRUST = ssl.create_default_context()
 
 
-async def send(port, *, tls="none", recipients=(RECIPIENT,), **values):
-    defaults = {"tls_context": TRUST, "username": None, "password": None}
-    server = SmtpServer(
-        host="127.0.0.1",
-        port=port,
-        implicit_tls=tls == "tls",
-        starttls=tls == "starttls",
-        timeout=TIMEOUT,
-        receiver="mail",
-        **{**defaults, **values},
+async def send(port, *, recipients=(RECIPIENT,), **values):
+    settings = SmtpSettings.model_validate(
+        {"name": "mail", "type": "email", "host": "127.0.0.1", "port": port, "tls": "none"} | values
     )
+    server = SmtpServer(settings, timeout=TIMEOUT)
     await server.send(b"Subject: x\r\n\r\nA mail.\r\n", sender=SENDER, recipients=recipients)
 
 
