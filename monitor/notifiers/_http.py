@@ -123,9 +123,8 @@ class HttpNotifier(ABC, Generic[S]):
             # Messages are rare, and a connection that was kept may be dead without anybody knowing.
             "connection": "close",
         }
-        outgoing = self._http.build_request(
-            "POST", request.url.reveal(), content=body, headers=headers
-        )
+        address = request.url.reveal()
+        outgoing = self._http.build_request("POST", address, content=body, headers=headers)
         response = await self._http.send(outgoing, stream=True, follow_redirects=False)
         try:
             if response.is_success:
@@ -161,7 +160,7 @@ async def _read_error(response: httpx.Response) -> str:
             body += chunk
             if len(body) > MAX_ANSWER:
                 break
-    except Exception:  # noqa: BLE001 - as much as came
+    except Exception:  # noqa: BLE001 - half a text gives no advice
         return ""
     return body[:MAX_ANSWER].decode("utf-8", "replace").strip()
 

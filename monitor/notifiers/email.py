@@ -135,16 +135,13 @@ class Notifier:
     def _recipients(self, message: Message) -> list[tuple[str, str]]:
         """Return names and addresses: all accounts of one message have the same ones."""
         to = self._settings.to
-        if not isinstance(to, ByLabel):
-            return [_parse_address(address) for address in to]
-        address = message.notifications[0].labels.get(to.label)
-        if address is None:
-            raise DeliveryError(
-                f"there is no label {to.label!r} that says whom to write to",
-                reason=AttemptReason.CLIENT,
-                permanent=True,
-            )
-        return [_parse_address(address)]
+        if isinstance(to, ByLabel):
+            address = message.notifications[0].labels.get(to.label)
+            if address is None:
+                problem = f"there is no label {to.label!r} that says whom to write to"
+                raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
+            to = (address,)
+        return [_parse_address(address) for address in to]
 
     def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
         settings = self._settings
@@ -160,8 +157,7 @@ class Notifier:
         mail["Message-ID"] = f"<{_UNSAFE.sub('-', message.id)}@{domain}>"
         if len(message.notifications) == 1 and (incident := message.notifications[0].incident):
             root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{domain}>"
-            mail["In-Reply-To"] = root
-            mail["References"] = root
+            mail["In-Reply-To"] = mail["References"] = root
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
         mail.set_content(plain_text(text))
