@@ -35,8 +35,8 @@ async def refusal(port, **values):
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
-async def test_an_unknown_certificate_is_not_trusted(certificate, tls):
-    with MailServer(tls=tls, certificate=certificate) as server:
+async def test_an_unknown_certificate_is_not_trusted(tls):
+    with MailServer(tls=tls) as server:
         error = await refusal(server.port, tls=tls)
 
     assert str(error) == "the certificate of the server is not trusted"
