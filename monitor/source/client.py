@@ -1,9 +1,5 @@
 """The Linked API client of one workspace: three calls, and no way to make any other.
 
-    accounts.getAll                     the poll; retried once if its connection had gone stale
-    accounts.getConnectionSession       how far a login is; likewise
-    accounts.createReconnectionSession  a new link; never retried, for each call voids a link
-
 A request takes its share of the workspace's budget, is over within `timeout`, body included, and
 ends as a value or as an `ApiError` whose text may be shown to anyone.
 """
@@ -26,7 +22,7 @@ from .decode import Decoder, result_of
 from .errors import ExchangeError, http_error, incomplete
 from .settings import LinkedApiSettings
 from .token import Token
-from .transport import Response, exchange
+from .transport import exchange
 from .wire import parse_session
 
 Observe = Callable[[str, str, float], None]
@@ -38,14 +34,14 @@ class BudgetExhaustedError(ApiError):
 
 
 class Method(StrEnum):
-    """All that is ever called."""
+    """All that is ever called: the poll, how far a login is, a new link."""
 
     GET_ALL = "accounts.getAll"
     GET_SESSION = "accounts.getConnectionSession"
     CREATE_SESSION = "accounts.createReconnectionSession"
 
 
-_RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)
+_RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)  # each new link voids the one before
 
 
 class LinkedApi:
@@ -158,10 +154,10 @@ class LinkedApi:
     ) -> T:
         started = self._monotonic()
         try:
-            response = await self._exchange(method, payload, token, deadline)
-            if not 200 <= response.status < 300:
-                raise http_error(response.status, response.headers, response.body, secret=token)
-            value = parse(response.body, token)
+            response, body = await self._exchange(method, payload, token, deadline)
+            if not response.is_success:
+                raise http_error(response.status_code, response.headers, body, secret=token)
+            value = parse(body, token)
         except ApiError as error:
             self._observe(method, _outcome(error), self._monotonic() - started)
             raise
@@ -170,7 +166,7 @@ class LinkedApi:
 
     async def _exchange(
         self, method: Method, payload: dict[str, str] | None, token: str, deadline: float
-    ) -> Response:
+    ) -> tuple[httpx.Response, bytes]:
         request = self._http.build_request(
             "POST",
             f"{self._settings.base_url}/admin/{method}",

@@ -1,12 +1,5 @@
 """What can go wrong between us and Linked API, as an `ApiError` in our own words.
 
-    exchange_error    httpx or aiohttp raised: there is no whole response
-    unreadable        there is one, but its body cannot be read
-    http_error        its HTTP status is not 2xx
-    api_error         it says `success: false`
-    unexpected        it is 2xx, and not what the API sends
-    incomplete        it lacks what we asked for
-
 `error.type` decides, then the HTTP status: 401 alone does not mean that the token is bad.
 Texts of httpx and aiohttp may hold URLs with credentials, so none of them is passed on.
 """

@@ -92,14 +92,12 @@ def _status_text(status: object) -> str:
     match status:
         case str():
             return status
-        case None:
-            return "null"
-        case bool() | int() | float():
-            return str(status).lower()
         case list():
             return "(a list)"
-        case _:
+        case dict():
             return "(an object)"
+        case _:
+            return json.dumps(status)
 
 
 @dataclass(frozen=True, slots=True)
