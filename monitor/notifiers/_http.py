@@ -46,14 +46,11 @@ class HttpSettings(ReceiverSettings):
     @field_validator("url")
     @classmethod
     def _is_address(cls, value: Secret) -> Secret:
-        try:
+        with contextlib.suppress(httpx.InvalidURL):
             httpx.URL(value.reveal())
-            parts = split_web_url(value.reveal())
-        except httpx.InvalidURL:
-            parts = None
-        if parts is None:
-            raise ValueError("must be an address that starts with https:// (or http://)")
-        return value
+            if split_web_url(value.reveal()) is not None:
+                return value
+        raise ValueError("must be an address that starts with https:// (or http://)")
 
 
 @dataclass(frozen=True, slots=True)
