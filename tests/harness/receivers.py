@@ -64,6 +64,9 @@ class Inbox:
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 taken"
 
+    async def handle_QUIT(self, _server, _session, _envelope):  # noqa: N802
+        return self.replies.get("quit", "221 Bye")
+
 
 class MailServer:
     """A real SMTP server; *tls* is none, starttls or tls, *password* what `ops` logs in with."""

@@ -112,6 +112,14 @@ async def test_no_answer_to_the_content_is_ambiguous(fault, reason):
     assert (error.reason, error.ambiguous) == (reason, True)
 
 
+async def test_a_goodbye_that_fails_does_not_undo_what_was_accepted():
+    with MailServer() as server:
+        server.inbox.replies["quit"] = "451 4.3.0 later"
+        await send(server.port)
+
+    assert len(server.inbox.mails) == 1
+
+
 async def test_a_server_that_is_dead_or_never_greets_is_no_ambiguity():
     dead = await refusal(closed_port())
     with socket.create_server(("127.0.0.1", 0)) as silent:
