@@ -193,7 +193,6 @@ def source(
         link_origins=config.link_origins,
         observe=observe,
         monotonic=REAL.monotonic,
-        version=__version__,
         budget=budget,
     )
     return client, token

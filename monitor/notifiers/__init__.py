@@ -18,7 +18,7 @@ import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from monitor.core.duration import Duration
-from monitor.core.errors import MonitorError
+from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
 from monitor.core.model import Message
 from monitor.core.text import check_timezone
 
@@ -134,14 +134,25 @@ def _load(kind: str) -> ModuleType:
     return module
 
 
+def unanswered(text: str, *, sent: bool, late: bool) -> DeliveryError:
+    """Say what an attempt without an answer means: once anything of it was *sent*, ambiguity.
+
+    *text* says how it ended unless it was too *late*.
+    """
+    if not sent:
+        text = "could not be reached" + (" in time" if late else "")
+        return DeliveryError(text, reason=AttemptReason.NETWORK)
+    text = "no answer in time" if late else text
+    reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
+    return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)
+
+
 def open_http() -> httpx.AsyncClient:
     """Return the client that all receivers share; the usual proxy variables are honoured.
 
     Each attempt has its own time limit, and no receiver waits for another's connections.
     """
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     return httpx.AsyncClient(
-        follow_redirects=False,
         timeout=None,  # noqa: S113 - see above
-        limits=limits,
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
     )

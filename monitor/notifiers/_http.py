@@ -26,7 +26,7 @@ from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 
-from . import ATTEMPT_TIMEOUT, ReceiverSettings
+from . import ATTEMPT_TIMEOUT, ReceiverSettings, unanswered
 
 MAX_ANSWER: Final = 64 * 1024
 """How many bytes of a refusal are read."""
@@ -46,14 +46,11 @@ class HttpSettings(ReceiverSettings):
     @field_validator("url")
     @classmethod
     def _is_address(cls, value: Secret) -> Secret:
-        try:
+        with contextlib.suppress(httpx.InvalidURL):
             httpx.URL(value.reveal())
-            parts = split_web_url(value.reveal())
-        except httpx.InvalidURL:
-            parts = None
-        if parts is None:
-            raise ValueError("must be an address that starts with https:// (or http://)")
-        return value
+            if split_web_url(value.reveal()) is not None:
+                return value
+        raise ValueError("must be an address that starts with https:// (or http://)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +101,10 @@ class HttpNotifier(ABC, Generic[S]):
         try:
             async with asyncio.timeout(self._timeout.seconds):
                 error = await self._exchange(request, body, now=message.now)
-        except TimeoutError:
-            error = _unanswered("no answer in time", sent=body.sent, late=True)
         except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
             connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken one
-            late = isinstance(failure, httpx.TimeoutException) and not connecting
-            error = _unanswered("no answer", sent=body.sent, late=late)
+            late = isinstance(failure, TimeoutError | httpx.TimeoutException) and not connecting
+            error = unanswered("no answer", sent=body.sent, late=late)
         if error is not None:
             raise error  # out here, so that no exception with the address hangs on it
 
@@ -125,9 +120,8 @@ class HttpNotifier(ABC, Generic[S]):
             # Messages are rare, and a connection that was kept may be dead without anybody knowing.
             "connection": "close",
         }
-        outgoing = self._http.build_request(
-            "POST", request.url.reveal(), content=body, headers=headers
-        )
+        address = request.url.reveal()
+        outgoing = self._http.build_request("POST", address, content=body, headers=headers)
         response = await self._http.send(outgoing, stream=True, follow_redirects=False)
         try:
             if response.is_success:
@@ -163,7 +157,7 @@ async def _read_error(response: httpx.Response) -> str:
             body += chunk
             if len(body) > MAX_ANSWER:
                 break
-    except Exception:  # noqa: BLE001 - as much as came
+    except Exception:  # noqa: BLE001 - half a text gives no advice
         return ""
     return body[:MAX_ANSWER].decode("utf-8", "replace").strip()
 
@@ -180,11 +174,3 @@ def _refused(response: httpx.Response, *, now: Micros, advice: str | None) -> De
         )
     reason = AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT
     return DeliveryError(text, reason=reason, permanent=True)
-
-
-def _unanswered(text: str, *, sent: bool, late: bool) -> DeliveryError:
-    if not sent:
-        text = "could not be reached" + (" in time" if late else "")
-        return DeliveryError(text, reason=AttemptReason.NETWORK)
-    reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
-    return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)

@@ -10,96 +10,98 @@ Rules:
 import asyncio
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+from contextlib import closing
+from enum import Enum
+from pathlib import Path
+from typing import Literal, Self
 
 import aiosmtplib
 import structlog
+from pydantic import Field, model_validator
 
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
 from monitor.core.secret import Secret
+
+from . import ReceiverSettings, unanswered
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
 
 log = structlog.get_logger("notifiers.smtp")
 
 
-class _Step(IntEnum):
-    CONNECT = 1
-    LOGIN = 2
-    ADDRESSES = 3
-    CONTENT = 4
-    ACCEPTED = 5
+class _Step(Enum):
+    """How far an attempt came, and what a refusal at this step means."""
+
+    CONNECT = "the server takes no mail"
+    LOGIN = "the login was refused"
+    ADDRESSES = "the sender was refused"
+    CONTENT = "the mail was refused"
+    ACCEPTED = "refused"
 
 
-_REFUSALS = {
-    _Step.CONNECT: "the server takes no mail",
-    _Step.LOGIN: "the login was refused",
-    _Step.ADDRESSES: "the sender was refused",
-    _Step.CONTENT: "the mail was refused",
-}
+class SmtpSettings(ReceiverSettings):
+    """What every receiver has that is told by mail: the server that takes it."""
+
+    host: str = Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")
+    port: int = Field(default=587, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    ca_file: Path | None = None
+    username: str | None = None
+    password: Secret | None = None
+
+    @model_validator(mode="after")
+    def _has_both_or_neither(self) -> Self:
+        if self.username is not None and self.password is None:
+            raise ValueError("needs password or password_file")
+        if self.username is None and self.password is not None:
+            raise ValueError("has a password but no username")
+        return self
 
 
-class _Progress:
-    """How far an attempt came."""
-
-    step = _Step.CONNECT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
-    """A server that takes mail, and how to log in to it; *receiver* names it in the log."""
+    """A server that takes mail; each attempt is over within *timeout*."""
 
-    host: str
-    port: int
-    implicit_tls: bool
-    starttls: bool
-    tls_context: ssl.SSLContext
-    username: str | None
-    password: Secret | None
-    timeout: Duration
-    receiver: str
+    def __init__(self, settings: SmtpSettings, *, timeout: Duration) -> None:
+        self._settings = settings
+        self._tls_context = _tls_context(settings)
+        self._timeout = timeout.seconds
 
     async def send(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> None:
         """Send *mail*, once; raise DeliveryError unless it was accepted for somebody."""
-        progress = _Progress()
+        username, password = self._settings.username, self._settings.password
+        step = _Step.CONNECT
         error: DeliveryError | None = None
         try:
-            async with asyncio.timeout(self.timeout.seconds):
-                await self._exchange(mail, sender, recipients, progress)
+            async with asyncio.timeout(self._timeout):
+                with closing(self._client()) as smtp:
+                    await smtp.connect()
+                    if username and password:
+                        step = _Step.LOGIN
+                        await smtp.login(username, password.reveal())
+                    step = _Step.ADDRESSES
+                    await smtp.mail(sender)
+                    await self._add_recipients(smtp, recipients)
+                    step = _Step.CONTENT
+                    await smtp.data(mail)
+                    step = _Step.ACCEPTED
+                    await smtp.quit()
         except DeliveryError as refusal:
             error = refusal
         except Exception as failure:  # noqa: BLE001 - its text may name addresses
-            error = _to_error(failure, progress.step)
-        if error is not None and progress.step is not _Step.ACCEPTED:
+            error = _to_error(failure, step)
+        if error is not None and step is not _Step.ACCEPTED:
             raise error  # out here, so that no exception with an address hangs on it
 
-    async def _exchange(
-        self, mail: bytes, sender: str, recipients: Sequence[str], progress: _Progress
-    ) -> None:
-        smtp = aiosmtplib.SMTP(
-            hostname=self.host,
-            port=self.port,
-            use_tls=self.implicit_tls,
-            start_tls=self.starttls,
-            tls_context=self.tls_context,
-            timeout=self.timeout.seconds,
+    def _client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
+            hostname=self._settings.host,
+            port=self._settings.port,
+            use_tls=self._settings.tls == "tls",
+            start_tls=self._settings.tls == "starttls",
+            tls_context=self._tls_context,
+            timeout=self._timeout,
         )
-        try:
-            await smtp.connect()
-            if self.username and self.password:
-                progress.step = _Step.LOGIN
-                await smtp.login(self.username, self.password.reveal())
-            progress.step = _Step.ADDRESSES
-            await smtp.mail(sender)
-            await self._add_recipients(smtp, recipients)
-            progress.step = _Step.CONTENT
-            await smtp.data(mail)
-            progress.step = _Step.ACCEPTED
-            await smtp.quit()
-        finally:
-            smtp.close()
 
     async def _add_recipients(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> None:
         """Name the recipients; raise DeliveryError only if the server takes none of them."""
@@ -112,27 +114,31 @@ class SmtpServer:
         if len(codes) == len(recipients):
             raise _refusal("no recipient was accepted", min(codes))
         if codes:
-            log.warning("some recipients were refused", receiver=self.receiver, codes=sorted(codes))
+            name = self._settings.name
+            log.warning("some recipients were refused", receiver=name, codes=sorted(codes))
+
+
+def _tls_context(settings: SmtpSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        try:
+            context.load_verify_locations(settings.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            reason = error.strerror or "it holds no certificate"
+            where = f"receiver {settings.name}: ca_file {settings.ca_file}"
+            raise MonitorError(f"{where} cannot be used: {reason}") from None
+    return context
 
 
 def _to_error(failure: Exception, step: _Step) -> DeliveryError:
     if isinstance(failure, aiosmtplib.SMTPResponseException):
-        return _refusal(_REFUSALS.get(step, "refused"), failure.code, login=step is _Step.LOGIN)
-    late = isinstance(failure, TimeoutError)
-    if step is _Step.CONTENT:
-        text = "no answer in time" if late else "the connection broke off"
-        reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
-        return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)
-    if isinstance(failure, OSError):  # TimeoutError is one
-        text = "could not be reached" + (" in time" if late else "")
-        if _is_untrusted(failure):
+        return _refusal(step.value, failure.code, login=step is _Step.LOGIN)
+    if step is _Step.CONTENT or isinstance(failure, OSError):  # TimeoutError is one
+        if step is _Step.CONNECT and _is_untrusted(failure):
             text = "the certificate of the server is not trusted"
-        return DeliveryError(text, reason=AttemptReason.NETWORK)
-    return _unsupported(failure, step)
-
-
-def _unsupported(failure: Exception, step: _Step) -> DeliveryError:
-    """Say what the server cannot do, or what failed here."""
+            return DeliveryError(text, reason=AttemptReason.NETWORK)
+        late = isinstance(failure, TimeoutError)
+        return unanswered("the connection broke off", sent=step is _Step.CONTENT, late=late)
     text, reason = f"the mail could not be sent: {type(failure).__name__}", AttemptReason.CLIENT
     if isinstance(failure, aiosmtplib.SMTPException) and step is _Step.LOGIN:
         text = "the server offers no login over this connection"

@@ -1,36 +1,25 @@
 """`email`: messages by SMTP, as text and HTML, one thread per incident."""
 
 import re
-import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import httpx
 import jinja2
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
+from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Message
 from monitor.core.render import Text, render
-from monitor.core.secret import Secret
 
-from . import ATTEMPT_TIMEOUT, ReceiverSettings
-from ._smtp import SmtpServer
+from . import ATTEMPT_TIMEOUT
+from ._smtp import SmtpServer, SmtpSettings
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _NO_ADDRESS: Final = "must be an address such as ops@example.com or Ops <ops@example.com>"
@@ -72,16 +61,10 @@ Recipients = Annotated[
 ]
 
 
-class Settings(ReceiverSettings):
+class Settings(SmtpSettings):
     """A receiver of type `email`: the server that takes the mail, and whom it is for."""
 
     type: Literal["email"]
-    host: str = Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")
-    port: int = Field(default=587, ge=1, le=65535)
-    tls: Literal["starttls", "tls", "none"] = "starttls"
-    ca_file: Path | None = None
-    username: str | None = None
-    password: Secret | None = None
     from_: str = Field(alias="from")
     to: Recipients
 
@@ -92,14 +75,6 @@ class Settings(ReceiverSettings):
             for address in (value,) if isinstance(value, str) else value:
                 _parse_address(address)
         return value
-
-    @model_validator(mode="after")
-    def _has_both_or_neither(self) -> Self:
-        if self.username is not None and self.password is None:
-            raise ValueError("needs password or password_file")
-        if self.username is None and self.password is not None:
-            raise ValueError("has a password but no username")
-        return self
 
     @property
     def address_label(self) -> str | None:
@@ -132,17 +107,7 @@ class Notifier:
         del http
         self._settings = settings
         self._timezone = timezone
-        self._server = SmtpServer(
-            host=settings.host,
-            port=settings.port,
-            implicit_tls=settings.tls == "tls",
-            starttls=settings.tls == "starttls",
-            tls_context=_tls_context(settings),
-            username=settings.username,
-            password=settings.password,
-            timeout=timeout,
-            receiver=settings.name,
-        )
+        self._server = SmtpServer(settings, timeout=timeout)
         self._html = jinja2.Environment(
             loader=jinja2.PackageLoader("monitor.notifiers"),
             autoescape=True,
@@ -170,16 +135,13 @@ class Notifier:
     def _recipients(self, message: Message) -> list[tuple[str, str]]:
         """Return names and addresses: all accounts of one message have the same ones."""
         to = self._settings.to
-        if not isinstance(to, ByLabel):
-            return [_parse_address(address) for address in to]
-        address = message.notifications[0].labels.get(to.label)
-        if address is None:
-            raise DeliveryError(
-                f"there is no label {to.label!r} that says whom to write to",
-                reason=AttemptReason.CLIENT,
-                permanent=True,
-            )
-        return [_parse_address(address)]
+        if isinstance(to, ByLabel):
+            address = message.notifications[0].labels.get(to.label)
+            if address is None:
+                problem = f"there is no label {to.label!r} that says whom to write to"
+                raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
+            to = (address,)
+        return [_parse_address(address) for address in to]
 
     def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
         settings = self._settings
@@ -195,8 +157,7 @@ class Notifier:
         mail["Message-ID"] = f"<{_UNSAFE.sub('-', message.id)}@{domain}>"
         if len(message.notifications) == 1 and (incident := message.notifications[0].incident):
             root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{domain}>"
-            mail["In-Reply-To"] = root
-            mail["References"] = root
+            mail["In-Reply-To"] = mail["References"] = root
         mail["Auto-Submitted"] = "auto-generated"
         mail["X-Auto-Response-Suppress"] = "All"
         mail.set_content(plain_text(text))
@@ -221,15 +182,3 @@ def plain_text(text: Text) -> str:
         blocks.append("\n".join(lines))
     blocks.extend(text.notes)
     return "\n\n".join(filter(None, blocks)) + "\n"
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if settings.ca_file is not None:
-        try:
-            context.load_verify_locations(settings.ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            reason = error.strerror or "it holds no certificate"
-            where = f"receiver {settings.name}: ca_file {settings.ca_file}"
-            raise MonitorError(f"{where} cannot be used: {reason}") from None
-    return context

@@ -4,26 +4,15 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 What others wrote (names above all) goes into `plain_text` objects, where Slack interprets nothing.
 """
 
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, render
+from monitor.core.secret import Secret
 from monitor.core.text import shorten
 
 from . import _http
 
-_ADVICE: Final = {
-    "no_service": "the webhook was removed or disabled; create a new one",
-    "no_service_id": "the address of the webhook is not complete",
-    "no_team": "the Slack workspace of this webhook is gone",
-    "invalid_token": "the address of the webhook is not valid",
-    "channel_not_found": "the channel of this webhook is gone",
-    "channel_is_archived": "the channel of this webhook is archived",
-    "action_prohibited": "an administrator restricted posting to this channel",
-    "posting_to_general_channel_denied": "posting to the general channel is restricted",
-    "invalid_payload": "Slack did not understand the message; please report this",
-    "invalid_blocks": "Slack did not understand the message; please report this",
-}
 _MARKUP: Final = frozenset("*_~`<>&@#!|\\")
 
 
@@ -36,7 +25,18 @@ class Settings(_http.HttpSettings):
 class Notifier(_http.HttpNotifier[Settings]):
     """Posts messages as blocks, with a button that leads to the login."""
 
-    advice = _ADVICE
+    advice: ClassVar = {
+        "no_service": "the webhook was removed or disabled; create a new one",
+        "no_service_id": "the address of the webhook is not complete",
+        "no_team": "the Slack workspace of this webhook is gone",
+        "invalid_token": "the address of the webhook is not valid",
+        "channel_not_found": "the channel of this webhook is gone",
+        "channel_is_archived": "the channel of this webhook is archived",
+        "action_prohibited": "an administrator restricted posting to this channel",
+        "posting_to_general_channel_denied": "posting to the general channel is restricted",
+        "invalid_payload": "Slack did not understand the message; please report this",
+        "invalid_blocks": "Slack did not understand the message; please report this",
+    }
 
     def request(self, message: Message) -> _http.Request:
         """Write *message* as blocks."""
@@ -46,19 +46,19 @@ class Notifier(_http.HttpNotifier[Settings]):
 
 def payload(text: Text) -> dict[str, Any]:
     """Write *text* as blocks; *text* itself remains for notifications and screen readers."""
-    blocks: list[dict[str, Any]] = []
-    blocks.append({"type": "header", "text": _plain_text(f"{text.symbol} {text.title}", 150)})
+    header = {"type": "header", "text": _plain_text(f"{text.symbol} {text.title}", 150)}
+    blocks: list[dict[str, Any]] = [header]
     if text.lead:
         blocks.append(_paragraph(text.lead))
     if text.facts:
         blocks.append({"type": "section", "fields": [_field(*fact) for fact in text.facts[:10]]})
     for section in text.sections:
         blocks.extend(_section(section))
-    buttons = [_button(text.action, "primary")] if text.action else []
+    buttons = _button(text.action, style="primary") if text.action else []
     if text.profile_link:
-        buttons.append(_button_to("LinkedIn profile", text.profile_link))
-    if elements := [button for button in buttons if button]:
-        blocks.append({"type": "actions", "elements": elements})
+        buttons += _button(Action("LinkedIn profile", Secret(text.profile_link)))
+    if buttons:
+        blocks.append({"type": "actions", "elements": buttons})
     if text.notes:
         blocks.append(_context(*text.notes[:10]))
     fallback = " ".join(filter(None, (text.symbol, text.title + ".", text.lead)))
@@ -71,8 +71,8 @@ def _section(section: Section) -> list[dict[str, Any]]:
         blocks.append(_context(section.lead))
     for line in section.lines:
         block = _paragraph(f"{line.name}, {line.what}")
-        if line.action and (button := _button(line.action)):
-            block["accessory"] = button
+        if line.action and (buttons := _button(line.action)):
+            block["accessory"] = buttons[0]
         blocks.append(block)
     if section.more:
         blocks.append(_context(f"and {section.more} more"))
@@ -102,15 +102,11 @@ def _field(label: str, value: str) -> dict[str, Any]:
     return _plain_text(f"{label}\n{value}", 2000)
 
 
-def _button(action: Action, style: str | None = None) -> dict[str, Any] | None:
-    return _button_to(action.label, action.url.reveal(), style)
-
-
-def _button_to(label: str, url: str, style: str | None = None) -> dict[str, Any] | None:
-    if len(url) > 3000:
-        return None
-    button: dict[str, Any] = {"type": "button", "text": _plain_text(label, 75), "url": url}
-    return {**button, "style": style} if style else button
+def _button(action: Action, **style: str) -> list[dict[str, Any]]:
+    """Write a button, none if Slack would refuse its link."""
+    url = action.url.reveal()
+    button = {"type": "button", "text": _plain_text(action.label, 75), "url": url, **style}
+    return [button] if len(url) <= 3000 else []
 
 
 def _escape(text: str) -> str:

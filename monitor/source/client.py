@@ -1,21 +1,18 @@
 """The Linked API client of one workspace: three calls, and no way to make any other.
 
-    accounts.getAll                     the poll; retried once if its connection had gone stale
-    accounts.getConnectionSession       how far a login is; likewise
-    accounts.createReconnectionSession  a new link; never retried, for each call voids a link
-
 A request takes its share of the workspace's budget, is over within `timeout`, body included, and
 ends as a value or as an `ApiError` whose text may be shown to anyone.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, TypeVar
 
 import httpx
 
+from monitor import __version__
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session, Skipped
 from monitor.core.text import redact
@@ -25,11 +22,10 @@ from .decode import Decoder, result_of
 from .errors import ExchangeError, http_error, incomplete
 from .settings import LinkedApiSettings
 from .token import Token
-from .transport import Response, exchange
+from .transport import exchange
 from .wire import parse_session
 
 Observe = Callable[[str, str, float], None]
-Payload = Mapping[str, str] | None
 T = TypeVar("T")
 
 
@@ -38,14 +34,14 @@ class BudgetExhaustedError(ApiError):
 
 
 class Method(StrEnum):
-    """All that is ever called."""
+    """All that is ever called: the poll, how far a login is, a new link."""
 
     GET_ALL = "accounts.getAll"
     GET_SESSION = "accounts.getConnectionSession"
     CREATE_SESSION = "accounts.createReconnectionSession"
 
 
-_RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)
+_RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)  # each new link voids the one before
 
 
 class LinkedApi:
@@ -63,7 +59,6 @@ class LinkedApi:
         link_origins: tuple[str, ...],
         observe: Observe,
         monotonic: Callable[[], float],
-        version: str,
         budget: Budget | None = None,
     ) -> None:
         self._http = http
@@ -78,7 +73,7 @@ class LinkedApi:
             "accept": "application/json",
             "accept-encoding": "gzip",
             "client": "linkedapi-monitor",
-            "user-agent": f"linkedapi-monitor/{version}",
+            "user-agent": f"linkedapi-monitor/{__version__}",
         }
 
     async def get_all(self) -> Observation:
@@ -124,10 +119,7 @@ class LinkedApi:
         return await self._call(Method.GET_SESSION, {"sessionId": session_id}, parse)
 
     async def _call(
-        self,
-        method: Method,
-        payload: Payload,
-        parse: Callable[[bytes, str], T],
+        self, method: Method, payload: dict[str, str] | None, parse: Callable[[bytes, str], T]
     ) -> T:
         """Send one request, or two where a retry can do no harm and may help at once."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
@@ -141,31 +133,31 @@ class LinkedApi:
         try:
             return await self._attempt(method, payload, token, parse, deadline)
         except ApiError as error:
-            if not self._may_retry(method, error) or self._budget.take(self._monotonic()):
+            if not self._may_retry(method, token, error) or self._budget.take(self._monotonic()):
                 raise
         return await self._attempt(method, payload, self._token.text(), parse, deadline)
 
-    def _may_retry(self, method: Method, error: ApiError) -> bool:
+    def _may_retry(self, method: Method, token: str, error: ApiError) -> bool:
         if method not in _RETRIED:
             return False
         if error.cause is Cause.TOKEN_REJECTED:
-            return self._token.reread()
+            return self._token.text() != token
         return isinstance(error, ExchangeError) and error.stale
 
     async def _attempt(
         self,
         method: Method,
-        payload: Payload,
+        payload: dict[str, str] | None,
         token: str,
         parse: Callable[[bytes, str], T],
         deadline: float,
     ) -> T:
         started = self._monotonic()
         try:
-            response = await self._exchange(method, payload, token, deadline)
-            if not 200 <= response.status < 300:
-                raise http_error(response.status, response.headers, response.body, secret=token)
-            value = parse(response.body, token)
+            response, body = await self._exchange(method, payload, token, deadline)
+            if not response.is_success:
+                raise http_error(response.status_code, response.headers, body, secret=token)
+            value = parse(body, token)
         except ApiError as error:
             self._observe(method, _outcome(error), self._monotonic() - started)
             raise
@@ -173,8 +165,8 @@ class LinkedApi:
         return value
 
     async def _exchange(
-        self, method: Method, payload: Payload, token: str, deadline: float
-    ) -> Response:
+        self, method: Method, payload: dict[str, str] | None, token: str, deadline: float
+    ) -> tuple[httpx.Response, bytes]:
         request = self._http.build_request(
             "POST",
             f"{self._settings.base_url}/admin/{method}",

@@ -10,6 +10,7 @@ same snapshot: comparing what was sent costs a fifth of building it anew.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -76,21 +77,19 @@ class Decoder:
             if account is not None:
                 first = accounts.setdefault(wire.id, account)
                 if first is not account:
-                    accounts[wire.id] = max(first, account, key=_severity)
+                    accounts[wire.id] = max(
+                        first, account, key=lambda item: _WORST_LAST.index(item.listed.status)
+                    )
         return accounts
-
-
-def _severity(account: ParsedAccount) -> int:
-    return _WORST_LAST.index(account.listed.status)
 
 
 def _wire_accounts(body: bytes, secret: str) -> Sequence[WireAccount | None]:
     """Return the accounts in *body*: None for each that has no id or is no object."""
-    try:
+    with suppress(ValueError, RecursionError):  # msgspec's own errors are ValueErrors
         envelope = _TYPED.decode(body)
-    except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
-        return _lenient_accounts(body, secret)
-    return envelope.result.accounts if envelope.success else _lenient_accounts(body, secret)
+        if envelope.success:
+            return envelope.result.accounts
+    return _lenient_accounts(body, secret)
 
 
 def _lenient_accounts(body: bytes, secret: str) -> Sequence[WireAccount | None]:

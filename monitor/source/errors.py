@@ -1,12 +1,5 @@
 """What can go wrong between us and Linked API, as an `ApiError` in our own words.
 
-    exchange_error    httpx or aiohttp raised: there is no whole response
-    unreadable        there is one, but its body cannot be read
-    http_error        its HTTP status is not 2xx
-    api_error         it says `success: false`
-    unexpected        it is 2xx, and not what the API sends
-    incomplete        it lacks what we asked for
-
 `error.type` decides, then the HTTP status: 401 alone does not mean that the token is bad.
 Texts of httpx and aiohttp may hold URLs with credentials, so none of them is passed on.
 """
@@ -71,21 +64,18 @@ def exchange_error(error: Exception, *, responded: bool) -> ExchangeError:
     match cause:
         case aiohttp.ClientPayloadError():
             return ExchangeError("broke off in the middle of its answer")
-        case aiohttp.ServerDisconnectedError(message=message):
-            return _closed(stale=isinstance(message, str) and not responded)
         case (
-            aiohttp.ClientConnectionResetError()
+            aiohttp.ServerDisconnectedError()
+            | aiohttp.ClientConnectionResetError()
             | OSError(errno=errno.ECONNRESET | errno.EPIPE | errno.ECONNABORTED)
         ):
-            return _closed(stale=not responded)
+            # The message of aiohttp's own error is no text if a part of the head had come.
+            stale = not responded and isinstance(getattr(cause, "message", ""), str)
+            return ExchangeError("closed the connection instead of answering", stale=stale)
         case aiohttp.ClientResponseError():
             return unreadable("with something that is not HTTP")
         case _:
             return ExchangeError(f"could not be reached: {type(cause).__name__}")
-
-
-def _closed(*, stale: bool) -> ExchangeError:
-    return ExchangeError("closed the connection instead of answering", stale=stale)
 
 
 def _connect_failure(error: BaseException) -> str | None:  # noqa: PLR0911 - a table
@@ -122,14 +112,10 @@ def http_error(
     now = http_date(headers.get("date", ""))
     wait = retry_after(headers.get("retry-after", ""), now=now, longest=MAX_RETRY_AFTER)
     content = loads(body)
-    if isinstance(content, dict) and content.get("success") is not True:
-        error = content.get("error")
-        if isinstance(error, dict) and isinstance(error.get("type"), str):
+    match content:
+        case {"error": {"type": str()} as error} if content.get("success") is not True:
             return api_error(error, status=status, wait=wait, secret=secret)
-    if status == 429:
-        cause = Cause.RATE_LIMITED
-    else:
-        cause = Cause.UNREACHABLE if status >= 500 else Cause.BAD_RESPONSE
+    cause = Cause.UNREACHABLE if status >= 500 else _client_error_cause(status)
     return ApiError(
         f"Linked API answered HTTP {status}{_describe(status, headers, body, content)}",
         cause=cause,
@@ -157,9 +143,7 @@ def api_error(
     kind, message = fields.get("type"), fields.get("message")
     if not (isinstance(kind, str) and _TYPE.fullmatch(kind) and _is_public(kind, secret)):
         kind = None
-    cause = _CAUSES.get(kind or "")
-    if cause is None:
-        cause = Cause.RATE_LIMITED if status == 429 else Cause.BAD_RESPONSE
+    cause = _CAUSES.get(kind or "", _client_error_cause(status))
     text = f"Linked API refused the request: {kind or 'without a readable error type'}"
     if isinstance(message, str) and (detail := redact(message, limit=200, secret=secret)):
         text += f" ({detail})"
@@ -168,6 +152,10 @@ def api_error(
 
 def _is_public(word: str, secret: str) -> bool:
     return redact(word, limit=64, secret=secret) == word
+
+
+def _client_error_cause(status: int) -> Cause:
+    return Cause.RATE_LIMITED if status == 429 else Cause.BAD_RESPONSE
 
 
 def _describe(status: int, headers: Mapping[str, str], body: bytes, content: object) -> str:

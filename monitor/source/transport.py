@@ -8,7 +8,6 @@ import ssl
 import urllib.request
 import zlib
 from contextlib import aclosing
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
@@ -29,15 +28,6 @@ MAX_BODY: Final = 10 * 2**20  # bytes
 MAX_ERROR_BODY: Final = 64 * 2**10
 
 _ANY_FORMAT: Final = 32 + zlib.MAX_WBITS  # zlib finds out itself whether it is gzip or zlib
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole response, its body decompressed."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
 
 
 def open_http(settings: LinkedApiSettings) -> httpx.AsyncClient:
@@ -63,14 +53,14 @@ def open_http(settings: LinkedApiSettings) -> httpx.AsyncClient:
     return http
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Response:
-    """Send *request* and read the whole response; raise `ApiError` if there is none to read."""
+async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+    """Return the response to *request* and its whole body, decompressed, or raise `ApiError`."""
     failure: ApiError
     responded = False
     try:
         async with aclosing(await http.send(request, stream=True)) as response:
             responded = True
-            return Response(response.status_code, response.headers, await _body(response))
+            return response, await _body(response)
     except ApiError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - whatever goes wrong below, the poll saw nothing

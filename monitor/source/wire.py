@@ -18,7 +18,6 @@ MAX_NAME: Final = 500
 MAX_URL: Final = 2000
 MAX_WORD: Final = 64  # a status, a country
 MALFORMED: Final = object()
-LINK_LEFT_OUT: Final = "reconnection link left out, it is not a safe address of an allowed origin"
 
 _NEEDED: Final = frozenset(
     {
@@ -27,11 +26,7 @@ _NEEDED: Final = frozenset(
         *("reconnectionSessionId", "reconnectionLink"),
     }
 )
-_STATUSES: Final = {
-    "active": Status.ACTIVE,
-    "reconnection_required": Status.RECONNECTION_REQUIRED,
-    "frozen": Status.FROZEN,
-}
+_STATUSES: Final = {status.value: status for status in Status}
 _SAFE: Final = re.compile(r"[A-Za-z0-9._~:/?#@!$&+,;=%-]+")
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
@@ -44,16 +39,12 @@ def loads(body: bytes) -> Any:
     try:
         return json.loads(
             body.decode("utf-8-sig", "replace"),
-            object_pairs_hook=_needed,
+            object_pairs_hook=lambda pairs: {k: v for k, v in pairs if k in _NEEDED},
             parse_constant=lambda _: None,
             parse_int=_integer,
         )
     except (ValueError, RecursionError):
         return MALFORMED
-
-
-def _needed(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {key: value for key, value in pairs if key in _NEEDED}
 
 
 def _integer(digits: str) -> int | float:
@@ -101,14 +92,12 @@ def _status_text(status: object) -> str:
     match status:
         case str():
             return status
-        case None:
-            return "null"
-        case bool() | int() | float():
-            return str(status).lower()
         case list():
             return "(a list)"
-        case _:
+        case dict():
             return "(an object)"
+        case _:
+            return json.dumps(status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +121,7 @@ def parse_account(wire: WireAccount, origins: Collection[str]) -> ParsedAccount 
     elif status is Status.RECONNECTION_REQUIRED:
         session = parse_session(wire.reconnection_session_id, wire.reconnection_link, origins)
         if wire.reconnection_link and (session is None or session.link is None):
-            warning = LINK_LEFT_OUT
+            warning = "reconnection link left out, it is not a safe address of an allowed origin"
     listed = ListedAccount(
         id=wire.id,
         name=sanitize(wire.name or "", limit=MAX_NAME),

@@ -31,7 +31,6 @@ class ClientHarness:
                 (method, outcome, seconds >= 0)
             ),
             monotonic=lambda: self.now,
-            version="1.2.3",
         )
 
     @property

@@ -4,7 +4,6 @@ import itertools
 from contextlib import asynccontextmanager
 
 from harness.core import MINUTE, NOON, make_recorder, make_routing, make_rules, told
-from monitor import __version__
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
 from monitor.simulator import Assumptions, Simulator, serve
@@ -63,7 +62,6 @@ class PollHarness:
             link_origins=("https://app.linkedapi.io",),
             observe=self.metrics.requested,
             monotonic=lambda: self.seconds,
-            version=__version__,
         )
 
     def new_id(self):

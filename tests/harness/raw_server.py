@@ -87,6 +87,13 @@ def drip(content, every=0.005):
     return reply
 
 
+def tls_context(certificate):
+    """Let a server show one of the certificates in `tls`, which nobody trusts but who is told."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / certificate, TLS / "localhost.key")
+    return context
+
+
 class RawServer:
     """Gives its *replies* (bytes or coroutines) in turn, the last one again and again."""
 
@@ -96,10 +103,7 @@ class RawServer:
         self.connections = 0
         self.requested = asyncio.Event()
         self._tasks = set()
-        self._tls = None
-        if certificate:
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._tls.load_cert_chain(TLS / certificate, TLS / "localhost.key")
+        self._tls = tls_context(certificate) if certificate else None
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
@@ -138,6 +142,6 @@ class RawServer:
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if callable(reply):
             await reply(reader, writer)
-            return
-        writer.write(reply)
-        await writer.drain()
+        else:
+            writer.write(reply)
+            await writer.drain()

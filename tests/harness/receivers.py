@@ -5,9 +5,7 @@ import contextlib
 import importlib
 import json
 import socket
-import ssl
-import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email import message_from_bytes
 from email.policy import default
 from functools import partial
@@ -20,76 +18,15 @@ from aiosmtpd.smtp import SMTP, AuthResult
 from httpx_aiohttp import AiohttpTransport
 from slack_sdk.models.blocks import Block
 
+from harness.raw_server import RawServer, http, tls_context
 from monitor.core.duration import Duration
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRETS = ("s3cr3t", KEY.removeprefix("whsec_"))
 """What stands in the settings of the receivers here and nowhere else."""
 
+PATH = "/hooks/T00/B00/s3cr3t"
 TIMEOUT = Duration.parse("500ms")
-
-
-@dataclass
-class Request:
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass
-class HttpReceiver:
-    """Takes POST requests; *answer* says what comes back: bytes, or one of the ways to break.
-
-    With *keeps_open* it waits after its answer until the client closes the connection.
-    """
-
-    answer: bytes | str = b""
-    keeps_open: bool = False
-    requests: list[Request] = field(default_factory=list)
-    port: int = 0
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}/hooks/T00/B00/s3cr3t"
-
-    def status(self, code, *, body=b"", headers=()):
-        common = (f"Content-Length: {len(body)}", "Connection: close")
-        lines = [f"HTTP/1.1 {code} Whatever", *common, *headers, "", ""]
-        self.answer = "\r\n".join(lines).encode() + body
-
-    async def _serve(self, reader, writer):
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            request_line, *lines = head.rstrip().split("\r\n")
-            fields = (line.partition(":") for line in lines)
-            headers = {name.lower(): value.strip() for name, _, value in fields}
-            body = await reader.readexactly(int(headers["content-length"]))
-            self.requests.append(Request(request_line.split()[1], headers, body))
-            if self.answer == "hang":
-                await reader.read()
-            elif self.answer == "reset":
-                writer.write(b"HTTP/1.1 200 O")
-                await writer.drain()
-                linger = b"\1\0\0\0\0\0\0\0"
-                raw = writer.get_extra_info("socket")
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-            elif self.answer != "close":
-                writer.write(self.answer)
-                await writer.drain()
-                if self.keeps_open:
-                    await reader.read()
-        writer.close()
-
-    @contextlib.asynccontextmanager
-    async def running(self):
-        if not self.answer:
-            self.status(200, body=b"ok")
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
 
 
 class Inbox:
@@ -127,16 +64,16 @@ class Inbox:
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 taken"
 
+    async def handle_QUIT(self, _server, _session, _envelope):  # noqa: N802
+        return self.replies.get("quit", "221 Bye")
+
 
 class MailServer:
     """A real SMTP server; *tls* is none, starttls or tls, *password* what `ops` logs in with."""
 
-    def __init__(self, *, tls="none", certificate=None, password=None, auth_reply=None):
+    def __init__(self, *, tls="none", password=None, auth_reply=None):
         self.inbox = Inbox()
-        context = None
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate.cert, certificate.key)
+        context = None if tls == "none" else tls_context("localhost.pem")
 
         def authenticate(_server, _session, _envelope, _mechanism, data):
             if auth_reply:
@@ -173,27 +110,6 @@ class MailServer:
         self._controller.stop()
 
 
-@dataclass
-class Certificate:
-    cert: str
-    key: str
-
-
-def make_certificate(folder):
-    """Make a certificate for 127.0.0.1 that is its own authority."""
-    certificate = Certificate(str(folder / "cert.pem"), str(folder / "key.pem"))
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", certificate.key, "-out", certificate.cert),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return certificate
-
-
 def closed_port():
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return sock.getsockname()[1]
@@ -224,25 +140,22 @@ class ReceiverHarness:
 async def receiver(kind, **changes):
     """Run a server for the type *kind* and a notifier that sends to it; *changes* are settings."""
     module = importlib.import_module(f"monitor.notifiers.{kind}")
-    async with http_client() as http, SERVERS[kind]() as (server, values, received):
+    client = httpx.AsyncClient(transport=AiohttpTransport(verify=False), timeout=None)
+    async with client, SERVERS[kind]() as (server, values, received):
         settings = module.Settings.model_validate(
             {"name": "ops", "type": kind, **values, **changes}
         )
         options = {"timeout": TIMEOUT} if kind in HTTP else {}
         notifier = module.Notifier(
-            settings, http=http, timezone=settings.timezone or "UTC", **options
+            settings, http=client, timezone=settings.timezone or "UTC", **options
         )
         yield ReceiverHarness(kind, settings, notifier, server, received)
 
 
-def http_client():
-    return httpx.AsyncClient(transport=AiohttpTransport(verify=False), timeout=None)
-
-
 @contextlib.asynccontextmanager
 async def _http_server(**settings):
-    async with HttpReceiver().running() as server:
-        yield server, {"url": server.url, **settings}, server.requests
+    async with RawServer(http(200, b"ok")) as server:
+        yield server, {"url": f"{server.url}{PATH}", **settings}, server.requests
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,7 @@
 
 import pytest
 from harness.notifications import message, notification
+from harness.raw_server import TLS
 from harness.receivers import TIMEOUT, MailServer
 from pydantic import ValidationError
 
@@ -43,10 +44,10 @@ async def test_the_mails_of_an_incident_make_one_thread():
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
-async def test_mail_leaves_encrypted_and_with_a_login(certificate, tls):
-    with MailServer(tls=tls, certificate=certificate, password=PASSWORD) as server:
-        login = {"username": "ops", "password": PASSWORD}
-        await send(message(), port=server.port, tls=tls, ca_file=certificate.cert, **login)
+async def test_mail_leaves_encrypted_and_with_a_login(tls):
+    with MailServer(tls=tls, password=PASSWORD) as server:
+        login = {"username": "ops", "password": PASSWORD, "ca_file": TLS / "localhost.pem"}
+        await send(message(), port=server.port, tls=tls, **login)
 
     assert len(server.inbox.mails) == 1
     assert server.inbox.logins == ["ops"]

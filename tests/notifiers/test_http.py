@@ -3,7 +3,9 @@
 import httpx
 import pytest
 from harness.notifications import message
-from harness.receivers import TIMEOUT, HttpReceiver, closed_port
+from harness.raw_server import RawServer, close, reset, silence, then
+from harness.raw_server import http as http_reply
+from harness.receivers import TIMEOUT, closed_port
 from httpx_aiohttp import AiohttpTransport
 from pydantic import ValidationError
 
@@ -14,6 +16,9 @@ from monitor.notifiers._http import HttpNotifier, HttpSettings, Request
 
 ADVICE = {"no_room": "create the room"}
 HEADERS = {"authorization": "Bearer abc", "user-agent": "mine", "content-type": "text/html"}
+
+
+BROKEN_OFF = then(b"HTTP/1.1 200 O", reset)
 
 
 class Chat(HttpNotifier[HttpSettings]):
@@ -37,7 +42,7 @@ async def http(request):
 
 @pytest.fixture
 async def server():
-    async with HttpReceiver().running() as running:
+    async with RawServer(http_reply(200)) as running:
         yield running
 
 
@@ -46,9 +51,9 @@ async def send(http, url, notifier=Chat):
     await notifier(settings, http=http, timezone="UTC", timeout=TIMEOUT).send(message())
 
 
-@pytest.mark.parametrize("answer", ["hang", "reset", "close", b"nonsense\r\n\r\n"])
-async def test_what_left_without_an_answer_is_ambiguous(http, server, answer):
-    server.answer = answer
+@pytest.mark.parametrize("reply", [silence, BROKEN_OFF, close, b"nonsense\r\n\r\n"])
+async def test_what_left_without_an_answer_is_ambiguous(http, server, reply):
+    server.replies = [reply]
 
     with pytest.raises(DeliveryError) as caught:
         await send(http, server.url)
@@ -91,7 +96,7 @@ async def test_a_type_adds_headers_but_does_not_change_what_the_body_is(http, se
     ],
 )
 async def test_a_refusal_that_is_known_comes_with_advice(http, server, status, body, text):
-    server.status(status, body=body)
+    server.replies = [http_reply(status, body)]
 
     with pytest.raises(DeliveryError) as caught:
         await send(http, server.url)
@@ -101,7 +106,7 @@ async def test_a_refusal_that_is_known_comes_with_advice(http, server, status, b
 
 
 async def test_a_refusal_that_breaks_off_is_a_refusal(http, server):
-    server.answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 1000\r\n\r\nno_room"
+    server.replies = [then(http_reply(404, b"no_room", length=1000), close)]
 
     with pytest.raises(DeliveryError, match=r"^HTTP 404$") as caught:
         await send(http, server.url)
@@ -110,7 +115,7 @@ async def test_a_refusal_that_breaks_off_is_a_refusal(http, server):
 
 
 async def test_redirects_are_not_followed(http, server):
-    server.status(307, headers=(f"Location: {server.url}",))
+    server.replies = [http_reply(307, b"", {"location": server.url})]
 
     with pytest.raises(DeliveryError, match="HTTP 307"):
         await send(http, server.url)

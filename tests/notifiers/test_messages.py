@@ -77,8 +77,9 @@ MESSAGES = {name: message(case) for name, case in SINGLE.items()} | {
     name: message(*cases) for name, cases in GROUPS.items()
 }
 
-PAGES = ("opened", "opened-hostile", "resolved", "notice-test", *GROUPS)
-BLOCKS = ("opened", "opened-without-link", "opened-hostile", "resolved", *GROUPS)
+SAME_MAIL = ("opened-without-link", "opened-workspace", "changed", "reminded")  # as others look
+PAGES = ("opened", "opened-hostile", "resolved", "notice-test", "group-of-many-kinds")
+BLOCKS = ("opened", "opened-hostile", "resolved", "group-of-many-kinds")
 EVENTS = (
     *("opened", "opened-workspace", "opened-hostile", "changed", "resolved"),
     *("notice-disappeared", "notice-test"),
@@ -94,7 +95,7 @@ def content(mail, kind):
     return mail.get_body((kind,)).get_content().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("name", [name for name in MESSAGES if name not in SAME_MAIL])
 async def test_mail_as_text(name, snapshot):
     delivery = await mail(name)
 

@@ -2,6 +2,7 @@
 
 import pytest
 from harness.notifications import message, notification
+from harness.raw_server import http
 from harness.receivers import receiver
 
 from monitor.core.errors import DeliveryError
@@ -27,7 +28,7 @@ async def test_a_link_that_slack_would_refuse_is_left_out():
 )
 async def test_a_refusal_says_what_to_do(status, answer, text):
     async with receiver("slack") as harness:
-        harness.server.status(status, body=answer)
+        harness.server.replies = [http(status, answer)]
 
         with pytest.raises(DeliveryError) as caught:
             await harness.send(message())

@@ -88,7 +88,6 @@ async def client(address):
             link_origins=("https://app.linkedapi.io",),
             observe=lambda *_: None,
             monotonic=lambda: 0.0,
-            version="0",
         )
 
 

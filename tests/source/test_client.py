@@ -40,7 +40,7 @@ async def test_a_poll_is_one_post_without_a_body():
     assert request.headers["linked-api-token"] == TOKEN
     assert request.headers["content-type"] == "application/json"
     assert request.headers["client"] == "linkedapi-monitor"
-    assert request.headers["user-agent"] == "linkedapi-monitor/1.2.3"
+    assert request.headers["user-agent"] == f"linkedapi-monitor/{monitor.__version__}"
     assert "cookie" not in request.headers
     assert harness.observed == [("accounts.getAll", "ok", True)]
 
@@ -54,22 +54,19 @@ async def test_polls_share_a_connection_and_keep_no_cookies():
         assert "cookie" not in harness.server.requests[1].headers
 
 
-async def test_creating_a_session_returns_its_id_and_link():
-    reply = result(reconnectionSessionId="s1", reconnectionLink=f"{LINK}s1")
+@pytest.mark.parametrize(
+    ("link", "kept"), [(f"{LINK}s1", Secret(f"{LINK}s1")), ("https://evil.example/s1", None)]
+)
+async def test_creating_a_session_returns_its_id_and_its_link_if_that_is_safe(link, kept):
+    reply = result(reconnectionSessionId="s1", reconnectionLink=link)
     async with client_harness(reply) as harness:
         session = await harness.api.create_reconnection_session("a1")
 
         (request,) = harness.server.requests
-    assert session == Session("s1", Secret(f"{LINK}s1"))
+    assert session == Session("s1", kept)
     assert request.line == "POST /admin/accounts.createReconnectionSession HTTP/1.1"
     assert json.loads(request.body) == {"accountId": "a1"}
     assert harness.observed == [("accounts.createReconnectionSession", "ok", True)]
-
-
-async def test_a_created_link_that_is_not_safe_is_left_out():
-    reply = result(reconnectionSessionId="s1", reconnectionLink="https://evil.example/s1")
-    async with client_harness(reply) as harness:
-        assert await harness.api.create_reconnection_session("a1") == Session("s1", None)
 
 
 @pytest.mark.parametrize(
@@ -197,10 +194,14 @@ async def test_a_rotated_token_is_read_again_after_a_refusal(rotate, token_file)
     assert harness.outcomes == ["api_error", "ok"]
 
 
-async def test_a_rotated_token_is_tried_only_once(rotate, token_file):
-    failure, harness = await poll_once(rotate, token=Token(token_file))
+@pytest.mark.parametrize(("rotates", "requests"), [(True, 2), (False, 1)])
+async def test_a_refused_token_is_tried_again_only_once_and_only_if_it_is_another(
+    rotate, token_file, rotates, requests
+):
+    reply = rotate if rotates else REFUSED
+    failure, harness = await poll_once(reply, token=Token(token_file))
 
-    assert len(harness.server.requests) == 2
+    assert len(harness.server.requests) == requests
     assert failure.cause is Cause.TOKEN_REJECTED
 
 
@@ -210,14 +211,6 @@ async def test_creating_a_session_is_never_retried_even_with_a_new_token(rotate,
             await harness.api.create_reconnection_session("a1")
 
         assert len(harness.server.requests) == 1
-
-
-async def test_a_refused_token_that_is_still_in_its_file_is_not_tried_again(token_file):
-    token_file.write_text("old")
-    failure, harness = await poll_once(REFUSED, token=Token(token_file))
-
-    assert len(harness.server.requests) == 1
-    assert failure.cause is Cause.TOKEN_REJECTED
 
 
 @pytest.mark.odd_input("unusable token")

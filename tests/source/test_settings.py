@@ -26,23 +26,14 @@ def test_an_address_loses_its_trailing_slash():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"base_url": "api.linkedapi.io"},
-        {"base_url": "ftp://api.linkedapi.io"},
-        {"base_url": "https://"},
-        {"base_url": "https://host:port"},
-        {"base_url": "https://host:99999"},
-        {"base_url": "https://[::1"},
-        {"base_url": "https://a b"},
+        *({"base_url": url} for url in ("api.linkedapi.io", "ftp://api.linkedapi.io", "https://")),
+        *({"base_url": f"https://{rest}"} for rest in ("host:port", "host:99999", "[::1", "a b")),
         {"base_url": "https://host/\n"},
+        *({"base_url": f"https://{rest}pass-word"} for rest in ("host?", "host/#")),
         {"base_url": "https://pass-word@host"},
-        {"base_url": "https://host?pass-word"},
-        {"base_url": "https://host/#pass-word"},
         {"timeout": "0s"},
-        {"requests_per_minute": 0},
-        {"requests_per_minute": 101},
-        {"proxy": "pass-word:3128"},
-        {"proxy": "socks5://u:pass-word@host"},
-        {"proxy": "http://"},
+        *({"requests_per_minute": number} for number in (0, 101)),
+        *({"proxy": url} for url in ("pass-word:3128", "socks5://u:pass-word@host", "http://")),
     ],
 )
 def test_what_cannot_work_is_refused_without_being_shown(fields):

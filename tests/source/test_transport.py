@@ -12,9 +12,8 @@ from harness.raw_server import TLS, RawServer, close, drip, flood, http, silence
 from monitor.core.errors import ApiError, MonitorError
 from monitor.core.model import Cause, Snapshot
 from monitor.core.secret import Secret
-from monitor.source.errors import ExchangeError
 from monitor.source.settings import LinkedApiSettings
-from monitor.source.transport import exchange, open_http
+from monitor.source.transport import open_http
 
 BODY = body(account(0))
 GOOD = http(200, BODY)
@@ -184,8 +183,8 @@ async def test_a_certificate_that_is_not_right_is_not_accepted(certificate, ca_f
 
 
 async def test_a_private_authority_can_be_trusted():
-    certificate = "localhost.pem"
-    snapshot, _ = await poll_once(GOOD, certificate=certificate, ca_file=TLS / certificate)
+    ca_file = TLS / "localhost.pem"
+    snapshot, _ = await poll_once(GOOD, certificate="localhost.pem", ca_file=ca_file)
 
     assert isinstance(snapshot, Snapshot)
 
@@ -197,12 +196,10 @@ async def test_tls_to_a_port_that_speaks_none_is_unreachable():
         writer.close()
 
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    settings = LinkedApiSettings(base_url=f"https://127.0.0.1:{port}")
-    async with server, open_http(settings) as client:
-        request = client.build_request("POST", settings.base_url)
-        with pytest.raises(ExchangeError, match="no TLS connection could be made") as caught:
-            await exchange(client, request)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, client_harness(silence, base_url=url) as harness:
+        with pytest.raises(ApiError, match="no TLS connection could be made") as caught:
+            await harness.api.create_reconnection_session("a1")
 
     assert not caught.value.ambiguous
 

@@ -2,10 +2,12 @@
 
 import msgspec
 import pytest
+from harness.notifications import HOSTILE
 from harness.payloads import ABSENT, LINK, account, read, signed_out
 
 from monitor.core.model import ListedAccount, Session, Status
 from monitor.core.secret import Secret
+from monitor.core.text import sanitize
 from monitor.source.wire import WireAccount, lenient
 
 
@@ -213,29 +215,12 @@ def test_ids_are_opaque(odd):
     assert listed(account(0, id=odd)).id == odd
 
 
-NAMES = [
-    "🧑‍🚀",
-    "\u202eevil",
-    "e\u0301\u0301",
-    "漢字",
-    "a\u200bb",
-    "a\nb",
-    "",
-    "<b>x</b>",
-    "<!channel> <@U1> *x* `y`",
-    "[x](y)",
-    '"\\',
-    "=1+1",
-    "a\r\nBcc: x",
-]
-
-
 @pytest.mark.odd_input("hostile name")
-@pytest.mark.parametrize("name", NAMES)
-def test_names_stay_as_they_are_and_never_reach_a_warning(name):
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_names_stay_as_they_are_if_they_can_and_never_reach_a_warning(name):
     snapshot = read(account(0, name=name, status="odd"))
 
-    assert snapshot.accounts[0].name == name
+    assert snapshot.accounts[0].name == sanitize(name, limit=500)
     assert not name or name not in snapshot.warnings[0]
 
 
