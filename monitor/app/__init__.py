@@ -17,7 +17,6 @@ from typing import Any
 from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
-from monitor.core.inventory import Inventory
 from monitor.core.model import EventType, Message, Notification, Observation
 from monitor.core.runtime import Runtime
 from monitor.source.transport import open_http
@@ -25,20 +24,31 @@ from monitor.store.db import Store
 from monitor.work.deliver import attempt
 
 from . import components
+from .components import inventory
 from .loops import App
 from .process import (
     REAL,
     ignore_reloads,
     load,
     new_id,
+    notify_socket,
     now,
     reload_on_signal,
-    sd_notify,
     stop_on_signals,
 )
 from .reconfigure import OnLoad
 
-__all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
+__all__ = [
+    "App",
+    "inventory",
+    "load",
+    "look",
+    "now",
+    "opened",
+    "run",
+    "stop_on_signals",
+    "try_receivers",
+]
 
 
 @asynccontextmanager
@@ -65,22 +75,17 @@ async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
     ignore_reloads()
     config = load()
     on_load(config, set(config.secrets()))
-    async with opened(config, load=load, on_load=on_load, sd_notify=sd_notify()) as app:
+    async with opened(config, load=load, on_load=on_load, notify_socket=notify_socket()) as app:
         stop_on_signals(app.stop)
         reload_on_signal(app.reload)
         await app.run()
-
-
-def inventory(config: Config) -> Inventory:
-    """Return who owns which account, and which are not watched."""
-    return components.make_inventory(config)
 
 
 async def look(config: Config) -> dict[str, Observation]:
     """Poll every workspace once, recording nothing: return what each poll saw."""
     async with open_http(config.linked_api) as http:
         clients = {
-            settings.name: components.source(config, settings, http, lambda *_: None)[0]
+            settings.name: components.source(config, settings, http, lambda *_: None)
             for settings in config.workspaces
         }
         observations = await asyncio.gather(*(client.get_all() for client in clients.values()))

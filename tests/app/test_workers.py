@@ -83,14 +83,14 @@ async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
     deliverer = harness.workers.receivers["crm"].deliverer
-    deliverer._paused_until = 3600.0
+    deliverer.paused_until = 3600.0
 
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
     assert await deliverer.due_in(Duration.parse("1h")) == 3600.0
     await harness.apply("acme", more=f"receivers: [{harness.crm('elsewhere')}]")
 
     assert harness.workers.receivers["crm"].deliverer is deliverer
-    assert deliverer._paused_until == 0.0
+    assert deliverer.paused_until == 0.0
 
 
 async def test_another_schedule_counts_at_once_and_the_same_one_is_left_alone(harness):

@@ -59,7 +59,6 @@ class PollHarness:
             term,
             rules=make_rules(IncidentPolicy(**policy), self.routing, create=create),
             source=self.source,
-            token_changed=self.token.changed,
             recorder=recorder,
         )
         self.reconnector = Reconnector(

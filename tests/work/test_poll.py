@@ -344,7 +344,7 @@ async def test_an_event_that_nobody_would_hear_of_is_counted_and_said(tmp_path, 
 async def test_once_asking_is_switched_off_recorded_intents_are_dropped(tmp_path):
     async with poll_harness(tmp_path, accounts=1, create=True) as harness:
         await signed_out_without_link(harness)
-        harness.reconnector._create = False
+        harness.reconnector.create = False
 
         assert await harness.reconnector.reconnect() == "needless"
         assert harness.calls("accounts.createReconnectionSession") == 0
@@ -372,7 +372,7 @@ def ignoring(*names):
 
 def reload(harness, *, source=None, **changes):
     rules = replace(harness.poller.rules, **changes)
-    harness.poller.reload(rules, source or harness.source, harness.token.changed)
+    harness.poller.reload(rules, source or harness.source)
 
 
 def another_source(harness, token=TOKEN):
