@@ -11,7 +11,7 @@ loops          the task group
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
 from monitor import notifiers
@@ -57,13 +57,10 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
 
     *options* are those of `App`.
     """
-    store = Store.open(config.storage.url.reveal())
-    try:
-        async with AsyncExitStack() as closing:
-            http = await closing.enter_async_context(notifiers.open_http())
-            yield App(config, components.Resources(store, http, runtime, closing), **options)
-    finally:
-        store.close()
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(closing(Store.open(config.storage.url.reveal())))
+        http = await stack.enter_async_context(notifiers.open_http())
+        yield App(config, components.Resources(store, http, runtime, stack), **options)
 
 
 async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
@@ -107,8 +104,7 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 incident=None,
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",
             )
+            notifier = notifiers.build(settings[name], http=http, timezone=config.timezone)
             message = Message(new_id(), name, (notification,), now())
-            results[name] = await attempt(
-                components.notifier(config, settings[name], http), message
-            )
+            results[name] = await attempt(notifier, message)
     return results

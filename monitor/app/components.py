@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import structlog
@@ -14,7 +14,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.notifiers import Notifier, ReceiverSettings
+from monitor.notifiers import ReceiverSettings
 from monitor.source.budget import Budget
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
@@ -32,27 +32,25 @@ from .process import REAL
 log = structlog.get_logger("app")
 
 
+@dataclass(slots=True)
 class Resources:
     """What stays while configurations come and go: the database, the metrics, the HTTP clients."""
 
-    def __init__(
-        self, store: Store, http: httpx.AsyncClient, runtime: Runtime, closing: AsyncExitStack
-    ) -> None:
-        self.store = store
-        self.http = http
-        self.runtime = runtime
-        self.metrics = Metrics(version=__version__)
-        self._closing = closing
-        self._apis: dict[LinkedApiSettings, httpx.AsyncClient] = {}
+    store: Store
+    http: httpx.AsyncClient
+    runtime: Runtime
+    closing: AsyncExitStack
+    metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
+    apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
 
     async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
         """Return the client of Linked API; other *settings* have another one.
 
         It stays open until the end: a request may still be in flight on it.
         """
-        if settings not in self._apis:
-            self._apis[settings] = await self._closing.enter_async_context(open_http(settings))
-        return self._apis[settings]
+        if settings not in self.apis:
+            self.apis[settings] = await self.closing.enter_async_context(open_http(settings))
+        return self.apis[settings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class Components:
         self.tick_rules = TickRules(config.incidents, self.routing, view, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, view, self.fallback)
         self.notifiers = {
-            name: notifier(config, settings, resources.http)
+            name: notifiers.build(settings, http=resources.http, timezone=config.timezone)
             for name, settings in self.settings.items()
         }
 
@@ -155,11 +153,6 @@ def inventory(config: Config) -> Inventory:
         {workspace.name: dict(workspace.labels) for workspace in config.workspaces},
         config.accounts,
     )
-
-
-def notifier(config: Config, settings: ReceiverSettings, http: httpx.AsyncClient) -> Notifier:
-    """Return what hands messages to one receiver."""
-    return notifiers.build(settings, http=http, timezone=settings.timezone or config.timezone)
 
 
 def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:

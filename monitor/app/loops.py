@@ -183,8 +183,9 @@ class App:
             if monotonic() >= retention_due:
                 await guard("retention", self._ticker.prune())
                 failed = self._loop_health.is_failing("retention")
-                wait = RETENTION_RETRY if failed else RETENTION_EVERY
-                retention_due = monotonic() + wait.seconds
+                retention_due = (
+                    monotonic() + (RETENTION_RETRY if failed else RETENTION_EVERY).seconds
+                )
             await asyncio.sleep(TICK_EVERY.seconds)
 
     def _look_at_all(self) -> None:

@@ -170,9 +170,9 @@ class ReceiverWorker:
     def reconfigure(self, settings: ReceiverSettings, components: Components) -> None:
         """Go by another configuration from now on; other *settings* end a pause."""
         name = settings.name
-        self.deliverer.reload(
-            components.receivers[name], components.notifiers[name], components.delivery_rules
-        )
+        self.deliverer.receiver = components.receivers[name]
+        self.deliverer.notifier = components.notifiers[name]
+        self.deliverer.rules = components.delivery_rules
         if settings != self.settings:
             self.settings = settings
             self.deliverer.paused_until = 0.0

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -62,46 +62,38 @@ async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
     return None
 
 
+@dataclass(slots=True)
 class Deliverer:
-    """Delivers to one receiver. Several workers may share it.
+    """Delivers to one receiver; what is being sent goes its way whatever is set meanwhile.
 
-    Until *paused_until* (monotonic seconds) the receiver asked to be left alone.
+    Several workers may share it. Until *paused_until* (monotonic seconds) the receiver asked to be
+    left alone.
     """
 
-    def __init__(
-        self, receiver: Receiver, notifier: Notifier, *, rules: DeliveryRules, recorder: Recorder
-    ) -> None:
-        self.receiver = receiver
-        self.rules = rules
-        self._notifier = notifier
-        self._wake = recorder.wake
-        self._store = recorder.store
-        self._metrics = recorder.metrics
-        self._runtime = recorder.runtime
-        self.paused_until = 0.0
-        self._is_failing = False
-        self._leaving: set[str] = set()
-
-    def reload(self, receiver: Receiver, notifier: Notifier, rules: DeliveryRules) -> None:
-        """Go by another configuration from now on; what is being sent goes its old way."""
-        self.receiver, self._notifier, self.rules = receiver, notifier, rules
+    receiver: Receiver
+    notifier: Notifier
+    rules: DeliveryRules
+    recorder: Recorder
+    paused_until: float = 0.0
+    _is_failing: bool = False
+    _leaving: set[str] = field(default_factory=set)
 
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
 
         Raise StoreError if the database failed; what was sent is then sent again under its key.
         """
-        if self._runtime.monotonic() < self.paused_until:
+        if self.recorder.runtime.monotonic() < self.paused_until:
             return None
-        claimed = await self._store.run(
+        claimed = await self.recorder.store.run(
             lambda tx: claims.claim(
                 tx,
                 self.receiver,
                 view=self.rules.view,
                 sending=self._leaving,
-                now=self._runtime.now(),
+                now=self.recorder.runtime.now(),
                 lease=LEASE,
-                new_id=self._runtime.new_id,
+                new_id=self.recorder.runtime.new_id,
             )
         )
         self._count(claimed.ended)
@@ -111,7 +103,7 @@ class Deliverer:
         self._leaving.add(message.id)
         try:
             try:
-                error = await attempt(self._notifier, message)
+                error = await attempt(self.notifier, message)
             except asyncio.CancelledError:
                 await self._settle(claimed, message, STOPPED)
                 raise
@@ -121,56 +113,58 @@ class Deliverer:
 
     async def due_in(self, at_most: Duration) -> float:
         """Return in how many seconds something may be due, *at_most* if nothing is queued."""
-        paused = self.paused_until - self._runtime.monotonic()
+        paused = self.paused_until - self.recorder.runtime.monotonic()
         if paused > 0:
             return min(paused, at_most.seconds)
-        now = self._runtime.now()
-        due = await self._store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
+        now = self.recorder.runtime.now()
+        due = await self.recorder.store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
         return min(max(due - now, 0) / 1_000_000, at_most.seconds) if due else at_most.seconds
 
     async def _settle(
         self, claimed: Claimed, message: Message, error: DeliveryError | None
     ) -> list[Settled]:
-        now, fallback = self._runtime.now(), self.rules.fallback
-        settled = await self._store.run(
+        now, fallback = self.recorder.runtime.now(), self.rules.fallback
+        settled = await self.recorder.store.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
                 error,
                 now=now,
                 deadline=self.rules.policy.deadline,
-                jitter=self._runtime.jitter(),
+                jitter=self.recorder.runtime.jitter(),
                 fallback=fallback,
-                new_id=self._runtime.new_id,
+                new_id=self.recorder.runtime.new_id,
             ),
             urgent=True,  # else what has been sent is sent again
         )
         settled = settled or []
         reason = error.reason if error else AttemptReason.OK
-        self._metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
+        self.recorder.metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
         if error is None:
             self._note_delivered(message, since=claimed.created_at, now=now)
         elif error.retry_after:
-            self.paused_until = self._runtime.monotonic() + error.retry_after.seconds
+            self.paused_until = self.recorder.runtime.monotonic() + error.retry_after.seconds
         is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled)
         if is_dead and fallback:
-            self._wake([fallback.name])
+            self.recorder.wake([fallback.name])
         self._log(message, claimed.attempts, error, is_dead=is_dead)
         self._count(settled)
         return settled
 
     def _note_delivered(self, message: Message, *, since: Micros, now: Micros) -> None:
         took = max(0, now - since) / 1_000_000
-        self._metrics.observe(LATENCY, took, receiver=self.receiver.name)
+        self.recorder.metrics.observe(LATENCY, took, receiver=self.receiver.name)
         for notification in message.notifications:
             incident = notification.incident
             if notification.event is EventType.OPENED and incident and incident.account_id:
                 since_detection = max(0, now - notification.at) / 1_000_000
-                self._metrics.observe(RECOVERY, since_detection, phase="notified")
+                self.recorder.metrics.observe(RECOVERY, since_detection, phase="notified")
 
     def _count(self, settled: Iterable[Settled]) -> None:
         for notification in settled:
-            self._metrics.settled(notification.receiver, notification.event, notification.outcome)
+            self.recorder.metrics.settled(
+                notification.receiver, notification.event, notification.outcome
+            )
 
     def _log(
         self, message: Message, attempts: int, error: DeliveryError | None, *, is_dead: bool

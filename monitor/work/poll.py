@@ -109,7 +109,7 @@ class Poller:
         self._runtime = recorder.runtime
         self._paused_until = 0.0
         self._good_at: Micros | None = None
-        self._fresh_until: Micros | None = None
+        self._fresh_until: Micros = 0
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
@@ -157,7 +157,7 @@ class Poller:
 
         Right after a start, or after the host slept, nothing that is recorded may still hold.
         """
-        return self._fresh_until is not None and self._runtime.now() <= self._fresh_until
+        return self._runtime.now() <= self._fresh_until
 
     def invalidate(self) -> None:
         """Read the recorded state again before the next poll: something else has written it."""

@@ -128,7 +128,16 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
     for transition in decision.transitions:
         metrics.transition(transition)
     for event in decision.events:
-        _publish_event(event, metrics)
+        if event.cause is not None:
+            metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
+        log.info(
+            f"incident {event.type}" if event.incident_id else f"account {event.detail}",
+            workspace=event.workspace,
+            account=event.account_id,
+            incident=event.incident_id,
+            cause=event.cause,
+            reason=event.reason,
+        )
     for incident in decision.incidents:
         if incident.account_id and incident.resolution is Resolution.RECOVERED:
             lasted = (incident.resolved_at or incident.opened_at) - incident.opened_at
@@ -146,16 +155,3 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
         )
     if recorded.receivers:
         recorder.wake(recorded.receivers)
-
-
-def _publish_event(event: Event, metrics: Metrics) -> None:
-    if event.cause is not None:
-        metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
-    log.info(
-        f"incident {event.type}" if event.incident_id else f"account {event.detail}",
-        workspace=event.workspace,
-        account=event.account_id,
-        incident=event.incident_id,
-        cause=event.cause,
-        reason=event.reason,
-    )
