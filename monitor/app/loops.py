@@ -217,8 +217,7 @@ class App:
                 new_id=self._runtime.new_id,
             )
         )
-        for row in dropped:
-            self._metrics.settled(row.receiver, row.event, row.outcome)
+        components.recorder.count(dropped)
         for receiver in sorted({row.receiver for row in dropped}):
             log.warning("receiver removed; its queue is cancelled", receiver=receiver)
         if components.fallback:

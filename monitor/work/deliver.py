@@ -1,7 +1,6 @@
 """Delivers what the outbox holds: claim, read again, render, send, settle."""
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -96,7 +95,7 @@ class Deliverer:
                 new_id=self.recorder.runtime.new_id,
             )
         )
-        self._count(claimed.ended)
+        self.recorder.count(claimed.ended)
         message = claimed.message
         if message is None:
             return list(claimed.ended) or None
@@ -148,7 +147,7 @@ class Deliverer:
         if is_dead and fallback:
             self.recorder.wake([fallback.name])
         self._log(message, claimed.attempts, error, is_dead=is_dead)
-        self._count(settled)
+        self.recorder.count(settled)
         return settled
 
     def _note_delivered(self, message: Message, *, since: Micros, now: Micros) -> None:
@@ -159,12 +158,6 @@ class Deliverer:
             if notification.event is EventType.OPENED and incident and incident.account_id:
                 since_detection = max(0, now - notification.at) / 1_000_000
                 self.recorder.metrics.observe(RECOVERY, since_detection, phase="notified")
-
-    def _count(self, settled: Iterable[Settled]) -> None:
-        for notification in settled:
-            self.recorder.metrics.settled(
-                notification.receiver, notification.event, notification.outcome
-            )
 
     def _log(
         self, message: Message, attempts: int, error: DeliveryError | None, *, is_dead: bool

@@ -38,6 +38,11 @@ class Recorder:
     runtime: Runtime
     wake: Callable[[Collection[str]], None] = lambda _: None
 
+    def count(self, settled: Iterable[Settled]) -> None:
+        """Count notifications that came to an end."""
+        for notification in settled:
+            self.metrics.settled(notification.receiver, notification.event, notification.outcome)
+
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
@@ -142,8 +147,7 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
         if incident.account_id and incident.resolution is Resolution.RECOVERED:
             lasted = (incident.resolved_at or incident.opened_at) - incident.opened_at
             metrics.observe(RECOVERY, lasted / 1_000_000, phase="active")
-    for notification in recorded.cancelled:
-        metrics.settled(notification.receiver, notification.event, notification.outcome)
+    recorder.count(recorded.cancelled)
     for event in recorded.unrouted:
         metrics.count(UNROUTED)
         log.warning(
