@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from harness import postgresql
 from harness.program import answers, program
-from harness.reconcile import NO_FLAPPING, reconcile, until_quiet
+from harness.reconcile import NO_FLAPPING, reconcile, turn, until_quiet
 from harness.running_monitor import install, simulated
 from sqlalchemy.engine import make_url
 
@@ -91,7 +91,6 @@ async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_
     moments = random.Random(7)
     simulator = simulated(accounts=7)
     steady, *accounts = simulator.customer("acme").accounts
-    out = set()
     settings = {"storage": database_url, "more": NO_FLAPPING}
     async with install(tmp_path, simulator, **settings) as installation:
         hook, ready = installation.hook, f"{installation.endpoint}/readyz"
@@ -99,10 +98,10 @@ async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_
         async with installation.run() as monitor:
             await answers(ready)
             for round_ in range(ROUNDS):
-                turn(simulator, moments, accounts, out)
+                turn(simulator, moments, accounts)
                 await asyncio.sleep(moments.uniform(0.0, 1.2))
                 server.stop(signal.SIGQUIT if round_ % 2 else signal.SIGINT)
-                turn(simulator, moments, accounts, out)
+                turn(simulator, moments, accounts)
                 await answers(ready, status=503)
                 await answers(f"{installation.endpoint}/healthz")  # a restart would not help
                 await asyncio.sleep(moments.uniform(0.0, 1.0))
@@ -121,10 +120,3 @@ async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_
     assert "is the server running" in output
     assert "failed unexpectedly" not in output
     assert postgresql.PASSWORD not in output
-
-
-def turn(simulator, moments, accounts, out):
-    """Let some account sign out, or recover if it is *out*."""
-    account = moments.choice(accounts)
-    (simulator.recover if account in out else simulator.sign_out)("acme", account)
-    out ^= {account}

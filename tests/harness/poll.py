@@ -1,7 +1,7 @@
 """One workspace polled in this process: the real client, store and poller, a simulated API."""
 
-import itertools
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from itertools import count
 
 from harness.core import MINUTE, NOON, make_routing, make_rules
 from monitor import __version__
@@ -32,14 +32,13 @@ class PollHarness:
         self.store = store
         self.now = NOON
         self.seconds = 0.0
-        self.numbers = itertools.count(1)
+        self.numbers = count(1)
         self.metrics = Metrics(version=__version__)
         self.metrics.declare(workspaces=["acme"], receivers={"chat": "slack"})
-        self.token = Token(token or Secret(TOKEN))
         self.routing = make_routing({"chat": True})
         self.source = LinkedApi(
             http=http,
-            token=self.token,
+            token=Token(token or Secret(TOKEN)),
             settings=LinkedApiSettings(base_url=api),
             link_origins=("https://app.linkedapi.io",),
             observe=self.metrics.requested,
@@ -47,10 +46,7 @@ class PollHarness:
             version=__version__,
         )
         runtime = Runtime(
-            now=lambda: self.now,
-            monotonic=lambda: self.seconds,
-            jitter=lambda: 0.0,
-            new_id=self.new_id,
+            lambda: self.now, lambda: self.seconds, lambda: 0.0, lambda: f"{next(self.numbers):05d}"
         )
         recorder = Recorder(store, self.metrics, runtime)
         workspace, term = store.run_now(lambda tx: workspaces.attach(tx, "acme"))
@@ -61,31 +57,21 @@ class PollHarness:
             source=self.source,
             recorder=recorder,
         )
-        self.reconnector = Reconnector(
-            "acme",
-            source=self.source,
-            routing=self.routing,
-            create=create,
-            recorder=recorder,
-        )
-
-    def new_id(self):
-        return f"{next(self.numbers):05d}"
+        self.reconnector = Reconnector("acme", self.source, self.routing, create, recorder)
 
     def calls(self, method="accounts.getAll"):
-        return sum(one.method == method for one in self.simulator.requests)
+        return sum(request.method == method for request in self.simulator.requests)
 
     async def poll(self, times=1, *, scheduled=True, after=MINUTE):
         """Poll so many times; return what happened as [(event, cause or detail)]."""
-        told = []
+        events = []
         for _ in range(times):
             self.now += after
             self.seconds += after.seconds
             self.simulator.advance(after.seconds)
             decision = await self.poller.poll(scheduled=scheduled)
-            events = decision.events if decision else ()
-            told += [(str(one.type), str(one.cause or one.detail)) for one in events]
-        return told
+            events += decision.events if decision else ()
+        return [(str(event.type), str(event.cause or event.detail)) for event in events]
 
     @property
     def metric(self):
@@ -94,15 +80,11 @@ class PollHarness:
 
 @asynccontextmanager
 async def poll_harness(folder, *, accounts=0, assumptions=None, **kwargs):
-    """Open a station with so many healthy accounts."""
+    """Open a harness with so many healthy accounts."""
     simulator = Simulator(assumptions or Assumptions(), seed=1)
     simulator.add_customer("acme", TOKEN)
     simulator.add_accounts("acme", accounts)
-    store = Store.open(f"sqlite:///{folder}/monitor.db")
-    try:
+    with closing(Store.open(f"sqlite:///{folder}/monitor.db")) as store:
         async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
             yield PollHarness(api, http, store, simulator, **kwargs)
-        methods = set(simulator.request_log.counts)
-        assert methods <= set(Method), "whatever happens, nothing is harmed"
-    finally:
-        store.close()
+    assert set(simulator.request_log.counts) <= set(Method), "whatever happens, nothing is harmed"
