@@ -70,19 +70,23 @@ class WorkersHarness:
         self.now += Duration.parse("1m")
         self.seconds += 60
         decision = await self.workers.workspaces[name].poller.poll()
-        return (
-            [(str(event.type), str(event.cause)) for event in decision.events] if decision else []
-        )
+        events = decision.events if decision else ()
+        return [(str(event.type), str(event.cause)) for event in events]
+
+    async def sign_out(self, name):
+        """Poll a workspace, sign all its accounts out and poll it again."""
+        await self.poll(name)
+        self.simulator.sign_out(name, "*")
+        assert await self.poll(name) == [("opened", "reconnection_required")] * 2
 
     def working(self):
         """The names of the workspaces and receivers whose loops cycle."""
         return {loop.split()[1] for loop in self.health._due}
 
-    def job(self, name):
-        return self.schedule._scheduler.get_job(name)
-
-    def scheduled(self):
-        return {job.id for job in self.schedule._scheduler.get_jobs()}
+    def triggers(self):
+        """What wakes each scheduled workspace, by its name."""
+        jobs = self.schedule._scheduler.get_jobs()
+        return {job.id: job.trigger for job in sorted(jobs, key=lambda job: job.id)}
 
     async def row(self, name):
         """What is recorded of a workspace: (term, detached_at), or None."""
