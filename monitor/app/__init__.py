@@ -23,19 +23,10 @@ from monitor.source.transport import open_http
 from monitor.store.db import Store
 from monitor.work.deliver import attempt
 
-from . import components
+from . import components, process
 from .components import inventory
 from .loops import App
-from .process import (
-    REAL,
-    ignore_reloads,
-    load,
-    new_id,
-    notify_socket,
-    now,
-    reload_on_signal,
-    stop_on_signals,
-)
+from .process import REAL, load, new_id, now, stop_on_signals
 from .reconfigure import OnLoad
 
 __all__ = [
@@ -69,12 +60,13 @@ async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
     *load* reads the configuration, now and at each SIGHUP; *on_load* is called with each that is
     read, and with what the log must not show.
     """
-    ignore_reloads()
+    process.ignore_reloads()
     config = load()
     on_load(config, set(config.secrets()))
-    async with opened(config, load=load, on_load=on_load, notify_socket=notify_socket()) as app:
+    socket = process.notify_socket()
+    async with opened(config, load=load, on_load=on_load, notify_socket=socket) as app:
         stop_on_signals(app.stop)
-        reload_on_signal(app.reload)
+        process.reload_on_signal(app.reload)
         await app.run()
 
 

@@ -13,15 +13,7 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import (
-    Failure,
-    ListedAccount,
-    Micros,
-    Observation,
-    Skipped,
-    Snapshot,
-    Workspace,
-)
+from monitor.core.model import Failure, ListedAccount, Micros, Skipped, Snapshot, Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
@@ -212,7 +204,7 @@ class Poller:
     async def _record(
         self,
         workspace: Workspace,
-        observation: Observation,
+        observation: Snapshot | Failure,
         changes: Changes | Failure,
         *,
         scheduled: bool,
@@ -247,7 +239,7 @@ class Poller:
         _log_edges(workspace, after)
         return recorded.decision
 
-    def _pause(self, observation: Observation) -> None:
+    def _pause(self, observation: Snapshot | Failure) -> None:
         failing = self._workspace.failing if self._workspace else None
         now = self._runtime.now()
         every = Duration(self.rules.next_due(now) - now)

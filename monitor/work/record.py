@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import Account, Cause, Event, Micros, Resolution, Workspace
+from monitor.core.model import Cause, Event, Micros, Resolution, Workspace
 from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
@@ -92,8 +92,12 @@ def record(
     )
     for notification in planned.rerouted:
         cancelled += outbox.cancel_rerouted(tx, notification, now)
-    wanted = () if cooldown is None else [accounts[id_] for id_ in decision.wanted]
-    waits = _add_intents(tx, wanted, cooldown or Duration(0), now=now, new_id=new_id)
+    intents = (
+        SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
+        for account in (accounts[id_] for id_ in decision.wanted)
+    )
+    added = session_intents.add(tx, intents, cooldown=cooldown or Duration(0), now=now)
+    waits = {intent.incident_id: now + LINK_WAIT for intent in added}
     outbox.queue(tx, planned.messages, now=now, waits=waits, new_id=new_id)
     receivers = {message.receiver for message in planned.messages}
     receivers.update(notification.receiver for notification in cancelled)
@@ -106,23 +110,6 @@ def record(
         receivers=frozenset(receivers),
         open_incidents=incidents.open_by_cause(tx, after.name) if after else None,
     )
-
-
-def _add_intents(
-    tx: Connection,
-    wanted: Iterable[Account],
-    cooldown: Duration,
-    *,
-    now: Micros,
-    new_id: Callable[[], str],
-) -> dict[str, Micros]:
-    """Record the intents to ask for missing links; return until when their openings wait."""
-    intents = (
-        SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
-        for account in wanted
-    )
-    added = session_intents.add(tx, intents, cooldown=cooldown, now=now)
-    return {intent.incident_id: now + LINK_WAIT for intent in added}
 
 
 def publish(recorded: Recorded, recorder: Recorder) -> None:
