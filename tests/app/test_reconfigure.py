@@ -1,7 +1,7 @@
 """From one configuration to another: what is planned, recorded, undone, refused and logged."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import nullcontext
 
 import pytest
 import structlog
@@ -146,41 +146,33 @@ async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(
 
 # ── what fails meanwhile ─────────────────────────────────────────────────────────────────────────
 
-
-@asynccontextmanager
-async def full_disk(harness):
-    """The database can't grow, and 60 new workspaces with long names need a page."""
-    await harness.execute("PRAGMA max_page_count = 1")  # what it has is not taken away
-    yield [f"w{number:063}" for number in range(60)]
-    await harness.execute("PRAGMA max_page_count = 1073741823")
-
-
-@asynccontextmanager
-async def damaged_row(harness):
-    """Gamma can't be loaded, after acme and beta have been detached or attached."""
-    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
-    yield []
-    await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'gamma'")
-
-
-@asynccontextmanager
-async def lock(harness):
-    """Another program writes for longer than the store waits, so that nothing can be undone."""
-    await harness.execute("PRAGMA busy_timeout = 1")
-    with harness.locked():
-        yield []
-    await harness.execute("PRAGMA busy_timeout = 10000")
+MANY = [f"w{number:063}" for number in range(60)]  # need a page of the database
+LOCKED = "database is locked"
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"),
+    ("breaking", "mending", "error"),
     [
-        (full_disk, "database or disk is full"),
-        (damaged_row, "invalid literal for int"),
-        (lock, "database is locked"),
+        pytest.param(
+            "PRAGMA max_page_count = 1",  # what it has is not taken away
+            "PRAGMA max_page_count = 1073741823",
+            "database or disk is full",
+            id="full disk",
+        ),
+        pytest.param(  # after acme and beta have been detached or attached
+            "UPDATE account SET changes = 'x' WHERE workspace = 'gamma'",
+            "UPDATE account SET changes = '' WHERE workspace = 'gamma'",
+            "invalid literal for int",
+            id="damaged row",
+        ),
+        pytest.param(  # for longer than the store waits, so that nothing can be undone
+            "PRAGMA busy_timeout = 1", "PRAGMA busy_timeout = 10000", LOCKED, id="lock"
+        ),
     ],
 )
-async def test_a_configuration_that_cannot_be_applied_changes_nothing(harness, fault, error):
+async def test_a_configuration_that_cannot_be_applied_changes_nothing(
+    harness, breaking, mending, error
+):
     await harness.apply("gamma")
     await harness.poll("gamma")
     await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
@@ -188,10 +180,12 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(harness, f
     before = [await harness.row(name) for name in ("acme", "beta", "gamma")]
     workspaces, receivers = dict(harness.workers.workspaces), dict(harness.workers.receivers)
 
-    async with fault(harness) as names:
+    await harness.execute(breaking)
+    with harness.locked() if error is LOCKED else nullcontext():
         with pytest.raises((StoreError, ValueError), match=error):
-            await harness.apply("acme", "gamma", *names, more="receivers: [{name: x, type: log}]")
-        assert ("beta" in harness.workers.workspaces) is (fault is not lock)
+            await harness.apply("acme", "gamma", *MANY, more="receivers: [{name: x, type: log}]")
+        assert ("beta" in harness.workers.workspaces) is (error is not LOCKED)
+    await harness.execute(mending)
     await harness.reconfigurer.resume()
 
     assert [await harness.row(name) for name in ("acme", "beta", "gamma")] == before

@@ -1,8 +1,7 @@
 """Workers in this process: real store, loops and clients; a simulated API, a real HTTP receiver."""
 
-import asyncio
 import sqlite3
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 
 import httpx
@@ -10,7 +9,7 @@ import yaml
 from sqlalchemy import text
 
 from harness.core import NOON
-from harness.program import WEBHOOK_SECRET, hooks
+from harness.program import WEBHOOK_SECRET
 from monitor import config
 from monitor.app.components import Resources
 from monitor.app.loop_health import LoopHealth
@@ -19,8 +18,6 @@ from monitor.app.workers import Workers
 from monitor.core.duration import Duration
 from monitor.core.runtime import Runtime
 from monitor.schedule import Schedule
-from monitor.simulator import Simulator, serve
-from monitor.store.db import Store
 
 
 class WorkersHarness:
@@ -108,27 +105,3 @@ class WorkersHarness:
         with closing(sqlite3.connect(self.folder / "monitor.db", isolation_level=None)) as program:
             program.execute("BEGIN IMMEDIATE")
             yield
-
-
-@asynccontextmanager
-async def workers_harness(folder, store_type=Store):
-    """Open a harness whose API has the workspaces acme, beta and gamma, with two accounts each."""
-    simulator = Simulator(seed=1)
-    for name in ("acme", "beta", "gamma"):
-        simulator.add_customer(name, f"linked_{name}")
-        simulator.add_accounts(name, 2)
-    async with AsyncExitStack() as stack:
-        store = stack.enter_context(closing(store_type.open(f"sqlite:///{folder}/monitor.db")))
-        api = await stack.enter_async_context(serve(simulator))
-        receiver = await stack.enter_async_context(hooks())
-        clients = await stack.enter_async_context(AsyncExitStack())
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        harness = WorkersHarness(
-            folder, store, clients, group, simulator=simulator, api=api, hooks=receiver
-        )
-        clients.push_async_callback(harness.resources.http.aclose)
-        harness.schedule.start()
-        stack.callback(harness.schedule.stop)
-        harness.schedule._scheduler.pause()
-        stack.push_async_callback(harness.workers.stop)
-        yield harness
