@@ -183,9 +183,8 @@ class App:
             if monotonic() >= retention_due:
                 await guard("retention", self._ticker.prune())
                 failed = self._loop_health.is_failing("retention")
-                retention_due = (
-                    monotonic() + (RETENTION_RETRY if failed else RETENTION_EVERY).seconds
-                )
+                wait = RETENTION_RETRY if failed else RETENTION_EVERY
+                retention_due = monotonic() + wait.seconds
             await asyncio.sleep(TICK_EVERY.seconds)
 
     def _look_at_all(self) -> None:
@@ -229,11 +228,9 @@ class App:
 
     async def _note_time(self) -> None:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]
-        good = {poller.name: poller.take_good_at() for poller in pollers}
-        step = await self._ticker.note_time(
-            {name: at for name, at in good.items() if at is not None},
-            {poller.name: poller.term for poller in pollers},
-        )
+        good = {poller.name: at for poller in pollers if (at := poller.take_good_at()) is not None}
+        terms = {poller.name: poller.term for poller in pollers}
+        step = await self._ticker.note_time(good, terms)
         if step:
             for poller in pollers:
                 poller.invalidate()
