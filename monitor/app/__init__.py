@@ -11,34 +11,35 @@ loops          the task group
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
 from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
-from monitor.core.inventory import Inventory
 from monitor.core.model import EventType, Message, Notification, Observation
 from monitor.core.runtime import Runtime
 from monitor.source.transport import open_http
 from monitor.store.db import Store
 from monitor.work.deliver import attempt
 
-from . import components
+from . import components, process
+from .components import inventory
 from .loops import App
-from .process import (
-    REAL,
-    ignore_reloads,
-    load,
-    new_id,
-    now,
-    reload_on_signal,
-    sd_notify,
-    stop_on_signals,
-)
+from .process import REAL, load, new_id, now, stop_on_signals
 from .reconfigure import OnLoad
 
-__all__ = ["App", "load", "look", "now", "opened", "run", "stop_on_signals", "try_receivers"]
+__all__ = [
+    "App",
+    "inventory",
+    "load",
+    "look",
+    "now",
+    "opened",
+    "run",
+    "stop_on_signals",
+    "try_receivers",
+]
 
 
 @asynccontextmanager
@@ -47,13 +48,10 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
 
     *options* are those of `App`.
     """
-    store = Store.open(config.storage.url.reveal())
-    try:
-        async with AsyncExitStack() as closing:
-            http = await closing.enter_async_context(notifiers.open_http())
-            yield App(config, components.Resources(store, http, runtime, closing), **options)
-    finally:
-        store.close()
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(closing(Store.open(config.storage.url.reveal())))
+        http = await stack.enter_async_context(notifiers.open_http())
+        yield App(config, components.Resources(store, http, runtime, stack), **options)
 
 
 async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
@@ -62,25 +60,21 @@ async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
     *load* reads the configuration, now and at each SIGHUP; *on_load* is called with each that is
     read, and with what the log must not show.
     """
-    ignore_reloads()
+    process.ignore_reloads()
     config = load()
     on_load(config, set(config.secrets()))
-    async with opened(config, load=load, on_load=on_load, sd_notify=sd_notify()) as app:
+    socket = process.notify_socket()
+    async with opened(config, load=load, on_load=on_load, notify_socket=socket) as app:
         stop_on_signals(app.stop)
-        reload_on_signal(app.reload)
+        process.reload_on_signal(app.reload)
         await app.run()
-
-
-def inventory(config: Config) -> Inventory:
-    """Return who owns which account, and which are not watched."""
-    return components.make_inventory(config)
 
 
 async def look(config: Config) -> dict[str, Observation]:
     """Poll every workspace once, recording nothing: return what each poll saw."""
     async with open_http(config.linked_api) as http:
         clients = {
-            settings.name: components.source(config, settings, http, lambda *_: None)[0]
+            settings.name: components.source(config, settings, http, lambda *_: None)
             for settings in config.workspaces
         }
         observations = await asyncio.gather(*(client.get_all() for client in clients.values()))
@@ -102,8 +96,7 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 incident=None,
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",
             )
+            notifier = notifiers.build(settings[name], http=http, timezone=config.timezone)
             message = Message(new_id(), name, (notification,), now())
-            results[name] = await attempt(
-                components.notifier(config, settings[name], http), message
-            )
+            results[name] = await attempt(notifier, message)
     return results

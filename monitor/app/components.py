@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import structlog
@@ -10,13 +10,11 @@ import structlog
 from monitor import __version__, notifiers
 from monitor.config import Config
 from monitor.config.settings import WorkspaceSettings
-from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
-from monitor.core.model import Workspace
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.notifiers import Notifier, ReceiverSettings
+from monitor.notifiers import ReceiverSettings
 from monitor.source.budget import Budget
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
@@ -24,55 +22,47 @@ from monitor.source.token import Token
 from monitor.source.transport import open_http
 from monitor.store.claims import View
 from monitor.store.db import Store
-from monitor.work.deliver import Deliverer, DeliveryRules
-from monitor.work.poll import Poller, PollRules
-from monitor.work.reconnect import Reconnector
+from monitor.work.deliver import DeliveryRules
+from monitor.work.poll import PollRules
 from monitor.work.record import Recorder
-from monitor.work.tick import Ticker, TickRules
+from monitor.work.tick import TickRules
 
 from .process import REAL
 
 log = structlog.get_logger("app")
 
 
+@dataclass(slots=True)
 class Resources:
     """What stays while configurations come and go: the database, the metrics, the HTTP clients."""
 
-    def __init__(
-        self, store: Store, http: httpx.AsyncClient, runtime: Runtime, closing: AsyncExitStack
-    ) -> None:
-        self.store = store
-        self.http = http
-        self.runtime = runtime
-        self.metrics = Metrics(version=__version__)
-        self._closing = closing
-        self._apis: dict[LinkedApiSettings, httpx.AsyncClient] = {}
+    store: Store
+    http: httpx.AsyncClient
+    runtime: Runtime
+    closing: AsyncExitStack
+    metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
+    apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
 
     async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
         """Return the client of Linked API; other *settings* have another one.
 
         It stays open until the end: a request may still be in flight on it.
         """
-        if settings not in self._apis:
-            self._apis[settings] = await self._closing.enter_async_context(open_http(settings))
-        return self._apis[settings]
+        if settings not in self.apis:
+            self.apis[settings] = await self.closing.enter_async_context(open_http(settings))
+        return self.apis[settings]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How one workspace is read, and what of the configuration that was made of.
-
-    *timeout* is that of one call.
-    """
+    """How one workspace is read, and what of the configuration that was made of."""
 
     made_of: tuple[object, ...]
     client: LinkedApi
-    token: Token
-    timeout: Duration
 
 
 class Components:
-    """Makes the objects that go by one configuration.
+    """The objects that go by one configuration.
 
     *is_current* says whether a workspace was looked at lately, *wake* wakes receivers. Making them
     changes nothing; raise MonitorError if one of them can't work as configured.
@@ -88,11 +78,9 @@ class Components:
         wake: Callable[[Collection[str]], None],
     ) -> None:
         self.config = config
-        self.runtime = resources.runtime
         self._requested = resources.metrics.requested
-        self._recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
+        self.recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
         self._api = api
-        inventory = make_inventory(config)
         self.settings = {settings.name: settings for settings in _receivers(config)}
         self.receivers = {
             name: Receiver(
@@ -105,13 +93,13 @@ class Components:
             receivers=self.receivers,
             routes=config.routes,
             fallback=config.fallback,
-            inventory=inventory,
+            inventory=inventory(config),
         )
-        self.view = View(inventory, is_current)
-        self.tick_rules = TickRules(config.incidents, self.routing, self.view, config.storage.keep)
-        self.delivery_rules = DeliveryRules(config.delivery, self.view, self.fallback)
+        view = View(self.routing.inventory, is_current)
+        self.tick_rules = TickRules(config.incidents, self.routing, view, config.storage.keep)
+        self.delivery_rules = DeliveryRules(config.delivery, view, self.fallback)
         self.notifiers = {
-            name: notifier(config, settings, resources.http)
+            name: notifiers.build(settings, http=resources.http, timezone=config.timezone)
             for name, settings in self.settings.items()
         }
 
@@ -131,48 +119,10 @@ class Components:
         """Return how one workspace is read: *before* if nothing that it is made of is new."""
         config = self.config
         token = settings.token or settings.token_file
-        made_of = (token, config.linked_api, config.reconnection.link_origins)
+        made_of = (token, config.linked_api, config.link_origins)
         if before and before.made_of == made_of:
             return before
-        made = source(config, settings, self._api, self._requested, budget)
-        return Source(made_of, *made, config.linked_api.timeout)
-
-    def poller(
-        self, settings: WorkspaceSettings, workspace: Workspace, term: int, source: Source
-    ) -> Poller:
-        """Return what polls a workspace, under the claim *term*."""
-        return Poller(
-            workspace,
-            term,
-            rules=self.rules(settings),
-            source=source.client,
-            token_changed=source.token.changed,
-            recorder=self._recorder,
-        )
-
-    def reconnector(self, settings: WorkspaceSettings, source: Source) -> Reconnector:
-        """Return what asks for the links that the accounts of a workspace lack."""
-        rules = self.rules(settings)
-        return Reconnector(
-            settings.name,
-            source=source.client,
-            routing=rules.routing,
-            create=rules.create,
-            recorder=self._recorder,
-        )
-
-    def deliverer(self, name: str) -> Deliverer:
-        """Return what delivers to the receiver *name*."""
-        return Deliverer(
-            self.receivers[name],
-            self.notifiers[name],
-            rules=self.delivery_rules,
-            recorder=self._recorder,
-        )
-
-    def ticker(self) -> Ticker:
-        """Return what does the work that time alone brings."""
-        return Ticker(rules=self.tick_rules, recorder=self._recorder)
+        return Source(made_of, source(config, settings, self._api, self._requested, budget))
 
 
 def source(
@@ -181,34 +131,27 @@ def source(
     http: httpx.AsyncClient,
     observe: Callable[[str, str, float], None],
     budget: Budget | None = None,
-) -> tuple[LinkedApi, Token]:
-    """Return the client of one workspace, and its token."""
-    given = settings.token or settings.token_file
-    assert given is not None
-    token = Token(given)
-    client = LinkedApi(
+) -> LinkedApi:
+    """Return the client of one workspace."""
+    token = settings.token or settings.token_file
+    assert token is not None
+    return LinkedApi(
         http=http,
-        token=token,
+        token=Token(token),
         settings=config.linked_api,
         link_origins=config.link_origins,
         observe=observe,
         monotonic=REAL.monotonic,
         budget=budget,
     )
-    return client, token
 
 
-def make_inventory(config: Config) -> Inventory:
+def inventory(config: Config) -> Inventory:
     """Return who owns which account, and which are not watched."""
     return Inventory(
         {workspace.name: dict(workspace.labels) for workspace in config.workspaces},
         config.accounts,
     )
-
-
-def notifier(config: Config, settings: ReceiverSettings, http: httpx.AsyncClient) -> Notifier:
-    """Return what hands messages to one receiver."""
-    return notifiers.build(settings, http=http, timezone=settings.timezone or config.timezone)
 
 
 def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:

@@ -40,22 +40,19 @@ class LoopHealth:
             await cycle
         except LeaseLostError:
             raise
-        except MonitorError as error:
-            if self._fail(loop, str(error)):
-                log.error("cycle failed", loop=loop, error=str(error))  # noqa: TRY400 - says it all
         except Exception as error:
-            if self._fail(loop, f"{type(error).__name__} in {loop}"):
+            is_bug = not isinstance(error, MonitorError)
+            reason = f"{type(error).__name__} in {loop}" if is_bug else str(error)
+            is_new = reason not in self._failing.values()
+            self._failing[loop] = reason
+            if is_new and is_bug:
                 log.exception("cycle failed unexpectedly", loop=loop)
+            elif is_new:
+                log.error("cycle failed", loop=loop, error=reason)  # noqa: TRY400 - says it all
         else:
-            reason = self._failing.pop(loop, None)
-            if reason is not None and reason not in self._failing.values():
-                log.info("cycles work again", loop=loop, after=reason)
-
-    def _fail(self, loop: str, reason: str) -> bool:
-        """Note why a cycle failed; return whether the reason is new."""
-        is_new = reason not in self._failing.values()
-        self._failing[loop] = reason
-        return is_new
+            over = self._failing.pop(loop, None)
+            if over is not None and over not in self._failing.values():
+                log.info("cycles work again", loop=loop, after=over)
 
     def is_failing(self, *loops: str) -> bool:
         """Return whether the last cycle of one of the *loops* failed."""

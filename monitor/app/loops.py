@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,11 +16,12 @@ from monitor.schedule import Schedule
 from monitor.store import outbox
 from monitor.web.app import build
 from monitor.web.server import bind, serve
+from monitor.work.tick import Ticker
 
 from .components import Components, Resources
 from .loop_health import LoopHealth
 from .reconfigure import OnLoad, Reconfigurer, Reloader
-from .sd_notify import SdNotify
+from .sd_notify import sd_notify
 from .workers import Workers, cancel
 
 SLEEP_STEP: Final = Duration.parse("30s")
@@ -37,7 +39,7 @@ class App:
     """A monitor that is ready to run.
 
     *load* reads the configuration again when `reload` is asked for; *on_load* is called with it
-    before it is applied.
+    before it is applied. *notify_socket* is the address of a service manager.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class App:
         *,
         load: Callable[[], Config] | None = None,
         on_load: OnLoad = lambda *_: None,
-        sd_notify: SdNotify | None = None,
+        notify_socket: str | None = None,
     ) -> None:
         self._config = config
         self._resources = resources
@@ -56,7 +58,7 @@ class App:
         self._metrics = resources.metrics
         self._load = load or (lambda: config)
         self._on_load = on_load
-        self._sd_notify = sd_notify or SdNotify()
+        self._sd_notify = partial(sd_notify, notify_socket)
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Event()
         self._loop_health = LoopHealth(self._runtime.monotonic)
@@ -88,7 +90,7 @@ class App:
         )
         try:
             self._components = await self._reconfigurer.prepare(self._config)
-            self._ticker = self._components.ticker()
+            self._ticker = Ticker(self._components.tick_rules, self._components.recorder)
             await self._note_time()
             async with self._group:
                 await self._apply(self._components)
@@ -112,20 +114,21 @@ class App:
             workspaces=len(self._workers.workspaces),
             receivers=list(self._workers.receivers),
         )
-        self._sd_notify.ready(self._status())
+        self._notify_ready()
         if ready:
             ready(address)
         await self._stopping.wait()
         log.info("stopping")
-        self._sd_notify.stopping()
+        self._sd_notify("STOPPING=1")
         self._schedule.stop()
         await cancel(tasks)
         await self._workers.stop()
         with suppress(MonitorError):
             await self._note_time()
 
-    def _status(self) -> str:
-        return f"workspaces watched: {len(self._workers.workspaces)}"
+    def _notify_ready(self) -> None:
+        status = f"workspaces watched: {len(self._workers.workspaces)}"
+        self._sd_notify("READY=1", f"STATUS={status}")
 
     async def _problems(self) -> list[str]:
         try:
@@ -151,10 +154,10 @@ class App:
         while True:
             await self._reloading.wait()
             self._reloading.clear()
-            self._sd_notify.reloading()
+            self._sd_notify("RELOADING=1")
             successful = await reloader.reload()
             self._metrics.set(RELOADED, float(successful))
-            self._sd_notify.ready(self._status())
+            self._notify_ready()
 
     # ── what time alone brings ───────────────────────────────────────────────────────────────────
 
@@ -176,7 +179,7 @@ class App:
             await guard("tick", self._tick_all())
             await guard("resume", self._reconfigurer.resume())
             if not self._loop_health.overdue():
-                self._sd_notify.alive()
+                self._sd_notify("WATCHDOG=1")
             if monotonic() >= retention_due:
                 await guard("retention", self._ticker.prune())
                 failed = self._loop_health.is_failing("retention")
@@ -213,8 +216,7 @@ class App:
                 new_id=self._runtime.new_id,
             )
         )
-        for row in dropped:
-            self._metrics.settled(row.receiver, row.event, row.outcome)
+        components.recorder.count(dropped)
         for receiver in sorted({row.receiver for row in dropped}):
             log.warning("receiver removed; its queue is cancelled", receiver=receiver)
         if components.fallback:
@@ -226,11 +228,9 @@ class App:
 
     async def _note_time(self) -> None:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]
-        good = {poller.name: poller.take_good_at() for poller in pollers}
-        step = await self._ticker.note_time(
-            {name: at for name, at in good.items() if at is not None},
-            {poller.name: poller.term for poller in pollers},
-        )
+        good = {poller.name: at for poller in pollers if (at := poller.take_good_at()) is not None}
+        terms = {poller.name: poller.term for poller in pollers}
+        step = await self._ticker.note_time(good, terms)
         if step:
             for poller in pollers:
                 poller.invalidate()

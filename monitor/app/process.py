@@ -15,8 +15,6 @@ from monitor.config import Config
 from monitor.core.model import Micros
 from monitor.core.runtime import Runtime
 
-from .sd_notify import SdNotify
-
 
 def now() -> Micros:
     """Return the time: UTC microseconds since the epoch."""
@@ -36,9 +34,9 @@ def load(path: Path | None) -> Config:
     return config.load(path, os.environ)
 
 
-def sd_notify() -> SdNotify:
-    """Return the way to the service manager that started this process, if there is one."""
-    return SdNotify(os.environ.get("NOTIFY_SOCKET"))
+def notify_socket() -> str | None:
+    """Return the address of the service manager that started this process, if there is one."""
+    return os.environ.get("NOTIFY_SOCKET")
 
 
 def stop_on_signals(stop: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Final
 
 import structlog
@@ -28,10 +29,7 @@ from .components import Components, Resources
 from .loop_health import LoopHealth
 from .workers import ReceiverWorker, Workers, WorkspaceWorker
 
-FIXED: Final[Mapping[str, Callable[[Config], object]]] = {
-    "storage.url": lambda config: config.storage.url,
-    "web": lambda config: config.web,
-}
+FIXED: Final = ("storage.url", "web")
 """The settings that stay as they were at the start, whatever is reloaded."""
 
 OnLoad = Callable[[Config, Collection[Secret]], None]
@@ -78,7 +76,7 @@ def plan_change(
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What one transaction did: each new workspace's state, its term, its open incidents."""
+    """What one transaction did; each of *attached* has its state, term and open incidents."""
 
     attached: Mapping[str, tuple[Workspace, int, Mapping[Cause, int]]]
     renamed: Mapping[str, str]
@@ -143,22 +141,18 @@ class Reconfigurer:
                 await self._resume()
             raise
         self._paused.clear()
-        self._declare_metrics(components)
-        self._reconfigure_workspaces(change, components)
-        self._start_workspaces(change, applied, components)
-        self._change_receivers(components)
-        _log(applied)
-
-    def _declare_metrics(self, components: Components) -> None:
         metrics, config = self._resources.metrics, components.config
         metrics.declare(
             workspaces=[settings.name for settings in config.workspaces],
             receivers={name: settings.type for name, settings in components.settings.items()},
         )
         metrics.configure(
-            per_account=config.metrics.per_account,
-            account_names=config.metrics.account_names,
+            per_account=config.metrics.per_account, account_names=config.metrics.account_names
         )
+        self._reconfigure_workspaces(change, components)
+        self._start_workspaces(change, applied, components)
+        self._change_receivers(components)
+        _log(applied)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
@@ -204,8 +198,7 @@ def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:
     for settings in change.start:
         workspace, term = workspaces.attach(tx, settings.name)
         session_intents.mark_unknown(tx, settings.name)
-        open_incidents = incidents.open_by_cause(tx, settings.name)
-        attached[settings.name] = (workspace, term, open_incidents)
+        attached[settings.name] = workspace, term, incidents.open_by_cause(tx, settings.name)
     return AppliedConfig(attached, renamed, rename_ignored, detached)
 
 
@@ -249,7 +242,9 @@ class Reloader:
     async def reload(self) -> bool:
         """Read the configuration and apply it; return False, and log why, if the old one stays."""
         try:
-            await self._reload()
+            config = await asyncio.to_thread(self._load)
+            self._announce(config)
+            await self._apply(config)
         except ConfigError as error:
             for problem in error.problems:
                 log.error("invalid configuration", problem=str(problem))  # noqa: TRY400 - says it all
@@ -259,6 +254,7 @@ class Reloader:
         except Exception:
             log.exception(KEPT)
         else:
+            self._note_applied(config)
             return True
         self._announce(self._config)
         return False
@@ -267,14 +263,11 @@ class Reloader:
         self._secrets.update(config.secrets())
         self._on_load(config, self._secrets)
 
-    async def _reload(self) -> None:
-        config = await asyncio.to_thread(self._load)
-        self._announce(config)
-        await self._apply(config)
+    def _note_applied(self, config: Config) -> None:
         self._config = config
-        for name, setting in FIXED.items():
-            if setting(config) != setting(self._started_with):
-                log.warning("setting needs a restart", setting=name)
+        for setting in FIXED:
+            if attrgetter(setting)(config) != attrgetter(setting)(self._started_with):
+                log.warning("setting needs a restart", setting=setting)
         log.info(
             "configuration reloaded",
             workspaces=len(config.workspaces),

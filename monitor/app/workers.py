@@ -13,7 +13,9 @@ from monitor.core.model import Micros, Workspace
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget
-from monitor.work.deliver import LEASE
+from monitor.work.deliver import LEASE, Deliverer
+from monitor.work.poll import Poller
+from monitor.work.reconnect import Reconnector
 
 from .components import Components
 from .loop_health import LoopHealth
@@ -56,9 +58,14 @@ class WorkspaceWorker:
         self.settings = settings
         self.budget = Budget(components.config.linked_api.requests_per_minute)
         self.source = components.source(settings, self.budget)
-        self.poller = components.poller(settings, workspace, term, self.source)
-        self.reconnector = components.reconnector(settings, self.source)
-        self._now = components.runtime.now
+        client, recorder = self.source.client, components.recorder
+        rules = components.rules(settings)
+        self.poller = Poller(workspace, term, rules=rules, source=client, recorder=recorder)
+        self.reconnector = Reconnector(
+            settings.name, client, components.routing, create=rules.create, recorder=recorder
+        )
+        self._timeout = components.config.linked_api.timeout
+        self._now = recorder.runtime.now
         self._loop_health = loop_health
         self._woken = asyncio.Event()
         self._is_scheduled = False
@@ -67,10 +74,6 @@ class WorkspaceWorker:
         """Let it poll now; *scheduled* if it is because a poll is due."""
         self._is_scheduled |= scheduled
         self._woken.set()
-
-    async def stop(self) -> None:
-        """Cancel its poll and wait until it is over; a commit under way is finished."""
-        await cancel([self.task])
 
     async def run(self) -> None:
         """Poll until cancelled; raise LeaseLostError if another monitor has taken over."""
@@ -92,8 +95,7 @@ class WorkspaceWorker:
         """Return within how many seconds the next poll is over, if nothing hangs."""
         now, next_due = self._now(), self.settings.poll.next_due
         calls = 1 + 2 * SESSIONS_A_POLL
-        timeout = self.source.timeout.seconds
-        return (next_due(next_due(now)) - now) / 1_000_000 + timeout * calls + 60
+        return (next_due(next_due(now)) - now + calls * self._timeout) / 1_000_000 + 60
 
     async def _poll(self, *, scheduled: bool) -> None:
         await self.poller.poll(scheduled=scheduled)
@@ -106,10 +108,11 @@ class WorkspaceWorker:
         """Go by another configuration from now on; its budget and what it recorded stay."""
         self.settings = settings
         self.budget.per_minute = components.config.linked_api.requests_per_minute
-        self.source = source = components.source(settings, self.budget, self.source)
+        self.source = components.source(settings, self.budget, self.source)
+        self._timeout = components.config.linked_api.timeout
         rules = components.rules(settings)
-        self.poller.reload(rules, source.client, source.token.changed)
-        self.reconnector.reload(rules.routing, source.client, create=rules.create)
+        self.poller.reload(rules, self.source.client)
+        self.reconnector.reload(rules.routing, self.source.client, create=rules.create)
 
 
 class ReceiverWorker:
@@ -119,7 +122,12 @@ class ReceiverWorker:
         self, settings: ReceiverSettings, components: Components, loop_health: LoopHealth
     ) -> None:
         self.settings = settings
-        self.deliverer = components.deliverer(settings.name)
+        self.deliverer = Deliverer(
+            components.receivers[settings.name],
+            components.notifiers[settings.name],
+            rules=components.delivery_rules,
+            recorder=components.recorder,
+        )
         self._loop_health = loop_health
         self._woken = asyncio.Event()
         self._is_stopped = False
@@ -162,12 +170,12 @@ class ReceiverWorker:
     def reconfigure(self, settings: ReceiverSettings, components: Components) -> None:
         """Go by another configuration from now on; other *settings* end a pause."""
         name = settings.name
-        self.deliverer.reload(
-            components.receivers[name], components.notifiers[name], components.delivery_rules
-        )
+        self.deliverer.receiver = components.receivers[name]
+        self.deliverer.notifier = components.notifiers[name]
+        self.deliverer.rules = components.delivery_rules
         if settings != self.settings:
             self.settings = settings
-            self.deliverer.clear_pause()
+            self.deliverer.paused_until = 0.0
             self.wake()
 
 
@@ -214,11 +222,11 @@ class Workers:
         )
 
     async def stop_workspaces(self, names: Iterable[str]) -> None:
-        """Poll the workspaces *names* no more."""
+        """Poll the workspaces *names* no more; a commit under way is finished."""
         workers = [self.workspaces.pop(name) for name in names]
         for worker in workers:
             self._schedule.remove(worker.settings.name)
-        await asyncio.gather(*(worker.stop() for worker in workers))
+        await cancel([worker.task for worker in workers])
 
     def start_receiver(self, worker: ReceiverWorker) -> None:
         """Let *worker* deliver."""
@@ -231,7 +239,7 @@ class Workers:
         """Stop all: cancel the polls, and the sends that are not over within SHUTDOWN_GRACE."""
         for receiver in self.receivers.values():
             receiver.stop()
-        await asyncio.gather(*(worker.stop() for worker in self.workspaces.values()))
+        await cancel([worker.task for worker in self.workspaces.values()])
         if self._sends:
             _, late = await asyncio.wait(self._sends, timeout=SHUTDOWN_GRACE.seconds)
             await cancel(late)

@@ -62,7 +62,7 @@ class LinkedApi:
         budget: Budget | None = None,
     ) -> None:
         self._http = http
-        self._token = token
+        self.token = token
         self._settings = settings
         self._observe = observe
         self._monotonic = monotonic
@@ -123,7 +123,7 @@ class LinkedApi:
     ) -> T:
         """Send one request, or two where a retry can do no harm and may help at once."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
-        token = self._token.text()
+        token = self.token.text()
         if wait := self._budget.take(self._monotonic()):
             raise BudgetExhaustedError(
                 f"our own limit of {self._budget.per_minute} requests a minute is used up",
@@ -135,13 +135,13 @@ class LinkedApi:
         except ApiError as error:
             if not self._may_retry(method, token, error) or self._budget.take(self._monotonic()):
                 raise
-        return await self._attempt(method, payload, self._token.text(), parse, deadline)
+        return await self._attempt(method, payload, self.token.text(), parse, deadline)
 
     def _may_retry(self, method: Method, token: str, error: ApiError) -> bool:
         if method not in _RETRIED:
             return False
         if error.cause is Cause.TOKEN_REJECTED:
-            return self._token.text() != token
+            return self.token.text() != token
         return isinstance(error, ExchangeError) and error.stale
 
     async def _attempt(

@@ -1,11 +1,10 @@
 """Delivers what the outbox holds: claim, read again, render, send, settle."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
@@ -25,6 +24,12 @@ SEND_LIMIT: Final = Duration.parse("15s")
 
 LEASE: Final = Duration.parse("20s")
 """How long a claim holds: after it, a send whose end nobody knows is taken up again."""
+
+STOPPED: Final = DeliveryError(
+    "the monitor stopped while this was being sent",
+    reason=AttemptReason.TIMEOUT,
+    ambiguous=True,
+)
 
 log = structlog.get_logger("deliver")
 
@@ -56,155 +61,115 @@ async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
     return None
 
 
+@dataclass(slots=True)
 class Deliverer:
-    """Delivers to one receiver. Several workers may share it."""
+    """Delivers to one receiver; what is being sent goes its way whatever is set meanwhile.
 
-    def __init__(
-        self,
-        receiver: Receiver,
-        notifier: Notifier,
-        *,
-        rules: DeliveryRules,
-        recorder: Recorder,
-    ) -> None:
-        self.receiver = receiver
-        self.rules = rules
-        self._notifier = notifier
-        self._wake = recorder.wake
-        self._store = recorder.store
-        self._metrics = recorder.metrics
-        self._runtime = recorder.runtime
-        self._paused_until = 0.0
-        self._is_failing = False
-        self._leaving: set[str] = set()
+    Several workers may share it. Until *paused_until* (monotonic seconds) the receiver asked to be
+    left alone.
+    """
 
-    def reload(self, receiver: Receiver, notifier: Notifier, rules: DeliveryRules) -> None:
-        """Go by another configuration from now on; what is being sent goes its old way."""
-        self.receiver, self._notifier, self.rules = receiver, notifier, rules
-
-    def clear_pause(self) -> None:
-        """Wait no longer as the receiver had asked: it is another one now."""
-        self._paused_until = 0.0
+    receiver: Receiver
+    notifier: Notifier
+    rules: DeliveryRules
+    recorder: Recorder
+    paused_until: float = 0.0
+    _is_failing: bool = False
+    _leaving: set[str] = field(default_factory=set)
 
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
 
         Raise StoreError if the database failed; what was sent is then sent again under its key.
         """
-        if self._runtime.monotonic() < self._paused_until:
+        if self.recorder.runtime.monotonic() < self.paused_until:
             return None
-        claimed = await self._store.run(self._claim)
-        self._count(claimed.ended)
-        if claimed.message is None:
+        claimed = await self.recorder.store.run(
+            lambda tx: claims.claim(
+                tx,
+                self.receiver,
+                view=self.rules.view,
+                sending=self._leaving,
+                now=self.recorder.runtime.now(),
+                lease=LEASE,
+                new_id=self.recorder.runtime.new_id,
+            )
+        )
+        self.recorder.count(claimed.ended)
+        message = claimed.message
+        if message is None:
             return list(claimed.ended) or None
-        self._leaving.add(claimed.message.id)
+        self._leaving.add(message.id)
         try:
             try:
-                notifier = self._notifier
-                error = await attempt(notifier, claimed.message)
+                error = await attempt(self.notifier, message)
             except asyncio.CancelledError:
-                await self._settle(claimed, _stopped())
+                await self._settle(claimed, message, STOPPED)
                 raise
-            return [*claimed.ended, *await self._settle(claimed, error)]
+            return [*claimed.ended, *await self._settle(claimed, message, error)]
         finally:
-            self._leaving.discard(claimed.message.id)
+            self._leaving.discard(message.id)
 
     async def due_in(self, at_most: Duration) -> float:
         """Return in how many seconds something may be due, *at_most* if nothing is queued."""
-        paused = self._paused_until - self._runtime.monotonic()
+        paused = self.paused_until - self.recorder.runtime.monotonic()
         if paused > 0:
             return min(paused, at_most.seconds)
-        now = self._runtime.now()
-        due = await self._store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
+        now = self.recorder.runtime.now()
+        due = await self.recorder.store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
         return min(max(due - now, 0) / 1_000_000, at_most.seconds) if due else at_most.seconds
 
-    def _claim(self, tx: Connection) -> Claimed:
-        return claims.claim(
-            tx,
-            self.receiver,
-            view=self.rules.view,
-            sending=self._leaving,
-            now=self._runtime.now(),
-            lease=LEASE,
-            new_id=self._runtime.new_id,
-        )
-
-    async def _settle(self, claimed: Claimed, error: DeliveryError | None) -> list[Settled]:
-        now = self._runtime.now()
-        settled = await self._store.run(
+    async def _settle(
+        self, claimed: Claimed, message: Message, error: DeliveryError | None
+    ) -> list[Settled]:
+        now, fallback = self.recorder.runtime.now(), self.rules.fallback
+        settled = await self.recorder.store.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
                 error,
                 now=now,
                 deadline=self.rules.policy.deadline,
-                jitter=self._runtime.jitter(),
-                fallback=self.rules.fallback,
-                new_id=self._runtime.new_id,
+                jitter=self.recorder.runtime.jitter(),
+                fallback=fallback,
+                new_id=self.recorder.runtime.new_id,
             ),
             urgent=True,  # else what has been sent is sent again
         )
+        settled = settled or []
         reason = error.reason if error else AttemptReason.OK
-        self._metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
-        if error and error.retry_after:
-            self._paused_until = self._runtime.monotonic() + error.retry_after.seconds
-        if error is None and claimed.message is not None:
-            self._note_delivered(claimed, claimed.message, now)
-        fallback = self.rules.fallback
-        if fallback and any(sent.outcome is NotificationState.DEAD for sent in settled or ()):
-            self._wake([fallback.name])
-        self._log(claimed, error, settled)
-        self._count(settled or [])
-        return settled or []
+        self.recorder.metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
+        if error is None:
+            self._note_delivered(message, since=claimed.created_at, now=now)
+        elif error.retry_after:
+            self.paused_until = self.recorder.runtime.monotonic() + error.retry_after.seconds
+        is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled)
+        if is_dead and fallback:
+            self.recorder.wake([fallback.name])
+        self._log(message, claimed.attempts, error, is_dead=is_dead)
+        self.recorder.count(settled)
+        return settled
 
-    def _note_delivered(self, claimed: Claimed, message: Message, now: Micros) -> None:
-        took = max(0, now - claimed.created_at) / 1_000_000
-        self._metrics.observe(LATENCY, took, receiver=self.receiver.name)
+    def _note_delivered(self, message: Message, *, since: Micros, now: Micros) -> None:
+        took = max(0, now - since) / 1_000_000
+        self.recorder.metrics.observe(LATENCY, took, receiver=self.receiver.name)
         for notification in message.notifications:
-            if (
-                notification.event is EventType.OPENED
-                and notification.incident
-                and notification.incident.account_id
-            ):
+            incident = notification.incident
+            if notification.event is EventType.OPENED and incident and incident.account_id:
                 since_detection = max(0, now - notification.at) / 1_000_000
-                self._metrics.observe(RECOVERY, since_detection, phase="notified")
-
-    def _count(self, settled: list[Settled] | tuple[Settled, ...]) -> None:
-        for notification in settled:
-            self._metrics.settled(notification.receiver, notification.event, notification.outcome)
+                self.recorder.metrics.observe(RECOVERY, since_detection, phase="notified")
 
     def _log(
-        self, claimed: Claimed, error: DeliveryError | None, settled: list[Settled] | None
+        self, message: Message, attempts: int, error: DeliveryError | None, *, is_dead: bool
     ) -> None:
-        message = claimed.message
-        bound = log.bind(
-            receiver=self.receiver.name,
-            message=message.id if message else None,
-            attempt=claimed.attempts,
-        )
-        is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled or ())
+        bound = log.bind(receiver=self.receiver.name, message=message.id, attempt=attempts)
         if error is None:
-            bound.info(
-                "delivered",
-                events=[str(sent.event) for sent in message.notifications] if message else [],
-            )
+            bound.info("delivered", events=[str(sent.event) for sent in message.notifications])
+            if self._is_failing:
+                bound.info("receiver works again")
         elif is_dead:
-            incidents = (
-                [sent.incident.id for sent in message.notifications if sent.incident]
-                if message
-                else []
-            )
+            incidents = [sent.incident.id for sent in message.notifications if sent.incident]
             bound.error("given up", reason=error.reason, error=str(error), incidents=incidents[:20])
         elif not self._is_failing:
             bound.warning("not delivered, will try again", reason=error.reason, error=str(error))
-        if error is None and self._is_failing:
-            bound.info("receiver works again")
         self._is_failing = error is not None
-
-
-def _stopped() -> DeliveryError:
-    return DeliveryError(
-        "the monitor stopped while this was being sent",
-        reason=AttemptReason.TIMEOUT,
-        ambiguous=True,
-    )

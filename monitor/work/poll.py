@@ -13,15 +13,7 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import (
-    Failure,
-    ListedAccount,
-    Micros,
-    Observation,
-    Skipped,
-    Snapshot,
-    Workspace,
-)
+from monitor.core.model import Failure, ListedAccount, Micros, Skipped, Snapshot, Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
@@ -94,7 +86,6 @@ class Poller:
         *,
         rules: PollRules,
         source: LinkedApi,
-        token_changed: Callable[[], bool],
         recorder: Recorder,
     ) -> None:
         self.name = workspace.name
@@ -104,14 +95,13 @@ class Poller:
         self._quiet: dict[str, ListedAccount] = {}
         self._warned: frozenset[str] = frozenset()
         self._source = source
-        self._token_changed = token_changed
         self._recorder = recorder
         self._store = recorder.store
         self._metrics = recorder.metrics
         self._runtime = recorder.runtime
         self._paused_until = 0.0
         self._good_at: Micros | None = None
-        self._fresh_until: Micros | None = None
+        self._fresh_until: Micros = 0
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
@@ -122,7 +112,7 @@ class Poller:
         monitor has taken over.
         """
         workspace = await self._load()
-        if self._runtime.monotonic() < self._paused_until and not self._token_changed():
+        if self._runtime.monotonic() < self._paused_until and not self._source.token.changed():
             self._mark_fresh()  # it fails, and that is known
             return await self._record_blindness(workspace)
         started = self._runtime.monotonic()
@@ -132,12 +122,11 @@ class Poller:
             return None
         took = self._runtime.monotonic() - started
         changes = self._compare(workspace, observation)
-        is_known = workspace.failing is None and workspace.baseline_at is not None
         decision = None
-        if is_known and not changes:
-            self._note_good()
-        else:
+        if changes or workspace.failing is not None or workspace.baseline_at is None:
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
+        else:
+            self._note_good()
         outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
         self._metrics.polled(self.name, outcome, took)
         self._mark_fresh()
@@ -160,7 +149,7 @@ class Poller:
 
         Right after a start, or after the host slept, nothing that is recorded may still hold.
         """
-        return self._fresh_until is not None and self._runtime.now() <= self._fresh_until
+        return self._runtime.now() <= self._fresh_until
 
     def invalidate(self) -> None:
         """Read the recorded state again before the next poll: something else has written it."""
@@ -171,13 +160,11 @@ class Poller:
         self._workspace, self.term = workspace, term
         self._quiet = {}
 
-    def reload(
-        self, rules: PollRules, source: LinkedApi, token_changed: Callable[[], bool]
-    ) -> None:
+    def reload(self, rules: PollRules, source: LinkedApi) -> None:
         """Go by another configuration from now on, and compare every account anew."""
         if source is not self._source:
             self._paused_until = 0.0  # another token may be accepted
-        self.rules, self._source, self._token_changed = rules, source, token_changed
+        self.rules, self._source = rules, source
         self._quiet = {}
 
     def take_good_at(self) -> Micros | None:
@@ -194,7 +181,10 @@ class Poller:
     def _compare(self, workspace: Workspace, observation: Snapshot | Failure) -> Changes | Failure:
         if isinstance(observation, Failure):
             return observation
-        self._warn(observation)
+        warnings = frozenset(observation.warnings)
+        for warning in sorted(warnings - self._warned):
+            log.warning("odd account list", workspace=self.name, what=warning)
+        self._warned = warnings
         inventory = self.rules.routing.inventory
         return diff(
             workspace,
@@ -202,12 +192,6 @@ class Poller:
             self._quiet,
             lambda account: inventory.ignores(self.name, account),
         )
-
-    def _warn(self, snapshot: Snapshot) -> None:
-        warnings = frozenset(snapshot.warnings)
-        for warning in sorted(warnings - self._warned):
-            log.warning("odd account list", workspace=self.name, what=warning)
-        self._warned = warnings
 
     def _mark_fresh(self) -> None:
         next_due = self.rules.next_due
@@ -220,7 +204,7 @@ class Poller:
     async def _record(
         self,
         workspace: Workspace,
-        observation: Observation,
+        observation: Snapshot | Failure,
         changes: Changes | Failure,
         *,
         scheduled: bool,
@@ -244,22 +228,18 @@ class Poller:
         self._workspace = after
         if isinstance(observation, Snapshot) and isinstance(changes, Changes):
             if rules is self.rules:  # else the next poll compares every account anew
-                self._note_quiet(after, observation)
+                self._quiet = {
+                    listed.id: listed
+                    for listed in observation.accounts
+                    if (account := after.accounts.get(listed.id))
+                    and is_quiet(account, rules.policy, create=rules.create)
+                }
             self._note_good()
         publish(recorded, self._recorder)
         _log_edges(workspace, after)
         return recorded.decision
 
-    def _note_quiet(self, workspace: Workspace, snapshot: Snapshot) -> None:
-        policy, create = self.rules.policy, self.rules.create
-        self._quiet = {
-            account.id: account
-            for account in snapshot.accounts
-            if account.id in workspace.accounts
-            and is_quiet(workspace.accounts[account.id], policy, create=create)
-        }
-
-    def _pause(self, observation: Observation) -> None:
+    def _pause(self, observation: Snapshot | Failure) -> None:
         failing = self._workspace.failing if self._workspace else None
         now = self._runtime.now()
         every = Duration(self.rules.next_due(now) - now)

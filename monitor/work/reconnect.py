@@ -5,6 +5,7 @@ none: never while a session may be in use, at most once per account and cooldown
 when the outcome of a call is unknown.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -29,72 +30,60 @@ REFUSALS: Final = ("invalidRequestPayload", "accountNotFound", "accountIdRequire
 log = structlog.get_logger("reconnect")
 
 
+@dataclass(slots=True)
 class Reconnector:
     """Asks for the sessions that one workspace lacks, one at a time."""
 
-    def __init__(
-        self,
-        workspace: str,
-        *,
-        source: LinkedApi,
-        routing: Routing,
-        create: bool,
-        recorder: Recorder,
-    ) -> None:
-        self._workspace = workspace
-        self._source = source
-        self._recorder = recorder
-        self._store = recorder.store
-        self._metrics = recorder.metrics
-        self._routing = routing
-        self._create = create
-        self._runtime = recorder.runtime
+    workspace: str
+    source: LinkedApi
+    routing: Routing
+    create: bool
+    recorder: Recorder
 
     def reload(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
         """Go by another configuration from now on."""
-        self._routing, self._source, self._create = routing, source, create
+        self.routing, self.source, self.create = routing, source, create
 
     async def reconnect(self) -> IntentOutcome | None:
         """Take up one committed intent; return how it ended, or None if there was none."""
-        intent = await self._store.run(self._claim)
+        store = self.recorder.store
+        intent, account = await store.run(self._claim)
         if intent is None:
             return None
-        account = await self._store.run(
-            lambda tx: accounts.load(tx, self._workspace, intent.account_id)
-        )
         outcome, session = await self._ask(account, intent)
-        recorded = await self._store.run(lambda tx: self._finish(tx, intent, outcome, session))
-        publish(recorded, self._recorder)
-        self._metrics.count(SESSIONS_CREATED, workspace=self._workspace, outcome=outcome)
+        recorded = await store.run(lambda tx: self._finish(tx, intent, outcome, session))
+        publish(recorded, self.recorder)
+        self.recorder.metrics.count(SESSIONS_CREATED, workspace=self.workspace, outcome=outcome)
         log.info(
             "reconnection session asked for",
-            workspace=self._workspace,
+            workspace=self.workspace,
             account=intent.account_id,
             reason="no link in the account list",
             outcome=outcome,
         )
         return outcome
 
-    def _claim(self, tx: Connection) -> SessionIntent | None:
-        session_intents.mark_unknown(tx, self._workspace)  # one at a time: any other has been lost
-        return session_intents.claim(tx, self._workspace)
+    def _claim(self, tx: Connection) -> tuple[SessionIntent | None, Account | None]:
+        session_intents.mark_unknown(tx, self.workspace)  # one at a time: any other has been lost
+        intent = session_intents.claim(tx, self.workspace)
+        return intent, accounts.load(tx, self.workspace, intent.account_id) if intent else None
 
     async def _ask(
         self, account: Account | None, intent: SessionIntent
     ) -> tuple[IntentOutcome, Session | None]:
-        if account is None or not self._create or not needs_session(account, intent.incident_id):
+        if account is None or not self.create or not needs_session(account, intent.incident_id):
             return IntentOutcome.NEEDLESS, None
         try:
             if account.session and account.session.id and await self._is_live(account.session.id):
                 return IntentOutcome.KEPT, None
-            session = await self._source.create_reconnection_session(account.id)
+            session = await self.source.create_reconnection_session(account.id)
         except ApiError as error:
             return _outcome(error), None
         return IntentOutcome.CREATED, session
 
     async def _is_live(self, session_id: str) -> bool:
         try:
-            return await self._source.get_connection_session(session_id) not in ENDED
+            return await self.source.get_connection_session(session_id) not in ENDED
         except ApiError as error:
             if error.type == "sessionNotFound":
                 return False
@@ -103,24 +92,19 @@ class Reconnector:
     def _finish(
         self, tx: Connection, intent: SessionIntent, outcome: IntentOutcome, session: Session | None
     ) -> Recorded:
-        now = self._runtime.now()
+        runtime = self.recorder.runtime
+        now, new_id = runtime.now(), runtime.new_id
         session_intents.finish(tx, intent, outcome)
-        account = accounts.load(tx, self._workspace, intent.account_id)
-        decision = conclude(
-            incidents.load(tx, intent.incident_id),
-            account,
-            session,
-            now=now,
-            new_id=self._runtime.new_id,
-        )
+        account = accounts.load(tx, self.workspace, intent.account_id)
+        incident = incidents.load(tx, intent.incident_id)
         return record(
             tx,
-            Workspace(self._workspace, accounts={account.id: account} if account else {}),
-            decision,
-            routing=self._routing,
+            Workspace(self.workspace, accounts={account.id: account} if account else {}),
+            conclude(incident, account, session, now=now, new_id=new_id),
+            routing=self.routing,
             group_over=1,
             now=now,
-            new_id=self._runtime.new_id,
+            new_id=new_id,
         )
 
 

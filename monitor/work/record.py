@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import Account, Cause, Event, Micros, Resolution, Workspace
+from monitor.core.model import Cause, Event, Micros, Resolution, Workspace
 from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
@@ -37,6 +37,11 @@ class Recorder:
     metrics: Metrics
     runtime: Runtime
     wake: Callable[[Collection[str]], None] = lambda _: None
+
+    def count(self, settled: Iterable[Settled]) -> None:
+        """Count notifications that came to an end."""
+        for notification in settled:
+            self.metrics.settled(notification.receiver, notification.event, notification.outcome)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,12 @@ def record(
     )
     for notification in planned.rerouted:
         cancelled += outbox.cancel_rerouted(tx, notification, now)
-    wanted = () if cooldown is None else [accounts[id_] for id_ in decision.wanted]
-    waits = _add_intents(tx, wanted, cooldown or Duration(0), now=now, new_id=new_id)
+    intents = (
+        SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
+        for account in (accounts[id_] for id_ in decision.wanted)
+    )
+    added = session_intents.add(tx, intents, cooldown=cooldown or Duration(0), now=now)
+    waits = {intent.incident_id: now + LINK_WAIT for intent in added}
     outbox.queue(tx, planned.messages, now=now, waits=waits, new_id=new_id)
     receivers = {message.receiver for message in planned.messages}
     receivers.update(notification.receiver for notification in cancelled)
@@ -103,23 +112,6 @@ def record(
     )
 
 
-def _add_intents(
-    tx: Connection,
-    wanted: Iterable[Account],
-    cooldown: Duration,
-    *,
-    now: Micros,
-    new_id: Callable[[], str],
-) -> dict[str, Micros]:
-    """Record the intents to ask for missing links; return until when their openings wait."""
-    intents = (
-        SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
-        for account in wanted
-    )
-    added = session_intents.add(tx, intents, cooldown=cooldown, now=now)
-    return {intent.incident_id: now + LINK_WAIT for intent in added}
-
-
 def publish(recorded: Recorded, recorder: Recorder) -> None:
     """Show, log and count what was committed, and wake those who have something to send."""
     decision, metrics = recorded.decision, recorder.metrics
@@ -128,13 +120,21 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
     for transition in decision.transitions:
         metrics.transition(transition)
     for event in decision.events:
-        _publish_event(event, metrics)
+        if event.cause is not None:
+            metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
+        log.info(
+            f"incident {event.type}" if event.incident_id else f"account {event.detail}",
+            workspace=event.workspace,
+            account=event.account_id,
+            incident=event.incident_id,
+            cause=event.cause,
+            reason=event.reason,
+        )
     for incident in decision.incidents:
         if incident.account_id and incident.resolution is Resolution.RECOVERED:
             lasted = (incident.resolved_at or incident.opened_at) - incident.opened_at
             metrics.observe(RECOVERY, lasted / 1_000_000, phase="active")
-    for notification in recorded.cancelled:
-        metrics.settled(notification.receiver, notification.event, notification.outcome)
+    recorder.count(recorded.cancelled)
     for event in recorded.unrouted:
         metrics.count(UNROUTED)
         log.warning(
@@ -146,16 +146,3 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
         )
     if recorded.receivers:
         recorder.wake(recorded.receivers)
-
-
-def _publish_event(event: Event, metrics: Metrics) -> None:
-    if event.cause is not None:
-        metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
-    log.info(
-        f"incident {event.type}" if event.incident_id else f"account {event.detail}",
-        workspace=event.workspace,
-        account=event.account_id,
-        incident=event.incident_id,
-        cause=event.cause,
-        reason=event.reason,
-    )

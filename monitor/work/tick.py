@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -41,19 +42,12 @@ class TickRules:
     keep: Duration
 
 
+@dataclass(slots=True)
 class Ticker:
     """Does what is due, one incident at a time."""
 
-    def __init__(
-        self,
-        *,
-        rules: TickRules,
-        recorder: Recorder,
-    ) -> None:
-        self.rules = rules
-        self._recorder = recorder
-        self._store = recorder.store
-        self._runtime = recorder.runtime
+    rules: TickRules
+    recorder: Recorder
 
     async def tick(self) -> bool:
         """Take up what has been due longest, with all that is due in its workspace.
@@ -61,8 +55,8 @@ class Ticker:
         Return whether there was anything. If one of them makes us fail, each is taken up alone and
         that one is moved out of the way before the error is raised.
         """
-        now = self._runtime.now()
-        due = await self._store.run(lambda tx: incidents.due(tx, now, limit=AT_ONCE))
+        now = self.recorder.runtime.now()
+        due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=AT_ONCE))
         if not due:
             return False
         try:
@@ -80,18 +74,15 @@ class Ticker:
             except StoreError as error:
                 failed = error  # usually not its fault: it is taken up again at once
             except Exception as error:  # noqa: BLE001 - the others get their turn first
-                await self._defer(incident_id, now)
+                postpone = partial(incidents.postpone, now=now, until=now + POISON_PAUSE)
+                await self.recorder.store.run(partial(postpone, incident_id=incident_id))
                 failed = error
         if failed is not None:
             raise failed
 
-    async def _defer(self, incident_id: str, now: Micros) -> None:
-        until = now + POISON_PAUSE
-        await self._store.run(lambda tx: incidents.postpone(tx, incident_id, now=now, until=until))
-
     async def _remind(self, due: Sequence[str], now: Micros) -> None:
-        recorded = await self._store.run(lambda tx: self._commit(tx, due, now))
-        publish(recorded, self._recorder)
+        recorded = await self.recorder.store.run(lambda tx: self._commit(tx, due, now))
+        publish(recorded, self.recorder)
 
     async def note_time(self, good: Mapping[str, Micros], claims: Mapping[str, int]) -> Duration:
         """Write when each workspace was last read well, and follow a clock that went back.
@@ -99,14 +90,14 @@ class Ticker:
         Return how far it went back. Raise LeaseLostError if another monitor has taken over one of
         our *claims* (their terms by workspace).
         """
-        now = self._runtime.now()
+        now = self.recorder.runtime.now()
 
         def write(tx: Connection) -> Duration:
             workspaces.check_terms(tx, claims)
             workspaces.write_liveness(tx, good)
             return clock.set_clock(tx, now)
 
-        step = await self._store.run(write)
+        step = await self.recorder.store.run(write)
         if step:
             log.warning("the clock went back; what is due was brought along", by=str(step))
         return step
@@ -117,19 +108,19 @@ class Ticker:
         Return whether there was one. One that makes us fail is moved out of the way before the
         error is raised.
         """
-        now = self._runtime.now()
-        name = await self._store.run(lambda tx: workspaces.long_detached(tx, now - RETURNABLE))
+        store, now = self.recorder.store, self.recorder.runtime.now()
+        name = await store.run(lambda tx: workspaces.long_detached(tx, now - RETURNABLE))
         if name is None:
             return False
         try:
-            recorded = await self._store.run(lambda tx: self._end(tx, name, now))
+            recorded = await store.run(lambda tx: self._end(tx, name, now))
         except StoreError:
             raise  # all of it fails, for the moment
         except Exception:
             again = now - RETURNABLE + POISON_PAUSE
-            await self._store.run(lambda tx: workspaces.postpone(tx, name, again))
+            await store.run(lambda tx: workspaces.postpone(tx, name, again))
             raise
-        publish(recorded, self._recorder)
+        publish(recorded, self.recorder)
         return True
 
     def _end(self, tx: Connection, name: str, now: Micros) -> Recorded:
@@ -141,14 +132,14 @@ class Ticker:
             incidents.load_open(tx, workspace.name),
             policy=self.rules.policy,
             now=now,
-            new_id=self._runtime.new_id,
+            new_id=self.recorder.runtime.new_id,
         )
         return self._record(tx, workspace, decision, now, term)
 
     async def prune(self) -> None:
         """Delete what ended longer ago than the configuration keeps it."""
-        before = self._runtime.now() - self.rules.keep
-        await self._store.run(lambda tx: retention.prune(tx, before))
+        before = self.recorder.runtime.now() - self.rules.keep
+        await self.recorder.store.run(lambda tx: retention.prune(tx, before))
 
     def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded:
         reminders = [
@@ -168,7 +159,7 @@ class Ticker:
             current=self.rules.view.is_current(name),
             policy=self.rules.policy,
             now=now,
-            new_id=self._runtime.new_id,
+            new_id=self.recorder.runtime.new_id,
         )
         before = {due.account.id: due.account for due in reminders if due.account}
         return self._record(tx, Workspace(name, accounts=before), decision, now)
@@ -188,6 +179,6 @@ class Ticker:
             routing=self.rules.routing,
             group_over=self.rules.policy.group_over,
             now=now,
-            new_id=self._runtime.new_id,
+            new_id=self.recorder.runtime.new_id,
             term=term,
         )

@@ -1,12 +1,36 @@
 """Workers for the tests of the monitor put together."""
 
-import pytest
-from harness.workers import workers_harness
+import asyncio
+from contextlib import AsyncExitStack, closing
 
+import pytest
+from harness.program import hooks
+from harness.workers import WorkersHarness
+
+from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
 
 @pytest.fixture
 async def harness(tmp_path, request):
-    async with workers_harness(tmp_path, getattr(request, "param", Store)) as opened:
-        yield opened
+    """Workers whose API has the workspaces acme, beta and gamma, with two accounts each."""
+    simulator = Simulator(seed=1)
+    for name in ("acme", "beta", "gamma"):
+        simulator.add_customer(name, f"linked_{name}")
+        simulator.add_accounts(name, 2)
+    store_type = getattr(request, "param", Store)
+    async with AsyncExitStack() as stack:
+        store = stack.enter_context(closing(store_type.open(f"sqlite:///{tmp_path}/monitor.db")))
+        api = await stack.enter_async_context(serve(simulator))
+        receiver = await stack.enter_async_context(hooks())
+        clients = await stack.enter_async_context(AsyncExitStack())
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        harness = WorkersHarness(
+            tmp_path, store, clients, group, simulator=simulator, api=api, hooks=receiver
+        )
+        clients.push_async_callback(harness.resources.http.aclose)
+        harness.schedule.start()
+        stack.callback(harness.schedule.stop)
+        harness.schedule._scheduler.pause()
+        stack.push_async_callback(harness.workers.stop)
+        yield harness

@@ -45,7 +45,9 @@ async def test_a_workspace_is_read_as_before_unless_what_that_is_made_of_changes
     assert (components.source(settings, budget, source) is source) is stays
 
 
-async def test_other_settings_of_the_api_have_a_client_of_their_own(harness):
+async def test_other_settings_of_the_api_have_a_client_of_their_own_or_are_refused(
+    harness, tmp_path
+):
     settings = harness.load("acme").linked_api
     other = settings.model_copy(update={"timeout": settings.timeout * 2})
 
@@ -53,9 +55,5 @@ async def test_other_settings_of_the_api_have_a_client_of_their_own(harness):
 
     assert await harness.resources.api(settings) is client
     assert await harness.resources.api(other) is not client
-
-
-async def test_a_certificate_that_cannot_be_read_is_refused(harness, tmp_path):
-    settings = harness.load("acme").linked_api
     with pytest.raises(MonitorError, match="ca_file"):
         await harness.resources.api(settings.model_copy(update={"ca_file": tmp_path / "missing"}))

@@ -1,7 +1,7 @@
 """From one configuration to another: what is planned, recorded, undone, refused and logged."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import nullcontext
 
 import pytest
 import structlog
@@ -60,7 +60,7 @@ async def test_the_first_configuration_puts_everybody_to_work(harness):
     await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
 
     await until(lambda: harness.working() == {"acme", "beta", "crm"})
-    assert harness.scheduled() == {"acme", "beta"}
+    assert harness.triggers().keys() == {"acme", "beta"}
     assert await harness.row("acme") == await harness.row("beta") == (1, None)
     assert await harness.poll("acme") == []
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
@@ -75,7 +75,7 @@ async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
     await harness.apply("acme", "gamma", more=f"receivers: [{harness.crm()}, {other}]")
 
     await until(lambda: harness.working() == {"acme", "gamma", "crm", "other"})
-    assert harness.workers.workspaces.keys() == harness.scheduled() == {"acme", "gamma"}
+    assert harness.workers.workspaces.keys() == harness.triggers().keys() == {"acme", "gamma"}
     assert harness.workers.workspaces["acme"] is acme
     assert harness.workers.receivers["crm"] is crm
     assert harness.workers.receivers.keys() == {"crm", "other"}
@@ -87,9 +87,7 @@ async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
 
 async def test_what_a_workspace_knows_outlives_a_reload(harness):
     await harness.apply("acme")
-    await harness.poll("acme")
-    harness.simulator.sign_out("acme", "*")
-    assert len(await harness.poll("acme")) == 2
+    await harness.sign_out("acme")
 
     await harness.apply("acme", more="incidents: {resolve_after: 3}")
 
@@ -101,9 +99,7 @@ async def test_what_a_workspace_knows_outlives_a_reload(harness):
 
 async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
     await harness.apply("acme", "beta")
-    await harness.poll("beta")
-    harness.simulator.sign_out("beta", "*")
-    await harness.poll("beta")
+    await harness.sign_out("beta")
     await harness.apply("acme")
     harness.now += Duration.parse("23h")
 
@@ -121,9 +117,7 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
 @pytest.mark.case("workspace renamed")
 async def test_a_renamed_workspace_goes_on_under_its_new_name(harness, logs):
     await harness.apply("acme")
-    await harness.poll("acme")
-    harness.simulator.sign_out("acme", "*")
-    await harness.poll("acme")
+    await harness.sign_out("acme")
 
     await harness.apply(better={"token": "linked_acme", "renamed_from": "acme"})
 
@@ -153,41 +147,33 @@ async def test_if_both_names_have_a_past_it_is_said_and_the_old_one_is_detached(
 
 # ── what fails meanwhile ─────────────────────────────────────────────────────────────────────────
 
-
-@asynccontextmanager
-async def full_disk(harness):
-    """The database can't grow, and 60 new workspaces with long names need a page."""
-    await harness.execute("PRAGMA max_page_count = 1")  # what it has is not taken away
-    yield [f"w{number:063}" for number in range(60)]
-    await harness.execute("PRAGMA max_page_count = 1073741823")
-
-
-@asynccontextmanager
-async def damaged_row(harness):
-    """Gamma can't be loaded, after acme and beta have been detached or attached."""
-    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
-    yield []
-    await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'gamma'")
-
-
-@asynccontextmanager
-async def lock(harness):
-    """Another program writes for longer than the store waits, so that nothing can be undone."""
-    await harness.execute("PRAGMA busy_timeout = 1")
-    with harness.locked():
-        yield []
-    await harness.execute("PRAGMA busy_timeout = 10000")
+MANY = [f"w{number:063}" for number in range(60)]  # need a page of the database
+LOCKED = "database is locked"
 
 
 @pytest.mark.parametrize(
-    ("fault", "error"),
+    ("breaking", "mending", "error"),
     [
-        (full_disk, "database or disk is full"),
-        (damaged_row, "invalid literal for int"),
-        (lock, "database is locked"),
+        pytest.param(
+            "PRAGMA max_page_count = 1",  # what it has is not taken away
+            "PRAGMA max_page_count = 1073741823",
+            "database or disk is full",
+            id="full disk",
+        ),
+        pytest.param(  # after acme and beta have been detached or attached
+            "UPDATE account SET changes = 'x' WHERE workspace = 'gamma'",
+            "UPDATE account SET changes = '' WHERE workspace = 'gamma'",
+            "invalid literal for int",
+            id="damaged row",
+        ),
+        pytest.param(  # for longer than the store waits, so that nothing can be undone
+            "PRAGMA busy_timeout = 1", "PRAGMA busy_timeout = 10000", LOCKED, id="lock"
+        ),
     ],
 )
-async def test_a_configuration_that_cannot_be_applied_changes_nothing(harness, fault, error):
+async def test_a_configuration_that_cannot_be_applied_changes_nothing(
+    harness, breaking, mending, error
+):
     await harness.apply("gamma")
     await harness.poll("gamma")
     await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
@@ -195,21 +181,22 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(harness, f
     before = [await harness.row(name) for name in ("acme", "beta", "gamma")]
     workspaces, receivers = dict(harness.workers.workspaces), dict(harness.workers.receivers)
 
-    async with fault(harness) as names:
+    await harness.execute(breaking)
+    with harness.locked() if error is LOCKED else nullcontext():
         with pytest.raises((StoreError, ValueError), match=error):
-            await harness.apply("acme", "gamma", *names, more="receivers: [{name: x, type: log}]")
-        assert ("beta" in harness.workers.workspaces) is (fault is not lock)
+            await harness.apply("acme", "gamma", *MANY, more="receivers: [{name: x, type: log}]")
+        assert ("beta" in harness.workers.workspaces) is (error is not LOCKED)
+    await harness.execute(mending)
     await harness.reconfigurer.resume()
 
     assert [await harness.row(name) for name in ("acme", "beta", "gamma")] == before
     assert harness.workers.workspaces == workspaces
     assert harness.workers.receivers == receivers
-    assert harness.scheduled() == {"acme", "beta"}
+    assert harness.triggers().keys() == {"acme", "beta"}
     await until(lambda: harness.working() == {"acme", "beta", "crm"})
     assert 'linkedapi_workspace_up{workspace="beta"} 1' in harness.metric
     assert 'workspace="gamma"' not in harness.metric
-    harness.simulator.sign_out("beta", "*")
-    assert len(await harness.poll("beta")) == 2
+    await harness.sign_out("beta")
     await harness.apply("acme", "gamma")
     assert harness.workers.workspaces.keys() == {"acme", "gamma"}
 
@@ -247,10 +234,9 @@ async def test_what_a_commit_without_an_answer_did_is_undone(harness, lost, chan
     await harness.reconfigurer.resume()
 
     assert harness.workers.workspaces.keys() == {"acme", "beta"}
-    assert harness.scheduled() == {"acme", "beta"}
+    assert harness.triggers().keys() == {"acme", "beta"}
     assert (await harness.row("acme"))[1] is None
-    harness.simulator.sign_out("acme", "*")
-    assert len(await harness.poll("acme")) == 2
+    await harness.sign_out("acme")
     await harness.apply("beta", **wanted)
     assert harness.workers.workspaces.keys() == {"beta", *wanted}
 
@@ -274,16 +260,15 @@ async def test_nobody_is_resumed_while_another_configuration_is_being_applied(ha
 class ReloadHarness:
     """Reads one text after the other as a configuration; *refusal* is raised when it is applied."""
 
-    def __init__(self, folder, *texts):
+    def __init__(self, folder, *texts, refusal=None):
         self.file = folder / "config.yaml"
         self.loaded = []
         self.applied = []
-        self.refusal = None
+        self.refusal = refusal
         self.texts = list(texts)
-        self.reloader = Reloader(
-            self.load(), load=self.load, on_load=self.on_load, apply=self.apply
-        )
-        self.reload = self.reloader.reload
+        first = self.load()
+        reloader = Reloader(first, load=self.load, on_load=self.on_load, apply=self.apply)
+        self.reload = reloader.reload
 
     def load(self):
         self.file.write_text(self.texts.pop(0))
@@ -333,8 +318,7 @@ async def test_every_problem_of_a_wrong_file_is_a_line_and_nothing_is_applied(tm
 async def test_what_cannot_be_applied_leaves_the_log_as_the_old_one_wants_it(
     tmp_path, logs, refusal
 ):
-    harness = ReloadHarness(tmp_path, OLD, NEW)
-    harness.refusal = refusal
+    harness = ReloadHarness(tmp_path, OLD, NEW, refusal=refusal)
 
     assert not await harness.reload()
 

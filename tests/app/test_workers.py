@@ -9,8 +9,6 @@ from monitor.app import workers
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 
-CRON = {"poll": {"cron": "0 8 * * *"}}
-
 
 async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
@@ -83,32 +81,29 @@ async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
     deliverer = harness.workers.receivers["crm"].deliverer
-    deliverer._paused_until = 3600.0
+    deliverer.paused_until = 3600.0
 
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
     assert await deliverer.due_in(Duration.parse("1h")) == 3600.0
     await harness.apply("acme", more=f"receivers: [{harness.crm('elsewhere')}]")
 
     assert harness.workers.receivers["crm"].deliverer is deliverer
-    assert deliverer._paused_until == 0.0
+    assert deliverer.paused_until == 0.0
 
 
 async def test_another_schedule_counts_at_once_and_the_same_one_is_left_alone(harness):
     await harness.apply("acme", "beta")
-    acme, beta = harness.job("acme").trigger, harness.job("beta").trigger
+    before = harness.triggers()
 
-    await harness.apply("acme", beta=CRON)
+    await harness.apply("acme", beta={"poll": {"cron": "0 8 * * *"}})
 
-    assert harness.job("acme").trigger is acme
-    assert harness.job("beta").trigger is not beta
+    after = harness.triggers()
+    assert after["acme"] is before["acme"]
+    assert after["beta"] is not before["beta"]
+    for triggers in (before, after):  # a crontab is followed by a poll within a minute, too
+        assert [trigger._offset for trigger in triggers.values()] == [0, 30]
     poller = harness.workers.workspaces["beta"].poller
     assert poller.rules.next_due(NOON) == NOON + Duration.parse("20h")
-
-
-async def test_a_new_crontab_is_followed_by_a_first_poll_within_a_minute(harness):
-    await harness.apply("acme", beta=CRON)
-
-    assert [harness.job(name).trigger._offset for name in ("acme", "beta")] == [0, 30]
 
 
 async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harness):

@@ -4,22 +4,30 @@ import asyncio
 import re
 
 import httpx
-from harness.program import answers, configure, free_port, hooks, mailbox, program
+import pytest
+from harness.program import answers, configure, free_port, hooks, program
+from harness.receivers import MailServer
 
 INTERVAL = 1
 
 
-async def test_a_sign_out_reaches_every_receiver_and_so_does_the_recovery(tmp_path):
+@pytest.fixture
+def mail_server():
+    with MailServer() as server:
+        yield server
+
+
+async def test_a_sign_out_reaches_every_receiver_and_so_does_the_recovery(tmp_path, mail_server):
+    mails = mail_server.inbox.mails
     port = free_port()
     api = f"http://127.0.0.1:{port}"
     simulated = ("--port", str(port), "--token", "linked_test_token", "--accounts", "0")
     async with (
         hooks() as (hook, hook_url),
-        mailbox() as (mails, smtp),
         program("simulate", *simulated, log=tmp_path / "simulate.log"),
         httpx.AsyncClient(base_url=f"{api}/control") as control,
     ):
-        file, endpoint = configure(tmp_path, api=api, hooks=hook_url, smtp=smtp)
+        file, endpoint = configure(tmp_path, api=api, hooks=hook_url, smtp=mail_server.port)
         await answers(f"{api}/control/state")
         await control.post("/add_account", json={"customer": "simulated", "name": "Jane Doe"})
         await control.post("/add_accounts", json={"customer": "simulated", "count": 50})
@@ -30,12 +38,12 @@ async def test_a_sign_out_reaches_every_receiver_and_so_does_the_recovery(tmp_pa
 
             signed_out_at = asyncio.get_running_loop().time()
             await control.post("/sign_out", json=account)
-            await hook.wait(lambda: hook.slack and hook.events and mails.mails)
+            await hook.wait(lambda: hook.slack and hook.events and mails)
             took = asyncio.get_running_loop().time() - signed_out_at
             await control.post("/recover", json=account)
-            await hook.wait(lambda: len(hook.slack) == len(hook.events) == len(mails.mails) == 2)
+            await hook.wait(lambda: len(hook.slack) == len(hook.events) == len(mails) == 2)
             code = await monitor.stop()
-            counts = await calls(control)
+            counts = (await control.get("/requests")).json()["result"]["counts"]
 
     assert took < INTERVAL + 2
     opened, resolved = hook.events
@@ -44,20 +52,16 @@ async def test_a_sign_out_reaches_every_receiver_and_so_does_the_recovery(tmp_pa
     link = opened["data"]["link"]
     assert link.startswith(f"{api}/connection/")
     assert link in str(hook.slack[0])
-    assert link in mails.mails[0].get_body(("plain",)).get_content()
-    assert link in mails.mails[0].get_body(("html",)).get_content()
+    assert link in mails[0].get_body(("plain",)).get_content()
+    assert link in mails[0].get_body(("html",)).get_content()
     assert "Jane Doe" in str(hook.slack[0])
-    assert "Jane Doe" in mails.mails[0]["subject"]
+    assert "Jane Doe" in mails[0]["subject"]
     assert resolved["type"] == "incident.resolved"
     assert resolved["data"]["incident"]["duration_seconds"] >= 0
     assert resolved["data"]["incident"]["id"] == opened["data"]["incident"]["id"]
     assert re.search(r"\d+ s\b", str(hook.slack[1]))
-    assert re.search(r"\d+ s\b", mails.mails[1].get_body(("plain",)).get_content())
+    assert re.search(r"\d+ s\b", mails[1].get_body(("plain",)).get_content())
     assert set(counts) == {"accounts.getAll"}
     assert counts["accounts.getAll"] <= took + 10  # one a second, whatever the number of accounts
     assert "cycle failed" not in monitor.output()
     assert code == 0
-
-
-async def calls(control):
-    return (await control.get("/requests")).json()["result"]["counts"]

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from harness.program import answers
-from harness.reconcile import NO_FLAPPING, reconcile, until_quiet
+from harness.reconcile import NO_FLAPPING, reconcile, turn, until_quiet
 from harness.running_monitor import install, simulated
 
 from monitor.store.db import Store
@@ -41,9 +41,3 @@ async def test_nothing_is_lost_and_nothing_repeated_but_attempts_in_flight(tmp_p
     assert "unexpectedly" not in monitor.output()
     reconcile(store, hook, at_least=ROUNDS // 4)
     store.close()
-
-
-def turn(simulator, moments, accounts):
-    """Let some account sign out and another recover."""
-    simulator.sign_out("acme", moments.choice(accounts))
-    simulator.recover("acme", moments.choice(accounts))

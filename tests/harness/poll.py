@@ -1,7 +1,7 @@
 """One workspace polled in this process: the real client, store and poller, a simulated API."""
 
-import itertools
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from itertools import count
 
 from harness.core import MINUTE, NOON, make_recorder, make_routing, make_rules, told
 from monitor.core.policy import IncidentPolicy
@@ -30,7 +30,7 @@ class PollHarness:
         self.store = store
         self.now = NOON
         self.seconds = 0.0
-        self.numbers = itertools.count(1)
+        self.numbers = count(1)
         recorder = make_recorder(self, {"chat": "slack"})
         self.metrics = recorder.metrics
         self.routing = make_routing({"chat": True})
@@ -41,16 +41,9 @@ class PollHarness:
             term,
             rules=make_rules(IncidentPolicy(**policy), self.routing, create=create),
             source=self.source,
-            token_changed=self.token.changed,
             recorder=recorder,
         )
-        self.reconnector = Reconnector(
-            "acme",
-            source=self.source,
-            routing=self.routing,
-            create=create,
-            recorder=recorder,
-        )
+        self.reconnector = Reconnector("acme", self.source, self.routing, create, recorder)
 
     def make_source(self, token):
         """Make a client of the simulated API for *token*, which is the harness's from now on."""
@@ -105,11 +98,7 @@ async def poll_harness(folder, *, accounts=1, assumptions=None, **kwargs):
     simulator.add_customer("acme", TOKEN)
     for number in range(accounts):
         simulator.add_account("acme", None, id=f"a{number + 1}")
-    store = Store.open(f"sqlite:///{folder}/monitor.db")
-    try:
+    with closing(Store.open(f"sqlite:///{folder}/monitor.db")) as store:
         async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
             yield PollHarness(api, http, store, simulator, **kwargs)
-        methods = set(simulator.request_log.counts)
-        assert methods <= set(Method), "whatever happens, nothing is harmed"
-    finally:
-        store.close()
+    assert set(simulator.request_log.counts) <= set(Method), "whatever happens, nothing is harmed"

@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from harness.receivers import MailServer
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
@@ -24,14 +23,22 @@ PATIENCE = 20.0
 """Seconds after which something that should have come has not."""
 
 
+async def until(holds, patience=PATIENCE):
+    """Wait until *holds*() is true; fail loudly if it does not become so in time."""
+    async with asyncio.timeout(patience):
+        while not holds():
+            await asyncio.sleep(0.02)
+
+
 class Hooks:
     """A real HTTP server that keeps what is posted to it: Slack messages and webhook events."""
+
+    wait = staticmethod(until)
 
     def __init__(self):
         self.slack = []
         self.events = []
         self.ids = []
-        self.came = asyncio.Condition()
         self.status = 200
         self.delay = 0.0
 
@@ -57,20 +64,9 @@ class Hooks:
         await asyncio.Event().wait()
 
     async def _take(self, kept, payload):
-        async with self.came:
-            kept.append(payload)
-            self.came.notify_all()
+        kept.append(payload)
         await asyncio.sleep(self.delay)
         return PlainTextResponse("ok", self.status)
-
-    async def wait(self, holds, patience=PATIENCE):
-        """Wait until *holds*() is true of what came; fail loudly if it does not in time."""
-        async with self.came, asyncio.timeout(patience):
-            while not holds():
-                try:
-                    await asyncio.wait_for(self.came.wait(), 0.2)
-                except TimeoutError:
-                    continue
 
 
 @asynccontextmanager
@@ -85,13 +81,6 @@ async def hooks():
         await task
 
 
-@asynccontextmanager
-async def mailbox():
-    """Run a real SMTP server; give what it keeps, and its port."""
-    with MailServer() as server:
-        yield server.inbox, server.port
-
-
 def free_port():
     """Return a port that the system gives to no other program for a minute.
 
@@ -104,38 +93,12 @@ def free_port():
         return listener.getsockname()[1]
 
 
-async def until(holds):
-    """Wait until *holds*() is true; fail loudly if it does not become so in time."""
-    async with asyncio.timeout(PATIENCE):
-        while not holds():
-            await asyncio.sleep(0.02)
-
-
 class Program:
     """One process of the program under test."""
 
     def __init__(self, process, log: Path):
         self.process = process
         self.log = log
-
-    @classmethod
-    async def start(cls, *arguments, log: Path, env=None, through=()):
-        environment = {
-            key: value for key, value in os.environ.items() if not key.startswith("LINKED")
-        }
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *through,
-                sys.executable,
-                "-m",
-                "monitor",
-                *arguments,
-                stdout=output,
-                stderr=output,
-                env={**environment, **(env or {})},
-                cwd=Path(__file__).parents[2],
-            )
-        return cls(process, log)
 
     async def stop(self):
         """Stop it as an orchestrator would; return its exit code."""
@@ -174,7 +137,16 @@ class Program:
 @asynccontextmanager
 async def program(*arguments, log: Path, env=None, through=()):
     """Run the program (*through* another); whatever happens, it ends with the context."""
-    started = await Program.start(*arguments, log=log, env=env, through=through)
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("LINKED")}
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(*through, sys.executable, "-m", "monitor", *arguments),
+            stdout=output,
+            stderr=output,
+            env={**inherited, **(env or {})},
+            cwd=Path(__file__).parents[2],
+        )
+    started = Program(process, log)
     try:
         yield started
     finally:
@@ -210,13 +182,8 @@ web: {{listen: "127.0.0.1:{port}"}}
 """
 
 MAIL = """\
-  - name: mail
-    type: email
-    host: 127.0.0.1
-    port: {smtp}
-    tls: none
-    from: monitor@example.com
-    to: [ops@example.com]
+  - {{name: mail, type: email, host: 127.0.0.1, port: {smtp}, tls: none,
+      from: monitor@example.com, to: [ops@example.com]}}
 """
 
 
@@ -224,16 +191,12 @@ def configure(folder, *, api, hooks, smtp=None, port=None, storage=None, more=""
     """Write a configuration; return its path and the address of the endpoint."""
     port = port or free_port()
     file = folder / "config.yaml"
-    mail = MAIL.format(smtp=smtp) if smtp else ""
-    file.write_text(
-        CONFIG.format(
-            api=api,
-            hooks=hooks,
-            storage=storage or f"sqlite:///{folder}/monitor.db",
-            port=port,
-            mail=mail,
-            more=more,
-            secret=WEBHOOK_SECRET,
-        )
-    )
+    settings = {
+        "api": api,
+        "hooks": hooks,
+        "mail": MAIL.format(smtp=smtp) if smtp else "",
+        "storage": storage or f"sqlite:///{folder}/monitor.db",
+        "secret": WEBHOOK_SECRET,
+    }
+    file.write_text(CONFIG.format(port=port, more=more, **settings))
     return file, f"http://127.0.0.1:{port}"

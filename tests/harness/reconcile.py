@@ -14,6 +14,12 @@ WHERE notification.receiver = 'crm'
 LIVE = text("SELECT COUNT(*) FROM notification WHERE state IN ('pending', 'sending')")
 
 
+def turn(simulator, moments, accounts):
+    """Let some account sign out and another recover."""
+    simulator.sign_out("acme", moments.choice(accounts))
+    simulator.recover("acme", moments.choice(accounts))
+
+
 async def until_quiet(store, simulator):
     """Wait until the recovery has been polled and nothing is queued any more."""
     polls = len(simulator.requests)
@@ -26,7 +32,8 @@ async def until_quiet(store, simulator):
 
 def reconcile(store, hook, *, at_least):
     """Check that `crm` was told of incidents in pairs, and of all that was settled as delivered."""
-    incidents, notifications = store.run_now(_read)
+    incidents = store.run_now(lambda tx: tx.execute(text("SELECT * FROM incident")).all())
+    notifications = store.run_now(lambda tx: tx.execute(NOTIFICATIONS).all())
     assert len(incidents) >= at_least, "the rounds opened too little to prove anything"
     assert {incident.cause for incident in incidents} == {"reconnection_required"}
     assert {incident.resolution for incident in incidents} == {"recovered"}
@@ -48,14 +55,6 @@ def reconcile(store, hook, *, at_least):
         assert types or not is_delivered, f"{incident.id} was settled as delivered but never came"
 
 
-def _is_cut_short(notification):
+def _is_cut_short(row):
     """Whether it is an opening of which nobody knows if it left before its incident ended."""
-    return (
-        notification.event == "opened"
-        and notification.state == "cancelled"
-        and notification.attempts > 0
-    )
-
-
-def _read(tx):
-    return tx.execute(text("SELECT * FROM incident")).all(), tx.execute(NOTIFICATIONS).all()
+    return row.event == "opened" and row.state == "cancelled" and row.attempts > 0

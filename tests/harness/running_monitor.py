@@ -42,6 +42,20 @@ async def install(folder, simulator, **settings):
         yield Installation(file, endpoint, simulator, hook)
 
 
+async def refused_start(folder, storage, **kwargs):
+    """Run a monitor that cannot use its *storage*; return the one line that it says."""
+    simulator = simulated()
+    simulator.sign_out("acme", "*")
+    async with (
+        install(folder, simulator, storage=storage) as installation,
+        installation.run(**kwargs) as monitor,
+    ):
+        assert await monitor.ended() == 1
+    assert installation.hook.events == installation.hook.slack == simulator.requests == []
+    (line,) = monitor.output().splitlines()
+    return line
+
+
 @dataclass
 class RunningMonitor(Installation):
     """A running monitor."""

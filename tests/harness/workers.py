@@ -1,8 +1,7 @@
 """Workers in this process: real store, loops and clients; a simulated API, a real HTTP receiver."""
 
-import asyncio
 import sqlite3
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 
 import httpx
@@ -10,7 +9,7 @@ import yaml
 from sqlalchemy import text
 
 from harness.core import NOON
-from harness.program import WEBHOOK_SECRET, hooks
+from harness.program import WEBHOOK_SECRET
 from monitor import config
 from monitor.app.components import Resources
 from monitor.app.loop_health import LoopHealth
@@ -19,8 +18,6 @@ from monitor.app.workers import Workers
 from monitor.core.duration import Duration
 from monitor.core.runtime import Runtime
 from monitor.schedule import Schedule
-from monitor.simulator import Simulator, serve
-from monitor.store.db import Store
 
 
 class WorkersHarness:
@@ -70,19 +67,23 @@ class WorkersHarness:
         self.now += Duration.parse("1m")
         self.seconds += 60
         decision = await self.workers.workspaces[name].poller.poll()
-        return (
-            [(str(event.type), str(event.cause)) for event in decision.events] if decision else []
-        )
+        events = decision.events if decision else ()
+        return [(str(event.type), str(event.cause)) for event in events]
+
+    async def sign_out(self, name):
+        """Poll a workspace, sign all its accounts out and poll it again."""
+        await self.poll(name)
+        self.simulator.sign_out(name, "*")
+        assert await self.poll(name) == [("opened", "reconnection_required")] * 2
 
     def working(self):
         """The names of the workspaces and receivers whose loops cycle."""
         return {loop.split()[1] for loop in self.health._due}
 
-    def job(self, name):
-        return self.schedule._scheduler.get_job(name)
-
-    def scheduled(self):
-        return {job.id for job in self.schedule._scheduler.get_jobs()}
+    def triggers(self):
+        """What wakes each scheduled workspace, by its name."""
+        jobs = self.schedule._scheduler.get_jobs()
+        return {job.id: job.trigger for job in sorted(jobs, key=lambda job: job.id)}
 
     async def row(self, name):
         """What is recorded of a workspace: (term, detached_at), or None."""
@@ -104,27 +105,3 @@ class WorkersHarness:
         with closing(sqlite3.connect(self.folder / "monitor.db", isolation_level=None)) as program:
             program.execute("BEGIN IMMEDIATE")
             yield
-
-
-@asynccontextmanager
-async def workers_harness(folder, store_type=Store):
-    """Open a harness whose API has the workspaces acme, beta and gamma, with two accounts each."""
-    simulator = Simulator(seed=1)
-    for name in ("acme", "beta", "gamma"):
-        simulator.add_customer(name, f"linked_{name}")
-        simulator.add_accounts(name, 2)
-    async with AsyncExitStack() as stack:
-        store = stack.enter_context(closing(store_type.open(f"sqlite:///{folder}/monitor.db")))
-        api = await stack.enter_async_context(serve(simulator))
-        receiver = await stack.enter_async_context(hooks())
-        clients = await stack.enter_async_context(AsyncExitStack())
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        harness = WorkersHarness(
-            folder, store, clients, group, simulator=simulator, api=api, hooks=receiver
-        )
-        clients.push_async_callback(harness.resources.http.aclose)
-        harness.schedule.start()
-        stack.callback(harness.schedule.stop)
-        harness.schedule._scheduler.pause()
-        stack.push_async_callback(harness.workers.stop)
-        yield harness

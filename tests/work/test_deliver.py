@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 from harness.core import HOUR, listed_account, make_recorder, signed_out
-from harness.store import StoreHarness
+from harness.store import GONE, REFUSED, StoreHarness
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
@@ -42,145 +42,119 @@ class Pager:
             await asyncio.Event().wait()
 
 
-class DeliveryHarness:
-    """A store that polls are committed to, and one deliverer to `slack`."""
+class DeliveryHarness(StoreHarness):
+    """Commits polls, and has one deliverer."""
 
     def __init__(self, store):
-        self.harness = StoreHarness(store)
+        super().__init__(store)
         self.pager = Pager()
-        recorder = make_recorder(self.harness, {"slack": "slack"}, jitter=1.0)
+        recorder = make_recorder(self, {"slack": "slack"}, jitter=1.0)
         self.metrics = recorder.metrics
+        view = View(Inventory({"acme": {}}), lambda _: True)
         self.deliverer = Deliverer(
-            self.harness.receiver("slack"),
+            self.receiver("slack"),
             self.pager,
-            rules=DeliveryRules(DeliveryPolicy(), View(Inventory({"acme": {}}), lambda _: True)),
-            recorder=recorder,
+            DeliveryRules(DeliveryPolicy(), view),
+            recorder,
         )
 
-    async def deliver(self, *, after=0):
-        self.harness.now += after
-        self.harness.seconds += after / 1_000_000
+    async def send(self, *, after=0):
+        self.now += after
+        self.seconds += after / 1_000_000
         settled = await self.deliverer.deliver()
-        return settled and [(str(end.event), str(end.outcome)) for end in settled]
+        return settled and [(str(sent.event), str(sent.outcome)) for sent in settled]
 
     def metric(self, line):
         return line in self.metrics.render().decode()
 
 
 @pytest.fixture
-def post(store):
+def harness(store):
     return DeliveryHarness(store)
 
 
-async def test_what_is_queued_is_sent_and_settled(post):
-    post.harness.poll(signed_out())
+async def test_what_is_queued_is_sent_and_settled(harness):
+    harness.poll(signed_out())
 
-    assert await post.deliver() == [("opened", "delivered")]
-    assert await post.deliver() is None
-    assert post.pager.messages[0].notifications[0].event == "opened"
-    assert post.metric("linkedapi_notification_latency_seconds_count")
+    assert await harness.send() == [("opened", "delivered")]
+    assert await harness.send() is None
+    assert harness.pager.messages[0].notifications[0].event == "opened"
+    assert harness.metric("linkedapi_notification_latency_seconds_count")
 
 
-@pytest.mark.case("database away while a message leaves")
-async def test_what_was_sent_is_recorded_though_the_database_was_failing(post, store):
-    post.harness.poll(signed_out())
-    post.pager.replies = ["hang"]
-    sending = asyncio.create_task(post.deliver())
-    await post.pager.entered.wait()
-    store._circuit_open_until = math.inf
-    sending.cancel()  # as at the end; it is settled all the same
+@pytest.mark.parametrize("error", [REFUSED, ValueError("https://hooks.example.com/secret")])
+async def test_an_error_or_a_bug_is_tried_again_under_the_same_id(harness, capsys, error):
+    assert await harness.deliverer.due_in(HOUR) == HOUR.seconds
+    harness.poll(signed_out())
+    harness.pager.replies = [error]
 
+    assert await harness.send() == []
+    assert await harness.deliverer.due_in(HOUR) == 5
+    assert await harness.send(after=HOUR) == [("opened", "delivered")]
+
+    assert len({message.id for message in harness.pager.messages}) == 1
+    assert "secret" not in capsys.readouterr().out
+
+
+async def test_a_receiver_that_asks_for_time_is_left_alone_altogether(harness):
+    harness.poll(listed_account("a"), listed_account("b"))
+    harness.poll(signed_out("a"), listed_account("b"))
+    harness.pager.replies = [SLOW]
+    await harness.send()
+
+    harness.poll(signed_out("a"), signed_out("b"), after=1)
+
+    assert await harness.send() is None
+    assert await harness.deliverer.due_in(HOUR) == 600
+    assert await harness.send(after=Duration.parse("11m")) == [("opened", "delivered")]
+
+
+@pytest.mark.parametrize("circuit_open_until", [0.0, math.inf], ids=["works", "was failing"])
+async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(
+    harness, store, circuit_open_until
+):
+    harness.poll(signed_out())
+    harness.pager.replies = ["hang"]
+    sending = asyncio.create_task(harness.send())
+    await harness.pager.entered.wait()
+    store._circuit_open_until = circuit_open_until
+
+    sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
 
-    assert list(post.harness.heard().values()) == [["slack"]]
+    assert list(harness.heard().values()) == [["slack"]]
+    store._circuit_open_until = 0.0
+    assert await harness.send(after=HOUR) == [("opened", "delivered")]
+    assert len({message.id for message in harness.pager.messages}) == 1
 
 
-async def test_an_error_is_tried_again_under_the_same_id(post):
-    post.harness.poll(signed_out())
-    post.pager.replies = [DeliveryError("HTTP 500", reason=AttemptReason.SERVER)]
+async def test_what_is_dead_is_said_loudly(harness, capsys):
+    harness.poll(signed_out())
+    harness.pager.replies = [GONE]
 
-    assert await post.deliver() == []
-    assert await post.deliver(after=HOUR) == [("opened", "delivered")]
-    assert len({one.id for one in post.pager.messages}) == 1
-
-
-async def test_a_receiver_that_asks_for_time_is_left_alone_altogether(post):
-    post.harness.poll(listed_account("a"), listed_account("b"))
-    post.harness.poll(signed_out("a"), listed_account("b"))
-    post.pager.replies = [SLOW]
-    await post.deliver()
-
-    post.harness.poll(signed_out("a"), signed_out("b"), after=1)
-
-    assert await post.deliver() is None
-    assert await post.deliverer.due_in(HOUR) == 600
-    assert await post.deliver(after=Duration.parse("11m")) == [("opened", "delivered")]
-
-
-async def test_a_bug_in_a_notifier_does_not_lose_the_alert_nor_show_its_text(post, capsys):
-    post.harness.poll(signed_out())
-    post.pager.replies = [ValueError("https://hooks.example.com/secret")]
-
-    assert await post.deliver() == []
-
-    assert "secret" not in capsys.readouterr().out
-    assert await post.deliver(after=HOUR) == [("opened", "delivered")]
-
-
-@pytest.mark.case("crash between send and settle")
-async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(post):
-    post.harness.poll(signed_out())
-    post.pager.replies = ["hang"]
-    task = asyncio.create_task(post.deliverer.deliver())
-    await post.pager.entered.wait()
-
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-    assert list(post.harness.heard().values()) == [["slack"]]
-    assert await post.deliver(after=HOUR) == [("opened", "delivered")]
-    assert len({one.id for one in post.pager.messages}) == 1
-
-
-async def test_what_is_dead_is_said_loudly(post, capsys):
-    post.harness.poll(signed_out())
-    post.pager.replies = [
-        DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, permanent=True),
-    ]
-
-    assert await post.deliver() == [("opened", "dead")]
+    assert await harness.send() == [("opened", "dead")]
 
     assert "given up" in capsys.readouterr().out
-    assert post.metric('outcome="dead"')
+    assert harness.metric('outcome="dead"')
 
 
-async def test_a_failing_receiver_is_logged_once_and_once_when_it_works_again(post, capsys):
-    post.harness.poll(signed_out())
-    post.pager.replies = [DeliveryError("HTTP 500", reason=AttemptReason.SERVER) for _ in range(3)]
+async def test_a_failing_receiver_is_logged_once_and_once_when_it_works_again(harness, capsys):
+    harness.poll(signed_out())
+    harness.pager.replies = [REFUSED] * 3
 
     for _ in range(4):
-        await post.deliver(after=HOUR)
+        await harness.send(after=HOUR)
 
-    said = capsys.readouterr().out
-    assert said.count("will try again") == 1
-    assert said.count("works again") == 1
-
-
-async def test_what_is_cancelled_on_the_way_is_reported(post):
-    post.harness.poll(signed_out())
-    claimed = post.harness.claim()
-    post.harness.poll(listed_account(), after=1)
-    post.harness.settle(claimed, DeliveryError("HTTP 500", reason=AttemptReason.SERVER))
-
-    assert await post.deliver(after=HOUR) == [("opened", "cancelled"), ("resolved", "cancelled")]
+    log = capsys.readouterr().out
+    assert log.count("will try again") == 1
+    assert log.count("works again") == 1
 
 
-async def test_the_wait_is_until_the_next_retry_or_as_long_as_is_allowed(post):
-    assert await post.deliverer.due_in(HOUR) == HOUR.seconds
-    post.harness.poll(signed_out())
-    post.pager.replies = [DeliveryError("HTTP 500", reason=AttemptReason.SERVER)]
-    await post.deliver()
+async def test_what_is_cancelled_on_the_way_is_reported(harness):
+    harness.poll(signed_out())
+    claimed = harness.claim()
+    harness.poll(listed_account(), after=1)
+    harness.settle(claimed, REFUSED)
 
-    assert await post.deliverer.due_in(HOUR) == 5
+    assert await harness.send(after=HOUR) == [("opened", "cancelled"), ("resolved", "cancelled")]

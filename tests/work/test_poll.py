@@ -213,7 +213,7 @@ def ignoring(name):
 
 def reload(harness, *, source=None, **changes):
     rules = replace(harness.poller.rules, **changes)
-    harness.poller.reload(rules, source or harness.source, harness.token.changed)
+    harness.poller.reload(rules, source or harness.source)
 
 
 async def test_an_ignored_account_is_never_heard_of(tmp_path):
