@@ -3,14 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import (
-    NOON,
-    CoreHarness,
-    frozen,
-    listed_account,
-    make_routing,
-    signed_out,
-)
+from harness.core import NOON, CoreHarness, frozen, listed_account, make_routing, signed_out
 
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason

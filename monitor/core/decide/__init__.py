@@ -22,15 +22,7 @@ from typing import Final
 
 from monitor.core.diff import Changes
 from monitor.core.draft import Decision, Draft
-from monitor.core.model import (
-    Account,
-    Failure,
-    Incident,
-    ListedAccount,
-    Micros,
-    Reason,
-    Workspace,
-)
+from monitor.core.model import Account, Failure, Incident, ListedAccount, Micros, Reason, Workspace
 from monitor.core.policy import IncidentPolicy
 
 from . import accounts, blindness, sessions

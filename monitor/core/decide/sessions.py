@@ -4,16 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from monitor.core.draft import Decision
-from monitor.core.model import (
-    Account,
-    Event,
-    EventType,
-    Incident,
-    Micros,
-    Reason,
-    Session,
-    Status,
-)
+from monitor.core.model import Account, Event, EventType, Incident, Micros, Reason, Session, Status
 
 
 def has_link(session: Session | None) -> bool:

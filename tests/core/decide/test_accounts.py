@@ -3,22 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import (
-    HOUR,
-    MINUTE,
-    CoreHarness,
-    frozen,
-    listed_account,
-    signed_out,
-    told,
-)
+from harness.core import HOUR, MINUTE, CoreHarness, frozen, listed_account, signed_out, told
 
 from monitor.core.decide.accounts import is_quiet
-from monitor.core.model import (
-    Cause,
-    Resolution,
-    Status,
-)
+from monitor.core.model import Cause, Resolution, Status
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,10 @@
 """A workspace that cannot be read."""
 
 import pytest
-from harness.core import (
-    REJECTED,
-    UNREACHABLE,
-    CoreHarness,
-    listed_account,
-    signed_out,
-    told,
-)
+from harness.core import REJECTED, UNREACHABLE, CoreHarness, listed_account, signed_out, told
 
 from monitor.core.duration import Duration
-from monitor.core.model import (
-    Cause,
-    Failure,
-    Scope,
-)
+from monitor.core.model import Cause, Failure, Scope
 
 RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 

@@ -16,13 +16,7 @@ from hypothesis import strategies as st
 
 from monitor.core.decide import TRANSITIONS
 from monitor.core.decide.accounts import AccountState, Input
-from monitor.core.model import (
-    ACCOUNT_CAUSES,
-    BLIND_CAUSES,
-    Cause,
-    Snapshot,
-    Status,
-)
+from monitor.core.model import ACCOUNT_CAUSES, BLIND_CAUSES, Cause, Snapshot, Status
 from monitor.core.policy import Flapping, IncidentPolicy
 
 

@@ -15,9 +15,7 @@ from harness.core import (
 )
 
 from monitor.core.decide.due import Due, remind
-from monitor.core.model import (
-    Resolution,
-)
+from monitor.core.model import Resolution
 
 
 def due(harness, *, failing=False, current=True, account=True, now=None):

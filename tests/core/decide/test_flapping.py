@@ -1,14 +1,6 @@
 """Accounts whose status keeps changing."""
 
-from harness.core import (
-    HOUR,
-    MINUTE,
-    CoreHarness,
-    frozen,
-    listed_account,
-    signed_out,
-    told,
-)
+from harness.core import HOUR, MINUTE, CoreHarness, frozen, listed_account, signed_out, told
 
 from monitor.core.decide.accounts import is_quiet
 from monitor.core.duration import Duration
