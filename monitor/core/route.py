@@ -11,15 +11,15 @@ Rules:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 
 from .inventory import Inventory, matches_any
 from .model import Account, Cause, Event, EventType, Incident, Scope
-from .policy import OneOrMore, Texts
+from .policy import OneOrMore, Section, Texts
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class Match(Section):
     """Which events a route is for: those that match all parts; an empty part matches everything.
 
     *workspaces* and *accounts* (their ids or names) may be globs.
@@ -31,18 +31,14 @@ class Match:
     scopes: Annotated[tuple[Scope, ...], OneOrMore] = field(default=(), metadata={"alias": "scope"})
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Section):
     """The receivers *to* hear what matches; the next routes are asked only if it *continues*."""
 
     match: Match = field(default_factory=Match)
     to: Texts = field(metadata={"min_length": 1})
     continues: bool = field(default=False, metadata={"alias": "continue"})
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, slots=True)
