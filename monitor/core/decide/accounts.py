@@ -16,12 +16,11 @@ from monitor.core.model import (
     Resolution,
     Session,
     Status,
-    Transition,
 )
 from monitor.core.policy import IncidentPolicy
 from monitor.core.profile import profile_key
 
-from .sessions import has_link
+from .sessions import has_link, needs_link
 
 
 class AccountState(StrEnum):
@@ -41,13 +40,10 @@ class Input(StrEnum):
 
 def is_quiet(account: Account, policy: IncidentPolicy, *, create: bool) -> bool:
     """Return whether seeing the same again would change nothing about *account*."""
-    waits_for_link = (
-        create and account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
-    )
     return (
         not (account.bad_polls or account.good_polls or account.missing_polls)
-        and len(account.changes) < policy.flapping.changes
-        and not waits_for_link
+        and not _is_flapping(account, policy)
+        and not (create and needs_link(account))
     )
 
 
@@ -63,9 +59,7 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
     """Return the account as the list shows it now; a change of its status is a transition."""
     now = draft.now
     if before is None:
-        draft.transitions.append(
-            Transition(draft.workspace.name, listed.id, None, listed.status, now)
-        )
+        draft.transition(listed.id, None, listed.status)
         before = Account(
             workspace=draft.workspace.name,
             id=listed.id,
@@ -78,14 +72,12 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
             first_seen_at=now,
         )
     changes = before.changes
-    if before.incident_id is None or not _is_flapping(draft, before):
+    if before.incident_id is None or not _is_flapping(before, draft.policy):
         recent = now - draft.policy.flapping.within
         changes = tuple(at for at in changes if at > recent)
     since = min(before.since, now)
     if before.status is not listed.status:
-        draft.transitions.append(
-            Transition(draft.workspace.name, listed.id, before.status, listed.status, now)
-        )
+        draft.transition(listed.id, before.status, listed.status)
         changes = (*changes, now)[-draft.policy.flapping.changes :]
         since = now
     return replace(
@@ -109,20 +101,14 @@ def account_state(account: Account) -> AccountState:
     return AccountState.SUSPECT if account.bad_polls else AccountState.HEALTHY
 
 
-def _is_flapping(draft: Draft, account: Account) -> bool:
-    return len(account.changes) >= draft.policy.flapping.changes
+def _is_flapping(account: Account, policy: IncidentPolicy) -> bool:
+    return len(account.changes) >= policy.flapping.changes
 
 
-def no_change(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Leave a healthy account as it is."""
+def stay_healthy(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Forget a suspicion, if there was one: no incident was opened and nobody was told."""
     del draft, listed
-    return account
-
-
-def forget_suspicion(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Forget that it was bad: no incident was opened and nobody was told."""
-    del draft, listed
-    return replace(account, bad_polls=0)
+    return replace(account, bad_polls=0) if account.bad_polls else account
 
 
 def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
@@ -131,7 +117,7 @@ def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     if polls < draft.policy.open_after:
         return replace(account, bad_polls=polls)
     cause, reason = Cause(account.status), Reason.SEEN_BAD
-    if _is_flapping(draft, account):
+    if _is_flapping(account, draft.policy):
         cause, reason = Cause.FLAPPING, Reason.KEEPS_CHANGING
     account = replace(account, bad_polls=0, good_polls=0, session=listed.session)
     opened = draft.open(cause, account, since=account.since, reason=reason)
@@ -147,7 +133,7 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
     incident = draft.incidents[account.incident_id or ""]
     account = replace(account, session=None)
     incident = _note_status(draft, incident, account)
-    if _is_flapping(draft, account):
+    if _is_flapping(account, draft.policy):
         if incident.cause is not Cause.FLAPPING:
             draft.change(incident, Cause.FLAPPING, Reason.KEEPS_CHANGING)
         if draft.now - account.since < draft.policy.flapping.settle:
@@ -170,7 +156,7 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     had_link = has_link(account.session)
     account = replace(account, good_polls=0, session=_latest(account.session, listed))
     cause = Cause(account.status)
-    if _is_flapping(draft, account):
+    if _is_flapping(account, draft.policy):
         cause = Cause.FLAPPING
         if draft.now - account.since >= draft.policy.flapping.settle:
             cause = Cause(account.status)
@@ -239,9 +225,7 @@ def _remove(draft: Draft, account: Account, successors: Mapping[str, Micros]) ->
     returned = successors.get(profile_key(account.url), -1) >= (account.missing_since or 0)
     resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
     reason = Reason.NEW_ID if returned else Reason.MISSING
-    draft.transitions.append(
-        Transition(draft.workspace.name, account.id, account.status, None, draft.now)
-    )
+    draft.transition(account.id, account.status, None)
     incident = draft.incidents.get(account.incident_id or "")
     if incident is not None:
         draft.resolve(incident, resolution, reason)
