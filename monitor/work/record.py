@@ -85,8 +85,8 @@ def record(
         accounts=accounts,
         group_over=1 if decision.baseline else group_over,
     )
-    for notification in planned.rerouted:
-        cancelled += outbox.cancel_rerouted(tx, notification, now)
+    for incident_id, receiver in planned.rerouted:
+        cancelled += outbox.cancel_rerouted(tx, incident_id, receiver, now)
     wanted = () if cooldown is None else [accounts[id_] for id_ in decision.wanted]
     waits = _add_intents(tx, wanted, cooldown or Duration(0), now=now, new_id=new_id)
     outbox.queue(tx, planned.messages, now=now, waits=waits, new_id=new_id)

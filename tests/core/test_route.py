@@ -132,8 +132,8 @@ def test_more_than_group_over_become_one_message_worst_first():
 
     slack = [one for one in planned.messages if one.receiver == "slack"]
     assert len(slack) == 1
-    assert len(slack[0].notifications) == 5
-    assert slack[0].notifications[0].event.cause is Cause.RECONNECTION_REQUIRED
+    assert len(slack[0].events) == 5
+    assert slack[0].events[0].cause is Cause.RECONNECTION_REQUIRED
     assert len([one for one in planned.messages if one.receiver == "hook"]) == 5
 
 
@@ -230,13 +230,13 @@ def test_one_message_holds_only_what_goes_to_one_address():
     planned = told(*events, routing=owners(), accounts=known(*OWNERS, "stray"), group_over=1)
 
     mails = [
-        sorted(notification.event.account_id for notification in one.notifications)
+        sorted(event.account_id for event in one.events)
         for one in planned.messages
         if one.receiver == "mail"
     ]
     assert sorted(mails) == [["a1", "a3"], ["a2"]]
     (slack,) = (one for one in planned.messages if one.receiver == "slack")
-    assert len(slack.notifications) == 4
+    assert len(slack.events) == 4
 
 
 def test_how_many_are_one_message_is_counted_for_each_address():
@@ -244,11 +244,7 @@ def test_how_many_are_one_message_is_counted_for_each_address():
 
     planned = told(*events, routing=owners(), accounts=known(*OWNERS), group_over=2)
 
-    assert [len(one.notifications) for one in planned.messages if one.receiver == "mail"] == [
-        1,
-        1,
-        1,
-    ]
+    assert [len(one.events) for one in planned.messages if one.receiver == "mail"] == [1] * 3
 
 
 def test_a_resolution_goes_to_who_heard_even_if_the_label_is_gone():
@@ -274,7 +270,7 @@ def test_a_change_leads_away_from_who_has_lost_the_address():
         accounts=known("stray"),
     )
 
-    assert [one.receiver for one in planned.rerouted] == ["mail"]
+    assert planned.rerouted == (("i-stray", "mail"),)
 
 
 OPEN = CoreHarness()
