@@ -139,7 +139,6 @@ class Ticker:
         decision = unwatch(
             workspace,
             incidents.load_open(tx, workspace.name),
-            policy=self.rules.policy,
             now=now,
             new_id=self._runtime.new_id,
         )

@@ -107,16 +107,8 @@ class CoreHarness:
 
     def unwatch(self) -> Decision:
         """Let the workspace leave the configuration for good."""
-        open_ones = {one.id: one for one in self.open}
-        return self.take(
-            unwatch(
-                self.workspace,
-                open_ones,
-                policy=self.policy,
-                now=self.now,
-                new_id=lambda: next(self.ids),
-            )
-        )
+        incidents = {incident.id: incident for incident in self.open}
+        return self.take(unwatch(self.workspace, incidents, now=self.now, new_id=self.ids.__next__))
 
     def take(self, decision):
         self.workspace = decision.workspace

@@ -1,6 +1,6 @@
 """What one good poll does to accounts: listed ones by the transition table, missing and ignored."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 
@@ -130,9 +130,8 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
     One that keeps changing has to stay active for `flapping.settle` instead.
     """
     del listed
-    incident = draft.incidents[account.incident_id or ""]
+    incident = _open_incident(draft, account)
     account = replace(account, session=None)
-    incident = _note_status(draft, incident, account)
     if _is_flapping(account, draft.policy):
         if incident.cause is not Cause.FLAPPING:
             draft.change(incident, Cause.FLAPPING, Reason.KEEPS_CHANGING)
@@ -151,15 +150,14 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
 
 def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Keep the incident open: its cause may have changed, or there is a link at last."""
-    incident = draft.incidents[account.incident_id or ""]
-    incident = _note_status(draft, incident, account)
+    incident = _open_incident(draft, account)
     had_link = has_link(account.session)
     account = replace(account, good_polls=0, session=_latest(account.session, listed))
     cause = Cause(account.status)
     if _is_flapping(account, draft.policy):
-        cause = Cause.FLAPPING
-        if draft.now - account.since >= draft.policy.flapping.settle:
-            cause = Cause(account.status)
+        if draft.now - account.since < draft.policy.flapping.settle:
+            cause = Cause.FLAPPING
+        else:
             account = replace(account, changes=())
     if incident.cause is not cause:
         draft.change(incident, cause, _why_changed(incident.cause, cause))
@@ -182,7 +180,9 @@ def _latest(session: Session | None, listed: ListedAccount) -> Session | None:
     return listed.session
 
 
-def _note_status(draft: Draft, incident: Incident, account: Account) -> Incident:
+def _open_incident(draft: Draft, account: Account) -> Incident:
+    """Return the incident of *account*, with the status that it has now."""
+    incident = draft.incidents[account.incident_id or ""]
     incident = replace(incident, status=account.status, raw_status=account.raw_status)
     draft.incidents[incident.id] = incident
     return incident
@@ -196,21 +196,26 @@ def note_missing(draft: Draft, missing: tuple[Account, ...]) -> None:
     policy = draft.policy
     many = len(missing) * 2 > len(draft.workspace.accounts)
     threshold = policy.missing_many_after if many else policy.missing_after
-    believed = []
+    gone = []
     for account in missing:
-        since = account.missing_since if account.missing_since is not None else draft.now
+        since = draft.now if account.missing_since is None else account.missing_since
         polls = draft.count(account.missing_polls)
-        gone = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
-        draft.accounts[account.id] = gone
+        absent = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
+        draft.accounts[account.id] = absent
         if polls >= threshold:
-            believed.append(gone)
-    if believed:
-        successors = _newest_by_profile(draft)
-        for gone in believed:
-            draft.accounts[gone.id] = _remove(draft, gone, successors)
+            gone.append(absent)
+    newest = _newest_by_profile(draft) if gone else {}
+    for account in gone:
+        returned = newest.get(profile_key(account.url), -1) >= (account.missing_since or 0)
+        resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
+        reason = Reason.NEW_ID if returned else Reason.MISSING
+        draft.transition(account.id, account.status, None)
+        if not _remove(draft, account, resolution, reason):
+            draft.notice(account.id, reason, resolution.value)
 
 
 def _newest_by_profile(draft: Draft) -> dict[str, Micros]:
+    """Return when profiles got their newest account id."""
     newest: dict[str, Micros] = {}
     for account in draft.accounts_after().values():
         if account.missing_polls == 0:
@@ -220,18 +225,15 @@ def _newest_by_profile(draft: Draft) -> dict[str, Micros]:
     return newest
 
 
-def _remove(draft: Draft, account: Account, successors: Mapping[str, Micros]) -> Account:
-    """Believe that *account* is gone; *successors*: when profiles got a new id."""
-    returned = successors.get(profile_key(account.url), -1) >= (account.missing_since or 0)
-    resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
-    reason = Reason.NEW_ID if returned else Reason.MISSING
-    draft.transition(account.id, account.status, None)
+def _remove(draft: Draft, account: Account, resolution: Resolution, reason: Reason) -> bool:
+    """Remove *account* and end its incident; return whether there was one."""
     incident = draft.incidents.get(account.incident_id or "")
     if incident is not None:
         draft.resolve(incident, resolution, reason)
-    else:
-        draft.notice(account.id, reason, resolution.value)
-    return replace(account, removed_at=draft.now, incident_id=None, session=None)
+    draft.accounts[account.id] = replace(
+        account, removed_at=draft.now, incident_id=None, session=None
+    )
+    return incident is not None
 
 
 # ── accounts that left the configuration ─────────────────────────────────────────────────────────
@@ -240,9 +242,4 @@ def _remove(draft: Draft, account: Account, successors: Mapping[str, Micros]) ->
 def unwatch(draft: Draft, unwatched: Iterable[Account], reason: Reason) -> None:
     """Forget accounts that the configuration no longer wants; their incidents end."""
     for account in unwatched:
-        incident = draft.incidents.get(account.incident_id or "")
-        if incident is not None:
-            draft.resolve(incident, Resolution.UNWATCHED, reason)
-        draft.accounts[account.id] = replace(
-            account, removed_at=draft.now, incident_id=None, session=None
-        )
+        _remove(draft, account, Resolution.UNWATCHED, reason)

@@ -81,7 +81,6 @@ def unwatch(
     workspace: Workspace,
     incidents: Mapping[str, Incident],
     *,
-    policy: IncidentPolicy,
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
@@ -89,7 +88,7 @@ def unwatch(
 
     Everything ends; should it come back one day, it is looked at as if for the first time.
     """
-    draft = Draft(workspace, now, new_id, policy, incidents=dict(incidents))
+    draft = Draft(workspace, now, new_id, incidents=dict(incidents))
     accounts.unwatch(draft, workspace.accounts.values(), Reason.WORKSPACE_LEFT)
     for incident in tuple(draft.incidents.values()):
         if incident.is_open:
