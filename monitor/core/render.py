@@ -23,11 +23,8 @@ from .wording import (
     title,
 )
 
-MAX_LINES: Final = 20
-"""How many of a group are named."""
-
-MAX_SECTIONS: Final = 8
-"""How many kinds of a group are named."""
+MAX_LINES: Final = 20  # how many of a group are named
+MAX_SECTIONS: Final = 8  # how many kinds of a group are named
 
 
 class Tone(StrEnum):
