@@ -104,6 +104,7 @@ def test_everything_at_once_is_bounded():
 
     assert len(words(text)) < 10_000
     assert any("of other kinds" in note for note in text.notes)
+    assert read(notification(), notification(cause=Cause.FROZEN)).notes == ()
 
 
 @pytest.mark.row(12)
