@@ -13,7 +13,7 @@ from harness.notifications import (
 from harness.snapshots import TextFile
 
 from monitor.core.model import Cause, EventType, Resolution, Status
-from monitor.core.render import render
+from monitor.core.render import Tone, render
 
 LOGIN_WORDS = ("log in", "login", "reconnect")
 
@@ -97,6 +97,12 @@ def test_two_people_of_one_name_are_told_apart():
     lines = read(*twins).sections[0].lines
 
     assert [line.name for line in lines] == ["Jane Doe (aaaaaaaa)", "Jane Doe (bbbbbbbb)"]
+
+
+def test_a_group_is_as_bad_as_its_worst_member():
+    cases = [notification(EventType.RESOLVED), notification(EventType.NOTICE), notification()]
+
+    assert [read(*cases[:size]).tone for size in (1, 2, 3)] == [Tone.GOOD, Tone.INFO, Tone.BAD]
 
 
 def test_everything_at_once_is_bounded():

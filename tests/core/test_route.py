@@ -227,9 +227,10 @@ def test_a_resolution_goes_to_who_heard_even_if_the_label_is_gone():
 def test_a_change_leads_away_from_who_has_lost_the_address():
     changed = event(EventType.CHANGED, account="stray")
 
-    routed = planned(changed, routing=owners(), waiting=PEOPLE, accounts=ACCOUNTS)
+    given = {"routing": owners(), "waiting": PEOPLE, "accounts": ACCOUNTS}
 
-    assert routed.rerouted == (("i-stray", "mail"),)
+    assert planned(changed, **given).rerouted == (("i-stray", "mail"),)
+    assert planned(changed, **given, heard={"mail"}).rerouted == ()
 
 
 (INCIDENT,) = polled(frozen()).open

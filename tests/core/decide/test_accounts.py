@@ -20,6 +20,10 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.model import Cause, Resolution, Status
 
 
+def statuses(decision):
+    return [(transition.before, transition.after) for transition in decision.transitions]
+
+
 @pytest.mark.parametrize(
     ("account", "cause"),
     [
@@ -35,6 +39,7 @@ def test_a_bad_status_opens_once_and_an_active_one_resolves(account, cause):
     opened, again, resolved = harness.polls(account, account, listed_account())
 
     assert told(opened) == [f"opened {cause}: seen_bad"]
+    assert statuses(opened) == [(Status.ACTIVE, account.status)]
     assert (again.events, again.accounts, again.incidents) == ((), (), ())
     assert told(resolved) == [f"resolved {cause}: active_again"]
     (incident,) = resolved.incidents
@@ -135,6 +140,7 @@ def test_an_account_is_gone_after_missing_after_polls():
 
     assert told(*early) == []
     assert told(gone) == ["resolved reconnection_required: missing"]
+    assert statuses(gone) == [(Status.RECONNECTION_REQUIRED, None)]
     assert gone.incidents[0].resolution is Resolution.DISAPPEARED
     assert set(harness.workspace.accounts) == {"a", "b"}
     assert gone.accounts[0].session is None
