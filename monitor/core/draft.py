@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from .model import (
     Account,
@@ -13,10 +14,13 @@ from .model import (
     Reason,
     Resolution,
     Scope,
+    Status,
     Transition,
     Workspace,
 )
 from .policy import IncidentPolicy
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,9 @@ class Draft:
     """What was decided so far about *workspace*; *incidents* begin as the open ones, by id."""
 
     workspace: Workspace
-    policy: IncidentPolicy
     now: Micros
     new_id: Callable[[], str]
+    policy: IncidentPolicy = field(default_factory=IncidentPolicy)
     scheduled: bool = True
     accounts: dict[str, Account] = field(default_factory=dict)
     incidents: dict[str, Incident] = field(default_factory=dict)
@@ -137,6 +141,12 @@ class Draft:
             )
         )
 
+    def transition(self, account_id: str, before: Status | None, after: Status | None) -> None:
+        """Note that the status of an account differs from the recorded one (None: absent)."""
+        self.transitions.append(
+            Transition(self.workspace.name, account_id, before, after, self.now)
+        )
+
     def accounts_after(self) -> dict[str, Account]:
         """Return the accounts of the workspace as they are now, removed ones left out."""
         merged = {**self.workspace.accounts, **self.accounts}
@@ -153,16 +163,8 @@ class Draft:
         before = self.workspace
         return Decision(
             workspace=workspace,
-            accounts=tuple(
-                account
-                for account in self.accounts.values()
-                if before.accounts.get(account.id) != account
-            ),
-            incidents=tuple(
-                incident
-                for incident in self.incidents.values()
-                if incidents.get(incident.id) != incident
-            ),
+            accounts=_differing(self.accounts, before.accounts),
+            incidents=_differing(self.incidents, incidents),
             events=tuple(self.events),
             transitions=tuple(self.transitions),
             wanted=wanted,
@@ -171,6 +173,10 @@ class Draft:
             and before.baseline_at is None
             and workspace.baseline_at is not None,
         )
+
+
+def _differing(after: Mapping[str, Row], before: Mapping[str, Row]) -> tuple[Row, ...]:
+    return tuple(row for id_, row in after.items() if before.get(id_) != row)
 
 
 def next_reminder(sent: int, policy: IncidentPolicy, now: Micros) -> Micros | None:

@@ -8,16 +8,15 @@ Rules:
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import ClassVar
 from urllib.parse import unquote
 
 from .model import Account, ListedAccount
-from .policy import Texts
+from .policy import Section, Texts
 from .profile import profile_key
 
 
 @dataclass(frozen=True, slots=True)
-class AccountMatch:
+class AccountMatch(Section):
     """Which accounts an entry of `accounts` is about: those that match all parts.
 
     An empty part matches everything. Parts are globs; in those of *urls* scheme, `www.`, case,
@@ -29,11 +28,9 @@ class AccountMatch:
     names: Texts = field(default=(), metadata={"alias": "name"})
     urls: Texts = field(default=(), metadata={"alias": "url"})
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, slots=True)
-class AccountRule:
+class AccountRule(Section):
     """An entry of `accounts`: *labels* of the accounts that match, and whether to *ignore* them.
 
     *ignore* is None where the entry does not say whether they are watched.
@@ -42,8 +39,6 @@ class AccountRule:
     match: AccountMatch = field(default_factory=AccountMatch)
     labels: Mapping[str, str] = field(default_factory=dict)
     ignore: bool | None = None
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         if not self.labels and self.ignore is None:

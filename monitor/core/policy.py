@@ -34,15 +34,20 @@ class OneOrMore:
 Texts: TypeAlias = Annotated[tuple[str, ...], OneOrMore]
 
 
+class Section:
+    """A part of the configuration: pydantic refuses keys that are none of its fields."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
 @dataclass(frozen=True, slots=True)
-class Flapping:
+class Flapping(Section):
     """*changes* of status *within* a span are flapping; *settle* in one status ends it."""
 
     changes: int = 6
     within: Duration = Duration.parse("24h")
     settle: Duration = Duration.parse("30m")
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         if self.changes < 2:
@@ -50,7 +55,7 @@ class Flapping:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentPolicy:
+class IncidentPolicy(Section):
     """The section `incidents` of the configuration. Counts are scheduled polls."""
 
     open_after: int = 1
@@ -58,16 +63,10 @@ class IncidentPolicy:
     missing_after: int = 3
     missing_many_after: int = 10
     blind_after: Duration = Duration.parse("5m")
-    remind: tuple[Duration, ...] = (
-        Duration.parse("1h"),
-        Duration.parse("4h"),
-        Duration.parse("24h"),
-    )
+    remind: tuple[Duration, ...] = tuple(map(Duration.parse, ("1h", "4h", "24h")))
     remind_max: int = 20
     flapping: Flapping = field(default_factory=Flapping)
     group_over: int = 5
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         for name in ("open_after", "resolve_after", "missing_after", "missing_many_after"):
@@ -84,23 +83,19 @@ class IncidentPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryPolicy:
+class DeliveryPolicy(Section):
     """The section `delivery`: how long a message is tried before it is given up."""
 
     deadline: Duration = Duration.parse("24h")
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, slots=True)
-class ReconnectionPolicy:
+class ReconnectionPolicy(Section):
     """The section `reconnection`: whether to ask for links, how often, and which to trust."""
 
     create: Literal["never", "if_missing"] = "if_missing"
     cooldown: Duration = Duration.parse("1h")
     link_origins: tuple[str, ...] = ("https://app.linkedapi.io",)
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         for origin in self.link_origins:

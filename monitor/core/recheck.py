@@ -6,7 +6,6 @@ longer holds is not sent; what nobody can know at the moment waits.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from .decide.sessions import has_link
 from .model import (
@@ -53,17 +52,11 @@ class Wait:
     """Not now: whether this still holds is not known at the moment."""
 
 
-Verdict: TypeAlias = Notification | SettledReason | Wait
-
-
-def recheck(queued: QueuedNotification, receiver: Receiver) -> Verdict:
+def recheck(queued: QueuedNotification, receiver: Receiver) -> Notification | SettledReason | Wait:
     """Return how *receiver* is to be told of *queued*, or why it is not, or that it has to wait."""
-    outdated = _outdated(queued, receiver)
-    if outdated is not None:
+    if (outdated := _outdated(queued, receiver)) is not None:
         return outdated
-    if queued.watched is None:
-        return Wait()
-    if EventType.RESOLVED not in (queued.event, queued.happened) and _unknown_now(queued):
+    if queued.watched is None or _unknown_now(queued):
         return Wait()
     if not queued.watched and receiver.address(queued.labels) is None:
         return SettledReason.UNWATCHED  # the label that held the address left with the workspace
@@ -103,6 +96,8 @@ def _already_told(queued: QueuedNotification) -> bool:
 def _unknown_now(queued: QueuedNotification) -> bool:
     """Return whether nobody knows at the moment if the problem is still there."""
     account, incident = queued.account, queued.incident
+    if EventType.RESOLVED in (queued.event, queued.happened):
+        return False
     if incident is None or not queued.watched:  # nobody will ever know more
         return False
     if not queued.current:
@@ -114,14 +109,10 @@ def _unknown_now(queued: QueuedNotification) -> bool:
 
 def _write(queued: QueuedNotification, event: EventType, receiver: Receiver) -> Notification:
     account, incident = queued.account, queued.incident
-    session = account.session if account else None
-    needs_login = (
-        incident is not None
-        and incident.is_open
-        and account is not None
-        and account.status is Status.RECONNECTION_REQUIRED
-    )
-    link = session.link if session and needs_login else None
+    link = None
+    if incident and incident.is_open and account and account.session:
+        needs_login = account.status is Status.RECONNECTION_REQUIRED
+        link = account.session.link if needs_login else None
     return Notification(
         event=event,
         at=queued.at,

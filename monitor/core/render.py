@@ -23,11 +23,8 @@ from .wording import (
     title,
 )
 
-MAX_LINES: Final = 20
-"""How many of a group are named."""
-
-MAX_SECTIONS: Final = 8
-"""How many kinds of a group are named."""
+MAX_LINES: Final = 20  # how many of a group are named
+MAX_SECTIONS: Final = 8  # how many kinds of a group are named
 
 
 class Tone(StrEnum):
@@ -130,11 +127,7 @@ def _action(notification: Notification) -> Action | None:
 
 def _notes(notifications: Sequence[Notification]) -> tuple[str, ...]:
     receivers = sorted(
-        {
-            clean(notification.undelivered_to)
-            for notification in notifications
-            if notification.undelivered_to
-        }
+        {clean(name) for notification in notifications if (name := notification.undelivered_to)}
     )
     if not receivers:
         return ()
@@ -167,7 +160,7 @@ def _render_group(notifications: Sequence[Notification], timezone: str) -> Text:
             notes = (f"And {unlisted} of other kinds.", *notes)
     return Text(
         thread_title=f"LinkedIn accounts: {summary} {where}",
-        tone=_worst(notifications),
+        tone=min(map(_tone, notifications), key=(Tone.BAD, Tone.INFO, Tone.GOOD).index),
         title=f"{title} {where}",
         lead=lead,
         sections=tuple(sections),
@@ -228,8 +221,3 @@ def _heading(members: Sequence[Notification]) -> str:
     noun = "workspace" if is_workspace(members[0]) else "account"
     many = len(members) > 1
     return f"{len(members)} {noun}{'s' if many else ''} {predicate(members[0], many=many)}"
-
-
-def _worst(notifications: Sequence[Notification]) -> Tone:
-    tones = {_tone(notification) for notification in notifications}
-    return next(tone for tone in (Tone.BAD, Tone.INFO, Tone.GOOD) if tone in tones)

@@ -1,7 +1,7 @@
 """How long a server asks us to wait: the header `Retry-After`, in seconds or as a date."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -9,16 +9,13 @@ from .duration import Duration
 from .model import Micros
 
 _SECONDS: Final = re.compile(r"[0-9]{1,300}")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def http_date(text: str) -> Micros | None:
     """Read a date as HTTP writes it; None where it is missing or makes no sense."""
     try:
         moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // timedelta(microseconds=1)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 1_000_000
     except (ValueError, TypeError, OverflowError):
         return None
 

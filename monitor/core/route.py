@@ -11,15 +11,15 @@ Rules:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 
 from .inventory import Inventory, matches_any
 from .model import Account, Cause, Event, EventType, Incident, Scope
-from .policy import OneOrMore, Texts
+from .policy import OneOrMore, Section, Texts
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class Match(Section):
     """Which events a route is for: those that match all parts; an empty part matches everything.
 
     *workspaces* and *accounts* (their ids or names) may be globs.
@@ -31,18 +31,14 @@ class Match:
     scopes: Annotated[tuple[Scope, ...], OneOrMore] = field(default=(), metadata={"alias": "scope"})
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Section):
     """The receivers *to* hear what matches; the next routes are asked only if it *continues*."""
 
     match: Match = field(default_factory=Match)
     to: Texts = field(metadata={"min_length": 1})
     continues: bool = field(default=False, metadata={"alias": "continue"})
-
-    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +81,24 @@ class Audience:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedNotification:
-    """One notification to be: *event* for *receiver*."""
-
-    event: Event
-    receiver: str
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedMessage:
-    """One message to be: what one receiver is told in one go, worst first."""
+    """One message to be: the *events* that one receiver is told of in one go, worst first."""
 
     receiver: str
-    notifications: tuple[PlannedNotification, ...]
+    events: tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The messages to queue, the events that nobody would hear of, and who is no longer to hear.
 
-    *rerouted* are the changes that lead away from a receiver before it heard of the incident.
+    *rerouted* are changes that lead away from a receiver before it heard of the incident: the id
+    of the incident and the name of the receiver.
     """
 
     messages: tuple[PlannedMessage, ...] = ()
     unrouted: tuple[Event, ...] = ()
-    rerouted: tuple[PlannedNotification, ...] = ()
+    rerouted: tuple[tuple[str, str], ...] = ()
 
 
 SEVERITY: Final[Mapping[Cause | None, int]] = {
@@ -134,30 +123,31 @@ def plan(
     group_over: int,
 ) -> Plan:
     """Return who is to be told of *events*, which come from one commit of one workspace."""
-    planned: dict[tuple[str, str | None], list[PlannedNotification]] = {}
+    planned: dict[tuple[str, str | None], list[Event]] = {}
     unrouted: list[Event] = []
-    rerouted: list[PlannedNotification] = []
+    rerouted: list[tuple[str, str]] = []
     for event in events:
         account = accounts.get(event.account_id or "")
+        incident_id = event.incident_id or ""
+        reached = audience.get(incident_id, Audience())
         labels = routing.inventory.labels(event.workspace, account)
-        names = _receivers(event, account, audience, routing, labels)
+        routed = _routed(event, account, routing, labels)
+        names = _receivers(event, reached, routing, routed)
         if names is None:
             unrouted.append(event)
         for name in names or ():
             address = routing.receivers[name].address(labels)
-            planned.setdefault((name, address), []).append(PlannedNotification(event, name))
+            planned.setdefault((name, address), []).append(event)
         if event.type is EventType.CHANGED:
-            reached = audience.get(event.incident_id or "", Audience())
-            routed = routed_to(event, account, routing, labels) or (routing.fallback,)
-            missed = reached.waiting - reached.heard - set(routed)
-            rerouted += [PlannedNotification(event, name) for name in sorted(missed)]
+            missed = reached.waiting - reached.heard - set(routed or (routing.fallback,))
+            rerouted += [(incident_id, name) for name in sorted(missed)]
     messages: list[PlannedMessage] = []
-    for (name, _), notifications in planned.items():
-        notifications.sort(key=lambda notification: _badness(notification, accounts))
-        if routing.receivers[name].groups and len(notifications) > group_over:
-            messages.append(PlannedMessage(name, tuple(notifications)))
+    for (name, _), group in planned.items():
+        group.sort(key=lambda event: _badness(event, accounts))
+        if routing.receivers[name].groups and len(group) > group_over:
+            messages.append(PlannedMessage(name, tuple(group)))
         else:
-            messages.extend(PlannedMessage(name, (notification,)) for notification in notifications)
+            messages.extend(PlannedMessage(name, (event,)) for event in group)
     return Plan(tuple(messages), tuple(unrouted), tuple(rerouted))
 
 
@@ -178,33 +168,24 @@ def fallback_event(
 
 
 def _receivers(
-    event: Event,
-    account: Account | None,
-    audience: Mapping[str, Audience],
-    routing: Routing,
-    labels: Mapping[str, str],
+    event: Event, reached: Audience, routing: Routing, routed: tuple[str, ...]
 ) -> tuple[str, ...] | None:
     """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
-    reached = audience.get(event.incident_id or "", Audience())
     hearing = (reached.heard | reached.sending) & routing.receivers.keys()
     if event.type is EventType.RESOLVED:
         return tuple(sorted(hearing))
     if event.type is EventType.REFRESHED:
         return tuple(sorted(hearing - reached.waiting))
-    routed = routed_to(event, account, routing, labels)
     if event.type is EventType.CHANGED:
         routed = tuple(dict.fromkeys((*sorted(hearing), *routed)))
     fallback = (routing.fallback,) if routing.fallback else ()
     if event.type is EventType.REMINDED and hearing.issuperset(fallback):
         routed = tuple(dict.fromkeys((*routed, *fallback)))  # it stands in for another
-    if not routed:
-        routed = fallback
-    if not routed:
-        return None
-    return tuple(name for name in routed if name not in reached.waiting)
+    routed = routed or fallback
+    return tuple(name for name in routed if name not in reached.waiting) if routed else None
 
 
-def routed_to(
+def _routed(
     event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the receivers that the routes name for *event* and that have an address for it."""
@@ -231,10 +212,7 @@ def _matches(
     )
 
 
-def _badness(
-    notification: PlannedNotification, accounts: Mapping[str, Account]
-) -> tuple[int, int, str]:
-    event = notification.event
+def _badness(event: Event, accounts: Mapping[str, Account]) -> tuple[int, int, str]:
     good = event.type in (EventType.RESOLVED, EventType.NOTICE)
     account = accounts.get(event.account_id or "")
     return (good, 0 if good else SEVERITY[event.cause], account.name if account else "")

@@ -16,9 +16,6 @@ from zoneinfo import ZoneInfo
 
 from .model import Micros
 
-MAX_NAME: Final = 80
-"""More characters of a name are not shown."""
-
 REDACTED: Final = "[hidden]"
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
@@ -27,7 +24,7 @@ _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\
 _STACKED: Final = re.compile(r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip  # noqa: E501
 
 
-def clean(text: str, limit: int = MAX_NAME) -> str:
+def clean(text: str, limit: int = 80) -> str:
     """Return *text* on one line, without what cannot be seen or turns its surroundings around."""
     visible = "".join(map(_visible, unicodedata.normalize("NFC", text[: limit * 8])))
     return shorten(_STACKED.sub(r"\1", " ".join(visible.split())), limit)

@@ -140,7 +140,7 @@ def advice(notification: Notification, *, many: bool = False) -> str:
         return _after(notification, resolution, many=many)
     if incident is None:
         return clean(notification.detail, MAX_DETAIL)
-    return f"{_explain(notification, incident, many=many)}{_earlier_links(notification)}"
+    return _explain(notification, incident, many=many) + _earlier_links(notification, incident)
 
 
 def _explain(notification: Notification, incident: Incident, *, many: bool) -> str:
@@ -184,10 +184,7 @@ def _subscription(*, many: bool) -> str:
 
 def _flapping(notification: Notification, incident: Incident, *, many: bool) -> str:
     text = "The status keeps changing, so whatever uses it fails now and then."
-    status = notification.account.status if notification.account else incident.status
-    if many or status is None:
-        return f"{text} Look at it in {_PLATFORM}."
-    match status:
+    match None if many else (notification.account or incident).status:
         case Status.ACTIVE:
             return f"{text} Right now it is active; you will hear when it stays so."
         case Status.FROZEN:
@@ -198,22 +195,16 @@ def _flapping(notification: Notification, incident: Incident, *, many: bool) -> 
             return f"{text} Look at it in {_PLATFORM}."
 
 
-def _earlier_links(notification: Notification) -> str:
+def _earlier_links(notification: Notification, incident: Incident) -> str:
     """Say what becomes of links that were sent earlier."""
-    if (
-        notification.event in (EventType.REMINDED, EventType.REFRESHED)
-        and login_link(notification) is not None
-    ):
+    has_link = login_link(notification) is not None
+    if has_link and notification.event in (EventType.REMINDED, EventType.REFRESHED):
         return " Use this link only: earlier ones may no longer work."
-    had_link = (
-        notification.event is EventType.CHANGED
-        and notification.incident is not None
-        and not is_workspace(notification)
-        and notification.incident.previous_cause is Cause.RECONNECTION_REQUIRED
-    )
-    if not had_link:
+    if notification.event is not EventType.CHANGED or is_workspace(notification):
         return ""
-    if login_link(notification) is not None:
+    if incident.previous_cause is not Cause.RECONNECTION_REQUIRED:
+        return ""
+    if has_link:
         return " Use this link only: an earlier one may no longer work."
     return " A login link sent earlier no longer works."
 
@@ -261,7 +252,7 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
     if identity := account_id(notification):
         yield "Account id", identity
     if incident is not None:
-        yield from _times(notification, now, timezone)
+        yield from _times(notification.event, incident, now, timezone)
         if incident.acknowledged_by:
             yield "Acknowledged by", clean(incident.acknowledged_by)
         if is_workspace(notification) and (
@@ -271,15 +262,14 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
     elif account is not None:
         yield "Noticed", _when(notification.at, timezone)
     if notification.labels:
-        pairs = [
-            f"{clean(key, 40)}: {clean(value, 40)}" for key, value in notification.labels.items()
-        ]
-        yield "Labels", clean(", ".join(pairs), MAX_DETAIL)
+        labels = notification.labels.items()
+        pairs = ", ".join(f"{clean(key, 40)}: {clean(value, 40)}" for key, value in labels)
+        yield "Labels", clean(pairs, MAX_DETAIL)
 
 
-def _times(notification: Notification, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
-    incident = notification.incident
-    assert incident is not None
+def _times(
+    event: EventType, incident: Incident, now: Micros, timezone: str
+) -> Iterator[tuple[str, str]]:
     if incident.resolved_at is not None:
         yield "Began", _when(incident.opened_at, timezone)
         yield "Ended", _when(incident.resolved_at, timezone)
@@ -288,7 +278,7 @@ def _times(notification: Notification, now: Micros, timezone: str) -> Iterator[t
     span = now - incident.opened_at
     ago = "just now" if span < MICROSECONDS["m"] else f"{humanize(span)} ago"
     yield "Since", f"{_when(incident.opened_at, timezone)}, {ago}"
-    if notification.event is EventType.CHANGED and incident.previous_cause is not None:
+    if event is EventType.CHANGED and incident.previous_cause is not None:
         yield "Before that", _STATES[incident.previous_cause]
 
 

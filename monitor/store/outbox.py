@@ -23,7 +23,6 @@ from monitor.core.model import (
 from monitor.core.route import (
     Audience,
     PlannedMessage,
-    PlannedNotification,
     Receiver,
     fallback_event,
 )
@@ -137,14 +136,10 @@ def queue(
     for message in messages:
         position += 1
         message_id = new_id()
-        start = max(
-            waits.get(notification.event.incident_id or "", now)
-            for notification in message.notifications
-        )
+        start = max(waits.get(event.incident_id or "", now) for event in message.events)
         add_message(tx, message_id, message.receiver, position, now=now, start=start)
-        for notification in message.notifications:
+        for event in message.events:
             position += 1
-            event = notification.event
             tx.execute(
                 ADD_NOTIFICATION,
                 {
@@ -290,15 +285,9 @@ RETURNING receiver, event, reason
 """)
 
 
-def cancel_rerouted(
-    tx: Connection, notification: PlannedNotification, now: Micros
-) -> list[Settled]:
+def cancel_rerouted(tx: Connection, incident_id: str, receiver: str, now: Micros) -> list[Settled]:
     """Cancel what is queued of an incident for a receiver that its new cause leads away from."""
-    values = {
-        "incident_id": notification.event.incident_id,
-        "receiver": notification.receiver,
-        "now": now,
-    }
+    values = {"incident_id": incident_id, "receiver": receiver, "now": now}
     cancelled = _cancelled(tx.execute(CANCEL_REROUTED, values))
     tx.execute(CLOSE_EMPTY, {"now": now})
     return cancelled

@@ -90,8 +90,8 @@ def record(
         accounts=accounts,
         group_over=1 if decision.baseline else group_over,
     )
-    for notification in planned.rerouted:
-        cancelled += outbox.cancel_rerouted(tx, notification, now)
+    for incident_id, receiver in planned.rerouted:
+        cancelled += outbox.cancel_rerouted(tx, incident_id, receiver, now)
     intents = (
         SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
         for account in (accounts[id_] for id_ in decision.wanted)

@@ -130,7 +130,6 @@ class Ticker:
         decision = unwatch(
             workspace,
             incidents.load_open(tx, workspace.name),
-            policy=self.rules.policy,
             now=now,
             new_id=self.recorder.runtime.new_id,
         )

@@ -9,168 +9,105 @@ from monitor.core.diff import Changes, diff
 from monitor.core.model import Cause, Failure, Snapshot, Status
 
 
-def test_a_list_that_says_nothing_new_is_empty_and_false():
+def compare(before, listed, *, quiet=(), ignored=()):
+    """Return what *listed* says that *before* did not; ids stand for active accounts."""
     harness = CoreHarness()
-    harness.poll(listed_account("a"), signed_out("b"))
-    quiet = {"a": listed_account("a"), "b": signed_out("b")}
+    harness.poll(*map(_listed, before))
+    return diff(
+        harness.workspace,
+        Snapshot(tuple(map(_listed, listed))),
+        {account.id: account for account in map(_listed, quiet)},
+        lambda account: account.id in ignored or account.name in ignored,
+    )
 
-    changes = diff(harness.workspace, Snapshot((listed_account("a"), signed_out("b"))), quiet)
+
+def _listed(account):
+    return listed_account(account) if isinstance(account, str) else account
+
+
+def ids(changes):
+    """Who is listed, missing and unwatched."""
+    groups = (changes.listed, changes.missing, changes.unwatched)
+    return tuple("".join(account.id for account in group) for group in groups)
+
+
+def test_a_list_that_says_nothing_new_is_empty_and_false():
+    accounts = ["a", signed_out("b")]
+
+    changes = compare(accounts, accounts, quiet=accounts)
 
     assert changes == Changes()
     assert not changes
 
 
 def test_only_what_differs_is_looked_at():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
-    quiet = {id_: listed_account(id_) for id_ in "abc"}
+    changes = compare("abc", ["a", signed_out("b"), "d"], quiet="abc")
 
-    changes = diff(
-        harness.workspace,
-        Snapshot((listed_account("a"), signed_out("b"), listed_account("d"))),
-        quiet,
-    )
-
-    assert [one.id for one in changes.listed] == ["b", "d"]
-    assert [one.id for one in changes.missing] == ["c"]
+    assert ids(changes) == ("bd", "c", "")
     assert changes
 
 
 @pytest.mark.case("another workspace's token pasted")
 def test_a_list_of_strangers_is_a_failure_that_says_what_to_do():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"))
-
-    failure = diff(harness.workspace, Snapshot((listed_account("x"),)), {})
+    failure = compare("ab", "x")
 
     assert isinstance(failure, Failure)
     assert failure.cause is Cause.BAD_RESPONSE
     assert "none of the 2 accounts" in failure.detail
 
 
-def ignoring(*ids):
-    return lambda one: one.id in ids
-
-
-def ids(accounts):
-    return [one.id for one in accounts]
-
-
-def test_an_ignored_account_is_as_good_as_not_listed():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"))
-    snapshot = Snapshot((listed_account("a"), signed_out("test")))
-
-    changes = diff(harness.workspace, snapshot, {}, ignoring("test"))
-    again = diff(harness.workspace, snapshot, {"a": listed_account("a")}, ignoring("test"))
-
-    assert (ids(changes.listed), changes.missing, changes.unwatched) == (["a"], (), ())
-    assert again == Changes()
-
-
-def test_a_known_account_that_becomes_ignored_is_watched_no_more_listed_or_not():
-    harness = CoreHarness()
-    harness.poll(
-        listed_account("a"), listed_account("b"), signed_out("listed"), listed_account("absent")
-    )
-    snapshot = Snapshot((listed_account("a"), signed_out("listed")))
-
-    changes = diff(
-        harness.workspace,
-        snapshot,
-        {"a": listed_account("a")},
-        ignoring("listed", "absent", "stranger"),
-    )
-
-    assert changes.listed == ()
-    assert ids(changes.missing) == ["b"]
-    assert ids(changes.unwatched) == ["listed", "absent"]
-    assert changes
+@pytest.mark.parametrize(
+    ("before", "listed", "quiet", "ignored", "changes"),
+    [
+        pytest.param("a", "at", "", "t", ("a", "", ""), id="as good as not listed"),
+        pytest.param("a", "at", "a", "t", ("", "", ""), id="as good as not listed, quiet"),
+        pytest.param("ablx", "al", "a", "lxs", ("", "b", "lx"), id="known, listed or not"),
+        pytest.param("ab", "ax", "a", "x", ("", "b", ""), id="as many as are missing"),
+        pytest.param("al", "xl", "", "l", ("x", "a", "l"), id="beside a stranger"),
+        pytest.param("ab", "", "", "ab", ("", "", "ab"), id="all known, none listed"),
+        pytest.param("ab", "ab", "", "ab", ("", "", "ab"), id="all known, all listed"),
+        pytest.param("ab", "x", "", "ab", ("x", "", "ab"), id="all known, a stranger listed"),
+    ],
+)
+def test_an_ignored_account_is_not_listed_and_if_it_was_known_unwatched(
+    before, listed, quiet, ignored, changes
+):
+    assert ids(compare(before, listed, quiet=quiet, ignored=ignored)) == changes
 
 
 def test_a_new_name_alone_can_end_the_watch():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"))
-    quiet = {id_: listed_account(id_) for id_ in "ab"}
-    snapshot = Snapshot((listed_account("a"), listed_account("b", name="Test b")))
+    renamed = listed_account("b", name="Test")
 
-    changes = diff(harness.workspace, snapshot, quiet, lambda one: one.name.startswith("Test"))
-
-    assert changes == Changes(unwatched=(harness.workspace.accounts["b"],))
+    assert ids(compare("ab", ["a", renamed], quiet="ab", ignored=["Test"])) == ("", "", "b")
 
 
-def test_as_many_ignored_as_missing_accounts_hide_nothing():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"))
-
-    changes = diff(
-        harness.workspace,
-        Snapshot((listed_account("a"), listed_account("x"))),
-        {"a": listed_account("a")},
-        ignoring("x"),
-    )
-
-    assert ids(changes.missing) == ["b"]
-
-
-@pytest.mark.parametrize(
-    "listed", [[], [listed_account("x")], [listed_account("x"), listed_account("ignored")]]
-)
+@pytest.mark.parametrize("listed", ["", "x", "xi"])
 def test_a_list_of_strangers_is_a_failure_whatever_is_ignored(listed):
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"), listed_account("lately"))
-    rules = ignoring("x", "ignored", "lately")
-
-    assert isinstance(diff(harness.workspace, Snapshot(tuple(listed)), {}, rules), Failure)
-
-
-def test_strangers_beside_an_account_that_is_known_are_none():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("lately"))
-
-    changes = diff(
-        harness.workspace,
-        Snapshot((listed_account("x"), listed_account("lately"))),
-        {},
-        ignoring("lately"),
-    )
-
-    assert (ids(changes.listed), ids(changes.missing)) == (["x"], ["a"])
-
-
-@pytest.mark.parametrize(
-    "listed", [[], [listed_account("a"), listed_account("b")], [listed_account("x")]]
-)
-def test_if_all_known_accounts_are_ignored_there_is_no_failure(listed):
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"))
-
-    changes = diff(harness.workspace, Snapshot(tuple(listed)), {}, ignoring("a", "b"))
-
-    assert sorted(ids(changes.unwatched)) == ["a", "b"]
-    assert changes.missing == ()
+    assert isinstance(compare("abl", listed, ignored="xil"), Failure)
 
 
 KNOWN = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(list(Status)), max_size=4)
 
 
 @given(before=KNOWN, listed=KNOWN, ignored=st.sets(st.sampled_from("abcd")), data=st.data())
-def test_every_account_is_settled_looked_at_missing_or_unwatched(before, listed, ignored, data):
-    harness = CoreHarness()
-    harness.poll(*(listed_account(id_, status) for id_, status in before.items()))
+def test_every_account_is_quiet_looked_at_missing_or_unwatched(before, listed, ignored, data):
     same = [id_ for id_ in before if listed.get(id_) is before[id_] and id_ not in ignored]
     quiet = data.draw(st.sets(st.sampled_from(same))) if same else set()
-    snapshot = Snapshot(tuple(listed_account(id_, status) for id_, status in listed.items()))
+    recorded = {id_: listed_account(id_, status) for id_, status in before.items()}
 
-    changes = diff(
-        harness.workspace, snapshot, {id_: listed_account(id_, before[id_]) for id_ in quiet},
-        ignoring(*ignored),
-    )  # fmt: skip
+    changes = compare(
+        recorded.values(),
+        [listed_account(id_, status) for id_, status in listed.items()],
+        quiet=[recorded[id_] for id_ in quiet],
+        ignored=ignored,
+    )
 
     wanted = before.keys() - ignored
     if wanted and not before.keys() & listed.keys():
         assert isinstance(changes, Failure)
         return
-    assert set(ids(changes.listed)) == listed.keys() - ignored - quiet
-    assert set(ids(changes.missing)) == wanted - listed.keys()
-    assert set(ids(changes.unwatched)) == before.keys() & ignored
+    assert tuple(map(set, ids(changes))) == (
+        listed.keys() - ignored - quiet,
+        wanted - listed.keys(),
+        before.keys() & ignored,
+    )

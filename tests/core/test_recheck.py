@@ -3,66 +3,68 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import LINK, CoreHarness, frozen, listed_account, signed_out
+from harness.core import LINK, CoreHarness, frozen, signed_out
 
-from monitor.core.model import EventType, Notification, Resolution, SettledReason
+from monitor.core.model import EventType, Notification, Resolution, SettledReason, Status
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 
 RECEIVER, NO_LINK = Receiver("slack"), Receiver("crm", may_have_link=False)
+UPDATES = [EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED]
 
 
-def queued(harness, event=EventType.OPENED, *, heard=False, ended=False, happened=None, **changes):
-    incident = next(iter(harness.incidents.values()))
+def queued(event=EventType.OPENED, listed=None, *, heard=False, ended=None, **changes):
+    """A notification of an account that was *listed*; *ended* says how its incident ended."""
+    harness = CoreHarness()
+    harness.poll(listed or signed_out())
+    (incident,) = harness.open
     if ended:
-        incident = replace(incident, resolved_at=harness.now)
-    return QueuedNotification(
-        notification_id="n1",
-        event=event,
-        happened=happened or event,
-        at=harness.now,
-        detail="",
-        workspace="acme",
-        labels={},
-        incident=changes.pop("incident", incident),
-        account=changes.pop("account", harness.workspace.accounts.get(incident.account_id)),
-        heard_at=harness.now - 1 if heard is True else heard or None,
-        **changes,
-    )
+        incident = replace(incident, resolved_at=harness.now, resolution=ended)
+    values = {
+        "notification_id": "n1",
+        "event": event,
+        "happened": event,
+        "at": harness.now,
+        "detail": "",
+        "workspace": "acme",
+        "labels": {},
+        "incident": incident,
+        "account": harness.workspace.accounts["a1"],
+        "heard_at": harness.now - 1 if heard else None,
+    }
+    return QueuedNotification(**{**values, **changes})
 
 
-def world_with(account=None):
-    harness = CoreHarness(resolve_after=2)
-    harness.poll(account or signed_out())
-    return harness
+def with_incident(notification, **changes):
+    return replace(notification, incident=replace(notification.incident, **changes))
+
+
+def with_account(notification, **changes):
+    return replace(notification, account=replace(notification.account, **changes))
 
 
 def test_an_opening_that_holds_is_told_with_its_link():
-    item = recheck(queued(world_with()), RECEIVER)
+    notification = recheck(queued(), RECEIVER)
 
-    assert isinstance(item, Notification)
-    assert item.event is EventType.OPENED
-    assert item.link.reveal() == LINK
+    assert isinstance(notification, Notification)
+    assert notification.event is EventType.OPENED
+    assert notification.link.reveal() == LINK
 
 
-def test_a_receiver_that_may_not_have_the_link_gets_none():
-    assert recheck(queued(world_with()), NO_LINK).link is None
+def test_no_link_reaches_a_notifier_that_may_not_have_it():
+    notification = recheck(queued(), NO_LINK)
+
+    assert notification.link is None
+    assert notification.link_withheld
+    assert notification.account.session is None
 
 
 def test_a_frozen_account_has_no_link():
-    assert recheck(queued(world_with(frozen())), RECEIVER).link is None
+    assert recheck(queued(listed=frozen()), RECEIVER).link is None
 
 
-@pytest.mark.parametrize(
-    "event", [EventType.OPENED, EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED]
-)
+@pytest.mark.parametrize("event", [EventType.OPENED, *UPDATES])
 @pytest.mark.parametrize("heard", [True, False])
-def test_after_recovery_nothing_asks_for_a_login(event, heard):
-    verdict = recheck(queued(world_with(), event, heard=heard, ended=True), RECEIVER)
-
-    assert verdict is SettledReason.RECOVERED
-
-
 @pytest.mark.parametrize(
     ("resolution", "reason"),
     [
@@ -71,126 +73,95 @@ def test_after_recovery_nothing_asks_for_a_login(event, heard):
         (Resolution.RECOVERED, SettledReason.RECOVERED),
     ],
 )
-def test_what_is_over_is_not_sent_and_says_why(resolution, reason):
-    harness = world_with()
-    ended = replace(harness.open[0], resolved_at=harness.now, resolution=resolution)
-
-    assert recheck(queued(harness, incident=ended), RECEIVER) is reason
-
-
-def test_who_heard_of_it_hears_that_a_workspace_is_no_longer_watched():
-    harness = world_with()
-    ended = replace(harness.open[0], resolved_at=harness.now, resolution=Resolution.UNWATCHED)
-    resolved = queued(harness, EventType.RESOLVED, heard=True, incident=ended, watched=False)
-
-    item = recheck(replace(resolved, current=False), RECEIVER)
-
-    assert item.incident.resolution is Resolution.UNWATCHED
+def test_what_is_over_is_not_sent_and_says_why(event, heard, resolution, reason):
+    assert recheck(queued(event, heard=heard, ended=resolution), RECEIVER) is reason
 
 
 def test_a_resolution_goes_only_to_who_heard():
-    harness = world_with()
+    resolved = queued(EventType.RESOLVED, ended=Resolution.RECOVERED, heard=True)
 
-    unheard = recheck(queued(harness, EventType.RESOLVED, ended=True), RECEIVER)
-    heard = recheck(queued(harness, EventType.RESOLVED, heard=True, ended=True), RECEIVER)
+    told = recheck(resolved, RECEIVER)
 
-    assert unheard is SettledReason.RECOVERED
-    assert heard.event is EventType.RESOLVED
-    assert heard.link is None
+    assert (told.event, told.link) == (EventType.RESOLVED, None)
+    assert recheck(replace(resolved, heard_at=None), RECEIVER) is SettledReason.RECOVERED
 
 
-@pytest.mark.parametrize(
-    "event", [EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED, EventType.OPENED]
-)
+def test_who_heard_of_it_hears_that_a_workspace_is_no_longer_watched():
+    left = {"watched": False, "current": False}
+    resolved = queued(EventType.RESOLVED, heard=True, ended=Resolution.UNWATCHED, **left)
+
+    assert recheck(resolved, RECEIVER).incident.resolution is Resolution.UNWATCHED
+
+
+@pytest.mark.parametrize("event", UPDATES)
 def test_the_first_that_a_receiver_hears_is_written_as_an_opening(event):
-    assert recheck(queued(world_with(), event), RECEIVER).event is EventType.OPENED
+    assert recheck(queued(event), RECEIVER).event is EventType.OPENED
+    assert recheck(queued(event, heard=True), RECEIVER).event is event
 
 
-@pytest.mark.parametrize("event", [EventType.CHANGED, EventType.REMINDED, EventType.REFRESHED])
-def test_who_heard_is_told_what_happened_since(event):
-    assert recheck(queued(world_with(), event, heard=True), RECEIVER).event is event
+@pytest.mark.parametrize("seen", [{"status": Status.ACTIVE}, {"missing_polls": 1}])
+def test_what_seems_over_or_missing_waits(seen):
+    assert recheck(with_account(queued(), **seen), RECEIVER) == Wait()
 
 
-def test_what_seems_over_or_missing_waits():
-    harness = world_with(signed_out())
-    account = harness.workspace.accounts["a1"]
-    harness.poll(listed_account())
+def test_what_a_workspace_that_is_just_taken_up_has_to_say_waits():
+    assert recheck(queued(watched=None), RECEIVER) == Wait()
 
-    improving = recheck(queued(harness), RECEIVER)
-    missing = recheck(queued(harness, account=replace(account, missing_polls=1)), RECEIVER)
 
-    assert improving == Wait()
-    assert missing == Wait()
+def test_the_address_of_a_workspace_that_left_is_gone_with_its_labels():
+    mail = Receiver("mail", address_label="owner")
+    left = queued(watched=False)
+
+    assert recheck(left, mail) is SettledReason.UNWATCHED
+    assert isinstance(recheck(replace(left, labels={"owner": "a@b"}), mail), Notification)
 
 
 def test_a_reminder_of_something_acknowledged_is_superseded():
-    harness = world_with()
-    incident = replace(harness.open[0], acknowledged_at=harness.now)
+    reminder = with_incident(queued(EventType.REMINDED, heard=True), acknowledged_at=1)
 
-    verdict = recheck(queued(harness, EventType.REMINDED, heard=True, incident=incident), RECEIVER)
-
-    assert verdict is SettledReason.SUPERSEDED
+    assert recheck(reminder, RECEIVER) is SettledReason.SUPERSEDED
 
 
 def test_a_refreshed_link_that_is_gone_or_may_not_be_had_is_superseded():
-    refreshed = queued(world_with(), EventType.REFRESHED, heard=True)
-    without = replace(refreshed, account=replace(refreshed.account, session=None))
+    refreshed = queued(EventType.REFRESHED, heard=True)
 
     assert recheck(refreshed, NO_LINK) is SettledReason.SUPERSEDED
-    assert recheck(without, RECEIVER) is SettledReason.SUPERSEDED
+    assert recheck(with_account(refreshed, session=None), RECEIVER) is SettledReason.SUPERSEDED
 
 
 def test_a_workspaces_incident_needs_no_account():
-    harness = CoreHarness()
-    harness.poll(signed_out())
-    incident = replace(harness.open[0], account_id=None)
+    opening = with_incident(queued(account=None), account_id=None)
 
-    item = recheck(queued(harness, incident=incident, account=None), RECEIVER)
-
-    assert item.event is EventType.OPENED
+    assert recheck(opening, RECEIVER).event is EventType.OPENED
 
 
 def test_a_removal_is_told_unless_the_account_came_back():
-    harness = world_with()
-    here = harness.workspace.accounts["a1"]
-    removed = replace(here, removed_at=harness.now)
+    here = queued(EventType.NOTICE, incident=None)
 
-    told = recheck(queued(harness, EventType.NOTICE, incident=None, account=removed), RECEIVER)
-    back = recheck(queued(harness, EventType.NOTICE, incident=None, account=here), RECEIVER)
-
-    assert told.event is EventType.NOTICE
-    assert back is SettledReason.SUPERSEDED
+    assert recheck(with_account(here, removed_at=1), RECEIVER).event is EventType.NOTICE
+    assert recheck(here, RECEIVER) is SettledReason.SUPERSEDED
 
 
 @pytest.mark.parametrize("happened", [EventType.OPENED, EventType.REMINDED, EventType.CHANGED])
 def test_the_fallback_is_not_told_what_another_missed_once_it_is_over(happened):
-    missed = {"happened": happened, "undelivered_to": "slack"}
-    harness = world_with()
+    missed = queued(EventType.NOTICE, happened=happened, undelivered_to="slack")
 
-    ended = recheck(queued(harness, EventType.NOTICE, ended=True, **missed), RECEIVER)
-    still = recheck(queued(harness, EventType.NOTICE, **missed), RECEIVER)
-
-    assert ended is SettledReason.RECOVERED
-    assert still.undelivered_to == "slack"
+    assert recheck(missed, RECEIVER).undelivered_to == "slack"
+    assert recheck(with_incident(missed, resolved_at=1), RECEIVER) is SettledReason.RECOVERED
 
 
 def test_the_fallback_is_told_of_a_resolution_that_another_missed():
-    missed = queued(
-        world_with(),
-        EventType.NOTICE,
-        ended=True,
-        happened=EventType.RESOLVED,
-        undelivered_to="slack",
-    )
+    happened = {"happened": EventType.RESOLVED, "undelivered_to": "slack"}
+    missed = queued(EventType.NOTICE, ended=Resolution.RECOVERED, **happened)
 
     assert recheck(missed, RECEIVER).event is EventType.NOTICE
 
 
 @pytest.mark.parametrize("event", [EventType.CHANGED, EventType.REFRESHED])
 def test_what_the_first_message_said_already_is_not_said_again(event):
-    harness = world_with()
+    notification = queued(event)
 
-    verdict = recheck(queued(harness, event, heard=harness.now), RECEIVER)
+    verdict = recheck(replace(notification, heard_at=notification.at), RECEIVER)
 
     assert verdict is SettledReason.SUPERSEDED
 
@@ -198,16 +169,8 @@ def test_what_the_first_message_said_already_is_not_said_again(event):
 @pytest.mark.case("start, or the host slept")
 @pytest.mark.parametrize("event", [EventType.OPENED, EventType.REMINDED, EventType.NOTICE])
 def test_until_the_workspace_has_been_looked_at_everything_but_a_resolution_waits(event):
-    harness = world_with()
-    stale = replace(queued(harness, event), current=False)
-    resolved = replace(queued(harness, EventType.RESOLVED, heard=True, ended=True), current=False)
+    ended = {"heard": True, "ended": Resolution.RECOVERED}
 
-    assert recheck(stale, RECEIVER) == Wait()
-    assert isinstance(recheck(resolved, RECEIVER), Notification)
-
-
-def test_no_link_reaches_a_notifier_that_may_not_have_it():
-    item = recheck(queued(world_with()), NO_LINK)
-
-    assert item.link_withheld
-    assert item.account.session is None
+    assert recheck(queued(event, current=False), RECEIVER) == Wait()
+    resolved = recheck(queued(EventType.RESOLVED, current=False, **ended), RECEIVER)
+    assert isinstance(resolved, Notification)

@@ -13,7 +13,7 @@ from harness.notifications import (
 from harness.snapshots import TextFile
 
 from monitor.core.model import Cause, EventType, Resolution, Status
-from monitor.core.render import render
+from monitor.core.render import Tone, render
 
 LOGIN_WORDS = ("log in", "login", "reconnect")
 
@@ -99,11 +99,18 @@ def test_two_people_of_one_name_are_told_apart():
     assert [line.name for line in lines] == ["Jane Doe (aaaaaaaa)", "Jane Doe (bbbbbbbb)"]
 
 
+def test_a_group_is_as_bad_as_its_worst_member():
+    cases = [notification(EventType.RESOLVED), notification(EventType.NOTICE), notification()]
+
+    assert [read(*cases[:size]).tone for size in (1, 2, 3)] == [Tone.GOOD, Tone.INFO, Tone.BAD]
+
+
 def test_everything_at_once_is_bounded():
     text = read(*every_notification())
 
     assert len(words(text)) < 10_000
     assert any("of other kinds" in note for note in text.notes)
+    assert read(notification(), notification(cause=Cause.FROZEN)).notes == ()
 
 
 @pytest.mark.odd_input("hostile name")

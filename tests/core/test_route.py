@@ -3,42 +3,64 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import (
-    NOON,
-    CoreHarness,
-    frozen,
-    listed_account,
-    make_routing,
-    signed_out,
-)
+from harness.core import NOON, CoreHarness, frozen, listed_account, make_routing, signed_out
 
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
-from monitor.core.route import SEVERITY, Audience, Match, Route, Routing, fallback_event, plan
+from monitor.core.route import (
+    SEVERITY,
+    Audience,
+    Match,
+    Plan,
+    PlannedMessage,
+    Receiver,
+    Route,
+    Routing,
+    fallback_event,
+    plan,
+)
 
 PEOPLE = {"slack": True, "mail": True}
 
 
-def event(kind=EventType.OPENED, cause=Cause.FROZEN, *, account="a1", incident="i1"):
+def event(kind=EventType.OPENED, cause=Cause.FROZEN, *, account="a1"):
+    incident = f"i-{account}"
     return Event("e1", kind, NOON, "acme", account, incident, Reason.SEEN_BAD, cause)
 
 
-def told(*events, routing=None, audience=None, accounts=None, group_over=5):
+def planned(*events, routing=None, accounts=None, group_over=5, **audience):
+    """What is planned if all incidents of the events have this audience."""
+    groups = {name: frozenset(receivers) for name, receivers in audience.items()}
     return plan(
         events,
-        audience=audience or {},
+        audience={event.incident_id: Audience(**groups) for event in events},
         routing=routing or make_routing(PEOPLE),
         accounts=accounts or {},
         group_over=group_over,
     )
 
 
-def receivers(planned):
-    return sorted(one.receiver for one in planned.messages)
+def receivers(*events, **given):
+    return sorted(message.receiver for message in planned(*events, **given).messages)
+
+
+def groups(plan, receiver):
+    """The accounts of the events in each message to *receiver*."""
+    return [
+        [event.account_id for event in message.events]
+        for message in plan.messages
+        if message.receiver == receiver
+    ]
+
+
+def polled(*listed):
+    harness = CoreHarness()
+    harness.poll(*listed)
+    return harness
 
 
 def test_no_routes_send_everything_to_everyone():
-    assert receivers(told(event())) == ["mail", "slack"]
+    assert receivers(event()) == ["mail", "slack"]
 
 
 @pytest.mark.parametrize(
@@ -60,98 +82,70 @@ def test_no_routes_send_everything_to_everyone():
     ],
 )
 def test_a_route_hears_what_matches_all_its_parts(match, hears):
-    harness = CoreHarness()
-    harness.poll(frozen())
     inventory = Inventory({"acme": {"team": "growth"}})
     routing = make_routing(PEOPLE, Route(match=match, to=("mail",)), inventory=inventory)
+    accounts = polled(frozen()).workspace.accounts
 
-    planned = told(event(), routing=routing, accounts=harness.workspace.accounts)
-
-    assert receivers(planned) == (["mail"] if hears else [])
-    assert bool(planned.unrouted) is not hears
+    assert receivers(event(), routing=routing, accounts=accounts) == ["mail"] * hears
+    assert bool(planned(event(), routing=routing, accounts=accounts).unrouted) is not hears
 
 
-def test_the_first_match_wins_unless_it_proceeds():
-    stop = make_routing(PEOPLE, Route(to=("mail",)), Route(to=("slack",)))
-    continues = make_routing(PEOPLE, Route(to=("mail",), continues=True), Route(to=("slack",)))
+@pytest.mark.parametrize(("continues", "hear"), [(False, ["mail"]), (True, ["mail", "slack"])])
+def test_the_first_match_wins_unless_it_continues(continues, hear):
+    routes = (Route(to=("mail",), continues=continues), Route(to=("slack",)))
 
-    assert receivers(told(event(), routing=stop)) == ["mail"]
-    assert receivers(told(event(), routing=continues)) == ["mail", "slack"]
+    assert receivers(event(), routing=make_routing(PEOPLE, *routes)) == hear
 
 
 @pytest.mark.case("event that no route matches")
 def test_what_no_route_matches_goes_to_the_fallback():
-    routing = make_routing(
-        PEOPLE, Route(match=Match(causes=("unknown",)), to=("slack",)), fallback="mail"
-    )
+    unknown = Route(match=Match(causes=("unknown",)), to=("slack",))
 
-    assert receivers(told(event(), routing=routing)) == ["mail"]
+    assert receivers(event(), routing=make_routing(PEOPLE, unknown, fallback="mail")) == ["mail"]
 
 
 def test_a_resolution_goes_to_exactly_those_who_heard_or_are_hearing():
-    audience = {"i1": Audience(heard=frozenset({"mail"}), sending=frozenset({"slack", "gone"}))}
+    resolved = event(EventType.RESOLVED)
 
-    assert receivers(told(event(EventType.RESOLVED), audience=audience)) == ["mail", "slack"]
-    assert receivers(told(event(EventType.RESOLVED))) == []
-    assert told(event(EventType.RESOLVED)).unrouted == ()
+    assert receivers(resolved, heard={"mail"}, sending={"slack", "gone"}) == ["mail", "slack"]
+    assert planned(resolved) == Plan()
 
 
 @pytest.mark.case("signed out, then frozen, then active")
 def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
-    audience = {"i1": Audience(heard=frozenset({"slack"}))}
     routing = make_routing(PEOPLE, Route(match=Match(causes=("frozen",)), to=("mail",)))
 
-    assert receivers(told(event(EventType.CHANGED), audience=audience, routing=routing)) == [
-        "mail",
-        "slack",
-    ]
+    changed = receivers(event(EventType.CHANGED), heard={"slack"}, routing=routing)
+
+    assert changed == ["mail", "slack"]
 
 
-@pytest.mark.parametrize(
-    ("heard", "reminded"), [({"slack"}, ["slack"]), (set(PEOPLE), ["mail", "slack"])]
-)
-def test_a_fallback_that_stands_in_for_another_is_reminded_too(heard, reminded):
-    audience = {"i1": Audience(heard=frozenset(heard))}
+@pytest.mark.parametrize("heard", [["slack"], ["mail", "slack"]])
+def test_a_fallback_that_stands_in_for_another_is_reminded_too(heard):
     routing = make_routing(PEOPLE, Route(to=("slack",)), fallback="mail")
 
-    assert (
-        receivers(told(event(EventType.REMINDED), audience=audience, routing=routing)) == reminded
-    )
+    assert receivers(event(EventType.REMINDED), heard=heard, routing=routing) == heard
 
 
 def test_a_first_link_is_told_only_to_those_who_heard_and_have_nothing_waiting():
-    audience = {"i1": Audience(heard=frozenset({"slack", "mail"}), waiting=frozenset({"mail"}))}
-
-    assert receivers(told(event(EventType.REFRESHED), audience=audience)) == ["slack"]
+    assert receivers(event(EventType.REFRESHED), heard=PEOPLE, waiting={"mail"}) == ["slack"]
 
 
 def test_nothing_is_queued_twice_for_one_receiver():
-    audience = {"i1": Audience(waiting=frozenset({"slack"}))}
-
-    assert receivers(told(event(EventType.REMINDED), audience=audience)) == ["mail"]
+    assert receivers(event(EventType.REMINDED), waiting={"slack"}) == ["mail"]
 
 
 @pytest.mark.case("many changes at once")
 def test_more_than_group_over_become_one_message_worst_first():
-    harness = CoreHarness()
-    harness.poll(listed_account("ok"), *(frozen(f"f{n}") for n in range(4)), signed_out("out"))
+    bad = [frozen(f"f{n}") for n in range(4)]
+    events = polled(listed_account("ok"), *bad, signed_out("out")).events
+    routing = make_routing({"slack": True, "hook": False})
 
-    planned = told(
-        *harness.events, routing=make_routing({"slack": True, "hook": False}), group_over=4
-    )
+    grouped = planned(*events, routing=routing, group_over=4)
 
-    slack = [one for one in planned.messages if one.receiver == "slack"]
-    assert len(slack) == 1
-    assert len(slack[0].notifications) == 5
-    assert slack[0].notifications[0].event.cause is Cause.RECONNECTION_REQUIRED
-    assert len([one for one in planned.messages if one.receiver == "hook"]) == 5
-
-
-def test_up_to_group_over_are_told_one_by_one():
-    harness = CoreHarness()
-    harness.poll(*(frozen(f"f{n}") for n in range(5)))
-
-    assert len(told(*harness.events, routing=make_routing({"slack": True})).messages) == 5
+    assert groups(grouped, "slack") == [["out", "f0", "f1", "f2", "f3"]]
+    assert len(groups(grouped, "hook")) == 5
+    assert len(groups(planned(*events, routing=routing, group_over=5), "slack")) == 5
 
 
 def test_every_cause_has_its_place_in_a_group():
@@ -165,28 +159,14 @@ OWNERS = {
     "a2": {"owner": "joe@example.com"},
     "a3": {"owner": "jane@example.com"},
 }
+ACCOUNTS = polled(*map(frozen, (*OWNERS, "stray"))).workspace.accounts
 
 
-def owners(*routes, fallback=None, groups=None, common=None):
+def owners(*routes, fallback=None, common=None):
     """`mail` writes to whoever the label `owner` names; `slack` has an address of its own."""
     rules = [AccountRule(AccountMatch(ids=(id_,)), labels) for id_, labels in OWNERS.items()]
-    receivers = make_routing(groups or PEOPLE).receivers
-    return Routing(
-        {**receivers, "mail": replace(receivers["mail"], address_label="owner")},
-        routes,
-        fallback=fallback,
-        inventory=Inventory({"acme": common or {}}, rules),
-    )
-
-
-def problem(id_, kind=EventType.OPENED):
-    return event(kind, account=id_, incident=f"i-{id_}")
-
-
-def known(*ids):
-    harness = CoreHarness()
-    harness.poll(*(frozen(id_) for id_ in ids))
-    return harness.workspace.accounts
+    receivers = {"slack": Receiver("slack"), "mail": Receiver("mail", address_label="owner")}
+    return Routing(receivers, routes, fallback, Inventory({"acme": common or {}}, rules))
 
 
 def test_an_address_is_the_receivers_own_or_that_of_the_label_or_none():
@@ -197,99 +177,66 @@ def test_an_address_is_the_receivers_own_or_that_of_the_label_or_none():
     assert mail.address({"team": "growth"}) is None
 
 
-def test_who_has_no_address_for_an_account_is_not_told_and_the_others_are():
-    accounts = known("a1", "stray")
+@pytest.mark.parametrize(
+    ("account", "common", "hear"),
+    [
+        ("a1", {}, ["mail", "slack"]),
+        ("stray", {}, ["slack"]),
+        ("stray", {"owner": "ops@example.com"}, ["mail", "slack"]),
+        (None, {"owner": "ops@example.com"}, ["mail", "slack"]),
+    ],
+)
+def test_who_has_no_address_for_an_account_is_not_told_and_the_others_are(account, common, hear):
+    routing = owners(common=common)
 
-    assert receivers(told(problem("a1"), routing=owners(), accounts=accounts)) == ["mail", "slack"]
-    assert receivers(told(problem("stray"), routing=owners(), accounts=accounts)) == ["slack"]
-
-
-def test_the_label_of_a_workspace_is_an_address_too():
-    routing = owners(common={"owner": "ops@example.com"})
-
-    planned = told(problem("stray"), event(account=None), routing=routing, accounts=known("stray"))
-
-    assert receivers(planned) == ["mail", "mail", "slack", "slack"]
+    assert receivers(event(account=account), routing=routing, accounts=ACCOUNTS) == hear
 
 
 def test_if_nobody_on_the_route_has_an_address_the_fallback_hears_of_it():
-    only_mail = Route(to=("mail",))
-    accounts = known("stray")
+    only_mail, stray = Route(to=("mail",)), event(account="stray")
 
-    heard = told(problem("stray"), routing=owners(only_mail, fallback="slack"), accounts=accounts)
-    unheard = told(problem("stray"), routing=owners(only_mail), accounts=accounts)
+    heard = planned(stray, routing=owners(only_mail, fallback="slack"), accounts=ACCOUNTS)
+    unheard = planned(stray, routing=owners(only_mail), accounts=ACCOUNTS)
 
-    assert receivers(heard) == ["slack"]
-    assert heard.unrouted == ()
-    assert receivers(unheard) == []
-    assert len(unheard.unrouted) == 1
+    assert heard == Plan((PlannedMessage("slack", (stray,)),))
+    assert unheard == Plan(unrouted=(stray,))
 
 
-def test_a_route_that_has_no_address_still_ends_the_search():
-    routing = owners(Route(to=("mail",)), Route(to=("slack",)))
-    proceeding = owners(Route(to=("mail",), continues=True), Route(to=("slack",)))
-    accounts = known("stray")
+@pytest.mark.parametrize(("continues", "hear"), [(False, []), (True, ["slack"])])
+def test_a_route_that_has_no_address_still_ends_the_search(continues, hear):
+    routing = owners(Route(to=("mail",), continues=continues), Route(to=("slack",)))
 
-    assert receivers(told(problem("stray"), routing=routing, accounts=accounts)) == []
-    assert receivers(told(problem("stray"), routing=proceeding, accounts=accounts)) == ["slack"]
+    assert receivers(event(account="stray"), routing=routing, accounts=ACCOUNTS) == hear
 
 
-def test_one_message_holds_only_what_goes_to_one_address():
-    events = [problem(id_) for id_ in ("a1", "a2", "a3", "stray")]
+@pytest.mark.parametrize(
+    ("group_over", "mails"), [(1, [["a1", "a3"], ["a2"]]), (2, [["a1"], ["a3"], ["a2"]])]
+)
+def test_one_message_holds_only_what_goes_to_one_address(group_over, mails):
+    events = [event(account=id_) for id_ in ACCOUNTS]
 
-    planned = told(*events, routing=owners(), accounts=known(*OWNERS, "stray"), group_over=1)
+    grouped = planned(*events, routing=owners(), accounts=ACCOUNTS, group_over=group_over)
 
-    mails = [
-        sorted(notification.event.account_id for notification in one.notifications)
-        for one in planned.messages
-        if one.receiver == "mail"
-    ]
-    assert sorted(mails) == [["a1", "a3"], ["a2"]]
-    (slack,) = (one for one in planned.messages if one.receiver == "slack")
-    assert len(slack.notifications) == 4
-
-
-def test_how_many_are_one_message_is_counted_for_each_address():
-    events = [problem(id_) for id_ in ("a1", "a2", "a3")]
-
-    planned = told(*events, routing=owners(), accounts=known(*OWNERS), group_over=2)
-
-    assert [len(one.notifications) for one in planned.messages if one.receiver == "mail"] == [
-        1,
-        1,
-        1,
-    ]
+    assert groups(grouped, "mail") == mails
+    assert [len(group) for group in groups(grouped, "slack")] == [4]
 
 
 def test_a_resolution_goes_to_who_heard_even_if_the_label_is_gone():
-    audience = {"i-stray": Audience(heard=frozenset({"mail"}))}
+    resolved = event(EventType.RESOLVED, account="stray")
 
-    planned = told(
-        problem("stray", EventType.RESOLVED),
-        routing=owners(),
-        audience=audience,
-        accounts=known("stray"),
-    )
-
-    assert receivers(planned) == ["mail"]
+    assert receivers(resolved, routing=owners(), heard={"mail"}, accounts=ACCOUNTS) == ["mail"]
 
 
 def test_a_change_leads_away_from_who_has_lost_the_address():
-    audience = {"i-stray": Audience(waiting=frozenset({"mail", "slack"}))}
+    changed = event(EventType.CHANGED, account="stray")
 
-    planned = told(
-        problem("stray", EventType.CHANGED),
-        routing=owners(),
-        audience=audience,
-        accounts=known("stray"),
-    )
+    given = {"routing": owners(), "waiting": PEOPLE, "accounts": ACCOUNTS}
 
-    assert [one.receiver for one in planned.rerouted] == ["mail"]
+    assert planned(changed, **given).rerouted == (("i-stray", "mail"),)
+    assert planned(changed, **given, heard={"mail"}).rerouted == ()
 
 
-OPEN = CoreHarness()
-OPEN.poll(frozen("a1"))
-(INCIDENT,) = OPEN.open
+(INCIDENT,) = polled(frozen()).open
 HEARD = Audience(heard=frozenset({"mail"}))
 
 

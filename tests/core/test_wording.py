@@ -7,7 +7,7 @@ from harness.core import HOUR, NOON
 from harness.notifications import account, notification
 
 from monitor.core import wording
-from monitor.core.model import EventType
+from monitor.core.model import Cause, EventType
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,14 @@ def test_a_name_that_shows_nothing_becomes_the_id(name):
 )
 def test_only_a_linkedin_address_is_a_profile(url):
     assert wording.profile_link(notification(person=account(url=url))) is None
+
+
+def test_after_a_change_only_what_had_a_login_link_says_that_it_is_void():
+    changed = notification(EventType.CHANGED, Cause.FROZEN)
+    had_none = replace(changed.incident, previous_cause=Cause.UNKNOWN)
+
+    assert "login link sent earlier no longer works" in wording.advice(changed)
+    assert "link" not in wording.advice(replace(changed, incident=had_none))
 
 
 def test_a_resolution_before_its_opening_lasted_nothing():

@@ -98,49 +98,55 @@ class CoreHarness:
     def poll(self, *accounts, scheduled=True, after=MINUTE) -> Decision:
         return self.observe(Snapshot(accounts), scheduled=scheduled, after=after)
 
-    def fail(self, failure=UNREACHABLE, *, after=MINUTE, scheduled=True) -> Decision:
-        return self.observe(failure, scheduled=scheduled, after=after)
+    def polls(self, *accounts) -> list[Decision]:
+        """Poll once for each account, which is the only one then."""
+        return [self.poll(account) for account in accounts]
+
+    def fail(self, failure=UNREACHABLE, *, after=MINUTE) -> Decision:
+        return self.observe(failure, after=after)
 
     def observe(self, observation, *, scheduled=True, after=MINUTE) -> Decision:
         self.now += after
         if isinstance(observation, Snapshot):
-            observation = diff(self.workspace, observation, {}, lambda one: one.id in self.ignored)
+            observation = diff(
+                self.workspace, observation, {}, lambda account: account.id in self.ignored
+            )
         decision = decide(
             self.workspace,
             observation,
-            {id_: one for id_, one in self.incidents.items() if one.is_open},
+            {incident.id: incident for incident in self.open},
             policy=self.policy,
             create=self.create,
             scheduled=scheduled,
             now=self.now,
-            new_id=lambda: next(self.ids),
+            new_id=self.ids.__next__,
         )
         return self.take(decision)
 
     def unwatch(self) -> Decision:
         """Let the workspace leave the configuration for good."""
-        open_ones = {one.id: one for one in self.open}
-        return self.take(
-            unwatch(
-                self.workspace,
-                open_ones,
-                policy=self.policy,
-                now=self.now,
-                new_id=lambda: next(self.ids),
-            )
-        )
+        incidents = {incident.id: incident for incident in self.open}
+        return self.take(unwatch(self.workspace, incidents, now=self.now, new_id=self.ids.__next__))
 
     def take(self, decision):
         self.workspace = decision.workspace
-        self.incidents.update({one.id: one for one in decision.incidents})
+        self.incidents.update({incident.id: incident for incident in decision.incidents})
         self.events.extend(decision.events)
         return decision
 
     @property
     def open(self) -> list[Incident]:
-        return [one for one in self.incidents.values() if one.is_open]
+        return [incident for incident in self.incidents.values() if incident.is_open]
 
 
-def told(decision):
-    """What happened, in short: [("opened", "frozen")]."""
-    return [(str(event.type), str(event.cause or event.detail)) for event in decision.events]
+def told(*decisions):
+    """What happened and why, in short: ["opened frozen: seen_bad"]."""
+    return [
+        f"{event.type} {event.cause or event.detail}: {event.reason}"
+        for decision in decisions
+        for event in decision.events
+    ]
+
+
+OPENED = "opened reconnection_required: seen_bad"
+RECOVERED = "resolved reconnection_required: active_again"

@@ -3,7 +3,7 @@
 from contextlib import asynccontextmanager, closing
 from itertools import count
 
-from harness.core import MINUTE, NOON, make_recorder, make_routing, make_rules, told
+from harness.core import MINUTE, NOON, make_recorder, make_routing, make_rules
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
 from monitor.simulator import Assumptions, Simulator, serve
@@ -83,8 +83,8 @@ class PollHarness:
             self.seconds += after.seconds
             self.simulator.advance(after.seconds)
             decision = await self.poller.poll(scheduled=scheduled)
-            events += told(decision) if decision else []
-        return events
+            events += decision.events if decision else ()
+        return [(str(event.type), str(event.cause or event.detail)) for event in events]
 
     @property
     def exposition(self):

@@ -22,15 +22,7 @@ from typing import Final
 
 from monitor.core.diff import Changes
 from monitor.core.draft import Decision, Draft
-from monitor.core.model import (
-    Account,
-    Failure,
-    Incident,
-    ListedAccount,
-    Micros,
-    Reason,
-    Workspace,
-)
+from monitor.core.model import Account, Failure, Incident, ListedAccount, Micros, Reason, Workspace
 from monitor.core.policy import IncidentPolicy
 
 from . import accounts, blindness, sessions
@@ -39,9 +31,9 @@ from .accounts import AccountState, Input
 Step = Callable[[Draft, Account, ListedAccount], Account]
 
 TRANSITIONS: Final[Mapping[tuple[AccountState, Input], Step]] = {
-    (AccountState.HEALTHY, Input.GOOD): accounts.no_change,
+    (AccountState.HEALTHY, Input.GOOD): accounts.stay_healthy,
     (AccountState.HEALTHY, Input.BAD): accounts.count_bad,
-    (AccountState.SUSPECT, Input.GOOD): accounts.forget_suspicion,
+    (AccountState.SUSPECT, Input.GOOD): accounts.stay_healthy,
     (AccountState.SUSPECT, Input.BAD): accounts.count_bad,
     (AccountState.OPEN, Input.GOOD): accounts.count_good,
     (AccountState.OPEN, Input.BAD): accounts.still_bad,
@@ -65,7 +57,7 @@ def decide(
     *incidents* are the open ones of the workspace by id, *create* says whether a missing link is to
     be asked for, *scheduled* whether the schedule caused this poll.
     """
-    draft = Draft(workspace, policy, now, new_id, scheduled, incidents=dict(incidents))
+    draft = Draft(workspace, now, new_id, policy, scheduled, incidents=dict(incidents))
     if isinstance(observation, Failure):
         return draft.decision(blindness.observe_failure(draft, observation), incidents)
     after = blindness.recover(draft)

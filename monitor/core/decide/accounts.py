@@ -1,6 +1,6 @@
 """What one good poll does to accounts: listed ones by the transition table, missing and ignored."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 
@@ -16,12 +16,11 @@ from monitor.core.model import (
     Resolution,
     Session,
     Status,
-    Transition,
 )
 from monitor.core.policy import IncidentPolicy
 from monitor.core.profile import profile_key
 
-from .sessions import has_link
+from .sessions import has_link, needs_link
 
 
 class AccountState(StrEnum):
@@ -41,13 +40,10 @@ class Input(StrEnum):
 
 def is_quiet(account: Account, policy: IncidentPolicy, *, create: bool) -> bool:
     """Return whether seeing the same again would change nothing about *account*."""
-    waits_for_link = (
-        create and account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
-    )
     return (
         not (account.bad_polls or account.good_polls or account.missing_polls)
-        and len(account.changes) < policy.flapping.changes
-        and not waits_for_link
+        and not _is_flapping(account, policy)
+        and not (create and needs_link(account))
     )
 
 
@@ -63,9 +59,7 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
     """Return the account as the list shows it now; a change of its status is a transition."""
     now = draft.now
     if before is None:
-        draft.transitions.append(
-            Transition(draft.workspace.name, listed.id, None, listed.status, now)
-        )
+        draft.transition(listed.id, None, listed.status)
         before = Account(
             workspace=draft.workspace.name,
             id=listed.id,
@@ -78,14 +72,12 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
             first_seen_at=now,
         )
     changes = before.changes
-    if before.incident_id is None or not _is_flapping(draft, before):
+    if before.incident_id is None or not _is_flapping(before, draft.policy):
         recent = now - draft.policy.flapping.within
         changes = tuple(at for at in changes if at > recent)
     since = min(before.since, now)
     if before.status is not listed.status:
-        draft.transitions.append(
-            Transition(draft.workspace.name, listed.id, before.status, listed.status, now)
-        )
+        draft.transition(listed.id, before.status, listed.status)
         changes = (*changes, now)[-draft.policy.flapping.changes :]
         since = now
     return replace(
@@ -109,20 +101,14 @@ def account_state(account: Account) -> AccountState:
     return AccountState.SUSPECT if account.bad_polls else AccountState.HEALTHY
 
 
-def _is_flapping(draft: Draft, account: Account) -> bool:
-    return len(account.changes) >= draft.policy.flapping.changes
+def _is_flapping(account: Account, policy: IncidentPolicy) -> bool:
+    return len(account.changes) >= policy.flapping.changes
 
 
-def no_change(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Leave a healthy account as it is."""
+def stay_healthy(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Forget a suspicion, if there was one: no incident was opened and nobody was told."""
     del draft, listed
-    return account
-
-
-def forget_suspicion(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Forget that it was bad: no incident was opened and nobody was told."""
-    del draft, listed
-    return replace(account, bad_polls=0)
+    return replace(account, bad_polls=0) if account.bad_polls else account
 
 
 def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
@@ -131,7 +117,7 @@ def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     if polls < draft.policy.open_after:
         return replace(account, bad_polls=polls)
     cause, reason = Cause(account.status), Reason.SEEN_BAD
-    if _is_flapping(draft, account):
+    if _is_flapping(account, draft.policy):
         cause, reason = Cause.FLAPPING, Reason.KEEPS_CHANGING
     account = replace(account, bad_polls=0, good_polls=0, session=listed.session)
     opened = draft.open(cause, account, since=account.since, reason=reason)
@@ -144,10 +130,9 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
     One that keeps changing has to stay active for `flapping.settle` instead.
     """
     del listed
-    incident = draft.incidents[account.incident_id or ""]
+    incident = _open_incident(draft, account)
     account = replace(account, session=None)
-    incident = _note_status(draft, incident, account)
-    if _is_flapping(draft, account):
+    if _is_flapping(account, draft.policy):
         if incident.cause is not Cause.FLAPPING:
             draft.change(incident, Cause.FLAPPING, Reason.KEEPS_CHANGING)
         if draft.now - account.since < draft.policy.flapping.settle:
@@ -165,15 +150,14 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
 
 def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Keep the incident open: its cause may have changed, or there is a link at last."""
-    incident = draft.incidents[account.incident_id or ""]
-    incident = _note_status(draft, incident, account)
+    incident = _open_incident(draft, account)
     had_link = has_link(account.session)
     account = replace(account, good_polls=0, session=_latest(account.session, listed))
     cause = Cause(account.status)
-    if _is_flapping(draft, account):
-        cause = Cause.FLAPPING
-        if draft.now - account.since >= draft.policy.flapping.settle:
-            cause = Cause(account.status)
+    if _is_flapping(account, draft.policy):
+        if draft.now - account.since < draft.policy.flapping.settle:
+            cause = Cause.FLAPPING
+        else:
             account = replace(account, changes=())
     if incident.cause is not cause:
         draft.change(incident, cause, _why_changed(incident.cause, cause))
@@ -196,7 +180,9 @@ def _latest(session: Session | None, listed: ListedAccount) -> Session | None:
     return listed.session
 
 
-def _note_status(draft: Draft, incident: Incident, account: Account) -> Incident:
+def _open_incident(draft: Draft, account: Account) -> Incident:
+    """Return the incident of *account*, with the status that it has now."""
+    incident = draft.incidents[account.incident_id or ""]
     incident = replace(incident, status=account.status, raw_status=account.raw_status)
     draft.incidents[incident.id] = incident
     return incident
@@ -210,21 +196,26 @@ def note_missing(draft: Draft, missing: tuple[Account, ...]) -> None:
     policy = draft.policy
     many = len(missing) * 2 > len(draft.workspace.accounts)
     threshold = policy.missing_many_after if many else policy.missing_after
-    believed = []
+    gone = []
     for account in missing:
-        since = account.missing_since if account.missing_since is not None else draft.now
+        since = draft.now if account.missing_since is None else account.missing_since
         polls = draft.count(account.missing_polls)
-        gone = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
-        draft.accounts[account.id] = gone
+        absent = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
+        draft.accounts[account.id] = absent
         if polls >= threshold:
-            believed.append(gone)
-    if believed:
-        successors = _newest_by_profile(draft)
-        for gone in believed:
-            draft.accounts[gone.id] = _remove(draft, gone, successors)
+            gone.append(absent)
+    newest = _newest_by_profile(draft) if gone else {}
+    for account in gone:
+        returned = newest.get(profile_key(account.url), -1) >= (account.missing_since or 0)
+        resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
+        reason = Reason.NEW_ID if returned else Reason.MISSING
+        draft.transition(account.id, account.status, None)
+        if not _remove(draft, account, resolution, reason):
+            draft.notice(account.id, reason, resolution.value)
 
 
 def _newest_by_profile(draft: Draft) -> dict[str, Micros]:
+    """Return when profiles got their newest account id."""
     newest: dict[str, Micros] = {}
     for account in draft.accounts_after().values():
         if account.missing_polls == 0:
@@ -234,20 +225,15 @@ def _newest_by_profile(draft: Draft) -> dict[str, Micros]:
     return newest
 
 
-def _remove(draft: Draft, account: Account, successors: Mapping[str, Micros]) -> Account:
-    """Believe that *account* is gone; *successors*: when profiles got a new id."""
-    returned = successors.get(profile_key(account.url), -1) >= (account.missing_since or 0)
-    resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
-    reason = Reason.NEW_ID if returned else Reason.MISSING
-    draft.transitions.append(
-        Transition(draft.workspace.name, account.id, account.status, None, draft.now)
-    )
+def _remove(draft: Draft, account: Account, resolution: Resolution, reason: Reason) -> bool:
+    """Remove *account* and end its incident; return whether there was one."""
     incident = draft.incidents.get(account.incident_id or "")
     if incident is not None:
         draft.resolve(incident, resolution, reason)
-    else:
-        draft.notice(account.id, reason, resolution.value)
-    return replace(account, removed_at=draft.now, incident_id=None, session=None)
+    draft.accounts[account.id] = replace(
+        account, removed_at=draft.now, incident_id=None, session=None
+    )
+    return incident is not None
 
 
 # ── accounts that left the configuration ─────────────────────────────────────────────────────────
@@ -256,9 +242,4 @@ def _remove(draft: Draft, account: Account, successors: Mapping[str, Micros]) ->
 def unwatch(draft: Draft, unwatched: Iterable[Account], reason: Reason) -> None:
     """Forget accounts that the configuration no longer wants; their incidents end."""
     for account in unwatched:
-        incident = draft.incidents.get(account.incident_id or "")
-        if incident is not None:
-            draft.resolve(incident, Resolution.UNWATCHED, reason)
-        draft.accounts[account.id] = replace(
-            account, removed_at=draft.now, incident_id=None, session=None
-        )
+        _remove(draft, account, Resolution.UNWATCHED, reason)

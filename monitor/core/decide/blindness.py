@@ -9,13 +9,9 @@ from monitor.core.model import Cause, Failure, FailureStreak, Reason, Resolution
 def observe_failure(draft: Draft, failure: Failure) -> Workspace:
     """Return the workspace after one more failed poll; long blindness is an incident."""
     before, now = draft.workspace.failing, draft.now
-    same = before is not None and before.cause is failure.cause
-    failing = FailureStreak(
-        cause=failure.cause,
-        detail=failure.detail,
-        since=min(before.since, now) if before else now,
-        cause_polls=draft.count(before.cause_polls if before and same else 0),
-    )
+    since = min(before.since, now) if before else now
+    polls = before.cause_polls if before and before.cause is failure.cause else 0
+    failing = FailureStreak(failure.cause, failure.detail, since, draft.count(polls))
     workspace = replace(draft.workspace, failing=failing)
     incident = draft.incidents.get(draft.workspace.incident_id or "")
     if incident is None:

@@ -49,7 +49,7 @@ def remind(
     lately), or, for an account, it is *failing*, or the account is missing or seems recovered.
     Overdue reminders collapse to one.
     """
-    draft = Draft(Workspace(workspace), policy, now, new_id)
+    draft = Draft(Workspace(workspace), now, new_id, policy)
     for reminder in due:
         incident = reminder.incident
         if not incident.is_open or incident.acknowledged_at is not None:
@@ -81,7 +81,6 @@ def unwatch(
     workspace: Workspace,
     incidents: Mapping[str, Incident],
     *,
-    policy: IncidentPolicy,
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
@@ -89,7 +88,7 @@ def unwatch(
 
     Everything ends; should it come back one day, it is looked at as if for the first time.
     """
-    draft = Draft(workspace, policy, now, new_id, incidents=dict(incidents))
+    draft = Draft(workspace, now, new_id, incidents=dict(incidents))
     accounts.unwatch(draft, workspace.accounts.values(), Reason.WORKSPACE_LEFT)
     for incident in tuple(draft.incidents.values()):
         if incident.is_open:

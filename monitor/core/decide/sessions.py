@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from monitor.core.draft import Decision
+from monitor.core.draft import Decision, Draft
 from monitor.core.model import (
     Account,
-    Event,
     EventType,
     Incident,
     Micros,
     Reason,
     Session,
     Status,
+    Workspace,
 )
 
 
@@ -21,25 +21,19 @@ def has_link(session: Session | None) -> bool:
     return session is not None and session.link is not None
 
 
+def needs_link(account: Account) -> bool:
+    """Return whether *account* needs a login and there is no link for it."""
+    return account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
+
+
 def lack_link(accounts: Iterable[Account]) -> tuple[str, ...]:
     """Return the ids of the accounts that need a login, have an incident and have no link."""
-    return tuple(
-        account.id
-        for account in accounts
-        if account.incident_id
-        and account.status is Status.RECONNECTION_REQUIRED
-        and not has_link(account.session)
-    )
+    return tuple(account.id for account in accounts if account.incident_id and needs_link(account))
 
 
 def needs_session(account: Account | None, incident_id: str) -> bool:
     """Return whether the account of an incident still needs a session that was to be asked for."""
-    return (
-        account is not None
-        and account.status is Status.RECONNECTION_REQUIRED
-        and account.incident_id == incident_id
-        and not has_link(account.session)
-    )
+    return account is not None and account.incident_id == incident_id and needs_link(account)
 
 
 def conclude(
@@ -55,16 +49,7 @@ def conclude(
         return Decision()
     if account is None or session is None or not has_link(session):
         return Decision(released=(incident.id,))
-    event = Event(
-        id=new_id(),
-        type=EventType.REFRESHED,
-        at=now,
-        workspace=incident.workspace,
-        account_id=account.id,
-        incident_id=incident.id,
-        reason=Reason.LINK_CREATED,
-        cause=incident.cause,
-    )
-    return Decision(
-        accounts=(replace(account, session=session),), events=(event,), released=(incident.id,)
-    )
+    draft = Draft(Workspace(incident.workspace), now, new_id, released=[incident.id])
+    draft.accounts[account.id] = replace(account, session=session)
+    draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
+    return draft.decision(None, {incident.id: incident})

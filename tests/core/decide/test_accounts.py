@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 from harness.core import (
     HOUR,
+    LINK,
     MINUTE,
+    OPENED,
+    RECOVERED,
     CoreHarness,
     frozen,
     listed_account,
@@ -14,11 +17,11 @@ from harness.core import (
 )
 
 from monitor.core.decide.accounts import is_quiet
-from monitor.core.model import (
-    Cause,
-    Resolution,
-    Status,
-)
+from monitor.core.model import Cause, Resolution, Status
+
+
+def statuses(decision):
+    return [(transition.before, transition.after) for transition in decision.transitions]
 
 
 @pytest.mark.parametrize(
@@ -29,100 +32,71 @@ from monitor.core.model import (
         (listed_account(status=Status.UNKNOWN, raw="suspended"), "unknown"),
     ],
 )
-def test_a_bad_status_opens_and_an_active_one_resolves(account, cause):
+def test_a_bad_status_opens_once_and_an_active_one_resolves(account, cause):
     harness = CoreHarness()
     harness.poll(listed_account())
 
-    opened = harness.poll(account)
-    resolved = harness.poll(listed_account())
+    opened, again, resolved = harness.polls(account, account, listed_account())
 
-    assert told(opened) == [("opened", cause)]
-    assert told(resolved) == [("resolved", cause)]
-    assert resolved.incidents[0].resolution is Resolution.RECOVERED
-    assert resolved.incidents[0].resolved_at - resolved.incidents[0].opened_at == MINUTE
-    assert harness.workspace.accounts["a1"].incident_id is None
-
-
-def test_the_same_bad_status_again_says_nothing():
-    harness = CoreHarness()
-    harness.poll(listed_account())
-    harness.poll(signed_out())
-
-    decision = harness.poll(signed_out())
-
-    assert told(decision) == []
-    assert decision.accounts == ()
-    assert decision.incidents == ()
+    assert told(opened) == [f"opened {cause}: seen_bad"]
+    assert statuses(opened) == [(Status.ACTIVE, account.status)]
+    assert (again.events, again.accounts, again.incidents) == ((), (), ())
+    assert told(resolved) == [f"resolved {cause}: active_again"]
+    (incident,) = resolved.incidents
+    assert incident.resolution is Resolution.RECOVERED
+    assert incident.resolved_at - incident.opened_at == 2 * MINUTE
+    recorded = harness.workspace.accounts["a1"]
+    assert (recorded.incident_id, recorded.session) == (None, None)
 
 
 def test_open_after_counts_scheduled_polls():
     harness = CoreHarness(open_after=3)
     harness.poll(listed_account())
+    first_bad = harness.now + MINUTE
 
-    assert told(harness.poll(signed_out())) == []
-    first_bad = harness.now
-    assert told(harness.poll(signed_out())) == []
-    opened = harness.poll(signed_out())
+    *early, opened = harness.polls(*[signed_out()] * 3)
 
-    assert told(opened) == [("opened", "reconnection_required")]
+    assert told(*early) == []
+    assert told(opened) == [OPENED]
     assert opened.incidents[0].opened_at == first_bad
 
 
 def test_recovery_before_open_after_tells_nobody():
     harness = CoreHarness(open_after=2)
-    harness.poll(listed_account())
-    harness.poll(signed_out())
 
-    harness.poll(listed_account())
-
-    assert harness.events == []
-    assert told(harness.poll(signed_out())) == []
+    assert (
+        told(*harness.polls(listed_account(), signed_out(), listed_account(), signed_out())) == []
+    )
 
 
 @pytest.mark.case("burst of unscheduled polls")
-def test_a_burst_of_unscheduled_polls_counts_once():
-    harness = CoreHarness(open_after=3)
+@pytest.mark.parametrize(("open_after", "events", "counted"), [(3, [], 1), (1, [OPENED], 0)])
+def test_a_burst_of_unscheduled_polls_counts_once(open_after, events, counted):
+    harness = CoreHarness(open_after=open_after)
     harness.poll(listed_account())
 
-    for _ in range(10):
-        harness.poll(signed_out(), scheduled=False)
-
-    assert harness.events == []
-    assert harness.workspace.accounts["a1"].bad_polls == 1
-
-
-def test_an_unscheduled_poll_may_open_at_once():
-    harness = CoreHarness()
-    harness.poll(listed_account())
-
-    assert told(harness.poll(signed_out(), scheduled=False)) == [
-        ("opened", "reconnection_required")
-    ]
+    assert told(*(harness.poll(signed_out(), scheduled=False) for _ in range(10))) == events
+    assert harness.workspace.accounts["a1"].bad_polls == counted
 
 
 def test_resolve_after_waits_for_a_steady_recovery():
     harness = CoreHarness(resolve_after=2)
-    harness.poll(listed_account())
-    harness.poll(signed_out())
+    harness.polls(listed_account(), signed_out())
 
-    assert told(harness.poll(listed_account())) == []
-    assert told(harness.poll(signed_out())) == []
-    assert told(harness.poll(listed_account())) == []
-    assert told(harness.poll(listed_account())) == [("resolved", "reconnection_required")]
+    assert told(*harness.polls(listed_account(), signed_out(), listed_account())) == []
+    assert told(harness.poll(listed_account())) == [RECOVERED]
 
 
 @pytest.mark.case("signed out, then frozen, then active")
 def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
     harness = CoreHarness()
     harness.poll(signed_out())
-    incident = harness.open[0]
-    harness.incidents[incident.id] = replace(
-        incident, acknowledged_by="ops", acknowledged_at=harness.now
-    )
+    incident = replace(harness.open[0], acknowledged_by="ops", acknowledged_at=harness.now)
+    harness.incidents[incident.id] = incident
 
     decision = harness.poll(frozen())
 
-    assert told(decision) == [("changed", "frozen")]
+    assert told(decision) == ["changed frozen: status_changed"]
     changed = decision.incidents[0]
     assert changed.id == incident.id
     assert changed.previous_cause is Cause.RECONNECTION_REQUIRED
@@ -130,54 +104,32 @@ def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
     assert harness.workspace.accounts["a1"].session is None
 
 
-def test_a_rotated_link_is_kept_without_a_word():
+@pytest.mark.parametrize(("listed", "kept"), [(f"{LINK}-new", f"{LINK}-new"), ("", LINK)])
+def test_a_link_is_replaced_by_another_but_not_by_none_without_a_word(listed, kept):
     harness = CoreHarness()
     harness.poll(signed_out())
 
-    decision = harness.poll(signed_out(link="https://app.linkedapi.io/connection/new"))
-
-    assert told(decision) == []
-    session = harness.workspace.accounts["a1"].session
-    assert session.link.reveal() == "https://app.linkedapi.io/connection/new"
+    assert told(harness.poll(signed_out(link=listed))) == []
+    assert harness.workspace.accounts["a1"].session.link.reveal() == kept
 
 
 @pytest.mark.case("first link of an incident that had none")
 def test_a_first_link_that_comes_later_is_told():
     harness = CoreHarness(create=True)
-    opened = harness.poll(signed_out(link=""))
-    assert opened.wanted == ("a1",)
 
-    decision = harness.poll(signed_out())
+    without, listed = harness.polls(signed_out(link=""), signed_out())
 
-    assert told(decision) == [("refreshed", "reconnection_required")]
-    assert decision.wanted == ()
-
-
-def test_a_link_we_have_outlives_its_absence_in_the_list():
-    harness = CoreHarness()
-    harness.poll(signed_out())
-
-    harness.poll(signed_out(link=""))
-
-    assert harness.workspace.accounts["a1"].session.link is not None
-
-
-def test_the_link_goes_with_the_incident():
-    harness = CoreHarness()
-    harness.poll(signed_out())
-
-    harness.poll(listed_account())
-
-    assert harness.workspace.accounts["a1"].session is None
+    assert told(listed) == ["refreshed reconnection_required: link_listed"]
+    assert (without.wanted, listed.wanted) == (("a1",), ())
 
 
 def test_an_account_that_returns_in_time_was_never_gone():
     harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    a, b, c = map(listed_account, "abc")
+    harness.poll(a, b, c)
 
-    harness.poll(listed_account("a"), listed_account("b"))
-    harness.poll(listed_account("a"), listed_account("b"))
-    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    for accounts in ((a, b), (a, b), (a, b, c)):
+        harness.poll(*accounts)
 
     assert harness.events == []
     assert harness.workspace.accounts["c"].missing_polls == 0
@@ -188,32 +140,35 @@ def test_an_account_is_gone_after_missing_after_polls():
     harness = CoreHarness()
     harness.poll(listed_account("a"), listed_account("b"), signed_out("c"))
 
-    decisions = [harness.poll(listed_account("a"), listed_account("b")) for _ in range(3)]
+    *early, gone = (harness.poll(listed_account("a"), listed_account("b")) for _ in range(3))
 
-    assert [told(one) for one in decisions] == [[], [], [("resolved", "reconnection_required")]]
-    assert decisions[-1].incidents[0].resolution is Resolution.DISAPPEARED
+    assert told(*early) == []
+    assert told(gone) == ["resolved reconnection_required: missing"]
+    assert statuses(gone) == [(Status.RECONNECTION_REQUIRED, None)]
+    assert gone.incidents[0].resolution is Resolution.DISAPPEARED
     assert set(harness.workspace.accounts) == {"a", "b"}
-    assert decisions[-1].accounts[0].session is None
+    assert gone.accounts[0].session is None
 
 
-def test_a_healthy_account_that_is_gone_is_a_notice():
+def test_a_healthy_account_that_is_gone_is_a_notice_and_is_watched_again_if_it_returns():
     harness = CoreHarness()
     harness.poll(listed_account("a"), listed_account("b"))
 
-    for _ in range(3):
-        decision = harness.poll(listed_account("a"))
+    gone = harness.polls(*[listed_account("a")] * 3)
+    returned = harness.poll(listed_account("a"), signed_out("b"))
 
-    assert told(decision) == [("notice", "disappeared")]
+    assert told(*gone) == ["notice disappeared: missing"]
+    assert told(returned) == [OPENED]
 
 
 def test_many_that_vanish_at_once_need_more_polls():
     harness = CoreHarness()
     harness.poll(*(listed_account(id_) for id_ in "abcde"))
 
-    decisions = [harness.poll(listed_account("a"), listed_account("b")) for _ in range(10)]
+    *early, gone = (harness.poll(listed_account("a"), listed_account("b")) for _ in range(10))
 
-    assert all(not one.events for one in decisions[:9])
-    assert len(decisions[9].events) == 3
+    assert told(*early) == []
+    assert told(gone) == ["notice disappeared: missing"] * 3
 
 
 @pytest.mark.case("account disappears while open")
@@ -229,104 +184,86 @@ def test_the_same_person_under_a_new_id_replaces_the_old(url):
     harness = CoreHarness()
     harness.poll(signed_out("old", url="https://www.linkedin.com/in/jürgen/"), listed_account("b"))
 
-    decisions = [
-        harness.poll(listed_account("new", url=url), listed_account("b")) for _ in range(3)
-    ]
+    for _ in range(3):
+        decision = harness.poll(listed_account("new", url=url), listed_account("b"))
 
-    assert told(decisions[-1]) == [("resolved", "reconnection_required")]
-    assert decisions[-1].incidents[0].resolution is Resolution.REPLACED
+    assert told(decision) == ["resolved reconnection_required: new_id"]
+    assert decision.incidents[0].resolution is Resolution.REPLACED
 
 
 def test_a_single_account_may_be_replaced():
     harness = CoreHarness()
     harness.poll(listed_account("old", url="https://www.linkedin.com/in/jane/"))
 
-    for _ in range(3):
-        decision = harness.poll(listed_account("new", url="https://www.linkedin.com/in/jane"))
+    new = listed_account("new", url="https://www.linkedin.com/in/jane")
 
-    assert told(decision) == [("notice", "replaced")]
+    assert told(*harness.polls(new, new, new)) == ["notice replaced: new_id"]
 
 
 def test_two_ids_with_one_profile_are_two_accounts():
     harness = CoreHarness()
-    harness.poll(
-        listed_account("a", url="https://x.test/in/j"),
-        listed_account("b", url="https://x.test/in/j"),
-    )
+    a, b = (listed_account(id_, url="https://x.test/in/j") for id_ in "ab")
+    harness.poll(a, b)
 
-    for _ in range(3):
-        decision = harness.poll(listed_account("a", url="https://x.test/in/j"))
-
-    assert told(decision) == [("notice", "disappeared")]
-
-
-def test_an_account_that_comes_back_after_it_was_believed_gone_is_watched_again():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), listed_account("b"))
-    for _ in range(3):
-        harness.poll(listed_account("a"))
-
-    decision = harness.poll(listed_account("a"), signed_out("b"))
-
-    assert told(decision) == [("opened", "reconnection_required")]
+    assert told(*harness.polls(a, a, a)) == ["notice disappeared: missing"]
 
 
 def test_what_is_quiet_needs_no_second_look():
     harness = CoreHarness()
     harness.poll(listed_account("ok"), signed_out("out"), signed_out("linkless", link=""))
-    accounts = harness.workspace.accounts
 
-    quiet = {id_: is_quiet(one, harness.policy, create=True) for id_, one in accounts.items()}
+    quiet = {
+        account.id: is_quiet(account, harness.policy, create=True)
+        for account in harness.workspace.accounts.values()
+    }
 
     assert quiet == {"ok": True, "out": True, "linkless": False}
 
 
 def test_an_account_that_becomes_ignored_ends_its_incident_as_unwatched():
     harness = CoreHarness()
-    harness.poll(listed_account("a"), signed_out("b"), frozen("c"))
+    accounts = (listed_account("a"), signed_out("b"), frozen("c"))
+    harness.poll(*accounts)
     harness.ignored = {"b"}
 
-    decision = harness.poll(listed_account("a"), signed_out("b"), frozen("c"))
+    decision = harness.poll(*accounts)
 
-    assert told(decision) == [("resolved", "reconnection_required")]
-    assert [one.resolution for one in decision.incidents] == [Resolution.UNWATCHED]
+    assert told(decision) == ["resolved reconnection_required: ignored"]
+    assert [incident.resolution for incident in decision.incidents] == [Resolution.UNWATCHED]
     assert decision.transitions == ()
     (gone,) = decision.accounts
-    assert (gone.id, gone.removed_at, gone.incident_id, gone.session) == (
-        *("b", harness.now, None, None),
-    )
+    assert (gone.id, gone.removed_at) == ("b", harness.now)
+    assert (gone.incident_id, gone.session) == (None, None)
     assert set(harness.workspace.accounts) == {"a", "c"}
-    assert [one.account_id for one in harness.open] == ["c"]
-    assert told(harness.poll(listed_account("a"), signed_out("b"), frozen("c"))) == []
+    assert [incident.account_id for incident in harness.open] == ["c"]
+    assert told(harness.poll(*accounts)) == []
 
 
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("status", [Status.ACTIVE, Status.RECONNECTION_REQUIRED])
 def test_without_an_incident_nobody_hears_that_an_account_is_ignored(listed, status):
     harness = CoreHarness(open_after=2)
-    harness.poll(listed_account("a"), listed_account("b"))
-    harness.poll(listed_account("a"), listed_account("b", status))
+    a, b = listed_account("a"), listed_account("b", status)
+    harness.poll(a, listed_account("b"))
+    harness.poll(a, b)
     harness.ignored = {"b"}
 
-    decision = harness.poll(listed_account("a"), *([listed_account("b", status)] if listed else []))
+    decision = harness.poll(a, b) if listed else harness.poll(a)
 
     assert decision.events == ()
-    assert [one.removed_at for one in decision.accounts] == [harness.now]
+    assert [account.removed_at for account in decision.accounts] == [harness.now]
     assert set(harness.workspace.accounts) == {"a"}
 
 
 def test_an_ignored_account_never_opens_and_a_watched_one_does_again():
     harness = CoreHarness()
     harness.ignored = {"b"}
-    harness.poll(listed_account("a"), signed_out("b"))
-    assert harness.events == []
+    assert told(harness.poll(listed_account("a"), signed_out("b"))) == []
     assert set(harness.workspace.accounts) == {"a"}
 
     harness.ignored = set()
 
-    assert told(harness.poll(listed_account("a"), signed_out("b"))) == [
-        ("opened", "reconnection_required")
-    ]
+    assert told(harness.poll(listed_account("a"), signed_out("b"))) == [OPENED]
 
 
 def test_all_accounts_may_be_ignored():

@@ -6,6 +6,7 @@ import pytest
 from harness.core import (
     HOUR,
     MINUTE,
+    OPENED,
     REJECTED,
     CoreHarness,
     frozen,
@@ -15,35 +16,24 @@ from harness.core import (
 )
 
 from monitor.core.decide.due import Due, remind
-from monitor.core.model import (
-    Resolution,
-)
+from monitor.core.model import Resolution
 
 
-def due(harness, *, failing=False, current=True, account=True, now=None):
-    """Return what a due reminder makes of the open incident, and its event if there is one."""
-    incident = harness.open[0]
-    return reminded(
-        harness,
-        incident,
-        harness.workspace.accounts.get(incident.account_id) if account else None,
-        failing=failing,
-        current=current,
-        now=now,
-    )
-
-
-def reminded(harness, incident, account, *, failing=False, current=True, now=None):
+def due(harness, incident=None, **how):
+    """Return what a due reminder makes of *incident* or the open one, and its event if any."""
+    incident = incident or harness.open[0]
+    account = harness.workspace.accounts.get(incident.account_id)
     decision = remind(
         "acme",
         [Due(incident, account)],
-        failing=failing,
-        current=current,
+        **{"failing": False, "current": True, **how},
         policy=harness.policy,
-        now=now or harness.now,
+        now=harness.now,
         new_id=lambda: "e",
     )
-    return decision.incidents[0], next(iter(decision.events), None)
+    (harness.incidents[incident.id],) = decision.incidents
+    assert told(decision) in ([], [f"reminded {incident.cause}: reminder_due"])
+    return decision.incidents[0], bool(decision.events)
 
 
 def test_reminders_follow_their_steps_and_the_last_repeats():
@@ -51,23 +41,20 @@ def test_reminders_follow_their_steps_and_the_last_repeats():
     harness.poll(signed_out())
     assert harness.open[0].next_due_at == harness.now + MINUTE
 
-    for step in (HOUR, HOUR, HOUR):
-        incident, event = due(harness)
-        harness.incidents[incident.id] = incident
-        assert event is not None
-        assert incident.next_due_at == harness.now + step
-    assert incident.reminders == 3
+    for reminders in (1, 2, 3):
+        incident, is_reminded = due(harness)
+        assert is_reminded
+        assert (incident.reminders, incident.next_due_at) == (reminders, harness.now + HOUR)
 
 
 def test_reminders_end_at_remind_max():
     harness = CoreHarness(remind=(MINUTE,), remind_max=1)
     harness.poll(signed_out())
 
-    incident, event = due(harness)
-    assert event is not None
+    incident, is_reminded = due(harness)
+    assert is_reminded
     assert incident.next_due_at is None
-    harness.incidents[incident.id] = incident
-    assert due(harness)[1] is None
+    assert due(harness) == (incident, False)
 
 
 def test_no_steps_are_no_reminders():
@@ -75,69 +62,70 @@ def test_no_steps_are_no_reminders():
     harness.poll(signed_out())
 
     assert harness.open[0].next_due_at is None
-    assert due(harness) == (harness.open[0], None)
+    assert due(harness) == (harness.open[0], False)
 
 
-def test_an_acknowledged_or_ended_incident_has_no_reminders():
+@pytest.mark.parametrize("ending", ["acknowledged_at", "resolved_at"])
+def test_an_acknowledged_or_ended_incident_has_no_reminders(ending):
     harness = CoreHarness()
     harness.poll(signed_out())
-    incident = harness.open[0]
 
-    for quiet in (
-        replace(incident, acknowledged_at=harness.now),
-        replace(incident, resolved_at=harness.now),
-    ):
-        harness.incidents[incident.id] = quiet
-        ended, event = reminded(harness, quiet, None)
-        assert event is None
-        assert ended.next_due_at is None
+    incident, is_reminded = due(harness, replace(harness.open[0], **{ending: harness.now}))
+
+    assert not is_reminded
+    assert incident.next_due_at is None
 
 
 @pytest.mark.case("account disappears while open", "reminder due while the workspace is blind")
-@pytest.mark.parametrize("uncertainty", ["failing", "missing", "improving", "not current"])
-def test_a_reminder_is_held_while_nobody_knows(uncertainty):
+@pytest.mark.parametrize(
+    ("listed", "how"),
+    [
+        ([signed_out()], {"failing": True}),
+        ([signed_out()], {"current": False}),
+        ([], {}),
+        ([listed_account()], {}),
+    ],
+    ids=["failing", "not current", "missing", "improving"],
+)
+def test_a_reminder_is_held_while_nobody_knows(listed, how):
     harness = CoreHarness(resolve_after=2)
     harness.poll(signed_out(), listed_account("other"))
-    if uncertainty == "missing":
-        harness.poll(listed_account("other"))
-    if uncertainty == "improving":
-        harness.poll(listed_account(), listed_account("other"))
+    harness.poll(*listed, listed_account("other"))
 
-    incident, event = due(
-        harness, failing=uncertainty == "failing", current=uncertainty != "not current"
-    )
+    incident, is_reminded = due(harness, **how)
 
-    assert event is None
+    assert not is_reminded
     assert incident.next_due_at > harness.now
 
 
-def test_a_blind_workspace_is_reminded_of_while_it_fails():
+def blind_harness(*accounts):
     harness = CoreHarness()
+    harness.poll(*accounts)
     harness.fail(REJECTED)
     harness.fail(REJECTED)
+    return harness
 
-    assert due(harness, failing=True, account=False)[1] is not None
+
+def test_a_blind_workspace_is_reminded_of_while_it_fails():
+    assert due(blind_harness(), failing=True)[1]
 
 
 def test_a_workspace_that_is_unwatched_ends_everything_that_is_open():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), signed_out("b"), frozen("c"))
-    harness.fail(REJECTED)
-    harness.fail(REJECTED)
+    harness = blind_harness(listed_account("a"), signed_out("b"), frozen("c"))
 
     decision = harness.unwatch()
 
     assert sorted(told(decision)) == [
-        ("resolved", "frozen"),
-        ("resolved", "reconnection_required"),
-        ("resolved", "token_rejected"),
+        "resolved frozen: workspace_left",
+        "resolved reconnection_required: workspace_left",
+        "resolved token_rejected: workspace_left",
     ]
-    assert {one.resolution for one in decision.incidents} == {Resolution.UNWATCHED}
-    assert {one.resolved_at for one in decision.incidents} == {harness.now}
-    assert {one.next_due_at for one in decision.incidents} == {None}
-    assert {(one.removed_at, one.incident_id, one.session) for one in decision.accounts} == {
-        (harness.now, None, None)
-    }
+    for incident in decision.incidents:
+        assert incident.resolution is Resolution.UNWATCHED
+        assert (incident.resolved_at, incident.next_due_at) == (harness.now, None)
+    for account in decision.accounts:
+        assert account.removed_at == harness.now
+        assert (account.incident_id, account.session) == (None, None)
     assert len(decision.accounts) == 3
     assert harness.open == []
 
@@ -147,17 +135,15 @@ def test_an_incident_that_no_account_points_to_ends_with_its_workspace_too():
     harness.poll(signed_out("a"))
     harness.workspace = replace(harness.workspace, accounts={})
 
-    assert told(harness.unwatch()) == [("resolved", "reconnection_required")]
+    assert told(harness.unwatch()) == ["resolved reconnection_required: workspace_left"]
 
 
 def test_a_workspace_that_comes_back_after_its_end_is_looked_at_as_for_the_first_time():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), signed_out("b"))
-    harness.fail(REJECTED)
+    harness = blind_harness(listed_account("a"), signed_out("b"))
     harness.unwatch()
 
     decision = harness.poll(listed_account("x"), signed_out("b"))
 
     assert decision.baseline
-    assert told(decision) == [("opened", "reconnection_required")]
+    assert told(decision) == [OPENED]
     assert harness.workspace.failing is None

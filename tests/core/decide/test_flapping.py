@@ -4,6 +4,8 @@ import pytest
 from harness.core import (
     HOUR,
     MINUTE,
+    OPENED,
+    RECOVERED,
     CoreHarness,
     frozen,
     listed_account,
@@ -12,55 +14,50 @@ from harness.core import (
 )
 
 from monitor.core.decide.accounts import is_quiet
-from monitor.core.duration import Duration
+from monitor.core.model import Status
 from monitor.core.policy import Flapping
 
+CHANGED = "changed flapping: keeps_changing"
 
-def flapping_harness():
-    harness = CoreHarness(flapping=Flapping(changes=4, settle=Duration.parse("30m")))
-    harness.poll(listed_account())
-    for account in (signed_out(), listed_account(), signed_out()):
-        harness.poll(account)
-    return harness
+
+def flapping_harness(*accounts, changes=4):
+    harness = CoreHarness(flapping=Flapping(changes=changes, settle=30 * MINUTE))
+    return harness, told(*harness.polls(*accounts))
+
+
+def flapping_account():
+    return flapping_harness(listed_account(), signed_out(), listed_account(), signed_out())[0]
 
 
 def test_flapping_is_one_incident_without_a_storm():
-    harness = flapping_harness()
+    harness = flapping_account()
 
-    decision = harness.poll(listed_account())
-    for account in (signed_out(), listed_account()) * 5:
-        assert told(harness.poll(account)) == []
-
-    assert told(decision) == [("changed", "flapping")]
-    assert len(harness.open) == 1
+    assert told(harness.poll(listed_account())) == [CHANGED]
+    assert told(*harness.polls(*(signed_out(), listed_account()) * 5)) == []
+    (incident,) = harness.open
+    assert incident.status is Status.ACTIVE
 
 
 def test_flapping_ends_when_active_has_settled():
-    harness = flapping_harness()
+    harness = flapping_account()
     harness.poll(listed_account())
 
     assert told(harness.poll(listed_account())) == []
-    decision = harness.poll(listed_account(), after=HOUR)
-
-    assert told(decision) == [("resolved", "flapping")]
-    assert told(harness.poll(signed_out())) == [("opened", "reconnection_required")]
+    assert told(harness.poll(listed_account(), after=HOUR)) == ["resolved flapping: steady_again"]
+    assert told(harness.poll(signed_out())) == [OPENED]
 
 
 @pytest.mark.case("flapping account stays bad")
 def test_flapping_that_settles_in_a_bad_status_takes_its_cause():
-    harness = flapping_harness()
-    harness.poll(listed_account())
-    harness.poll(frozen())
+    harness = flapping_account()
+    harness.polls(listed_account(), frozen())
 
-    decision = harness.poll(frozen(), after=HOUR)
-
-    assert told(decision) == [("changed", "frozen")]
+    assert told(harness.poll(frozen(), after=HOUR)) == ["changed frozen: steady_again"]
 
 
 def test_flapping_that_is_older_than_its_window_still_ends():
-    harness = CoreHarness(flapping=Flapping(changes=4, within=HOUR, settle=Duration.parse("30m")))
-    harness.poll(listed_account())
-    harness.poll(signed_out())
+    harness = CoreHarness(flapping=Flapping(changes=4, within=HOUR, settle=30 * MINUTE))
+    harness.polls(listed_account(), signed_out())
     for account in (listed_account(), signed_out(), listed_account()):
         harness.poll(account, after=15 * MINUTE)
     harness.poll(signed_out(), after=14 * MINUTE)  # the first changes leave the window soon
@@ -71,22 +68,18 @@ def test_flapping_that_is_older_than_its_window_still_ends():
 
     assert told(early) == []
     assert not is_quiet(account, harness.policy, create=False)
-    assert told(late) == [("changed", "reconnection_required")]
+    assert told(late) == ["changed reconnection_required: steady_again"]
 
 
 def test_flapping_found_while_bad_changes_the_cause():
-    harness = CoreHarness(flapping=Flapping(changes=3, settle=Duration.parse("30m")))
-    harness.poll(listed_account())
-    harness.poll(signed_out())
-    harness.poll(listed_account())
+    accounts = (listed_account(), signed_out(), listed_account(), signed_out())
 
-    assert told(harness.poll(signed_out())) == [("opened", "flapping")]
+    _, events = flapping_harness(*accounts, changes=3)
+
+    assert events == [OPENED, RECOVERED, "opened flapping: keeps_changing"]
 
 
 def test_a_change_between_bad_statuses_can_be_flapping():
-    harness = CoreHarness(flapping=Flapping(changes=3, settle=Duration.parse("30m")))
-    harness.poll(signed_out())
-    harness.poll(frozen())
-    harness.poll(signed_out())
+    _, events = flapping_harness(signed_out(), frozen(), signed_out(), frozen(), changes=3)
 
-    assert told(harness.poll(frozen())) == [("changed", "flapping")]
+    assert events[-1] == CHANGED
