@@ -236,15 +236,16 @@ MODULES = (
     *(sessions, workspaces),
 )
 HOT = (
-    *(claims.LAPSED, claims.NEXT, claims.NEXT_AT, outbox.CANCEL_ENDED, outbox.LIVE),
-    *(outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.POSITION, outbox.BACKLOG),
+    *(claims.LAPSED, claims.NEXT, claims.NEXT_AT, claims.SET_STATE, outbox.CANCEL_ENDED),
+    *(outbox.LIVE, outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.BACKLOG, outbox.MARK_HEARD),
+    *(outbox.ADD_MESSAGE, outbox.ADD_NOTIFICATION),
 )
 
 
 @pytest.mark.parametrize("statement", HOT)
 def test_no_statement_of_a_delivery_reads_all_that_was_ever_sent(store, statement):
-    names = {"receiver": "", "now": 0, "incident_id": "", "message_id": "", "id": ""}
-    values = {name: value for name, value in names.items() if f":{name}" in statement.text}
+    names = statement.compile().params
+    values = {name: 0 if name in ("now", "start", "at") else "" for name in names}
 
     plan = store.run_now(lambda tx: planned(tx, statement, values))
 
