@@ -69,9 +69,12 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int | No
 
 FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
 
-WRITE: Final = text(
-    rows.update("workspace", (*rows.columns(Workspace), *FAILING.values()), key=("name", "term"))
-)
+_CHANGES: Final = [f"{name} = :{name}" for name in (*rows.columns(Workspace), *FAILING.values())]
+
+WRITE: Final = text(f"""
+UPDATE workspace SET {", ".join(_CHANGES)}
+WHERE name = :name AND term = :term
+""")  # noqa: S608 - all names are our own
 
 
 def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
