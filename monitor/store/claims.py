@@ -8,7 +8,7 @@ Rules:
 4. "Nothing claimed" never means "queue empty".
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -175,7 +175,7 @@ def settle(
         return []
     if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
         outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
-    return [Settled(message.receiver, EventType(row.event), outcome, reason) for row in sent]
+    return outbox.settled(sent)
 
 
 NEXT_AT: Final = text("""
@@ -221,6 +221,7 @@ def _requeue_lapsed(
 
 CANCEL: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = :reason, settled_at = :now WHERE id = :id
+RETURNING receiver, event, state AS outcome, reason
 """)
 
 POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
@@ -247,9 +248,8 @@ def _recheck(
         if isinstance(verdict, Wait):
             waiting.append(queued.notification_id)
         elif not isinstance(verdict, Notification):
-            tx.execute(CANCEL, {"id": queued.notification_id, "reason": verdict, "now": now})
-            cancelled = NotificationState.CANCELLED
-            ended.append(Settled(receiver.name, queued.event, cancelled, verdict))
+            values = {"id": queued.notification_id, "reason": verdict, "now": now}
+            ended += outbox.settled(tx.execute(CANCEL, values))
         elif notifications and not (receiver.groups and address == first_address):
             with_it = address if receiver.groups else queued.notification_id
             elsewhere.setdefault(with_it, []).append(queued.notification_id)
@@ -296,39 +296,32 @@ ORDER BY notification.position
 """)
 
 
-def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
-    notifications = []
+def _queued(tx: Connection, message_id: str, view: View) -> Iterator[QueuedNotification]:
+    attached = workspaces.load_attached(tx)  # one that is not watched may be so in a moment
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
-        notifications.append(
-            QueuedNotification(
-                notification_id=row.id,
-                event=EventType(row.event),
-                happened=EventType(row.event_type),
-                at=row.event_at,
-                detail=row.event_detail,
-                workspace=row.workspace,
-                labels=view.inventory.labels(row.workspace, account),
-                incident=incidents.load(tx, row.incident_id),
-                account=account,
-                heard_at=row.heard_at,
-                watched=view.inventory.watches(row.workspace) or _left(tx, row.workspace),
-                current=view.is_current(row.workspace),
-                undelivered_to=row.undelivered_to,
-            )
+        is_watched = view.inventory.watches(row.workspace)
+        yield QueuedNotification(
+            notification_id=row.id,
+            event=EventType(row.event),
+            happened=EventType(row.event_type),
+            at=row.event_at,
+            detail=row.event_detail,
+            workspace=row.workspace,
+            labels=view.inventory.labels(row.workspace, account),
+            incident=incidents.load(tx, row.incident_id),
+            account=account,
+            heard_at=row.heard_at,
+            watched=None if not is_watched and row.workspace in attached else is_watched,
+            current=view.is_current(row.workspace),
+            undelivered_to=row.undelivered_to,
         )
-    return notifications
-
-
-def _left(tx: Connection, workspace: str) -> bool | None:
-    """Return False if *workspace* left the configuration, None if it is only not known yet."""
-    return None if workspaces.is_attached(tx, workspace) else False
 
 
 SET_STATE: Final = text("""
 UPDATE notification SET state = :to, reason = :reason, settled_at = :at
 WHERE message_id = :message_id AND state = :state
-RETURNING *
+RETURNING *, state AS outcome
 """)
 
 

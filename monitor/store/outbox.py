@@ -38,25 +38,29 @@ class Settled:
     reason: SettledReason | None = None
 
 
-LIVE: Final = text("""
+def settled(notifications: Iterable[Row[Any]]) -> list[Settled]:
+    """Return what came to an end, of rows of `notification` with their state as *outcome*."""
+    return [rows.read(Settled, row) for row in notifications]
+
+
+AUDIENCE: Final = text("""
+SELECT receiver, 'heard' AS state FROM heard WHERE incident_id = :incident_id
+UNION ALL
 SELECT receiver, state FROM notification
 WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
 """)
-
-HEARD: Final = text("SELECT receiver FROM heard WHERE incident_id = :incident_id")
 
 
 def audience(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
     """Return for each incident who heard of it and for whom something is queued or being sent."""
     audiences = {}
     for incident_id in incident_ids:
-        values = {"incident_id": incident_id}
-        live = tx.execute(LIVE, values).all()
-        audiences[incident_id] = Audience(
-            heard=frozenset(tx.execute(HEARD, values).scalars()),
-            waiting=frozenset(row.receiver for row in live if row.state == "pending"),
-            sending=frozenset(row.receiver for row in live if row.state == "sending"),
+        receivers = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
+        heard, waiting, sending = (
+            frozenset(row.receiver for row in receivers if row.state == state)
+            for state in ("heard", "pending", "sending")
         )
+        audiences[incident_id] = Audience(heard=heard, waiting=waiting, sending=sending)
     return audiences
 
 
@@ -74,14 +78,14 @@ UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
     ELSE 'recovered' END
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND (event <> 'notice' OR undelivered_to IS NOT NULL)
-RETURNING receiver, event, reason
+RETURNING receiver, event, state AS outcome, reason
 """)
 
 CANCEL_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND event IN ('changed', 'reminded', 'refreshed')
-RETURNING receiver, event, reason
+RETURNING receiver, event, state AS outcome, reason
 """)
 
 
@@ -91,9 +95,9 @@ def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> 
     for event in events:
         values = {"incident_id": event.incident_id, "now": now}
         if event.type is EventType.RESOLVED:
-            cancelled += _cancelled(tx.execute(CANCEL_ENDED, values))
+            cancelled += settled(tx.execute(CANCEL_ENDED, values))
         elif event.type is EventType.CHANGED:
-            cancelled += _cancelled(tx.execute(CANCEL_CHANGED, values))
+            cancelled += settled(tx.execute(CANCEL_CHANGED, values))
     if cancelled:
         tx.execute(CLOSE_EMPTY, {"now": now})
     return cancelled
@@ -103,7 +107,7 @@ CANCEL_REROUTED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
-RETURNING receiver, event, reason
+RETURNING receiver, event, state AS outcome, reason
 """)
 
 
@@ -113,17 +117,9 @@ def cancel_rerouted(
     """Cancel what is queued of an incident for a receiver that its new cause leads away from."""
     incident_id = notification.event.incident_id
     values = {"incident_id": incident_id, "receiver": notification.receiver, "now": now}
-    cancelled = _cancelled(tx.execute(CANCEL_REROUTED, values))
+    cancelled = settled(tx.execute(CANCEL_REROUTED, values))
     tx.execute(CLOSE_EMPTY, {"now": now})
     return cancelled
-
-
-def _cancelled(notifications: Iterable[Row[Any]]) -> list[Settled]:
-    cancelled = NotificationState.CANCELLED
-    return [
-        Settled(row.receiver, EventType(row.event), cancelled, SettledReason(row.reason))
-        for row in notifications
-    ]
 
 
 ADD_MESSAGE: Final = text("""
@@ -264,7 +260,7 @@ RETURNING id
 CANCEL_REMOVED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
-RETURNING *
+RETURNING *, state AS outcome
 """)
 
 RECEIVERS: Final = text("""
@@ -292,7 +288,7 @@ def cancel_removed(
         undelivered = tx.execute(CANCEL_REMOVED, values).all()
         if fallback:
             enqueue_for_fallback(tx, undelivered, fallback, now=now, new_id=new_id)
-        cancelled += _cancelled(undelivered)
+        cancelled += settled(undelivered)
     return cancelled
 
 

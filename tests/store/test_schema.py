@@ -237,7 +237,7 @@ MODULES = (
 )
 HOT = (
     *(claims.LAPSED, claims.NEXT, claims.NEXT_AT, claims.SET_STATE, outbox.CANCEL_ENDED),
-    *(outbox.LIVE, outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.BACKLOG, outbox.MARK_HEARD),
+    *(outbox.AUDIENCE, outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.BACKLOG, outbox.MARK_HEARD),
     *(outbox.ADD_MESSAGE, outbox.ADD_NOTIFICATION),
 )
 
