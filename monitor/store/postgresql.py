@@ -94,8 +94,7 @@ class TransactionTimeout:
         finally:
             timer.cancel()
 
-    def _follow(self, connection: Any, record: Any) -> None:
-        del record
+    def _follow(self, connection: Any, _: Any) -> None:
         self._connection = connection
 
     def _break_off(self) -> None:
@@ -127,8 +126,7 @@ def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
         ) from None
 
     @event.listens_for(engine, "connect")
-    def _check(connection: Any, record: Any) -> None:
-        del record
+    def _check(connection: Any, _: Any) -> None:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise StoreError(
