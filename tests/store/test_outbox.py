@@ -3,14 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import (
-    LINK,
-    MINUTE,
-    frozen,
-    listed_account,
-    make_routing,
-    signed_out,
-)
+from harness.core import LINK, MINUTE, frozen, listed_account, make_routing, signed_out
 from harness.store import DAY, GONE, TIMEOUT, StoreHarness
 
 from monitor.core.duration import Duration
@@ -47,8 +40,8 @@ def test_a_change_before_the_opening_was_sent_is_told_as_one_opening(harness):
     harness.poll(frozen())
 
     claimed = harness.claim()
-    assert claimed.message.notifications[0].event == "opened"
-    assert claimed.message.notifications[0].incident.cause == "frozen"
+    (notification,) = claimed.message.notifications
+    assert (notification.event, notification.incident.cause) == ("opened", "frozen")
     harness.settle(claimed)
     assert harness.deliver() is None
 
@@ -62,23 +55,12 @@ def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(
     harness.deliver("slack", error=GONE)
     claimed = harness.claim("mail", after=outbox.GROUP_WAIT)
 
-    assert claimed.message.notifications[0].event == "opened"
-    assert claimed.message.notifications[0].undelivered_to == "slack"
+    (notification,) = claimed.message.notifications
+    assert (notification.event, notification.undelivered_to) == ("opened", "slack")
     harness.settle(claimed)
     harness.poll(listed_account())
     assert harness.deliver("mail") == [("resolved", "a1")]
     assert harness.deliver("slack") is None
-
-
-def test_a_fallback_that_heard_gets_a_notice(store):
-    harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback="mail")
-    harness.poll(listed_account())
-    harness.poll(signed_out())
-    harness.deliver("mail")
-
-    harness.deliver("slack", error=GONE)
-
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
 
 def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
@@ -172,25 +154,19 @@ def cancel_removed(harness, receivers, fallback=None):
     )
 
 
-def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fallback(store):
-    harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback="mail")
-    harness.poll(listed_account())
+@pytest.mark.parametrize(("fallback", "told"), [("mail", [("notice", "a1")]), (None, None)])
+def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fallback(
+    store, fallback, told
+):
+    harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback=fallback)
     harness.poll(signed_out())
     harness.deliver("mail")
 
-    (settled,) = cancel_removed(harness, ["mail"], fallback="mail")
+    (settled,) = cancel_removed(harness, ["mail"], fallback)
 
     assert (settled.receiver, settled.reason) == ("slack", "receiver_removed")
     assert ("slack", "opened", "cancelled", "receiver_removed") in harness.states()
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
-
-
-def test_a_removed_receiver_without_fallback_is_only_cancelled(harness):
-    harness.poll(signed_out())
-
-    cancel_removed(harness, [])
-
-    assert harness.states() == [("slack", "opened", "cancelled", "receiver_removed")]
+    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == told
 
 
 def test_a_receiver_that_left_while_its_message_was_being_sent_counts_as_having_heard(harness):
@@ -237,20 +213,19 @@ def test_a_link_that_comes_after_the_opening_is_told_once(harness):
 
 
 def test_the_backlog_counts_notifications_and_knows_the_oldest(harness):
-    others = [listed_account(f"c{number}") for number in range(7)]
-    harness.poll(listed_account("a"), *others)
-    harness.poll(signed_out("a"), *others)
+    harness.poll(listed_account("a"), *map(listed_account, "bcdefgh"))
+    harness.poll(signed_out("a"), *map(listed_account, "bcdefgh"))
     oldest = harness.now
-    harness.poll(signed_out("a"), *(frozen(account.id) for account in others))
+    harness.poll(signed_out("a"), *map(frozen, "bcdefgh"))
 
     assert harness.run(outbox.backlog) == {"slack": (8, oldest)}
 
 
 @pytest.mark.parametrize("count", [6, 1000])
 def test_many_at_once_become_one_message(harness, count):
-    harness.poll(*(listed_account(f"a{n}") for n in range(count)))
-
-    harness.poll(*(frozen(f"a{n}") for n in range(count)))
+    ids = [f"a{number}" for number in range(count)]
+    harness.poll(*map(listed_account, ids))
+    harness.poll(*map(frozen, ids))
 
     assert len(harness.deliver()) == count
     assert harness.deliver() is None
@@ -298,12 +273,9 @@ def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
 
 
 def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
-    harness = StoreHarness(
-        store, receivers={"slack": True, "mail": True, "post": True}, fallback="mail"
-    )
-    harness.rules = replace(
-        harness.rules, routing=replace(harness.rules.routing, routes=(Route(to=("slack",)),))
-    )
+    harness = StoreHarness(store)
+    routing = make_routing(dict.fromkeys(("slack", "mail"), True), Route(to=("slack",)))
+    harness.rules, harness.fallback = replace(harness.rules, routing=routing), "mail"
     harness.poll(signed_out("a"))
     harness.deliver("slack", error=GONE)
 
