@@ -54,9 +54,8 @@ class StoreHarness:
         return self.run(lambda tx: workspaces.detach(tx, watched, self.now))
 
     def poll(self, *accounts, after=MINUTE, ignored=()):
-        changes = diff(
-            self.workspace, Snapshot(accounts), {}, lambda account: account.id in ignored
-        )
+        snapshot = Snapshot(accounts)
+        changes = diff(self.workspace, snapshot, {}, lambda account: account.id in ignored)
         return self.observe(changes, after=after)
 
     def observe(self, changes, after=MINUTE):
@@ -93,14 +92,14 @@ class StoreHarness:
             )
         )
 
-    def settle(self, claimed, error=None, *, deadline=DAY):
+    def settle(self, claimed, error=None):
         return self.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
                 error,
                 now=self.now,
-                deadline=deadline,
+                deadline=DAY,
                 jitter=1.0,
                 fallback=self.receiver(self.fallback) if self.fallback else None,
                 new_id=self.new_id,
@@ -129,12 +128,8 @@ class StoreHarness:
 
     def states(self):
         """Every notification as (receiver, event, state, reason), in the order of queueing."""
-        rows = self.run(
-            lambda tx: tx.execute(
-                text("SELECT receiver, event, state, reason FROM notification ORDER BY position")
-            ).all()
-        )
-        return [tuple(row) for row in rows]
+        query = text("SELECT receiver, event, state, reason FROM notification ORDER BY position")
+        return self.run(lambda tx: list(map(tuple, tx.execute(query))))
 
     def everything(self):
         """Every row of every table but `migration`, by table."""

@@ -74,13 +74,6 @@ def test_a_lapsed_opening_that_recovered_is_not_repeated_but_resolved(harness):
     assert ("slack", "opened", "cancelled", "recovered") in harness.states()
 
 
-def test_two_workers_never_hold_the_same_message(harness):
-    harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
-
-    assert harness.claim().message is not None
-    assert harness.claim().message is None
-
-
 @pytest.mark.parametrize(
     ("first", "then", "event"),
     [
