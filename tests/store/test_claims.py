@@ -152,6 +152,7 @@ def test_what_is_over_drops_out_of_a_group_and_what_seems_over_waits_apart(store
     harness.poll(listed_account("a"), frozen("b"), listed_account("c"))
 
     assert harness.deliver() == [("opened", "b")]
+    assert ("slack", "opened", "cancelled", "recovered") in harness.states()
     assert harness.deliver() is None
     harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
     assert harness.deliver(after=MINUTE) == [("opened", "a")]
