@@ -20,7 +20,7 @@ WHERE account.workspace = :workspace AND """  # noqa: S608 - all names are our o
 LOAD: Final = text(_SELECT + "account.id = :id")
 
 
-def load(tx: Connection, workspace: str, id_: str) -> Account | None:
+def load(tx: Connection, workspace: str, id_: str | None) -> Account | None:
     """Return what is recorded about an account, removed or not."""
     row = tx.execute(LOAD, {"workspace": workspace, "id": id_}).one_or_none()
     return None if row is None else _account(row)

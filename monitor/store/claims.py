@@ -8,7 +8,7 @@ Rules:
 4. "Nothing claimed" never means "queue empty".
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 from monitor.core.text import sanitize
 
-from . import accounts, incidents, outbox, workspaces
+from . import accounts, incidents, outbox, rows, workspaces
 from .outbox import Settled
 
 RECHECK: Final = Duration.parse("2s")
@@ -78,7 +78,6 @@ WHERE message.receiver = :receiver AND message.settled_at IS NULL
 ORDER BY message.position LIMIT 1
 """)
 
-
 CLAIM: Final = text("""
 UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_until = :until
 WHERE id = :id AND state = 'pending' AND attempts = :attempts
@@ -112,34 +111,19 @@ def claim(
         values = {"id": row.id, "attempts": row.attempts, "until": now + lease}
         if tx.execute(CLAIM, values).rowcount != 1:
             continue
-        for notification_id in notifications:
-            _set(tx, notification_id, NotificationState.SENDING)
+        _set_state(tx, row.id, NotificationState.PENDING, to=NotificationState.SENDING)
         return Claimed(
-            message=Message(row.id, receiver.name, tuple(notifications.values()), now),
+            message=Message(row.id, receiver.name, tuple(notifications), now),
             attempts=row.attempts + 1,
             created_at=row.created_at,
             ended=tuple(ended),
         )
 
 
-MARK_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, at)
-SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
-WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
-    AND event <> 'notice'
-ON CONFLICT (incident_id, receiver) DO NOTHING
-""")
-
-
 SETTLE: Final = text("""
 UPDATE message SET state = :state, next_attempt_at = :next_attempt_at, claimed_until = NULL,
     settled_at = :settled_at, last_reason = :last_reason, last_error = :last_error
 WHERE id = :id AND state = 'sending' AND attempts = :attempts
-""")
-
-
-SENDING: Final = text("""
-SELECT * FROM notification WHERE message_id = :message_id AND state = 'sending'
 """)
 
 
@@ -184,15 +168,14 @@ def settle(
     if tx.execute(SETTLE, values).rowcount != 1:
         return None
     if error is None or error.ambiguous:
-        tx.execute(MARK_HEARD, {"message_id": message.id, "now": min(message.now, now)})
-    sent = tx.execute(SENDING, {"message_id": message.id}).all()
-    for row in sent:
-        _set(tx, row.id, outcome, reason=reason, at=ended_at)
+        tx.execute(outbox.MARK_HEARD, {"message_id": message.id, "now": min(message.now, now)})
+    sending = NotificationState.SENDING
+    sent = _set_state(tx, message.id, sending, to=outcome, reason=reason, at=ended_at)
     if outcome is NotificationState.PENDING:
         return []
     if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
         outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
-    return [Settled(message.receiver, EventType(row.event), outcome, reason) for row in sent]
+    return outbox.settled(sent)
 
 
 NEXT_AT: Final = text("""
@@ -218,12 +201,6 @@ SELECT id, claimed_until FROM message
 WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
 """)
 
-
-RELEASE: Final = text("""
-UPDATE notification SET state = 'pending' WHERE message_id = :message_id AND state = 'sending'
-""")
-
-
 REQUEUE: Final = text("""
 UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
     last_error = 'the monitor stopped while this was being sent'
@@ -237,10 +214,15 @@ def _requeue_lapsed(
     for row in tx.execute(LAPSED, {"receiver": receiver, "now": now}).all():
         if row.id not in sending:
             values = {"message_id": row.id, "now": row.claimed_until - lease}
-            tx.execute(MARK_HEARD, values)
-            tx.execute(RELEASE, values)
+            tx.execute(outbox.MARK_HEARD, values)
+            _set_state(tx, row.id, NotificationState.SENDING, to=NotificationState.PENDING)
             tx.execute(REQUEUE, values)
 
+
+CANCEL: Final = text("""
+UPDATE notification SET state = 'cancelled', reason = :reason, settled_at = :now WHERE id = :id
+RETURNING receiver, event, state AS outcome, reason
+""")
 
 POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
 
@@ -254,9 +236,9 @@ def _recheck(
     now: Micros,
     new_id: Callable[[], str],
     ended: list[Settled],
-) -> dict[str, Notification]:
-    """Return what is to be told now, by notification; settle or move the rest."""
-    notifications: dict[str, Notification] = {}
+) -> list[Notification]:
+    """Return what is to be told now; settle or move the rest."""
+    notifications: list[Notification] = []
     waiting: list[str] = []
     first_address: str | None = None
     elsewhere: dict[str | None, list[str]] = {}  # the configuration may have changed since
@@ -266,19 +248,18 @@ def _recheck(
         if isinstance(verdict, Wait):
             waiting.append(queued.notification_id)
         elif not isinstance(verdict, Notification):
-            cancelled = NotificationState.CANCELLED
-            _set(tx, queued.notification_id, cancelled, reason=verdict, at=now)
-            ended.append(Settled(receiver.name, queued.event, cancelled, verdict))
+            values = {"id": queued.notification_id, "reason": verdict, "now": now}
+            ended += outbox.settled(tx.execute(CANCEL, values))
         elif notifications and not (receiver.groups and address == first_address):
             with_it = address if receiver.groups else queued.notification_id
             elsewhere.setdefault(with_it, []).append(queued.notification_id)
         else:
             first_address = address
-            notifications[queued.notification_id] = verdict
+            notifications.append(verdict)
     for together in elsewhere.values():
-        _move(tx, row, together, start=now, new_id=new_id)
+        _move(tx, row.id, together, start=now, part=new_id())
     if waiting and notifications:
-        _move(tx, row, waiting, start=now + RECHECK, new_id=new_id)
+        _move(tx, row.id, waiting, start=now + RECHECK, part=new_id())
     elif waiting:
         tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK})
     elif not notifications:
@@ -286,22 +267,21 @@ def _recheck(
     return notifications
 
 
-MOVE: Final = text("UPDATE notification SET message_id = :message_id WHERE id = :id")
+ADD_PART: Final = text("""
+INSERT INTO message (id, receiver, state, position, attempts, next_attempt_at, created_at)
+SELECT :part, receiver, 'pending', position, 0, CAST(:start AS BIGINT), created_at
+FROM message WHERE id = :id
+""")
+
+MOVE: Final = text("UPDATE notification SET message_id = :part WHERE id = :id")
 
 
 def _move(
-    tx: Connection,
-    row: Row[Any],
-    notification_ids: Iterable[str],
-    *,
-    start: Micros,
-    new_id: Callable[[], str],
+    tx: Connection, message_id: str, notification_ids: Iterable[str], *, start: Micros, part: str
 ) -> None:
-    """Give some notifications of the message *row* a message of their own, as old as it is."""
-    id_ = new_id()
-    outbox.add_message(tx, id_, row.receiver, row.position, now=row.created_at, start=start)
-    for notification_id in notification_ids:
-        tx.execute(MOVE, {"id": notification_id, "message_id": id_})
+    """Move some notifications of a message to one of their own: *part*, as old as it is."""
+    tx.execute(ADD_PART, {"id": message_id, "part": part, "start": start})
+    rows.execute_many(tx, MOVE, ({"id": id_, "part": part} for id_ in notification_ids))
 
 
 QUEUED: Final = text("""
@@ -316,49 +296,44 @@ ORDER BY notification.position
 """)
 
 
-def _queued(tx: Connection, message_id: str, view: View) -> list[QueuedNotification]:
-    notifications = []
+def _queued(tx: Connection, message_id: str, view: View) -> Iterator[QueuedNotification]:
+    attached = workspaces.load_attached(tx)  # one that is not watched may be so in a moment
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
-        account_id = row.event_account_id
-        account = accounts.load(tx, row.workspace, account_id) if account_id else None
-        notifications.append(
-            QueuedNotification(
-                notification_id=row.id,
-                event=EventType(row.event),
-                happened=EventType(row.event_type),
-                at=row.event_at,
-                detail=row.event_detail,
-                workspace=row.workspace,
-                labels=view.inventory.labels(row.workspace, account),
-                incident=incidents.load(tx, row.incident_id) if row.incident_id else None,
-                account=account,
-                heard_at=row.heard_at,
-                watched=view.inventory.watches(row.workspace) or _left(tx, row.workspace),
-                current=view.is_current(row.workspace),
-                undelivered_to=row.undelivered_to,
-            )
+        account = accounts.load(tx, row.workspace, row.event_account_id)
+        is_watched = view.inventory.watches(row.workspace)
+        yield QueuedNotification(
+            notification_id=row.id,
+            event=EventType(row.event),
+            happened=EventType(row.event_type),
+            at=row.event_at,
+            detail=row.event_detail,
+            workspace=row.workspace,
+            labels=view.inventory.labels(row.workspace, account),
+            incident=incidents.load(tx, row.incident_id),
+            account=account,
+            heard_at=row.heard_at,
+            watched=None if not is_watched and row.workspace in attached else is_watched,
+            current=view.is_current(row.workspace),
+            undelivered_to=row.undelivered_to,
         )
-    return notifications
 
 
-def _left(tx: Connection, workspace: str) -> bool | None:
-    """Return False if *workspace* left the configuration, None if it is only not known yet."""
-    return None if workspaces.is_attached(tx, workspace) else False
-
-
-SET_NOTIFICATION: Final = text("""
-UPDATE notification SET state = :state, reason = :reason, settled_at = :settled_at
-WHERE id = :id AND state IN ('pending', 'sending')
+SET_STATE: Final = text("""
+UPDATE notification SET state = :to, reason = :reason, settled_at = :at
+WHERE message_id = :message_id AND state = :state
+RETURNING *, state AS outcome
 """)
 
 
-def _set(
+def _set_state(
     tx: Connection,
-    notification_id: str,
-    to: NotificationState,
+    message_id: str,
+    state: NotificationState,
     *,
+    to: NotificationState,
     reason: SettledReason | None = None,
     at: Micros | None = None,
-) -> None:
-    values = {"id": notification_id, "state": to, "reason": reason, "settled_at": at}
-    tx.execute(SET_NOTIFICATION, values)
+) -> Sequence[Row[Any]]:
+    """Change the notifications of a message that are in *state*, and return them."""
+    values = {"message_id": message_id, "state": state, "to": to, "reason": reason, "at": at}
+    return tx.execute(SET_STATE, values).all()

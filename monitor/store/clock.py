@@ -46,10 +46,10 @@ def set_clock(tx: Connection, now: Micros) -> Duration:
 
     Return how far it went back, 0 if it did not.
     """
-    latest = tx.execute(LATEST).scalar_one_or_none()
-    step = Duration(max(0, (latest or 0) - now))
-    if step >= MIN_STEP:
-        for statement in SHIFT_BACK:
-            tx.execute(statement, {"step": int(step), "now": now})
+    step = Duration((tx.execute(LATEST).scalar_one_or_none() or now) - now)
     tx.execute(ADVANCE, {"now": now})
-    return step if step >= MIN_STEP else Duration(0)
+    if step < MIN_STEP:
+        return Duration(0)
+    for statement in SHIFT_BACK:
+        tx.execute(statement, {"step": int(step), "now": now})
+    return step

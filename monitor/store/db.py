@@ -37,7 +37,9 @@ SLOW: Final = Duration.parse("1s")
 class Store:
     """The database of the monitor. Open it with `Store.open`, run work in it, close it."""
 
-    def __init__(self, engine: Engine, explain: ExplainError, limit: TransactionLimit) -> None:
+    def __init__(
+        self, engine: Engine, explain: ExplainError, limit: TransactionLimit = nullcontext
+    ) -> None:
         self._engine = engine
         self._explain = explain
         self._limit = limit
@@ -51,7 +53,14 @@ class Store:
 
         Raise StoreError with what to do if it can't be opened, or another version made its tables.
         """
-        store = cls(*_connect(url, create=create))
+        try:
+            parsed = address.parse(url)
+        except ValueError as error:
+            raise StoreError(f"storage.url {error}") from None
+        if parsed.drivername == "sqlite":
+            store = cls(*sqlite.connect(parsed, create=create))
+        else:
+            store = cls(*postgresql.connect(parsed))
         schema = Schema.read(files("monitor.store"))
         try:
             store.run_now(lambda tx: schema.apply(tx, create=create))
@@ -95,13 +104,3 @@ class Store:
         """Finish what was begun and close the database."""
         self._thread.shutdown(wait=True)
         self._engine.dispose()
-
-
-def _connect(url: str, *, create: bool) -> tuple[Engine, ExplainError, TransactionLimit]:
-    try:
-        parsed = address.parse(url)
-    except ValueError as error:
-        raise StoreError(f"storage.url {error}") from None
-    if parsed.drivername == "sqlite":
-        return *sqlite.connect(parsed, create=create), nullcontext
-    return postgresql.connect(parsed)

@@ -15,8 +15,8 @@ READING: Final = "reading"
 LOAD: Final = text("SELECT * FROM incident WHERE id = :id")
 
 
-def load(tx: Connection, id_: str) -> Incident | None:
-    """Return the incident *id_*."""
+def load(tx: Connection, id_: str | None) -> Incident | None:
+    """Return the incident *id_*, if there is one."""
     row = tx.execute(LOAD, {"id": id_}).one_or_none()
     return None if row is None else rows.read(Incident, row)
 

@@ -13,13 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
-from monitor.core.model import (
-    Event,
-    EventType,
-    Micros,
-    NotificationState,
-    SettledReason,
-)
+from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
 from monitor.core.route import (
     Audience,
     PlannedMessage,
@@ -27,7 +21,7 @@ from monitor.core.route import (
     fallback_event,
 )
 
-from . import incidents
+from . import incidents, rows
 
 GROUP_WAIT: Final = Duration.parse("10s")
 """How long a fallback that groups waits for more of what the same receiver could not be told."""
@@ -43,26 +37,29 @@ class Settled:
     reason: SettledReason | None = None
 
 
-LIVE: Final = text("""
+def settled(notifications: Iterable[Row[Any]]) -> list[Settled]:
+    """Return what came to an end, of rows of `notification` with their state as *outcome*."""
+    return [rows.read(Settled, row) for row in notifications]
+
+
+AUDIENCE: Final = text("""
+SELECT receiver, 'heard' AS state FROM heard WHERE incident_id = :incident_id
+UNION ALL
 SELECT receiver, state FROM notification
 WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
 """)
-
-
-HEARD: Final = text("SELECT receiver FROM heard WHERE incident_id = :incident_id")
 
 
 def audience(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
     """Return for each incident who heard of it and for whom something is queued or being sent."""
     audiences = {}
     for incident_id in incident_ids:
-        values = {"incident_id": incident_id}
-        live = tx.execute(LIVE, values).all()
-        audiences[incident_id] = Audience(
-            heard=frozenset(tx.execute(HEARD, values).scalars()),
-            waiting=frozenset(row.receiver for row in live if row.state == "pending"),
-            sending=frozenset(row.receiver for row in live if row.state == "sending"),
+        receivers = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
+        heard, waiting, sending = (
+            frozenset(row.receiver for row in receivers if row.state == state)
+            for state in ("heard", "pending", "sending")
         )
+        audiences[incident_id] = Audience(heard=heard, waiting=waiting, sending=sending)
     return audiences
 
 
@@ -74,22 +71,20 @@ WHERE settled_at IS NULL AND state = 'pending' AND NOT EXISTS (
 )
 """)
 
-
 CANCEL_ENDED: Final = text("""
 UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
     WHEN (SELECT resolution FROM incident WHERE id = :incident_id) = 'unwatched' THEN 'unwatched'
     ELSE 'recovered' END
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND (event <> 'notice' OR undelivered_to IS NOT NULL)
-RETURNING receiver, event, reason
+RETURNING receiver, event, state AS outcome, reason
 """)
-
 
 CANCEL_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
     AND event IN ('changed', 'reminded', 'refreshed')
-RETURNING receiver, event, reason
+RETURNING receiver, event, state AS outcome, reason
 """)
 
 
@@ -99,26 +94,47 @@ def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> 
     for event in events:
         values = {"incident_id": event.incident_id, "now": now}
         if event.type is EventType.RESOLVED:
-            cancelled += _cancelled(tx.execute(CANCEL_ENDED, values))
+            cancelled += settled(tx.execute(CANCEL_ENDED, values))
         elif event.type is EventType.CHANGED:
-            cancelled += _cancelled(tx.execute(CANCEL_CHANGED, values))
+            cancelled += settled(tx.execute(CANCEL_CHANGED, values))
     if cancelled:
         tx.execute(CLOSE_EMPTY, {"now": now})
     return cancelled
 
 
-POSITION: Final = text("SELECT COALESCE(MAX(position), 0) FROM notification")
+CANCEL_REROUTED: Final = text("""
+UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
+WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
+RETURNING receiver, event, state AS outcome, reason
+""")
 
 
-ADD_NOTIFICATION: Final = text("""
+def cancel_rerouted(tx: Connection, incident_id: str, receiver: str, now: Micros) -> list[Settled]:
+    """Cancel what is queued of an incident for a receiver that its new cause leads away from."""
+    values = {"incident_id": incident_id, "receiver": receiver, "now": now}
+    cancelled = settled(tx.execute(CANCEL_REROUTED, values))
+    tx.execute(CLOSE_EMPTY, {"now": now})
+    return cancelled
+
+
+ADD_MESSAGE: Final = text("""
+INSERT INTO message (id, receiver, state, position, attempts, next_attempt_at, created_at)
+SELECT :id, :receiver, 'pending', COALESCE(MAX(position), 0) + 1, 0,
+    CAST(:start AS BIGINT), CAST(:now AS BIGINT)
+FROM notification
+""")
+
+ADD_NOTIFICATION: Final = text(f"""
 INSERT INTO notification (
     id, message_id, event_id, event, incident_id, workspace, subject, receiver, position, state,
     undelivered_to
-) VALUES (
-    :id, :message_id, :event_id, :event, :incident_id, :workspace, :subject, :receiver, :position,
-    'pending', :undelivered_to
 )
-""")
+SELECT :id, message.id, event.id, :event, incident_id, workspace,
+    COALESCE(account_id, '{incidents.READING}'), receiver,
+    (SELECT COALESCE(MAX(position), 0) + 1 FROM notification), 'pending', :undelivered_to
+FROM message, event WHERE message.id = :message_id AND event.id = :event_id
+""")  # noqa: S608 - all names are our own
 
 
 def queue(
@@ -130,31 +146,14 @@ def queue(
     new_id: Callable[[], str],
 ) -> None:
     """Queue *messages*; *waits* says until when the opening of an incident waits."""
-    if not messages:
-        return
-    position = tx.execute(POSITION).scalar_one()
     for message in messages:
-        position += 1
-        message_id = new_id()
+        id_ = new_id()
         start = max(waits.get(event.incident_id or "", now) for event in message.events)
-        add_message(tx, message_id, message.receiver, position, now=now, start=start)
+        values = {"id": id_, "receiver": message.receiver, "start": start, "now": now}
+        tx.execute(ADD_MESSAGE, values)
         for event in message.events:
-            position += 1
-            tx.execute(
-                ADD_NOTIFICATION,
-                {
-                    "id": new_id(),
-                    "message_id": message_id,
-                    "event_id": event.id,
-                    "event": event.type,
-                    "incident_id": event.incident_id,
-                    "workspace": event.workspace,
-                    "subject": event.account_id or incidents.READING,
-                    "receiver": message.receiver,
-                    "position": position,
-                    "undelivered_to": None,
-                },
-            )
+            values = {"id": new_id(), "message_id": id_, "event_id": event.id}
+            tx.execute(ADD_NOTIFICATION, {**values, "event": event.type, "undelivered_to": None})
 
 
 RELEASE: Final = text("""
@@ -173,6 +172,19 @@ def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
     return set(tx.execute(RELEASE, {"incident_id": incident_id, "now": now}).scalars())
 
 
+COLLECTING: Final = text("""
+SELECT id FROM message
+WHERE receiver = :receiver AND state = 'pending' AND settled_at IS NULL AND attempts = 0
+    AND EXISTS (
+        SELECT 1 FROM notification
+        WHERE notification.message_id = message.id AND notification.settled_at IS NULL
+            AND notification.workspace = :workspace
+            AND notification.undelivered_to = :undelivered_to
+    )
+LIMIT 1
+""")
+
+
 def enqueue_for_fallback(
     tx: Connection,
     undelivered: Iterable[Row[Any]],
@@ -186,56 +198,62 @@ def enqueue_for_fallback(
     If it groups, what comes within a few seconds of one workspace is one message: a receiver that
     gets an event a request refuses them one by one.
     """
-    position = tx.execute(POSITION).scalar_one()
+    start = now + GROUP_WAIT if fallback.groups else now
     for row in undelivered:
-        event = _fallback_event(tx, row, fallback.name)
+        values = {
+            "receiver": fallback.name,
+            "workspace": row.workspace,
+            "incident_id": row.incident_id,
+            "event_id": row.event_id,
+            "undelivered_to": row.undelivered_to or row.receiver,
+        }
+        event = _fallback_event(tx, values)
         if event is None:
             continue
-        message_id = _collecting(tx, row, fallback)
+        message_id = tx.execute(COLLECTING, values).scalar() if fallback.groups else None
         if message_id is None:
-            position += 1
             message_id = new_id()
-            start = now + GROUP_WAIT if fallback.groups else now
-            add_message(tx, message_id, fallback.name, position, now=now, start=start)
-        position += 1
-        tx.execute(
-            ADD_NOTIFICATION,
-            {
-                "id": new_id(),
-                "message_id": message_id,
-                "event_id": row.event_id,
-                "event": event,
-                "incident_id": row.incident_id,
-                "workspace": row.workspace,
-                "subject": row.subject,
-                "receiver": fallback.name,
-                "position": position,
-                "undelivered_to": row.undelivered_to or row.receiver,
-            },
-        )
+            tx.execute(ADD_MESSAGE, {**values, "id": message_id, "start": start, "now": now})
+        added = {"id": new_id(), "message_id": message_id, "event": event}
+        tx.execute(ADD_NOTIFICATION, {**values, **added})
 
 
-MARK_SENDING_HEARD: Final = text("""
+IS_KNOWN: Final = text("""
+SELECT 1 FROM notification
+WHERE incident_id = :incident_id AND receiver = :receiver AND undelivered_to = :undelivered_to
+LIMIT 1
+""")
+
+
+def _fallback_event(tx: Connection, values: Mapping[str, Any]) -> EventType | None:
+    incident_id = values["incident_id"]
+    return fallback_event(
+        incidents.load(tx, incident_id),
+        audience(tx, [incident_id])[incident_id],
+        values["receiver"],
+        is_known=tx.execute(IS_KNOWN, values).one_or_none() is not None,
+    )
+
+
+MARK_HEARD: Final = text("""
 INSERT INTO heard (incident_id, receiver, at)
 SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
-WHERE receiver = :receiver AND state = 'sending' AND incident_id IS NOT NULL
+WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
     AND event <> 'notice'
 ON CONFLICT (incident_id, receiver) DO NOTHING
 """)
 
-
 CANCEL_REMOVED_MESSAGES: Final = text("""
 UPDATE message SET state = 'cancelled', claimed_until = NULL, settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
+RETURNING id
 """)
-
 
 CANCEL_REMOVED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
-RETURNING *
+RETURNING *, state AS outcome
 """)
-
 
 RECEIVERS: Final = text("""
 SELECT DISTINCT receiver FROM message WHERE settled_at IS NULL
@@ -256,12 +274,13 @@ def cancel_removed(
     """
     cancelled = []
     for receiver in set(tx.execute(RECEIVERS).scalars()) - set(receivers):
-        tx.execute(MARK_SENDING_HEARD, {"receiver": receiver, "now": now})
-        rows = tx.execute(CANCEL_REMOVED, {"receiver": receiver, "now": now}).all()
-        tx.execute(CANCEL_REMOVED_MESSAGES, {"receiver": receiver, "now": now})
+        values = {"receiver": receiver, "now": now}
+        messages = tx.execute(CANCEL_REMOVED_MESSAGES, values).scalars().all()
+        rows.execute_many(tx, MARK_HEARD, ({"message_id": id_, "now": now} for id_ in messages))
+        undelivered = tx.execute(CANCEL_REMOVED, values).all()
         if fallback:
-            enqueue_for_fallback(tx, rows, fallback, now=now, new_id=new_id)
-        cancelled += _cancelled(rows)
+            enqueue_for_fallback(tx, undelivered, fallback, now=now, new_id=new_id)
+        cancelled += settled(undelivered)
     return cancelled
 
 
@@ -275,101 +294,3 @@ WHERE notification.settled_at IS NULL GROUP BY notification.receiver
 def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
     """Return for each receiver with a queue how many notifications are in it and since when."""
     return {row.receiver: (row.notifications, row.oldest_at) for row in tx.execute(BACKLOG)}
-
-
-CANCEL_REROUTED: Final = text("""
-UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
-    AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
-RETURNING receiver, event, reason
-""")
-
-
-def cancel_rerouted(tx: Connection, incident_id: str, receiver: str, now: Micros) -> list[Settled]:
-    """Cancel what is queued of an incident for a receiver that its new cause leads away from."""
-    values = {"incident_id": incident_id, "receiver": receiver, "now": now}
-    cancelled = _cancelled(tx.execute(CANCEL_REROUTED, values))
-    tx.execute(CLOSE_EMPTY, {"now": now})
-    return cancelled
-
-
-def _cancelled(rows: Iterable[Row[Any]]) -> list[Settled]:
-    return [
-        Settled(
-            row.receiver,
-            EventType(row.event),
-            NotificationState.CANCELLED,
-            SettledReason(row.reason),
-        )
-        for row in rows
-    ]
-
-
-COLLECTING: Final = text("""
-SELECT id FROM message
-WHERE receiver = :receiver AND state = 'pending' AND settled_at IS NULL AND attempts = 0
-    AND EXISTS (
-        SELECT 1 FROM notification
-        WHERE notification.message_id = message.id AND notification.settled_at IS NULL
-            AND notification.workspace = :workspace
-            AND notification.undelivered_to = :undelivered_to
-    )
-LIMIT 1
-""")
-
-
-def _collecting(tx: Connection, row: Row[Any], fallback: Receiver) -> str | None:
-    """Return the message for *fallback* that *row* may join, if there is one."""
-    if not fallback.groups:
-        return None
-    values = {
-        "receiver": fallback.name,
-        "workspace": row.workspace,
-        "undelivered_to": row.undelivered_to or row.receiver,
-    }
-    message_id: str | None = tx.execute(COLLECTING, values).scalar_one_or_none()
-    return message_id
-
-
-IS_KNOWN: Final = text("""
-SELECT id FROM notification
-WHERE incident_id = :incident_id AND receiver = :receiver AND undelivered_to = :undelivered_to
-LIMIT 1
-""")
-
-
-def _fallback_event(tx: Connection, row: Row[Any], fallback: str) -> EventType | None:
-    incident = incidents.load(tx, row.incident_id) if row.incident_id else None
-    if incident is None:
-        return fallback_event(None, Audience(), fallback, is_known=False)
-    undelivered_to = row.undelivered_to or row.receiver
-    values = {
-        "incident_id": incident.id,
-        "receiver": fallback,
-        "undelivered_to": undelivered_to,
-    }
-    is_known = tx.execute(IS_KNOWN, values).one_or_none() is not None
-    reached = audience(tx, [incident.id])[incident.id]
-    return fallback_event(incident, reached, fallback, is_known=is_known)
-
-
-ADD_MESSAGE: Final = text("""
-INSERT INTO message (id, receiver, state, position, attempts, next_attempt_at, created_at)
-VALUES (:id, :receiver, 'pending', :position, 0, :next_attempt_at, :now)
-""")
-
-
-def add_message(
-    tx: Connection, id_: str, receiver: str, position: int, *, now: Micros, start: Micros
-) -> None:
-    """Queue an empty message, first due at *start*."""
-    tx.execute(
-        ADD_MESSAGE,
-        {
-            "id": id_,
-            "receiver": receiver,
-            "position": position,
-            "next_attempt_at": start,
-            "now": now,
-        },
-    )

@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -93,8 +94,7 @@ class TransactionTimeout:
         finally:
             timer.cancel()
 
-    def _follow(self, connection: Any, record: Any) -> None:
-        del record
+    def _follow(self, connection: Any, _: Any) -> None:
         self._connection = connection
 
     def _break_off(self) -> None:
@@ -105,7 +105,8 @@ class TransactionTimeout:
 def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
     """Return what connects to the database at *address*, explains its errors, limits its time."""
     name = f"{address.database} at {address.host}" if address.host else str(address.database)
-    secrets = [address.username, address.password, *_texts(address.query.values())]
+    parameters = chain.from_iterable(address.normalized_query.values())
+    secrets = [address.username, address.password, *parameters]
     try:
         engine = create_engine(
             address.set(drivername="postgresql+psycopg", query={**_SETTINGS, **address.query}),
@@ -125,8 +126,7 @@ def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
         ) from None
 
     @event.listens_for(engine, "connect")
-    def _check(connection: Any, record: Any) -> None:
-        del record
+    def _check(connection: Any, _: Any) -> None:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise StoreError(
@@ -144,10 +144,6 @@ def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
         return failed(name, _without(reasons[-1].strip()[:200], secrets), _ADVICE)
 
     return engine, explain, TransactionTimeout(engine).limit
-
-
-def _texts(values: Iterable[str | tuple[str, ...]]) -> list[str]:
-    return [text for value in values for text in ([value] if isinstance(value, str) else value)]
 
 
 def _without(reason: str, secrets: Iterable[str | None]) -> str:

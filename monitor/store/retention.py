@@ -31,9 +31,7 @@ DELETE_ENDED: Final = (
         WHERE notification.event_id = event.id AND notification.settled_at IS NULL
     )
     """),
-    text("""
-    DELETE FROM message WHERE settled_at < :before
-    """),
+    text("DELETE FROM message WHERE settled_at < :before"),
 )
 
 

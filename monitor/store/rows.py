@@ -31,13 +31,6 @@ def upsert(table: str, columns: Sequence[str], *, key: Sequence[str]) -> str:
     return f"{insert(table, columns)}\nON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
-def update(table: str, columns: Sequence[str], *, key: Sequence[str]) -> str:
-    """Return the statement that changes the row of *table* with this *key*, if there is one."""
-    changes = ", ".join(f"{name} = :{name}" for name in columns if name not in key)
-    found = " AND ".join(f"{name} = :{name}" for name in key)
-    return f"UPDATE {table} SET {changes}\nWHERE {found}"  # noqa: S608 - all names are our own
-
-
 def execute_many(tx: Connection, statement: TextClause, rows: Iterable[dict[str, Any]]) -> None:
     """Run *statement* once for each of *rows*."""
     if listed := list(rows):

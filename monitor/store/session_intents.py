@@ -59,22 +59,19 @@ def _may_add(tx: Connection, intent: SessionIntent, *, cooldown: Duration, now: 
     return not is_cooling_down(outcome, latest.at, cooldown=cooldown, now=now)
 
 
-NEXT: Final = text("""
-SELECT * FROM session_intent
-WHERE workspace = :workspace AND outcome = 'wanted' ORDER BY at LIMIT 1
-""")
-
-CALL: Final = text("""
-UPDATE session_intent SET outcome = 'calling' WHERE id = :id AND outcome = 'wanted'
+CLAIM: Final = text("""
+UPDATE session_intent SET outcome = 'calling' WHERE id = (
+    SELECT id FROM session_intent
+    WHERE workspace = :workspace AND outcome = 'wanted' ORDER BY at LIMIT 1
+)
+RETURNING *
 """)
 
 
 def claim(tx: Connection, workspace: str) -> SessionIntent | None:
     """Claim the next intent of *workspace*: from here on the call may have been made."""
-    row = tx.execute(NEXT, {"workspace": workspace}).one_or_none()
-    if row is None or tx.execute(CALL, {"id": row.id}).rowcount != 1:
-        return None
-    return rows.read(SessionIntent, row)
+    row = tx.execute(CLAIM, {"workspace": workspace}).one_or_none()
+    return None if row is None else rows.read(SessionIntent, row)
 
 
 FINISH: Final = text("UPDATE session_intent SET outcome = :outcome WHERE id = :id")

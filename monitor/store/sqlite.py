@@ -51,8 +51,7 @@ def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
     engine = create_engine(address, hide_parameters=True, connect_args={"timeout": 10})
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, record: Any) -> None:
-        del record
+    def _prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in _PRAGMAS:

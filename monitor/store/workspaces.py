@@ -36,13 +36,12 @@ def load(tx: Connection, name: str) -> Workspace:
     )
 
 
-TERM: Final = text("SELECT term FROM workspace WHERE name = :name")
+TERMS: Final = text("SELECT name, term FROM workspace")
 
 
-def load_term(tx: Connection, name: str) -> int:
-    """Return the latest term of the workspace *name*."""
-    term: int = tx.execute(TERM, {"name": name}).scalar_one()
-    return term
+def load_terms(tx: Connection) -> dict[str, int]:
+    """Return the latest term of each workspace that is recorded."""
+    return {row.name: row.term for row in tx.execute(TERMS)}
 
 
 IS_FAILING: Final = text("""
@@ -70,9 +69,12 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int | No
 
 FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
 
-WRITE: Final = text(
-    rows.update("workspace", (*rows.columns(Workspace), *FAILING.values()), key=("name", "term"))
-)
+_CHANGES: Final = [f"{name} = :{name}" for name in (*rows.columns(Workspace), *FAILING.values())]
+
+WRITE: Final = text(f"""
+UPDATE workspace SET {", ".join(_CHANGES)}
+WHERE name = :name AND term = :term
+""")  # noqa: S608 - all names are our own
 
 
 def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
@@ -89,12 +91,9 @@ def write_liveness(tx: Connection, good: Mapping[str, Micros]) -> None:
     rows.execute_many(tx, WRITE_LIVENESS, ({"name": name, "at": at} for name, at in good.items()))
 
 
-TERMS: Final = text("SELECT name, term FROM workspace")
-
-
 def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
     """Raise LeaseLostError unless each claim (its term by workspace) is the latest."""
-    terms = {row.name: row.term for row in tx.execute(TERMS)}
+    terms = load_terms(tx)
     for name, term in claims.items():
         if terms.get(name) != term:
             raise _lease_lost(name)
@@ -131,18 +130,10 @@ def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Work
 
     Return its state and term.
     """
-    if renamed_to and not is_recorded(tx, name):
+    if renamed_to:
         rename(tx, renamed_to, name)
     tx.execute(ATTACH_AGAIN, {"name": name})
-    return load(tx, name), load_term(tx, name)
-
-
-IS_RECORDED: Final = text("SELECT 1 FROM workspace WHERE name = :name")
-
-
-def is_recorded(tx: Connection, name: str) -> bool:
-    """Return whether anything is recorded of the workspace *name*."""
-    return tx.execute(IS_RECORDED, {"name": name}).one_or_none() is not None
+    return load(tx, name), load_terms(tx)[name]
 
 
 RENAME: Final = (
@@ -160,7 +151,8 @@ def rename(tx: Connection, old: str, new: str) -> bool:
 
     Return False, and change nothing, if nothing is recorded of *old* or *new* has a past already.
     """
-    if not is_recorded(tx, old) or is_recorded(tx, new):
+    recorded = load_terms(tx)
+    if old not in recorded or new in recorded:
         return False
     for statement in RENAME:
         tx.execute(statement, {"old": old, "new": new})

@@ -24,15 +24,14 @@ def failing_writes(store, table=None):
         is_refused = action in WRITES and table in (None, name)
         return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
 
-    _authorize(store, authorize)
+    def use(authorizer):
+        store.run_now(lambda tx: tx.connection.driver_connection.set_authorizer(authorizer))
+
+    use(authorize)
     try:
         yield
     finally:
-        _authorize(store, None)
-
-
-def _authorize(store, authorize):
-    store.run_now(lambda tx: tx.connection.driver_connection.set_authorizer(authorize))
+        use(None)
 
 
 @contextmanager
@@ -51,13 +50,12 @@ def locked(store):
 @contextmanager
 def full_disk(store):
     """Let the file of the database grow no more."""
-    pages = store.run_now(lambda tx: tx.execute(text("PRAGMA page_count")).scalar_one())
-    _limit(store, pages)
+
+    def run(pragma):
+        return store.run_now(lambda tx: tx.execute(text(f"PRAGMA {pragma}")).scalar())
+
+    run(f"max_page_count = {run('page_count')}")
     try:
         yield
     finally:
-        _limit(store, 2**31)
-
-
-def _limit(store, pages):
-    store.run_now(lambda tx: tx.execute(text(f"PRAGMA max_page_count = {pages}")))
+        run(f"max_page_count = {2**31}")

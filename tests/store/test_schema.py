@@ -1,5 +1,6 @@
 """The tables: declared in one place, brought up from older versions, read by indexes."""
 
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -43,49 +44,23 @@ def next_schema(tmp_path):
 def described(tx):
     """Everything about the tables but the order of their columns."""
     inspector = inspect(tx)
-    return {table: describe(tx, inspector, table) for table in inspector.get_table_names()}
-
-
-def describe(tx, inspector, table):
-    return {
-        "columns": {
-            column["name"]: (str(column["type"]), column["nullable"], column["default"])
-            for column in inspector.get_columns(table)
-        },
-        "primary key": inspector.get_pk_constraint(table)["constrained_columns"],
-        "foreign keys": foreign_keys(tx, inspector, table),
-        "checks": sorted(check["sqltext"] for check in inspector.get_check_constraints(table)),
-        "unique": inspector.get_unique_constraints(table),
-        "indexes": {
-            index["name"]: (
-                index["column_names"],
-                bool(index["unique"]),
-                {option: str(value) for option, value in index.get("dialect_options", {}).items()},
-            )
-            for index in inspector.get_indexes(table)
-        },
+    parts = {
+        "columns": inspector.get_columns,
+        "primary key": lambda table: [inspector.get_pk_constraint(table)],
+        "foreign keys": inspector.get_foreign_keys,
+        "checks": inspector.get_check_constraints,
+        "unique": inspector.get_unique_constraints,
+        "indexes": inspector.get_indexes,
     }
-
-
-def foreign_keys(tx, inspector, table):
     if tx.dialect.name == "sqlite":  # whose inspector does not see every action
-        keys = [
-            (key["from"], key["table"], key["to"], key["on_update"], key["on_delete"])
-            for key in rows(tx, f"pragma_foreign_key_list('{table}')")
-        ]
-    else:
-        keys = [
-            (
-                name,
-                key["referred_table"],
-                to,
-                key["options"].get("onupdate", "NO ACTION"),
-                key["options"].get("ondelete", "NO ACTION"),
-            )
-            for key in inspector.get_foreign_keys(table)
-            for name, to in zip(key["constrained_columns"], key["referred_columns"], strict=True)
-        ]
-    return sorted(keys)
+        parts["foreign keys"] = lambda table: rows(tx, f"pragma_foreign_key_list('{table}')")
+    return {
+        table: {
+            part: sorted(json.dumps(item, default=str, sort_keys=True) for item in read(table))
+            for part, read in parts.items()
+        }
+        for table in inspector.get_table_names()
+    }
 
 
 def rows(tx, table):
@@ -115,19 +90,22 @@ def test_the_migrations_make_what_is_declared_and_lose_nothing(database_url, dir
     assert after == before
 
 
-def test_the_description_of_the_tables_misses_nothing(store):
-    with_index = store.run_now(described)["incident"]["indexes"]["incident_open"]
-    account = store.run_now(described)["account"]
+@pytest.mark.parametrize(
+    ("table", "part", "expected"),
+    [
+        ("account", "columns", '"name": "id", "nullable": false'),
+        ("account", "columns", '"name": "removed_at", "nullable": true'),
+        ("account", "checks", "frozen"),
+        ("account", "foreign keys", '"on_?update": "CASCADE"'),
+        ("event", "foreign keys", '"on_?delete": "CASCADE"'),
+        ("incident", "indexes", '"name": "incident_open".* "unique": (1|true)'),
+        ("incident", "indexes", "resolved_at IS NULL"),
+    ],
+)
+def test_the_description_of_the_tables_misses_nothing(store, table, part, expected):
+    tables = store.run_now(described)
 
-    assert with_index[1] is True
-    assert "resolved_at IS NULL" in str(with_index[2])
-    assert account["columns"]["id"][1] is False
-    assert account["columns"]["removed_at"][1] is True
-    assert "frozen" in str(account["checks"])
-    assert account["foreign keys"] == [("workspace", "workspace", "name", "CASCADE", "NO ACTION")]
-    assert store.run_now(described)["event"]["foreign keys"] == [
-        ("incident_id", "incident", "id", "NO ACTION", "CASCADE")
-    ]
+    assert any(re.search(expected, item) for item in tables[table][part])
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -236,15 +214,16 @@ MODULES = (
     *(sessions, workspaces),
 )
 HOT = (
-    *(claims.LAPSED, claims.NEXT, claims.NEXT_AT, outbox.CANCEL_ENDED, outbox.LIVE),
-    *(outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.POSITION, outbox.BACKLOG),
+    *(claims.LAPSED, claims.NEXT, claims.NEXT_AT, claims.SET_STATE, outbox.CANCEL_ENDED),
+    *(outbox.AUDIENCE, outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.BACKLOG, outbox.MARK_HEARD),
+    *(outbox.ADD_MESSAGE, outbox.ADD_NOTIFICATION),
 )
 
 
 @pytest.mark.parametrize("statement", HOT)
 def test_no_statement_of_a_delivery_reads_all_that_was_ever_sent(store, statement):
-    names = {"receiver": "", "now": 0, "incident_id": "", "message_id": "", "id": ""}
-    values = {name: value for name, value in names.items() if f":{name}" in statement.text}
+    names = statement.compile().params
+    values = {name: 0 if name in ("now", "start", "at") else "" for name in names}
 
     plan = store.run_now(lambda tx: planned(tx, statement, values))
 

@@ -27,15 +27,6 @@ def test_a_session_is_asked_for_once_per_account_and_cooldown(store):
     assert add(store, now=NOON, id_="c6", account="a2")
 
 
-def test_after_too_many_nothing_is_asked_for_hours(store):
-    add(store, now=NOON)
-    intent = store.run_now(lambda tx: session_intents.claim(tx, "acme"))
-    store.run_now(lambda tx: session_intents.finish(tx, intent, IntentOutcome.LIMITED))
-
-    assert not add(store, now=NOON + 5 * HOUR, id_="c2")
-    assert add(store, now=NOON + 6 * HOUR, id_="c3")
-
-
 def test_a_call_that_a_stopped_process_left_behind_is_unknown_and_not_repeated(store):
     add(store, now=NOON)
     store.run_now(lambda tx: session_intents.claim(tx, "acme"))

@@ -1,7 +1,6 @@
 """Sessions: the only place that holds a link."""
 
 from harness.core import LINK, listed_account, signed_out
-from sqlalchemy import text
 
 from monitor.core.model import Session
 from monitor.core.secret import Secret
@@ -30,4 +29,4 @@ def test_a_link_goes_when_the_incident_ends(harness):
     harness.poll(listed_account())
 
     assert session(harness) is None
-    assert harness.run(lambda tx: tx.execute(text("SELECT * FROM session")).all()) == []
+    assert harness.column("SELECT link FROM session") == []

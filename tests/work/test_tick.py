@@ -251,7 +251,7 @@ async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(harne
     harness.poll(listed_account("ok"), signed_out("out"))
     harness.deliver("slack")
     harness.detach()
-    harness.watched = False
+    harness.inventory = Inventory({})
     harness.now += DAY - 1
     assert not await ticker.unwatch()
     harness.now += 1
