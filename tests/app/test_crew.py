@@ -117,6 +117,7 @@ class Stage:
         self.schedule.stop()
         await self.ground.http.aclose()
         await self.closing.aclose()
+        self.store.close()
 
 
 @asynccontextmanager
@@ -125,17 +126,13 @@ async def staged(folder):
     for name in ("acme", "beta", "gamma"):
         simulator.add_customer(name, f"linked_{name}")
         simulator.add_accounts(name, 2)
-    store = Store.open(f"sqlite:///{folder}/monitor.db")
-    try:
-        async with serve(simulator) as api:
-            stage = Stage(folder, api, store, simulator)
-            stage.schedule.start()
-            try:
-                yield stage
-            finally:
-                await stage.close()
-    finally:
-        store.close()
+    async with serve(simulator) as api:
+        stage = Stage(folder, api, Store.open(f"sqlite:///{folder}/monitor.db"), simulator)
+        stage.schedule.start()
+        try:
+            yield stage
+        finally:
+            await stage.close()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from monitor.notifiers import email, log, slack, webhook
 MODULES = {"email": email, "log": log, "slack": slack, "webhook": webhook}
 TYPES = notifiers.notifier_types()
 GROUPS = [kind for kind in TYPES if MODULES[kind].Notifier.groups]
-PATIENCE = Duration.parse("500ms")
+PATIENCE = Duration.parse("1s")
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRETS = ("s3cr3t", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "hunter2hunter2")
 
