@@ -26,7 +26,7 @@ GONE = {
     "monitor/store": (
         "attachment enter lapsed restore alive defer creations Creation give_up_lost upkeep"
         " PULL_BACK FORGET forget tell COLLECT HEAR_ALL HEAR_LEAVING TAKE_BACK leaving Breaker"
-        " _refusing_until Explain Limit BLIND state"
+        " _refusing_until Explain Limit BLIND"
     ),
     "monitor/work": "Rules _want_links _go_blind _note_look report take_over",
     "monitor/app": (

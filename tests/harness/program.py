@@ -19,7 +19,7 @@ from starlette.routing import Route
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which something that should have come has not."""
 
 
