@@ -142,28 +142,21 @@ def read_secret_files(
         for optional in (key, name):
             if table.get(optional, "") is None:
                 del table[optional]
-        if name in table and name not in declared(kind):
-            _read_secret_file(document, location, table, key, base)
-            del table[name]
-
-
-def _read_secret_file(
-    document: Document, location: Location, table: Table, key: str, base: Path
-) -> None:
-    """Put the content of the file of the secret *key* into *table*, or report the problem."""
-    name = f"{key}_file"
-    file_location = (*location, name)
-    if table.get(key) is not None:
-        document.report(file_location, f"stands beside {key}; keep one of them")
-        return
-    try:
-        table[key] = _secret_text(base, table[name])
-    except ValueError as error:
-        document.report(file_location, str(error))
-        table[key] = SensitiveText("unreadable")
-    table.lines[key] = table.lines[name]
-    if file_location in document.reported:
-        document.reported.add((*location, key))
+        if name not in table or name in declared(kind):
+            continue
+        file_location = (*location, name)
+        if key in table:
+            document.report(file_location, f"stands beside {key}; keep one of them")
+        else:
+            table.lines[key] = table.lines[name]
+            try:
+                table[key] = _secret_text(base, table[name])
+            except ValueError as error:
+                document.report(file_location, str(error))
+                table[key] = SensitiveText("unreadable")
+            if file_location in document.reported:
+                document.reported.add((*location, key))
+        del table[name]
 
 
 def _secret_text(base: Path, path: Any) -> SensitiveText:
