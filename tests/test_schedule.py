@@ -9,9 +9,15 @@ import structlog
 
 from monitor.core.duration import Duration
 from monitor.cron import next_time
-from monitor.schedule import Schedule, _Calendar, _Interval, spread
+from monitor.schedule import Schedule, _Trigger, spread
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MINUTE = Duration.parse("60s")
+
+
+def delays(*seconds):
+    """Jitter that was drawn beforehand."""
+    return map(timedelta, (0,) * len(seconds), seconds).__next__
 
 
 def cron(expression, timezone="UTC"):
@@ -218,7 +224,7 @@ async def test_a_clock_that_went_back_an_hour_holds_nobody_up(schedule):
 
 
 def test_jitter_puts_off_each_wake_but_never_the_next_ones():
-    trigger = _Interval(60, 10, iter([5.0, 0.0, 4.0]).__next__)
+    trigger = _Trigger(MINUTE, 10, delays(5, 0, 4))
     due = trigger.get_next_fire_time(None, NOON)
     points = [due]
 
@@ -230,7 +236,7 @@ def test_jitter_puts_off_each_wake_but_never_the_next_ones():
 
 
 def test_days_asleep_are_one_wake():
-    trigger = _Interval(60, 0, lambda: 0.0)
+    trigger = _Trigger(MINUTE, 0, timedelta)
     first = trigger.get_next_fire_time(None, NOON)
 
     due = trigger.get_next_fire_time(first, NOON + timedelta(days=3, seconds=20))
@@ -245,7 +251,8 @@ def test_jitter_is_at_most_a_quarter_of_the_interval():
     add(schedule, "long", Wakes(), rhythm="60s", jitter="5s")
 
     jobs = {job.id: job.trigger for job in schedule._scheduler.get_jobs()}
-    assert (jobs["short"]._jitter(), jobs["long"]._jitter()) == (1.0, 5.0)
+    assert jobs["short"]._jitter() == timedelta(seconds=1)
+    assert jobs["long"]._jitter() == timedelta(seconds=5)
 
 
 def test_starts_are_spread_over_the_interval():
@@ -256,7 +263,7 @@ def test_starts_are_spread_over_the_interval():
 
 
 def test_a_crontab_is_due_soon_after_the_start_and_then_when_it_says():
-    trigger = _Calendar(cron("0 8 * * *"), 20, iter([3.0, 0.0]).__next__)
+    trigger = _Trigger(cron("0 8 * * *"), 20, delays(3, 0))
 
     first = trigger.get_next_fire_time(None, NOON)
     second = trigger.get_next_fire_time(first, first)
@@ -274,7 +281,8 @@ def test_the_jitter_of_a_crontab_is_at_most_a_quarter_of_a_minute():
         add(schedule, name, Wakes(), rhythm=cron("0 0 * * *"), jitter=jitter)
 
     jobs = {job.id: job.trigger for job in schedule._scheduler.get_jobs()}
-    assert (jobs["long"]._jitter(), jobs["short"]._jitter()) == (15.0, 5.0)
+    assert jobs["long"]._jitter() == timedelta(seconds=15)
+    assert jobs["short"]._jitter() == timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("jitter", ["0s", "5s"])
