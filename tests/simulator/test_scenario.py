@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.simulator import Step, login, play, steps
+from monitor.simulator import Step, login, play
 from monitor.simulator.state import UnknownNameError
 
 
@@ -37,14 +37,6 @@ async def test_a_login_goes_through_every_stage(simulator):
     await play(simulator, login("acme", "Jane", at=0, every=1), sleep)
 
     assert statuses == ["preparing", "serving", "streaming"]
-
-
-async def test_a_scenario_may_be_written_in_json(simulator):
-    rows = [[0, "add_account", {"customer": "acme", "name": "Jane"}], [0, "clear_faults"]]
-
-    await play(simulator, steps(rows))
-
-    assert [account.name for account in simulator.customer("acme").accounts.values()] == ["Jane"]
 
 
 @pytest.mark.parametrize(
