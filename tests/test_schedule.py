@@ -57,15 +57,6 @@ async def schedule():
     await asyncio.sleep(0)  # APScheduler ends in the next turn of the loop
 
 
-async def test_wakes_again_and_again(schedule):
-    wakes = Wakes()
-    add(schedule, "acme", wakes)
-
-    schedule.start()
-
-    await wakes.reach(3)
-
-
 async def test_an_entry_may_be_added_while_it_runs(schedule):
     wakes = Wakes()
     schedule.start()
@@ -75,15 +66,15 @@ async def test_an_entry_may_be_added_while_it_runs(schedule):
     await wakes.reach(2)
 
 
-async def test_wakes_come_on_the_event_loop(schedule):
-    threads = []
+async def test_wakes_come_again_and_again_on_the_event_loop(schedule):
+    threads = set()
     wakes = Wakes()
-    add(schedule, "acme", lambda: (threads.append(threading.get_ident()), wakes()))
+    add(schedule, "acme", lambda: (threads.add(threading.get_ident()), wakes()))
 
     schedule.start()
 
-    await wakes.reach(1)
-    assert threads[0] == threading.get_ident()
+    await wakes.reach(3)
+    assert threads == {threading.get_ident()}
 
 
 async def test_the_first_wake_comes_after_the_offset(schedule):
@@ -139,8 +130,7 @@ async def test_a_wake_that_comes_late_is_not_dropped(schedule):
 
 
 async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
-    wakes = Wakes()
-    others = Wakes()
+    wakes, others = Wakes(), Wakes()
 
     def fail():
         wakes()
@@ -244,15 +234,22 @@ def test_days_asleep_are_one_wake():
     assert due == NOON + timedelta(days=3, seconds=60)
 
 
-def test_jitter_is_at_most_a_quarter_of_the_interval():
+@pytest.mark.parametrize(
+    ("rhythm", "jitter", "longest"),
+    [
+        ("4s", "5s", 1),
+        ("60s", "5s", 5),
+        (cron("0 0 * * *"), "1h", 15),
+        (cron("0 0 * * *"), "5s", 5),
+    ],
+)
+def test_jitter_is_at_most_a_quarter_of_the_interval_or_of_a_minute(rhythm, jitter, longest):
     schedule = Schedule(jitter=lambda: 1.0)
 
-    add(schedule, "short", Wakes(), rhythm="4s", jitter="5s")
-    add(schedule, "long", Wakes(), rhythm="60s", jitter="5s")
+    add(schedule, "acme", Wakes(), rhythm=rhythm, jitter=jitter)
 
-    jobs = {job.id: job.trigger for job in schedule._scheduler.get_jobs()}
-    assert jobs["short"]._jitter() == timedelta(seconds=1)
-    assert jobs["long"]._jitter() == timedelta(seconds=5)
+    (job,) = schedule._scheduler.get_jobs()
+    assert job.trigger._jitter() == timedelta(seconds=longest)
 
 
 def test_starts_are_spread_over_the_interval():
@@ -274,17 +271,6 @@ def test_a_crontab_is_due_soon_after_the_start_and_then_when_it_says():
     assert third == datetime(2026, 11, 25, 8, tzinfo=UTC)
 
 
-def test_the_jitter_of_a_crontab_is_at_most_a_quarter_of_a_minute():
-    schedule = Schedule(jitter=lambda: 1.0)
-
-    for name, jitter in (("long", "1h"), ("short", "5s")):
-        add(schedule, name, Wakes(), rhythm=cron("0 0 * * *"), jitter=jitter)
-
-    jobs = {job.id: job.trigger for job in schedule._scheduler.get_jobs()}
-    assert jobs["long"]._jitter() == timedelta(seconds=15)
-    assert jobs["short"]._jitter() == timedelta(seconds=5)
-
-
 @pytest.mark.parametrize("jitter", ["0s", "5s"])
 @pytest.mark.parametrize(
     "change", [datetime(2026, 10, 25, tzinfo=UTC), datetime(2027, 3, 28, tzinfo=UTC)]
@@ -298,15 +284,6 @@ def test_no_wake_lies_in_the_past_when_summer_time_begins_or_ends(change, jitter
     for minute in range(-180, 360):
         now = change + timedelta(minutes=minute)
         assert timedelta(0) < trigger.get_next_fire_time(now, now) - now <= timedelta(minutes=7.1)
-
-
-async def test_a_crontab_wakes_first_of_all_soon_after_the_start(schedule):
-    wakes = Wakes()
-    add(schedule, "acme", wakes, rhythm=cron("0 0 1 1 *"))
-
-    schedule.start()
-
-    await wakes.reach(1)
 
 
 async def test_a_crontab_goes_on_from_the_present_after_the_clock_went_back(schedule):
