@@ -122,10 +122,7 @@ def test_aliases_stand_for_what_they_name():
 
 
 BAD = {
-    "two documents": (
-        "a: 1\n---\nb: 2\n",
-        "2: a second document starts here (---); write only one",
-    ),
+    "two documents": ("a: 1\n---\nb: 2\n", "2: a second document starts here (---); write only"),
     "a list": ("- a\n", "1: must hold keys and values, such as `workspaces:`"),
     "a word": ("hello", "1: must hold keys and values, such as `workspaces:`"),
     "a tab": (
