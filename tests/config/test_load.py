@@ -12,7 +12,7 @@ from .conftest import WORKSPACE
 
 
 def test_a_token_is_all_that_a_file_needs(load_text):
-    config = load_text("workspaces: [{token: abc}]")
+    config = load_text(WORKSPACE)
 
     (workspace,) = config.workspaces
     assert (workspace.name, workspace.token) == ("default", Secret("abc"))
@@ -66,21 +66,6 @@ timezone: Europe/Berlin
 
 
 def test_a_workspace_lays_its_poll_settings_over_the_common_ones(load_text):
-    config = load_text(
-        """
-workspaces:
-  - {name: plain, token: a}
-  - {name: slow, token: b, poll: {every: 10m}}
-poll: {every: 2m, jitter: 1s}
-"""
-    )
-
-    plain, slow = (workspace.poll for workspace in config.workspaces)
-    assert (str(plain.every), str(plain.jitter)) == ("2m", "1s")
-    assert (str(slow.every), str(slow.jitter)) == ("10m", "1s")
-
-
-def test_a_workspaces_own_rhythm_takes_the_place_of_the_common_one(load_text):
     workspaces = """
 workspaces:
   - {name: plain, token: a}
@@ -90,7 +75,7 @@ workspaces:
 """
 
     crons = load_text(workspaces + "poll: {cron: '0 8 * * *', timezone: Europe/Berlin}")
-    spans = load_text(workspaces + "poll: {every: 2m}\ntimezone: Europe/Vienna")
+    spans = load_text(workspaces + "poll: {every: 2m, jitter: 1s}\ntimezone: Europe/Vienna")
 
     polls = [workspace.poll for workspace in crons.workspaces]
     assert [(poll.cron, poll.timezone) for poll in polls] == [
@@ -102,7 +87,8 @@ workspaces:
     assert (str(polls[1].every), str(polls[3].jitter)) == ("30s", "0s")
     polls = [workspace.poll for workspace in spans.workspaces]
     assert [poll.cron for poll in polls] == [None, None, "0 6 * * *", None]
-    assert (str(polls[0].every), str(polls[3].every)) == ("2m", "2m")
+    assert [str(poll.every) for poll in (polls[0], polls[1], polls[3])] == ["2m", "30s", "2m"]
+    assert [str(poll.jitter) for poll in polls] == ["1s", "1s", "1s", "0s"]
 
 
 def test_a_crontab_goes_by_the_time_zone_of_the_file_unless_it_has_its_own(load_text):
