@@ -57,15 +57,6 @@ async def schedule():
     await asyncio.sleep(0)  # APScheduler ends in the next turn of the loop
 
 
-async def test_an_entry_may_be_added_while_it_runs(schedule):
-    wakes = Wakes()
-    schedule.start()
-
-    add(schedule, "acme", wakes)
-
-    await wakes.reach(2)
-
-
 async def test_wakes_come_again_and_again_on_the_event_loop(schedule):
     threads = set()
     wakes = Wakes()
@@ -145,12 +136,16 @@ async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
     await others.reach(2)
 
 
-async def test_an_entry_added_again_is_replaced(schedule):
+@pytest.mark.parametrize("is_running", [False, True])
+async def test_an_entry_added_again_is_replaced(schedule, is_running):
     old, new = Wakes(), Wakes()
+    if is_running:
+        schedule.start()
     add(schedule, "acme", old)
     add(schedule, "acme", new)
 
-    schedule.start()
+    if not is_running:
+        schedule.start()
 
     await new.reach(3)
     assert old.count == 0

@@ -84,9 +84,7 @@ async def test_a_login_shows_after_as_many_polls_as_assumed(simulator, signed_ou
 
     polls = [(await listed())[0] for _ in range(3)]
 
-    assert [account["status"] for account in polls] == [
-        *("reconnection_required", "reconnection_required", "active")
-    ]
+    assert [account["status"] for account in polls] == [*2 * ["reconnection_required"], "active"]
     assert polls[0]["reconnectionSessionId"] == polls[1]["reconnectionSessionId"]
 
 
