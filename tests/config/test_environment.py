@@ -133,10 +133,14 @@ def test_a_variable_outdoes_the_file_of_a_secret(load_text):
     assert config.storage.url.reveal() == "sqlite:////data/monitor.db"
 
 
-def test_a_section_that_is_no_section_stays_wrong(problems_of):
-    assert problems_of(WORKSPACE + "web: here", LINKEDAPI_MONITOR_LISTEN="0.0.0.0:1") == [
-        "2: web: must hold keys and values"
-    ]
+@pytest.mark.parametrize(
+    ("web", "expected"),
+    [(" here", "2: web: must hold keys and values"), ("\n  zzz: 1", "3: web.zzz: unknown key")],
+)
+def test_what_is_wrong_beside_a_variable_keeps_its_line(problems_of, web, expected):
+    problems = problems_of(f"{WORKSPACE}web:{web}", LINKEDAPI_MONITOR_LISTEN="0.0.0.0:1")
+
+    assert problems == [expected]
 
 
 def test_what_a_file_leaves_out_comes_from_the_environment(load_text):
