@@ -100,13 +100,13 @@ class _Trigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
         jitter: Callable[[], timedelta],
     ) -> None:
         self._rhythm = rhythm
-        self._offset = timedelta(seconds=offset)
+        self._offset = offset
         self._jitter = jitter
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
         """Return the next point after *now* (the interface of APScheduler)."""
         if previous is None:
-            self._start = now + self._offset
+            self._start = now + timedelta(seconds=self._offset)
             return self._start
         if isinstance(self._rhythm, Duration):
             every = self._rhythm * _MICROSECOND
