@@ -1,7 +1,6 @@
 """Wakes the workers when their workspace is due, by APScheduler alone."""
 
 import asyncio
-import math
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -54,16 +53,8 @@ class Schedule:
         interval or a minute. An entry of the same *name* is replaced.
         """
         shortest = rhythm if isinstance(rhythm, Duration) else _MINUTE
-        seconds = min(jitter, shortest / 4) / 1_000_000
-
-        def delay() -> float:
-            return seconds * self._jitter()
-
-        trigger = (
-            _Interval(rhythm.seconds, offset, delay)
-            if isinstance(rhythm, Duration)
-            else _Calendar(rhythm, offset, delay)
-        )
+        longest_jitter = min(jitter, shortest / 4) * _MICROSECOND
+        trigger = _Trigger(rhythm, offset, lambda: longest_jitter * self._jitter())
         self._scheduler.add_job(
             _wake, trigger, args=(wake,), id=name, name=name, replace_existing=True
         )
@@ -95,45 +86,34 @@ async def _wake(wake: Callable[[], None]) -> None:
     wake()
 
 
-class _Interval(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Due at the points of a fixed grid, each put off by jitter.
+class _Trigger(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
+    """Due *offset* seconds after the start, then by the *rhythm*, each time put off by jitter.
 
-    APScheduler's own interval counts from the last jittered time, so that 60 s with a jitter of 5 s
-    becomes 62.5 s on average, and it lists every single run that was missed.
+    An interval is a fixed grid. APScheduler's own counts from the last jittered time, so that 60 s
+    with a jitter of 5 s becomes 62.5 s on average, and it lists every single run that was missed.
     """
 
-    def __init__(self, every: float, offset: float, jitter: Callable[[], float]) -> None:
-        self._every = every
-        self._offset = offset
-        self._jitter = jitter
-        self._start: datetime | None = None
-
-    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
-        """Return the next point after *now* (the interface of APScheduler)."""
-        if self._start is None or previous is None:
-            self._start = now + timedelta(seconds=self._offset)
-            return self._start
-        passed = math.floor((now - self._start).total_seconds() / self._every)
-        due = (passed + 1) * self._every + self._jitter()
-        return self._start + timedelta(seconds=due)
-
-
-class _Calendar(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
-    """Due soon after the start, then whenever *next_due* says so, put off by jitter."""
-
     def __init__(
-        self, next_due: Callable[[Micros], Micros], offset: float, jitter: Callable[[], float]
+        self,
+        rhythm: Duration | Callable[[Micros], Micros],
+        offset: float,
+        jitter: Callable[[], timedelta],
     ) -> None:
-        self._next_due = next_due
+        self._rhythm = rhythm
         self._offset = offset
         self._jitter = jitter
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
         """Return the next point after *now* (the interface of APScheduler)."""
         if previous is None:
-            return now + timedelta(seconds=self._offset)
-        due = self._next_due((now - _EPOCH) // _MICROSECOND)
-        return _EPOCH + due * _MICROSECOND + timedelta(seconds=self._jitter())
+            self._start = now + timedelta(seconds=self._offset)
+            return self._start
+        if isinstance(self._rhythm, Duration):
+            every = self._rhythm * _MICROSECOND
+            due = self._start + ((now - self._start) // every + 1) * every
+        else:
+            due = _EPOCH + self._rhythm((now - _EPOCH) // _MICROSECOND) * _MICROSECOND
+        return due + self._jitter()
 
 
 class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]  # APScheduler has no types

@@ -9,9 +9,15 @@ import structlog
 
 from monitor.core.duration import Duration
 from monitor.cron import next_time
-from monitor.schedule import Schedule, _Calendar, _Interval, spread
+from monitor.schedule import Schedule, _Trigger, spread
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+MINUTE = Duration.parse("60s")
+
+
+def delays(*seconds):
+    """Jitter that was drawn beforehand."""
+    return map(timedelta, (0,) * len(seconds), seconds).__next__
 
 
 def cron(expression, timezone="UTC"):
@@ -51,33 +57,15 @@ async def schedule():
     await asyncio.sleep(0)  # APScheduler ends in the next turn of the loop
 
 
-async def test_wakes_again_and_again(schedule):
+async def test_wakes_come_again_and_again_on_the_event_loop(schedule):
+    threads = set()
     wakes = Wakes()
-    add(schedule, "acme", wakes)
+    add(schedule, "acme", lambda: (threads.add(threading.get_ident()), wakes()))
 
     schedule.start()
 
     await wakes.reach(3)
-
-
-async def test_an_entry_may_be_added_while_it_runs(schedule):
-    wakes = Wakes()
-    schedule.start()
-
-    add(schedule, "acme", wakes)
-
-    await wakes.reach(2)
-
-
-async def test_wakes_come_on_the_event_loop(schedule):
-    threads = []
-    wakes = Wakes()
-    add(schedule, "acme", lambda: (threads.append(threading.get_ident()), wakes()))
-
-    schedule.start()
-
-    await wakes.reach(1)
-    assert threads[0] == threading.get_ident()
+    assert threads == {threading.get_ident()}
 
 
 async def test_the_first_wake_comes_after_the_offset(schedule):
@@ -133,8 +121,7 @@ async def test_a_wake_that_comes_late_is_not_dropped(schedule):
 
 
 async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
-    wakes = Wakes()
-    others = Wakes()
+    wakes, others = Wakes(), Wakes()
 
     def fail():
         wakes()
@@ -149,12 +136,16 @@ async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
     await others.reach(2)
 
 
-async def test_an_entry_added_again_is_replaced(schedule):
+@pytest.mark.parametrize("is_running", [False, True])
+async def test_an_entry_added_again_is_replaced(schedule, is_running):
     old, new = Wakes(), Wakes()
+    if is_running:
+        schedule.start()
     add(schedule, "acme", old)
     add(schedule, "acme", new)
 
-    schedule.start()
+    if not is_running:
+        schedule.start()
 
     await new.reach(3)
     assert old.count == 0
@@ -218,7 +209,7 @@ async def test_a_clock_that_went_back_an_hour_holds_nobody_up(schedule):
 
 
 def test_jitter_puts_off_each_wake_but_never_the_next_ones():
-    trigger = _Interval(60, 10, iter([5.0, 0.0, 4.0]).__next__)
+    trigger = _Trigger(MINUTE, 10, delays(5, 0, 4))
     due = trigger.get_next_fire_time(None, NOON)
     points = [due]
 
@@ -230,7 +221,7 @@ def test_jitter_puts_off_each_wake_but_never_the_next_ones():
 
 
 def test_days_asleep_are_one_wake():
-    trigger = _Interval(60, 0, lambda: 0.0)
+    trigger = _Trigger(MINUTE, 0, timedelta)
     first = trigger.get_next_fire_time(None, NOON)
 
     due = trigger.get_next_fire_time(first, NOON + timedelta(days=3, seconds=20))
@@ -238,14 +229,22 @@ def test_days_asleep_are_one_wake():
     assert due == NOON + timedelta(days=3, seconds=60)
 
 
-def test_jitter_is_at_most_a_quarter_of_the_interval():
+@pytest.mark.parametrize(
+    ("rhythm", "jitter", "longest"),
+    [
+        ("4s", "5s", 1),
+        ("60s", "5s", 5),
+        (cron("0 0 * * *"), "1h", 15),
+        (cron("0 0 * * *"), "5s", 5),
+    ],
+)
+def test_jitter_is_at_most_a_quarter_of_the_interval_or_of_a_minute(rhythm, jitter, longest):
     schedule = Schedule(jitter=lambda: 1.0)
 
-    add(schedule, "short", Wakes(), rhythm="4s", jitter="5s")
-    add(schedule, "long", Wakes(), rhythm="60s", jitter="5s")
+    add(schedule, "acme", Wakes(), rhythm=rhythm, jitter=jitter)
 
-    jobs = {job.id: job.trigger for job in schedule._scheduler.get_jobs()}
-    assert (jobs["short"]._jitter(), jobs["long"]._jitter()) == (1.0, 5.0)
+    (job,) = schedule._scheduler.get_jobs()
+    assert job.trigger._jitter() == timedelta(seconds=longest)
 
 
 def test_starts_are_spread_over_the_interval():
@@ -256,7 +255,7 @@ def test_starts_are_spread_over_the_interval():
 
 
 def test_a_crontab_is_due_soon_after_the_start_and_then_when_it_says():
-    trigger = _Calendar(cron("0 8 * * *"), 20, iter([3.0, 0.0]).__next__)
+    trigger = _Trigger(cron("0 8 * * *"), 20, delays(3, 0))
 
     first = trigger.get_next_fire_time(None, NOON)
     second = trigger.get_next_fire_time(first, first)
@@ -265,16 +264,6 @@ def test_a_crontab_is_due_soon_after_the_start_and_then_when_it_says():
     assert first == NOON + timedelta(seconds=20)
     assert second == datetime(2026, 11, 24, 8, 0, 3, tzinfo=UTC)
     assert third == datetime(2026, 11, 25, 8, tzinfo=UTC)
-
-
-def test_the_jitter_of_a_crontab_is_at_most_a_quarter_of_a_minute():
-    schedule = Schedule(jitter=lambda: 1.0)
-
-    for name, jitter in (("long", "1h"), ("short", "5s")):
-        add(schedule, name, Wakes(), rhythm=cron("0 0 * * *"), jitter=jitter)
-
-    jobs = {job.id: job.trigger for job in schedule._scheduler.get_jobs()}
-    assert (jobs["long"]._jitter(), jobs["short"]._jitter()) == (15.0, 5.0)
 
 
 @pytest.mark.parametrize("jitter", ["0s", "5s"])
@@ -290,15 +279,6 @@ def test_no_wake_lies_in_the_past_when_summer_time_begins_or_ends(change, jitter
     for minute in range(-180, 360):
         now = change + timedelta(minutes=minute)
         assert timedelta(0) < trigger.get_next_fire_time(now, now) - now <= timedelta(minutes=7.1)
-
-
-async def test_a_crontab_wakes_first_of_all_soon_after_the_start(schedule):
-    wakes = Wakes()
-    add(schedule, "acme", wakes, rhythm=cron("0 0 1 1 *"))
-
-    schedule.start()
-
-    await wakes.reach(1)
 
 
 async def test_a_crontab_goes_on_from_the_present_after_the_clock_went_back(schedule):

@@ -28,22 +28,12 @@ from .document import ConfigError, Document, Location, Problem, Table
 from .environment import CONFIG, TOKEN, add_environment, read_secret_files
 from .explain import alternatives, report_invalid, report_unknown, suggestion
 from .file import read
-from .settings import (
-    Config,
-    PollSettings,
-    WorkspaceSettings,
-    adapter,
-    schema,
-)
+from .settings import Config, PollSettings, WorkspaceSettings, adapter, schema
 
 __all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
 
 _LISTS: Final = ("workspaces", "accounts", "receivers", "routes")
-_KINDS: Final = {
-    "workspaces": WorkspaceSettings,
-    "accounts": AccountRule,
-    "routes": Route,
-}
+_KINDS: Final = {"workspaces": WorkspaceSettings, "accounts": AccountRule, "routes": Route}
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

@@ -49,8 +49,12 @@ def check(document: Document, sections: Sections) -> list[str]:
 
 
 def _check_names(document: Document) -> None:
-    _check_distinct(document, "workspaces", "workspace")
-    _check_distinct(document, "receivers", "receiver")
+    for section, noun in (("workspaces", "workspace"), ("receivers", "receiver")):
+        first: dict[str, int] = {}
+        for index, name in _names(document, section):
+            if first.setdefault(name, index) != index:
+                message = f"{section}[{first[name]}] has the same name; a {noun} needs its own"
+                document.report((section, index, "name"), message)
     receivers = {name for _, name in _names(document, "receivers")}
     references: list[tuple[Location, Any]] = []
     for index, route in _tables(document, "routes"):
@@ -69,15 +73,6 @@ def _check_names(document: Document) -> None:
             if is_presentable(name):
                 message = f"no receiver is called {name!r}{suggestion(name, receivers)}"
             document.report(location, message)
-
-
-def _check_distinct(document: Document, section: str, noun: str) -> None:
-    first: dict[str, int] = {}
-    for index, name in _names(document, section):
-        if name in first:
-            message = f"{section}[{first[name]}] has the same name; a {noun} needs its own"
-            document.report((section, index, "name"), message)
-        first.setdefault(name, index)
 
 
 def _names(document: Document, section: str) -> Iterator[tuple[int, str]]:
@@ -143,9 +138,8 @@ def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSetting
         location = ("workspaces", index, "renamed_from")
         if old in names:
             document.report(location, f"{old} is still the name of a workspace")
-        elif old in first:
+        elif first.setdefault(old, index) != index:
             document.report(location, f"is the former name of workspaces[{first[old]}] as well")
-        first.setdefault(old, index)
 
 
 def _check_labels(document: Document, sections: Sections) -> None:
@@ -237,12 +231,11 @@ def _repeated_tokens(
     for index, workspace in workspaces.items():
         origin = workspace.token or workspace.token_file
         assert origin is not None
-        key = "token" if workspace.token else "token_file"
+        location = ("workspaces", index, "token" if workspace.token else "token_file")
         try:
             token = Token(origin).text()
         except TokenError as error:
-            document.report(("workspaces", index, key), str(error))
+            document.report(location, str(error))
             continue
-        if token in first:
-            yield ("workspaces", index, key), f"is the token of workspaces[{first[token]}] as well"
-        first.setdefault(token, index)
+        if first.setdefault(token, index) != index:
+            yield location, f"is the token of workspaces[{first[token]}] as well"

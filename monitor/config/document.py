@@ -1,7 +1,7 @@
 """The values of a configuration file with their lines, and the problems found in them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -20,8 +20,8 @@ class Table(dict[str, Any]):
 
     __slots__ = ("lines",)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        super().__init__(values or {})
         self.lines: dict[str, int] = {}
 
 
@@ -30,8 +30,8 @@ class Items(list[Any]):
 
     __slots__ = ("lines",)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        super().__init__(values)
         self.lines: list[int] = []
 
 
@@ -118,12 +118,10 @@ class Document:
 
 def format_location(location: Location) -> str:
     """Write *location* as people do: `receivers[0].url`; a key that is no plain word stays out."""
-    parts = []
-    for step in location:
-        if isinstance(step, int):
-            parts.append(f"[{step}]")
-        else:
-            parts.append(f".{step}" if is_word(step) else ".…")
+    parts = (
+        f"[{step}]" if isinstance(step, int) else f".{step}" if is_word(step) else ".…"
+        for step in location
+    )
     return "".join(parts).removeprefix(".")
 
 
@@ -136,3 +134,12 @@ def is_presentable(name: Any) -> bool:
 def is_word(key: str) -> bool:
     """Return whether *key* may be shown: a plain word, not something pasted by mistake."""
     return _WORD.fullmatch(key) is not None
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether *text* can be written: variables may hold bytes of another encoding."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

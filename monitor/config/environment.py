@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from .document import Document, Items, Location, Problem, SensitiveText, Table
+from .document import Document, Items, Location, Problem, SensitiveText, Table, is_utf8
 from .settings import declared, path_keys, secret_keys
 
 CONFIG: Final = "LINKEDAPI_MONITOR_CONFIG"
@@ -47,8 +47,9 @@ def add_environment(document: Document, environ: Mapping[str, str]) -> None:
         if value := environ.get(variable):
             if root.get(section) is None:
                 root[section] = Table()
-            if isinstance(root[section], Table):
-                root[section] = _with(root[section], {key: SensitiveText(value)})
+            if isinstance(table := root[section], Table):
+                root[section] = Table({**table, key: SensitiveText(value)})
+                root[section].lines.update(table.lines)
                 root[section].pop(f"{key}_file", None)
                 document.origins[section, key] = variable
 
@@ -57,13 +58,11 @@ def _variables(document: Document, environ: Mapping[str, str]) -> dict[str, str]
     """Return the variables in use that are set, without white space around them."""
     variables = {}
     for name in VARIABLES:
-        if value := environ.get(name, "").strip():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                document.problems.append(Problem(None, name, "is not UTF-8 text"))
-            else:
-                variables[name] = value
+        value = environ.get(name, "").strip()
+        if not is_utf8(value):
+            document.problems.append(Problem(None, name, "is not UTF-8 text"))
+        elif value:
+            variables[name] = value
     return variables
 
 
@@ -75,20 +74,18 @@ def _add_workspace(document: Document, environ: Mapping[str, str]) -> None:
     if file:
         values["token_file"] = str(Path(file).absolute())
     if values:
-        document.root["workspaces"] = _list(_with(Table(), values))
+        document.root["workspaces"] = Items([Table(values)])
         document.origins["workspaces", 0] = TOKEN if token else TOKEN_FILE
 
 
 def _add_receivers(document: Document, environ: Mapping[str, str]) -> None:
     receivers: list[Table] = []
     if url := environ.get("SLACK_WEBHOOK_URL"):
-        document.origins["receivers", len(receivers)] = "SLACK_WEBHOOK_URL"
-        receivers.append(
-            _with(Table(), {"name": "slack", "type": "slack", "url": SensitiveText(url)})
-        )
+        document.origins["receivers", 0] = "SLACK_WEBHOOK_URL"
+        receivers.append(Table({"name": "slack", "type": "slack", "url": SensitiveText(url)}))
+    location = ("receivers", len(receivers))
     url, to = environ.get("SMTP_URL"), environ.get("ALERT_EMAIL_TO")
     if url and to and re.search(r"[^,;\s]", to):
-        location = ("receivers", len(receivers))
         document.origins |= {
             location: "SMTP_URL",
             (*location, "to"): "ALERT_EMAIL_TO",
@@ -100,53 +97,33 @@ def _add_receivers(document: Document, environ: Mapping[str, str]) -> None:
             document.report(location, _SMTP_FORM)
     elif url or to:
         present, needed = ("SMTP_URL", "ALERT_EMAIL_TO") if url else ("ALERT_EMAIL_TO", "SMTP_URL")
-        document.origins["receivers", len(receivers)] = present
-        document.report(("receivers", len(receivers)), f"needs {needed} as well")
+        document.origins[location] = present
+        document.report(location, f"needs {needed} as well")
     if receivers:
-        document.root["receivers"] = _list(*receivers)
+        document.root["receivers"] = Items(receivers)
 
 
 def _email(url: str, to: str, sender: str | None) -> Table | None:
-    server, port = _server(url)
-    if server is None:
+    try:
+        server = urlsplit(url)
+        tls, default_port = _SMTP[server.scheme]
+        port = server.port or default_port
+    except (KeyError, ValueError):
+        return None
+    if not server.hostname:
         return None
     addresses = [part.strip() for part in re.split(r"[,;]", to) if part.strip()]
     username, password = (unquote(part or "") for part in (server.username, server.password))
-    values: dict[str, Any] = {"name": "email", "type": "email"}
-    values |= {"host": SensitiveText(server.hostname), "port": port}
-    values["tls"] = parse_qs(server.query).get("tls", [_SMTP[server.scheme][0]])[0]
+    email = Table({"name": "email", "type": "email", "port": port})
+    email["host"] = SensitiveText(server.hostname)
+    email["tls"] = parse_qs(server.query).get("tls", [tls])[0]
     if username:
-        values["username"] = SensitiveText(username)
+        email["username"] = SensitiveText(username)
     if password:
-        values["password"] = SensitiveText(password)
-    values["from"] = SensitiveText(sender or (username if "@" in username else addresses[0]))
-    recipients = Items()
-    recipients.extend(map(SensitiveText, addresses))
-    return _with(Table(), {**values, "to": recipients})
-
-
-def _server(url: str) -> tuple[SplitResult | None, int]:
-    """Return the parts of an SMTP address and its port, or None if it is not one."""
-    try:
-        server = urlsplit(url)
-        port = server.port or _SMTP.get(server.scheme, ("", 0))[1]
-    except ValueError:
-        return None, 0
-    return (server if server.scheme in _SMTP and server.hostname else None), port
-
-
-def _with(table: Table, values: Mapping[str, Any]) -> Table:
-    """Return a table with *values* over those of *table*."""
-    merged = Table()
-    merged.update(table, **values)
-    merged.lines.update(table.lines)
-    return merged
-
-
-def _list(*tables: Table) -> Items:
-    items = Items()
-    items.extend(tables)
-    return items
+        email["password"] = SensitiveText(password)
+    email["from"] = SensitiveText(sender or (username if "@" in username else addresses[0]))
+    email["to"] = Items(map(SensitiveText, addresses))
+    return email
 
 
 def read_secret_files(
@@ -165,28 +142,21 @@ def read_secret_files(
         for optional in (key, name):
             if table.get(optional, "") is None:
                 del table[optional]
-        if name in table and name not in declared(kind):
-            _read_secret_file(document, location, table, key, base)
-            del table[name]
-
-
-def _read_secret_file(
-    document: Document, location: Location, table: Table, key: str, base: Path
-) -> None:
-    """Put the content of the file of the secret *key* into *table*, or report the problem."""
-    name = f"{key}_file"
-    file_location = (*location, name)
-    if table.get(key) is not None:
-        document.report(file_location, f"stands beside {key}; keep one of them")
-        return
-    try:
-        table[key] = _secret_text(base, table[name])
-    except ValueError as error:
-        document.report(file_location, str(error))
-        table[key] = SensitiveText("unreadable")
-    table.lines[key] = table.lines[name]
-    if file_location in document.reported:
-        document.reported.add((*location, key))
+        if name not in table or name in declared(kind):
+            continue
+        file_location = (*location, name)
+        if key in table:
+            document.report(file_location, f"stands beside {key}; keep one of them")
+        else:
+            table.lines[key] = table.lines[name]
+            try:
+                table[key] = _secret_text(base, table[name])
+            except ValueError as error:
+                document.report(file_location, str(error))
+                table[key] = SensitiveText("unreadable")
+            if file_location in document.reported:
+                document.reported.add((*location, key))
+        del table[name]
 
 
 def _secret_text(base: Path, path: Any) -> SensitiveText:

@@ -27,20 +27,13 @@ _ALTERNATIVE: Final = "\0"
 _UNKNOWN: Final = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 _MESSAGES: Final = {
     "string_type": "must be text",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
     "int_parsing_size": "must be a smaller number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "list_type": "must be a list",
-    "tuple_type": "must be a list",
-    "dict_type": "must hold keys and values",
-    "model_type": "must hold keys and values",
-    "dataclass_type": "must hold keys and values",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "model_type", "dataclass_type"), "must hold keys and values"),
     "path_type": "must be the path of a file",
     "greater_than_equal": "must be {ge} or more",
     "greater_than": "must be more than {gt}",
@@ -156,10 +149,9 @@ def _redact(message: str, secrets: list[str]) -> str:
 
 def _repeats(text: str, secret: str) -> bool:
     """Return whether *text* repeats *secret*, or ten characters of it."""
-    escaped = repr(secret)[1:-1]
     if len(secret) < 4:
         return repr(secret) in text
-    if secret in text or escaped in text:
-        return True
-    parts = (text[start : start + 10] for start in range(len(text) - 9))
-    return any(part in secret or part in escaped for part in parts)
+    parts = [text[start : start + 10] for start in range(len(text) - 9)]
+    return any(
+        form in text or any(part in form for part in parts) for form in (secret, repr(secret)[1:-1])
+    )

@@ -28,6 +28,7 @@ from .document import (
     SensitiveText,
     Table,
     format_location,
+    is_utf8,
 )
 
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -307,7 +308,7 @@ class _Builder:
             if value is None:
                 self._report(line, f"the environment variable {name} is not set")
                 return _UNSET
-            if not value.isascii() and not _is_utf8(value):
+            if not is_utf8(value):
                 self._report(line, f"the environment variable {name} is not UTF-8 text")
                 return _UNSET
             used = True
@@ -315,14 +316,6 @@ class _Builder:
 
         expanded = _VARIABLE.sub(replace, text)
         return SensitiveText(expanded) if used else expanded
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _resolve(text: str) -> Any:

@@ -180,12 +180,12 @@ class Config(BaseModel):
         Tokens that stand in a `token_file` are not among them: whoever reads the file has them.
         Nor is the path of an SQLite database.
         """
-        secrets = [
-            secret for secret in _secrets_in(self) if not secret.reveal().startswith("sqlite:")
-        ]
-        yield from secrets
-        for secret in secrets:
-            if password := _PASSWORD.match(secret.reveal()):
+        for secret in _secrets_in(self):
+            text = secret.reveal()
+            if text.startswith("sqlite:"):
+                continue
+            yield secret
+            if password := _PASSWORD.match(text):
                 yield Secret(password[1])
                 yield Secret(unquote(password[1]))
 
@@ -197,8 +197,7 @@ def _secrets_in(value: Any) -> Iterator[Secret]:
         case BaseModel():
             yield from _secrets_in(vars(value))
         case Mapping():
-            for part in value.values():
-                yield from _secrets_in(part)
+            yield from _secrets_in(tuple(value.values()))
         case tuple() | list() | set() | frozenset():
             for part in value:
                 yield from _secrets_in(part)
@@ -212,11 +211,6 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-@cache
-def _schema(kind: Any) -> dict[str, Any]:
-    return adapter(kind).json_schema()
-
-
 def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
     """Return the keys that *kind* has at *location*, `_file` forms included."""
     files = () if location else (f"{key}_file" for key in secret_keys(kind))
@@ -226,7 +220,12 @@ def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
 @cache
 def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
     """Return the keys that *kind* declares at *location*, each with its schema."""
-    properties: Mapping[str, Any] = _at(_schema(kind), location).get("properties", {})
+    root = adapter(kind).json_schema()
+    schema = _resolved(root, root)
+    for step in location:
+        inner = schema.get("properties", {}).get(step)
+        schema = _resolved(root, inner or schema.get("items") or {})
+    properties: Mapping[str, Any] = schema.get("properties", {})
     return properties
 
 
@@ -245,14 +244,6 @@ def path_keys(kind: Any) -> tuple[str, ...]:
 def _has_format(schema: Mapping[str, Any], name: str) -> bool:
     """Return whether *schema*, or an alternative of it, is text of the format *name*."""
     return any(form.get("format") == name for form in (schema, *schema.get("anyOf", ())))
-
-
-def _at(root: Mapping[str, Any], location: Location) -> Mapping[str, Any]:
-    schema = _resolved(root, root)
-    for step in location:
-        inner = schema.get("properties", {}).get(step)
-        schema = _resolved(root, inner or schema.get("items") or {})
-    return schema
 
 
 def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -285,28 +276,23 @@ def schema() -> dict[str, Any]:
     references, whole = models_json_schema(
         [(model, "validation") for model in models], schema_generator=_Schema
     )
-    root = dict(_resolved(whole, references[Config, "validation"]))
-    root["properties"] = dict(root["properties"])
-    root["properties"]["receivers"] = {
-        "type": "array",
-        "items": {
-            "anyOf": [
-                {
-                    "properties": {"type": {"const": name}},
-                    "required": ["type"],
-                    **references[model, "validation"],
-                }
-                for name, model in types.items()
-            ]
-        },
-    }
-    root["required"] = []
-    definitions = {name: _with_files(part) for name, part in whole["$defs"].items()}
+    root = _resolved(whole, references[Config, "validation"])
+    receivers = [
+        {
+            "properties": {"type": {"const": name}},
+            "required": ["type"],
+            **references[model, "validation"],
+        }
+        for name, model in types.items()
+    ]
+    properties = {"receivers": {"type": "array", "items": {"anyOf": receivers}}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **root,
+        "properties": {**root["properties"], **properties},
+        "required": [],
         "title": "linkedapi-monitor",
-        "$defs": definitions,
+        "$defs": {name: _with_files(part) for name, part in whole["$defs"].items()},
     }
 
 

@@ -7,7 +7,7 @@ from .accounts import SimulatedAccount
 from .actions import Simulator
 from .assumptions import Assumptions
 from .faults import Fault, api_error, html_page, redirect
-from .scenario import Step, login, play, steps
+from .scenario import Step, login, play
 from .server import serve
 from .sessions import Session
 from .state import Customer
@@ -26,5 +26,4 @@ __all__ = [
     "play",
     "redirect",
     "serve",
-    "steps",
 ]

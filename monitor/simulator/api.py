@@ -5,7 +5,7 @@ limit (429), has a readable body, and only then takes effect.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from .assumptions import Assumptions
@@ -42,11 +42,13 @@ class Answer:
 
 
 def encode(value: Any) -> bytes:
-    """Write JSON as servers do: compact, in UTF-8; objects describe themselves by `as_json`."""
-    text = json.dumps(
-        value, ensure_ascii=False, separators=(",", ":"), default=lambda item: item.as_json()
-    )
+    """Write JSON as servers do: compact, in UTF-8; objects by their `as_json` or their fields."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_described)
     return text.encode("utf-8", "surrogatepass")
+
+
+def _described(item: Any) -> Any:
+    return item.as_json() if hasattr(item, "as_json") else asdict(item)
 
 
 def answer(state: State, call: Call) -> Answer:

@@ -66,22 +66,18 @@ class FaultyApi:
         )
         state.request_log.add(logged)
         fault = state.faults.match(customer, call.method)
-        if fault is None:
-            response = answer(state, call)
-        else:
-            logged.fault = fault.kind
-            response = replaced(answer(state, call) if fault.executes else Answer(200, b""), fault)
+        logged.fault = None if fault is None else fault.kind
+        fault = fault or Fault(kind="delay")  # by no time at all
+        response = replaced(answer(state, call) if fault.executes else Answer(200, b""), fault)
         if await deliver(response, fault, scope, receive, send):
             logged.status = response.status
 
 
-async def deliver(
-    answer: Answer, fault: Fault | None, scope: Scope, receive: Receive, send: Send
-) -> bool:
+async def deliver(answer: Answer, fault: Fault, scope: Scope, receive: Receive, send: Send) -> bool:
     """Send *answer*, broken as *fault* says; return whether it went out whole."""
-    if fault is not None and fault.delay and await _gone(receive, fault.delay):
+    if fault.delay and await _gone(receive, fault.delay):
         return False
-    match None if fault is None else fault.kind:
+    match fault.kind:
         case "hang":
             await _gone(receive, None)
             return False
@@ -93,7 +89,6 @@ async def deliver(
             await _gone(receive, None)
             return False
         case "drip":
-            assert fault is not None
             return await _drip(answer, fault, receive, send)
         case _:
             await _start(answer, send, announced=len(answer.body))

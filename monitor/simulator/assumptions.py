@@ -3,7 +3,7 @@
 The defaults are the likeliest answers. A client is right when it works under every assumption.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -75,10 +75,6 @@ class Assumptions:
                 raise ValueError(f"{field.name} cannot be {value!r}")
             if isinstance(value, int | float) and not 0 <= value < LARGE:
                 raise ValueError(f"{field.name} has to be from 0 to {LARGE}")
-
-    def as_json(self) -> dict[str, Any]:
-        """Describe the assumptions to the control API."""
-        return asdict(self)
 
 
 def fits(value: object, hint: Any) -> bool:

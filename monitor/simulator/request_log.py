@@ -1,8 +1,8 @@
 """The requests that the simulator received. Never a token, never a value of a body."""
 
 from collections import Counter, deque
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 MAX_KEPT: Final = 100_000
 
@@ -27,10 +27,6 @@ class LoggedRequest:
     status: int | None = None
     fault: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Describe the request to the control API."""
-        return asdict(self)
-
 
 class RequestLog:
     """The latest requests, oldest first, and how many there were of each method."""
@@ -40,13 +36,12 @@ class RequestLog:
         self.counts: Counter[str] = Counter()
         self._last = 0
 
-    def add(self, request: LoggedRequest) -> LoggedRequest:
+    def add(self, request: LoggedRequest) -> None:
         """Keep *request* and number it; the caller fills in how it was answered."""
         self._last += 1
         request.n = self._last
         self.requests.append(request)
         self.counts[request.method] += 1
-        return request
 
     def clear(self) -> None:
         """Forget the requests; numbers go on."""

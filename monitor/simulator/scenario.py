@@ -19,19 +19,11 @@ class Step:
 
 def login(customer: str, account: str, *, at: float, every: float) -> Sequence[Step]:
     """Let the owner of *account* open the link and log in, one step *every* so many seconds."""
+    selected = {"customer": customer, "account": account}
     return [
-        Step(
-            at + number * every,
-            "set_session",
-            {"customer": customer, "account": account, "status": status},
-        )
+        Step(at + number * every, "set_session", {**selected, "status": status})
         for number, status in enumerate(("preparing", "serving", "streaming", "success"))
     ]
-
-
-def steps(rows: Iterable[Sequence[Any]]) -> list[Step]:
-    """Read steps written as `[seconds, action, parameters]`, as a JSON file has them."""
-    return [Step(*row) for row in rows]
 
 
 async def play(

@@ -56,14 +56,12 @@ class Subscription:
 
     def paid_seats(self, assumptions: Assumptions) -> int:
         """Count the accounts that may work."""
-        match self.status:
-            case SubscriptionStatus.ACTIVE | SubscriptionStatus.TRIALING:
-                paid = True
-            case SubscriptionStatus.PAST_DUE:
-                paid = not assumptions.past_due_freezes
-            case _:
-                paid = not assumptions.ended_freezes
-        return sum(self.seats.values()) if paid else 0
+        freezes = {
+            SubscriptionStatus.PAST_DUE: assumptions.past_due_freezes,
+            SubscriptionStatus.CANCELED: assumptions.ended_freezes,
+            None: assumptions.ended_freezes,
+        }
+        return 0 if freezes.get(self.status) else sum(self.seats.values())
 
     def as_json(self) -> dict[str, Any]:
         """Describe the subscription to the control API."""

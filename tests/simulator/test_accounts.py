@@ -23,10 +23,6 @@ async def test_an_active_account_has_the_documented_fields_and_no_link(simulator
     assert account["connectedAt"] == "2026-11-23T08:00:00.000Z"
 
 
-async def test_a_customer_without_accounts_has_empty_lists(result):
-    assert await result() == {"accounts": [], "pendingConnectionSessions": []}
-
-
 async def test_a_session_is_opened_for_a_signed_out_account(signed_out, listed):
     (first,) = await listed()
     (second,) = await listed()
@@ -38,20 +34,17 @@ async def test_a_session_is_opened_for_a_signed_out_account(signed_out, listed):
 
 
 @pytest.mark.usefixtures("signed_out")
-async def test_no_session_is_opened_where_that_is_assumed(simulator, listed):
-    simulator.tune(get_all_creates_sessions=False)
+@pytest.mark.parametrize("is_assumed", [True, False])
+async def test_no_session_is_opened_where_none_can_be_or_so_is_assumed(
+    simulator, listed, is_assumed
+):
+    simulator.tune(get_all_creates_sessions=not is_assumed)
+    simulator.set_reconnectable("acme", "*", possible=is_assumed)
 
     (account,) = await listed()
 
     assert account["status"] == "reconnection_required"
     assert "reconnectionSessionId" not in account
-
-
-async def test_an_account_that_cannot_be_reconnected_has_no_link(simulator, signed_out, listed):
-    simulator.set_reconnectable("acme", signed_out.id, possible=False)
-
-    (account,) = await listed()
-
     assert "reconnectionLink" not in account
 
 
@@ -91,9 +84,7 @@ async def test_a_login_shows_after_as_many_polls_as_assumed(simulator, signed_ou
 
     polls = [(await listed())[0] for _ in range(3)]
 
-    assert [account["status"] for account in polls] == [
-        *("reconnection_required", "reconnection_required", "active")
-    ]
+    assert [account["status"] for account in polls] == [*2 * ["reconnection_required"], "active"]
     assert polls[0]["reconnectionSessionId"] == polls[1]["reconnectionSessionId"]
 
 
@@ -120,25 +111,18 @@ async def test_a_hidden_account_is_missing_for_that_many_polls(simulator, signed
     assert [len(await listed()) for _ in range(3)] == [0, 0, 1]
 
 
-async def test_a_removed_account_may_return_under_a_new_id(simulator, signed_out, listed):
-    simulator.remove("acme", signed_out.id)
-    between = await listed()
+@pytest.mark.parametrize("is_removed", [True, False])
+async def test_an_account_may_return_under_a_new_id(simulator, listed, is_removed):
+    old = simulator.add_account("acme", name="Jane Doe")
+    if is_removed:
+        simulator.remove("acme", old.id)
+        assert await listed() == []
 
-    simulator.return_as_new("acme", signed_out.id)
+    new = simulator.return_as_new("acme", old.id if is_removed else "Jane Doe")
 
     (account,) = await listed()
-    assert between == []
-    assert account["id"] != signed_out.id
-    assert account["url"] == signed_out.url
-
-
-async def test_a_connected_account_may_be_connected_again_from_scratch(simulator, listed):
-    old = simulator.add_account("acme", name="Jane Doe")
-
-    new = simulator.return_as_new("acme", "Jane Doe")
-
-    assert [account["id"] for account in await listed()] == [new.id]
-    assert new.id != old.id
+    assert account["id"] == new.id != old.id
+    assert account["url"] == old.url
 
 
 async def test_the_fields_of_one_account_can_be_changed(simulator, listed):

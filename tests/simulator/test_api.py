@@ -51,11 +51,7 @@ async def test_a_call_without_parameters_may_carry_an_empty_body(http, body):
 
 
 @pytest.mark.parametrize(
-    ("assumption", "body"),
-    [
-        ("accept_null_body", b"null"),
-        ("accept_object_body", b"{}"),
-    ],
+    ("assumption", "body"), [("accept_null_body", b"null"), ("accept_object_body", b"{}")]
 )
 async def test_each_empty_body_may_be_refused(simulator, http, assumption, body):
     simulator.tune(**{assumption: False})

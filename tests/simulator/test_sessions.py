@@ -50,19 +50,15 @@ async def test_reconnections_may_be_limited_per_day(simulator, signed_out, recon
     assert allowed["reconnectionSessionId"] == signed_out.session_id
 
 
-async def test_a_login_can_be_followed_to_its_success(simulator, signed_out, result, listed):
+async def test_a_login_can_be_followed_back_and_forth(simulator, signed_out, result, listed):
     session_id = (await listed())[0]["reconnectionSessionId"]
 
-    sessions = []
-    for status in ("preparing", "serving", "streaming", "success"):
+    for status in ("preparing", "serving", "streaming", "pending", "success"):
         simulator.set_session("acme", signed_out.id, status)
         answer = await result("accounts.getConnectionSession", {"sessionId": session_id})
-        sessions.append(answer["session"])
+        expected = {"sessionId": session_id, "status": status, "type": "reconnection"}
+        assert answer == {"session": expected}
 
-    assert sessions == [
-        {"sessionId": session_id, "status": status, "type": "reconnection"}
-        for status in ("preparing", "serving", "streaming", "success")
-    ]
     assert (await listed())[0]["status"] == "active"
 
 
@@ -94,23 +90,18 @@ async def test_a_session_expires_and_is_replaced(simulator, signed_out, listed, 
     assert session.status == "expired"
 
 
-async def test_cancelling_ends_a_session(simulator, signed_out, call):
+async def test_a_session_can_be_cancelled_twice_unless_that_is_refused(
+    simulator, signed_out, result, error
+):
     session = simulator.set_session("acme", signed_out.id, "pending")
-    body = {"sessionId": session.id}
+    cancel = ("accounts.cancelConnectionSession", {"sessionId": session.id})
 
-    first = await call("accounts.cancelConnectionSession", body)
-    again = await call("accounts.cancelConnectionSession", body)
-
-    assert first.json() == again.json() == {"success": True, "result": {}}
-    assert session.status == "cancelled"
-
-
-async def test_cancelling_twice_may_be_refused(simulator, signed_out, error):
+    results = [await result(*cancel), await result(*cancel)]
     simulator.tune(second_cancel_fails=True)
-    session = simulator.set_session("acme", signed_out.id, "cancelled")
+    refused = await error(*cancel)
 
-    refused = await error("accounts.cancelConnectionSession", {"sessionId": session.id})
-
+    assert results == [{}, {}]
+    assert session.status == "cancelled"
     assert refused == (400, "invalidRequestPayload")
 
 
@@ -127,30 +118,20 @@ async def test_a_new_account_is_connected_by_a_session(simulator, result):
     assert len((await result())["accounts"]) == 1
 
 
-async def test_pending_sessions_take_seats(simulator, result, error):
+async def test_pending_sessions_take_seats_and_connecting_is_limited_per_day(
+    simulator, result, error
+):
+    simulator.tune(daily_attempts=1, attempts_status=403)
     simulator.set_seats("acme", 2)
     simulator.add_account("acme")
     await result("accounts.createConnectionSession")
 
-    assert await error("accounts.createConnectionSession") == (400, "noAvailableSeats")
+    no_seat = await error("accounts.createConnectionSession")
+    simulator.set_seats("acme", 3)
+    no_attempt = await error("accounts.createConnectionSession")
 
-
-async def test_connecting_is_limited_per_day(simulator, result, error):
-    simulator.tune(daily_attempts=1, attempts_status=403)
-    await result("accounts.createConnectionSession")
-
-    refused = await error("accounts.createConnectionSession")
-
-    assert refused == (403, "dailyConnectionAttemptsExceeded")
-
-
-async def test_a_session_may_move_backwards(simulator, signed_out, result):
-    session = simulator.set_session("acme", signed_out.id, "streaming")
-
-    simulator.set_session("acme", signed_out.id, "pending")
-
-    answer = await result("accounts.getConnectionSession", {"sessionId": session.id})
-    assert answer["session"]["status"] == "pending"
+    assert no_seat == (400, "noAvailableSeats")
+    assert no_attempt == (403, "dailyConnectionAttemptsExceeded")
 
 
 @pytest.mark.parametrize(("action", "statuses"), [("freeze", ["frozen"]), ("remove", [])])
