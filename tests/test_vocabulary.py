@@ -57,18 +57,18 @@ GONE = {
 
 def names(path):
     """Return what the module at *path* is called and everything that it names."""
-    found = {path.stem}
+    words = {path.stem}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-                found.add(name)
+                words.add(name)
             case ast.AsyncFunctionDef(name=name) | ast.arg(arg=name):
-                found.add(name)
+                words.add(name)
             case ast.Name(id=name, ctx=ast.Store()):
-                found.add(name)
+                words.add(name)
             case ast.Attribute(attr=name, ctx=ast.Store()):
-                found.add(name)
-    return found
+                words.add(name)
+    return words
 
 
 @pytest.mark.parametrize("room", GONE)

@@ -28,8 +28,8 @@ SELECT * FROM incident WHERE workspace = :workspace AND resolved_at IS NULL
 
 def load_open(tx: Connection, workspace: str) -> dict[str, Incident]:
     """Return the open incidents of *workspace* by id."""
-    found = tx.execute(LOAD_OPEN, {"workspace": workspace})
-    return {row.id: rows.read(Incident, row) for row in found}
+    incidents = tx.execute(LOAD_OPEN, {"workspace": workspace})
+    return {row.id: rows.read(Incident, row) for row in incidents}
 
 
 OPEN_BY_CAUSE: Final = text("""

@@ -80,9 +80,9 @@ def test_what_is_over_is_not_sent_and_says_why(event, heard, resolution, reason)
 def test_a_resolution_goes_only_to_who_heard():
     resolved = queued(EventType.RESOLVED, ended=Resolution.RECOVERED, heard=True)
 
-    told = recheck(resolved, RECEIVER)
+    notification = recheck(resolved, RECEIVER)
 
-    assert (told.event, told.link) == (EventType.RESOLVED, None)
+    assert (notification.event, notification.link) == (EventType.RESOLVED, None)
     assert recheck(replace(resolved, heard_at=None), RECEIVER) is SettledReason.RECOVERED
 
 

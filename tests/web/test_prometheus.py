@@ -63,11 +63,11 @@ async def test_prometheus_reads_a_page_of_many_compressed_pieces(endpoint, tmp_p
         active = (account(f"{name}-{n}", name="Zoë") for n in range(149))
         endpoint.metrics.show(frozen, *active, name=name)
 
-    async with endpoint.served() as client, prometheus(tmp_path, endpoint.address[1]) as found:
+    async with endpoint.served() as client, prometheus(tmp_path, endpoint.address[1]) as server:
         page = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
         series = sum(not line.startswith("#") for line in page.text.splitlines())
 
-        assert await value(found, "count(linkedapi_account_info)") == 3000
-        assert await value(found, 'count(linkedapi_account_status{status="frozen"})') == 20
-        assert await value(found, "scrape_samples_scraped") == series
-        assert await value(found, "max_over_time(up[1m])") == 1
+        assert await value(server, "count(linkedapi_account_info)") == 3000
+        assert await value(server, 'count(linkedapi_account_status{status="frozen"})') == 20
+        assert await value(server, "scrape_samples_scraped") == series
+        assert await value(server, "max_over_time(up[1m])") == 1
