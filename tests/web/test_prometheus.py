@@ -8,7 +8,7 @@ import httpx
 import pytest
 from harness.full_stack import running
 from harness.metrics import account
-from harness.program import PATIENCE, answers, free_port
+from harness.program import MAX_WAIT, answers, free_port
 
 from monitor.core.model import Status
 
@@ -47,7 +47,7 @@ async def prometheus(folder, target):
 
 async def value(client, query):
     """The value of *query*, once it has one."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         while True:
             answer = (await client.get("query", params={"query": query})).raise_for_status()
             if result := answer.json()["data"]["result"]:
