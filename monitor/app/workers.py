@@ -20,10 +20,10 @@ from monitor.work.reconnect import Reconnector
 from .components import Components
 from .loop_health import LoopHealth
 
-SENDERS: Final = 4
+MAX_IN_FLIGHT: Final = 4
 """How many messages may be in flight to one receiver at the same time."""
 
-SESSIONS_A_POLL: Final = 3
+MAX_SESSIONS_A_POLL: Final = 3
 """How many reconnection sessions are asked for between two polls of a workspace."""
 
 MAX_SPREAD: Final = Duration.parse("60s")
@@ -94,12 +94,12 @@ class WorkspaceWorker:
     def _longest_cycle(self) -> float:
         """Return within how many seconds the next poll is over, if nothing hangs."""
         now, next_due = self._now(), self.settings.poll.next_due
-        calls = 1 + 2 * SESSIONS_A_POLL
+        calls = 1 + 2 * MAX_SESSIONS_A_POLL
         return (next_due(next_due(now)) - now + calls * self._timeout) / 1_000_000 + 60
 
     async def _poll(self, *, scheduled: bool) -> None:
         await self.poller.poll(scheduled=scheduled)
-        for _ in range(SESSIONS_A_POLL):
+        for _ in range(MAX_SESSIONS_A_POLL):
             if await self.reconnector.reconnect() is None:
                 break
             self.poller.invalidate()
@@ -144,7 +144,7 @@ class ReceiverWorker:
     async def run(self) -> None:
         """Deliver until stopped, and until every send in flight has ended."""
         async with asyncio.TaskGroup() as group:
-            for number in range(SENDERS):
+            for number in range(MAX_IN_FLIGHT):
                 group.create_task(self._send(f"send {self.settings.name} {number}"))
 
     async def _send(self, loop: str) -> None:

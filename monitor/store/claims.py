@@ -33,7 +33,7 @@ from monitor.core.text import sanitize
 from . import accounts, incidents, outbox, rows, workspaces
 from .outbox import Settled
 
-RECHECK: Final = Duration.parse("2s")
+RECHECK_WAIT: Final = Duration.parse("2s")
 """How long a message waits while nobody knows whether it still holds."""
 
 MAX_ERROR: Final = 1000
@@ -259,9 +259,9 @@ def _recheck(
     for together in elsewhere.values():
         _move(tx, row.id, together, start=now, part=new_id())
     if waiting and notifications:
-        _move(tx, row.id, waiting, start=now + RECHECK, part=new_id())
+        _move(tx, row.id, waiting, start=now + RECHECK_WAIT, part=new_id())
     elif waiting:
-        tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK})
+        tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK_WAIT})
     elif not notifications:
         tx.execute(outbox.CLOSE_EMPTY, {"now": now})
     return notifications

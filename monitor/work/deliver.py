@@ -19,7 +19,7 @@ from monitor.store.outbox import Settled
 
 from .record import Recorder
 
-SEND_LIMIT: Final = Duration.parse("15s")
+SEND_TIMEOUT: Final = Duration.parse("15s")
 """No notifier may take longer for one attempt."""
 
 LEASE: Final = Duration.parse("20s")
@@ -46,7 +46,7 @@ class DeliveryRules:
 async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
     """Send *message* once; return why it failed, if it did, whatever the notifier raises."""
     try:
-        async with asyncio.timeout(SEND_LIMIT.seconds):
+        async with asyncio.timeout(SEND_TIMEOUT.seconds):
             await notifier.send(message)
     except DeliveryError as error:
         return error
@@ -75,7 +75,7 @@ class Deliverer:
     recorder: Recorder
     paused_until: float = 0.0
     _is_failing: bool = False
-    _leaving: set[str] = field(default_factory=set)
+    _sending: set[str] = field(default_factory=set)
 
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
@@ -89,7 +89,7 @@ class Deliverer:
                 tx,
                 self.receiver,
                 view=self.rules.view,
-                sending=self._leaving,
+                sending=self._sending,
                 now=self.recorder.runtime.now(),
                 lease=LEASE,
                 new_id=self.recorder.runtime.new_id,
@@ -99,7 +99,7 @@ class Deliverer:
         message = claimed.message
         if message is None:
             return list(claimed.ended) or None
-        self._leaving.add(message.id)
+        self._sending.add(message.id)
         try:
             try:
                 error = await attempt(self.notifier, message)
@@ -108,7 +108,7 @@ class Deliverer:
                 raise
             return [*claimed.ended, *await self._settle(claimed, message, error)]
         finally:
-            self._leaving.discard(message.id)
+            self._sending.discard(message.id)
 
     async def due_in(self, at_most: Duration) -> float:
         """Return in how many seconds something may be due, *at_most* if nothing is queued."""

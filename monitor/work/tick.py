@@ -20,13 +20,13 @@ from monitor.store.db import StoreError
 
 from .record import Recorded, Recorder, publish, record
 
-AT_ONCE: Final = 1000
+MAX_REMINDERS: Final = 1000
 """How many reminders one commit takes up at the most."""
 
 POISON_PAUSE: Final = Duration.parse("1h")
 """How long an incident or a workspace that makes us fail is moved out of the way."""
 
-RETURNABLE: Final = Duration.parse("24h")
+GRACE_PERIOD: Final = Duration.parse("24h")
 """How long a workspace that left the configuration may come back as if nothing had happened."""
 
 log = structlog.get_logger("tick")
@@ -56,7 +56,7 @@ class Ticker:
         that one is moved out of the way before the error is raised.
         """
         now = self.recorder.runtime.now()
-        due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=AT_ONCE))
+        due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=MAX_REMINDERS))
         if not due:
             return False
         try:
@@ -109,7 +109,7 @@ class Ticker:
         error is raised.
         """
         store, now = self.recorder.store, self.recorder.runtime.now()
-        name = await store.run(lambda tx: workspaces.long_detached(tx, now - RETURNABLE))
+        name = await store.run(lambda tx: workspaces.long_detached(tx, now - GRACE_PERIOD))
         if name is None:
             return False
         try:
@@ -117,7 +117,7 @@ class Ticker:
         except StoreError:
             raise  # all of it fails, for the moment
         except Exception:
-            again = now - RETURNABLE + POISON_PAUSE
+            again = now - GRACE_PERIOD + POISON_PAUSE
             await store.run(lambda tx: workspaces.postpone(tx, name, again))
             raise
         publish(recorded, self.recorder)
