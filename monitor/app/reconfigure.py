@@ -1,8 +1,8 @@
 """From the configuration in force to another one, at the start and at each SIGHUP.
 
-What leaves is stopped; one transaction attaches what came and detaches what left; then everything
-goes by the new configuration at once. If the transaction fails all goes on as before; if its end is
-unknown it is undone first. Nothing that is recorded, counted or in flight is lost.
+What was removed is stopped; one transaction attaches what is new and detaches what was removed;
+then everything uses the new configuration at once. If the transaction fails all continues as
+before; if its outcome is unknown it is undone first. Nothing recorded or in flight is lost.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class AppliedConfig:
 
 
 class Reconfigurer:
-    """Lets the *workers* go by one configuration after another."""
+    """Applies one configuration after another to the *workers*."""
 
     def __init__(self, resources: Resources, workers: Workers, loop_health: LoopHealth) -> None:
         self._resources = resources
@@ -96,14 +96,14 @@ class Reconfigurer:
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
 
     async def prepare(self, config: Config) -> Components:
-        """Return what goes by *config*; raise MonitorError if it can't work."""
+        """Return the objects made of *config*; raise MonitorError if it can't work."""
         workers, api = self._workers, await self._resources.api(config.linked_api)
         return Components(
             config, self._resources, api, is_current=workers.is_current, wake=workers.wake_receivers
         )
 
     async def apply(self, components: Components) -> None:
-        """Go by the configuration of *components*; raise what is wrong, and keep the old one."""
+        """Apply the configuration of *components*; raise what is wrong, and keep the old one."""
         async with self._lock:
             await self._resume()
             await self._apply(components)
@@ -220,9 +220,9 @@ def _log(applied: AppliedConfig) -> None:
 class Reloader:
     """Reads the configuration again, and lets it be applied.
 
-    *load* reads it; *on_load* hears of each before it is applied, with all secrets so far, so that
-    no log shows them: something may still be in flight with the old ones. *apply* applies it, or
-    raises MonitorError and changes nothing.
+    *load* reads it; *on_load* is called with each before it is applied, and with all secrets so
+    far, so that no log shows them: something may still be in flight with the old ones. *apply*
+    applies it, or raises MonitorError and changes nothing.
     """
 
     def __init__(

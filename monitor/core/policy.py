@@ -1,4 +1,4 @@
-"""What the owner of the accounts decided: sections of the configuration that the core goes by.
+"""What the owner of the accounts decided: the sections of the configuration that the core uses.
 
 And what nobody configures: how long no session is asked for after one that came to nothing.
 """

@@ -4,7 +4,7 @@ Rules:
 1. `resolved` and `refreshed` go to exactly those who heard of the incident, whatever routes say.
 2. `changed` goes to those who heard and to the route of the new cause; whoever has not heard yet
    and is not on that route will not.
-3. What waits to be told of an incident is told once: the text is made when it leaves.
+3. What waits to be told of an incident is told once: the text is made when it is sent.
 4. A receiver whose address is a label of the account hears of accounts that have the label, and in
    one message only of those that have the same address.
 """

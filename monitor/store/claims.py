@@ -3,8 +3,8 @@
 Rules:
 1. A message is claimed by comparing and swapping its state; `attempts` is the fencing token, so a
    claim that lapsed cannot settle.
-2. A claim that lapsed was a send whose end nobody knows: its receiver counts as having heard.
-3. Nothing about an account leaves for a receiver while something queued earlier is still there.
+2. A claim that lapsed was a send whose outcome is unknown: its receiver counts as having heard.
+3. Nothing about an account is sent to a receiver while something queued earlier is still there.
 4. "Nothing claimed" never means "queue empty".
 """
 
@@ -45,7 +45,7 @@ class View:
     """What the database doesn't know of workspaces.
 
     *inventory* says which are watched and how they are labelled, *is_current* whether one was
-    looked at lately.
+    polled lately.
     """
 
     inventory: Inventory

@@ -70,7 +70,7 @@ UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
 
 
 def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) -> None:
-    """Move a due incident out of the way, so that others get their turn."""
+    """Postpone a due incident, so that others get their turn."""
     tx.execute(POSTPONE, {"id": incident_id, "now": now, "until": until})
 
 

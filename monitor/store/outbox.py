@@ -1,7 +1,7 @@
 """The outbox: what is to be told to whom, queued by the commit that caused it.
 
 Rules:
-1. The outbox holds ids; the text is made when a message leaves.
+1. The outbox holds ids; the text is made when a message is sent.
 2. What the commit makes untrue is cancelled in the same transaction.
 3. What one receiver could not be told, the fallback is told once.
 """

@@ -1,4 +1,4 @@
-"""Delivers what the outbox holds: claim, read again, render, send, settle."""
+"""Delivers what the outbox holds: claim, recheck, render, send, settle."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ SEND_TIMEOUT: Final = Duration.parse("15s")
 """No notifier may take longer for one attempt."""
 
 LEASE: Final = Duration.parse("20s")
-"""How long a claim holds: after it, a send whose end nobody knows is taken up again."""
+"""How long a claim holds: after it, a send whose outcome is unknown is retried."""
 
 STOPPED: Final = DeliveryError(
     "the monitor stopped while this was being sent",
@@ -36,7 +36,7 @@ log = structlog.get_logger("deliver")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """What a delivery goes by."""
+    """The configuration of deliveries."""
 
     policy: DeliveryPolicy
     view: View
@@ -63,10 +63,10 @@ async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
 
 @dataclass(slots=True)
 class Deliverer:
-    """Delivers to one receiver; what is being sent goes its way whatever is set meanwhile.
+    """Delivers to one receiver; what is set meanwhile does not change a send in flight.
 
-    Several workers may share it. Until *paused_until* (monotonic seconds) the receiver asked to be
-    left alone.
+    Several workers may share it. Until *paused_until* (monotonic seconds) the receiver asked not to
+    be sent anything.
     """
 
     receiver: Receiver

@@ -1,4 +1,4 @@
-"""The second look before something leaves."""
+"""The recheck right before a send."""
 
 from dataclasses import replace
 
