@@ -43,7 +43,7 @@ log = structlog.get_logger("app")
 class Change:
     """What is to be done to watch other workspaces than now.
 
-    *stop* has names. *reschedule* has the place among all of each whose schedule is another one,
+    *stop* has names. *reschedule* has the index among all of each whose schedule is another one,
     *rename* the new name of each former one.
     """
 
@@ -64,8 +64,8 @@ def plan_change(
         start=[settings for settings in wanted if settings.name not in present],
         reconfigure=[settings for settings in wanted if settings.name in present],
         reschedule={
-            settings.name: place
-            for place, settings in enumerate(wanted)
+            settings.name: index
+            for index, settings in enumerate(wanted)
             if settings.name in present and settings.poll != present[settings.name].poll
         },
         rename={
@@ -160,19 +160,19 @@ class Reconfigurer:
             worker = self._workers.workspaces[settings.name]
             worker.reconfigure(settings, components)
             if settings.name in change.reschedule:
-                place = change.reschedule[settings.name]
-                self._workers.schedule(worker, place, len(components.config.workspaces))
+                index = change.reschedule[settings.name]
+                self._workers.schedule(worker, index, len(components.config.workspaces))
             if self._accounts != accounts:
                 worker.wake()  # others may be watched now, and by a crontab it may be long
 
     def _start_workspaces(
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
-        for place, settings in enumerate(change.start):
+        for index, settings in enumerate(change.start):
             workspace, term, open_incidents = applied.attached[settings.name]
             self._resources.metrics.workspace(workspace, open_incidents)
             worker = WorkspaceWorker(settings, components, self._loop_health, workspace, term)
-            self._workers.start(worker, place, len(change.start))
+            self._workers.start(worker, index, len(change.start))
 
     def _change_receivers(self, components: Components) -> None:
         receivers = self._workers.receivers
@@ -243,7 +243,7 @@ class Reloader:
         """Read the configuration and apply it; return False, and log why, if the old one stays."""
         try:
             config = await asyncio.to_thread(self._load)
-            self._announce(config)
+            self._call_on_load(config)
             await self._apply(config)
         except ConfigError as error:
             for problem in error.problems:
@@ -256,10 +256,10 @@ class Reloader:
         else:
             self._note_applied(config)
             return True
-        self._announce(self._config)
+        self._call_on_load(self._config)
         return False
 
-    def _announce(self, config: Config) -> None:
+    def _call_on_load(self, config: Config) -> None:
         self._secrets.update(config.secrets())
         self._on_load(config, self._secrets)
 

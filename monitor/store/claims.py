@@ -241,7 +241,7 @@ def _recheck(
     notifications: list[Notification] = []
     waiting: list[str] = []
     first_address: str | None = None
-    elsewhere: dict[str | None, list[str]] = {}  # the configuration may have changed since
+    parts: dict[str | None, list[str]] = {}  # the configuration may have changed since
     for queued in _queued(tx, row.id, view):
         verdict = recheck(queued, receiver)
         address = receiver.address(queued.labels)
@@ -251,13 +251,13 @@ def _recheck(
             values = {"id": queued.notification_id, "reason": verdict, "now": now}
             ended += outbox.settled(tx.execute(CANCEL, values))
         elif notifications and not (receiver.groups and address == first_address):
-            with_it = address if receiver.groups else queued.notification_id
-            elsewhere.setdefault(with_it, []).append(queued.notification_id)
+            key = address if receiver.groups else queued.notification_id
+            parts.setdefault(key, []).append(queued.notification_id)
         else:
             first_address = address
             notifications.append(verdict)
-    for together in elsewhere.values():
-        _move(tx, row.id, together, start=now, part=new_id())
+    for notification_ids in parts.values():
+        _move(tx, row.id, notification_ids, start=now, part=new_id())
     if waiting and notifications:
         _move(tx, row.id, waiting, start=now + RECHECK_WAIT, part=new_id())
     elif waiting:
