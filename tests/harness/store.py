@@ -125,7 +125,7 @@ class StoreHarness:
     def heard(self):
         """Return the receivers that heard of each incident."""
         incidents = self.column("SELECT id FROM incident")
-        audiences = self.run(lambda tx: outbox.audience(tx, incidents))
+        audiences = self.run(lambda tx: outbox.audiences(tx, incidents))
         return [sorted(audience.heard) for audience in audiences.values()]
 
     def column(self, query):
