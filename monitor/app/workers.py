@@ -111,8 +111,8 @@ class WorkspaceWorker:
         self.source = components.source(settings, self.budget, self.source)
         self._timeout = components.config.linked_api.timeout
         rules = components.rules(settings)
-        self.poller.reload(rules, self.source.client)
-        self.reconnector.reload(rules.routing, self.source.client, create=rules.create)
+        self.poller.reconfigure(rules, self.source.client)
+        self.reconnector.reconfigure(rules.routing, self.source.client, create=rules.create)
 
 
 class ReceiverWorker:

@@ -160,7 +160,7 @@ class Poller:
         self._workspace, self.term = workspace, term
         self._quiet = {}
 
-    def reload(self, rules: PollRules, source: LinkedApi) -> None:
+    def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
         """Use another configuration from now on, and compare every account anew."""
         if source is not self._source:
             self._paused_until = 0.0  # another token may be accepted

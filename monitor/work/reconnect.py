@@ -40,7 +40,7 @@ class Reconnector:
     create: bool
     recorder: Recorder
 
-    def reload(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
+    def reconfigure(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
         """Use another configuration from now on."""
         self.routing, self.source, self.create = routing, source, create
 

@@ -104,7 +104,7 @@ def test_what_seems_over_or_missing_waits(seen):
     assert recheck(with_account(queued(), **seen), RECEIVER) == Wait()
 
 
-def test_what_a_workspace_that_is_just_taken_up_has_to_say_waits():
+def test_what_a_workspace_that_is_just_attached_has_to_say_waits():
     assert recheck(queued(watched=None), RECEIVER) == Wait()
 
 

@@ -240,7 +240,7 @@ def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(harne
     harness.poll(listed_account("b"))
     assert harness.deliver(after=HOUR) is None  # missing: wait and see
     harness.inventory, harness.current = Inventory({}), False
-    assert harness.deliver(after=HOUR) is None  # a configuration is being taken up
+    assert harness.deliver(after=HOUR) is None  # a configuration is being applied
 
     harness.detach()
 
