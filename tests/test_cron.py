@@ -25,13 +25,13 @@ def next_datetime(cron, start, timezone="UTC"):
 
 def times(cron, start, count, timezone="UTC"):
     """The next times after *start*, as they follow from one another, in *timezone*."""
-    found = []
+    due_times = []
     for _ in range(count):
         due = next_datetime(cron, start, timezone)
         assert due.astimezone(UTC) > start.astimezone(UTC)
-        found.append(due)
+        due_times.append(due)
         start = due
-    return found
+    return due_times
 
 
 def days(cron, start=NOON, count=7):
@@ -40,7 +40,7 @@ def days(cron, start=NOON, count=7):
 
 def values(field, first, last, names=()):
     """Every value that a field of a crontab names: an independent reading of crontab(5)."""
-    found = set()
+    numbers = set()
     for part in field.split(","):
         span, _, step = part.partition("/")
         low, _, high = span.partition("-")
@@ -52,8 +52,8 @@ def values(field, first, last, names=()):
             names.index(word) + (names is MONTHS) if word in names else int(word)
             for word in (low, high)
         )
-        found |= set(range(low, high + 1, int(step or 1)))
-    return found
+        numbers |= set(range(low, high + 1, int(step or 1)))
+    return numbers
 
 
 def names_day(fields, date):
@@ -157,9 +157,9 @@ def names(cron, wall):
     ],
 )
 def test_weekdays_are_counted_from_sunday_and_may_go_round(weekday, expected):
-    found = {day[:3] for day in days(f"0 0 * * {weekday}", count=14)}
+    weekdays = {day[:3] for day in days(f"0 0 * * {weekday}", count=14)}
 
-    assert found == set(expected)
+    assert weekdays == set(expected)
 
 
 @pytest.mark.parametrize(

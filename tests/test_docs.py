@@ -47,14 +47,14 @@ def rows(name):
 def keys():
     """Every key of the file with its default: {"poll.every": "1m"}."""
     whole = schema()
-    found = dict(_keys(whole, whole, ""))
+    defaults = dict(_keys(whole, whole, ""))
     for name, field in ReceiverSettings.model_fields.items():
-        found[f"receivers[].{name}"] = None if field.is_required() else field.default
-    files = {name for name in found if name.endswith("_file")}
+        defaults[f"receivers[].{name}"] = None if field.is_required() else field.default
+    files = {name for name in defaults if name.endswith("_file")}
     files -= {"workspaces[].token_file", "linked_api.ca_file"}
     return {
         name: default
-        for name, default in found.items()
+        for name, default in defaults.items()
         if name not in files and not name.startswith("workspaces[].poll.")
     }
 
@@ -81,9 +81,9 @@ def _resolved(whole, node):
     if "$ref" in node:
         return _resolved(whole, whole["$defs"][node["$ref"].rpartition("/")[2]])
     for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        found = _resolved(whole, choice)
-        if "properties" in found or "items" in found:
-            return found
+        alternative = _resolved(whole, choice)
+        if "properties" in alternative or "items" in alternative:
+            return alternative
     return node
 
 
@@ -256,10 +256,10 @@ def test_every_link_within_the_project_leads_somewhere(name):
         if target.startswith(("https://", "http://")):
             continue
         file, _, anchor = target.partition("#")
-        found = ((ROOT / name).parent / file).resolve() if file else ROOT / name
-        assert found.exists(), target
+        page = ((ROOT / name).parent / file).resolve() if file else ROOT / name
+        assert page.exists(), target
         if anchor:
-            assert anchor in anchors(found.read_text(encoding="utf-8")), target
+            assert anchor in anchors(page.read_text(encoding="utf-8")), target
 
 
 def anchors(text):

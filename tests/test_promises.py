@@ -387,7 +387,7 @@ async def test_promise_9_what_hangs_delays_nobody_else(tmp_path):
             await until(lambda: polled(simulator, "acme"))
             simulator.sign_out("acme", "*")
 
-            await hook.wait(lambda: len(hook.events) >= 2, patience=5)
+            await hook.wait(lambda: len(hook.events) >= 2, within=5)
 
             monitor.stop()
             await running

@@ -121,19 +121,19 @@ async def test_a_wake_that_comes_late_is_not_dropped(schedule):
 
 
 async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
-    wakes, others = Wakes(), Wakes()
+    wakes, good = Wakes(), Wakes()
 
     def fail():
         wakes()
         raise RuntimeError("no")
 
     add(schedule, "bad", fail)
-    add(schedule, "good", others)
+    add(schedule, "good", good)
 
     schedule.start()
 
     await wakes.reach(2)
-    await others.reach(2)
+    await good.reach(2)
 
 
 @pytest.mark.parametrize("is_running", [False, True])
@@ -160,12 +160,12 @@ async def test_nobody_is_woken_after_the_stop(schedule):
     schedule.stop()
     schedule.stop()
     before = wakes.count
-    other = Schedule()
+    running = Schedule()
     beats = Wakes()
-    add(other, "beat", beats)
-    other.start()
+    add(running, "beat", beats)
+    running.start()
     await beats.reach(4)
-    other.stop()
+    running.stop()
 
     assert wakes.count == before
 

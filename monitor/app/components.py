@@ -1,4 +1,4 @@
-"""From a configuration to the objects that go by it, each given what it needs and no more."""
+"""From a configuration to the objects made of it, each given what it needs and no more."""
 
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
@@ -62,9 +62,9 @@ class Source:
 
 
 class Components:
-    """The objects that go by one configuration.
+    """The objects made of one configuration.
 
-    *is_current* says whether a workspace was looked at lately, *wake* wakes receivers. Making them
+    *is_current* says whether a workspace was polled lately, *wake* wakes receivers. Making them
     changes nothing; raise MonitorError if one of them can't work as configured.
     """
 
@@ -104,7 +104,7 @@ class Components:
         }
 
     def rules(self, settings: WorkspaceSettings) -> PollRules:
-        """Return what the polls of one workspace go by."""
+        """Return the configuration of one workspace's polls."""
         return PollRules(
             policy=self.config.incidents,
             routing=self.routing,

@@ -32,7 +32,7 @@ class LoopHealth:
         self._failing.pop(loop, None)
 
     async def guard(self, loop: str, cycle: Awaitable[None]) -> None:
-        """Await one *cycle* of *loop*; if it fails, log why, once a reason, and go on.
+        """Await one *cycle* of *loop*; if it fails, log why, once a reason, and continue.
 
         Raise LeaseLostError, and nothing else: another monitor has taken over.
         """

@@ -1,8 +1,8 @@
 """From the configuration in force to another one, at the start and at each SIGHUP.
 
-What leaves is stopped; one transaction attaches what came and detaches what left; then everything
-goes by the new configuration at once. If the transaction fails all goes on as before; if its end is
-unknown it is undone first. Nothing that is recorded, counted or in flight is lost.
+What was removed is stopped; one transaction attaches what is new and detaches what was removed;
+then everything uses the new configuration at once. If the transaction fails all continues as
+before; if its outcome is unknown it is undone first. Nothing recorded or in flight is lost.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ log = structlog.get_logger("app")
 class Change:
     """What is to be done to watch other workspaces than now.
 
-    *stop* has names. *reschedule* has the place among all of each whose schedule is another one,
+    *stop* has names. *reschedule* has the index among all of each whose schedule is another one,
     *rename* the new name of each former one.
     """
 
@@ -64,8 +64,8 @@ def plan_change(
         start=[settings for settings in wanted if settings.name not in present],
         reconfigure=[settings for settings in wanted if settings.name in present],
         reschedule={
-            settings.name: place
-            for place, settings in enumerate(wanted)
+            settings.name: index
+            for index, settings in enumerate(wanted)
             if settings.name in present and settings.poll != present[settings.name].poll
         },
         rename={
@@ -85,7 +85,7 @@ class AppliedConfig:
 
 
 class Reconfigurer:
-    """Lets the *workers* go by one configuration after another."""
+    """Applies one configuration after another to the *workers*."""
 
     def __init__(self, resources: Resources, workers: Workers, loop_health: LoopHealth) -> None:
         self._resources = resources
@@ -96,14 +96,14 @@ class Reconfigurer:
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
 
     async def prepare(self, config: Config) -> Components:
-        """Return what goes by *config*; raise MonitorError if it can't work."""
+        """Return the objects made of *config*; raise MonitorError if it can't work."""
         workers, api = self._workers, await self._resources.api(config.linked_api)
         return Components(
             config, self._resources, api, is_current=workers.is_current, wake=workers.wake_receivers
         )
 
     async def apply(self, components: Components) -> None:
-        """Go by the configuration of *components*; raise what is wrong, and keep the old one."""
+        """Apply the configuration of *components*; raise what is wrong, and keep the old one."""
         async with self._lock:
             await self._resume()
             await self._apply(components)
@@ -160,19 +160,19 @@ class Reconfigurer:
             worker = self._workers.workspaces[settings.name]
             worker.reconfigure(settings, components)
             if settings.name in change.reschedule:
-                place = change.reschedule[settings.name]
-                self._workers.schedule(worker, place, len(components.config.workspaces))
+                index = change.reschedule[settings.name]
+                self._workers.schedule(worker, index, len(components.config.workspaces))
             if self._accounts != accounts:
                 worker.wake()  # others may be watched now, and by a crontab it may be long
 
     def _start_workspaces(
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
-        for place, settings in enumerate(change.start):
+        for index, settings in enumerate(change.start):
             workspace, term, open_incidents = applied.attached[settings.name]
             self._resources.metrics.workspace(workspace, open_incidents)
             worker = WorkspaceWorker(settings, components, self._loop_health, workspace, term)
-            self._workers.start(worker, place, len(change.start))
+            self._workers.start(worker, index, len(change.start))
 
     def _change_receivers(self, components: Components) -> None:
         receivers = self._workers.receivers
@@ -220,9 +220,9 @@ def _log(applied: AppliedConfig) -> None:
 class Reloader:
     """Reads the configuration again, and lets it be applied.
 
-    *load* reads it; *on_load* hears of each before it is applied, with all secrets so far, so that
-    no log shows them: something may still be in flight with the old ones. *apply* applies it, or
-    raises MonitorError and changes nothing.
+    *load* reads it; *on_load* is called with each before it is applied, and with all secrets so
+    far, so that no log shows them: something may still be in flight with the old ones. *apply*
+    applies it, or raises MonitorError and changes nothing.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class Reloader:
         """Read the configuration and apply it; return False, and log why, if the old one stays."""
         try:
             config = await asyncio.to_thread(self._load)
-            self._announce(config)
+            self._call_on_load(config)
             await self._apply(config)
         except ConfigError as error:
             for problem in error.problems:
@@ -256,10 +256,10 @@ class Reloader:
         else:
             self._note_applied(config)
             return True
-        self._announce(self._config)
+        self._call_on_load(self._config)
         return False
 
-    def _announce(self, config: Config) -> None:
+    def _call_on_load(self, config: Config) -> None:
         self._secrets.update(config.secrets())
         self._on_load(config, self._secrets)
 

@@ -1,4 +1,4 @@
-"""Who is at work: a worker for each workspace and for each receiver, and the loops of each."""
+"""A worker for each workspace and for each receiver, and the loops of each."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
@@ -20,10 +20,10 @@ from monitor.work.reconnect import Reconnector
 from .components import Components
 from .loop_health import LoopHealth
 
-SENDERS: Final = 4
+MAX_IN_FLIGHT: Final = 4
 """How many messages may be in flight to one receiver at the same time."""
 
-SESSIONS_A_POLL: Final = 3
+MAX_SESSIONS_A_POLL: Final = 3
 """How many reconnection sessions are asked for between two polls of a workspace."""
 
 MAX_SPREAD: Final = Duration.parse("60s")
@@ -33,10 +33,10 @@ POLL_RETRY: Final = Duration.parse("30s")
 """After what time a poll that could not be recorded is repeated, whatever the schedule says."""
 
 QUEUE_RETRY: Final = Duration.parse("5s")
-"""After what time a queue that could not be read is looked at again."""
+"""After what time a queue that could not be read is read again."""
 
 IDLE_WAIT: Final = Duration.parse("30s")
-"""After what time an empty queue is looked at again, though nobody woke its worker."""
+"""After what time an empty queue is read again, though nobody woke its worker."""
 
 SHUTDOWN_GRACE: Final = Duration.parse("5s")
 """How long sends may go on after the monitor was told to stop."""
@@ -94,25 +94,25 @@ class WorkspaceWorker:
     def _longest_cycle(self) -> float:
         """Return within how many seconds the next poll is over, if nothing hangs."""
         now, next_due = self._now(), self.settings.poll.next_due
-        calls = 1 + 2 * SESSIONS_A_POLL
+        calls = 1 + 2 * MAX_SESSIONS_A_POLL
         return (next_due(next_due(now)) - now + calls * self._timeout) / 1_000_000 + 60
 
     async def _poll(self, *, scheduled: bool) -> None:
         await self.poller.poll(scheduled=scheduled)
-        for _ in range(SESSIONS_A_POLL):
+        for _ in range(MAX_SESSIONS_A_POLL):
             if await self.reconnector.reconnect() is None:
                 break
             self.poller.invalidate()
 
     def reconfigure(self, settings: WorkspaceSettings, components: Components) -> None:
-        """Go by another configuration from now on; its budget and what it recorded stay."""
+        """Use another configuration from now on; its budget and what it recorded stay."""
         self.settings = settings
         self.budget.per_minute = components.config.linked_api.requests_per_minute
         self.source = components.source(settings, self.budget, self.source)
         self._timeout = components.config.linked_api.timeout
         rules = components.rules(settings)
-        self.poller.reload(rules, self.source.client)
-        self.reconnector.reload(rules.routing, self.source.client, create=rules.create)
+        self.poller.reconfigure(rules, self.source.client)
+        self.reconnector.reconfigure(rules.routing, self.source.client, create=rules.create)
 
 
 class ReceiverWorker:
@@ -133,18 +133,18 @@ class ReceiverWorker:
         self._is_stopped = False
 
     def wake(self) -> None:
-        """Let it look at its queue now."""
+        """Let it read its queue now."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Let it begin no other send; those in flight go on."""
+        """Let it begin no other send; those in flight continue."""
         self._is_stopped = True
         self.wake()
 
     async def run(self) -> None:
         """Deliver until stopped, and until every send in flight has ended."""
         async with asyncio.TaskGroup() as group:
-            for number in range(SENDERS):
+            for number in range(MAX_IN_FLIGHT):
                 group.create_task(self._send(f"send {self.settings.name} {number}"))
 
     async def _send(self, loop: str) -> None:
@@ -168,7 +168,7 @@ class ReceiverWorker:
             self.wake()
 
     def reconfigure(self, settings: ReceiverSettings, components: Components) -> None:
-        """Go by another configuration from now on; other *settings* end a pause."""
+        """Use another configuration from now on; other *settings* end a pause."""
         name = settings.name
         self.deliverer.receiver = components.receivers[name]
         self.deliverer.notifier = components.notifiers[name]
@@ -180,7 +180,7 @@ class ReceiverWorker:
 
 
 class Workers:
-    """All that are at work, by name; their loops are tasks of *group*."""
+    """All workers, by name; their loops are tasks of *group*."""
 
     def __init__(
         self, now: Callable[[], Micros], schedule: Schedule, group: asyncio.TaskGroup
@@ -193,12 +193,12 @@ class Workers:
         self._sends: set[asyncio.Task[None]] = set()  # of receivers that were removed, too
 
     def is_current(self, workspace: str) -> bool:
-        """Return whether *workspace* has been looked at lately."""
+        """Return whether *workspace* has been polled lately."""
         worker = self.workspaces.get(workspace)
         return worker is not None and worker.poller.is_current()
 
     def wake_receivers(self, names: Collection[str]) -> None:
-        """Let the workers of the receivers *names* look at their queues now."""
+        """Let the workers of the receivers *names* read their queues now."""
         for name in names:
             if name in self.receivers:
                 self.receivers[name].wake()

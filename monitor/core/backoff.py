@@ -5,8 +5,8 @@ from typing import Final
 from .duration import Duration
 from .model import Cause, FailureStreak
 
-FIRST: Final = Duration.parse("5s")
-LONGEST: Final = Duration.parse("15m")
+FIRST_BACKOFF: Final = Duration.parse("5s")
+MAX_BACKOFF: Final = Duration.parse("15m")
 
 
 def delivery_backoff(attempts: int, *, jitter: float, retry_after: Duration | None) -> Duration:
@@ -14,7 +14,7 @@ def delivery_backoff(attempts: int, *, jitter: float, retry_after: Duration | No
 
     Half of it is jitter; what the receiver asked for is the least.
     """
-    full = min(FIRST * 2 ** min(max(attempts, 1) - 1, 16), LONGEST)
+    full = min(FIRST_BACKOFF * 2 ** min(max(attempts, 1) - 1, 16), MAX_BACKOFF)
     return Duration(max(int(full * (0.5 + jitter / 2)), retry_after or 0))
 
 
@@ -27,7 +27,7 @@ def poll_backoff(failing: FailureStreak | None, *, every: Duration, jitter: floa
     if failing is None:
         return Duration(0)
     if failing.cause is Cause.TOKEN_REJECTED and failing.cause_polls >= 2:
-        return Duration(min(every * 2 ** min(failing.cause_polls - 1, 16), LONGEST))
+        return Duration(min(every * 2 ** min(failing.cause_polls - 1, 16), MAX_BACKOFF))
     if failing.cause is Cause.RATE_LIMITED:
         return Duration(int(Duration.parse("30s") * (1 + jitter)))
     return Duration(0)

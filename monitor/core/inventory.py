@@ -11,12 +11,12 @@ from fnmatch import fnmatchcase
 from urllib.parse import unquote
 
 from .model import Account, ListedAccount
-from .policy import Section, Texts
+from .policy import ConfigSection, Texts
 from .profile import profile_key
 
 
 @dataclass(frozen=True, slots=True)
-class AccountMatch(Section):
+class AccountMatch(ConfigSection):
     """Which accounts an entry of `accounts` is about: those that match all parts.
 
     An empty part matches everything. Parts are globs; in those of *urls* scheme, `www.`, case,
@@ -30,7 +30,7 @@ class AccountMatch(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRule(Section):
+class AccountRule(ConfigSection):
     """An entry of `accounts`: *labels* of the accounts that match, and whether to *ignore* them.
 
     *ignore* is None where the entry does not say whether they are watched.

@@ -112,7 +112,7 @@ class SettledReason(StrEnum):
 class IntentOutcome(StrEnum):
     """How asking for a session ended.
 
-    `kept`: the one at hand is still good; `needless`: it wasn't asked for, as the account has a
+    `kept`: the present one is still good; `needless`: it wasn't asked for, as the account has a
     link or needs none any more; `later`: it could not be asked for just now; `limited`: the API
     allows no more of them today.
     """

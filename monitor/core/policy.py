@@ -1,4 +1,4 @@
-"""What the owner of the accounts decided: sections of the configuration that the core goes by.
+"""What the owner of the accounts decided: the sections of the configuration that the core uses.
 
 And what nobody configures: how long no session is asked for after one that came to nothing.
 """
@@ -34,7 +34,7 @@ class OneOrMore:
 Texts: TypeAlias = Annotated[tuple[str, ...], OneOrMore]
 
 
-class Section:
+class ConfigSection:
     """A part of the configuration: pydantic refuses keys that are none of its fields."""
 
     __slots__ = ()
@@ -42,7 +42,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Flapping(Section):
+class Flapping(ConfigSection):
     """*changes* of status *within* a span are flapping; *settle* in one status ends it."""
 
     changes: int = 6
@@ -55,7 +55,7 @@ class Flapping(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentPolicy(Section):
+class IncidentPolicy(ConfigSection):
     """The section `incidents` of the configuration. Counts are scheduled polls."""
 
     open_after: int = 1
@@ -83,14 +83,14 @@ class IncidentPolicy(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryPolicy(Section):
+class DeliveryPolicy(ConfigSection):
     """The section `delivery`: how long a message is tried before it is given up."""
 
     deadline: Duration = Duration.parse("24h")
 
 
 @dataclass(frozen=True, slots=True)
-class ReconnectionPolicy(Section):
+class ReconnectionPolicy(ConfigSection):
     """The section `reconnection`: whether to ask for links, how often, and which to trust."""
 
     create: Literal["never", "if_missing"] = "if_missing"

@@ -1,4 +1,4 @@
-"""The second look, right before something leaves: whether it still holds and how it is written.
+"""The recheck right before a send: whether a notification still holds and how it is written.
 
 Between the commit that queued a notification and its delivery anything can have happened. What no
 longer holds is not sent; what nobody can know at the moment waits.
@@ -28,8 +28,8 @@ class QueuedNotification:
 
     *event* is how it was queued for this receiver, *happened* what happened (the two differ for the
     fallback's copy). *heard_at* is when the receiver was first told of the incident, *watched* says
-    whether the workspace is in the configuration (None: another one is just being taken up),
-    *current* whether it has been looked at lately.
+    whether the workspace is in the configuration (None: another one is just being applied),
+    *current* whether it has been polled lately.
     """
 
     notification_id: str

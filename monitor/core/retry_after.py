@@ -20,8 +20,8 @@ def http_date(text: str) -> Micros | None:
         return None
 
 
-def retry_after(text: str, *, now: Micros | None, longest: Duration) -> Duration | None:
-    """Read `Retry-After`, at most *longest*; None where it makes no sense or asks for nothing.
+def retry_after(text: str, *, now: Micros | None, limit: Duration) -> Duration | None:
+    """Read `Retry-After`, at most *limit*; None where it makes no sense or asks for nothing.
 
     A date needs to know what time it is *now*.
     """
@@ -31,4 +31,4 @@ def retry_after(text: str, *, now: Micros | None, longest: Duration) -> Duration
         wait = int(text) * 1_000_000
     elif now is not None and (until := http_date(text)) is not None:
         wait = until - now
-    return Duration(min(wait, longest)) if wait > 0 else None
+    return Duration(min(wait, limit)) if wait > 0 else None

@@ -4,7 +4,7 @@ Rules:
 1. `resolved` and `refreshed` go to exactly those who heard of the incident, whatever routes say.
 2. `changed` goes to those who heard and to the route of the new cause; whoever has not heard yet
    and is not on that route will not.
-3. What waits to be told of an incident is told once: the text is made when it leaves.
+3. What waits to be told of an incident is told once: the text is made when it is sent.
 4. A receiver whose address is a label of the account hears of accounts that have the label, and in
    one message only of those that have the same address.
 """
@@ -15,11 +15,11 @@ from typing import Annotated, Final
 
 from .inventory import Inventory, matches_any
 from .model import Account, Cause, Event, EventType, Incident, Scope
-from .policy import OneOrMore, Section, Texts
+from .policy import ConfigSection, OneOrMore, Texts
 
 
 @dataclass(frozen=True, slots=True)
-class Match(Section):
+class Match(ConfigSection):
     """Which events a route is for: those that match all parts; an empty part matches everything.
 
     *workspaces* and *accounts* (their ids or names) may be globs.
@@ -33,7 +33,7 @@ class Match(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Section):
+class Route(ConfigSection):
     """The receivers *to* hear what matches; the next routes are asked only if it *continues*."""
 
     match: Match = field(default_factory=Match)
@@ -117,7 +117,7 @@ SEVERITY: Final[Mapping[Cause | None, int]] = {
 def plan(
     events: Sequence[Event],
     *,
-    audience: Mapping[str, Audience],
+    audiences: Mapping[str, Audience],
     routing: Routing,
     accounts: Mapping[str, Account],
     group_over: int,
@@ -129,18 +129,18 @@ def plan(
     for event in events:
         account = accounts.get(event.account_id or "")
         incident_id = event.incident_id or ""
-        reached = audience.get(incident_id, Audience())
+        audience = audiences.get(incident_id, Audience())
         labels = routing.inventory.labels(event.workspace, account)
         routed = _routed(event, account, routing, labels)
-        names = _receivers(event, reached, routing, routed)
+        names = _receivers(event, audience, routing, routed)
         if names is None:
             unrouted.append(event)
         for name in names or ():
             address = routing.receivers[name].address(labels)
             planned.setdefault((name, address), []).append(event)
         if event.type is EventType.CHANGED:
-            missed = reached.waiting - reached.heard - set(routed or (routing.fallback,))
-            rerouted += [(incident_id, name) for name in sorted(missed)]
+            unheard = audience.waiting - audience.heard - set(routed or (routing.fallback,))
+            rerouted += [(incident_id, name) for name in sorted(unheard)]
     messages: list[PlannedMessage] = []
     for (name, _), group in planned.items():
         group.sort(key=lambda event: _badness(event, accounts))
@@ -168,21 +168,21 @@ def fallback_event(
 
 
 def _receivers(
-    event: Event, reached: Audience, routing: Routing, routed: tuple[str, ...]
+    event: Event, audience: Audience, routing: Routing, routed: tuple[str, ...]
 ) -> tuple[str, ...] | None:
     """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
-    hearing = (reached.heard | reached.sending) & routing.receivers.keys()
+    hearing = (audience.heard | audience.sending) & routing.receivers.keys()
     if event.type is EventType.RESOLVED:
         return tuple(sorted(hearing))
     if event.type is EventType.REFRESHED:
-        return tuple(sorted(hearing - reached.waiting))
+        return tuple(sorted(hearing - audience.waiting))
     if event.type is EventType.CHANGED:
         routed = tuple(dict.fromkeys((*sorted(hearing), *routed)))
     fallback = (routing.fallback,) if routing.fallback else ()
     if event.type is EventType.REMINDED and hearing.issuperset(fallback):
         routed = tuple(dict.fromkeys((*routed, *fallback)))  # it stands in for another
     routed = routed or fallback
-    return tuple(name for name in routed if name not in reached.waiting) if routed else None
+    return tuple(name for name in routed if name not in audience.waiting) if routed else None
 
 
 def _routed(
@@ -202,12 +202,12 @@ def _matches(
     match: Match, event: Event, account: Account | None, labels: Mapping[str, str]
 ) -> bool:
     scope = Scope.ACCOUNT if event.account_id else Scope.WORKSPACE
-    called = (account.id, account.name) if account else (event.account_id or "",)
+    names = (account.id, account.name) if account else (event.account_id or "",)
     return (
         (not match.causes or event.cause in match.causes)
         and (not match.scopes or scope in match.scopes)
         and (not match.workspaces or matches_any(match.workspaces, (event.workspace,)))
-        and (not match.accounts or matches_any(match.accounts, called))
+        and (not match.accounts or matches_any(match.accounts, names))
         and all(labels.get(key) == value for key, value in match.labels.items())
     )
 

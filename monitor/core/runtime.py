@@ -1,4 +1,4 @@
-"""What the shell lends to those who must not look for themselves: time, chance and fresh ids."""
+"""What is not read but passed as an argument: time, random numbers and fresh ids."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from .model import Micros
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Where time and chance come from.
+    """Where time and random numbers come from.
 
     *now* is the wall clock, *monotonic* counts seconds that never go back, *jitter* draws a number
     from 0 to 1, and *new_id* makes an id that no one has had.

@@ -18,7 +18,7 @@ class Secret:
         self._value = value.strip()
 
     def reveal(self) -> str:
-        """Return the text itself: call this only where it leaves for its own destination."""
+        """Return the text itself: call this only where it is sent to its own destination."""
         return self._value
 
     def __repr__(self) -> str:

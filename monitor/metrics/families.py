@@ -11,7 +11,14 @@ from itertools import permutations, product
 from typing import Final, Literal
 
 from monitor.core.errors import AttemptReason
-from monitor.core.model import ACCOUNT_CAUSES, BLIND_CAUSES, Cause, EventType, Status
+from monitor.core.model import (
+    ACCOUNT_CAUSES,
+    BLIND_CAUSES,
+    Cause,
+    EventType,
+    IntentOutcome,
+    Status,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +132,7 @@ SESSIONS_CREATED: Final = _counter(
     "linkedapi_reconnection_sessions_created_total",
     "Reconnection sessions asked for, by outcome.",
     ("workspace", "outcome"),
-    zeros=_each(outcome=("created", "kept", "needless", "refused", "later", "limited", "unknown")),
+    zeros=_each(outcome=IntentOutcome),
 )
 REQUESTS: Final = _counter(
     "linkedapi_api_requests_total",

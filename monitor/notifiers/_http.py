@@ -28,7 +28,7 @@ from monitor.core.url import split_web_url
 
 from . import ATTEMPT_TIMEOUT, ReceiverSettings, unanswered
 
-MAX_ANSWER: Final = 64 * 1024
+MAX_ERROR_BODY: Final = 64 * 1024
 """How many bytes of a refusal are read."""
 
 MAX_RETRY_AFTER: Final = Duration.parse("1h")
@@ -155,11 +155,11 @@ async def _read_error(response: httpx.Response) -> str:
     try:
         async for chunk in response.aiter_raw():
             body += chunk
-            if len(body) > MAX_ANSWER:
+            if len(body) > MAX_ERROR_BODY:
                 break
     except Exception:  # noqa: BLE001 - half a text gives no advice
         return ""
-    return body[:MAX_ANSWER].decode("utf-8", "replace").strip()
+    return body[:MAX_ERROR_BODY].decode("utf-8", "replace").strip()
 
 
 def _refused(response: httpx.Response, *, now: Micros, advice: str | None) -> DeliveryError:
@@ -170,7 +170,7 @@ def _refused(response: httpx.Response, *, now: Micros, advice: str | None) -> De
         return DeliveryError(
             text,
             reason=AttemptReason.RATE_LIMITED if status == 429 else AttemptReason.SERVER,
-            retry_after=retry_after(wait, now=now, longest=MAX_RETRY_AFTER),
+            retry_after=retry_after(wait, now=now, limit=MAX_RETRY_AFTER),
         )
     reason = AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT
     return DeliveryError(text, reason=reason, permanent=True)

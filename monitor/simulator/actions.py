@@ -7,7 +7,7 @@ from inspect import isfunction, signature
 from typing import Any, Final, get_type_hints
 
 from .accounts import AccountStatus, SimulatedAccount
-from .assumptions import LARGE, Assumptions, fits
+from .assumptions import MAX_NUMBER, Assumptions, fits
 from .faults import Fault, Kind
 from .runtime import SECOND
 from .sessions import Session, SessionStatus
@@ -242,7 +242,7 @@ class Simulator(State):
 
     def advance(self, seconds: float) -> None:
         """Move the simulated clock on (back, if negative)."""
-        if not abs(seconds) < LARGE:
+        if not abs(seconds) < MAX_NUMBER:
             raise ValueError("the clock does not go that far")
         self.offset += round(seconds * SECOND)
 

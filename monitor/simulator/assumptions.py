@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_type_hints
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 HOUR: Final = 3600.0
-LARGE: Final = 1_000_000_000
+MAX_NUMBER: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +73,8 @@ class Assumptions:
             value = getattr(self, field.name)
             if not fits(value, hints[field.name]):
                 raise ValueError(f"{field.name} cannot be {value!r}")
-            if isinstance(value, int | float) and not 0 <= value < LARGE:
-                raise ValueError(f"{field.name} has to be from 0 to {LARGE}")
+            if isinstance(value, int | float) and not 0 <= value < MAX_NUMBER:
+                raise ValueError(f"{field.name} has to be from 0 to {MAX_NUMBER}")
 
 
 def fits(value: object, hint: Any) -> bool:

@@ -14,7 +14,7 @@ from .actions import Simulator
 from .asgi import TRANSPORT, application
 
 KEEP_ALIVE: Final = 75  # seconds, longer than usual polling: idle connections are not the subject
-GRACE: Final = 0.5  # seconds that requests get to notice that their connection is gone
+SHUTDOWN_GRACE: Final = 0.5  # seconds that requests get to notice that their connection is gone
 
 
 class Connection(H11Protocol):
@@ -66,5 +66,5 @@ async def serve(simulator: Simulator, host: str = "127.0.0.1", port: int = 0) ->
         for connection in list(state.connections):
             connection.transport.abort()
         if state.tasks:
-            await asyncio.wait(state.tasks, timeout=GRACE)
+            await asyncio.wait(state.tasks, timeout=SHUTDOWN_GRACE)
         await server.wait_closed()

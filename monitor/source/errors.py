@@ -110,7 +110,7 @@ def http_error(
     """Say what a response with an HTTP *status* other than 2xx means."""
     # A date is compared with the date of the response itself: no clock of ours, no skew.
     now = http_date(headers.get("date", ""))
-    wait = retry_after(headers.get("retry-after", ""), now=now, longest=MAX_RETRY_AFTER)
+    wait = retry_after(headers.get("retry-after", ""), now=now, limit=MAX_RETRY_AFTER)
     content = loads(body)
     match content:
         case {"error": {"type": str()} as error} if content.get("success") is not True:

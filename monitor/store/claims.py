@@ -3,8 +3,8 @@
 Rules:
 1. A message is claimed by comparing and swapping its state; `attempts` is the fencing token, so a
    claim that lapsed cannot settle.
-2. A claim that lapsed was a send whose end nobody knows: its receiver counts as having heard.
-3. Nothing about an account leaves for a receiver while something queued earlier is still there.
+2. A claim that lapsed was a send whose outcome is unknown: its receiver counts as having heard.
+3. Nothing about an account is sent to a receiver while something queued earlier is still there.
 4. "Nothing claimed" never means "queue empty".
 """
 
@@ -33,7 +33,7 @@ from monitor.core.text import sanitize
 from . import accounts, incidents, outbox, rows, workspaces
 from .outbox import Settled
 
-RECHECK: Final = Duration.parse("2s")
+RECHECK_WAIT: Final = Duration.parse("2s")
 """How long a message waits while nobody knows whether it still holds."""
 
 MAX_ERROR: Final = 1000
@@ -45,7 +45,7 @@ class View:
     """What the database doesn't know of workspaces.
 
     *inventory* says which are watched and how they are labelled, *is_current* whether one was
-    looked at lately.
+    polled lately.
     """
 
     inventory: Inventory
@@ -241,7 +241,7 @@ def _recheck(
     notifications: list[Notification] = []
     waiting: list[str] = []
     first_address: str | None = None
-    elsewhere: dict[str | None, list[str]] = {}  # the configuration may have changed since
+    parts: dict[str | None, list[str]] = {}  # the configuration may have changed since
     for queued in _queued(tx, row.id, view):
         verdict = recheck(queued, receiver)
         address = receiver.address(queued.labels)
@@ -251,17 +251,17 @@ def _recheck(
             values = {"id": queued.notification_id, "reason": verdict, "now": now}
             ended += outbox.settled(tx.execute(CANCEL, values))
         elif notifications and not (receiver.groups and address == first_address):
-            with_it = address if receiver.groups else queued.notification_id
-            elsewhere.setdefault(with_it, []).append(queued.notification_id)
+            key = address if receiver.groups else queued.notification_id
+            parts.setdefault(key, []).append(queued.notification_id)
         else:
             first_address = address
             notifications.append(verdict)
-    for together in elsewhere.values():
-        _move(tx, row.id, together, start=now, part=new_id())
+    for notification_ids in parts.values():
+        _move(tx, row.id, notification_ids, start=now, part=new_id())
     if waiting and notifications:
-        _move(tx, row.id, waiting, start=now + RECHECK, part=new_id())
+        _move(tx, row.id, waiting, start=now + RECHECK_WAIT, part=new_id())
     elif waiting:
-        tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK})
+        tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK_WAIT})
     elif not notifications:
         tx.execute(outbox.CLOSE_EMPTY, {"now": now})
     return notifications

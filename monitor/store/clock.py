@@ -42,7 +42,7 @@ SHIFT_BACK: Final = (
 
 
 def set_clock(tx: Connection, now: Micros) -> Duration:
-    """Record the time; if the clock went back since the latest one, bring along what is due.
+    """Record the time; if the clock went back since the latest one, move back what is due.
 
     Return how far it went back, 0 if it did not.
     """

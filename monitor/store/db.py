@@ -30,7 +30,7 @@ __all__ = ["LeaseLostError", "Store", "StoreError"]
 
 T = TypeVar("T")
 
-SLOW: Final = Duration.parse("1s")
+SLOW_FAILURE: Final = Duration.parse("1s")
 """A failure that takes longer opens the circuit: what waits would wait so long each."""
 
 
@@ -96,7 +96,7 @@ class Store:
             return self.run_now(work)
         except StoreError as error:
             failed = time.monotonic()
-            if failed - began > SLOW.seconds:
+            if failed - began > SLOW_FAILURE.seconds:
                 self._circuit_open_until, self._reason = 2 * failed - began, str(error)
             raise
 

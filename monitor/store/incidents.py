@@ -28,8 +28,8 @@ SELECT * FROM incident WHERE workspace = :workspace AND resolved_at IS NULL
 
 def load_open(tx: Connection, workspace: str) -> dict[str, Incident]:
     """Return the open incidents of *workspace* by id."""
-    found = tx.execute(LOAD_OPEN, {"workspace": workspace})
-    return {row.id: rows.read(Incident, row) for row in found}
+    incidents = tx.execute(LOAD_OPEN, {"workspace": workspace})
+    return {row.id: rows.read(Incident, row) for row in incidents}
 
 
 OPEN_BY_CAUSE: Final = text("""
@@ -70,7 +70,7 @@ UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
 
 
 def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) -> None:
-    """Move a due incident out of the way, so that others get their turn."""
+    """Postpone a due incident, so that others get their turn."""
     tx.execute(POSTPONE, {"id": incident_id, "now": now, "until": until})
 
 

@@ -1,7 +1,7 @@
 """The outbox: what is to be told to whom, queued by the commit that caused it.
 
 Rules:
-1. The outbox holds ids; the text is made when a message leaves.
+1. The outbox holds ids; the text is made when a message is sent.
 2. What the commit makes untrue is cancelled in the same transaction.
 3. What one receiver could not be told, the fallback is told once.
 """
@@ -50,17 +50,17 @@ WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
 """)
 
 
-def audience(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
+def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
     """Return for each incident who heard of it and for whom something is queued or being sent."""
-    audiences = {}
+    by_incident = {}
     for incident_id in incident_ids:
         receivers = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
         heard, waiting, sending = (
             frozenset(row.receiver for row in receivers if row.state == state)
             for state in ("heard", "pending", "sending")
         )
-        audiences[incident_id] = Audience(heard=heard, waiting=waiting, sending=sending)
-    return audiences
+        by_incident[incident_id] = Audience(heard=heard, waiting=waiting, sending=sending)
+    return by_incident
 
 
 CLOSE_EMPTY: Final = text("""
@@ -229,7 +229,7 @@ def _fallback_event(tx: Connection, values: Mapping[str, Any]) -> EventType | No
     incident_id = values["incident_id"]
     return fallback_event(
         incidents.load(tx, incident_id),
-        audience(tx, [incident_id])[incident_id],
+        audiences(tx, [incident_id])[incident_id],
         values["receiver"],
         is_known=tx.execute(IS_KNOWN, values).one_or_none() is not None,
     )

@@ -28,7 +28,7 @@ _ADVICE: Final = {
     "unable to open": "make the file and its folder writable for the user that runs the monitor",
 }
 
-_WAL_TRIES: Final = 100
+_MAX_WAL_TRIES: Final = 100
 _WAL_PAUSE: Final = 0.1
 """Seconds between two tries to turn the log on, which does not wait for others as all else does."""
 
@@ -72,7 +72,7 @@ def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
 
 def _use_wal(cursor: Any) -> None:
     """Turn the write-ahead log on, however many programs do so at the moment."""
-    for tries_left in reversed(range(_WAL_TRIES)):
+    for tries_left in reversed(range(_MAX_WAL_TRIES)):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:

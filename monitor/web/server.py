@@ -16,7 +16,7 @@ from monitor.core.errors import MonitorError
 
 from .settings import WebSettings
 
-PHASE_TIMEOUT: Final = 75.0
+TRANSFER_TIMEOUT: Final = 75.0
 """Seconds that a connection may wait for a whole request, and that its response may take."""
 
 MAX_CONNECTIONS: Final = 100
@@ -80,7 +80,7 @@ async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -
         limit_concurrency=MAX_CONNECTIONS,
         backlog=MAX_CONNECTIONS,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        timeout_keep_alive=int(PHASE_TIMEOUT),
+        timeout_keep_alive=int(TRANSFER_TIMEOUT),
         timeout_graceful_shutdown=SHUTDOWN_GRACE,
     )
     server = Server(config, stopping)
@@ -116,7 +116,7 @@ class Server(uvicorn.Server):
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, with a time limit for each phase (request, response).
+    """uvicorn's connection, with a time limit for each request and each response.
 
     A client that sends its request byte by byte, or reads no response, would keep it otherwise.
     """
@@ -126,18 +126,18 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the time limit of the first request."""
         super().connection_made(transport)
-        self._begin_phase()
+        self._restart_timeout()
 
     def handle_events(self) -> None:
-        """Handle what was received; a complete request begins a new phase."""
+        """Handle what was received; from a complete request on, the response is timed."""
         before = self.cycle
         super().handle_events()
         if self.cycle is not before:
-            self._begin_phase()
+            self._restart_timeout()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
-        self._begin_phase()
+        self._restart_timeout()
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -146,7 +146,7 @@ class Connection(H11Protocol):
         if self._deadline:
             self._deadline.cancel()
 
-    def _begin_phase(self) -> None:
+    def _restart_timeout(self) -> None:
         if self._deadline:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(PHASE_TIMEOUT, self.transport.abort)
+        self._deadline = self.loop.call_later(TRANSFER_TIMEOUT, self.transport.abort)

@@ -1,4 +1,4 @@
-"""Delivers what the outbox holds: claim, read again, render, send, settle."""
+"""Delivers what the outbox holds: claim, recheck, render, send, settle."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ from monitor.store.outbox import Settled
 
 from .record import Recorder
 
-SEND_LIMIT: Final = Duration.parse("15s")
+SEND_TIMEOUT: Final = Duration.parse("15s")
 """No notifier may take longer for one attempt."""
 
 LEASE: Final = Duration.parse("20s")
-"""How long a claim holds: after it, a send whose end nobody knows is taken up again."""
+"""How long a claim holds: after it, a send whose outcome is unknown is retried."""
 
 STOPPED: Final = DeliveryError(
     "the monitor stopped while this was being sent",
@@ -36,7 +36,7 @@ log = structlog.get_logger("deliver")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRules:
-    """What a delivery goes by."""
+    """The configuration of deliveries."""
 
     policy: DeliveryPolicy
     view: View
@@ -46,7 +46,7 @@ class DeliveryRules:
 async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
     """Send *message* once; return why it failed, if it did, whatever the notifier raises."""
     try:
-        async with asyncio.timeout(SEND_LIMIT.seconds):
+        async with asyncio.timeout(SEND_TIMEOUT.seconds):
             await notifier.send(message)
     except DeliveryError as error:
         return error
@@ -63,10 +63,10 @@ async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
 
 @dataclass(slots=True)
 class Deliverer:
-    """Delivers to one receiver; what is being sent goes its way whatever is set meanwhile.
+    """Delivers to one receiver; what is set meanwhile does not change a send in flight.
 
-    Several workers may share it. Until *paused_until* (monotonic seconds) the receiver asked to be
-    left alone.
+    Several workers may share it. Until *paused_until* (monotonic seconds) the receiver asked not to
+    be sent anything.
     """
 
     receiver: Receiver
@@ -75,7 +75,7 @@ class Deliverer:
     recorder: Recorder
     paused_until: float = 0.0
     _is_failing: bool = False
-    _leaving: set[str] = field(default_factory=set)
+    _sending: set[str] = field(default_factory=set)
 
     async def deliver(self) -> list[Settled] | None:
         """Deliver one message; return what came to an end, or None if there was none to send now.
@@ -89,7 +89,7 @@ class Deliverer:
                 tx,
                 self.receiver,
                 view=self.rules.view,
-                sending=self._leaving,
+                sending=self._sending,
                 now=self.recorder.runtime.now(),
                 lease=LEASE,
                 new_id=self.recorder.runtime.new_id,
@@ -99,7 +99,7 @@ class Deliverer:
         message = claimed.message
         if message is None:
             return list(claimed.ended) or None
-        self._leaving.add(message.id)
+        self._sending.add(message.id)
         try:
             try:
                 error = await attempt(self.notifier, message)
@@ -108,7 +108,7 @@ class Deliverer:
                 raise
             return [*claimed.ended, *await self._settle(claimed, message, error)]
         finally:
-            self._leaving.discard(message.id)
+            self._sending.discard(message.id)
 
     async def due_in(self, at_most: Duration) -> float:
         """Return in how many seconds something may be due, *at_most* if nothing is queued."""

@@ -29,7 +29,7 @@ log = structlog.get_logger("poll")
 
 @dataclass(frozen=True, slots=True)
 class PollRules:
-    """What a poll of one workspace goes by; *next_due* says when the poll after a time is due."""
+    """The configuration of one workspace's polls; *next_due* returns when the next one is due."""
 
     policy: IncidentPolicy
     routing: Routing
@@ -145,7 +145,7 @@ class Poller:
         return await self._record(workspace, failure, failure, scheduled=False)
 
     def is_current(self) -> bool:
-        """Return whether the workspace has been looked at lately (its failing is known, too).
+        """Return whether the workspace has been polled lately (its failing is known, too).
 
         Right after a start, or after the host slept, nothing that is recorded may still hold.
         """
@@ -156,12 +156,12 @@ class Poller:
         self._workspace = None
 
     def resume(self, workspace: Workspace, term: int) -> None:
-        """Go on from what is recorded, under another claim."""
+        """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
         self._quiet = {}
 
-    def reload(self, rules: PollRules, source: LinkedApi) -> None:
-        """Go by another configuration from now on, and compare every account anew."""
+    def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
+        """Use another configuration from now on, and compare every account anew."""
         if source is not self._source:
             self._paused_until = 0.0  # another token may be accepted
         self.rules, self._source = rules, source

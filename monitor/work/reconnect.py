@@ -40,12 +40,12 @@ class Reconnector:
     create: bool
     recorder: Recorder
 
-    def reload(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
-        """Go by another configuration from now on."""
+    def reconfigure(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
+        """Use another configuration from now on."""
         self.routing, self.source, self.create = routing, source, create
 
     async def reconnect(self) -> IntentOutcome | None:
-        """Take up one committed intent; return how it ended, or None if there was none."""
+        """Process one committed intent; return how it ended, or None if there was none."""
         store = self.recorder.store
         intent, account = await store.run(self._claim)
         if intent is None:

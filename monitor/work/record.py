@@ -83,7 +83,7 @@ def record(
     cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
     planned = plan(
         decision.events,
-        audience=outbox.audience(
+        audiences=outbox.audiences(
             tx, {event.incident_id for event in decision.events if event.incident_id}
         ),
         routing=routing,

@@ -20,13 +20,13 @@ from monitor.store.db import StoreError
 
 from .record import Recorded, Recorder, publish, record
 
-AT_ONCE: Final = 1000
-"""How many reminders one commit takes up at the most."""
+MAX_REMINDERS: Final = 1000
+"""How many reminders are in one commit at the most."""
 
 POISON_PAUSE: Final = Duration.parse("1h")
-"""How long an incident or a workspace that makes us fail is moved out of the way."""
+"""How long an incident or a workspace that makes a tick fail is postponed."""
 
-RETURNABLE: Final = Duration.parse("24h")
+GRACE_PERIOD: Final = Duration.parse("24h")
 """How long a workspace that left the configuration may come back as if nothing had happened."""
 
 log = structlog.get_logger("tick")
@@ -34,7 +34,7 @@ log = structlog.get_logger("tick")
 
 @dataclass(frozen=True, slots=True)
 class TickRules:
-    """What a tick goes by; what ended longer ago than *keep* is forgotten."""
+    """The configuration of ticks; what ended longer ago than *keep* is deleted."""
 
     policy: IncidentPolicy
     routing: Routing
@@ -50,19 +50,19 @@ class Ticker:
     recorder: Recorder
 
     async def tick(self) -> bool:
-        """Take up what has been due longest, with all that is due in its workspace.
+        """Process the reminder that has been due longest, with all that are due in its workspace.
 
-        Return whether there was anything. If one of them makes us fail, each is taken up alone and
-        that one is moved out of the way before the error is raised.
+        Return whether there was one. If they fail, each is tried alone, and those that still fail
+        are postponed before the error is raised.
         """
         now = self.recorder.runtime.now()
-        due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=AT_ONCE))
+        due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=MAX_REMINDERS))
         if not due:
             return False
         try:
             await self._remind(due, now)
         except Exception:  # noqa: BLE001 - raised again by the one that causes it
-            log.warning("reminders failed together; each is taken up alone", count=len(due))
+            log.warning("reminders failed together; each is tried alone", count=len(due))
             await self._remind_alone(due, now)
         return True
 
@@ -72,7 +72,7 @@ class Ticker:
             try:
                 await self._remind([incident_id], now)
             except StoreError as error:
-                failed = error  # usually not its fault: it is taken up again at once
+                failed = error  # usually not its fault: it is tried again at once
             except Exception as error:  # noqa: BLE001 - the others get their turn first
                 postpone = partial(incidents.postpone, now=now, until=now + POISON_PAUSE)
                 await self.recorder.store.run(partial(postpone, incident_id=incident_id))
@@ -99,17 +99,16 @@ class Ticker:
 
         step = await self.recorder.store.run(write)
         if step:
-            log.warning("the clock went back; what is due was brought along", by=str(step))
+            log.warning("the clock went back; what is due was moved back with it", by=str(step))
         return step
 
     async def unwatch(self) -> bool:
         """End what is open of one workspace that left the configuration for good.
 
-        Return whether there was one. One that makes us fail is moved out of the way before the
-        error is raised.
+        Return whether there was one. If it fails, it is postponed before the error is raised.
         """
         store, now = self.recorder.store, self.recorder.runtime.now()
-        name = await store.run(lambda tx: workspaces.long_detached(tx, now - RETURNABLE))
+        name = await store.run(lambda tx: workspaces.long_detached(tx, now - GRACE_PERIOD))
         if name is None:
             return False
         try:
@@ -117,7 +116,7 @@ class Ticker:
         except StoreError:
             raise  # all of it fails, for the moment
         except Exception:
-            again = now - RETURNABLE + POISON_PAUSE
+            again = now - GRACE_PERIOD + POISON_PAUSE
             await store.run(lambda tx: workspaces.postpone(tx, name, again))
             raise
         publish(recorded, self.recorder)

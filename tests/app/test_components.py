@@ -49,11 +49,11 @@ async def test_other_settings_of_the_api_have_a_client_of_their_own_or_are_refus
     harness, tmp_path
 ):
     settings = harness.load("acme").linked_api
-    other = settings.model_copy(update={"timeout": settings.timeout * 2})
+    changed = settings.model_copy(update={"timeout": settings.timeout * 2})
 
     client = await harness.resources.api(settings)
 
     assert await harness.resources.api(settings) is client
-    assert await harness.resources.api(other) is not client
+    assert await harness.resources.api(changed) is not client
     with pytest.raises(MonitorError, match="ca_file"):
         await harness.resources.api(settings.model_copy(update={"ca_file": tmp_path / "missing"}))

@@ -38,7 +38,7 @@ async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness
 
         suspended = Duration.parse("8h")
 
-        await harness.hook.wait(lambda: harness.hook.events, patience=10)
+        await harness.hook.wait(lambda: harness.hook.events, within=10)
 
 
 @pytest.mark.case("receiver removed with notifications pending")

@@ -68,17 +68,17 @@ async def test_the_first_configuration_puts_everybody_to_work(harness):
 
 
 async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
-    log, other = "{name: log, type: log}", "{name: other, type: log}"
+    log, new = "{name: log, type: log}", "{name: new, type: log}"
     await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}, {log}]")
     acme, crm = harness.workers.workspaces["acme"], harness.workers.receivers["crm"]
 
-    await harness.apply("acme", "gamma", more=f"receivers: [{harness.crm()}, {other}]")
+    await harness.apply("acme", "gamma", more=f"receivers: [{harness.crm()}, {new}]")
 
-    await until(lambda: harness.working() == {"acme", "gamma", "crm", "other"})
+    await until(lambda: harness.working() == {"acme", "gamma", "crm", "new"})
     assert harness.workers.workspaces.keys() == harness.triggers().keys() == {"acme", "gamma"}
     assert harness.workers.workspaces["acme"] is acme
     assert harness.workers.receivers["crm"] is crm
-    assert harness.workers.receivers.keys() == {"crm", "other"}
+    assert harness.workers.receivers.keys() == {"crm", "new"}
     assert await harness.row("acme") == (1, None)
     assert await harness.row("beta") == (1, NOON)
     assert 'workspace="beta"' not in harness.metric

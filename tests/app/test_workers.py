@@ -52,12 +52,12 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
     harness.simulator.sign_out("acme", "*")
     harness.workers.workspaces["acme"].wake(scheduled=True)
     deliverer = harness.workers.receivers["crm"].deliverer
-    await until(lambda: deliverer._leaving)
+    await until(lambda: deliverer._sending)
     await harness.apply("acme")
 
     await asyncio.wait_for(harness.workers.stop(), 4)  # a send may take 10 s
 
-    assert not deliverer._leaving
+    assert not deliverer._sending
 
 
 async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):

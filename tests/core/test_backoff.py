@@ -1,6 +1,6 @@
 """How long to wait before trying again."""
 
-from monitor.core.backoff import LONGEST, delivery_backoff, poll_backoff
+from monitor.core.backoff import MAX_BACKOFF, delivery_backoff, poll_backoff
 from monitor.core.duration import Duration
 from monitor.core.model import Cause, FailureStreak
 
@@ -10,7 +10,7 @@ def test_a_delivery_waits_longer_each_time_but_not_for_ever():
 
     assert pauses[0] == Duration.parse("5s")
     assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST
+    assert pauses[-1] == MAX_BACKOFF
 
 
 def test_half_of_a_pause_is_jitter_and_retry_after_is_the_least():
@@ -33,5 +33,5 @@ def test_polls_pause_for_a_rejected_token_and_a_rate_limit_only():
     assert pause(failing(Cause.UNREACHABLE, 9)) == 0
     assert pause(failing(Cause.TOKEN_REJECTED, 1)) == 0
     assert pause(failing(Cause.TOKEN_REJECTED, 2)) == 2 * every
-    assert pause(failing(Cause.TOKEN_REJECTED, 99)) == LONGEST
+    assert pause(failing(Cause.TOKEN_REJECTED, 99)) == MAX_BACKOFF
     assert pause(failing(Cause.RATE_LIMITED, 1)) == Duration.parse("45s")

@@ -1,4 +1,4 @@
-"""The second look before something leaves."""
+"""The recheck right before a send."""
 
 from dataclasses import replace
 
@@ -80,9 +80,9 @@ def test_what_is_over_is_not_sent_and_says_why(event, heard, resolution, reason)
 def test_a_resolution_goes_only_to_who_heard():
     resolved = queued(EventType.RESOLVED, ended=Resolution.RECOVERED, heard=True)
 
-    told = recheck(resolved, RECEIVER)
+    notification = recheck(resolved, RECEIVER)
 
-    assert (told.event, told.link) == (EventType.RESOLVED, None)
+    assert (notification.event, notification.link) == (EventType.RESOLVED, None)
     assert recheck(replace(resolved, heard_at=None), RECEIVER) is SettledReason.RECOVERED
 
 
@@ -104,7 +104,7 @@ def test_what_seems_over_or_missing_waits(seen):
     assert recheck(with_account(queued(), **seen), RECEIVER) == Wait()
 
 
-def test_what_a_workspace_that_is_just_taken_up_has_to_say_waits():
+def test_what_a_workspace_that_is_just_attached_has_to_say_waits():
     assert recheck(queued(watched=None), RECEIVER) == Wait()
 
 

@@ -37,18 +37,18 @@ HOUR = Duration.parse("1h")
     ],
 )
 def test_seconds_and_dates_are_read_within_reason(text, expected):
-    wait = retry_after(text, now=NOON, longest=HOUR)
+    wait = retry_after(text, now=NOON, limit=HOUR)
 
     assert wait == (expected and Duration.parse(expected))
 
 
 def test_a_date_says_nothing_to_whoever_does_not_know_the_time():
-    assert retry_after("Mon, 23 Nov 2026 12:01:30 GMT", now=None, longest=HOUR) is None
-    assert retry_after("90", now=None, longest=HOUR) == Duration.parse("90s")
+    assert retry_after("Mon, 23 Nov 2026 12:01:30 GMT", now=None, limit=HOUR) is None
+    assert retry_after("90", now=None, limit=HOUR) == Duration.parse("90s")
 
 
 @given(st.text(max_size=40), st.none() | st.integers(-(10**18), 10**18))
 def test_whatever_is_sent_the_wait_has_its_limits(text, now):
-    wait = retry_after(text, now=now, longest=HOUR)
+    wait = retry_after(text, now=now, limit=HOUR)
 
     assert wait is None or 0 < wait <= HOUR

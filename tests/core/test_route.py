@@ -33,7 +33,7 @@ def planned(*events, routing=None, accounts=None, group_over=5, **audience):
     groups = {name: frozenset(receivers) for name, receivers in audience.items()}
     return plan(
         events,
-        audience={event.incident_id: Audience(**groups) for event in events},
+        audiences={event.incident_id: Audience(**groups) for event in events},
         routing=routing or make_routing(PEOPLE),
         accounts=accounts or {},
         group_over=group_over,

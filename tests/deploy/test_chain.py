@@ -8,7 +8,7 @@ import pytest
 from harness.dashboards import load_queries
 from harness.full_stack import full_stack, missing_program
 
-PATIENCE = 45.0
+MAX_WAIT = 45.0
 RUNBOOK = "/docs/runbooks/LinkedApiAccountNeedsLogin.md"
 
 pytestmark = [
@@ -64,12 +64,12 @@ async def until_paged(stack, account_id, *words):
         texts = [str(message) for message in stack.pager.slack if account_id in str(message)]
         return any(all(word in text for word in words) for text in texts)
 
-    await stack.pager.wait(has_come, PATIENCE)
+    await stack.pager.wait(has_come, MAX_WAIT)
 
 
 async def until_true(stack, expr):
     """Wait until Prometheus has a series for *expr*."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         while not await stack.query(expr):
             await asyncio.sleep(0.2)
 
@@ -79,7 +79,7 @@ async def wait_for_numbers(stack):
     waiting = load_queries()
     assert len(waiting) > 40
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE
+    deadline = loop.time() + MAX_WAIT
     while waiting and loop.time() < deadline:
         waiting = [query for query in waiting if not await stack.has_number(query)]
     return [(query.panel, query.ref_id) for query in waiting]

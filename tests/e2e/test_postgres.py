@@ -99,7 +99,7 @@ async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_
                 await answers(f"{installation.endpoint}/healthz")  # a restart would not help
                 await asyncio.sleep(moments.uniform(0.0, 1.0))
                 await asyncio.to_thread(server.start)
-                await answers(ready, patience=60)
+                await answers(ready, within=60)
             hook.delay = 0.0
             simulator.recover("acme", "*")
             store = Store.open(database_url)

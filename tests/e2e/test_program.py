@@ -11,7 +11,7 @@ from monitor.simulator import serve
 
 async def test_the_demo_shows_its_scenario_within_half_a_minute_and_ends(tmp_path):
     async with program("demo", "--port", "0", log=tmp_path / "demo.log") as demo:
-        code = await demo.ended(patience=40)
+        code = await demo.ended(within=40)
 
     output = demo.output()
     assert code == 0, output

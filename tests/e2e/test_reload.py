@@ -88,12 +88,12 @@ async def test_a_hang_up_during_the_start_does_no_harm(tmp_path):
     """The database is locked, so the start takes as long as we like."""
     async with install(tmp_path, two_workspaces()) as installation:
         Store.open(f"sqlite:///{tmp_path}/monitor.db").close()
-        with closing(sqlite3.connect(tmp_path / "monitor.db", isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with closing(sqlite3.connect(tmp_path / "monitor.db", isolation_level=None)) as program:
+            program.execute("BEGIN IMMEDIATE")
             async with installation.run() as process:
                 await until(partial(ignores_hang_ups, process))
                 process.hang_up()
-                other.execute("ROLLBACK")
+                program.execute("ROLLBACK")
                 await answers(f"{installation.endpoint}/healthz")
                 assert await process.stop() == 0
 

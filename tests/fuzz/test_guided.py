@@ -30,6 +30,6 @@ def test_no_input_breaks_what_holds(target, tmp_path):
         check=False,
     )
 
-    said = ended.stdout.decode("utf-8", "replace")
-    assert ended.returncode == 0, said[-4000:]
-    assert "number_of_executed_units" in said
+    output = ended.stdout.decode("utf-8", "replace")
+    assert ended.returncode == 0, output[-4000:]
+    assert "number_of_executed_units" in output

@@ -76,20 +76,22 @@ def encode(value):
 
 
 @steady
-@given(st.lists(healthy(), max_size=4, unique_by=lambda one: one["id"]), st.lists(odd()), st.data())
+@given(
+    st.lists(healthy(), max_size=4, unique_by=lambda entry: entry["id"]), st.lists(odd()), st.data()
+)
 def test_odd_entries_hide_no_valid_account(valid, strange, data):
     listed = data.draw(st.permutations(valid + strange))
 
     snapshot = check_answer(encode({"success": True, "result": {"accounts": listed}}))
 
-    listed = {one.id: one for one in snapshot.accounts}
-    for one in valid:
-        found = listed[one["id"]]
-        assert (found.name, found.url, found.country) == (one["name"], one["url"], "DE")
-        assert found.status is Status(one["status"])
-        assert (found.session is not None) == (found.status is Status.RECONNECTION_REQUIRED)
-        if found.session:
-            assert found.session.link == Secret(LINK)
+    listed = {account.id: account for account in snapshot.accounts}
+    for entry in valid:
+        account = listed[entry["id"]]
+        assert (account.name, account.url, account.country) == (entry["name"], entry["url"], "DE")
+        assert account.status is Status(entry["status"])
+        assert (account.session is not None) == (account.status is Status.RECONNECTION_REQUIRED)
+        if account.session:
+            assert account.session.link == Secret(LINK)
 
 
 errors = st.fixed_dictionaries(
@@ -215,9 +217,9 @@ def tree_of(value):  # noqa: PLR0911 - a table
     """Write a configuration as a person would who knows its secrets."""
     match value:
         case BaseModel():
-            known = type(value).model_fields
+            fields_of = type(value).model_fields
             return {
-                known[name].alias or name: tree_of(getattr(value, name))
+                fields_of[name].alias or name: tree_of(getattr(value, name))
                 for name in value.model_fields_set
             }
         case Secret():
@@ -242,8 +244,10 @@ def test_what_is_right_is_accepted_and_comes_back_as_it_was(tree, style):
     config = check_config(written(tree, **style))
 
     assert isinstance(config, Config)
-    assert [one.name for one in config.workspaces] == [one["name"] for one in tree["workspaces"]]
-    assert [one.name for one in config.receivers] == [one["name"] for one in tree["receivers"]]
+    assert [item.name for item in config.workspaces] == [
+        item["name"] for item in tree["workspaces"]
+    ]
+    assert [item.name for item in config.receivers] == [item["name"] for item in tree["receivers"]]
     shown = f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
     assert HUSH not in shown
     assert PLAIN not in shown

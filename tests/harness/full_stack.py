@@ -11,7 +11,7 @@ import httpx
 import yaml
 
 from harness.dashboards import TimeRange
-from harness.program import PATIENCE, WEBHOOK_SECRET, Hooks, answers, free_port, hooks, program
+from harness.program import MAX_WAIT, WEBHOOK_SECRET, Hooks, answers, free_port, hooks, program
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "promtool")
@@ -143,7 +143,7 @@ async def running(*command, log):
     finally:
         if process.returncode is None:
             process.terminate()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(MAX_WAIT):
             await process.wait()
 
 

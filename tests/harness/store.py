@@ -125,8 +125,8 @@ class StoreHarness:
     def heard(self):
         """Return the receivers that heard of each incident."""
         incidents = self.column("SELECT id FROM incident")
-        audience = self.run(lambda tx: outbox.audience(tx, incidents))
-        return [sorted(reached.heard) for reached in audience.values()]
+        audiences = self.run(lambda tx: outbox.audiences(tx, incidents))
+        return [sorted(audience.heard) for audience in audiences.values()]
 
     def column(self, query):
         return self.run(lambda tx: tx.execute(text(query)).scalars().all())

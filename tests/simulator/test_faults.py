@@ -44,11 +44,11 @@ async def test_a_fault_can_skip_requests_and_end_by_itself(simulator, call):
 async def test_a_fault_can_be_for_one_method_and_one_customer(simulator, call):
     simulator.add_customer("other", "linked_other")
     simulator.add_fault(status=500, customer="other", method="accounts.getAll")
-    other = {"linked-api-token": "linked_other"}
+    headers = {"linked-api-token": "linked_other"}
 
     another_customer = await call("accounts.getAll")
-    another_method = await call("accounts.createConnectionSession", **other)
-    matched = await call("accounts.getAll", **other)
+    another_method = await call("accounts.createConnectionSession", **headers)
+    matched = await call("accounts.getAll", **headers)
 
     assert another_customer.status_code == another_method.status_code == 200
     assert matched.status_code == 500
@@ -85,8 +85,8 @@ async def test_an_error_of_the_api_can_be_answered(simulator, error):
 
 
 async def test_a_caller_can_be_redirected_and_a_leaked_token_shows(simulator, call):
-    other = Simulator()
-    async with serve(other) as elsewhere:
+    leak = Simulator()
+    async with serve(leak) as elsewhere:
         simulator.faults.add(redirect(f"{elsewhere}/trap", status=307))
 
         response = await call("accounts.getAll")
@@ -95,7 +95,7 @@ async def test_a_caller_can_be_redirected_and_a_leaked_token_shows(simulator, ca
 
     assert response.status_code == 307
     assert response.headers["location"] == f"{elsewhere}/trap"
-    assert [(request.method, request.token_sent) for request in other.requests] == [("/trap", True)]
+    assert [(request.method, request.token_sent) for request in leak.requests] == [("/trap", True)]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ def test_the_same_seed_invents_the_same_accounts():
     for simulator in simulators:
         simulator.add_customer("acme", "linked_acme")
 
-    first, again, other = (simulator.add_accounts("acme", 5) for simulator in simulators)
+    first, again, different = (simulator.add_accounts("acme", 5) for simulator in simulators)
 
     assert first == again
-    assert first[0].id != other[0].id
+    assert first[0].id != different[0].id
 
 
 async def test_a_thousand_accounts_differ(simulator, listed):

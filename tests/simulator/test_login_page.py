@@ -87,9 +87,9 @@ async def test_a_new_account_can_log_in_as_well(result, http, listed):
 async def test_a_session_of_any_customer_has_a_page(simulator, session, http):
     simulator.add_customer("other", "linked_other")
     simulator.add_account("other", "John", "reconnection_required")
-    other = simulator.rotate_link("other", "John")
+    second = simulator.rotate_link("other", "John")
 
-    pages = [await http.get(link) for link in (session.link, other.link)]
+    pages = [await http.get(link) for link in (session.link, second.link)]
 
     assert [page.status_code for page in pages] == [200, 200]
     assert "John" in pages[1].text

@@ -240,7 +240,7 @@ def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(harne
     harness.poll(listed_account("b"))
     assert harness.deliver(after=HOUR) is None  # missing: wait and see
     harness.inventory, harness.current = Inventory({}), False
-    assert harness.deliver(after=HOUR) is None  # a configuration is being taken up
+    assert harness.deliver(after=HOUR) is None  # a configuration is being applied
 
     harness.detach()
 
@@ -268,13 +268,13 @@ def test_a_group_whose_owners_have_changed_before_it_was_sent_is_split(harness):
 
     owned(harness, a="jane", b="joe", c="jane")
 
-    told = [harness.deliver("mail") for _ in range(4)]
-    assert sorted(told[:3]) == [
+    messages = [harness.deliver("mail") for _ in range(4)]
+    assert sorted(messages[:3]) == [
         [("opened", "a"), ("opened", "c")],
         [("opened", "b")],
         [("opened", "d")],
     ]
-    assert told[3] is None
+    assert messages[3] is None
     assert harness.heard() == [["mail"]] * 4
 
 

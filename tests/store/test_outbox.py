@@ -157,9 +157,9 @@ def cancel_removed(harness, receivers, fallback=None):
 
 
 @pytest.mark.case("receiver removed with notifications pending")
-@pytest.mark.parametrize(("fallback", "told"), [("mail", [("notice", "a1")]), (None, None)])
+@pytest.mark.parametrize(("fallback", "copy"), [("mail", [("notice", "a1")]), (None, None)])
 def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fallback(
-    store, fallback, told
+    store, fallback, copy
 ):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback=fallback)
     harness.poll(signed_out())
@@ -169,7 +169,7 @@ def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fall
 
     assert (settled.receiver, settled.reason) == ("slack", "receiver_removed")
     assert ("slack", "opened", "cancelled", "receiver_removed") in harness.states()
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == told
+    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == copy
 
 
 def test_a_receiver_that_left_while_its_message_was_being_sent_counts_as_having_heard(harness):

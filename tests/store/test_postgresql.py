@@ -263,7 +263,7 @@ def test_what_is_read_is_never_older_than_the_lock(database_url):
 async def test_while_a_database_fails_slowly_what_waits_fails_at_once(store, backends, monkeypatch):
     (silent,) = backends()
     monkeypatch.setattr(limits, "MAX_TRANSACTION", Duration.parse("300ms"))
-    monkeypatch.setattr(db, "SLOW", Duration.parse("100ms"))
+    monkeypatch.setattr(db, "SLOW_FAILURE", Duration.parse("100ms"))
     asked = []
 
     def ask(tx):

@@ -24,9 +24,18 @@ def test_a_session_is_read_as_it_was_written_last(harness):
 
 
 def test_a_link_goes_when_the_incident_ends(harness):
-    harness.poll(signed_out())
+    harness.poll(signed_out(), signed_out("a2"))
 
-    harness.poll(listed_account())
+    harness.poll(listed_account(), signed_out("a2"))
 
     assert session(harness) is None
-    assert harness.column("SELECT link FROM session") == []
+    assert harness.column("SELECT account_id FROM session") == ["a2"], "and no other's"
+
+
+def test_a_link_is_deleted_of_one_workspace_only(harness):
+    harness.poll(signed_out())
+    harness.attach("globex")
+
+    harness.run(lambda tx: sessions.delete(tx, "globex", "a1"))
+
+    assert session(harness) is not None

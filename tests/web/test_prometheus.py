@@ -8,7 +8,7 @@ import httpx
 import pytest
 from harness.full_stack import running
 from harness.metrics import account
-from harness.program import PATIENCE, answers, free_port
+from harness.program import MAX_WAIT, answers, free_port
 
 from monitor.core.model import Status
 
@@ -47,7 +47,7 @@ async def prometheus(folder, target):
 
 async def value(client, query):
     """The value of *query*, once it has one."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(MAX_WAIT):
         while True:
             answer = (await client.get("query", params={"query": query})).raise_for_status()
             if result := answer.json()["data"]["result"]:
@@ -63,11 +63,11 @@ async def test_prometheus_reads_a_page_of_many_compressed_pieces(endpoint, tmp_p
         active = (account(f"{name}-{n}", name="Zoë") for n in range(149))
         endpoint.metrics.show(frozen, *active, name=name)
 
-    async with endpoint.served() as client, prometheus(tmp_path, endpoint.address[1]) as found:
+    async with endpoint.served() as client, prometheus(tmp_path, endpoint.address[1]) as server:
         page = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
         series = sum(not line.startswith("#") for line in page.text.splitlines())
 
-        assert await value(found, "count(linkedapi_account_info)") == 3000
-        assert await value(found, 'count(linkedapi_account_status{status="frozen"})') == 20
-        assert await value(found, "scrape_samples_scraped") == series
-        assert await value(found, "max_over_time(up[1m])") == 1
+        assert await value(server, "count(linkedapi_account_info)") == 3000
+        assert await value(server, 'count(linkedapi_account_status{status="frozen"})') == 20
+        assert await value(server, "scrape_samples_scraped") == series
+        assert await value(server, "max_over_time(up[1m])") == 1

@@ -173,7 +173,7 @@ async def test_what_is_too_much_is_refused_and_not_waited_for(endpoint, sent, st
     ],
 )
 async def test_no_connection_waits_for_ever(endpoint, monkeypatch, sent):
-    monkeypatch.setattr(server, "PHASE_TIMEOUT", 0.2)
+    monkeypatch.setattr(server, "TRANSFER_TIMEOUT", 0.2)
     async with endpoint.served():
         reader = await endpoint.connect(*sent)
 
@@ -184,7 +184,7 @@ async def test_no_connection_waits_for_ever(endpoint, monkeypatch, sent):
 
 @pytest.mark.usefixtures("huge")
 async def test_a_stalled_reader_is_cut_off(endpoint, monkeypatch):
-    monkeypatch.setattr(server, "PHASE_TIMEOUT", 1.0)
+    monkeypatch.setattr(server, "TRANSFER_TIMEOUT", 1.0)
     monkeypatch.setattr(web, "MAX_SCRAPES", 1)
     async with endpoint.served() as client:
         await endpoint.stall()

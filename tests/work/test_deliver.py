@@ -5,7 +5,7 @@ import math
 from typing import ClassVar
 
 import pytest
-from harness.core import HOUR, listed_account, make_recorder, signed_out
+from harness.core import HOUR, REJECTED, listed_account, make_recorder, signed_out
 from harness.store import GONE, REFUSED, StoreHarness
 
 from monitor.core.duration import Duration
@@ -158,3 +158,15 @@ async def test_what_is_cancelled_on_the_way_is_reported(harness):
     harness.settle(claimed, REFUSED)
 
     assert await harness.send(after=HOUR) == [("opened", "cancelled"), ("resolved", "cancelled")]
+
+
+async def test_only_openings_of_accounts_are_recoveries_that_people_were_notified_of(harness):
+    harness.poll(signed_out())
+    await harness.send()
+    harness.poll(listed_account())
+    await harness.send()
+    for _ in range(2):
+        harness.observe(REJECTED)
+    assert await harness.send() == [("opened", "delivered")]
+
+    assert harness.metric('linkedapi_recovery_seconds_count{phase="notified"} 1')

@@ -213,7 +213,7 @@ def ignoring(name):
 
 def reload(harness, *, source=None, **changes):
     rules = replace(harness.poller.rules, **changes)
-    harness.poller.reload(rules, source or harness.source)
+    harness.poller.reconfigure(rules, source or harness.source)
 
 
 async def test_an_ignored_account_is_never_heard_of(tmp_path):
@@ -269,7 +269,7 @@ async def test_a_reload_compares_every_account_anew(harness):
     assert await harness.reconnector.reconnect() is None
 
     reload(harness, create=True)
-    harness.reconnector.reload(harness.routing, harness.source, create=True)
+    harness.reconnector.reconfigure(harness.routing, harness.source, create=True)
     await harness.poll()
 
     assert await harness.reconnector.reconnect() == "created"

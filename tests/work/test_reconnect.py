@@ -50,7 +50,7 @@ async def test_create_never_asks_for_nothing(tmp_path):
 
 async def test_once_asking_is_switched_off_recorded_intents_are_dropped(harness):
     await sign_out(harness)
-    harness.reconnector.reload(harness.routing, harness.source, create=False)
+    harness.reconnector.reconfigure(harness.routing, harness.source, create=False)
 
     assert await harness.reconnector.reconnect() == "needless"
     assert harness.calls(CREATE) == 0

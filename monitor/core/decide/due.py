@@ -22,7 +22,7 @@ from monitor.core.policy import IncidentPolicy
 from . import accounts
 
 REMINDER_RECHECK: Final = Duration.parse("30s")
-"""How long a reminder is put off while nobody knows how things are."""
+"""How long a reminder is put off while the present state is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def remind(
 ) -> Decision:
     """Decide what the *due* reminders of *workspace* come to.
 
-    They are held while nobody knows how things are: the workspace is not *current* (looked at
+    They are held while the present state is unknown: the workspace is not *current* (polled
     lately), or, for an account, it is *failing*, or the account is missing or seems recovered.
     Overdue reminders collapse to one.
     """
@@ -86,7 +86,7 @@ def unwatch(
 ) -> Decision:
     """Decide what it means that *workspace*, with its open *incidents*, is watched no more.
 
-    Everything ends; should it come back one day, it is looked at as if for the first time.
+    Everything ends; should it come back one day, its first poll is a baseline again.
     """
     draft = Draft(workspace, now, new_id, incidents=dict(incidents))
     accounts.unwatch(draft, workspace.accounts.values(), Reason.WORKSPACE_LEFT)
