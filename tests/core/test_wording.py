@@ -22,7 +22,11 @@ def test_a_link_that_no_browser_should_open_is_none(link):
 
 @pytest.mark.parametrize("name", ["", " \u200b\n", "\u3164\u2800"])
 def test_a_name_that_shows_nothing_becomes_the_id(name):
-    assert wording.name_of(notification(person=account(name, id_="d90ac1f6"))) == "Account d90ac1f6"
+    nameless = notification(person=account(name, id_="d90ac1f6"))
+    forgotten = replace(nameless, account=None)
+
+    assert wording.name_of(nameless) == "Account d90ac1f6"
+    assert wording.name_of(forgotten) == f"Account {nameless.incident.account_id}"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Accounts whose status keeps changing."""
 
+from dataclasses import replace
+
 import pytest
 from harness.core import (
     HOUR,
@@ -83,3 +85,20 @@ def test_a_change_between_bad_statuses_can_be_flapping():
     _, events = flapping_harness(signed_out(), frozen(), signed_out(), frozen(), changes=3)
 
     assert events[-1] == CHANGED
+
+
+def test_changes_older_than_the_window_do_not_count_while_an_incident_is_open():
+    harness, _ = flapping_harness(listed_account(), signed_out(), changes=3)
+    harness.poll(frozen(), after=25 * HOUR)
+
+    assert told(harness.poll(signed_out())) == ["changed reconnection_required: status_changed"]
+
+
+def test_changes_older_than_the_window_do_not_count_without_an_incident():
+    harness, _ = flapping_harness(
+        listed_account(), signed_out(), listed_account(), signed_out(), listed_account(), changes=9
+    )
+    assert harness.open == []
+    harness.policy = replace(harness.policy, flapping=replace(harness.policy.flapping, changes=3))
+
+    assert told(harness.poll(signed_out(), after=25 * HOUR)) == [OPENED]
