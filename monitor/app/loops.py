@@ -165,6 +165,7 @@ class App:
         now, monotonic, guard = self._runtime.now, self._runtime.monotonic, self._loop_health.guard
         clock_due = monotonic() + CLOCK_EVERY.seconds
         retention_due = monotonic() + RETENTION_EVERY.seconds
+        retention_retry = RETENTION_RETRY.seconds  # doubles while it fails
         latest, awake = now(), monotonic()
         while True:
             passed, latest = now() - latest, now()
@@ -182,9 +183,10 @@ class App:
                 self._sd_notify("WATCHDOG=1")
             if monotonic() >= retention_due:
                 await guard("retention", self._ticker.prune())
-                failed = self._loop_health.is_failing("retention")
-                wait = RETENTION_RETRY if failed else RETENTION_EVERY
-                retention_due = monotonic() + wait.seconds
+                wait, retry = RETENTION_EVERY.seconds, RETENTION_RETRY.seconds
+                if self._loop_health.is_failing("retention"):
+                    wait, retry = retention_retry, min(2 * retention_retry, wait)
+                retention_due, retention_retry = monotonic() + wait, retry
             await asyncio.sleep(TICK_EVERY.seconds)
 
     def _look_at_all(self) -> None:

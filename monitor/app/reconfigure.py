@@ -191,7 +191,7 @@ def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:
     for old, name in change.rename.items():
         if workspaces.rename(tx, old, name):
             renamed[old] = name
-        elif old in workspaces.load_terms(tx):
+        elif workspaces.load_term(tx, old) is not None:
             rename_ignored[old] = name
     wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
     detached = workspaces.detach(tx, wanted, now)

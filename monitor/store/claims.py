@@ -297,10 +297,11 @@ ORDER BY notification.position
 
 
 def _queued(tx: Connection, message_id: str, view: View) -> Iterator[QueuedNotification]:
-    attached = workspaces.load_attached(tx)  # one that is not watched may be so in a moment
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
-        is_watched = view.inventory.watches(row.workspace)
+        watched: bool | None = view.inventory.watches(row.workspace)
+        if not watched and workspaces.is_attached(tx, row.workspace):
+            watched = None  # it may be so in a moment
         yield QueuedNotification(
             notification_id=row.id,
             event=EventType(row.event),
@@ -312,7 +313,7 @@ def _queued(tx: Connection, message_id: str, view: View) -> Iterator[QueuedNotif
             incident=incidents.load(tx, row.incident_id),
             account=account,
             heard_at=row.heard_at,
-            watched=None if not is_watched and row.workspace in attached else is_watched,
+            watched=watched,
             current=view.is_current(row.workspace),
             undelivered_to=row.undelivered_to,
         )

@@ -44,6 +44,15 @@ def load_terms(tx: Connection) -> dict[str, int]:
     return {row.name: row.term for row in tx.execute(TERMS)}
 
 
+TERM: Final = text("SELECT term FROM workspace WHERE name = :name")
+
+
+def load_term(tx: Connection, name: str) -> int | None:
+    """Return the latest term of the workspace *name*; None if nothing is recorded of it."""
+    term: int | None = tx.execute(TERM, {"name": name}).scalar_one_or_none()
+    return term
+
+
 IS_FAILING: Final = text("""
 SELECT 1 FROM workspace WHERE name = :name AND failing_cause IS NOT NULL
 """)
@@ -69,10 +78,10 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int | No
 
 FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
 
-_CHANGES: Final = [f"{name} = :{name}" for name in (*rows.columns(Workspace), *FAILING.values())]
+_COLUMNS: Final = (*rows.columns(Workspace), *FAILING.values())
 
 WRITE: Final = text(f"""
-UPDATE workspace SET {", ".join(_CHANGES)}
+UPDATE workspace SET {", ".join(f"{name} = :{name}" for name in _COLUMNS if name != "name")}
 WHERE name = :name AND term = :term
 """)  # noqa: S608 - all names are our own
 
@@ -133,7 +142,7 @@ def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Work
     if renamed_to:
         rename(tx, renamed_to, name)
     tx.execute(ATTACH_AGAIN, {"name": name})
-    return load(tx, name), load_terms(tx)[name]
+    return load(tx, name), tx.execute(TERM, {"name": name}).scalar_one()
 
 
 RENAME: Final = (
@@ -151,8 +160,7 @@ def rename(tx: Connection, old: str, new: str) -> bool:
 
     Return False, and change nothing, if nothing is recorded of *old* or *new* has a past already.
     """
-    recorded = load_terms(tx)
-    if old not in recorded or new in recorded:
+    if load_term(tx, old) is None or load_term(tx, new) is not None:
         return False
     for statement in RENAME:
         tx.execute(statement, {"old": old, "new": new})
@@ -167,9 +175,12 @@ def load_attached(tx: Connection) -> list[str]:
     return list(tx.execute(ATTACHED).scalars())
 
 
+IS_ATTACHED: Final = text("SELECT 1 FROM workspace WHERE name = :name AND detached_at IS NULL")
+
+
 def is_attached(tx: Connection, name: str) -> bool:
     """Return whether the workspace *name* is recorded and has not been detached."""
-    return name in load_attached(tx)
+    return tx.execute(IS_ATTACHED, {"name": name}).one_or_none() is not None
 
 
 DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")

@@ -125,7 +125,7 @@ class Ticker:
     def _end(self, tx: Connection, name: str, now: Micros) -> Recorded:
         if workspaces.is_attached(tx, name):  # it has come back this very moment
             return Recorded(Decision())
-        workspace, term = workspaces.load(tx, name), workspaces.load_terms(tx)[name]
+        workspace, term = workspaces.load(tx, name), workspaces.load_term(tx, name)
         decision = unwatch(
             workspace,
             incidents.load_open(tx, workspace.name),

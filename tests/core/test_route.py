@@ -8,7 +8,6 @@ from harness.core import NOON, CoreHarness, frozen, listed_account, make_routing
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
 from monitor.core.route import (
-    SEVERITY,
     Audience,
     Match,
     Plan,
@@ -146,10 +145,6 @@ def test_more_than_group_over_become_one_message_worst_first():
     assert groups(grouped, "slack") == [["out", "f0", "f1", "f2", "f3"]]
     assert len(groups(grouped, "hook")) == 5
     assert len(groups(planned(*events, routing=routing, group_over=5), "slack")) == 5
-
-
-def test_every_cause_has_its_place_in_a_group():
-    assert set(SEVERITY) == {*Cause, None}
 
 
 # ── receivers that a label addresses ─────────────────────────────────────────────────────────────

@@ -19,7 +19,9 @@ from httpx_aiohttp import AiohttpTransport
 from slack_sdk.models.blocks import Block
 
 from harness.raw_server import RawServer, http, tls_context
+from monitor import notifiers
 from monitor.core.duration import Duration
+from monitor.notifiers._http import HttpSettings
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECRETS = ("s3cr3t", KEY.removeprefix("whsec_"))
@@ -139,6 +141,7 @@ class ReceiverHarness:
 @contextlib.asynccontextmanager
 async def receiver(kind, **changes):
     """Run a server for the type *kind* and a notifier that sends to it; *changes* are settings."""
+    assert {kind} <= SERVERS.keys() & CHECKS.keys(), f"give {kind} a server and a check here"
     module = importlib.import_module(f"monitor.notifiers.{kind}")
     client = httpx.AsyncClient(transport=AiohttpTransport(verify=False), timeout=None)
     async with client, SERVERS[kind]() as (server, values, received):
@@ -178,7 +181,11 @@ SERVERS = {
     "slack": _http_server,
     "webhook": partial(_http_server, secret=KEY),
 }
-HTTP = ("slack", "webhook")
+HTTP = tuple(
+    kind
+    for kind in notifiers.notifier_types()
+    if issubclass(notifiers.settings_type(kind), HttpSettings)
+)
 
 
 def as_text(delivery):

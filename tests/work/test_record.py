@@ -72,3 +72,16 @@ def test_what_is_published_is_logged_with_its_reason_counted_and_wakes(harness):
         'linkedapi_incidents_total{workspace="acme",cause="reconnection_required",event="opened"} 1'
         in page
     )
+
+
+def test_an_account_is_recovered_when_it_is_active_again_not_when_it_is_gone(harness):
+    recorder = make_recorder(harness, {"slack": "slack", "hook": "webhook"})
+    harness.poll(signed_out("a"), signed_out("b"), listed_account("c"))
+
+    publish(harness.poll(listed_account("a"), signed_out("b"), listed_account("c")), recorder)
+    for _ in range(3):
+        publish(harness.poll(listed_account("a"), listed_account("c")), recorder)
+
+    assert (
+        'linkedapi_recovery_seconds_count{phase="active"} 1' in recorder.metrics.render().decode()
+    )

@@ -1,0 +1,43 @@
+"""A new status or cause of an incident is known wherever statuses and causes are listed."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.grafana import panels
+from monitor.cli.output import EXIT_BY_CAUSE, EXIT_BY_STATUS
+from monitor.core.model import ACCOUNT_CAUSES, BLIND_CAUSES, Cause, Status
+from monitor.core.route import SEVERITY
+from monitor.source import decode
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "listed", [EXIT_BY_STATUS, decode._WORST_LAST, panels.STATUS], ids=["cli", "source", "grafana"]
+)
+def test_every_status_is_listed(listed):
+    assert set(listed) == set(Status)
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [{*ACCOUNT_CAUSES, *BLIND_CAUSES}, SEVERITY.keys() - {None}, panels.CAUSE],
+    ids=["model", "route", "grafana"],
+)
+def test_every_cause_is_listed(listed):
+    assert set(listed) == set(Cause)
+
+
+def test_every_blindness_has_an_exit_code():
+    assert set(EXIT_BY_CAUSE) == set(BLIND_CAUSES)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_may_be_stored(status):
+    assert f"'{status}'" in (ROOT / "monitor/store/schema.sql").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("status", [status for status in Status if status != "active"])
+def test_every_status_but_active_is_the_cause_of_the_same_name(status):
+    assert Cause(status) in ACCOUNT_CAUSES
