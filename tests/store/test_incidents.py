@@ -46,3 +46,13 @@ def test_what_is_due_elsewhere_is_not_held_up_by_a_workspace_that_left(harness):
 
     assert due == [harness.workspace.accounts["new"].incident_id]
     assert first.accounts["old"].incident_id not in due
+
+
+def test_what_has_been_due_longest_comes_first(harness):
+    harness.poll(signed_out("a"))
+    harness.poll(signed_out("a"), signed_out("b"))
+    harness.now += HOUR
+
+    (due,) = harness.run(lambda tx: incidents.due(tx, harness.now, limit=1))
+
+    assert due == harness.workspace.accounts["a"].incident_id

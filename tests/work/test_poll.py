@@ -53,6 +53,7 @@ async def test_a_sign_out_and_a_recovery_are_noticed(harness):
     assert await harness.poll(3) == []
     harness.simulator.recover("acme", "a1")
     assert await harness.poll() == [RESOLVED]
+    assert harness.poller.take_good_at() == harness.now, "a poll with news is a good one, too"
 
 
 async def test_an_odd_list_is_warned_about_once(harness, capsys):
