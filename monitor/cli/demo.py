@@ -47,7 +47,7 @@ def demo(
     seconds: Annotated[
         int | None,
         typer.Option(
-            min=1, help="End so many seconds after the start, after the story.", show_default=False
+            min=1, help="End so many seconds after the start, when it is over.", show_default=False
         ),
     ] = None,
 ) -> None:
