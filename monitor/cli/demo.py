@@ -47,7 +47,7 @@ def demo(
     seconds: Annotated[
         int | None,
         typer.Option(
-            min=1, help="End so many seconds after the start, after the story.", show_default=False
+            min=1, help="End after so many seconds, once all is shown.", show_default=False
         ),
     ] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The pure heart: values and the functions that decide over them.
+"""The pure core: values, and functions that decide over them.
 
 Nothing in here reads a clock, a file, the network or a random number: time and ids are arguments.
 """

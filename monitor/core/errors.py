@@ -1,4 +1,4 @@
-"""The errors of the monitor's borders. Each knows whether trying again can help.
+"""The errors at the monitor's boundaries. Each knows whether a retry can help.
 
     MonitorError                what a person must know; its text says what to do
      ├── ApiError               Linked API refused or could not be reached

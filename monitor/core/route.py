@@ -82,7 +82,7 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class PlannedMessage:
-    """One message to be: the *events* that one receiver is told of in one go, worst first."""
+    """One message to be: the *events* that one receiver is told of together, worst first."""
 
     receiver: str
     events: tuple[Event, ...]

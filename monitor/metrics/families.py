@@ -11,14 +11,7 @@ from itertools import permutations, product
 from typing import Final, Literal
 
 from monitor.core.errors import AttemptReason
-from monitor.core.model import (
-    ACCOUNT_CAUSES,
-    BLIND_CAUSES,
-    Cause,
-    EventType,
-    IntentOutcome,
-    Status,
-)
+from monitor.core.model import BLIND_CAUSES, Cause, EventType, IntentOutcome, Status
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,9 +117,7 @@ INCIDENTS: Final = _counter(
     "linkedapi_incidents_total",
     "What happened to incidents.",
     ("workspace", "cause", "event"),
-    zeros=_each(
-        cause=(*ACCOUNT_CAUSES, *BLIND_CAUSES), event=(EventType.OPENED, EventType.RESOLVED)
-    ),
+    zeros=_each(cause=Cause, event=(EventType.OPENED, EventType.RESOLVED)),
 )
 SESSIONS_CREATED: Final = _counter(
     "linkedapi_reconnection_sessions_created_total",

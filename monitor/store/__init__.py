@@ -1,1 +1,1 @@
-"""Every SQL statement of the monitor: state, history, incidents and the outbox."""
+"""Every SQL statement of the monitor, each above its function; a table has one file."""

@@ -14,12 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
 from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
-from monitor.core.route import (
-    Audience,
-    PlannedMessage,
-    Receiver,
-    fallback_event,
-)
+from monitor.core.route import Audience, PlannedMessage, Receiver, fallback_event
 
 from . import incidents, rows
 

@@ -7,16 +7,7 @@ import pytest
 from harness.core import LINK, NOON
 from harness.notifications import HOSTILE, account, every_notification, message, notification
 from harness.raw_server import close, http, reset, silence, then
-from harness.receivers import (
-    CHECKS,
-    HTTP,
-    PATH,
-    SECRETS,
-    SERVERS,
-    as_text,
-    closed_port,
-    receiver,
-)
+from harness.receivers import CHECKS, HTTP, PATH, SECRETS, SERVERS, as_text, closed_port, receiver
 
 from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError

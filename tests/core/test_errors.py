@@ -1,4 +1,4 @@
-"""The errors of the monitor's borders."""
+"""The errors of the monitor's boundaries."""
 
 from monitor.core.errors import ApiError, AttemptReason, DeliveryError
 from monitor.core.model import Cause

@@ -2,7 +2,6 @@
 
 from harness.core import HOUR, LINK, MINUTE, NOON
 from monitor.core.model import (
-    ACCOUNT_CAUSES,
     BLIND_CAUSES,
     Account,
     Cause,
@@ -84,7 +83,7 @@ def notification(
     if event is EventType.NOTICE:
         values = {"event": event, "at": NOON, "workspace": "acme", "labels": {}, "incident": None}
         return Notification(**{**values, "account": person or account(), **fields})
-    of_account = cause in ACCOUNT_CAUSES
+    of_account = cause not in BLIND_CAUSES
     ended = event is EventType.RESOLVED
     status = status or (Status.ACTIVE if ended else STATUS.get(cause))
     if of_account:
@@ -132,7 +131,7 @@ def every_notification():
             yield notification(event, detail="replaced")
             yield notification(event, account=None, detail="This is a test.", workspace="")
             continue
-        for cause in (*ACCOUNT_CAUSES, *BLIND_CAUSES):
+        for cause in Cause:
             for status in Status if cause is Cause.FLAPPING else (None,):
                 for link in (LINK, None):
                     for resolution in Resolution if event is EventType.RESOLVED else (None,):

@@ -20,16 +20,12 @@ from hypothesis import strategies as st
 
 from monitor.core.decide import TRANSITIONS
 from monitor.core.decide.accounts import AccountState, Input
-from monitor.core.model import ACCOUNT_CAUSES, BLIND_CAUSES, Cause, Snapshot, Status
+from monitor.core.model import Snapshot, Status
 from monitor.core.policy import Flapping, IncidentPolicy
 
 
 def test_the_table_has_a_step_for_every_state_and_input():
     assert set(TRANSITIONS) == set(product(AccountState, Input))
-
-
-def test_every_cause_is_an_accounts_or_a_workspaces():
-    assert set(ACCOUNT_CAUSES) | set(BLIND_CAUSES) == set(Cause)
 
 
 @pytest.mark.case("first poll ever")
