@@ -254,6 +254,7 @@ def test_in_the_hour_that_comes_twice_fixed_times_are_due_once():
         ("* * * 13 *", "the month '13' cannot be read"),
         ("* * * mon *", "the month 'mon' cannot be read"),
         ("* * * * 8", "the weekday '8' cannot be read"),
+        ("* * * * */8", "the weekday '*/8' cannot be read"),
         ("* * * * 12", "the weekday '12' cannot be read"),
         ("* * * * 5L", "the weekday '5L' cannot be read"),
         ("* * * * mon#2", "the weekday 'mon#2' cannot be read"),

@@ -20,9 +20,7 @@ def test_every_status_is_listed(listed):
     assert set(listed) == set(Status)
 
 
-@pytest.mark.parametrize(
-    "listed", [SEVERITY.keys() - {None}, panels.CAUSE], ids=["route", "grafana"]
-)
+@pytest.mark.parametrize("listed", [set(SEVERITY) - {None}, panels.CAUSE], ids=["route", "grafana"])
 def test_every_cause_is_listed(listed):
     assert set(listed) == set(Cause)
 

@@ -101,17 +101,18 @@ class Plan:
     rerouted: tuple[tuple[str, str], ...] = ()
 
 
-SEVERITY: Final[Mapping[Cause | None, int]] = {
-    Cause.TOKEN_REJECTED: 0,
-    Cause.UNREACHABLE: 1,
-    Cause.BAD_RESPONSE: 2,
-    Cause.RATE_LIMITED: 3,
-    Cause.RECONNECTION_REQUIRED: 4,
-    Cause.FROZEN: 5,
-    Cause.FLAPPING: 6,
-    Cause.UNKNOWN: 7,
-    None: 8,
-}
+SEVERITY: Final[Sequence[Cause | None]] = (
+    Cause.TOKEN_REJECTED,
+    Cause.UNREACHABLE,
+    Cause.BAD_RESPONSE,
+    Cause.RATE_LIMITED,
+    Cause.RECONNECTION_REQUIRED,
+    Cause.FROZEN,
+    Cause.FLAPPING,
+    Cause.UNKNOWN,
+    None,
+)
+"""The worst cause first; what has none comes last."""
 
 
 def plan(
@@ -215,4 +216,4 @@ def _matches(
 def _badness(event: Event, accounts: Mapping[str, Account]) -> tuple[int, int, str]:
     good = event.type in (EventType.RESOLVED, EventType.NOTICE)
     account = accounts.get(event.account_id or "")
-    return (good, 0 if good else SEVERITY[event.cause], account.name if account else "")
+    return (good, 0 if good else SEVERITY.index(event.cause), account.name if account else "")

@@ -45,6 +45,12 @@ def test_only_a_linkedin_address_is_a_profile(url):
     assert wording.profile_link(notification(person=account(url=url))) is None
 
 
+def test_an_end_of_which_no_more_is_known_is_an_end():
+    ended = replace(notification(EventType.RESOLVED), incident=None)
+
+    assert wording.advice(ended) == "The problem is over. Nothing to do."
+
+
 def test_after_a_change_only_what_had_a_login_link_says_that_it_is_void():
     changed = notification(EventType.CHANGED, Cause.FROZEN)
     had_none = replace(changed.incident, previous_cause=Cause.UNKNOWN)

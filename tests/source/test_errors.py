@@ -34,6 +34,10 @@ BAD_RESPONSES = [
     (http(403, HTML, PAGE), "HTTP 403 with an HTML page"),
     (http(404, {"error": "Not Found"}), "HTTP 404 with JSON"),
     (http(405, b""), "HTTP 405"),
+    (
+        http(401, {"success": True, "error": {"type": "invalidLinkedApiToken"}}),
+        "HTTP 401 with JSON",
+    ),
     (http(413, b""), "HTTP 413"),
     (http(200, b"junk", GZIP), "damaged compression"),
     (http(200, GOOD, {"content-encoding": "br"}), "not asked for"),

@@ -51,6 +51,28 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(harness):
     assert set(attached) == {"acme", "begun", "queued"}
 
 
+async def test_closing_waits_for_what_was_begun(database_url):
+    store = Store.open(database_url)
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def slow(_):
+        begun.set()
+        assert go_on.wait(20)
+        done.append(True)
+
+    running = asyncio.create_task(store.run(slow))
+    assert await asyncio.to_thread(begun.wait, 20)
+    closing = asyncio.create_task(asyncio.to_thread(store.close))
+    await asyncio.wait([closing], timeout=0.1)
+    assert not closing.done()
+
+    go_on.set()
+    await closing
+    await running
+
+    assert done
+
+
 def test_what_was_read_holds_until_the_commit(database_url):
     """Without a lock for all of a transaction, one of two that read the same would be lost."""
     stores = [Store.open(database_url) for _ in range(3)]

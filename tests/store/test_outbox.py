@@ -116,6 +116,18 @@ def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
     assert harness.deliver("mail") == [("notice", "a")]
 
 
+def test_what_could_not_be_told_of_two_workspaces_is_a_message_each(store):
+    harness = StoreHarness(store, receivers={"mail": True, "hook": False}, fallback="mail")
+    for workspace, id_ in (("acme", "a"), ("beta", "b")):
+        harness.attach(workspace)
+        harness.poll(frozen(id_), after=1)
+        harness.deliver("mail")
+        harness.deliver("hook", error=GONE)
+
+    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
+    assert harness.deliver("mail") == [("notice", "b")]
+
+
 def test_what_the_fallback_could_not_be_told_at_first_is_not_added_to(store):
     harness = StoreHarness(store, receivers={"mail": True, "hook": False}, fallback="mail")
     harness.poll(frozen("a"), frozen("b"), listed_account("d"))
