@@ -6,6 +6,7 @@ import pytest
 from harness.core import LINK, MINUTE, frozen, listed_account, make_routing, signed_out
 from harness.store import DAY, GONE, TIMEOUT, StoreHarness
 
+from monitor.core.inventory import Inventory
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.store import outbox
@@ -123,6 +124,7 @@ def test_what_could_not_be_told_of_two_workspaces_is_a_message_each(store):
         harness.poll(frozen(id_), after=1)
         harness.deliver("mail")
         harness.deliver("hook", error=GONE)
+    harness.inventory = Inventory({"acme": {}, "beta": {}})
 
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
     assert harness.deliver("mail") == [("notice", "b")]
