@@ -28,7 +28,7 @@ SECRETS = ("s3cr3t", KEY.removeprefix("whsec_"))
 """What stands in the settings of the receivers here and nowhere else."""
 
 PATH = "/hooks/T00/B00/s3cr3t"
-TIMEOUT = Duration.parse("500ms")
+TIMEOUT = Duration.parse("2s")
 
 
 class Inbox:

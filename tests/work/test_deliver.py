@@ -110,6 +110,7 @@ async def test_a_receiver_that_asks_for_time_is_left_alone_altogether(harness):
 
 
 @pytest.mark.parametrize("circuit_open_until", [0.0, math.inf], ids=["works", "was failing"])
+@pytest.mark.case("database away while a message leaves")
 async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(
     harness, store, circuit_open_until
 ):
