@@ -13,6 +13,9 @@ PYTHON ?=
 ARGS ?=
 RUN = $(BIN)/python
 
+# Without compiled files, every program that a test starts would compile all of the monitor.
+unexport PYTHONDONTWRITEBYTECODE
+
 # $(call install,ARGUMENTS): what pip install takes, into the virtual environment
 ifdef UV
 install = "$(UV)" pip install --quiet --python $(BIN)/python $(1)
