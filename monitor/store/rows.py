@@ -61,6 +61,6 @@ def _types(kind: Callable[..., Any]) -> dict[str, type]:
     for name, hint in get_type_hints(kind).items():
         if get_origin(hint) in (None, UnionType):
             (type_,) = {*(get_args(hint) or (hint,))} - {NoneType}
-            if issubclass(type_, (int, str)):
+            if isinstance(type_, type) and issubclass(type_, (int, str)):
                 types[name] = type_
     return types
