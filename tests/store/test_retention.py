@@ -21,6 +21,7 @@ def test_what_ended_long_ago_is_deleted_and_the_rest_is_kept(harness):
     assert [incident["account_id"] for incident in incidents] == ["b"]
     assert harness.run(lambda tx: accounts.load(tx, "acme", "d")) is None
     assert harness.states() == []
+    assert harness.column("SELECT account_id FROM event WHERE type = 'notice'") == []
     harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
     assert harness.deliver() == [("resolved", "b")]
 

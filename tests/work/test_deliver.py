@@ -5,7 +5,7 @@ import math
 from typing import ClassVar
 
 import pytest
-from harness.core import HOUR, REJECTED, listed_account, make_recorder, signed_out
+from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
 from harness.store import GONE, REFUSED, StoreHarness
 
 from monitor.core.duration import Duration
@@ -76,8 +76,9 @@ def harness(store):
 async def test_what_is_queued_is_sent_and_settled(harness):
     harness.poll(signed_out())
 
-    assert await harness.send() == [("opened", "delivered")]
+    assert await harness.send(after=MINUTE) == [("opened", "delivered")]
     assert await harness.send() is None
+    assert harness.metric('linkedapi_notification_latency_seconds_sum{type="slack"} 60.0')
     assert harness.pager.messages[0].notifications[0].event == "opened"
     assert harness.metric("linkedapi_notification_latency_seconds_count")
 
