@@ -255,7 +255,7 @@ def test_starts_are_spread_over_the_interval():
 
 
 def test_a_crontab_is_due_soon_after_the_start_and_then_when_it_says():
-    trigger = _Trigger(cron("0 8 * * *"), 20, delays(3, 0))
+    trigger = _Trigger(cron("0 8 * * tue,wed"), 20, delays(3, 0))
 
     first = trigger.get_next_fire_time(None, NOON)
     second = trigger.get_next_fire_time(first, first)
