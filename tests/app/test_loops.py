@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import structlog
+from harness.faults import failing_writes
 from harness.program import until
 
 from monitor import app
@@ -62,3 +63,18 @@ async def test_what_was_queued_for_a_receiver_that_left_is_told_to_the_fallback(
         event["type"].partition(".")[2] for event in harness.hook.events
     }
     assert "receiver removed; its queue is cancelled" in [entry["event"] for entry in logs]
+
+
+async def test_retention_that_failed_is_retried_before_its_hour_is_over(harness):
+    passed = 0.0
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    async with running(config, runtime) as monitor:
+        await until(lambda: harness.simulator.requests)
+        with failing_writes(monitor._store, "transition"):
+            passed += 3601
+            await until(lambda: monitor._loop_health.is_failing("retention"))
+
+        passed += 5
+
+        await until(lambda: not monitor._loop_health.is_failing("retention"))
