@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.policy import DeliveryPolicy
+from monitor.core.route import Receiver
 from monitor.store.claims import View
 from monitor.work.deliver import Deliverer, DeliveryRules
 
@@ -172,3 +174,15 @@ async def test_only_openings_of_accounts_are_recoveries_that_people_were_notifie
     assert await harness.send() == [("opened", "delivered")]
 
     assert harness.metric('linkedapi_recovery_seconds_count{phase="notified"} 1')
+
+
+async def test_the_fallback_is_woken_for_what_another_receiver_will_not_get(harness):
+    woken, deliverer = [], harness.deliverer
+    deliverer.recorder = replace(deliverer.recorder, wake=woken.append)
+    deliverer.rules = replace(deliverer.rules, fallback=Receiver("mail"))
+    harness.poll(signed_out())
+    harness.pager.replies = [GONE]
+
+    assert await harness.send() == [("opened", "dead")]
+
+    assert woken == [["mail"]]
