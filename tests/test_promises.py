@@ -64,6 +64,7 @@ class DeliveryHistory:
         elif kind == "crash":
             self.sending = None
             harness.attach()
+            harness.process += "'"
         elif kind == "wait":
             harness.now += value
 

@@ -91,12 +91,13 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 event=EventType.NOTICE,
                 at=now(),
                 workspace=config.workspaces[0].name,
-                labels=settings[name].sample_labels,
+                labels={},
                 account=None,
                 incident=None,
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",
             )
             notifier = notifiers.build(settings[name], http=http, timezone=config.timezone)
-            message = Message(new_id(), name, (notification,), now())
+            address = settings[name].sample_address
+            message = Message(new_id(), name, (notification,), now(), address)
             results[name] = await attempt(notifier, message)
     return results

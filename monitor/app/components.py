@@ -42,6 +42,10 @@ class Resources:
     closing: AsyncExitStack
     metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
     apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
+    process_id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.process_id = self.runtime.new_id()
 
     async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
         """Return the client of Linked API; other *settings* have another one.
@@ -78,6 +82,7 @@ class Components:
         wake: Callable[[Collection[str]], None],
     ) -> None:
         self.config = config
+        self.process_id = resources.process_id
         self._requested = resources.metrics.requested
         self.recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
         self._api = api

@@ -1,5 +1,6 @@
 """Whether all loops still cycle, and why their cycles fail."""
 
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -26,12 +27,16 @@ class LoopHealth:
         """Note that *loop* cycled and will again within so many seconds."""
         self._due[loop] = self._monotonic() + within
 
+    def rest(self, loop: str) -> None:
+        """Note that *loop* has done what there was to do, and cycles when it is woken."""
+        self._due[loop] = math.inf
+
     def end(self, loop: str) -> None:
         """Note that *loop* is over: it will cycle no more."""
         self._due.pop(loop, None)
         self._failing.pop(loop, None)
 
-    async def guard(self, loop: str, cycle: Awaitable[None]) -> None:
+    async def guard(self, loop: str, cycle: Awaitable[object]) -> None:
         """Await one *cycle* of *loop*; if it fails, log why, once a reason, and continue.
 
         Raise LeaseLostError, and nothing else: another monitor has taken over.

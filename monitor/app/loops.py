@@ -13,7 +13,8 @@ from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.metrics.families import RELOADED
 from monitor.schedule import Schedule
-from monitor.store import outbox
+from monitor.store import outbox, receivers
+from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
 from monitor.web.server import bind, serve
 from monitor.work.tick import Ticker
@@ -29,6 +30,7 @@ SLEEP_STEP: Final = Duration.parse("30s")
 
 TICK_EVERY: Final = Duration.parse("1s")
 CLOCK_EVERY: Final = Duration.parse("15s")
+QUEUES_EVERY: Final = Duration.parse("2s")
 RETENTION_EVERY: Final = Duration.parse("1h")
 RETENTION_RETRY: Final = Duration.parse("5s")
 
@@ -143,6 +145,7 @@ class App:
         await self._reconfigurer.apply(components)
         self._components = components
         self._ticker.rules = components.tick_rules
+        self._workers.queues_changed = True  # by those that left
         for warning in components.config.warnings:
             log.warning("configuration warning", what=warning)
 
@@ -164,6 +167,7 @@ class App:
     async def _tick(self) -> None:
         now, monotonic, guard = self._runtime.now, self._runtime.monotonic, self._loop_health.guard
         clock_due = monotonic() + CLOCK_EVERY.seconds
+        queues_due = monotonic()
         retention_due = monotonic() + RETENTION_EVERY.seconds
         retention_retry = RETENTION_RETRY.seconds  # doubles while it fails
         latest, awake = now(), monotonic()
@@ -178,6 +182,9 @@ class App:
                 failed = self._loop_health.is_failing("clock", "unwatch")
                 clock_due = monotonic() + (TICK_EVERY if failed else CLOCK_EVERY).seconds
             await guard("tick", self._tick_all())
+            if self._workers.queues_changed and monotonic() >= queues_due:
+                await guard("queues", self._look_at_queues())
+                queues_due = monotonic() + QUEUES_EVERY.seconds
             await guard("resume", self._reconfigurer.resume())
             if not self._loop_health.overdue():
                 self._sd_notify("WATCHDOG=1")
@@ -199,30 +206,40 @@ class App:
         self._loop_health.beat("tick", 60)
         while await self._ticker.tick():
             self._loop_health.beat("tick", 60)
-        backlog = await self._store.run(outbox.backlog)
+
+    async def _look_at_queues(self) -> None:
+        """Show how much is queued, and cancel what is so for receivers that were removed."""
+        self._workers.queues_changed = False
+        backlog, states = await self._store.run(
+            lambda tx: (outbox.backlog(tx), receivers.load_all(tx))
+        )
         for name in self._workers.receivers:
             count, oldest_at = backlog.get(name, (0, None))
             self._metrics.pending(name, count, oldest_at)
-        if backlog.keys() - self._workers.receivers.keys():
-            await self._cancel_removed()
-
-    async def _cancel_removed(self) -> None:
-        """Cancel what is queued for receivers that left the configuration."""
-        components = self._components
-        dropped = await self._store.run(
-            lambda tx: outbox.cancel_removed(
-                tx,
-                components.receivers,
-                components.fallback,
-                now=self._runtime.now(),
-                new_id=self._runtime.new_id,
+            state = states.get(name, ReceiverState(name))
+            self._metrics.receiver(
+                name, not_before=state.not_before, is_failing=state.failing_since is not None
             )
-        )
-        components.recorder.count(dropped)
-        for receiver in sorted({row.receiver for row in dropped}):
-            log.warning("receiver removed; its queue is cancelled", receiver=receiver)
-        if components.fallback:
-            self._workers.wake_receivers([components.fallback.name])
+        for name in sorted(backlog.keys() - self._workers.receivers.keys()):
+            log.warning("receiver removed; its queue is cancelled", receiver=name)
+            await self._cancel_removed(name)
+
+    async def _cancel_removed(self, receiver: str) -> None:
+        """Cancel what is queued for a receiver that left the configuration."""
+        components, runtime = self._components, self._runtime
+        while (
+            cancelled := await self._store.run(
+                lambda tx: outbox.cancel_removed(
+                    tx,
+                    receiver,
+                    components.fallback,
+                    now=runtime.now(),
+                    new_id=runtime.new_id,
+                )
+            )
+        ) is not None:
+            components.recorder.count(cancelled)
+            self._workers.wake_receivers([components.fallback.name] if components.fallback else [])
 
     async def _unwatch(self) -> None:
         while await self._ticker.unwatch():

@@ -22,7 +22,7 @@ from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
 from monitor.core.model import Cause, Micros, Workspace
 from monitor.core.secret import Secret
-from monitor.store import incidents, session_intents, workspaces
+from monitor.store import incidents, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
 
 from .components import Components, Resources
@@ -132,10 +132,15 @@ class Reconfigurer:
         workers, now = self._workers, self._resources.runtime.now()
         present = {name: worker.settings for name, worker in workers.workspaces.items()}
         change = plan_change(present, components.config.workspaces)
+        mended = [
+            name
+            for name, settings in components.settings.items()
+            if name not in workers.receivers or workers.receivers[name].settings != settings
+        ]
         self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._resources.store.run(lambda tx: _record(tx, change, now))
+            applied = await self._resources.store.run(lambda tx: _record(tx, change, mended, now))
         except Exception:
             with suppress(StoreError):
                 await self._resume()
@@ -186,7 +191,7 @@ class Reconfigurer:
                 self._workers.start_receiver(worker)
 
 
-def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:
+def _record(tx: Connection, change: Change, mended: Collection[str], now: Micros) -> AppliedConfig:
     renamed, rename_ignored, attached = {}, {}, {}
     for old, name in change.rename.items():
         if workspaces.rename(tx, old, name):
@@ -195,10 +200,14 @@ def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:
             rename_ignored[old] = name
     wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
     detached = workspaces.detach(tx, wanted, now)
+    for name in detached:
+        outbox.release_looked(tx, name, now=now)  # nobody will look at it
     for settings in change.start:
         workspace, term = workspaces.attach(tx, settings.name)
         session_intents.mark_unknown(tx, settings.name)
+        outbox.hold(tx, settings.name)
         attached[settings.name] = workspace, term, incidents.open_by_cause(tx, settings.name)
+    receivers.clear(tx, mended, now=now)
     return AppliedConfig(attached, renamed, rename_ignored, detached)
 
 

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
-from monitor.core.errors import MonitorError
-from monitor.core.model import Micros, Workspace
+from monitor.core.model import Message, Micros, Workspace
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget
-from monitor.work.deliver import LEASE, Deliverer
+from monitor.store.claims import Claimed
+from monitor.work.deliver import Deliverer
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
 
@@ -35,8 +35,11 @@ POLL_RETRY: Final = Duration.parse("30s")
 QUEUE_RETRY: Final = Duration.parse("5s")
 """After what time a queue that could not be read is read again."""
 
-IDLE_WAIT: Final = Duration.parse("30s")
-"""After what time an empty queue is read again, though nobody woke its worker."""
+MIN_WAIT: Final = Duration.parse("50ms")
+"""How long a receiver's worker waits at least for what is due at a time."""
+
+MAX_CLAIMING: Final = Duration.parse("60s")
+"""Within what time a worker that was woken has begun all sends that it can."""
 
 SHUTDOWN_GRACE: Final = Duration.parse("5s")
 """How long sends may go on after the monitor was told to stop."""
@@ -116,7 +119,10 @@ class WorkspaceWorker:
 
 
 class ReceiverWorker:
-    """Delivers to one receiver what is queued for it, several messages at a time."""
+    """Delivers to one receiver what is queued for it, several messages at a time.
+
+    It sleeps until it is woken or something that waits for its time is due.
+    """
 
     def __init__(
         self, settings: ReceiverSettings, components: Components, loop_health: LoopHealth
@@ -127,9 +133,14 @@ class ReceiverWorker:
             components.notifiers[settings.name],
             rules=components.delivery_rules,
             recorder=components.recorder,
+            by=components.process_id,
         )
+        self._now = components.recorder.runtime.now
         self._loop_health = loop_health
         self._woken = asyncio.Event()
+        self._woken.set()  # something may be queued already
+        self._next_at: Micros | None = None
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._is_stopped = False
 
     def wake(self) -> None:
@@ -143,40 +154,54 @@ class ReceiverWorker:
 
     async def run(self) -> None:
         """Deliver until stopped, and until every send in flight has ended."""
+        loop = f"send {self.settings.name}"
         async with asyncio.TaskGroup() as group:
-            for number in range(MAX_IN_FLIGHT):
-                group.create_task(self._send(f"send {self.settings.name} {number}"))
-
-    async def _send(self, loop: str) -> None:
-        while not self._is_stopped:
-            self._woken.clear()
-            await self._loop_health.guard(loop, self._deliver_all(loop))
-            wait = QUEUE_RETRY.seconds
-            with suppress(MonitorError):
-                wait = await self.deliverer.due_in(IDLE_WAIT)
-            if self._is_stopped:
-                break
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(wait, 0.05))
+            while not self._is_stopped:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._wait(loop)):
+                        await self._woken.wait()
+                self._woken.clear()
+                self._loop_health.beat(loop, MAX_CLAIMING.seconds)
+                await self._loop_health.guard(loop, self._begin_sends(group))
+                self._loop_health.rest(loop)
         self._loop_health.end(loop)
 
-    async def _deliver_all(self, loop: str) -> None:
-        while not self._is_stopped:
-            self._loop_health.beat(loop, (IDLE_WAIT + LEASE) / 1_000_000 + 10)
-            if await self.deliverer.deliver() is None:
+    def _wait(self, loop: str) -> float | None:
+        """Return after how many seconds something may be due, None if nothing is."""
+        if self._loop_health.is_failing(loop):
+            return QUEUE_RETRY.seconds
+        if self._next_at is None:
+            return None
+        return max((self._next_at - self._now()) / 1_000_000, MIN_WAIT.seconds)
+
+    async def _begin_sends(self, group: asyncio.TaskGroup) -> None:
+        while len(self._in_flight) < MAX_IN_FLIGHT and not self._is_stopped:
+            claimed = await self.deliverer.claim()
+            self._next_at = claimed.next_at
+            if claimed.message is not None:
+                task = group.create_task(self._send(claimed, claimed.message))
+                self._in_flight.add(task)
+            elif not claimed.more:
                 return
+
+    async def _send(self, claimed: Claimed, message: Message) -> None:
+        try:
+            await self._loop_health.guard(
+                f"send {message.id}", self.deliverer.send(claimed, message)
+            )
+        finally:
+            self._loop_health.end(f"send {message.id}")
+            self._in_flight.discard(cast("asyncio.Task[None]", asyncio.current_task()))
             self.wake()
 
     def reconfigure(self, settings: ReceiverSettings, components: Components) -> None:
-        """Use another configuration from now on; other *settings* end a pause."""
+        """Use another configuration from now on."""
         name = settings.name
+        self.settings = settings
         self.deliverer.receiver = components.receivers[name]
         self.deliverer.notifier = components.notifiers[name]
         self.deliverer.rules = components.delivery_rules
-        if settings != self.settings:
-            self.settings = settings
-            self.deliverer.paused_until = 0.0
-            self.wake()
+        self.wake()
 
 
 class Workers:
@@ -191,6 +216,7 @@ class Workers:
         self._schedule = schedule
         self._group = group
         self._sends: set[asyncio.Task[None]] = set()  # of receivers that were removed, too
+        self.queues_changed = True
 
     def is_current(self, workspace: str) -> bool:
         """Return whether *workspace* has been polled lately."""
@@ -198,7 +224,8 @@ class Workers:
         return worker is not None and worker.poller.is_current()
 
     def wake_receivers(self, names: Collection[str]) -> None:
-        """Let the workers of the receivers *names* read their queues now."""
+        """Let the workers of the receivers *names* read their queues now, since they changed."""
+        self.queues_changed = True
         for name in names:
             if name in self.receivers:
                 self.receivers[name].wake()

@@ -7,14 +7,30 @@ from .model import Cause, FailureStreak
 
 FIRST_BACKOFF: Final = Duration.parse("5s")
 MAX_BACKOFF: Final = Duration.parse("15m")
+MAX_PAUSE: Final = Duration.parse("5m")
+UNANSWERED_WAIT: Final = Duration.parse("60s")
+"""How long at least nothing is repeated that may have arrived."""
 
 
-def delivery_backoff(attempts: int, *, jitter: float, retry_after: Duration | None) -> Duration:
+def delivery_backoff(attempts: int, *, jitter: float, ambiguous: bool) -> Duration:
     """Return the wait after attempt number *attempts* failed: 5 s doubling up to 15 min.
 
-    Half of it is jitter; what the receiver asked for is the least.
+    Half of it is jitter; one that may have arrived is not repeated within a minute.
     """
     full = min(FIRST_BACKOFF * 2 ** min(max(attempts, 1) - 1, 16), MAX_BACKOFF)
+    least = UNANSWERED_WAIT if ambiguous else Duration(0)
+    return Duration(max(int(full * (0.5 + jitter / 2)), least))
+
+
+def receiver_pause(
+    failing_for: Duration | None, *, jitter: float, retry_after: Duration | None
+) -> Duration:
+    """Return how long a receiver is left alone that has been failing for so long.
+
+    As long again, from 5 s to 5 min, but for the first failure (None), which may be due to the
+    message; half of it is jitter. What the receiver asked for is the least.
+    """
+    full = 0 if failing_for is None else min(max(failing_for, FIRST_BACKOFF), MAX_PAUSE)
     return Duration(max(int(full * (0.5 + jitter / 2)), retry_after or 0))
 
 

@@ -308,10 +308,12 @@ class Notification:
 class Message:
     """What is sent: one or more notifications for one receiver, under one idempotency key (*id*).
 
-    *now* is when this attempt starts; the worst notification comes first.
+    *now* is when this attempt starts; the worst notification comes first. *address* is the one that
+    a label of the accounts gave, for a receiver without its own.
     """
 
     id: str
     receiver: str
     notifications: tuple[Notification, ...]
     now: Micros
+    address: str = ""

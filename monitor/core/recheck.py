@@ -6,6 +6,7 @@ longer holds is not sent; what nobody can know at the moment waits.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from .decide.sessions import has_link
 from .model import (
@@ -47,19 +48,21 @@ class QueuedNotification:
     undelivered_to: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Not now: whether this still holds is not known at the moment."""
+class Wait(Enum):
+    """Not now: whether this still holds shows after a *LOOK* at the workspace, or in a *MOMENT*."""
+
+    LOOK = "look"
+    MOMENT = "moment"
 
 
 def recheck(queued: QueuedNotification, receiver: Receiver) -> Notification | SettledReason | Wait:
     """Return how *receiver* is to be told of *queued*, or why it is not, or that it has to wait."""
     if (outdated := _outdated(queued, receiver)) is not None:
         return outdated
-    if queued.watched is None or _unknown_now(queued):
-        return Wait()
-    if not queued.watched and receiver.address(queued.labels) is None:
-        return SettledReason.UNWATCHED  # the label that held the address left with the workspace
+    if queued.watched is None:
+        return Wait.MOMENT
+    if _unknown_now(queued):
+        return Wait.LOOK
     is_first = queued.heard_at is None and queued.event is not EventType.NOTICE
     return _write(queued, EventType.OPENED if is_first else queued.event, receiver)
 
@@ -99,6 +102,8 @@ def _unknown_now(queued: QueuedNotification) -> bool:
     if EventType.RESOLVED in (queued.event, queued.happened):
         return False
     if incident is None or not queued.watched:  # nobody will ever know more
+        return False
+    if incident.account_id is None:  # any poll, good or not, lets it go or ends it
         return False
     if not queued.current:
         return True

@@ -1,17 +1,18 @@
 """Who hears of what: events and routes in, messages for the outbox out.
 
 Rules:
-1. `resolved` and `refreshed` go to exactly those who heard of the incident, whatever routes say.
-2. `changed` goes to those who heard and to the route of the new cause; whoever has not heard yet
-   and is not on that route will not.
+1. `resolved` goes to exactly those who heard of the incident, whatever routes say by then.
+2. `refreshed` goes to the receivers that heard; `changed` to them and to the route of the new
+   cause; whoever has not heard yet and is not on that route will not.
 3. What waits to be told of an incident is told once: the text is made when it is sent.
-4. A receiver whose address is a label of the account hears of accounts that have the label, and in
-   one message only of those that have the same address.
+4. A receiver whose address is a label of the account hears of accounts that have the label. Each
+   address is a recipient of its own: if the label changes, who had it hears the end, and who has it
+   an opening with what is told next.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 from .inventory import Inventory, matches_any
 from .model import Account, Cause, Event, EventType, Incident, Scope
@@ -71,20 +72,27 @@ class Routing:
     inventory: Inventory = field(default_factory=Inventory)
 
 
+class Recipient(NamedTuple):
+    """A receiver, and the address that a label gave it ("": its own)."""
+
+    receiver: str
+    address: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Who *heard* of an incident, for whom something about it is *waiting* or *sending*."""
 
-    heard: frozenset[str] = frozenset()
-    waiting: frozenset[str] = frozenset()
-    sending: frozenset[str] = frozenset()
+    heard: frozenset[Recipient] = frozenset()
+    waiting: frozenset[Recipient] = frozenset()
+    sending: frozenset[Recipient] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMessage:
-    """One message to be: the *events* that one receiver is told of together, worst first."""
+    """One message to be: the *events* that one recipient is told of together, worst first."""
 
-    receiver: str
+    recipient: Recipient
     events: tuple[Event, ...]
 
 
@@ -92,13 +100,13 @@ class PlannedMessage:
 class Plan:
     """The messages to queue, the events that nobody would hear of, and who is no longer to hear.
 
-    *rerouted* are changes that lead away from a receiver before it heard of the incident: the id
-    of the incident and the name of the receiver.
+    *rerouted* are changes that lead away from a recipient before it heard of the incident: the id
+    of the incident and the recipient.
     """
 
     messages: tuple[PlannedMessage, ...] = ()
     unrouted: tuple[Event, ...] = ()
-    rerouted: tuple[tuple[str, str], ...] = ()
+    rerouted: tuple[tuple[str, Recipient], ...] = ()
 
 
 SEVERITY: Final[Sequence[Cause | None]] = (
@@ -124,36 +132,35 @@ def plan(
     group_over: int,
 ) -> Plan:
     """Return who is to be told of *events*, which come from one commit of one workspace."""
-    planned: dict[tuple[str, str | None], list[Event]] = {}
+    planned: dict[Recipient, list[Event]] = {}
     unrouted: list[Event] = []
-    rerouted: list[tuple[str, str]] = []
+    rerouted: list[tuple[str, Recipient]] = []
     for event in events:
         account = accounts.get(event.account_id or "")
         incident_id = event.incident_id or ""
         audience = audiences.get(incident_id, Audience())
         labels = routing.inventory.labels(event.workspace, account)
         routed = _routed(event, account, routing, labels)
-        names = _receivers(event, audience, routing, routed)
-        if names is None:
+        recipients = _recipients(event, audience, routing, routed, labels)
+        if recipients is None:
             unrouted.append(event)
-        for name in names or ():
-            address = routing.receivers[name].address(labels)
-            planned.setdefault((name, address), []).append(event)
+        for recipient in recipients or ():
+            planned.setdefault(recipient, []).append(event)
         if event.type is EventType.CHANGED:
-            unheard = audience.waiting - audience.heard - set(routed or (routing.fallback,))
-            rerouted += [(incident_id, name) for name in sorted(unheard)]
+            unheard = audience.waiting - audience.heard - set(routed or _fallback(routing))
+            rerouted += [(incident_id, recipient) for recipient in sorted(unheard)]
     messages: list[PlannedMessage] = []
-    for (name, _), group in planned.items():
+    for recipient, group in planned.items():
         group.sort(key=lambda event: _badness(event, accounts))
-        if routing.receivers[name].groups and len(group) > group_over:
-            messages.append(PlannedMessage(name, tuple(group)))
+        if routing.receivers[recipient.receiver].groups and len(group) > group_over:
+            messages.append(PlannedMessage(recipient, tuple(group)))
         else:
-            messages.extend(PlannedMessage(name, (event,)) for event in group)
+            messages.extend(PlannedMessage(recipient, (event,)) for event in group)
     return Plan(tuple(messages), tuple(unrouted), tuple(rerouted))
 
 
 def fallback_event(
-    incident: Incident | None, audience: Audience, fallback: str, *, is_known: bool
+    incident: Incident | None, audience: Audience, fallback: Recipient, *, is_known: bool
 ) -> EventType | None:
     """Return as what *fallback* is told what another receiver could not be told; None if not.
 
@@ -168,35 +175,62 @@ def fallback_event(
     return None if is_known else EventType.NOTICE
 
 
-def _receivers(
-    event: Event, audience: Audience, routing: Routing, routed: tuple[str, ...]
-) -> tuple[str, ...] | None:
+def _recipients(
+    event: Event,
+    audience: Audience,
+    routing: Routing,
+    routed: tuple[Recipient, ...],
+    labels: Mapping[str, str],
+) -> tuple[Recipient, ...] | None:
     """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
-    hearing = (audience.heard | audience.sending) & routing.receivers.keys()
+    heard = sorted(
+        recipient
+        for recipient in audience.heard | audience.sending
+        if recipient.receiver in routing.receivers
+    )
     if event.type is EventType.RESOLVED:
-        return tuple(sorted(hearing))
+        return tuple(heard)
+    hearing = _at_present((recipient.receiver for recipient in heard), routing, labels)
     if event.type is EventType.REFRESHED:
-        return tuple(sorted(hearing - audience.waiting))
+        return tuple(recipient for recipient in hearing if recipient not in audience.waiting)
     if event.type is EventType.CHANGED:
-        routed = tuple(dict.fromkeys((*sorted(hearing), *routed)))
-    fallback = (routing.fallback,) if routing.fallback else ()
-    if event.type is EventType.REMINDED and hearing.issuperset(fallback):
+        routed = tuple(dict.fromkeys((*hearing, *routed)))
+    fallback = _fallback(routing)
+    if event.type is EventType.REMINDED and set(hearing).issuperset(fallback):
         routed = tuple(dict.fromkeys((*routed, *fallback)))  # it stands in for another
     routed = routed or fallback
-    return tuple(name for name in routed if name not in audience.waiting) if routed else None
+    if not routed:
+        return None
+    return tuple(recipient for recipient in routed if recipient not in audience.waiting)
+
+
+def _fallback(routing: Routing) -> tuple[Recipient, ...]:
+    """Return who hears what no route matches: a fallback has an address of its own."""
+    return (Recipient(routing.fallback),) if routing.fallback else ()
 
 
 def _routed(
     event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the receivers that the routes name for *event* and that have an address for it."""
+) -> tuple[Recipient, ...]:
+    """Return those whom the routes name for *event* and who have an address for it."""
     names = dict.fromkeys(() if routing.routes else routing.receivers)
     for route in routing.routes:
         if _matches(route.match, event, account, labels):
             names.update(dict.fromkeys(route.to))
             if not route.continues:
                 break
-    return tuple(name for name in names if routing.receivers[name].address(labels) is not None)
+    return _at_present(names, routing, labels)
+
+
+def _at_present(
+    names: Iterable[str], routing: Routing, labels: Mapping[str, str]
+) -> tuple[Recipient, ...]:
+    """Return the receivers *names*, each once and with the address that it has now, if it has."""
+    return tuple(
+        Recipient(name, address)
+        for name in dict.fromkeys(names)
+        if (address := routing.receivers[name].address(labels)) is not None
+    )
 
 
 def _matches(

@@ -134,6 +134,12 @@ class Metrics:
         self.set(families.PENDING, count, receiver=receiver)
         self.set(families.OLDEST_PENDING, oldest, receiver=receiver)
 
+    def receiver(self, name: str, *, not_before: Micros | None, is_failing: bool) -> None:
+        """Show how a receiver fares, and until when nothing is sent to it."""
+        paused_until = None if not_before is None else not_before / 1_000_000
+        self.set(families.PAUSED_UNTIL, paused_until, receiver=name)
+        self.set(families.FAILING, float(is_failing), receiver=name)
+
     def render(self, *, compressed: bool = False) -> bytes:
         """Write everything in the Prometheus text format 0.0.4, as it is or as gzip.
 

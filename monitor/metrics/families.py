@@ -175,6 +175,17 @@ OLDEST_PENDING: Final = _gauge(
     "Since when the oldest pending notification waits; no series while none does.",
     ("receiver",),
 )
+PAUSED_UNTIL: Final = _gauge(
+    "linkedapi_receiver_paused_until_timestamp_seconds",
+    "Until when nothing is sent to a receiver that fails; no series while it isn't paused.",
+    ("receiver",),
+)
+FAILING: Final = _gauge(
+    "linkedapi_receiver_failing",
+    "Whether the latest attempt to deliver to a receiver failed.",
+    ("receiver",),
+    zeros=_each(),
+)
 UNROUTED: Final = _counter(
     "linkedapi_events_unrouted_total",
     "Events that no route matched and no fallback took.",

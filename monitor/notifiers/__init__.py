@@ -48,9 +48,9 @@ class ReceiverSettings(BaseModel):
         return None
 
     @property
-    def sample_labels(self) -> Mapping[str, str]:
-        """Labels under which a test message finds an address."""
-        return {}
+    def sample_address(self) -> str:
+        """Where a test message goes, for a receiver without an address of its own."""
+        return ""
 
     def check_address(self, address: str) -> None:
         """Raise ValueError if a label's value is no *address* for this receiver."""

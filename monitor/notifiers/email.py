@@ -82,9 +82,9 @@ class Settings(SmtpSettings):
         return self.to.label if isinstance(self.to, ByLabel) else None
 
     @property
-    def sample_labels(self) -> Mapping[str, str]:
-        """Labels under which a test message goes to its own sender."""
-        return {self.address_label: self.from_} if self.address_label else {}
+    def sample_address(self) -> str:
+        """Where a test message goes if the recipient is not the same for all: to its own sender."""
+        return self.from_ if self.address_label else ""
 
     def check_address(self, address: str) -> None:
         """Raise ValueError if nobody can get mail at *address*."""
@@ -133,14 +133,13 @@ class Notifier:
         )
 
     def _recipients(self, message: Message) -> list[tuple[str, str]]:
-        """Return names and addresses: all accounts of one message have the same ones."""
+        """Return names and addresses."""
         to = self._settings.to
         if isinstance(to, ByLabel):
-            address = message.notifications[0].labels.get(to.label)
-            if address is None:
+            if not message.address:  # the receiver had one of its own when this was queued
                 problem = f"there is no label {to.label!r} that says whom to write to"
                 raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
-            to = (address,)
+            to = (message.address,)
         return [_parse_address(address) for address in to]
 
     def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:

@@ -1,20 +1,31 @@
 """The claims: taking a message out of the outbox, and settling it.
 
+Who waits for whom: a message waits for another one if both hold something of the same account (or
+of the workspace itself) for the same recipient, and the other stands before it. Where a message
+stands, (position, part), it gets when it is made, and never changes; no two stand at one place. So
+who waits stands behind whom it waits for, and there is no circle, however notifications move:
+
+- what has to wait leaves its message for a new part of it, right behind, with all of its account;
+- what the fallback hears of one receiver comes together in the first of its messages, which is
+  waiting for nobody any more, and all that moves there need not wait for anybody else.
+
 Rules:
-1. A message is claimed by comparing and swapping its state; `attempts` is the fencing token, so a
-   claim that lapsed cannot settle.
+1. A message is claimed by comparing and swapping its state; `attempts` is the fencing token: the
+   end of a send counts unless the message has been sent again since.
 2. A claim that lapsed was a send whose outcome is unknown: its receiver counts as having heard.
-3. Nothing about an account is sent to a receiver while something queued earlier is still there.
-4. "Nothing claimed" never means "queue empty".
+3. A message that may have arrived stays as it is: its id is the key that it arrived under.
+4. What waits is marked with what ends its wait, and not looked at before: see `message.waits`.
+5. "Nothing claimed" never means "queue empty".
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.backoff import delivery_backoff
+from monitor.core.backoff import UNANSWERED_WAIT, delivery_backoff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
@@ -30,14 +41,24 @@ from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 from monitor.core.text import sanitize
 
-from . import accounts, incidents, outbox, rows, workspaces
+from . import accounts, incidents, outbox, receivers, rows, workspaces
 from .outbox import Settled
+from .receivers import ReceiverState
 
-RECHECK_WAIT: Final = Duration.parse("2s")
-"""How long a message waits while nobody knows whether it still holds."""
+MOMENT: Final = Duration.parse("2s")
+"""How long a message waits while another configuration is being applied."""
 
-MAX_ERROR: Final = 1000
-"""More characters of an error are not kept."""
+MAX_EXAMINED: Final = 20
+"""How many messages are looked at in one claim until one can be sent."""
+
+MAX_DUE: Final = 100
+"""How many messages whose time has come are let go in one claim."""
+
+MAX_TOGETHER: Final = 100
+"""How many messages come together in one."""
+
+MAX_ERROR: Final = 300
+"""More characters of an error or a title are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +75,29 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that is ours to send; *ended* are notifications found to be over."""
+    """A message that is ours to send; *ended* are notifications found to be over.
+
+    Without a *message*, *next_at* is when to look again (None: when something is queued), unless
+    there is *more* to look at right now.
+    """
 
     message: Message | None
     attempts: int = 0
     created_at: Micros = 0
     ended: tuple[Settled, ...] = ()
+    next_at: Micros | None = None
+    more: bool = False
 
 
 NEXT: Final = text("""
-SELECT message.* FROM message
-WHERE message.receiver = :receiver AND message.settled_at IS NULL
-    AND message.state = 'pending' AND message.next_attempt_at <= :now
-    AND NOT EXISTS (
-        SELECT 1 FROM notification AS mine
-        JOIN notification AS earlier
-            ON earlier.receiver = mine.receiver AND earlier.workspace = mine.workspace
-            AND earlier.subject = mine.subject AND earlier.position < mine.position
-            AND earlier.settled_at IS NULL
-            AND earlier.message_id <> mine.message_id
-        WHERE mine.message_id = message.id AND mine.state = 'pending'
-    )
-ORDER BY message.position LIMIT 1
+SELECT * FROM message
+WHERE receiver = :receiver AND state = 'pending' AND waits IS NULL
+ORDER BY position, part LIMIT 1
 """)
 
 CLAIM: Final = text("""
-UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_until = :until
+UPDATE message SET state = 'sending', attempts = attempts + 1, claimed_by = :by,
+    claimed_until = :until
 WHERE id = :id AND state = 'pending' AND attempts = :attempts
 """)
 
@@ -89,61 +107,98 @@ def claim(
     receiver: Receiver,
     *,
     view: View,
-    sending: Container[str],
+    by: str,
     now: Micros,
     lease: Duration,
     new_id: Callable[[], str],
 ) -> Claimed:
     """Claim the next message for *receiver*, with everything about it read again just now.
 
-    *sending* are messages that this process is sending: their claims don't lapse, whatever the
-    clock does. The message is None if nothing can be sent now.
+    *by* names the process: its own claims don't lapse, whatever the clock does. The message is None
+    if nothing can be sent now.
     """
-    _requeue_lapsed(tx, receiver.name, sending, now=now, lease=lease)
+    state = receivers.load(tx, receiver.name)
+    if state.not_before is not None and state.not_before > now:
+        return Claimed(None, next_at=state.not_before)
+    _release_due(tx, receiver.name, by=by, now=now, lease=lease)
     ended: list[Settled] = []
-    while True:
-        row = tx.execute(NEXT, {"receiver": receiver.name, "now": now}).one_or_none()
+    for _ in range(MAX_EXAMINED):
+        row = tx.execute(NEXT, {"receiver": receiver.name}).one_or_none()
         if row is None:
-            return Claimed(None, ended=tuple(ended))
+            next_at = min(_times(tx, receiver.name, by), default=None)
+            return Claimed(None, ended=tuple(ended), next_at=next_at)
+        if _wait_in_turn(tx, row):
+            continue
+        if row.undelivered_to is not None and receiver.groups and not row.attempts:
+            _bring_together(tx, row)
         notifications = _recheck(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
         if not notifications:
             continue
-        values = {"id": row.id, "attempts": row.attempts, "until": now + lease}
+        until = now + lease
+        values = {"id": row.id, "attempts": row.attempts, "by": by, "until": until}
         if tx.execute(CLAIM, values).rowcount != 1:
             continue
-        _set_state(tx, row.id, NotificationState.PENDING, to=NotificationState.SENDING)
+        if state.failing_since is not None:
+            receivers.leave_alone(tx, receiver.name, until=until)
+        _set_state(tx, row.id, to=NotificationState.SENDING)
         return Claimed(
-            message=Message(row.id, receiver.name, tuple(notifications), now),
+            message=Message(row.id, receiver.name, tuple(notifications), now, row.address),
             attempts=row.attempts + 1,
             created_at=row.created_at,
             ended=tuple(ended),
         )
+    return Claimed(None, ended=tuple(ended), more=True)
 
+
+# ── the end of a send ────────────────────────────────────────────────────────────────────────────
 
 SETTLE: Final = text("""
-UPDATE message SET state = :state, next_attempt_at = :next_attempt_at, claimed_until = NULL,
-    settled_at = :settled_at, last_reason = :last_reason, last_error = :last_error
-WHERE id = :id AND state = 'sending' AND attempts = :attempts
+UPDATE message SET state = :state, waits = :waits, next_attempt_at = :next_attempt_at,
+    unanswered = unanswered + :unanswered, claimed_by = NULL, claimed_until = NULL,
+    settled_at = :settled_at
+WHERE id = :id AND settled_at IS NULL AND attempts = :attempts
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended: *error* is None if the message was accepted.
+
+    *took* is how long it lasted, *title* how its text began; *post* is what the receiver needs to
+    edit it later.
+    """
+
+    error: DeliveryError | None
+    took: Duration
+    title: str
+    post: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettledMessage:
+    """What a settled attempt brought to an end, and how the receiver fares since."""
+
+    ended: tuple[Settled, ...]
+    receiver: ReceiverState
 
 
 def settle(
     tx: Connection,
     claimed: Claimed,
-    error: DeliveryError | None,
+    attempt: Attempt,
     *,
     now: Micros,
     deadline: Duration,
     jitter: float,
     fallback: Receiver | None,
     new_id: Callable[[], str],
-) -> list[Settled] | None:
-    """Record how an attempt ended; return what came to an end, or None if the claim had lapsed.
+) -> SettledMessage | None:
+    """Record how an attempt ended; return None if the message has been sent again since.
 
     A message is dead once an attempt that began past its deadline failed, or trying again cannot
     help; then *fallback* is told.
     """
-    message = claimed.message
+    message, error = claimed.message, attempt.error
     assert message is not None
     reason, again_at = None, now
     if error is None:
@@ -154,77 +209,269 @@ def settle(
         outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE
     else:
         outcome = NotificationState.PENDING
-        again_at += delivery_backoff(claimed.attempts, jitter=jitter, retry_after=error.retry_after)
-    ended_at = None if outcome is NotificationState.PENDING else now
+        again_at += delivery_backoff(claimed.attempts, jitter=jitter, ambiguous=error.ambiguous)
+    is_over = outcome is not NotificationState.PENDING
     values = {
         "id": message.id,
         "attempts": claimed.attempts,
         "state": outcome,
+        "waits": None if is_over else "time",
         "next_attempt_at": again_at,
-        "settled_at": ended_at,
-        "last_reason": error.reason if error else AttemptReason.OK,
-        "last_error": sanitize(str(error), limit=MAX_ERROR) if error else None,
+        "unanswered": int(error is not None and error.ambiguous),
+        "settled_at": now if is_over else None,
     }
     if tx.execute(SETTLE, values).rowcount != 1:
         return None
+    _write_attempt(tx, claimed, attempt)
     if error is None or error.ambiguous:
-        tx.execute(outbox.MARK_HEARD, {"message_id": message.id, "now": min(message.now, now)})
-    sending = NotificationState.SENDING
-    sent = _set_state(tx, message.id, sending, to=outcome, reason=reason, at=ended_at)
-    if outcome is NotificationState.PENDING:
-        return []
+        _mark_heard(tx, message, attempt.post, at=min(message.now, now), new_id=new_id)
+    sent = _set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
+    state = _note_receiver(tx, message.receiver, error, jitter=jitter, now=now)
     if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
         outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
-    return outbox.settled(sent)
+    ended = outbox.end(tx, sent, now=now) if is_over else []
+    return SettledMessage(tuple(ended), state)
 
 
-NEXT_AT: Final = text("""
-SELECT MIN(at) FROM (
-    SELECT next_attempt_at AS at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
-        AND next_attempt_at > :now
-    UNION ALL
-    SELECT claimed_until AS at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending'
-) AS times
+WRITE_ATTEMPT: Final = text("""
+INSERT INTO attempt (message_id, number, at, took, reason, answer, title)
+VALUES (:message_id, :number, :at, :took, :reason, :answer, :title)
+ON CONFLICT (message_id, number) DO UPDATE SET took = excluded.took, reason = excluded.reason,
+    answer = excluded.answer, title = excluded.title
 """)
 
 
-def next_at(tx: Connection, receiver: str, now: Micros) -> Micros | None:
-    """Return when something for *receiver* is due next, if anything is queued for later."""
-    at: Micros | None = tx.execute(NEXT_AT, {"receiver": receiver, "now": now}).scalar_one()
-    return at
+def _write_attempt(tx: Connection, claimed: Claimed, attempt: Attempt) -> None:
+    message, error = claimed.message, attempt.error
+    assert message is not None
+    values = {
+        "message_id": message.id,
+        "number": claimed.attempts,
+        "at": message.now,
+        "took": int(attempt.took),
+        "reason": error.reason if error else AttemptReason.OK,
+        "answer": sanitize(str(error), limit=MAX_ERROR) if error else None,
+        "title": sanitize(attempt.title, limit=MAX_ERROR),
+    }
+    tx.execute(WRITE_ATTEMPT, values)
+
+
+ADD_POST: Final = text("""
+INSERT INTO post (id, receiver, address, receipt) VALUES (:id, :receiver, :address, :receipt)
+""")
+
+MARK_HEARD: Final = text("""
+INSERT INTO heard (incident_id, receiver, address, at, told_cause, post_id)
+SELECT incident.id, :receiver, :address, CAST(:at AS BIGINT), :cause, :post_id
+FROM incident WHERE incident.id = :incident_id
+ON CONFLICT (incident_id, receiver, address) DO UPDATE SET told_cause = excluded.told_cause,
+    post_id = COALESCE(excluded.post_id, heard.post_id)
+""")
+
+
+def _mark_heard(
+    tx: Connection, message: Message, post: Any, *, at: Micros, new_id: Callable[[], str]
+) -> None:
+    recipient = {"receiver": message.receiver, "address": message.address}
+    post_id = None
+    if post is not None:
+        post_id = new_id()
+        tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": json.dumps(post)})
+    told = {
+        notification.incident.id: notification.incident.cause
+        for notification in message.notifications
+        if notification.incident and notification.event is not EventType.NOTICE
+    }
+    rows.execute_many(
+        tx,
+        MARK_HEARD,
+        (
+            {**recipient, "incident_id": id_, "at": at, "cause": cause, "post_id": post_id}
+            for id_, cause in told.items()
+        ),
+    )
+
+
+def _note_receiver(
+    tx: Connection, name: str, error: DeliveryError | None, *, jitter: float, now: Micros
+) -> ReceiverState:
+    before = receivers.load(tx, name)
+    if error is None or error.permanent:
+        receivers.note_success(tx, before, now=now)
+        return ReceiverState(name)
+    return receivers.note_failure(
+        tx,
+        before,
+        sanitize(str(error), limit=MAX_ERROR),
+        refuses=False,
+        retry_after=error.retry_after,
+        jitter=jitter,
+        now=now,
+    )
+
+
+EXPIRED: Final = text("""
+SELECT id FROM message
+WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
+    AND created_at <= :before AND created_at >= :since
+ORDER BY created_at LIMIT :limit
+""")
+
+EXPIRE: Final = text("""
+UPDATE message SET state = 'dead', waits = NULL, settled_at = :at WHERE id = :message_id
+""")
+
+
+def expire(
+    tx: Connection,
+    receiver: str,
+    *,
+    now: Micros,
+    deadline: Duration,
+    fallback: Receiver | None,
+    new_id: Callable[[], str],
+) -> list[Settled]:
+    """Give up a portion of what waits behind a failing receiver past its deadline.
+
+    The receiver has failed since before that deadline, and until after it: the attempts that it
+    waited behind count as its own.
+    """
+    state = receivers.load(tx, receiver)
+    if state.failing_since is None:
+        return []
+    values = {"receiver": state.name, "before": now - deadline, "limit": outbox.MAX_PORTION}
+    expired = tx.execute(EXPIRED, {**values, "since": state.failing_since - deadline}).scalars()
+    dead: list[Row[Any]] = []
+    for id_ in expired.all():
+        reason = SettledReason.DEADLINE
+        dead += _set_state(tx, id_, to=NotificationState.DEAD, reason=reason, at=now)
+        tx.execute(EXPIRE, {"message_id": id_, "at": now})
+    if fallback and fallback.name != receiver:
+        outbox.enqueue_for_fallback(tx, dead, fallback, now=now, new_id=new_id)
+    return outbox.end(tx, dead, now=now)
+
+
+# ── what is due ──────────────────────────────────────────────────────────────────────────────────
+
+TIMES: Final = text("""
+SELECT
+    (SELECT MIN(next_attempt_at) FROM message WHERE receiver = :receiver AND waits = 'time')
+        AS due_at,
+    (SELECT MIN(claimed_until) FROM message
+        WHERE receiver = :receiver AND state = 'sending' AND claimed_by <> :by) AS lapse_at
+""")
+
+
+def _times(tx: Connection, receiver: str, by: str) -> list[Micros]:
+    """Return when something that waits for its time, or the claim of another process, is due."""
+    times = tx.execute(TIMES, {"receiver": receiver, "by": by}).one()
+    return [at for at in times if at is not None]
+
+
+RELEASE_DUE: Final = text("""
+UPDATE message SET waits = NULL WHERE id IN (
+    SELECT id FROM message WHERE receiver = :receiver AND waits = 'time'
+        AND next_attempt_at <= :now
+    ORDER BY next_attempt_at LIMIT :limit
+)
+""")
+
+
+def _release_due(tx: Connection, receiver: str, *, by: str, now: Micros, lease: Duration) -> None:
+    """Let go what is due for *receiver*."""
+    if min(_times(tx, receiver, by), default=now + 1) <= now:
+        tx.execute(RELEASE_DUE, {"receiver": receiver, "now": now, "limit": MAX_DUE})
+        _requeue_lapsed(tx, receiver, by=by, now=now, lease=lease)
 
 
 LAPSED: Final = text("""
-SELECT id, claimed_until FROM message
-WHERE receiver = :receiver AND settled_at IS NULL AND state = 'sending' AND claimed_until <= :now
+SELECT id, attempts, claimed_until FROM message
+WHERE receiver = :receiver AND state = 'sending' AND claimed_by <> :by AND claimed_until <= :now
+LIMIT :limit
 """)
 
 REQUEUE: Final = text("""
-UPDATE message SET state = 'pending', claimed_until = NULL, last_reason = 'timeout',
-    last_error = 'the monitor stopped while this was being sent'
+UPDATE message SET state = 'pending', waits = CASE WHEN :again_at > :now THEN 'time' END,
+    next_attempt_at = :again_at, unanswered = unanswered + 1, claimed_by = NULL,
+    claimed_until = NULL
 WHERE id = :message_id
+""")
+
+WRITE_LOST: Final = text("""
+INSERT INTO attempt (message_id, number, at, reason, answer, title)
+VALUES (:message_id, :number, :at, 'timeout', 'the monitor stopped while this was being sent', '')
 """)
 
 
 def _requeue_lapsed(
-    tx: Connection, receiver: str, sending: Container[str], *, now: Micros, lease: Duration
+    tx: Connection, receiver: str, *, by: str, now: Micros, lease: Duration
 ) -> None:
-    for row in tx.execute(LAPSED, {"receiver": receiver, "now": now}).all():
-        if row.id not in sending:
-            values = {"message_id": row.id, "now": row.claimed_until - lease}
-            tx.execute(outbox.MARK_HEARD, values)
-            _set_state(tx, row.id, NotificationState.SENDING, to=NotificationState.PENDING)
-            tx.execute(REQUEUE, values)
+    values = {"receiver": receiver, "by": by, "now": now, "limit": MAX_DUE}
+    for row in tx.execute(LAPSED, values).all():
+        sent_at = row.claimed_until - lease
+        again_at = sent_at + UNANSWERED_WAIT
+        values = {"message_id": row.id, "number": row.attempts, "at": sent_at, "now": sent_at}
+        tx.execute(outbox.MARK_SENDING_HEARD, values)
+        tx.execute(WRITE_LOST, values)
+        _set_state(tx, row.id, to=NotificationState.PENDING)
+        tx.execute(REQUEUE, {"message_id": row.id, "again_at": again_at, "now": now})
+
+
+# ── before a send ────────────────────────────────────────────────────────────────────────────────
+
+IN_TURN: Final = text("""
+SELECT 1 FROM notification AS mine
+JOIN notification AS earlier
+    ON earlier.receiver = mine.receiver AND earlier.address = mine.address
+    AND earlier.workspace = mine.workspace AND earlier.subject = mine.subject
+    AND earlier.settled_at IS NULL AND earlier.message_id NOT IN (mine.message_id, :except)
+JOIN message AS other ON other.id = earlier.message_id
+WHERE mine.message_id = :id AND mine.settled_at IS NULL
+    AND (other.position < :position OR other.position = :position AND other.part < :part)
+LIMIT 1
+""")
+
+WAIT: Final = text("UPDATE message SET waits = :waits, next_attempt_at = :at WHERE id = :id")
+
+
+def _has_to_wait(tx: Connection, row: Row[Any], *, besides: str = "") -> bool:
+    """Return whether another message than *besides* stands before this one."""
+    values = {"id": row.id, "position": row.position, "part": row.part, "except": besides}
+    return tx.execute(IN_TURN, values).one_or_none() is not None
+
+
+def _wait_in_turn(tx: Connection, row: Row[Any]) -> bool:
+    has_to_wait = _has_to_wait(tx, row)
+    if has_to_wait:
+        tx.execute(WAIT, {"id": row.id, "waits": "turn", "at": row.next_attempt_at})
+    return has_to_wait
+
+
+MATES: Final = text("""
+SELECT * FROM message
+WHERE receiver = :receiver AND workspace = :workspace AND undelivered_to = :undelivered_to
+    AND address = :address AND settled_at IS NULL AND state = 'pending' AND attempts = 0
+    AND (waits IS NULL OR waits = 'time') AND id <> :id
+ORDER BY position, part LIMIT :limit
+""")
+
+MOVE_ALL: Final = text("UPDATE notification SET message_id = :to WHERE message_id = :id")
+
+DELETE_MESSAGE: Final = text("DELETE FROM message WHERE id = :id")
+
+
+def _bring_together(tx: Connection, row: Row[Any]) -> None:
+    """Move into a message what else the fallback is to hear of the same receiver."""
+    for mate in tx.execute(MATES, {**row._asdict(), "limit": MAX_TOGETHER}).all():
+        if not _has_to_wait(tx, mate, besides=row.id):
+            tx.execute(MOVE_ALL, {"id": mate.id, "to": row.id})
+            tx.execute(DELETE_MESSAGE, {"id": mate.id})
 
 
 CANCEL: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = :reason, settled_at = :now WHERE id = :id
-RETURNING receiver, event, state AS outcome, reason
+RETURNING *, state AS outcome
 """)
-
-POSTPONE: Final = text("UPDATE message SET next_attempt_at = :at WHERE id = :id")
 
 
 def _recheck(
@@ -237,51 +484,64 @@ def _recheck(
     new_id: Callable[[], str],
     ended: list[Settled],
 ) -> list[Notification]:
-    """Return what is to be told now; settle or move the rest."""
-    notifications: list[Notification] = []
-    waiting: list[str] = []
-    first_address: str | None = None
-    parts: dict[str | None, list[str]] = {}  # the configuration may have changed since
-    for queued in _queued(tx, row.id, view):
-        verdict = recheck(queued, receiver)
-        address = receiver.address(queued.labels)
-        if isinstance(verdict, Wait):
-            waiting.append(queued.notification_id)
-        elif not isinstance(verdict, Notification):
-            values = {"id": queued.notification_id, "reason": verdict, "now": now}
-            ended += outbox.settled(tx.execute(CANCEL, values))
-        elif notifications and not (receiver.groups and address == first_address):
-            key = address if receiver.groups else queued.notification_id
-            parts.setdefault(key, []).append(queued.notification_id)
+    """Return what is to be told now; settle the rest, or let it wait."""
+    ready: dict[str, tuple[str, Notification]] = {}
+    waiting: dict[str, str] = {}
+    cancelled: list[Row[Any]] = []
+    for subject, queued in _queued(tx, row.id, view):
+        id_, verdict = queued.notification_id, recheck(queued, receiver)
+        if verdict is Wait.MOMENT:  # as all of this workspace
+            tx.execute(WAIT, {"id": row.id, "waits": "time", "at": now + MOMENT})
+            return []
+        if isinstance(verdict, SettledReason):
+            cancelled += tx.execute(CANCEL, {"id": id_, "reason": verdict, "now": now})
+        elif isinstance(verdict, Notification):
+            ready[id_] = subject, verdict
         else:
-            first_address = address
-            notifications.append(verdict)
-    for notification_ids in parts.values():
-        _move(tx, row.id, notification_ids, start=now, part=new_id())
-    if waiting and notifications:
-        _move(tx, row.id, waiting, start=now + RECHECK_WAIT, part=new_id())
-    elif waiting:
-        tx.execute(POSTPONE, {"id": row.id, "at": now + RECHECK_WAIT})
-    elif not notifications:
-        tx.execute(outbox.CLOSE_EMPTY, {"now": now})
+            waiting[id_] = subject
+    ended += outbox.end(tx, cancelled, now=now)
+    held = set(waiting.values())
+    later = [id_ for id_, (subject, _) in ready.items() if subject in held]
+    if waiting and (row.unanswered or len(later) == len(ready)):
+        tx.execute(WAIT, {"id": row.id, "waits": "look", "at": row.next_attempt_at})
+        return []
+    if waiting:
+        _part(tx, row, [*waiting, *later], waits="look", new_id=new_id)
+    notifications = [verdict for id_, (_, verdict) in ready.items() if id_ not in later]
+    if len(notifications) > 1 and not receiver.groups:  # it did when this was queued
+        for id_ in [id_ for id_ in ready if id_ not in later][1:]:
+            _part(tx, row, [id_], waits=None, new_id=new_id)
+        notifications = notifications[:1]
     return notifications
 
 
 ADD_PART: Final = text("""
-INSERT INTO message (id, receiver, state, position, attempts, next_attempt_at, created_at)
-SELECT :part, receiver, 'pending', position, 0, CAST(:start AS BIGINT), created_at
+INSERT INTO message (
+    id, workspace, receiver, address, undelivered_to, state, waits, position, part, attempts,
+    unanswered, next_attempt_at, created_at
+)
+SELECT :part_id, workspace, receiver, address, undelivered_to, 'pending', :waits, position,
+    (SELECT MAX(other.part) + 1 FROM message AS other
+        WHERE other.position = message.position AND other.settled_at IS NULL),
+    0, 0, next_attempt_at, created_at
 FROM message WHERE id = :id
 """)
 
-MOVE: Final = text("UPDATE notification SET message_id = :part WHERE id = :id")
+MOVE: Final = text("UPDATE notification SET message_id = :part_id WHERE id = :id")
 
 
-def _move(
-    tx: Connection, message_id: str, notification_ids: Iterable[str], *, start: Micros, part: str
+def _part(
+    tx: Connection,
+    row: Row[Any],
+    notification_ids: Iterable[str],
+    *,
+    waits: str | None,
+    new_id: Callable[[], str],
 ) -> None:
-    """Move some notifications of a message to one of their own: *part*, as old as it is."""
-    tx.execute(ADD_PART, {"id": message_id, "part": part, "start": start})
-    rows.execute_many(tx, MOVE, ({"id": id_, "part": part} for id_ in notification_ids))
+    """Move some notifications of a message to a new part of it, right behind it."""
+    part_id = new_id()
+    tx.execute(ADD_PART, {"id": row.id, "part_id": part_id, "waits": waits})
+    rows.execute_many(tx, MOVE, ({"id": id_, "part_id": part_id} for id_ in notification_ids))
 
 
 QUEUED: Final = text("""
@@ -290,38 +550,44 @@ SELECT notification.*, event.at AS event_at, event.type AS event_type, event.det
 FROM notification
 JOIN event ON event.id = notification.event_id
 LEFT JOIN heard ON heard.incident_id = notification.incident_id
-    AND heard.receiver = notification.receiver
-WHERE notification.message_id = :message_id AND notification.state = 'pending'
+    AND heard.receiver = notification.receiver AND heard.address = notification.address
+WHERE notification.message_id = :message_id AND notification.settled_at IS NULL
 ORDER BY notification.position
 """)
 
 
-def _queued(tx: Connection, message_id: str, view: View) -> Iterator[QueuedNotification]:
+def _queued(
+    tx: Connection, message_id: str, view: View
+) -> Iterator[tuple[str, QueuedNotification]]:
+    """Return what a message holds, each with its subject."""
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
         watched: bool | None = view.inventory.watches(row.workspace)
         if not watched and workspaces.is_attached(tx, row.workspace):
             watched = None  # it may be so in a moment
-        yield QueuedNotification(
-            notification_id=row.id,
-            event=EventType(row.event),
-            happened=EventType(row.event_type),
-            at=row.event_at,
-            detail=row.event_detail,
-            workspace=row.workspace,
-            labels=view.inventory.labels(row.workspace, account),
-            incident=incidents.load(tx, row.incident_id),
-            account=account,
-            heard_at=row.heard_at,
-            watched=watched,
-            current=view.is_current(row.workspace),
-            undelivered_to=row.undelivered_to,
+        yield (
+            row.subject,
+            QueuedNotification(
+                notification_id=row.id,
+                event=EventType(row.event),
+                happened=EventType(row.event_type),
+                at=row.event_at,
+                detail=row.event_detail,
+                workspace=row.workspace,
+                labels=view.inventory.labels(row.workspace, account),
+                incident=incidents.load(tx, row.incident_id),
+                account=account,
+                heard_at=row.heard_at,
+                watched=watched,
+                current=view.is_current(row.workspace),
+                undelivered_to=row.undelivered_to,
+            ),
         )
 
 
 SET_STATE: Final = text("""
 UPDATE notification SET state = :to, reason = :reason, settled_at = :at
-WHERE message_id = :message_id AND state = :state
+WHERE message_id = :message_id AND settled_at IS NULL
 RETURNING *, state AS outcome
 """)
 
@@ -329,12 +595,11 @@ RETURNING *, state AS outcome
 def _set_state(
     tx: Connection,
     message_id: str,
-    state: NotificationState,
     *,
     to: NotificationState,
     reason: SettledReason | None = None,
     at: Micros | None = None,
 ) -> Sequence[Row[Any]]:
-    """Change the notifications of a message that are in *state*, and return them."""
-    values = {"message_id": message_id, "state": state, "to": to, "reason": reason, "at": at}
+    """Change the notifications of a message that have not ended yet, and return them."""
+    values = {"message_id": message_id, "to": to, "reason": reason, "at": at}
     return tx.execute(SET_STATE, values).all()

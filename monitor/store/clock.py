@@ -30,6 +30,9 @@ SHIFT_BACK: Final = (
     UPDATE message SET created_at = created_at - :step
     WHERE state IN ('pending', 'sending') AND created_at > :now
     """),
+    text("UPDATE receiver SET not_before = not_before - :step WHERE not_before > :now"),
+    text("UPDATE receiver SET failing_since = :now WHERE failing_since > :now"),
+    text("UPDATE receiver SET last_ok_at = :now WHERE last_ok_at > :now"),
     text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
     text("UPDATE event SET at = :now WHERE at > :now"),

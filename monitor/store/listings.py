@@ -44,9 +44,15 @@ DELIVERIES: Final = text("""
 SELECT notification.id, notification.message_id, notification.workspace,
     account.name AS account_name, notification.incident_id, notification.event,
     notification.receiver, notification.state, notification.reason, message.attempts,
-    message.next_attempt_at, message.last_reason, message.last_error, message.created_at
+    CASE WHEN receiver.not_before > message.next_attempt_at THEN receiver.not_before
+        ELSE message.next_attempt_at END AS next_attempt_at,
+    attempt.reason AS last_reason, attempt.answer AS last_error, message.created_at
 FROM notification
 JOIN message ON message.id = notification.message_id
+LEFT JOIN receiver ON receiver.name = notification.receiver
+LEFT JOIN attempt ON attempt.message_id = message.id AND attempt.number = (
+    SELECT MAX(number) FROM attempt WHERE attempt.message_id = message.id
+)
 LEFT JOIN account
     ON account.workspace = notification.workspace AND account.id = notification.subject
 ORDER BY notification.position DESC

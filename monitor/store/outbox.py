@@ -4,6 +4,8 @@ Rules:
 1. The outbox holds ids; the text is made when a message is sent.
 2. What the commit makes untrue is cancelled in the same transaction.
 3. What one receiver could not be told, the fallback is told once.
+4. A message gets its place, its recipient and its notifications when it is queued; `claims` says
+   how they may part or come together when it leaves.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +16,15 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
 from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
-from monitor.core.route import Audience, PlannedMessage, Receiver, fallback_event
+from monitor.core.route import Audience, PlannedMessage, Receiver, Recipient, fallback_event
 
 from . import incidents, rows
 
 GROUP_WAIT: Final = Duration.parse("10s")
 """How long a fallback that groups waits for more of what the same receiver could not be told."""
+
+MAX_PORTION: Final = 100
+"""How many messages of a removed or refusing receiver are looked at in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +37,95 @@ class Settled:
     reason: SettledReason | None = None
 
 
-def settled(notifications: Iterable[Row[Any]]) -> list[Settled]:
-    """Return what came to an end, of rows of `notification` with their state as *outcome*."""
+# ── the end of notifications ─────────────────────────────────────────────────────────────────────
+
+CLOSE_EMPTY: Final = text("""
+UPDATE message SET state = 'cancelled', waits = NULL, settled_at = :now
+WHERE id = :message_id AND state = 'pending' AND NOT EXISTS (
+    SELECT 1 FROM notification
+    WHERE notification.message_id = :message_id AND notification.settled_at IS NULL
+)
+""")
+
+NEXT_IN_TURN: Final = text("""
+UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
+WHERE waits = 'turn' AND id IN (
+    SELECT message_id FROM notification
+    WHERE receiver = :receiver AND address = :address AND workspace = :workspace
+        AND subject = :subject AND settled_at IS NULL
+)
+""")
+
+
+def end(tx: Connection, ended: Iterable[Row[Any]], *, now: Micros) -> list[Settled]:
+    """Follow up what came to an end, rows of `notification` with their state as *outcome*.
+
+    Messages of which nothing is left are closed, and what waited behind them need not any more.
+    """
+    notifications = list(ended)
+    messages = dict.fromkeys(row.message_id for row in notifications)
+    rows.execute_many(tx, CLOSE_EMPTY, ({"message_id": id_, "now": now} for id_ in messages))
+    queues = dict.fromkeys(
+        (row.receiver, row.address, row.workspace, row.subject) for row in notifications
+    )
+    names = ("receiver", "address", "workspace", "subject")
+    values = ({**dict(zip(names, queue, strict=True)), "now": now} for queue in queues)
+    rows.execute_many(tx, NEXT_IN_TURN, values)
     return [rows.read(Settled, row) for row in notifications]
 
 
+CANCEL_ENDED: Final = text("""
+UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
+    WHEN (SELECT resolution FROM incident WHERE id = :incident_id) = 'unwatched' THEN 'unwatched'
+    ELSE 'recovered' END
+WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    AND (event <> 'notice' OR undelivered_to IS NOT NULL)
+RETURNING *, state AS outcome
+""")
+
+CANCEL_CHANGED: Final = text("""
+UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
+WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    AND event IN ('changed', 'reminded', 'refreshed')
+RETURNING *, state AS outcome
+""")
+
+
+def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Settled]:
+    """Cancel what *events* make untrue or needless before anything new is queued."""
+    cancelled: list[Row[Any]] = []
+    for event in events:
+        values = {"incident_id": event.incident_id, "now": now}
+        if event.type is EventType.RESOLVED:
+            cancelled += tx.execute(CANCEL_ENDED, values)
+        elif event.type is EventType.CHANGED:
+            cancelled += tx.execute(CANCEL_CHANGED, values)
+    return end(tx, cancelled, now=now)
+
+
+CANCEL_REROUTED: Final = text("""
+UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
+WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    AND receiver = :receiver AND address = :address
+    AND undelivered_to IS NULL AND event <> 'notice'
+RETURNING *, state AS outcome
+""")
+
+
+def cancel_rerouted(
+    tx: Connection, incident_id: str, recipient: Recipient, *, now: Micros
+) -> list[Settled]:
+    """Cancel what is queued of an incident for one whom its new cause leads away from."""
+    values = {"incident_id": incident_id, **recipient._asdict(), "now": now}
+    return end(tx, tx.execute(CANCEL_REROUTED, values), now=now)
+
+
+# ── queueing ─────────────────────────────────────────────────────────────────────────────────────
+
 AUDIENCE: Final = text("""
-SELECT receiver, 'heard' AS state FROM heard WHERE incident_id = :incident_id
+SELECT receiver, address, 'heard' AS state FROM heard WHERE incident_id = :incident_id
 UNION ALL
-SELECT receiver, state FROM notification
+SELECT receiver, address, state FROM notification
 WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
 """)
 
@@ -49,85 +134,33 @@ def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience
     """Return for each incident who heard of it and for whom something is queued or being sent."""
     by_incident = {}
     for incident_id in incident_ids:
-        receivers = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
+        found = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
         heard, waiting, sending = (
-            frozenset(row.receiver for row in receivers if row.state == state)
+            frozenset(Recipient(row.receiver, row.address) for row in found if row.state == state)
             for state in ("heard", "pending", "sending")
         )
         by_incident[incident_id] = Audience(heard=heard, waiting=waiting, sending=sending)
     return by_incident
 
 
-CLOSE_EMPTY: Final = text("""
-UPDATE message SET state = 'cancelled', settled_at = :now
-WHERE settled_at IS NULL AND state = 'pending' AND NOT EXISTS (
-    SELECT 1 FROM notification
-    WHERE notification.message_id = message.id AND notification.settled_at IS NULL
-)
-""")
-
-CANCEL_ENDED: Final = text("""
-UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
-    WHEN (SELECT resolution FROM incident WHERE id = :incident_id) = 'unwatched' THEN 'unwatched'
-    ELSE 'recovered' END
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
-    AND (event <> 'notice' OR undelivered_to IS NOT NULL)
-RETURNING receiver, event, state AS outcome, reason
-""")
-
-CANCEL_CHANGED: Final = text("""
-UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
-    AND event IN ('changed', 'reminded', 'refreshed')
-RETURNING receiver, event, state AS outcome, reason
-""")
-
-
-def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Settled]:
-    """Cancel what *events* make untrue or needless before anything new is queued."""
-    cancelled = []
-    for event in events:
-        values = {"incident_id": event.incident_id, "now": now}
-        if event.type is EventType.RESOLVED:
-            cancelled += settled(tx.execute(CANCEL_ENDED, values))
-        elif event.type is EventType.CHANGED:
-            cancelled += settled(tx.execute(CANCEL_CHANGED, values))
-    if cancelled:
-        tx.execute(CLOSE_EMPTY, {"now": now})
-    return cancelled
-
-
-CANCEL_REROUTED: Final = text("""
-UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
-    AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
-RETURNING receiver, event, state AS outcome, reason
-""")
-
-
-def cancel_rerouted(tx: Connection, incident_id: str, receiver: str, now: Micros) -> list[Settled]:
-    """Cancel what is queued of an incident for a receiver that its new cause leads away from."""
-    values = {"incident_id": incident_id, "receiver": receiver, "now": now}
-    cancelled = settled(tx.execute(CANCEL_REROUTED, values))
-    tx.execute(CLOSE_EMPTY, {"now": now})
-    return cancelled
-
-
 ADD_MESSAGE: Final = text("""
-INSERT INTO message (id, receiver, state, position, attempts, next_attempt_at, created_at)
-SELECT :id, :receiver, 'pending', COALESCE(MAX(position), 0) + 1, 0,
-    CAST(:start AS BIGINT), CAST(:now AS BIGINT)
+INSERT INTO message (
+    id, workspace, receiver, address, undelivered_to, state, waits, position, part, attempts,
+    unanswered, next_attempt_at, created_at
+)
+SELECT :id, :workspace, :receiver, :address, :undelivered_to, 'pending', :waits,
+    COALESCE(MAX(position), 0) + 1, 0, 0, 0, CAST(:start AS BIGINT), CAST(:now AS BIGINT)
 FROM notification
 """)
 
 ADD_NOTIFICATION: Final = text(f"""
 INSERT INTO notification (
-    id, message_id, event_id, event, incident_id, workspace, subject, receiver, position, state,
-    undelivered_to
+    id, message_id, event_id, event, incident_id, workspace, subject, receiver, address, position,
+    state, undelivered_to
 )
-SELECT :id, message.id, event.id, :event, incident_id, workspace,
-    COALESCE(account_id, '{incidents.READING}'), receiver,
-    (SELECT COALESCE(MAX(position), 0) + 1 FROM notification), 'pending', :undelivered_to
+SELECT :id, message.id, event.id, :event, event.incident_id, message.workspace,
+    COALESCE(event.account_id, '{incidents.READING}'), message.receiver, message.address,
+    (SELECT COALESCE(MAX(position), 0) + 1 FROM notification), 'pending', message.undelivered_to
 FROM message, event WHERE message.id = :message_id AND event.id = :event_id
 """)  # noqa: S608 - all names are our own
 
@@ -142,22 +175,44 @@ def queue(
 ) -> None:
     """Queue *messages*; *waits* says until when the opening of an incident waits."""
     for message in messages:
-        id_ = new_id()
         start = max(waits.get(event.incident_id or "", now) for event in message.events)
-        values = {"id": id_, "receiver": message.receiver, "start": start, "now": now}
-        tx.execute(ADD_MESSAGE, values)
+        message_id = _add_message(
+            tx, message.events[0].workspace, message.recipient, start=start, now=now, new_id=new_id
+        )
         for event in message.events:
-            values = {"id": new_id(), "message_id": id_, "event_id": event.id}
-            tx.execute(ADD_NOTIFICATION, {**values, "event": event.type, "undelivered_to": None})
+            values = {"id": new_id(), "message_id": message_id, "event_id": event.id}
+            tx.execute(ADD_NOTIFICATION, {**values, "event": event.type})
+
+
+def _add_message(
+    tx: Connection,
+    workspace: str,
+    recipient: Recipient,
+    *,
+    start: Micros,
+    now: Micros,
+    new_id: Callable[[], str],
+    undelivered_to: str | None = None,
+) -> str:
+    values = {
+        "id": new_id(),
+        "workspace": workspace,
+        **recipient._asdict(),
+        "undelivered_to": undelivered_to,
+        "waits": "time" if start > now else None,
+        "start": start,
+        "now": now,
+    }
+    tx.execute(ADD_MESSAGE, values)
+    return str(values["id"])
 
 
 RELEASE: Final = text("""
-UPDATE message SET next_attempt_at = :now
-WHERE settled_at IS NULL AND state = 'pending' AND attempts = 0 AND next_attempt_at > :now
-    AND id IN (
-        SELECT message_id FROM notification
-        WHERE incident_id = :incident_id AND settled_at IS NULL
-    )
+UPDATE message SET next_attempt_at = :now, waits = CASE waits WHEN 'time' THEN NULL ELSE waits END
+WHERE state = 'pending' AND attempts = 0 AND next_attempt_at > :now AND id IN (
+    SELECT message_id FROM notification
+    WHERE incident_id = :incident_id AND settled_at IS NULL
+)
 RETURNING receiver
 """)
 
@@ -167,17 +222,53 @@ def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
     return set(tx.execute(RELEASE, {"incident_id": incident_id, "now": now}).scalars())
 
 
-COLLECTING: Final = text("""
-SELECT id FROM message
-WHERE receiver = :receiver AND state = 'pending' AND settled_at IS NULL AND attempts = 0
-    AND EXISTS (
-        SELECT 1 FROM notification
-        WHERE notification.message_id = message.id AND notification.settled_at IS NULL
-            AND notification.workspace = :workspace
-            AND notification.undelivered_to = :undelivered_to
+# ── looks at a workspace ─────────────────────────────────────────────────────────────────────────
+
+HOLD: Final = text("""
+UPDATE message SET waits = 'look'
+WHERE workspace = :workspace AND state = 'pending' AND waits IS NULL AND settled_at IS NULL
+    AND NOT EXISTS (
+        SELECT 1 FROM notification WHERE notification.message_id = message.id
+            AND notification.settled_at IS NULL AND notification.event = 'resolved'
     )
-LIMIT 1
 """)
+
+
+def hold(tx: Connection, workspace: str) -> None:
+    """Let what is queued of *workspace*, but for resolutions, wait for a look at it."""
+    tx.execute(HOLD, {"workspace": workspace})
+
+
+RELEASE_LOOKED: Final = text("""
+UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
+WHERE workspace = :workspace AND waits = 'look'
+RETURNING receiver
+""")
+
+
+def release_looked(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
+    """Let what waited for a look at *workspace* go; return the receivers it is for."""
+    values = {"workspace": workspace, "now": now}
+    return set(tx.execute(RELEASE_LOOKED, values).scalars())
+
+
+RELEASE_FAILED: Final = text(f"""
+UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
+WHERE workspace = :workspace AND waits = 'look' AND EXISTS (
+    SELECT 1 FROM notification WHERE notification.message_id = message.id
+        AND notification.settled_at IS NULL AND notification.subject = '{incidents.READING}'
+)
+RETURNING receiver
+""")  # noqa: S608 - all names are our own
+
+
+def release_failed(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
+    """Let go what waited to be told of blindness: a poll has shown that *workspace* is blind."""
+    values = {"workspace": workspace, "now": now}
+    return set(tx.execute(RELEASE_FAILED, values).scalars())
+
+
+# ── the fallback ─────────────────────────────────────────────────────────────────────────────────
 
 
 def enqueue_for_fallback(
@@ -188,29 +279,27 @@ def enqueue_for_fallback(
     now: Micros,
     new_id: Callable[[], str],
 ) -> None:
-    """Queue for *fallback* what another receiver could not be told.
+    """Queue for *fallback* what another receiver could not be told, each in a message of its own.
 
-    If it groups, what comes within a few seconds of one workspace is one message: a receiver that
-    gets an event a request refuses them one by one.
+    If it groups, they wait a few seconds for each other: `claims` sends together what it finds.
     """
+    recipient = Recipient(fallback.name)
     start = now + GROUP_WAIT if fallback.groups else now
     for row in undelivered:
-        values = {
-            "receiver": fallback.name,
-            "workspace": row.workspace,
-            "incident_id": row.incident_id,
-            "event_id": row.event_id,
-            "undelivered_to": row.undelivered_to or row.receiver,
-        }
-        event = _fallback_event(tx, values)
-        if event is None:
-            continue
-        message_id = tx.execute(COLLECTING, values).scalar() if fallback.groups else None
-        if message_id is None:
-            message_id = new_id()
-            tx.execute(ADD_MESSAGE, {**values, "id": message_id, "start": start, "now": now})
-        added = {"id": new_id(), "message_id": message_id, "event": event}
-        tx.execute(ADD_NOTIFICATION, {**values, **added})
+        undelivered_to = row.undelivered_to or row.receiver
+        event = _fallback_event(tx, row.incident_id, recipient, undelivered_to)
+        if event is not None:
+            message_id = _add_message(
+                tx,
+                row.workspace,
+                recipient,
+                start=start,
+                now=now,
+                new_id=new_id,
+                undelivered_to=undelivered_to,
+            )
+            values = {"id": new_id(), "message_id": message_id, "event_id": row.event_id}
+            tx.execute(ADD_NOTIFICATION, {**values, "event": event})
 
 
 IS_KNOWN: Final = text("""
@@ -220,72 +309,88 @@ LIMIT 1
 """)
 
 
-def _fallback_event(tx: Connection, values: Mapping[str, Any]) -> EventType | None:
-    incident_id = values["incident_id"]
+def _fallback_event(
+    tx: Connection, incident_id: str | None, recipient: Recipient, undelivered_to: str
+) -> EventType | None:
+    values = {
+        "incident_id": incident_id,
+        "receiver": recipient.receiver,
+        "undelivered_to": undelivered_to,
+    }
     return fallback_event(
         incidents.load(tx, incident_id),
-        audiences(tx, [incident_id])[incident_id],
-        values["receiver"],
+        audiences(tx, [incident_id])[incident_id] if incident_id else Audience(),
+        recipient,
         is_known=tx.execute(IS_KNOWN, values).one_or_none() is not None,
     )
 
 
-MARK_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, at)
-SELECT DISTINCT incident_id, receiver, CAST(:now AS BIGINT) FROM notification
-WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
-    AND event <> 'notice'
-ON CONFLICT (incident_id, receiver) DO NOTHING
+# ── receivers that are gone ──────────────────────────────────────────────────────────────────────
+
+LIVE: Final = text("""
+SELECT id FROM message WHERE receiver = :receiver AND settled_at IS NULL
+ORDER BY created_at, id LIMIT :limit
 """)
 
-CANCEL_REMOVED_MESSAGES: Final = text("""
-UPDATE message SET state = 'cancelled', claimed_until = NULL, settled_at = :now
-WHERE receiver = :receiver AND settled_at IS NULL
-RETURNING id
+MARK_SENDING_HEARD: Final = text("""
+INSERT INTO heard (incident_id, receiver, address, at)
+SELECT DISTINCT incident_id, receiver, address, CAST(:now AS BIGINT) FROM notification
+WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
+    AND event <> 'notice'
+ON CONFLICT (incident_id, receiver, address) DO NOTHING
 """)
 
 CANCEL_REMOVED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
-WHERE receiver = :receiver AND settled_at IS NULL
+WHERE message_id = :message_id AND settled_at IS NULL
 RETURNING *, state AS outcome
 """)
 
-RECEIVERS: Final = text("""
-SELECT DISTINCT receiver FROM message WHERE settled_at IS NULL
+CANCEL_REMOVED_MESSAGE: Final = text("""
+UPDATE message SET state = 'cancelled', waits = NULL, claimed_until = NULL, settled_at = :now
+WHERE id = :message_id
 """)
 
 
 def cancel_removed(
     tx: Connection,
-    receivers: Iterable[str],
+    receiver: str,
     fallback: Receiver | None,
     *,
     now: Micros,
     new_id: Callable[[], str],
-) -> list[Settled]:
-    """Cancel what is queued for receivers that are gone (not in *receivers*); tell *fallback*.
+) -> list[Settled] | None:
+    """Cancel a portion of what is queued for a *receiver* that is gone, and tell *fallback*.
 
-    What was being sent may have arrived: should the receiver come back, it has heard.
+    Return None if there was nothing. What was being sent may have arrived: should the receiver come
+    back, it has heard.
     """
-    cancelled = []
-    for receiver in set(tx.execute(RECEIVERS).scalars()) - set(receivers):
-        values = {"receiver": receiver, "now": now}
-        messages = tx.execute(CANCEL_REMOVED_MESSAGES, values).scalars().all()
-        rows.execute_many(tx, MARK_HEARD, ({"message_id": id_, "now": now} for id_ in messages))
-        undelivered = tx.execute(CANCEL_REMOVED, values).all()
-        if fallback:
-            enqueue_for_fallback(tx, undelivered, fallback, now=now, new_id=new_id)
-        cancelled += settled(undelivered)
-    return cancelled
+    values = {"receiver": receiver, "limit": MAX_PORTION}
+    messages = [{"message_id": id_, "now": now} for id_ in tx.execute(LIVE, values).scalars()]
+    rows.execute_many(tx, MARK_SENDING_HEARD, messages)
+    cancelled = [row for values in messages for row in tx.execute(CANCEL_REMOVED, values)]
+    rows.execute_many(tx, CANCEL_REMOVED_MESSAGE, messages)
+    if fallback:
+        enqueue_for_fallback(tx, cancelled, fallback, now=now, new_id=new_id)
+    return end(tx, cancelled, now=now) if messages else None
 
 
 BACKLOG: Final = text("""
-SELECT notification.receiver, COUNT(*) AS notifications, MIN(message.created_at) AS oldest_at
-FROM notification JOIN message ON message.id = notification.message_id
-WHERE notification.settled_at IS NULL GROUP BY notification.receiver
+SELECT receiver, COUNT(*) AS notifications FROM notification
+WHERE settled_at IS NULL GROUP BY receiver
+""")
+
+OLDEST: Final = text("""
+SELECT MIN(created_at) FROM message WHERE receiver = :receiver AND settled_at IS NULL
 """)
 
 
 def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
     """Return for each receiver with a queue how many notifications are in it and since when."""
-    return {row.receiver: (row.notifications, row.oldest_at) for row in tx.execute(BACKLOG)}
+    return {
+        row.receiver: (
+            row.notifications,
+            tx.execute(OLDEST, {"receiver": row.receiver}).scalar_one(),
+        )
+        for row in tx.execute(BACKLOG).all()
+    }

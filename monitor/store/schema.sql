@@ -117,22 +117,51 @@ CREATE TABLE event (
 
 CREATE INDEX event_incident ON event (incident_id);
 
+-- One message belongs to one workspace and one recipient. What a pending one waits for: its time
+-- ('time': next_attempt_at), a look at its workspace ('look'), an earlier message ('turn'); NULL is
+-- nothing: it can leave. `unanswered` counts attempts that may have arrived.
 CREATE TABLE message (
     id TEXT PRIMARY KEY,
+    workspace TEXT NOT NULL,
     receiver TEXT NOT NULL,
+    address TEXT NOT NULL,
+    undelivered_to TEXT,
     state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')),
+    waits TEXT CHECK (waits IN ('time', 'look', 'turn')),
     position BIGINT NOT NULL,
+    part BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
+    unanswered BIGINT NOT NULL,
     next_attempt_at BIGINT NOT NULL,
+    claimed_by TEXT,
     claimed_until BIGINT,
     created_at BIGINT NOT NULL,
-    settled_at BIGINT,
-    last_reason TEXT,
-    last_error TEXT
+    settled_at BIGINT
 );
 
--- The queue: what is due for one receiver, oldest first.
-CREATE INDEX message_queue ON message (receiver, position) WHERE settled_at IS NULL;
+-- The queue: what can leave to one receiver, oldest first; then what waits, by what ends the wait.
+CREATE INDEX message_ready ON message (receiver, position, part)
+    WHERE state = 'pending' AND waits IS NULL;
+CREATE INDEX message_time ON message (receiver, next_attempt_at) WHERE waits = 'time';
+CREATE INDEX message_look ON message (workspace) WHERE waits = 'look';
+CREATE INDEX message_sending ON message (receiver, claimed_until) WHERE state = 'sending';
+CREATE INDEX message_live ON message (receiver, created_at, id) WHERE settled_at IS NULL;
+CREATE UNIQUE INDEX message_place ON message (position, part) WHERE settled_at IS NULL;
+CREATE INDEX message_workspace ON message (workspace) WHERE settled_at IS NULL;
+CREATE INDEX message_copies ON message (receiver, workspace, undelivered_to)
+    WHERE settled_at IS NULL AND undelivered_to IS NOT NULL;
+CREATE INDEX message_settled ON message (settled_at) WHERE settled_at IS NOT NULL;
+
+CREATE TABLE attempt (
+    message_id TEXT NOT NULL REFERENCES message (id) ON DELETE CASCADE,
+    number BIGINT NOT NULL,
+    at BIGINT NOT NULL,
+    took BIGINT,
+    reason TEXT NOT NULL,
+    answer TEXT,
+    title TEXT NOT NULL,
+    PRIMARY KEY (message_id, number)
+);
 
 CREATE TABLE notification (
     id TEXT PRIMARY KEY,
@@ -143,6 +172,7 @@ CREATE TABLE notification (
     workspace TEXT NOT NULL,
     subject TEXT NOT NULL,
     receiver TEXT NOT NULL,
+    address TEXT NOT NULL,
     position BIGINT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')),
     reason TEXT,
@@ -155,13 +185,34 @@ CREATE INDEX notification_event ON notification (event_id);
 CREATE INDEX notification_incident ON notification (incident_id);
 CREATE INDEX notification_position ON notification (position);
 
--- The order: nothing about an account is sent to a receiver before what was queued earlier.
-CREATE INDEX notification_queue ON notification (receiver, workspace, subject, position)
+-- The order: nothing about an account is sent to a recipient before what was queued earlier.
+CREATE INDEX notification_queue ON notification (receiver, address, workspace, subject)
     WHERE settled_at IS NULL;
+
+-- What a receiver can edit later: Slack's channel and time stamp, say.
+CREATE TABLE post (
+    id TEXT PRIMARY KEY,
+    receiver TEXT NOT NULL,
+    address TEXT NOT NULL,
+    receipt TEXT NOT NULL
+);
 
 CREATE TABLE heard (
     incident_id TEXT NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
     receiver TEXT NOT NULL,
+    address TEXT NOT NULL,
     at BIGINT NOT NULL,
-    PRIMARY KEY (incident_id, receiver)
+    told_cause TEXT,
+    post_id TEXT REFERENCES post (id) ON DELETE SET NULL,
+    PRIMARY KEY (incident_id, receiver, address)
+);
+
+-- How a receiver fares: until `not_before` nothing is sent to it.
+CREATE TABLE receiver (
+    name TEXT PRIMARY KEY,
+    not_before BIGINT,
+    failing_since BIGINT,
+    failing_why TEXT,
+    refuses BIGINT NOT NULL,
+    last_ok_at BIGINT
 );

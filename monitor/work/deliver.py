@@ -1,7 +1,8 @@
 """Delivers what the outbox holds: claim, recheck, render, send, settle."""
 
 import asyncio
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -10,11 +11,13 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import EventType, Message, Micros, NotificationState
 from monitor.core.policy import DeliveryPolicy
+from monitor.core.render import render
 from monitor.core.route import Receiver
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
 from monitor.store import claims
-from monitor.store.claims import Claimed, View
+from monitor.store.claims import Attempt, Claimed, View
+from monitor.store.db import StoreError
 from monitor.store.outbox import Settled
 
 from .record import Recorder
@@ -22,8 +25,11 @@ from .record import Recorder
 SEND_TIMEOUT: Final = Duration.parse("15s")
 """No notifier may take longer for one attempt."""
 
-LEASE: Final = Duration.parse("20s")
-"""How long a claim holds: after it, a send whose outcome is unknown is retried."""
+LEASE: Final = Duration.parse("25s")
+"""How long a claim holds: after it, what another process was sending is retried."""
+
+SETTLE_RETRY: Final = Duration.parse("1s")
+"""After what time the end of a send that could not be recorded is recorded again."""
 
 STOPPED: Final = DeliveryError(
     "the monitor stopped while this was being sent",
@@ -63,71 +69,67 @@ async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
 
 @dataclass(slots=True)
 class Deliverer:
-    """Delivers to one receiver; what is set meanwhile does not change a send in flight.
-
-    Several workers may share it. Until *paused_until* (monotonic seconds) the receiver asked not to
-    be sent anything.
-    """
+    """Delivers to one receiver; what is set meanwhile does not change a send in flight."""
 
     receiver: Receiver
     notifier: Notifier
     rules: DeliveryRules
     recorder: Recorder
-    paused_until: float = 0.0
+    by: str
     _is_failing: bool = False
-    _sending: set[str] = field(default_factory=set)
 
-    async def deliver(self) -> list[Settled] | None:
-        """Deliver one message; return what came to an end, or None if there was none to send now.
-
-        Raise StoreError if the database failed; what was sent is then sent again under its key.
-        """
-        if self.recorder.runtime.monotonic() < self.paused_until:
-            return None
+    async def claim(self) -> Claimed:
+        """Claim a message to send, if there is one."""
         claimed = await self.recorder.store.run(
             lambda tx: claims.claim(
                 tx,
                 self.receiver,
                 view=self.rules.view,
-                sending=self._sending,
+                by=self.by,
                 now=self.recorder.runtime.now(),
                 lease=LEASE,
                 new_id=self.recorder.runtime.new_id,
             )
         )
         self.recorder.count(claimed.ended)
-        message = claimed.message
-        if message is None:
-            return list(claimed.ended) or None
-        self._sending.add(message.id)
+        return claimed
+
+    async def send(self, claimed: Claimed, message: Message) -> list[Settled]:
+        """Send *message* and record how that ended; return what came to an end.
+
+        What is known of a send is not given up: it is recorded as soon as the database can.
+        """
+        monotonic = self.recorder.runtime.monotonic
+        began = monotonic()
         try:
+            error = await attempt(self.notifier, message)
+        except asyncio.CancelledError:
+            with suppress(StoreError):
+                await self._settle(claimed, message, self._attempt(message, STOPPED, began))
+            raise
+        ended = self._attempt(message, error, began)
+        is_told = False
+        while True:
             try:
-                error = await attempt(self.notifier, message)
-            except asyncio.CancelledError:
-                await self._settle(claimed, message, STOPPED)
-                raise
-            return [*claimed.ended, *await self._settle(claimed, message, error)]
-        finally:
-            self._sending.discard(message.id)
+                return await self._settle(claimed, message, ended)
+            except StoreError as failure:
+                if not is_told:
+                    log.warning("the end of a send can't be recorded yet", error=str(failure))
+                is_told = True
+                await asyncio.sleep(SETTLE_RETRY.seconds)
 
-    async def due_in(self, at_most: Duration) -> float:
-        """Return in how many seconds something may be due, *at_most* if nothing is queued."""
-        paused = self.paused_until - self.recorder.runtime.monotonic()
-        if paused > 0:
-            return min(paused, at_most.seconds)
-        now = self.recorder.runtime.now()
-        due = await self.recorder.store.run(lambda tx: claims.next_at(tx, self.receiver.name, now))
-        return min(max(due - now, 0) / 1_000_000, at_most.seconds) if due else at_most.seconds
+    def _attempt(self, message: Message, error: DeliveryError | None, began: float) -> Attempt:
+        took = Duration(int((self.recorder.runtime.monotonic() - began) * 1_000_000))
+        title = render(message, timezone="UTC").title
+        return Attempt(error, took=took, title=title)
 
-    async def _settle(
-        self, claimed: Claimed, message: Message, error: DeliveryError | None
-    ) -> list[Settled]:
-        now, fallback = self.recorder.runtime.now(), self.rules.fallback
-        settled = await self.recorder.store.run(
+    async def _settle(self, claimed: Claimed, message: Message, ended: Attempt) -> list[Settled]:
+        now, fallback, error = self.recorder.runtime.now(), self.rules.fallback, ended.error
+        result = await self.recorder.store.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
-                error,
+                ended,
                 now=now,
                 deadline=self.rules.policy.deadline,
                 jitter=self.recorder.runtime.jitter(),
@@ -136,19 +138,41 @@ class Deliverer:
             ),
             urgent=True,  # else what has been sent is sent again
         )
-        settled = settled or []
         reason = error.reason if error else AttemptReason.OK
         self.recorder.metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
         if error is None:
             self._note_delivered(message, since=claimed.created_at, now=now)
-        elif error.retry_after:
-            self.paused_until = self.recorder.runtime.monotonic() + error.retry_after.seconds
+        settled = list(result.ended) if result else []
+        if result:
+            is_failing = result.receiver.failing_since is not None
+            self.recorder.metrics.receiver(
+                self.receiver.name,
+                not_before=result.receiver.not_before,
+                is_failing=is_failing,
+            )
+            settled += await self._expire() if is_failing else []
         is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled)
-        if is_dead and fallback:
-            self.recorder.wake([fallback.name])
+        self.recorder.wake([fallback.name] if is_dead and fallback else [])
         self._log(message, claimed.attempts, error, is_dead=is_dead)
         self.recorder.count(settled)
         return settled
+
+    async def _expire(self) -> list[Settled]:
+        """Give up what has waited too long behind the receiver, which fails."""
+        ended: list[Settled] = []
+        runtime = self.recorder.runtime
+        while portion := await self.recorder.store.run(
+            lambda tx: claims.expire(
+                tx,
+                self.receiver.name,
+                now=runtime.now(),
+                deadline=self.rules.policy.deadline,
+                fallback=self.rules.fallback,
+                new_id=runtime.new_id,
+            )
+        ):
+            ended += portion
+        return ended
 
     def _note_delivered(self, message: Message, *, since: Micros, now: Micros) -> None:
         took = max(0, now - since) / 1_000_000

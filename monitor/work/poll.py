@@ -1,7 +1,7 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -17,7 +17,7 @@ from monitor.core.model import Failure, ListedAccount, Micros, Skipped, Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
-from monitor.store import incidents, workspaces
+from monitor.store import incidents, outbox, workspaces
 
 from .record import Recorded, Recorder, publish, record
 
@@ -63,7 +63,7 @@ def commit(
         now=now,
         new_id=new_id,
     )
-    return record(
+    recorded = record(
         tx,
         workspace,
         decision,
@@ -74,6 +74,10 @@ def commit(
         term=term,
         cooldown=rules.cooldown,
     )
+    failed = isinstance(changes, Failure)
+    release = outbox.release_failed if failed else outbox.release_looked
+    receivers = recorded.receivers | release(tx, workspace.name, now=now)
+    return replace(recorded, receivers=receivers)
 
 
 class Poller:

@@ -90,8 +90,8 @@ def record(
         accounts=accounts,
         group_over=1 if decision.baseline else group_over,
     )
-    for incident_id, receiver in planned.rerouted:
-        cancelled += outbox.cancel_rerouted(tx, incident_id, receiver, now)
+    for incident_id, recipient in planned.rerouted:
+        cancelled += outbox.cancel_rerouted(tx, incident_id, recipient, now=now)
     intents = (
         SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
         for account in (accounts[id_] for id_ in decision.wanted)
@@ -99,7 +99,7 @@ def record(
     added = session_intents.add(tx, intents, cooldown=cooldown or Duration(0), now=now)
     waits = {intent.incident_id: now + LINK_WAIT for intent in added}
     outbox.queue(tx, planned.messages, now=now, waits=waits, new_id=new_id)
-    receivers = {message.receiver for message in planned.messages}
+    receivers = {message.recipient.receiver for message in planned.messages}
     receivers.update(notification.receiver for notification in cancelled)
     for incident_id in decision.released:
         receivers |= outbox.release(tx, incident_id, now=now)

@@ -8,6 +8,7 @@ from harness.program import until
 from monitor.app import workers
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
+from monitor.store import receivers
 
 
 async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
@@ -37,7 +38,7 @@ async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten
 
     await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
     await until(lambda: harness.working() == {"acme", "beta", "crm"})
-    for loop in ("poll beta", "send crm 0"):
+    for loop in ("poll beta", "send crm"):
         await harness.health.guard(loop, fail())
 
     await harness.apply("acme")
@@ -51,13 +52,13 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
     await harness.apply("acme", more=f"receivers: [{harness.crm('never')}]")
     harness.simulator.sign_out("acme", "*")
     harness.workers.workspaces["acme"].wake(scheduled=True)
-    deliverer = harness.workers.receivers["crm"].deliverer
-    await until(lambda: deliverer._sending)
+    worker = harness.workers.receivers["crm"]
+    await until(lambda: worker._in_flight)
     await harness.apply("acme")
 
     await asyncio.wait_for(harness.workers.stop(), 4)  # a send may take 10 s
 
-    assert not deliverer._sending
+    assert not worker._in_flight
 
 
 async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
@@ -81,14 +82,27 @@ async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
     deliverer = harness.workers.receivers["crm"].deliverer
-    deliverer.paused_until = 3600.0
+
+    def fail(tx):
+        hour = Duration.parse("1h")
+        receivers.note_failure(
+            tx,
+            receivers.load(tx, "crm"),
+            "HTTP 429",
+            refuses=False,
+            retry_after=hour,
+            jitter=1.0,
+            now=harness.now,
+        )
+
+    await harness.store.run(fail)
 
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
-    assert await deliverer.due_in(Duration.parse("1h")) == 3600.0
+    assert (await deliverer.claim()).next_at == harness.now + Duration.parse("1h")
     await harness.apply("acme", more=f"receivers: [{harness.crm('elsewhere')}]")
 
     assert harness.workers.receivers["crm"].deliverer is deliverer
-    assert deliverer.paused_until == 0.0
+    assert (await deliverer.claim()).next_at is None
 
 
 async def test_another_schedule_counts_at_once_and_the_same_one_is_left_alone(harness):

@@ -13,6 +13,7 @@ from monitor.core.route import (
     Plan,
     PlannedMessage,
     Receiver,
+    Recipient,
     Route,
     Routing,
     fallback_event,
@@ -28,8 +29,8 @@ def event(kind=EventType.OPENED, cause=Cause.FROZEN, *, account="a1"):
 
 
 def planned(*events, routing=None, accounts=None, group_over=5, **audience):
-    """What is planned if all incidents of the events have this audience."""
-    groups = {name: frozenset(receivers) for name, receivers in audience.items()}
+    """What is planned if all incidents of the events have this audience, at own addresses."""
+    groups = {name: frozenset(map(Recipient, names)) for name, names in audience.items()}
     return plan(
         events,
         audiences={event.incident_id: Audience(**groups) for event in events},
@@ -40,7 +41,7 @@ def planned(*events, routing=None, accounts=None, group_over=5, **audience):
 
 
 def receivers(*events, **given):
-    return sorted(message.receiver for message in planned(*events, **given).messages)
+    return sorted(message.recipient.receiver for message in planned(*events, **given).messages)
 
 
 def groups(plan, receiver):
@@ -48,7 +49,7 @@ def groups(plan, receiver):
     return [
         [event.account_id for event in message.events]
         for message in plan.messages
-        if message.receiver == receiver
+        if message.recipient.receiver == receiver
     ]
 
 
@@ -193,7 +194,7 @@ def test_if_nobody_on_the_route_has_an_address_the_fallback_hears_of_it():
     heard = planned(stray, routing=owners(only_mail, fallback="slack"), accounts=ACCOUNTS)
     unheard = planned(stray, routing=owners(only_mail), accounts=ACCOUNTS)
 
-    assert heard == Plan((PlannedMessage("slack", (stray,)),))
+    assert heard == Plan((PlannedMessage(Recipient("slack"), (stray,)),))
     assert unheard == Plan(unrouted=(stray,))
 
 
@@ -227,22 +228,48 @@ def test_a_change_leads_away_from_who_has_lost_the_address():
 
     given = {"routing": owners(), "waiting": PEOPLE, "accounts": ACCOUNTS}
 
-    assert planned(changed, **given).rerouted == (("i-stray", "mail"),)
+    assert planned(changed, **given).rerouted == (("i-stray", Recipient("mail")),)
     assert planned(changed, **given, heard={"mail"}).rerouted == ()
 
 
+@pytest.mark.case("owner of an account changes while open")
+@pytest.mark.parametrize(
+    ("kind", "hear"),
+    [
+        (EventType.CHANGED, {"jane@example.com"}),
+        (EventType.REFRESHED, {"jane@example.com"}),
+        (EventType.REMINDED, {"jane@example.com"}),
+        (EventType.RESOLVED, {"joe@example.com"}),
+    ],
+)
+def test_the_owner_of_today_hears_what_comes_and_the_former_one_the_end(kind, hear):
+    happened, joe = event(kind), Recipient("mail", "joe@example.com")
+    routing = replace(owners(Route(to=("mail",))), fallback=None)
+
+    told = plan(
+        [happened],
+        audiences={happened.incident_id: Audience(heard=frozenset({joe}))},
+        routing=routing,
+        accounts=ACCOUNTS,
+        group_over=5,
+    )
+
+    assert {message.recipient.address for message in told.messages} == hear
+
+
 (INCIDENT,) = polled(frozen()).open
-HEARD = Audience(heard=frozenset({"mail"}))
+MAIL, SLACK = frozenset({Recipient("mail")}), frozenset({Recipient("slack")})
+HEARD = Audience(heard=MAIL)
 
 
 @pytest.mark.parametrize(
     ("incident", "audience", "is_known", "event_type"),
     [
         (INCIDENT, Audience(), False, EventType.OPENED),
-        (INCIDENT, Audience(heard=frozenset({"slack"})), True, EventType.OPENED),
+        (INCIDENT, Audience(heard=SLACK), True, EventType.OPENED),
         (INCIDENT, HEARD, False, EventType.NOTICE),
-        (INCIDENT, Audience(waiting=frozenset({"mail"})), False, EventType.NOTICE),
-        (INCIDENT, Audience(sending=frozenset({"mail"})), True, None),
+        (INCIDENT, Audience(waiting=MAIL), False, EventType.NOTICE),
+        (INCIDENT, Audience(sending=MAIL), True, None),
         (INCIDENT, HEARD, True, None),
         (replace(INCIDENT, resolved_at=NOON), HEARD, True, EventType.NOTICE),
         (None, Audience(), True, EventType.NOTICE),
@@ -251,4 +278,4 @@ HEARD = Audience(heard=frozenset({"mail"}))
 def test_as_what_the_fallback_is_told_of_what_another_was_not(
     incident, audience, is_known, event_type
 ):
-    assert fallback_event(incident, audience, "mail", is_known=is_known) is event_type
+    assert fallback_event(incident, audience, Recipient("mail"), is_known=is_known) is event_type

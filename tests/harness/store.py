@@ -13,10 +13,10 @@ from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Receiver
 from monitor.store import claims, outbox, workspaces
-from monitor.store.claims import View
+from monitor.store.claims import Attempt, View
 from monitor.work.poll import commit
 
-LEASE = Duration.parse("20s")
+LEASE = Duration.parse("25s")
 DAY = Duration.parse("24h")
 
 TIMEOUT = DeliveryError("no answer", reason=AttemptReason.TIMEOUT, ambiguous=True)
@@ -34,7 +34,7 @@ class StoreHarness:
         self.ids = map("{:04d}".format, count(1))
         self.fallback = fallback
         self.current = True
-        self.sending = ()
+        self.process = "monitor"
         routes = make_routing(receivers or {"slack": True}, fallback=fallback)
         self.rules = make_rules(IncidentPolicy(**policy), routes, create=create)
         self.attach()
@@ -52,7 +52,14 @@ class StoreHarness:
 
     def detach(self, *watched):
         """Detach all workspaces but these."""
-        return self.run(lambda tx: workspaces.detach(tx, watched, self.now))
+
+        def detach(tx):
+            detached = workspaces.detach(tx, watched, self.now)
+            for name in detached:
+                outbox.release_looked(tx, name, now=self.now)
+            return detached
+
+        return self.run(detach)
 
     def poll(self, *accounts, after=MINUTE, ignored=()):
         snapshot = Snapshot(accounts)
@@ -86,19 +93,21 @@ class StoreHarness:
                 tx,
                 self.receiver(name),
                 view=View(self.inventory, lambda _: self.current),
-                sending=self.sending,
+                by=self.process,
                 now=self.now,
                 lease=LEASE,
                 new_id=self.new_id,
             )
         )
 
-    def settle(self, claimed, error=None):
-        return self.run(
+    def settle(self, claimed, error=None, post=None):
+        """Settle an attempt; return what came to an end, or None if it was sent again since."""
+        attempt = Attempt(error, Duration(0), "title", post)
+        settled = self.run(
             lambda tx: claims.settle(
                 tx,
                 claimed,
-                error,
+                attempt,
                 now=self.now,
                 deadline=DAY,
                 jitter=1.0,
@@ -106,6 +115,7 @@ class StoreHarness:
                 new_id=self.new_id,
             )
         )
+        return settled and list(settled.ended)
 
     def deliver(self, name="slack", error=None, *, after=0):
         """Deliver the next message; return what was told as [(event, account id)], or None."""
@@ -126,7 +136,10 @@ class StoreHarness:
         """Return the receivers that heard of each incident."""
         incidents = self.column("SELECT id FROM incident")
         audiences = self.run(lambda tx: outbox.audiences(tx, incidents))
-        return [sorted(audience.heard) for audience in audiences.values()]
+        return [
+            sorted(recipient.receiver for recipient in audience.heard)
+            for audience in audiences.values()
+        ]
 
     def column(self, query):
         return self.run(lambda tx: tx.execute(text(query)).scalars().all())

@@ -17,6 +17,7 @@ from monitor.store import (
     incidents,
     listings,
     outbox,
+    receivers,
     retention,
     session_intents,
     sessions,
@@ -210,20 +211,24 @@ def statements():
 
 
 MODULES = (
-    *(accounts, claims, clock, incidents, listings, outbox, retention, session_intents),
-    *(sessions, workspaces),
+    *(accounts, claims, clock, incidents, listings, outbox, receivers, retention),
+    *(session_intents, sessions, workspaces),
 )
+NUMBERS = ("now", "start", "at", "until", "before", "since", "limit", "position", "part")
 HOT = (
-    *(claims.LAPSED, claims.NEXT, claims.NEXT_AT, claims.SET_STATE, outbox.CANCEL_ENDED),
-    *(outbox.AUDIENCE, outbox.CLOSE_EMPTY, outbox.RELEASE, outbox.BACKLOG, outbox.MARK_HEARD),
-    *(outbox.ADD_MESSAGE, outbox.ADD_NOTIFICATION),
+    *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
+    *(claims.QUEUED, claims.SET_STATE, claims.ADD_PART, claims.EXPIRED, claims.MARK_HEARD),
+    *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.CLOSE_EMPTY, outbox.NEXT_IN_TURN),
+    *(outbox.ADD_MESSAGE, outbox.ADD_NOTIFICATION, outbox.RELEASE, outbox.HOLD),
+    *(outbox.RELEASE_LOOKED, outbox.RELEASE_FAILED, outbox.LIVE, outbox.OLDEST),
+    *(outbox.IS_KNOWN, receivers.RETRY_NOW),
 )
 
 
 @pytest.mark.parametrize("statement", HOT)
 def test_no_statement_of_a_delivery_reads_all_that_was_ever_sent(store, statement):
     names = statement.compile().params
-    values = {name: 0 if name in ("now", "start", "at") else "" for name in names}
+    values = {name: 0 if name in NUMBERS else "" for name in names}
 
     plan = store.run_now(lambda tx: planned(tx, statement, values))
 

@@ -1,0 +1,124 @@
+"""Receivers: how each fares, and until when it is left alone.
+
+One that fails is tried with one message a pause, and the pause grows with the failure: it is as
+long as the receiver has been failing, within bounds. What is queued for it meanwhile waits.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.backoff import receiver_pause
+from monitor.core.duration import Duration
+from monitor.core.model import Micros
+
+from . import rows
+
+MIN_OUTAGE: Final = Duration.parse("1m")
+"""After a longer failure all that failed meanwhile is tried again as soon as the receiver is back.
+
+A shorter one may be a message that the receiver fails on, among others that it takes."""
+
+
+OK_EVERY: Final = Duration.parse("1m")
+"""How often at the most it is noted that a receiver works."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverState:
+    """How a receiver fares: *failing_since* when, *failing_why* as its last error said.
+
+    Until *not_before* nothing is sent to it. One that *refuses* has to be mended by a person.
+    """
+
+    name: str
+    not_before: Micros | None = None
+    failing_since: Micros | None = None
+    failing_why: str | None = None
+    refuses: int = 0
+    last_ok_at: Micros | None = None
+
+
+LOAD: Final = text("SELECT * FROM receiver WHERE name = :name")
+
+
+def load(tx: Connection, name: str) -> ReceiverState:
+    """Return how the receiver *name* fares."""
+    row = tx.execute(LOAD, {"name": name}).one_or_none()
+    return ReceiverState(name) if row is None else rows.read(ReceiverState, row)
+
+
+ALL: Final = text("SELECT * FROM receiver")
+
+
+def load_all(tx: Connection) -> Mapping[str, ReceiverState]:
+    """Return how every receiver fares that anything was ever sent to, by name."""
+    return {row.name: rows.read(ReceiverState, row) for row in tx.execute(ALL)}
+
+
+WRITE: Final = text(rows.upsert("receiver", rows.columns(ReceiverState), key=("name",)))
+
+
+def note_success(tx: Connection, before: ReceiverState, *, now: Micros) -> None:
+    """Note that a receiver took a message; what failed in a longer outage is due at once."""
+    is_news = before.last_ok_at is None or now - before.last_ok_at > OK_EVERY
+    if is_news or before.not_before is not None or before.failing_since is not None:
+        tx.execute(WRITE, rows.values(ReceiverState(before.name, last_ok_at=now)))
+    if before.failing_since is not None and now - before.failing_since > MIN_OUTAGE:
+        tx.execute(RETRY_NOW, {"receiver": before.name, "now": now})
+
+
+RETRY_NOW: Final = text("""
+UPDATE message SET waits = NULL, next_attempt_at = :now
+WHERE receiver = :receiver AND waits = 'time' AND attempts > unanswered
+""")
+
+
+def note_failure(
+    tx: Connection,
+    before: ReceiverState,
+    why: str,
+    *,
+    refuses: bool,
+    retry_after: Duration | None,
+    jitter: float,
+    now: Micros,
+) -> ReceiverState:
+    """Note that an attempt failed, and leave the receiver alone for a while; return its state."""
+    is_first = before.failing_since is None
+    since = min(before.failing_since or now, now)
+    failing_for = None if is_first else Duration(now - since)
+    pause = receiver_pause(failing_for, jitter=jitter, retry_after=retry_after)
+    after = ReceiverState(
+        before.name,
+        not_before=now + pause if pause else None,
+        failing_since=since,
+        failing_why=why,
+        refuses=int(refuses),
+        last_ok_at=before.last_ok_at,
+    )
+    tx.execute(WRITE, rows.values(after))
+    return after
+
+
+LEAVE_ALONE: Final = text("UPDATE receiver SET not_before = :until WHERE name = :name")
+
+
+def leave_alone(tx: Connection, name: str, *, until: Micros) -> None:
+    """Send nothing to a receiver that fails before one attempt has ended, or *until* then."""
+    tx.execute(LEAVE_ALONE, {"name": name, "until": until})
+
+
+CLEAR: Final = text("""
+UPDATE receiver SET not_before = NULL, failing_since = NULL, failing_why = NULL, refuses = 0
+WHERE name = :name AND failing_since IS NOT NULL
+""")
+
+
+def clear(tx: Connection, names: Iterable[str], *, now: Micros) -> None:
+    """Try the receivers *names* again at once: they are configured anew."""
+    for name in names:
+        if tx.execute(CLEAR, {"name": name}).rowcount:
+            tx.execute(RETRY_NOW, {"receiver": name, "now": now})
