@@ -14,7 +14,7 @@ import jinja2
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
 from monitor.core.render import Text, render
 
@@ -125,7 +125,7 @@ class Notifier:
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing has left
             problem = f"the mail could not be written: {type(error).__name__}"
         if problem is not None:  # out here, so that no exception with an address hangs on it
-            raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
+            raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
         await self._server.send(
             mail,
             sender=_parse_address(self._settings.from_)[1],
@@ -139,7 +139,7 @@ class Notifier:
             address = message.notifications[0].labels.get(to.label)
             if address is None:
                 problem = f"there is no label {to.label!r} that says whom to write to"
-                raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
+                raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
             to = (address,)
         return [_parse_address(address) for address in to]
 

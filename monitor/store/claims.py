@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.core.backoff import delivery_backoff
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
 from monitor.core.model import (
     EventType,
@@ -148,7 +148,7 @@ def settle(
     reason, again_at = None, now
     if error is None:
         outcome = NotificationState.DELIVERED
-    elif error.permanent:
+    elif error.remedy is not Remedy.RETRY:
         outcome, reason = NotificationState.DEAD, SettledReason.PERMANENT
     elif message.now >= claimed.created_at + deadline:
         outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE

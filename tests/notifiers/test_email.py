@@ -6,7 +6,7 @@ from harness.raw_server import TLS
 from harness.receivers import TIMEOUT, MailServer
 from pydantic import ValidationError
 
-from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
+from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
 from monitor.core.model import EventType
 from monitor.notifiers import email
 
@@ -98,14 +98,22 @@ async def test_a_mail_goes_to_the_address_in_the_label_of_its_accounts():
     assert server.inbox.mails[0]["from"] == "Monitor <monitor@example.com>"
 
 
-@pytest.mark.parametrize("labels", [{}, {"Owner": "jane@example.com"}])
-async def test_an_account_without_the_label_is_for_good_and_says_so(labels):
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ({}, "there is no label 'owner' that says whom to write to"),
+        ({"Owner": "jane@example.com"}, "there is no label 'owner' that says whom to write to"),
+    ],
+)
+async def test_a_message_whose_label_holds_no_address_is_wrong_and_says_so(labels, text):
     with MailServer() as server, pytest.raises(DeliveryError) as caught:
         await send(message(notification(labels=labels)), port=server.port, to=OWNER)
 
     error = caught.value
-    assert str(error) == "there is no label 'owner' that says whom to write to"
-    assert (error.reason, error.permanent, error.ambiguous) == (AttemptReason.CLIENT, True, False)
+    assert str(error) == text
+    assert error.__context__ is None
+    assert (error.reason, error.remedy) == (AttemptReason.CLIENT, Remedy.DROP)
+    assert not error.ambiguous
     assert not server.inbox.mails
 
 
