@@ -118,9 +118,10 @@ class Notifier:
 
     async def send(self, message: Message) -> None:
         """Send *message* as one mail, once; raise DeliveryError if it was not accepted."""
-        to = self._recipients(message)
+        addresses = self._addresses(message)
         problem = None
         try:
+            to = [_parse_address(address) for address in addresses]
             mail = self._compose(message, to).as_bytes()
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing has left
             problem = f"the mail could not be written: {type(error).__name__}"
@@ -132,16 +133,16 @@ class Notifier:
             recipients=[address for _, address in to],
         )
 
-    def _recipients(self, message: Message) -> list[tuple[str, str]]:
-        """Return names and addresses: all accounts of one message have the same ones."""
+    def _addresses(self, message: Message) -> tuple[str, ...]:
+        """Return the recipients as they are written: all accounts of one message have the same."""
         to = self._settings.to
         if isinstance(to, ByLabel):
             address = message.notifications[0].labels.get(to.label)
             if address is None:
                 problem = f"there is no label {to.label!r} that says whom to write to"
                 raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
-            to = (address,)
-        return [_parse_address(address) for address in to]
+            return (address,)
+        return to
 
     def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
         settings = self._settings

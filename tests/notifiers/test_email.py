@@ -103,6 +103,7 @@ async def test_a_mail_goes_to_the_address_in_the_label_of_its_accounts():
     [
         ({}, "there is no label 'owner' that says whom to write to"),
         ({"Owner": "jane@example.com"}, "there is no label 'owner' that says whom to write to"),
+        ({"owner": "jane.example.com"}, "the mail could not be written: ValueError"),
     ],
 )
 async def test_a_message_whose_label_holds_no_address_is_wrong_and_says_so(labels, text):
