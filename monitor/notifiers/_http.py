@@ -22,7 +22,7 @@ from pydantic import field_validator
 from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Message, Micros
+from monitor.core.model import Message, Micros, Receipt
 from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
@@ -95,7 +95,7 @@ class HttpNotifier(ABC, Generic[S]):
     def request(self, message: Message) -> Request:
         """Write *message* as its receiver wants it, from the settings and the time zone alone."""
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> Receipt:
         """Post *message*, once; raise DeliveryError if it was not accepted."""
         request = self.request(message)
         body = _TrackedBody(request.body)
@@ -109,6 +109,7 @@ class HttpNotifier(ABC, Generic[S]):
             error = unanswered("no answer", sent=body.sent, late=late)
         if error is not None:
             raise error  # out here, so that no exception with the address hangs on it
+        return Receipt()
 
     async def _exchange(
         self, request: Request, body: "_TrackedBody", *, now: Micros

@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
+from monitor.core.model import Receipt
 from monitor.core.secret import Secret
 
 from . import ReceiverSettings, unanswered
@@ -68,10 +69,11 @@ class SmtpServer:
         self._tls_context = _tls_context(settings)
         self._timeout = timeout.seconds
 
-    async def send(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> None:
+    async def send(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> Receipt:
         """Send *mail*, once; raise DeliveryError unless it was accepted for somebody."""
         username, password = self._settings.username, self._settings.password
         step = _Step.CONNECT
+        accepted: Sequence[str] = ()
         error: DeliveryError | None = None
         try:
             async with asyncio.timeout(self._timeout):
@@ -82,7 +84,7 @@ class SmtpServer:
                         await smtp.login(username, password.reveal())
                     step = _Step.ADDRESSES
                     await smtp.mail(sender)
-                    await self._add_recipients(smtp, recipients)
+                    accepted = await self._add_recipients(smtp, recipients)
                     step = _Step.CONTENT
                     await smtp.data(mail)
                     step = _Step.ACCEPTED
@@ -93,6 +95,7 @@ class SmtpServer:
             error = _to_error(failure, step)
         if error is not None and step is not _Step.ACCEPTED:
             raise error  # out here, so that no exception with an address hangs on it
+        return Receipt(() if len(accepted) == len(recipients) else tuple(accepted))
 
     def _client(self) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
@@ -104,19 +107,21 @@ class SmtpServer:
             timeout=self._timeout,
         )
 
-    async def _add_recipients(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> None:
-        """Name the recipients; raise DeliveryError only if the server takes none of them."""
-        codes = []
+    async def _add_recipients(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> list[str]:
+        """Name the recipients, return the accepted; raise DeliveryError if there is none."""
+        accepted, codes = [], []
         for recipient in recipients:
             try:
                 await smtp.rcpt(recipient)
+                accepted.append(recipient)
             except aiosmtplib.SMTPResponseException as refusal:
                 codes.append(refusal.code)
-        if len(codes) == len(recipients):
+        if not accepted:
             raise _refusal("no recipient was accepted", min(codes), step=_Step.ADDRESSES)
         if codes:
             name = self._settings.name
             log.warning("some recipients were refused", receiver=name, codes=sorted(codes))
+        return accepted
 
 
 def _tls_context(settings: SmtpSettings) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Message
+from monitor.core.model import Message, Receipt
 from monitor.core.render import Text, render
 
 from . import ATTEMPT_TIMEOUT
@@ -116,7 +116,7 @@ class Notifier:
             lstrip_blocks=True,
         ).get_template("email.html")
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> Receipt:
         """Send *message* as one mail, once; raise DeliveryError if it was not accepted."""
         addresses = self._addresses(message)
         problem = None
@@ -127,7 +127,7 @@ class Notifier:
             problem = f"the mail could not be written: {type(error).__name__}"
         if problem is not None:  # out here, so that no exception with an address hangs on it
             raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
-        await self._server.send(
+        return await self._server.send(
             mail,
             sender=_parse_address(self._settings.from_)[1],
             recipients=[address for _, address in to],

@@ -11,7 +11,7 @@ from harness.receivers import CHECKS, HTTP, PATH, SECRETS, SERVERS, as_text, clo
 
 from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Cause, EventType, Resolution, Status
+from monitor.core.model import Cause, EventType, Receipt, Resolution, Status
 
 TYPES = notifiers.notifier_types()
 GROUPS = [kind for kind in TYPES if notifiers._load(kind).Notifier.groups]
@@ -37,6 +37,10 @@ async def http_harness(request):
 
 def test_every_type_has_a_harness():
     assert set(TYPES) == set(SERVERS) == set(CHECKS)
+
+
+async def test_what_was_accepted_gets_a_receipt(harness):
+    assert await harness.notifier.send(message()) == Receipt()
 
 
 async def test_a_resolution_arrives_with_its_duration(harness):

@@ -7,7 +7,7 @@ from harness.receivers import TIMEOUT, MailServer
 from pydantic import ValidationError
 
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
-from monitor.core.model import EventType
+from monitor.core.model import EventType, Receipt
 from monitor.notifiers import email
 
 PASSWORD = "hunter2hunter2"
@@ -29,7 +29,7 @@ def settings(**values):
 
 async def send(mail, **values):
     notifier = email.Notifier(settings(**values), http=None, timezone="UTC", timeout=TIMEOUT)
-    await notifier.send(mail)
+    return await notifier.send(mail)
 
 
 async def test_the_mails_of_an_incident_make_one_thread():
@@ -41,6 +41,17 @@ async def test_the_mails_of_an_incident_make_one_thread():
     assert opening["references"] == resolution["references"] == resolution["in-reply-to"]
     assert resolution["subject"] == f"Re: {opening['subject']}"
     assert opening["message-id"] != resolution["message-id"]
+
+
+async def test_the_receipt_of_a_mail_that_some_were_refused_names_those_who_got_it():
+    to = ["gone@example.com", "Ops <ops@example.com>", "joe@example.com"]
+    with MailServer() as server:
+        assert await send(message(), port=server.port, to=to) == Receipt()
+        server.inbox.replies["gone@example.com"] = "550 5.1.1 gone@example.com is unknown"
+        receipt = await send(message(), port=server.port, to=to)
+
+    assert receipt == Receipt(accepted=("ops@example.com", "joe@example.com"))
+    assert server.inbox.recipients[-1] == list(receipt.accepted)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
