@@ -29,11 +29,23 @@ class AttemptReason(StrEnum):
     TIMEOUT = "timeout"
 
 
+class Remedy(StrEnum):
+    """What can help after an attempt to deliver failed.
+
+    `retry`: it may pass by itself; `mend`: somebody has to mend the receiver (its access, channel
+    or address is gone), and until then it takes nothing; `drop`: nothing, this message is wrong.
+    """
+
+    RETRY = "retry"
+    MEND = "mend"
+    DROP = "drop"
+
+
 class DeliveryError(MonitorError):
     """A notifier could not hand its message over.
 
-    *permanent* says that trying again cannot help; *ambiguous* that the request left and no answer
-    came, so that the message may have arrived; *retry_after* is what the receiver asked for.
+    *remedy* says what can help; *ambiguous* that the request left and no answer came, so that the
+    message may have arrived; *retry_after* is what the receiver asked for.
     """
 
     def __init__(
@@ -41,13 +53,13 @@ class DeliveryError(MonitorError):
         message: str,
         *,
         reason: AttemptReason,
-        permanent: bool = False,
+        remedy: Remedy = Remedy.RETRY,
         ambiguous: bool = False,
         retry_after: Duration | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
-        self.permanent = permanent
+        self.remedy = remedy
         self.ambiguous = ambiguous
         self.retry_after = retry_after
 

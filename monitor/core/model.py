@@ -317,3 +317,15 @@ class Message:
     notifications: tuple[Notification, ...]
     now: Micros
     address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a notifier brings back from a message that was accepted.
+
+    *accepted* are the addresses that took it if others of the same message did not, else it is
+    empty; *post* is JSON by which the notifier finds again what it posted, and nobody else reads.
+    """
+
+    accepted: tuple[str, ...] = ()
+    post: object = None

@@ -2,8 +2,9 @@
 
 A module of this folder (or an entry point of the group `linkedapi_monitor.notifiers`) named `slack`
 is the type `slack`. It has two classes: `Settings`, what a person writes in the configuration, and
-`Notifier`, which sends one message and raises `DeliveryError` if it was not accepted. Whatever is a
-`Secret` among the settings may stand in a file: the configuration reads `url_file` into `url`.
+`Notifier`, which sends one message and returns a `Receipt`, or raises `DeliveryError` if it was not
+accepted. Whatever is a `Secret` among the settings may stand in a file: the configuration reads
+`url_file` into `url`.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
-from monitor.core.model import Message
+from monitor.core.model import Message, Receipt
 from monitor.core.text import check_timezone
 
 GROUP: Final = "linkedapi_monitor.notifiers"
@@ -66,7 +67,7 @@ class Notifier(Protocol):
 
     def __init__(self, settings: Any, *, http: httpx.AsyncClient, timezone: str) -> None: ...
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> Receipt:
         """Send *message*, once; raise DeliveryError if it was not accepted."""
 
 

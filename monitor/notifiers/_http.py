@@ -2,7 +2,8 @@
 
 Rules:
 1. One attempt: the outbox repeats, nobody else.
-2. 2xx is accepted. 408, 425, 429 and 5xx may pass; everything else is for good.
+2. 2xx is accepted. 408, 425, 429 and 5xx may pass. 400, 409, 413 and 422 are said of the message,
+   everything else of the receiver, unless the text of the refusal says more.
 3. A request of which anything left and that got no status is ambiguous: it may have arrived.
 4. No error holds an address, a header or a body, nor hangs on an exception that does.
 """
@@ -20,8 +21,8 @@ from pydantic import field_validator
 
 from monitor import __version__
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.model import Message, Micros
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
+from monitor.core.model import Message, Micros, Receipt
 from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
@@ -34,6 +35,7 @@ MAX_ERROR_BODY: Final = 64 * 1024
 MAX_RETRY_AFTER: Final = Duration.parse("1h")
 
 _RETRYABLE: Final = frozenset({408, 425, 429})
+_OF_THE_MESSAGE: Final = frozenset({400, 409, 413, 422})
 
 S = TypeVar("S", bound=ReceiverSettings)
 
@@ -70,11 +72,11 @@ def to_json(value: Any) -> bytes:
 class HttpNotifier(ABC, Generic[S]):
     """Posts what a type of receiver makes of a message: all that a type adds is `request`.
 
-    *advice* says what to do about texts that its vendor answers refusals with.
+    *advice* says what the texts mean that its vendor answers refusals with, and what to do.
     """
 
     groups: ClassVar[bool] = True
-    advice: ClassVar[Mapping[str, str]] = {}
+    advice: ClassVar[Mapping[str, tuple[Remedy, str]]] = {}
 
     def __init__(
         self,
@@ -93,7 +95,7 @@ class HttpNotifier(ABC, Generic[S]):
     def request(self, message: Message) -> Request:
         """Write *message* as its receiver wants it, from the settings and the time zone alone."""
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> Receipt:
         """Post *message*, once; raise DeliveryError if it was not accepted."""
         request = self.request(message)
         body = _TrackedBody(request.body)
@@ -107,6 +109,7 @@ class HttpNotifier(ABC, Generic[S]):
             error = unanswered("no answer", sent=body.sent, late=late)
         if error is not None:
             raise error  # out here, so that no exception with the address hangs on it
+        return Receipt()
 
     async def _exchange(
         self, request: Request, body: "_TrackedBody", *, now: Micros
@@ -162,9 +165,13 @@ async def _read_error(response: httpx.Response) -> str:
     return body[:MAX_ERROR_BODY].decode("utf-8", "replace").strip()
 
 
-def _refused(response: httpx.Response, *, now: Micros, advice: str | None) -> DeliveryError:
+def _refused(
+    response: httpx.Response, *, now: Micros, advice: tuple[Remedy, str] | None
+) -> DeliveryError:
     status = response.status_code
-    text = f"HTTP {status}" + (f": {advice}" if advice else "")
+    by_status = Remedy.DROP if status in _OF_THE_MESSAGE else Remedy.MEND
+    remedy, what_to_do = advice or (by_status, "")
+    text = f"HTTP {status}" + (f": {what_to_do}" if what_to_do else "")
     if status in _RETRYABLE or status >= 500:
         wait = response.headers.get("retry-after", "")
         return DeliveryError(
@@ -173,4 +180,4 @@ def _refused(response: httpx.Response, *, now: Micros, advice: str | None) -> De
             retry_after=retry_after(wait, now=now, limit=MAX_RETRY_AFTER),
         )
     reason = AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT
-    return DeliveryError(text, reason=reason, permanent=True)
+    return DeliveryError(text, reason=reason, remedy=remedy)

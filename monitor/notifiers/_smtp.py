@@ -2,7 +2,8 @@
 
 Rules:
 1. One attempt: the outbox repeats, nobody else.
-2. A reply of 4xx may pass, one of 5xx is for good.
+2. A reply of 4xx may pass. One of 5xx to the content is said of this mail, any other (a login that
+   is refused, an unknown sender or recipient) of the receiver.
 3. What happens after the content began to leave is ambiguous, unless the server says what it did.
 4. No error holds a word of the server's, which may name addresses, nor hangs on one that does.
 """
@@ -20,7 +21,8 @@ import structlog
 from pydantic import Field, model_validator
 
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
+from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
+from monitor.core.model import Receipt
 from monitor.core.secret import Secret
 
 from . import ReceiverSettings, unanswered
@@ -67,10 +69,11 @@ class SmtpServer:
         self._tls_context = _tls_context(settings)
         self._timeout = timeout.seconds
 
-    async def send(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> None:
+    async def send(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> Receipt:
         """Send *mail*, once; raise DeliveryError unless it was accepted for somebody."""
         username, password = self._settings.username, self._settings.password
         step = _Step.CONNECT
+        accepted: Sequence[str] = ()
         error: DeliveryError | None = None
         try:
             async with asyncio.timeout(self._timeout):
@@ -81,7 +84,7 @@ class SmtpServer:
                         await smtp.login(username, password.reveal())
                     step = _Step.ADDRESSES
                     await smtp.mail(sender)
-                    await self._add_recipients(smtp, recipients)
+                    accepted = await self._add_recipients(smtp, recipients)
                     step = _Step.CONTENT
                     await smtp.data(mail)
                     step = _Step.ACCEPTED
@@ -92,6 +95,7 @@ class SmtpServer:
             error = _to_error(failure, step)
         if error is not None and step is not _Step.ACCEPTED:
             raise error  # out here, so that no exception with an address hangs on it
+        return Receipt(() if len(accepted) == len(recipients) else tuple(accepted))
 
     def _client(self) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
@@ -103,19 +107,21 @@ class SmtpServer:
             timeout=self._timeout,
         )
 
-    async def _add_recipients(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> None:
-        """Name the recipients; raise DeliveryError only if the server takes none of them."""
-        codes = []
+    async def _add_recipients(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> list[str]:
+        """Name the recipients, return the accepted; raise DeliveryError if there is none."""
+        accepted, codes = [], []
         for recipient in recipients:
             try:
                 await smtp.rcpt(recipient)
+                accepted.append(recipient)
             except aiosmtplib.SMTPResponseException as refusal:
                 codes.append(refusal.code)
-        if len(codes) == len(recipients):
-            raise _refusal("no recipient was accepted", min(codes))
+        if not accepted:
+            raise _refusal("no recipient was accepted", min(codes), step=_Step.ADDRESSES)
         if codes:
             name = self._settings.name
             log.warning("some recipients were refused", receiver=name, codes=sorted(codes))
+        return accepted
 
 
 def _tls_context(settings: SmtpSettings) -> ssl.SSLContext:
@@ -132,7 +138,7 @@ def _tls_context(settings: SmtpSettings) -> ssl.SSLContext:
 
 def _to_error(failure: Exception, step: _Step) -> DeliveryError:
     if isinstance(failure, aiosmtplib.SMTPResponseException):
-        return _refusal(step.value, failure.code, login=step is _Step.LOGIN)
+        return _refusal(step.value, failure.code, step=step)
     if step is _Step.CONTENT or isinstance(failure, OSError):  # TimeoutError is one
         if step is _Step.CONNECT and _is_untrusted(failure):
             text = "the certificate of the server is not trusted"
@@ -145,15 +151,20 @@ def _to_error(failure: Exception, step: _Step) -> DeliveryError:
         reason = AttemptReason.AUTH
     elif isinstance(failure, aiosmtplib.SMTPException) and step is _Step.CONNECT:
         text = "the server offers no STARTTLS"
-    return DeliveryError(text, reason=reason, permanent=True)
+    # Once it knows us, all that can be wrong is how an address of this mail is written.
+    remedy = Remedy.DROP if step is _Step.ADDRESSES else Remedy.MEND
+    return DeliveryError(text, reason=reason, remedy=remedy)
 
 
-def _refusal(text: str, code: int, *, login: bool = False) -> DeliveryError:
-    permanent = code >= 500
-    reason = AttemptReason.CLIENT if permanent else AttemptReason.SERVER
-    if login or code in _AUTH_CODES:
+def _refusal(text: str, code: int, *, step: _Step) -> DeliveryError:
+    reason = AttemptReason.CLIENT if code >= 500 else AttemptReason.SERVER
+    if step is _Step.LOGIN or code in _AUTH_CODES:
         reason = AttemptReason.AUTH
-    return DeliveryError(f"{text} (SMTP {code})", reason=reason, permanent=permanent)
+    remedy = Remedy.RETRY
+    if code >= 500:
+        is_content = step is _Step.CONTENT and reason is not AttemptReason.AUTH
+        remedy = Remedy.DROP if is_content else Remedy.MEND
+    return DeliveryError(f"{text} (SMTP {code})", reason=reason, remedy=remedy)
 
 
 def _is_untrusted(failure: BaseException | None) -> bool:

@@ -14,8 +14,8 @@ import jinja2
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.model import Message
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
+from monitor.core.model import Message, Receipt
 from monitor.core.render import Text, render
 
 from . import ATTEMPT_TIMEOUT
@@ -116,31 +116,32 @@ class Notifier:
             lstrip_blocks=True,
         ).get_template("email.html")
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> Receipt:
         """Send *message* as one mail, once; raise DeliveryError if it was not accepted."""
-        to = self._recipients(message)
+        addresses = self._addresses(message)
         problem = None
         try:
+            to = [_parse_address(address) for address in addresses]
             mail = self._compose(message, to).as_bytes()
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing has left
             problem = f"the mail could not be written: {type(error).__name__}"
         if problem is not None:  # out here, so that no exception with an address hangs on it
-            raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
-        await self._server.send(
+            raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
+        return await self._server.send(
             mail,
             sender=_parse_address(self._settings.from_)[1],
             recipients=[address for _, address in to],
         )
 
-    def _recipients(self, message: Message) -> list[tuple[str, str]]:
-        """Return names and addresses."""
+    def _addresses(self, message: Message) -> tuple[str, ...]:
+        """Return the recipients as they are written."""
         to = self._settings.to
         if isinstance(to, ByLabel):
             if not message.address:  # the receiver had one of its own when this was queued
                 problem = f"there is no label {to.label!r} that says whom to write to"
-                raise DeliveryError(problem, reason=AttemptReason.CLIENT, permanent=True)
-            to = (message.address,)
-        return [_parse_address(address) for address in to]
+                raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
+            return (message.address,)
+        return to
 
     def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
         settings = self._settings

@@ -6,7 +6,7 @@ import httpx
 import structlog
 
 from monitor.core.duration import humanize
-from monitor.core.model import Message, Micros, Notification
+from monitor.core.model import Message, Micros, Notification, Receipt
 from monitor.core.render import Tone, render_notification
 from monitor.core.text import clean
 from monitor.core.wording import account_id
@@ -33,10 +33,11 @@ class Notifier:
         self._receiver = settings.name
         self._timezone = timezone
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> Receipt:
         """Write *message* to the log; that can't fail."""
         for notification in message.notifications:
             self._write(notification, message.now)
+        return Receipt()
 
     def _write(self, notification: Notification, now: Micros) -> None:
         text = render_notification(notification, now=now, timezone=self._timezone)

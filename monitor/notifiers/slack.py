@@ -6,12 +6,15 @@ What others wrote (names above all) goes into `plain_text` objects, where Slack 
 
 from typing import Any, ClassVar, Final, Literal
 
+from monitor.core.errors import Remedy
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, render
 from monitor.core.secret import Secret
 from monitor.core.text import shorten
 
 from . import _http
+
+NOT_UNDERSTOOD: Final = "Slack did not understand the message; please report this"
 
 _MARKUP: Final = frozenset("*_~`<>&@#!|\\")
 
@@ -26,16 +29,27 @@ class Notifier(_http.HttpNotifier[Settings]):
     """Posts messages as blocks, with a button that leads to the login."""
 
     advice: ClassVar = {
-        "no_service": "the webhook was removed or disabled; create a new one",
-        "no_service_id": "the address of the webhook is not complete",
-        "no_team": "the Slack workspace of this webhook is gone",
-        "invalid_token": "the address of the webhook is not valid",
-        "channel_not_found": "the channel of this webhook is gone",
-        "channel_is_archived": "the channel of this webhook is archived",
-        "action_prohibited": "an administrator restricted posting to this channel",
-        "posting_to_general_channel_denied": "posting to the general channel is restricted",
-        "invalid_payload": "Slack did not understand the message; please report this",
-        "invalid_blocks": "Slack did not understand the message; please report this",
+        **dict.fromkeys(
+            (
+                *("invalid_payload", "invalid_blocks", "invalid_blocks_format", "no_text"),
+                *("too_many_attachments", "msg_too_long", "msg_blocks_too_long"),
+            ),
+            (Remedy.DROP, NOT_UNDERSTOOD),
+        ),
+        "no_service": (Remedy.MEND, "the webhook was removed or disabled; create a new one"),
+        "no_active_hooks": (Remedy.MEND, "the webhook was disabled; create a new one"),
+        "no_service_id": (Remedy.MEND, "the address of the webhook is not complete"),
+        "no_team": (Remedy.MEND, "the Slack workspace of this webhook is gone"),
+        "team_disabled": (Remedy.MEND, "the Slack workspace of this webhook is disabled"),
+        "invalid_token": (Remedy.MEND, "the address of the webhook is not valid"),
+        "user_not_found": (Remedy.MEND, "the person whom this webhook writes to is gone"),
+        "channel_not_found": (Remedy.MEND, "the channel of this webhook is gone"),
+        "channel_is_archived": (Remedy.MEND, "the channel of this webhook is archived"),
+        "action_prohibited": (Remedy.MEND, "an administrator restricted posting to this channel"),
+        "posting_to_general_channel_denied": (
+            Remedy.MEND,
+            "posting to the general channel is restricted",
+        ),
     }
 
     def request(self, message: Message) -> _http.Request:

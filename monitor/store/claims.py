@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.core.backoff import UNANSWERED_WAIT, delivery_backoff
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
 from monitor.core.model import (
     EventType,
@@ -195,15 +195,15 @@ def settle(
 ) -> SettledMessage | None:
     """Record how an attempt ended; return None if the message has been sent again since.
 
-    A message is dead once an attempt that began past its deadline failed, or trying again cannot
-    help; then *fallback* is told.
+    A message is dead once an attempt that began past its deadline failed, or if it is wrong itself;
+    then *fallback* is told.
     """
     message, error = claimed.message, attempt.error
     assert message is not None
     reason, again_at = None, now
     if error is None:
         outcome = NotificationState.DELIVERED
-    elif error.permanent:
+    elif error.remedy is Remedy.DROP:
         outcome, reason = NotificationState.DEAD, SettledReason.PERMANENT
     elif message.now >= claimed.created_at + deadline:
         outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE
@@ -296,14 +296,14 @@ def _note_receiver(
     tx: Connection, name: str, error: DeliveryError | None, *, jitter: float, now: Micros
 ) -> ReceiverState:
     before = receivers.load(tx, name)
-    if error is None or error.permanent:
+    if error is None or error.remedy is Remedy.DROP:
         receivers.note_success(tx, before, now=now)
         return ReceiverState(name)
     return receivers.note_failure(
         tx,
         before,
         sanitize(str(error), limit=MAX_ERROR),
-        refuses=False,
+        refuses=error.remedy is Remedy.MEND,
         retry_after=error.retry_after,
         jitter=jitter,
         now=now,
@@ -349,6 +349,57 @@ def expire(
     if fallback and fallback.name != receiver:
         outbox.enqueue_for_fallback(tx, dead, fallback, now=now, new_id=new_id)
     return outbox.end(tx, dead, now=now)
+
+
+OPENINGS: Final = text("""
+SELECT message.created_at, notification.message_id, notification.receiver,
+    notification.undelivered_to, notification.workspace, notification.incident_id,
+    notification.event_id
+FROM (
+    SELECT id, created_at FROM message
+    WHERE receiver = :receiver AND settled_at IS NULL AND (created_at, id) > (:at, :id)
+    ORDER BY created_at, id LIMIT :limit
+) AS message
+JOIN notification ON notification.message_id = message.id
+WHERE notification.settled_at IS NULL AND notification.event = 'opened'
+    AND notification.undelivered_to IS NULL
+ORDER BY message.created_at, message.id
+""")
+
+LAST_OF_PORTION: Final = text("""
+SELECT created_at, id FROM (
+    SELECT id, created_at FROM message
+    WHERE receiver = :receiver AND settled_at IS NULL AND (created_at, id) > (:at, :id)
+    ORDER BY created_at, id LIMIT :limit
+) AS portion ORDER BY created_at DESC, id DESC LIMIT 1
+""")
+
+BEGINNING: Final = (0, "")
+"""Before all that is queued."""
+
+
+def tell_fallback(
+    tx: Connection,
+    receiver: str,
+    fallback: Receiver,
+    *,
+    after: tuple[Micros, str],
+    now: Micros,
+    new_id: Callable[[], str],
+) -> tuple[Micros, str] | None:
+    """Tell *fallback* of a portion of the openings that wait for a receiver to be mended.
+
+    *after* is how far the earlier portions went. Return how far this one did, None if there is no
+    more, or the receiver need not be mended.
+    """
+    if not receivers.load(tx, receiver).refuses:
+        return None
+    at, id_ = after
+    values = {"receiver": receiver, "at": at, "id": id_, "limit": outbox.MAX_PORTION}
+    last = tx.execute(LAST_OF_PORTION, values).one_or_none()
+    openings = tx.execute(OPENINGS, values).all()
+    outbox.enqueue_for_fallback(tx, openings, fallback, now=now, new_id=new_id)
+    return None if last is None else (last.created_at, last.id)
 
 
 # ── what is due ──────────────────────────────────────────────────────────────────────────────────

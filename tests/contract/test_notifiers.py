@@ -10,8 +10,8 @@ from harness.raw_server import close, http, reset, silence, then
 from harness.receivers import CHECKS, HTTP, PATH, SECRETS, SERVERS, as_text, closed_port, receiver
 
 from monitor import notifiers
-from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.model import Cause, EventType, Resolution, Status
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
+from monitor.core.model import Cause, EventType, Receipt, Resolution, Status
 
 TYPES = notifiers.notifier_types()
 GROUPS = [kind for kind in TYPES if notifiers._load(kind).Notifier.groups]
@@ -37,6 +37,10 @@ async def http_harness(request):
 
 def test_every_type_has_a_harness():
     assert set(TYPES) == set(SERVERS) == set(CHECKS)
+
+
+async def test_what_was_accepted_gets_a_receipt(harness):
+    assert await harness.notifier.send(message()) == Receipt()
 
 
 async def test_a_resolution_arrives_with_its_duration(harness):
@@ -135,10 +139,12 @@ def expected(status):
     if status < 300:
         return None
     if status == 429:
-        return (AttemptReason.RATE_LIMITED, False)
+        return (AttemptReason.RATE_LIMITED, Remedy.RETRY)
     if status in (408, 425) or status >= 500:
-        return (AttemptReason.SERVER, False)
-    return (AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT, True)
+        return (AttemptReason.SERVER, Remedy.RETRY)
+    if status in (400, 409, 413, 422):
+        return (AttemptReason.CLIENT, Remedy.DROP)
+    return (AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT, Remedy.MEND)
 
 
 async def failure(harness):
@@ -164,9 +170,9 @@ async def test_every_status_means_what_it_should(http_harness):
 
         error = await failure(http_harness)
 
-        assert (error and (error.reason, error.permanent)) == expected(status), status
+        assert (error and (error.reason, error.remedy)) == expected(status), status
         assert not (error and error.ambiguous)
-        waits = error is not None and not error.permanent
+        waits = error is not None and error.remedy is Remedy.RETRY
         assert (error.retry_after if error else None) == (7_000_000 if waits else None)
     lines = {request.line for request in http_harness.server.requests}
     assert lines == {f"POST {PATH} HTTP/1.1"}
@@ -203,7 +209,7 @@ async def test_no_answer_to_a_request_that_left_is_ambiguous(http_harness, reply
 
     error = await failure(http_harness)
 
-    assert (error.reason, error.ambiguous, error.permanent) == (reason, True, False)
+    assert (error.reason, error.ambiguous, error.remedy) == (reason, True, Remedy.RETRY)
 
 
 async def test_a_huge_answer_is_not_read_whole(http_harness):

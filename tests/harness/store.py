@@ -7,7 +7,7 @@ from sqlalchemy import inspect, text
 from harness.core import MINUTE, NOON, make_routing, make_rules
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
@@ -21,7 +21,7 @@ DAY = Duration.parse("24h")
 
 TIMEOUT = DeliveryError("no answer", reason=AttemptReason.TIMEOUT, ambiguous=True)
 REFUSED = DeliveryError("HTTP 500", reason=AttemptReason.SERVER)
-GONE = DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, permanent=True)
+GONE = DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, remedy=Remedy.MEND)
 
 
 class StoreHarness:

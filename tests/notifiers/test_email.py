@@ -6,8 +6,8 @@ from harness.raw_server import TLS
 from harness.receivers import TIMEOUT, MailServer
 from pydantic import ValidationError
 
-from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
-from monitor.core.model import EventType
+from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
+from monitor.core.model import EventType, Receipt
 from monitor.notifiers import email
 
 PASSWORD = "hunter2hunter2"
@@ -29,7 +29,7 @@ def settings(**values):
 
 async def send(mail, **values):
     notifier = email.Notifier(settings(**values), http=None, timezone="UTC", timeout=TIMEOUT)
-    await notifier.send(mail)
+    return await notifier.send(mail)
 
 
 async def test_the_mails_of_an_incident_make_one_thread():
@@ -41,6 +41,17 @@ async def test_the_mails_of_an_incident_make_one_thread():
     assert opening["references"] == resolution["references"] == resolution["in-reply-to"]
     assert resolution["subject"] == f"Re: {opening['subject']}"
     assert opening["message-id"] != resolution["message-id"]
+
+
+async def test_the_receipt_of_a_mail_that_some_were_refused_names_those_who_got_it():
+    to = ["gone@example.com", "Ops <ops@example.com>", "joe@example.com"]
+    with MailServer() as server:
+        assert await send(message(), port=server.port, to=to) == Receipt()
+        server.inbox.replies["gone@example.com"] = "550 5.1.1 gone@example.com is unknown"
+        receipt = await send(message(), port=server.port, to=to)
+
+    assert receipt == Receipt(accepted=("ops@example.com", "joe@example.com"))
+    assert server.inbox.recipients[-1] == list(receipt.accepted)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
@@ -98,14 +109,23 @@ async def test_a_mail_goes_to_the_address_in_the_label_of_its_accounts():
     assert server.inbox.mails[0]["from"] == "Monitor <monitor@example.com>"
 
 
-@pytest.mark.parametrize("labels", [{}, {"Owner": "jane@example.com"}])
-async def test_an_account_without_the_label_is_for_good_and_says_so(labels):
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        ({}, "there is no label 'owner' that says whom to write to"),
+        ({"Owner": "jane@example.com"}, "there is no label 'owner' that says whom to write to"),
+        ({"owner": "jane.example.com"}, "the mail could not be written: ValueError"),
+    ],
+)
+async def test_a_message_whose_label_holds_no_address_is_wrong_and_says_so(labels, text):
     with MailServer() as server, pytest.raises(DeliveryError) as caught:
         await send(message(notification(labels=labels)), port=server.port, to=OWNER)
 
     error = caught.value
-    assert str(error) == "there is no label 'owner' that says whom to write to"
-    assert (error.reason, error.permanent, error.ambiguous) == (AttemptReason.CLIENT, True, False)
+    assert str(error) == text
+    assert error.__context__ is None
+    assert (error.reason, error.remedy) == (AttemptReason.CLIENT, Remedy.DROP)
+    assert not error.ambiguous
     assert not server.inbox.mails
 
 

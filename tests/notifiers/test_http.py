@@ -10,11 +10,14 @@ from httpx_aiohttp import AiohttpTransport
 from pydantic import ValidationError
 
 from monitor import __version__
-from monitor.core.errors import DeliveryError
+from monitor.core.errors import DeliveryError, Remedy
 from monitor.core.secret import Secret
 from monitor.notifiers._http import HttpNotifier, HttpSettings, Request
 
-ADVICE = {"no_room": "create the room"}
+ADVICE = {
+    "no_room": (Remedy.MEND, "create the room"),
+    "too_loud": (Remedy.DROP, "say it softly"),
+}
 HEADERS = {"authorization": "Bearer abc", "user-agent": "mine", "content-type": "text/html"}
 
 
@@ -88,21 +91,21 @@ async def test_a_type_adds_headers_but_does_not_change_what_the_body_is(http, se
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "text"),
+    ("reply", "text", "remedy"),
     [
-        (404, b"no_room\n", "HTTP 404: create the room"),
-        (500, b"no_room", "HTTP 500: create the room"),
-        (403, b"who knows", "HTTP 403"),
+        (http_reply(400, b"no_room\n"), "HTTP 400: create the room", Remedy.MEND),
+        (http_reply(403, b"too_loud"), "HTTP 403: say it softly", Remedy.DROP),
+        (http_reply(500, b"no_room"), "HTTP 500: create the room", Remedy.RETRY),
+        (http_reply(403, b"who knows"), "HTTP 403", Remedy.MEND),
     ],
 )
-async def test_a_refusal_that_is_known_comes_with_advice(http, server, status, body, text):
-    server.replies = [http_reply(status, body)]
+async def test_a_refusal_that_is_known_says_more_than_its_status(http, server, reply, text, remedy):
+    server.replies = [reply]
 
     with pytest.raises(DeliveryError) as caught:
         await send(http, server.url)
 
-    assert str(caught.value) == text
-    assert caught.value.permanent is (status < 500)
+    assert (str(caught.value), caught.value.remedy) == (text, remedy)
 
 
 async def test_a_refusal_that_breaks_off_is_a_refusal(http, server):
@@ -111,7 +114,7 @@ async def test_a_refusal_that_breaks_off_is_a_refusal(http, server):
     with pytest.raises(DeliveryError, match=r"^HTTP 404$") as caught:
         await send(http, server.url)
 
-    assert caught.value.permanent
+    assert caught.value.remedy is Remedy.MEND
 
 
 async def test_redirects_are_not_followed(http, server):

@@ -5,7 +5,7 @@ from harness.notifications import message, notification
 from harness.raw_server import http
 from harness.receivers import receiver
 
-from monitor.core.errors import DeliveryError
+from monitor.core.errors import DeliveryError, Remedy
 from monitor.core.render import Text, Tone
 from monitor.notifiers import slack
 
@@ -20,20 +20,23 @@ async def test_a_link_that_slack_would_refuse_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("status", "answer", "text"),
+    ("status", "answer", "advice", "remedy"),
     [
-        (404, b"no_service", "HTTP 404: the webhook was removed or disabled; create a new one"),
-        (410, b"channel_is_archived", "HTTP 410: the channel of this webhook is archived"),
+        (404, b"no_service", "the webhook was removed or disabled; create a new one", Remedy.MEND),
+        (410, b"channel_is_archived", "the channel of this webhook is archived", Remedy.MEND),
+        (400, b"user_not_found", "the person whom this webhook writes to is gone", Remedy.MEND),
+        (400, b"too_many_attachments", slack.NOT_UNDERSTOOD, Remedy.DROP),
     ],
 )
-async def test_a_refusal_says_what_to_do(status, answer, text):
+async def test_a_refusal_says_what_to_do(status, answer, advice, remedy):
     async with receiver("slack") as harness:
         harness.server.replies = [http(status, answer)]
 
         with pytest.raises(DeliveryError) as caught:
             await harness.send(message())
 
-    assert str(caught.value) == text
+    assert str(caught.value) == f"HTTP {status}: {advice}"
+    assert caught.value.remedy is remedy
 
 
 def test_texts_and_blocks_are_bounded():

@@ -7,7 +7,7 @@ import pytest
 import structlog
 from harness.receivers import TIMEOUT, MailServer, closed_port
 
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.notifiers._smtp import SmtpServer, SmtpSettings
 
 PASSWORD = "hunter2hunter2"
@@ -40,7 +40,7 @@ async def test_an_unknown_certificate_is_not_trusted(tls):
         error = await refusal(server.port, tls=tls)
 
     assert str(error) == "the certificate of the server is not trusted"
-    assert (error.reason, error.permanent) == (AttemptReason.NETWORK, False)
+    assert (error.reason, error.remedy) == (AttemptReason.NETWORK, Remedy.RETRY)
 
 
 @pytest.mark.parametrize(
@@ -54,40 +54,49 @@ async def test_a_server_that_lacks_what_is_needed_gets_no_mail(values, text, rea
     with MailServer() as server:
         error = await refusal(server.port, **values)
 
-    assert (str(error), error.reason, error.permanent) == (text, reason, True)
+    assert (str(error), error.reason, error.remedy) == (text, reason, Remedy.MEND)
     assert not server.inbox.mails
 
 
 @pytest.mark.parametrize(
-    ("options", "permanent"),
-    [
-        pytest.param({"password": "another"}, True, id="wrong password"),
-        pytest.param({"password": PASSWORD, "auth_reply": "454 4.7.0 later"}, False, id="later"),
-    ],
+    ("reply", "remedy"),
+    [(None, Remedy.MEND), ("454 4.7.0 later", Remedy.RETRY)],
+    ids=["wrong password", "later"],
 )
-async def test_a_login_that_fails_is_for_good_unless_the_server_says_later(options, permanent):
-    with MailServer(**options) as server:
+async def test_a_login_that_fails_has_to_be_mended_unless_the_server_says_later(reply, remedy):
+    with MailServer(password="another", auth_reply=reply) as server:
         error = await refusal(server.port, **LOGIN)
 
-    assert (error.reason, error.permanent) == (AttemptReason.AUTH, permanent)
+    assert (error.reason, error.remedy) == (AttemptReason.AUTH, remedy)
 
 
-@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
 @pytest.mark.parametrize(
-    ("reply", "reason", "permanent"),
+    ("step", "refused"), [("mail", Remedy.MEND), ("rcpt", Remedy.MEND), ("data", Remedy.DROP)]
+)
+@pytest.mark.parametrize(
+    ("reply", "reason", "remedy"),
     [
-        ("451 4.3.0 ops@example.com later", AttemptReason.SERVER, False),
-        ("550 5.1.1 ops@example.com no", AttemptReason.CLIENT, True),
-        ("530 5.7.0 login first", AttemptReason.AUTH, True),
+        ("451 4.3.0 ops@example.com later", AttemptReason.SERVER, Remedy.RETRY),
+        ("550 5.1.1 ops@example.com no", AttemptReason.CLIENT, None),
+        ("530 5.7.0 login first", AttemptReason.AUTH, Remedy.MEND),
     ],
 )
-async def test_the_code_of_a_reply_decides(step, reply, reason, permanent):
+async def test_the_code_of_a_reply_and_its_step_decide(step, refused, reply, reason, remedy):
     with MailServer() as server:
         server.inbox.replies[step] = reply
         error = await refusal(server.port)
 
-    assert (error.reason, error.permanent, error.ambiguous) == (reason, permanent, False)
+    assert (error.reason, error.remedy) == (reason, remedy or refused)
+    assert not error.ambiguous
     assert reply[:3] in str(error)
+
+
+async def test_an_address_that_cannot_be_written_to_the_server_makes_the_mail_wrong():
+    with MailServer() as server:
+        error = await refusal(server.port, recipients=["jörg@example.com"])
+
+    assert str(error) == "the mail could not be sent: UnicodeEncodeError"
+    assert (error.reason, error.remedy) == (AttemptReason.CLIENT, Remedy.DROP)
 
 
 async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():

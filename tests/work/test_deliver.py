@@ -11,7 +11,7 @@ from harness.store import GONE, REFUSED, StoreHarness
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.route import Receiver
@@ -142,9 +142,10 @@ async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(
     assert len({message.id for message in harness.pager.messages}) == 1
 
 
-async def test_what_is_dead_is_said_loudly(harness, capsys):
+@pytest.mark.parametrize("remedy", [Remedy.MEND, Remedy.DROP])
+async def test_what_is_dead_is_said_loudly(harness, capsys, remedy):
     harness.poll(signed_out())
-    harness.pager.replies = [GONE]
+    harness.pager.replies = [DeliveryError("no", reason=AttemptReason.CLIENT, remedy=remedy)]
 
     assert await harness.send() == [("opened", "dead")]
 
