@@ -99,5 +99,6 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
             notifier = notifiers.build(settings[name], http=http, timezone=config.timezone)
             address = settings[name].sample_address
             message = Message(new_id(), name, (notification,), now(), address)
-            results[name] = await attempt(notifier, message)
+            result = await attempt(notifier, message)
+            results[name] = result if isinstance(result, DeliveryError) else None
     return results

@@ -78,7 +78,7 @@ class Claimed:
     """A message that is ours to send; *ended* are notifications found to be over.
 
     Without a *message*, *next_at* is when to look again (None: when something is queued), unless
-    there is *more* to look at right now.
+    there is *more* to look at right now; *refuses* says that the receiver has to be mended.
     """
 
     message: Message | None
@@ -87,6 +87,7 @@ class Claimed:
     ended: tuple[Settled, ...] = ()
     next_at: Micros | None = None
     more: bool = False
+    refuses: bool = False
 
 
 NEXT: Final = text("""
@@ -119,7 +120,7 @@ def claim(
     """
     state = receivers.load(tx, receiver.name)
     if state.not_before is not None and state.not_before > now:
-        return Claimed(None, next_at=state.not_before)
+        return Claimed(None, next_at=state.not_before, refuses=bool(state.refuses))
     _release_due(tx, receiver.name, by=by, now=now, lease=lease)
     ended: list[Settled] = []
     for _ in range(MAX_EXAMINED):
@@ -351,27 +352,16 @@ def expire(
     return outbox.end(tx, dead, now=now)
 
 
-OPENINGS: Final = text("""
-SELECT message.created_at, notification.message_id, notification.receiver,
-    notification.undelivered_to, notification.workspace, notification.incident_id,
-    notification.event_id
-FROM (
-    SELECT id, created_at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND (created_at, id) > (:at, :id)
-    ORDER BY created_at, id LIMIT :limit
-) AS message
-JOIN notification ON notification.message_id = message.id
-WHERE notification.settled_at IS NULL AND notification.event = 'opened'
-    AND notification.undelivered_to IS NULL
-ORDER BY message.created_at, message.id
+PORTION: Final = text("""
+SELECT id, created_at FROM message
+WHERE receiver = :receiver AND settled_at IS NULL AND (created_at, id) > (:at, :id)
+ORDER BY created_at, id LIMIT :limit
 """)
 
-LAST_OF_PORTION: Final = text("""
-SELECT created_at, id FROM (
-    SELECT id, created_at FROM message
-    WHERE receiver = :receiver AND settled_at IS NULL AND (created_at, id) > (:at, :id)
-    ORDER BY created_at, id LIMIT :limit
-) AS portion ORDER BY created_at DESC, id DESC LIMIT 1
+OPENINGS: Final = text("""
+SELECT * FROM notification
+WHERE message_id = :message_id AND settled_at IS NULL AND event = 'opened'
+    AND undelivered_to IS NULL
 """)
 
 BEGINNING: Final = (0, "")
@@ -396,10 +386,11 @@ def tell_fallback(
         return None
     at, id_ = after
     values = {"receiver": receiver, "at": at, "id": id_, "limit": outbox.MAX_PORTION}
-    last = tx.execute(LAST_OF_PORTION, values).one_or_none()
-    openings = tx.execute(OPENINGS, values).all()
-    outbox.enqueue_for_fallback(tx, openings, fallback, now=now, new_id=new_id)
-    return None if last is None else (last.created_at, last.id)
+    portion = tx.execute(PORTION, values).all()
+    for message in portion:
+        openings = tx.execute(OPENINGS, {"message_id": message.id}).all()
+        outbox.enqueue_for_fallback(tx, openings, fallback, now=now, new_id=new_id)
+    return (portion[-1].created_at, portion[-1].id) if portion else None
 
 
 # ── what is due ──────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ import structlog
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.model import EventType, Message, Micros, NotificationState
+from monitor.core.model import EventType, Message, Micros, NotificationState, Receipt
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.render import render
 from monitor.core.route import Receiver
@@ -49,11 +49,11 @@ class DeliveryRules:
     fallback: Receiver | None = None
 
 
-async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
-    """Send *message* once; return why it failed, if it did, whatever the notifier raises."""
+async def attempt(notifier: Notifier, message: Message) -> Receipt | DeliveryError:
+    """Send *message* once; return its receipt or why it failed, whatever the notifier raises."""
     try:
         async with asyncio.timeout(SEND_TIMEOUT.seconds):
-            await notifier.send(message)
+            return await notifier.send(message)
     except DeliveryError as error:
         return error
     except TimeoutError:
@@ -64,7 +64,6 @@ async def attempt(notifier: Notifier, message: Message) -> DeliveryError | None:
             reason=AttemptReason.CLIENT,
             ambiguous=True,
         )
-    return None
 
 
 @dataclass(slots=True)
@@ -77,6 +76,7 @@ class Deliverer:
     recorder: Recorder
     by: str
     _is_failing: bool = False
+    _told_fallback: tuple[Micros, str] = claims.BEGINNING
 
     async def claim(self) -> Claimed:
         """Claim a message to send, if there is one."""
@@ -92,6 +92,8 @@ class Deliverer:
             )
         )
         self.recorder.count(claimed.ended)
+        if claimed.refuses:
+            await self._tell_fallback()
         return claimed
 
     async def send(self, claimed: Claimed, message: Message) -> list[Settled]:
@@ -102,12 +104,12 @@ class Deliverer:
         monotonic = self.recorder.runtime.monotonic
         began = monotonic()
         try:
-            error = await attempt(self.notifier, message)
+            result = await attempt(self.notifier, message)
         except asyncio.CancelledError:
             with suppress(StoreError):
                 await self._settle(claimed, message, self._attempt(message, STOPPED, began))
             raise
-        ended = self._attempt(message, error, began)
+        ended = self._attempt(message, result, began)
         is_told = False
         while True:
             try:
@@ -118,10 +120,14 @@ class Deliverer:
                 is_told = True
                 await asyncio.sleep(SETTLE_RETRY.seconds)
 
-    def _attempt(self, message: Message, error: DeliveryError | None, began: float) -> Attempt:
+    def _attempt(
+        self, message: Message, result: Receipt | DeliveryError, began: float
+    ) -> Attempt:
         took = Duration(int((self.recorder.runtime.monotonic() - began) * 1_000_000))
         title = render(message, timezone="UTC").title
-        return Attempt(error, took=took, title=title)
+        if isinstance(result, Receipt):
+            return Attempt(None, took=took, title=title, post=result.post)
+        return Attempt(result, took=took, title=title)
 
     async def _settle(self, claimed: Claimed, message: Message, ended: Attempt) -> list[Settled]:
         now, fallback, error = self.recorder.runtime.now(), self.rules.fallback, ended.error
@@ -151,11 +157,33 @@ class Deliverer:
                 is_failing=is_failing,
             )
             settled += await self._expire() if is_failing else []
+            if result.receiver.refuses:
+                await self._tell_fallback()
+            else:
+                self._told_fallback = claims.BEGINNING
         is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled)
         self.recorder.wake([fallback.name] if is_dead and fallback else [])
         self._log(message, claimed.attempts, error, is_dead=is_dead)
         self.recorder.count(settled)
         return settled
+
+    async def _tell_fallback(self) -> None:
+        """Tell the fallback of the openings that the receiver, which has to be mended, refuses."""
+        fallback, runtime = self.rules.fallback, self.recorder.runtime
+        if fallback is None or fallback.name == self.receiver.name:
+            return
+        while told := await self.recorder.store.run(
+            lambda tx: claims.tell_fallback(
+                tx,
+                self.receiver.name,
+                fallback,
+                after=self._told_fallback,
+                now=runtime.now(),
+                new_id=runtime.new_id,
+            )
+        ):
+            self._told_fallback = told
+            self.recorder.wake([fallback.name])
 
     async def _expire(self) -> list[Settled]:
         """Give up what has waited too long behind the receiver, which fails."""

@@ -13,6 +13,7 @@ from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
+from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.route import Receiver
 from monitor.store.claims import View
@@ -43,6 +44,7 @@ class Pager:
         if reply == "hang":
             self.entered.set()
             await asyncio.Event().wait()
+        return Receipt()
 
 
 class DeliveryHarness(StoreHarness):
