@@ -15,7 +15,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
-from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
+from monitor.core.model import (
+    READING,
+    Event,
+    EventType,
+    Micros,
+    NotificationState,
+    SettledReason,
+)
 from monitor.core.route import Audience, PlannedMessage, Receiver, Recipient, fallback_event
 
 from . import incidents, rows
@@ -153,16 +160,17 @@ SELECT :id, :workspace, :receiver, :address, :undelivered_to, 'pending', :waits,
 FROM notification
 """)
 
-ADD_NOTIFICATION: Final = text(f"""
+ADD_NOTIFICATION: Final = text("""
 INSERT INTO notification (
     id, message_id, event_id, event, incident_id, workspace, subject, receiver, address, position,
     state, undelivered_to
 )
 SELECT :id, message.id, event.id, :event, event.incident_id, message.workspace,
-    COALESCE(event.account_id, '{incidents.READING}'), message.receiver, message.address,
+    COALESCE(event.account_id, incident.subject), message.receiver, message.address,
     (SELECT COALESCE(MAX(position), 0) + 1 FROM notification), 'pending', message.undelivered_to
-FROM message, event WHERE message.id = :message_id AND event.id = :event_id
-""")  # noqa: S608 - all names are our own
+FROM message, event LEFT JOIN incident ON incident.id = event.incident_id
+WHERE message.id = :message_id AND event.id = :event_id
+""")
 
 
 def queue(
@@ -252,19 +260,19 @@ def release_looked(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
     return set(tx.execute(RELEASE_LOOKED, values).scalars())
 
 
-RELEASE_FAILED: Final = text(f"""
+RELEASE_FAILED: Final = text("""
 UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
 WHERE workspace = :workspace AND waits = 'look' AND EXISTS (
     SELECT 1 FROM notification WHERE notification.message_id = message.id
-        AND notification.settled_at IS NULL AND notification.subject = '{incidents.READING}'
+        AND notification.settled_at IS NULL AND notification.subject = :subject
 )
 RETURNING receiver
-""")  # noqa: S608 - all names are our own
+""")
 
 
 def release_failed(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
     """Let go what waited to be told of blindness: a poll has shown that *workspace* is blind."""
-    values = {"workspace": workspace, "now": now}
+    values = {"workspace": workspace, "subject": READING[1], "now": now}
     return set(tx.execute(RELEASE_FAILED, values).scalars())
 
 

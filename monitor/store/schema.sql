@@ -20,7 +20,6 @@ CREATE TABLE workspace (
     failing_detail TEXT,
     failing_since BIGINT,
     failing_cause_polls BIGINT,
-    incident_id TEXT,
     detached_at BIGINT
 );
 
@@ -39,7 +38,6 @@ CREATE TABLE account (
     missing_polls BIGINT NOT NULL,
     missing_since BIGINT,
     changes TEXT NOT NULL,
-    incident_id TEXT,
     removed_at BIGINT,
     PRIMARY KEY (workspace, id)
 );
@@ -82,7 +80,6 @@ CREATE TABLE incident (
     workspace TEXT NOT NULL,
     scope TEXT NOT NULL CHECK (scope IN ('account', 'workspace')),
     subject TEXT NOT NULL,
-    account_id TEXT,
     cause TEXT NOT NULL,
     previous_cause TEXT,
     status TEXT,
@@ -97,7 +94,7 @@ CREATE TABLE incident (
     next_due_at BIGINT
 );
 
--- At most one open incident of one account, and one of a workspace's blindness.
+-- At most one open incident about one thing: an account, or reading the workspace.
 CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
 
 -- The tick: what is due.
