@@ -70,7 +70,7 @@ async def test_retention_that_failed_is_retried_before_its_hour_is_over(harness)
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
     runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
     async with running(config, runtime) as monitor:
-        await until(lambda: harness.simulator.requests)
+        await until(lambda: "tick" in monitor._loop_health._due)
         with failing_writes(monitor._store, "transition"):
             passed += 3601
             await until(lambda: monitor._loop_health.is_failing("retention"))

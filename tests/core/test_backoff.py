@@ -22,6 +22,7 @@ def test_a_delivery_waits_longer_each_time_but_not_for_ever():
     assert pauses[-1] == MAX_BACKOFF
 
 
+@pytest.mark.case("minute after an attempt without an answer")
 def test_half_of_a_wait_is_jitter_and_what_may_have_arrived_is_not_repeated_within_a_minute():
     assert delivery_backoff(1, jitter=0.0, ambiguous=False) == Duration.parse("5s") // 2
     assert delivery_backoff(1, jitter=1.0, ambiguous=True) == UNANSWERED_WAIT

@@ -22,6 +22,7 @@ DAY = Duration.parse("24h")
 TIMEOUT = DeliveryError("no answer", reason=AttemptReason.TIMEOUT, ambiguous=True)
 REFUSED = DeliveryError("HTTP 500", reason=AttemptReason.SERVER)
 GONE = DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, remedy=Remedy.MEND)
+WRONG = DeliveryError("HTTP 400", reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
 
 
 class StoreHarness:

@@ -1,17 +1,30 @@
 """Claiming what is due, looking at it again, sending it, settling it."""
 
 from dataclasses import replace
+from graphlib import TopologicalSorter
 
 import pytest
-from harness.core import HOUR, LINK, MINUTE, frozen, listed_account, signed_out
-from harness.store import DAY, LEASE, REFUSED, TIMEOUT, StoreHarness
+from harness.core import (
+    HOUR,
+    LINK,
+    MINUTE,
+    REJECTED,
+    UNREACHABLE,
+    frozen,
+    listed_account,
+    signed_out,
+)
+from harness.store import DAY, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
+from sqlalchemy import text
 
-from monitor.core.backoff import UNANSWERED_WAIT
+from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Receiver, Routing
-from monitor.store import clock, workspaces
+from monitor.store import claims, clock, outbox, workspaces
+from monitor.store.claims import Claimed
+from monitor.store.outbox import GROUP_WAIT
 
 
 def test_an_opening_is_queued_claimed_sent_and_settled(harness):
@@ -334,3 +347,206 @@ def test_the_end_of_a_workspace_reaches_who_heard_though_its_labels_left_with_it
 
     assert message.address == "jane@example.com"
     assert message.notifications[0].event == "resolved"
+
+
+# ── who waits for whom ───────────────────────────────────────────────────────────────────────────
+
+WAITING_FOR = text("""
+SELECT DISTINCT mine.message_id AS message, earlier.message_id AS other
+FROM notification AS mine JOIN notification AS earlier
+    ON earlier.receiver = mine.receiver AND earlier.address = mine.address
+    AND earlier.workspace = mine.workspace AND earlier.subject = mine.subject
+    AND earlier.message_id <> mine.message_id
+JOIN message ON message.id = mine.message_id
+JOIN message AS before ON before.id = earlier.message_id
+WHERE mine.settled_at IS NULL AND earlier.settled_at IS NULL
+    AND (before.position < message.position
+        OR before.position = message.position AND before.part < message.part)
+""")
+
+
+def check_that_nobody_waits_in_a_circle(harness):
+    """Build the graph of who waits for whom from the tables; a circle is a CycleError."""
+    graph = {}
+    for row in harness.run(lambda tx: tx.execute(WAITING_FOR).all()):
+        graph.setdefault(row.message, set()).add(row.other)
+    return list(TopologicalSorter(graph).static_order())
+
+
+def test_what_two_receivers_refuse_at_the_same_time_never_waits_for_each_other(store):
+    receivers = {"hook": False, "crm": False, "mail": True}
+    harness = StoreHarness(store, receivers=receivers, fallback="mail")
+    accounts = [frozen(f"a{number}") for number in range(5)]
+    harness.poll(*accounts, listed_account("b"))
+    harness.deliver_all("mail")
+    sending = [harness.claim(name) for name in ("hook", "crm") * 4]
+    for claimed in (*sending[::2], *sending[:0:-2]):
+        harness.settle(claimed, WRONG)
+        check_that_nobody_waits_in_a_circle(harness)
+    while harness.deliver("hook", error=WRONG) or harness.deliver("crm", error=WRONG):
+        check_that_nobody_waits_in_a_circle(harness)
+
+    harness.now += GROUP_WAIT
+
+    assert sorted(len(message) for message in harness.deliver_all("mail")) == [5, 5]
+    assert set(harness.column("SELECT state FROM notification")) == {"delivered", "dead"}
+
+
+def test_parts_of_a_message_stand_behind_it_in_one_order(store):
+    harness = StoreHarness(store, resolve_after=2)
+    harness.poll(signed_out("a"), frozen("b"), frozen("c"), listed_account("d"))
+    harness.poll(listed_account("a"), frozen("b"), frozen("c"), listed_account("d"))
+    harness.rules.routing.receivers["slack"] = Receiver("slack", groups=False)
+    sending = harness.claim()
+
+    assert len(check_that_nobody_waits_in_a_circle(harness)) == 0
+    assert harness.column("SELECT part FROM message ORDER BY part") == [0, 1, 2]
+    assert harness.column("SELECT COUNT(*) FROM message WHERE waits = 'look'") == [1]
+    harness.settle(sending)
+    assert harness.deliver() == [("opened", "c")]
+
+
+def test_a_group_that_may_have_arrived_is_not_parted(store):
+    harness = StoreHarness(store, resolve_after=2)
+    harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    first = harness.claim()
+    harness.settle(first, TIMEOUT)
+    harness.poll(listed_account("a"), frozen("b"), listed_account("c"))
+    assert harness.claim(after=MINUTE).message is None  # nobody knows about a
+
+    harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    again = harness.claim().message
+
+    assert again.id == first.message.id
+    assert len(again.notifications) == 2
+
+
+# ── what waits ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_waits_for_a_look_is_not_read_before_one(store):
+    harness = StoreHarness(store, receivers={"hook": False})
+    ids = [f"a{number}" for number in range(30)]
+    harness.poll(*map(frozen, ids))
+    harness.current = False
+    assert harness.claim("hook").more  # a portion was looked at
+    assert harness.claim("hook") == Claimed(None)
+    assert harness.column("SELECT DISTINCT waits FROM message") == ["look"]
+
+    harness.current = True
+    recorded = harness.poll(*map(frozen, ids))
+
+    assert recorded.receivers == {"hook"}
+    assert harness.deliver("hook") == [("opened", "a0")]
+
+
+def test_a_start_holds_all_but_resolutions_back_until_a_look(harness):
+    harness.poll(signed_out("a"), listed_account("b"))
+    harness.deliver()
+    harness.poll(listed_account("a"), listed_account("b"))
+    harness.poll(listed_account("a"), signed_out("b"))
+    harness.run(lambda tx: outbox.hold(tx, "acme"))
+
+    assert harness.deliver_all() == [[("resolved", "a")]]
+    harness.observe(UNREACHABLE)
+    assert harness.deliver() is None
+    harness.poll(listed_account("a"), signed_out("b"))
+    assert harness.deliver() == [("opened", "b")]
+
+
+def test_what_is_told_of_blindness_waits_after_a_start_for_a_poll_that_fails(harness):
+    for _ in range(2):
+        harness.observe(REJECTED)
+    harness.run(lambda tx: outbox.hold(tx, "acme"))
+    assert harness.deliver() is None
+
+    harness.observe(REJECTED)
+
+    assert harness.deliver() == [("opened", None)]
+
+
+# ── receivers that fail ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def failing(store):
+    """A receiver that has failed twice in a row; four messages wait for it."""
+    harness = StoreHarness(store, receivers={"hook": False, "mail": True}, fallback="mail")
+    harness.poll(*(frozen(f"a{number}") for number in range(4)))
+    harness.deliver("mail")
+    assert harness.deliver("hook", error=REFUSED) == [("opened", "a0")]
+    assert harness.deliver("hook", error=REFUSED) == [("opened", "a1")]  # it may be the message
+    return harness
+
+
+def test_a_receiver_that_keeps_failing_is_tried_with_one_message_a_pause(failing):
+    assert failing.claim("hook").next_at == failing.now + FIRST_BACKOFF
+    probe = failing.claim("hook", after=FIRST_BACKOFF)
+    assert probe.message.notifications[0].account.id == "a0"
+    assert failing.claim("hook").message is None  # while one is on its way
+    failing.settle(probe, REFUSED)
+    assert failing.claim("hook").next_at == failing.now + FIRST_BACKOFF
+    failing.now += MINUTE
+    failing.settle(failing.claim("hook"), REFUSED)
+    assert failing.claim("hook").next_at == failing.now + MINUTE + FIRST_BACKOFF
+
+    failing.settle(failing.claim("hook", after=2 * MINUTE))  # it is back
+
+    assert len(failing.deliver_all("hook")) == 3
+    assert failing.column("SELECT not_before FROM receiver WHERE name = 'hook'") == [None]
+
+
+def test_a_message_that_a_receiver_fails_on_does_not_hold_up_the_others(failing):
+    told = []
+    for _ in range(5):
+        failing.now += FIRST_BACKOFF
+        claimed = failing.claim("hook")
+        (notification,) = claimed.message.notifications
+        is_poison = notification.account.id == "a0"
+        failing.settle(claimed, REFUSED if is_poison else None)
+        told += [] if is_poison else [notification.account.id]
+
+    assert told == ["a1", "a2", "a3"]
+
+
+@pytest.mark.case("host asleep for days")
+@pytest.mark.parametrize(("asleep", "dead"), [(0, 3), (2 * DAY, 0)])
+def test_what_waits_behind_a_receiver_that_fails_past_its_deadline_dies_with_the_attempts(
+    failing, asleep, dead
+):
+    harness = failing
+    if asleep:  # what it failed at before says nothing of today
+        harness.settle(harness.claim("hook", after=MINUTE))
+        harness.now += asleep
+        harness.deliver("hook", error=REFUSED)
+    else:
+        harness.deliver("hook", error=REFUSED, after=DAY + MINUTE)
+
+    expired = harness.run(
+        lambda tx: claims.expire(
+            tx,
+            "hook",
+            now=harness.now,
+            deadline=DAY,
+            fallback=harness.receiver("mail"),
+            new_id=harness.new_id,
+        )
+    )
+
+    assert [sent.reason for sent in expired] == ["deadline"] * dead
+
+
+def test_each_attempt_is_kept_with_its_message(failing):
+    failing.deliver("hook", after=MINUTE)
+
+    attempts = failing.run(
+        lambda tx: tx.execute(
+            text("SELECT number, reason, answer, title FROM attempt ORDER BY at, number")
+        ).all()
+    )
+
+    assert [tuple(row) for row in attempts if row.title][1:] == [
+        (1, "server", "HTTP 500", "title"),
+        (1, "server", "HTTP 500", "title"),
+        (2, "ok", None, "title"),
+    ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import LINK, MINUTE, frozen, listed_account, make_routing, signed_out
-from harness.store import DAY, GONE, TIMEOUT, StoreHarness
+from harness.store import DAY, TIMEOUT, WRONG, StoreHarness
 
 from monitor.core.inventory import Inventory
 from monitor.core.route import Match, Route
@@ -53,9 +53,9 @@ def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(
     harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback="mail")
     harness.poll(listed_account())
     harness.poll(signed_out())
-    harness.deliver("mail", error=GONE)
+    harness.deliver("mail", error=WRONG)
 
-    harness.deliver("slack", error=GONE)
+    harness.deliver("slack", error=WRONG)
     claimed = harness.claim("mail", after=outbox.GROUP_WAIT)
 
     (notification,) = claimed.message.notifications
@@ -74,7 +74,7 @@ def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
     harness.poll(listed_account())
     harness.deliver("mail")
 
-    harness.deliver("slack", error=GONE)
+    harness.deliver("slack", error=WRONG)
 
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
@@ -84,8 +84,8 @@ def test_a_dead_notice_about_another_receiver_is_not_passed_on_again(store):
     harness.poll(listed_account())
     harness.poll(signed_out())
     harness.deliver("hook")
-    harness.deliver("slack", error=GONE)
-    harness.deliver("hook", error=GONE)
+    harness.deliver("slack", error=WRONG)
+    harness.deliver("hook", error=WRONG)
 
     assert harness.deliver("hook", after=DAY) is None
 
@@ -94,11 +94,11 @@ def test_what_a_machine_refuses_one_by_one_is_one_message_for_the_fallback(store
     harness = StoreHarness(store, receivers={"mail": True, "hook": False}, fallback="mail")
     harness.poll(frozen("a"), frozen("b"), frozen("c"), listed_account("d"))
     assert len(harness.deliver("mail")) == 3
-    harness.deliver("hook", error=GONE)
-    harness.deliver("hook", error=GONE)
+    harness.deliver("hook", error=WRONG)
+    harness.deliver("hook", error=WRONG)
     assert harness.deliver("mail") is None
 
-    harness.deliver("hook", error=GONE, after=outbox.GROUP_WAIT - 1)
+    harness.deliver("hook", error=WRONG, after=outbox.GROUP_WAIT - 1)
 
     assert harness.deliver("mail", after=1) == [("notice", "a"), ("notice", "b"), ("notice", "c")]
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) is None
@@ -110,8 +110,8 @@ def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
     )
     harness.poll(frozen("a"), listed_account("d"))
     harness.deliver("mail")
-    harness.deliver("hook", error=GONE)
-    harness.deliver("crm", error=GONE)
+    harness.deliver("hook", error=WRONG)
+    harness.deliver("crm", error=WRONG)
 
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
     assert harness.deliver("mail") == [("notice", "a")]
@@ -123,7 +123,7 @@ def test_what_could_not_be_told_of_two_workspaces_is_a_message_each(store):
         harness.attach(workspace)
         harness.poll(frozen(id_), after=1)
         harness.deliver("mail")
-        harness.deliver("hook", error=GONE)
+        harness.deliver("hook", error=WRONG)
     harness.inventory = Inventory({"acme": {}, "beta": {}})
 
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
@@ -134,10 +134,10 @@ def test_what_the_fallback_could_not_be_told_at_first_is_not_added_to(store):
     harness = StoreHarness(store, receivers={"mail": True, "hook": False}, fallback="mail")
     harness.poll(frozen("a"), frozen("b"), listed_account("d"))
     harness.deliver("mail")
-    harness.deliver("hook", error=GONE)
+    harness.deliver("hook", error=WRONG)
     claimed = harness.claim("mail", after=outbox.GROUP_WAIT)
     harness.settle(claimed, TIMEOUT)
-    harness.deliver("hook", error=GONE)
+    harness.deliver("hook", error=WRONG)
 
     again = harness.claim("mail", after=MINUTE)
 
@@ -151,7 +151,7 @@ def test_a_machine_fallback_gets_one_message_each(store):
     harness.deliver("hook")
     harness.deliver("hook")
 
-    harness.deliver("slack", error=GONE)
+    harness.deliver("slack", error=WRONG)
 
     assert len(harness.deliver("hook")) == 1
     assert len(harness.deliver("hook")) == 1
@@ -268,7 +268,7 @@ def test_a_fallback_is_not_told_of_a_problem_that_is_over(store):
     harness.deliver("mail")
     harness.poll(frozen())
     harness.deliver("mail")
-    harness.deliver("slack", error=GONE)
+    harness.deliver("slack", error=WRONG)
     harness.poll(listed_account())
 
     assert harness.deliver("mail") == [("resolved", "a1")]
@@ -279,12 +279,12 @@ def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True}, fallback="mail")
     harness.poll(signed_out())
     harness.deliver("mail")
-    harness.deliver("slack", error=GONE)
+    harness.deliver("slack", error=WRONG)
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
 
     harness.poll(frozen())
     assert harness.deliver("mail") == [("changed", "a1")]
-    harness.deliver("slack", error=GONE)
+    harness.deliver("slack", error=WRONG)
 
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) is None
 
@@ -294,7 +294,7 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
     routing = make_routing(dict.fromkeys(("slack", "mail"), True), Route(to=("slack",)))
     harness.rules, harness.fallback = replace(harness.rules, routing=routing), "mail"
     harness.poll(signed_out("a"))
-    harness.deliver("slack", error=GONE)
+    harness.deliver("slack", error=WRONG)
 
     cancel_removed(harness, "mail", fallback="post")
 

@@ -6,17 +6,18 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
-from harness.store import GONE, REFUSED, StoreHarness
+from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_recorder, signed_out
+from harness.store import DAY, GONE, REFUSED, WRONG, StoreHarness
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError, Remedy
+from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.route import Receiver
 from monitor.store.claims import View
+from monitor.store.outbox import GROUP_WAIT
 from monitor.work.deliver import Deliverer, DeliveryRules
 
 SLOW = DeliveryError(
@@ -144,10 +145,9 @@ async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(
     assert len({message.id for message in harness.pager.messages}) == 1
 
 
-@pytest.mark.parametrize("remedy", [Remedy.MEND, Remedy.DROP])
-async def test_what_is_dead_is_said_loudly(harness, capsys, remedy):
+async def test_what_is_dead_is_said_loudly(harness, capsys):
     harness.poll(signed_out())
-    harness.pager.replies = [DeliveryError("no", reason=AttemptReason.CLIENT, remedy=remedy)]
+    harness.pager.replies = [WRONG]
 
     assert await harness.send() == [("opened", "dead")]
 
@@ -193,8 +193,33 @@ async def test_the_fallback_is_woken_for_what_another_receiver_will_not_get(harn
     deliverer.recorder = replace(deliverer.recorder, wake=woken.append)
     deliverer.rules = replace(deliverer.rules, fallback=Receiver("mail"))
     harness.poll(signed_out())
-    harness.pager.replies = [GONE]
+    harness.pager.replies = [WRONG]
 
     assert await harness.send() == [("opened", "dead")]
 
     assert ["mail"] in woken
+
+
+@pytest.mark.case("receiver to be mended")
+async def test_the_fallback_hears_at_once_what_a_receiver_refuses_and_it_later_if_it_is_mended(
+    harness,
+):
+    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
+    ids = [f"a{number}" for number in range(3)]
+    harness.poll(*map(listed_account, ids))
+    harness.poll(*map(frozen, ids))
+    harness.pager.replies = [GONE, GONE]
+
+    assert await harness.send() == []
+    assert await harness.send(after=1) == []
+    harness.poll(*map(frozen, ids), signed_out("late"), after=1)
+    assert await harness.send(after=1) is None  # paused, but not the fallback's copies
+    copies = harness.claim("mail", after=GROUP_WAIT).message.notifications
+    assert {(copy.event, copy.undelivered_to) for copy in copies} == {("opened", "slack")}
+    assert [copy.account.id for copy in copies] == [*ids, "late"]
+
+    harness.poll(listed_account("a0"), *map(frozen, ids[1:]), signed_out("late"))
+    told = [await harness.send(after=DAY // 2) for _ in range(3)]
+    assert told == [[("opened", "delivered")]] * 3
+    assert await harness.send() is None
+    assert harness.metric('linkedapi_receiver_failing{receiver="slack"} 0.0')
