@@ -433,8 +433,7 @@ LIMIT :limit
 """)
 
 REQUEUE: Final = text("""
-UPDATE message SET state = 'pending', waits = CASE WHEN :again_at > :now THEN 'time' END,
-    next_attempt_at = :again_at, unanswered = unanswered + 1, claimed_by = NULL,
+UPDATE message SET state = 'pending', waits = 'time', next_attempt_at = :again_at, unanswered = unanswered + 1, claimed_by = NULL,
     claimed_until = NULL
 WHERE id = :message_id
 """)
@@ -456,7 +455,7 @@ def _requeue_lapsed(
         tx.execute(outbox.MARK_SENDING_HEARD, values)
         tx.execute(WRITE_LOST, values)
         _set_state(tx, row.id, to=NotificationState.PENDING)
-        tx.execute(REQUEUE, {"message_id": row.id, "again_at": again_at, "now": now})
+        tx.execute(REQUEUE, {"message_id": row.id, "again_at": again_at})
 
 
 # ── before a send ────────────────────────────────────────────────────────────────────────────────
