@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from harness.answers import api_error, html_page, redirect
 from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
 from harness.faults import failing_writes
 from harness.poll import poll_harness
@@ -22,7 +23,7 @@ from sqlalchemy import text
 
 from monitor import app
 from monitor.core.duration import Duration
-from monitor.simulator import Fault, Simulator, api_error, html_page, redirect, serve
+from monitor.simulator import Fault, Simulator, serve
 from monitor.store import accounts, incidents, outbox
 from monitor.store.db import Store, StoreError
 

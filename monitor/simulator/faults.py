@@ -5,17 +5,11 @@ connection in the middle of the body, `truncate` closes it there although more w
 sends the answer in small pieces, `hang` never answers.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["respond", "delay", "reset", "truncate", "drip", "hang"]
-
-MAINTENANCE: Final = (
-    "<!doctype html><html><head><title>Maintenance</title></head>"
-    "<body><h1>We will be back soon</h1></body></html>"
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,32 +95,3 @@ class Faults:
                     self.in_force.remove(fault)
             return fault
         return None
-
-
-class Where(TypedDict, total=False):
-    """Which requests a fault matches; see `Fault`."""
-
-    customer: str | None
-    method: str | None
-    times: int | None
-    skip: int
-
-
-def html_page(*, status: int = 200, body: str = MAINTENANCE, **where: Unpack[Where]) -> Fault:
-    """Answer a page for people, as captive portals and content networks do."""
-    headers = {"content-type": "text/html; charset=utf-8"}
-    return Fault(status=status, body=body.encode(), headers=headers, **where)
-
-
-def redirect(to: str, *, status: int = 302, **where: Unpack[Where]) -> Fault:
-    """Send the caller elsewhere."""
-    return Fault(status=status, body=b"", headers={"location": to}, **where)
-
-
-def api_error(
-    error_type: str, *, status: int, message: str = "Simulated", **where: Unpack[Where]
-) -> Fault:
-    """Answer an error in the API's own envelope."""
-    error = {"type": error_type, "message": message}
-    body = json.dumps({"success": False, "error": error}).encode()
-    return Fault(status=status, body=body, **where)

@@ -2,8 +2,9 @@
 
 import httpx
 import pytest
+from harness.answers import api_error, html_page, redirect
 
-from monitor.simulator import Simulator, api_error, html_page, redirect, serve
+from monitor.simulator import Simulator, serve
 
 
 async def test_an_answer_of_ones_own_replaces_the_true_one(simulator, call):

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import requests
+from harness.answers import api_error
 from linkedapi.admin import AdminHttpClient, LinkedApiAdmin
 from linkedapi.errors import LINKED_API_ERROR_TYPES, LinkedApiError
 from linkedapi.types.admin import (
@@ -23,7 +24,6 @@ from linkedapi.types.admin import (
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.secret import Secret
-from monitor.simulator import api_error
 from monitor.simulator.endpoints import ENDPOINTS
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
