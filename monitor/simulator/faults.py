@@ -7,7 +7,10 @@ sends the answer in small pieces, `hang` never answers.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from typing import Any, Literal, TypeAlias
+
+from .assumptions import check_types
 
 Kind: TypeAlias = Literal["respond", "delay", "reset", "truncate", "drip", "hang"]
 
@@ -35,10 +38,11 @@ class Fault:
     piece: int = 16
     interval: float = 0.05
     execute: bool | None = None
-    id: int = 0
+    id: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Refuse values of another type, and numbers that make no sense."""
+        check_types(self)
         if self.piece < 1 or (self.times is not None and self.times < 1):
             raise ValueError("times and piece have to be at least 1")
         if self.skip < 0 or self.delay < 0 or self.interval < 0:
@@ -62,12 +66,11 @@ class Faults:
 
     def __init__(self) -> None:
         self.in_force: list[Fault] = []
-        self._last = 0
+        self._ids = count(1)
 
     def add(self, fault: Fault) -> Fault:
         """Put *fault* into force and number it."""
-        self._last += 1
-        fault.id = self._last
+        fault.id = next(self._ids)
         self.in_force.append(fault)
         return fault
 
