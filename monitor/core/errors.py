@@ -7,6 +7,7 @@
 No text in here may hold a secret: raise `from None` where the cause could.
 """
 
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 from .duration import Duration
@@ -29,6 +30,7 @@ class AttemptReason(StrEnum):
     TIMEOUT = "timeout"
 
 
+@dataclass(eq=False, repr=False)
 class DeliveryError(MonitorError):
     """A notifier could not hand its message over.
 
@@ -36,22 +38,15 @@ class DeliveryError(MonitorError):
     came, so that the message may have arrived; *retry_after* is what the receiver asked for.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        reason: AttemptReason,
-        permanent: bool = False,
-        ambiguous: bool = False,
-        retry_after: Duration | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.permanent = permanent
-        self.ambiguous = ambiguous
-        self.retry_after = retry_after
+    message: str
+    _: KW_ONLY
+    reason: AttemptReason
+    permanent: bool = False
+    ambiguous: bool = False
+    retry_after: Duration | None = None
 
 
+@dataclass(eq=False, repr=False)
 class ApiError(MonitorError):
     """Linked API refused a call or could not be reached.
 
@@ -59,17 +54,9 @@ class ApiError(MonitorError):
     *ambiguous* that the request left and its outcome is unknown.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        cause: Cause,
-        type: str | None = None,  # noqa: A002 - the API's own word
-        ambiguous: bool = False,
-        retry_after: Duration | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.cause = cause
-        self.type = type
-        self.ambiguous = ambiguous
-        self.retry_after = retry_after
+    message: str
+    _: KW_ONLY
+    cause: Cause
+    type: str | None = None
+    ambiguous: bool = False
+    retry_after: Duration | None = None
