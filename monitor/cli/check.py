@@ -8,9 +8,9 @@ import typer
 from monitor import app
 from monitor.core.model import Failure, Skipped
 
-from .accounts import LISTED
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
+from .recorded import LISTED
 from .run import configure_log
 
 
