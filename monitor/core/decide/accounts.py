@@ -18,7 +18,7 @@ from monitor.core.model import (
     Status,
 )
 from monitor.core.policy import IncidentPolicy
-from monitor.core.profile import profile_key
+from monitor.core.url import profile_key
 
 from .sessions import has_link, needs_link
 
