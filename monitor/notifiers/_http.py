@@ -19,10 +19,10 @@ import httpx
 from pydantic import field_validator
 
 from monitor import __version__
+from monitor.core.backoff import retry_after
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Message, Micros
-from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 import aiohttp
 import httpx
 
+from monitor.core.backoff import http_date, retry_after
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
-from monitor.core.retry_after import http_date, retry_after
 from monitor.core.text import redact
 
 from .wire import MALFORMED, loads
