@@ -6,11 +6,10 @@ from typing import Any
 import typer
 
 from monitor import app
-from monitor.core.model import Failure, Skipped
+from monitor.core.model import LISTED, Failure, Skipped
 
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
-from .recorded import LISTED
 from .run import configure_log
 
 

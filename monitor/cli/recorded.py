@@ -2,22 +2,19 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
 from monitor import app
 from monitor.config import Config
-from monitor.core.model import ListedAccount
+from monitor.core.model import LISTED, ListedAccount
 from monitor.store import listings
 from monitor.store.db import Store
 
 from .options import ConfigOption, JsonOption, LimitOption
 from .output import print_rows
-
-LISTED: Final = ("id", "name", "url", "country", "status", "raw_status")
-"""What is printed of an account as it was listed."""
 
 
 def accounts(

@@ -6,7 +6,7 @@ Points in time are UTC microseconds since the epoch (`Micros`), spans are `Durat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .duration import Duration
 from .secret import Secret
@@ -148,6 +148,10 @@ class ListedAccount:
     status: Status
     raw_status: str
     session: Session | None = None
+
+
+LISTED: Final = ("id", "name", "url", "country", "status", "raw_status")
+"""What the list says of an account itself: all but its session."""
 
 
 @dataclass(frozen=True, slots=True)
