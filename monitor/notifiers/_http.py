@@ -10,7 +10,7 @@ Rules:
 import asyncio
 import contextlib
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -26,7 +26,7 @@ from monitor.core.model import Message, Micros
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 
-from . import ATTEMPT_TIMEOUT, ReceiverSettings, unanswered
+from . import Notifier, ReceiverSettings, unanswered
 
 MAX_ERROR_BODY: Final = 64 * 1024
 """How many bytes of a refusal are read."""
@@ -34,8 +34,6 @@ MAX_ERROR_BODY: Final = 64 * 1024
 MAX_RETRY_AFTER: Final = Duration.parse("1h")
 
 _RETRYABLE: Final = frozenset({408, 425, 429})
-
-S = TypeVar("S", bound=ReceiverSettings)
 
 
 class HttpSettings(ReceiverSettings):
@@ -67,27 +65,17 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-class HttpNotifier(ABC, Generic[S]):
+S = TypeVar("S", bound=ReceiverSettings)
+
+
+class HttpNotifier(Notifier, Generic[S]):
     """Posts what a type of receiver makes of a message: all that a type adds is `request`.
 
     *advice* says what to do about texts that its vendor answers refusals with.
     """
 
-    groups: ClassVar[bool] = True
+    settings: S
     advice: ClassVar[Mapping[str, str]] = {}
-
-    def __init__(
-        self,
-        settings: S,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = ATTEMPT_TIMEOUT,
-    ) -> None:
-        self.settings = settings
-        self.timezone = timezone
-        self._http = http
-        self._timeout = timeout
 
     @abstractmethod
     def request(self, message: Message) -> Request:
@@ -99,7 +87,7 @@ class HttpNotifier(ABC, Generic[S]):
         body = _TrackedBody(request.body)
         error: DeliveryError | None
         try:
-            async with asyncio.timeout(self._timeout.seconds):
+            async with asyncio.timeout(self.timeout.seconds):
                 error = await self._exchange(request, body, now=message.now)
         except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
             connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken one
@@ -121,8 +109,8 @@ class HttpNotifier(ABC, Generic[S]):
             "connection": "close",
         }
         address = request.url.reveal()
-        outgoing = self._http.build_request("POST", address, content=body, headers=headers)
-        response = await self._http.send(outgoing, stream=True, follow_redirects=False)
+        outgoing = self.http.build_request("POST", address, content=body, headers=headers)
+        response = await self.http.send(outgoing, stream=True, follow_redirects=False)
         try:
             if response.is_success:
                 return None
