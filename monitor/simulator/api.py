@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from .assumptions import Assumptions
-from .endpoints import ENDPOINTS
-from .errors import ApiError, Headers
+from .endpoints import ENDPOINTS, ApiError, Headers
 from .state import Customer, State
 
 JSON: Final = ("content-type", "application/json; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What each method of the admin API does for a customer.
+"""What each method of the admin API does for a customer, and the errors that it can answer.
 
 Those that destroy something are here because the real service has them; the request log shows who
 called them, and the monitor never does.
@@ -10,15 +10,40 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
 from .accounts import HEADLINE, AccountStatus, SimulatedAccount
-from .errors import ApiError
+from .assumptions import Assumptions
 from .sessions import Session, SessionStatus
 from .state import Customer
 from .subscription import MAX_SEATS, BillingPeriod, SeatType, SubscriptionStatus
 
 CHECKOUT: Final = "https://checkout.example.com/pay/"
 
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 Method: TypeAlias = Callable[[Customer, dict[str, Any]], Any]
 Choice = TypeVar("Choice", bound=StrEnum)
+
+
+@dataclass(eq=False)
+class ApiError(Exception):
+    """A call is refused; *type* is the contract, *message* only text."""
+
+    type: str
+    message: str
+    headers: Headers = ()
+
+    def status(self, assumptions: Assumptions) -> int:
+        """Return the HTTP status: the documented one, or the assumed one."""
+        return {
+            "linkedApiTokenRequired": 401,
+            "invalidLinkedApiToken": 401,
+            "accountIdRequired": 401,
+            "accountNotFound": 401,
+            "sessionNotFound": 404,
+            "tooManyRequests": 429,
+            "invalidRequestPayload": assumptions.invalid_payload_status,
+            "noAvailableSeats": assumptions.no_seats_status,
+            "dailyConnectionAttemptsExceeded": assumptions.attempts_status,
+            "subscriptionRequired": assumptions.no_subscription_status,
+        }[self.type]
 
 
 @dataclass(frozen=True, slots=True)
