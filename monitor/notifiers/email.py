@@ -10,7 +10,7 @@ from email.utils import format_datetime, getaddresses
 from typing import Annotated, Any, Final, Literal
 
 import jinja2
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError
@@ -40,10 +40,8 @@ def _parse_address(text: str) -> tuple[str, str]:
     return name, address
 
 
-class ByLabel(BaseModel):
+class ByLabel(BaseModel, frozen=True, extra="forbid"):
     """Recipients who are not the same for all accounts: the *label* of each holds its address."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(min_length=1)
 
