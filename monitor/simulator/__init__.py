@@ -3,13 +3,12 @@
 It stands alone: nothing of the monitor is imported here.
 """
 
-from .accounts import SimulatedAccount
+from .accounts import Session, SimulatedAccount
 from .actions import Simulator
 from .assumptions import Assumptions
 from .faults import Fault
 from .scenario import Step, login, play
 from .server import serve
-from .sessions import Session
 from .state import Customer
 
 __all__ = [

@@ -6,11 +6,10 @@ from functools import partial
 from inspect import isfunction, signature
 from typing import Any, Final, get_type_hints
 
-from .accounts import AccountStatus, SimulatedAccount
+from .accounts import AccountStatus, Session, SessionStatus, SimulatedAccount
 from .assumptions import MAX_NUMBER, Assumptions, fits
 from .faults import Fault, Kind
 from .runtime import SECOND
-from .sessions import Session, SessionStatus
 from .state import Customer, State, UnknownNameError
 from .subscription import MAX_SEATS, BillingPeriod, SeatType, Subscription, SubscriptionStatus
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
-from .accounts import HEADLINE, AccountStatus, SimulatedAccount
+from .accounts import HEADLINE, AccountStatus, Session, SessionStatus, SimulatedAccount
 from .assumptions import Assumptions
-from .sessions import Session, SessionStatus
 from .state import Customer
 from .subscription import MAX_SEATS, BillingPeriod, SeatType, SubscriptionStatus
 
