@@ -4,7 +4,7 @@ Those that destroy something are here because the real service has them; the req
 called them, and the monitor never does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
@@ -43,14 +43,6 @@ class ApiError(Exception):
             "dailyConnectionAttemptsExceeded": assumptions.attempts_status,
             "subscriptionRequired": assumptions.no_subscription_status,
         }[self.type]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A method, and whether it takes parameters."""
-
-    method: Method
-    has_parameters: bool = True
 
 
 def get_all(customer: Customer, _: dict[str, Any]) -> Any:
@@ -236,16 +228,17 @@ def _choice(kind: type[Choice], value: object) -> Choice:
         raise ApiError("invalidRequestPayload", f"{value!r:.40} is not known.") from None
 
 
-ENDPOINTS: Final = {
-    "accounts.getAll": Endpoint(get_all, has_parameters=False),
-    "accounts.createConnectionSession": Endpoint(create_connection, has_parameters=False),
-    "accounts.createReconnectionSession": Endpoint(create_reconnection),
-    "accounts.getConnectionSession": Endpoint(get_session),
-    "accounts.cancelConnectionSession": Endpoint(cancel_session),
-    "accounts.reparseAccountInfo": Endpoint(reparse),
-    "accounts.regenerateIdentificationToken": Endpoint(regenerate_token),
-    "accounts.disconnect": Endpoint(disconnect),
-    "subscription.getStatus": Endpoint(get_status, has_parameters=False),
-    "subscription.getSeats": Endpoint(get_seats, has_parameters=False),
-    "subscription.setSeats": Endpoint(set_seats),
+ENDPOINTS: Final[Mapping[str, Method]] = {
+    "accounts.getAll": get_all,
+    "accounts.createConnectionSession": create_connection,
+    "accounts.createReconnectionSession": create_reconnection,
+    "accounts.getConnectionSession": get_session,
+    "accounts.cancelConnectionSession": cancel_session,
+    "accounts.reparseAccountInfo": reparse,
+    "accounts.regenerateIdentificationToken": regenerate_token,
+    "accounts.disconnect": disconnect,
+    "subscription.getStatus": get_status,
+    "subscription.getSeats": get_seats,
+    "subscription.setSeats": set_seats,
 }
+WITHOUT_PARAMETERS: Final = frozenset({get_all, create_connection, get_status, get_seats})
