@@ -18,13 +18,27 @@ due        what time alone brings            sessions   links: which are missing
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from monitor.core.diff import Changes
 from monitor.core.draft import Decision, Draft
-from monitor.core.model import Failure, Incident, Micros, Reason, Workspace
+from monitor.core.model import Account, Failure, Incident, ListedAccount, Micros, Reason, Workspace
 from monitor.core.policy import IncidentPolicy
 
 from . import accounts, blindness, sessions
+from .accounts import AccountState, Input
+
+Step = Callable[[Draft, Account, ListedAccount], Account]
+
+TRANSITIONS: Final[Mapping[tuple[AccountState, Input], Step]] = {
+    (AccountState.HEALTHY, Input.GOOD): accounts.stay_healthy,
+    (AccountState.HEALTHY, Input.BAD): accounts.count_bad,
+    (AccountState.SUSPECT, Input.GOOD): accounts.stay_healthy,
+    (AccountState.SUSPECT, Input.BAD): accounts.count_bad,
+    (AccountState.OPEN, Input.GOOD): accounts.count_good,
+    (AccountState.OPEN, Input.BAD): accounts.still_bad,
+}
+"""What an input does in each state; missing accounts are alike in all (`note_missing`)."""
 
 
 def decide(
@@ -49,7 +63,8 @@ def decide(
     after = blindness.recover(draft)
     for listed in observation.listed:
         account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
-        draft.accounts[account.id] = accounts.step(draft, account, listed)
+        step = TRANSITIONS[accounts.account_state(account), accounts.observe(listed)]
+        draft.accounts[account.id] = step(draft, account, listed)
     accounts.note_missing(draft, observation.missing)
     accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
     after = replace(after, accounts=draft.accounts_after())

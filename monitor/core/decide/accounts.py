@@ -1,7 +1,8 @@
-"""What one good poll does to accounts: those that it lists, and those missing and ignored."""
+"""What one good poll does to accounts: listed ones by the transition table, missing and ignored."""
 
 from collections.abc import Iterable
 from dataclasses import replace
+from enum import StrEnum
 
 from monitor.core.draft import Draft
 from monitor.core.model import (
@@ -23,6 +24,21 @@ from monitor.core.url import profile_key
 from .sessions import has_link, needs_link
 
 
+class AccountState(StrEnum):
+    """Where an account stands."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    OPEN = "open"
+
+
+class Input(StrEnum):
+    """What a good poll saw of an account that it listed."""
+
+    GOOD = "good"
+    BAD = "bad"
+
+
 def is_quiet(account: Account, policy: IncidentPolicy, *, create: bool) -> bool:
     """Return whether seeing the same again would change nothing about *account*."""
     return (
@@ -33,6 +49,11 @@ def is_quiet(account: Account, policy: IncidentPolicy, *, create: bool) -> bool:
 
 
 # ── in the list ──────────────────────────────────────────────────────────────────────────────────
+
+
+def observe(listed: ListedAccount) -> Input:
+    """Return what the list says of an account, as far as the transition table goes."""
+    return Input.GOOD if listed.status is Status.ACTIVE else Input.BAD
 
 
 def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Account:
@@ -56,21 +77,24 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
     )
 
 
-def step(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Take the arrow of the diagram in `decide` that leads from *account* as it is *listed*."""
-    is_good = listed.status is Status.ACTIVE
+def account_state(account: Account) -> AccountState:
+    """Return where *account* stands."""
     if account.incident_id is not None:
-        return _count_good(draft, account) if is_good else _still_bad(draft, account, listed)
-    if not is_good:
-        return _count_bad(draft, account, listed)
-    return replace(account, bad_polls=0)  # nobody was told of the suspicion, if there was one
+        return AccountState.OPEN
+    return AccountState.SUSPECT if account.bad_polls else AccountState.HEALTHY
 
 
 def _is_flapping(account: Account, policy: IncidentPolicy) -> bool:
     return len(account.changes) >= policy.flapping.changes
 
 
-def _count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+def stay_healthy(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+    """Forget a suspicion, if there was one: no incident was opened and nobody was told."""
+    del draft, listed
+    return replace(account, bad_polls=0) if account.bad_polls else account
+
+
+def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Count a bad poll; the one that reaches `open_after` opens an incident."""
     polls = draft.count(account.bad_polls)
     if polls < draft.policy.open_after:
@@ -83,11 +107,12 @@ def _count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account
     return replace(account, incident_id=opened)
 
 
-def _count_good(draft: Draft, account: Account) -> Account:
+def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Count a good poll; the one that reaches `resolve_after` ends the incident.
 
     One that keeps changing has to stay active for `flapping.settle` instead.
     """
+    del listed
     incident = _open_incident(draft, account)
     account = replace(account, session=None)
     if _is_flapping(account, draft.policy):
@@ -106,7 +131,7 @@ def _count_good(draft: Draft, account: Account) -> Account:
     return replace(account, incident_id=None, good_polls=0)
 
 
-def _still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
+def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Keep the incident open: its cause may have changed, or there is a link at last."""
     incident = _open_incident(draft, account)
     had_link = has_link(account.session)

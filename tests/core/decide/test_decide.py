@@ -1,4 +1,6 @@
-"""The decisions as a whole: the baseline, and what always holds."""
+"""The decisions as a whole: the table, the baseline, and what always holds."""
+
+from itertools import product
 
 import pytest
 from harness.core import (
@@ -16,8 +18,14 @@ from harness.core import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.decide import TRANSITIONS
+from monitor.core.decide.accounts import AccountState, Input
 from monitor.core.model import Snapshot, Status
 from monitor.core.policy import Flapping, IncidentPolicy
+
+
+def test_the_table_has_a_step_for_every_state_and_input():
+    assert set(TRANSITIONS) == set(product(AccountState, Input))
 
 
 @pytest.mark.case("first poll ever")
