@@ -48,15 +48,3 @@ def warnings_of(load_text: Loads) -> Problems:
         return [warning.partition("config.yaml:")[2] for warning in config.warnings]
 
     return warnings
-
-
-@pytest.fixture
-def only_problem_of(problems_of: Problems) -> Callable[[str], str]:
-    """Returns the only problem of a text; a text without workspaces gets one."""
-
-    def only_problem(text: str) -> str:
-        whole = text if "workspaces:" in text else WORKSPACE + text
-        (problem,) = problems_of(whole, BYTES="\udcff", TEXT="Zürich")
-        return problem
-
-    return only_problem

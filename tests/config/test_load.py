@@ -168,37 +168,6 @@ def test_ten_thousand_workspaces_are_not_too_many(load_text):
     assert len(load_text(f"workspaces:\n{entries}").workspaces) == 10_000
 
 
-WRONG = {
-    "a misspelt section": ("recievers: []", "2: recievers: unknown key; did you mean receivers?"),
-    "the private side of the value": ("warnings: []", "2: warnings: unknown key"),
-    "a map where a list belongs": (
-        "receivers: {}",
-        "2: receivers: must be a list; start each entry with `- `",
-    ),
-    "an unknown type": (
-        "receivers: [{name: ops, type: slak}]",
-        "2: receivers[0].type: unknown type; did you mean slack?",
-    ),
-    "a type that is no word": (
-        "receivers: [{name: ops, type: [1]}]",
-        "2: receivers[0].type: unknown type (it can be",
-    ),
-    "no type": ("receivers:\n  - name: ops", "3: receivers[0].type: is missing; it can be"),
-    "none at all": ("workspaces: []", "1: workspaces: is missing; list one with its token"),
-}
-
-
-@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG)
-def test_an_unusable_section_is_reported_once_with_its_line(only_problem_of, text, expected):
-    assert only_problem_of(text).startswith(expected)
-
-
-def test_a_file_without_workspaces_is_refused(problems_of):
-    (problem,) = problems_of("timezone: UTC")
-
-    assert problem.startswith("workspaces: is missing; list one with its token")
-
-
 def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_lines(problems_of):
     problems = problems_of(
         """workspaces:

@@ -5,8 +5,10 @@ FUZZ_EXAMPLES says how many of each; what holds of them is in targets.py.
 
 import json
 import os
+from ast import literal_eval
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import yaml
 from fuzz.targets import HUSH, ORIGIN, TOKEN, check_answer, check_config
@@ -22,6 +24,7 @@ from monitor.core.secret import Secret
 LINK = f"{ORIGIN}/connection/hush"
 PLAIN = "swordfish-is-written-down"
 
+CORPUS = Path(__file__).parent / "corpus"
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 
 steady = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -253,6 +256,16 @@ def test_what_is_right_is_accepted_and_comes_back_as_it_was(tree, style):
     assert PLAIN not in shown
     again = tree_of(config)
     assert tree_of(check_config(written(again))) == again
+
+
+pieces = [literal_eval(line) for line in (CORPUS / "configs.dict").read_text().splitlines()]
+texts = st.text() | st.lists(st.sampled_from([*"[]{},?%@\n\t\x85\ufeff", *pieces])).map("".join)
+
+
+@steady
+@given(texts)
+def test_any_text_is_a_configuration_or_an_error_that_may_be_shown(text):
+    check_config(text.encode(errors="surrogatepass"))
 
 
 wrong_values = st.sampled_from(["${NOBODY}", "${", "", "a b", "9" * 50, 0, -1, 1.5, None, True])
