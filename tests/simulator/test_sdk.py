@@ -114,7 +114,8 @@ async def test_the_sdk_follows_an_account_from_its_first_login_to_its_end(simula
     params = GetConnectionSessionParams(session_id=opened.session_id)
     waiting = (await sdk("accounts.get_connection_session", params)).session
     pending = (await sdk("accounts.get_all")).pending_connection_sessions
-    simulator.set_session_status(opened.session_id, "success")
+    for _ in range(2):
+        simulator.set_session_status(opened.session_id, "success")
     (new,) = (await sdk("accounts.get_all")).accounts
     parsing = await sdk(
         "accounts.reparse_account_info", ReparseAccountInfoParams(account_id=new.id)
@@ -141,6 +142,7 @@ async def test_the_sdk_follows_an_account_from_its_first_login_to_its_end(simula
     assert (new.status, new.headline, new.reconnection_link) == ("active", None, None)
     assert parsing.workflow_id.startswith("reparseAccountInfoWorkflow-")
     assert fresh.token.startswith("id_")
+    assert fresh.token != new.identification_token
     assert (out.status, out.identification_token) == ("reconnection_required", fresh.token)
     assert out.headline
     assert again.reconnection_session_id != out.reconnection_session_id
@@ -155,9 +157,11 @@ async def test_the_sdk_reads_a_subscription_and_buys_seats(simulator, sdk):
     paid = await sdk("subscription.get_status")
     bought = await sdk("subscription.set_seats", seats)
     groups = (await sdk("subscription.get_seats")).seats
-    simulator.set_subscription("acme", None, eligible_for_trial=True)
+    checkouts, more = [], seats.model_copy(update={"quantity": 8})
+    for status in ("canceled", None):
+        simulator.set_subscription("acme", status, eligible_for_trial=True)
+        checkouts.append(await sdk("subscription.set_seats", more))
     unpaid = await sdk("subscription.get_status")
-    checkout = await sdk("subscription.set_seats", seats)
 
     assert paid == SubscriptionStatus(
         status="active", eligible_for_trial=False, cancel_at_period_end=False
@@ -168,8 +172,9 @@ async def test_the_sdk_reads_a_subscription_and_buys_seats(simulator, sdk):
         ("plus", 7, "year"),
     ]
     assert (unpaid.status, unpaid.eligible_for_trial) == (None, True)
-    assert checkout.status == "processing"
-    assert checkout.payment_link.startswith("https://")
+    assert [checkout.status for checkout in checkouts] == ["processing"] * 2
+    assert all(checkout.payment_link.startswith("https://") for checkout in checkouts)
+    assert (await sdk("subscription.get_seats")).seats == groups
 
 
 @pytest.mark.parametrize("void", [True, False])
