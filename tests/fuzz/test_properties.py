@@ -18,8 +18,10 @@ from pydantic import BaseModel
 
 from monitor.config import Config
 from monitor.core.duration import Duration
+from monitor.core.errors import ApiError
 from monitor.core.model import Status
 from monitor.core.secret import Secret
+from monitor.source.decode import Decoder
 
 LINK = f"{ORIGIN}/connection/hush"
 PLAIN = "swordfish-is-written-down"
@@ -120,6 +122,22 @@ answers = st.fixed_dictionaries(
 @given(answers | odd_values)
 def test_any_json_is_a_list_or_an_error_that_may_be_shown(value):
     check_answer(encode(value))
+
+
+@steady
+@given(st.lists(answers | odd_values, max_size=3))
+def test_what_was_read_before_makes_no_difference(values):
+    decoder = Decoder((ORIGIN,))
+
+    for content in map(encode, values):
+        assert outcome(decoder, content) == outcome(Decoder((ORIGIN,)), content)
+
+
+def outcome(decoder, content):
+    try:
+        return decoder.decode(content)
+    except ApiError as error:
+        return error.cause, str(error)
 
 
 @steady

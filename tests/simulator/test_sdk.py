@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-import threading
 
 import pytest
 import requests
+from harness.client import client_harness
 from linkedapi.admin import AdminHttpClient, LinkedApiAdmin
 from linkedapi.errors import LINKED_API_ERROR_TYPES, LinkedApiError
 from linkedapi.types.admin import (
@@ -25,17 +25,14 @@ from monitor.core.model import Cause
 from monitor.core.secret import Secret
 from monitor.simulator import api_error
 from monitor.simulator.endpoints import ENDPOINTS
-from monitor.source.client import LinkedApi
-from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
-from monitor.source.transport import open_http
 
 TIMEOUT = 10
 GROUPS = {"accounts", "subscription"}
 
 
 class Sdk:
-    """The SDK as one customer. It has no timeout, so each call has a thread to hang in."""
+    """The SDK as one customer."""
 
     def __init__(self, address, token="linked_acme"):
         session = requests.Session()
@@ -47,23 +44,8 @@ class Sdk:
         """Call `accounts.get_all` and the like."""
         group, name = method.split(".")
         call = getattr(getattr(self.admin, group), name)
-        loop = asyncio.get_running_loop()
-        outcome = loop.create_future()
-
-        def run():
-            try:
-                result, error = call(*([] if params is None else [params])), None
-            except Exception as failure:  # noqa: BLE001 - raised again where it is awaited
-                result, error = None, failure
-            loop.call_soon_threadsafe(settle, result, error)
-
-        def settle(result, error):
-            if not outcome.done():
-                outcome.set_exception(error) if error else outcome.set_result(result)
-
-        threading.Thread(target=run, daemon=True).start()
-        async with asyncio.timeout(TIMEOUT):
-            return await outcome
+        async with asyncio.timeout(TIMEOUT):  # then the server goes away, which ends the call
+            return await asyncio.to_thread(call, *([] if params is None else [params]))
 
 
 @pytest.fixture
@@ -79,16 +61,8 @@ def sdk(address):
 @pytest.fixture
 async def client(address):
     """The monitor's client of the same customer."""
-    settings = LinkedApiSettings(base_url=address)
-    async with open_http(settings) as http:
-        yield LinkedApi(
-            http=http,
-            token=Token(Secret("linked_acme")),
-            settings=settings,
-            link_origins=("https://app.linkedapi.io",),
-            observe=lambda *_: None,
-            monotonic=lambda: 0.0,
-        )
+    async with client_harness(token=Token(Secret("linked_acme")), base_url=address) as harness:
+        yield harness.api
 
 
 def method_of(group, name):
