@@ -73,19 +73,13 @@ def test_the_sender_of_mail_can_be_named():
     assert loaded(SMTP_URL=SMTP_URL, **mail).receivers[0].from_ == "monitor@example.com"
 
 
-def test_with_nothing_at_all_the_error_says_what_to_do():
-    assert error_of(LINKED_API_TOKEN="") == (
-        "nothing is configured: set LINKED_API_TOKEN,"
-        " or name a file with --config or LINKEDAPI_MONITOR_CONFIG"
-    )
-
-
 SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:password@host:465"
 
 
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
+        ({"LINKED_API_TOKEN": ""}, "nothing is configured: set LINKED_API_TOKEN, or name a file "),
         ({"SMTP_URL": "smtp://mail"}, "SMTP_URL: needs ALERT_EMAIL_TO as well"),
         ({"SMTP_URL": "smtp://mail", "ALERT_EMAIL_TO": " , "}, "SMTP_URL: needs ALERT_EMAIL_TO"),
         ({"ALERT_EMAIL_TO": "a@example.com"}, "ALERT_EMAIL_TO: needs SMTP_URL as well"),

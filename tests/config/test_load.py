@@ -81,20 +81,6 @@ workspaces:
     assert [str(poll.jitter) for poll in polls] == ["1s", "1s", "1s", "0s"]
 
 
-def test_a_crontab_goes_by_the_time_zone_of_the_file_unless_it_has_its_own(load_text):
-    config = load_text(
-        """
-workspaces:
-  - {name: a, token: a, poll: {cron: "0 8 * * *"}}
-  - {name: b, token: b, poll: {cron: "0 8 * * *", timezone: UTC}}
-timezone: Europe/Berlin
-"""
-    )
-
-    polls = [workspace.poll for workspace in config.workspaces]
-    assert [poll.next_due(1_795_435_200_000_000) // 3_600_000_000 % 24 for poll in polls] == [7, 8]
-
-
 def test_sections_without_content_are_as_if_they_were_not_there(load_text):
     config = load_text(WORKSPACE + "receivers:\nroutes:\nincidents:\nfallback:\n")
 
