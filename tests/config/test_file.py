@@ -147,12 +147,6 @@ def test_a_billion_laughs_end_at_once(problems_of):
     assert time.process_time() - started < 1
 
 
-def test_what_was_wrong_before_the_end_is_said_too(problems_of):
-    problems = problems_of("a: ${UNSET}\na: 2\nb: [\n")
-
-    assert [line.partition(":")[0] for line in problems] == ["1", "2", "4"]
-
-
 def test_a_flood_of_problems_ends(problems_of):
     problems = problems_of("a:\n" + "- ${UNSET}\n" * 30_000)
 

@@ -121,25 +121,6 @@ def test_ten_thousand_workspaces_are_not_too_many(load_text):
     assert len(load_text(f"workspaces:\n{entries}").workspaces) == 10_000
 
 
-def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_lines(problems_of):
-    problems = problems_of(
-        """workspaces:
-  - {name: acme, token: abc, lables: {}}
-poll: {every: 10}
-receivers:
-  - {name: ops, type: slak}
-  - {name: ops, type: slack}
-routes:
-  - to: [opps]
-timezone: Mars
-storage: {url: ${NOWHERE}}
-"""
-    )
-
-    lines = [int(problem.partition(":")[0]) for problem in problems]
-    assert lines == [2, 3, 5, 6, 6, 8, 9, 10]
-
-
 def test_a_long_list_of_problems_is_cut(load_text):
     with pytest.raises(ConfigError) as caught:
         load_text(WORKSPACE + "".join(f"zz{number}: 1\n" for number in range(60)))

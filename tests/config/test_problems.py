@@ -26,7 +26,20 @@ ACCOUNTS = """accounts:
   - {labels: {tier: 1}}
   - jane"""
 
+MANY = """workspaces:
+  - {name: acme, token: abc, lables: {}}
+poll: {every: 10}
+receivers:
+  - {name: ops, type: slak}
+  - {name: ops, type: slack}
+routes:
+  - to: [opps]
+timezone: Mars
+storage: {url: ${NOWHERE}}"""
+
 WRONG = {
+    "much at once": MANY,
+    "much before the end": "a: ${UNSET}\na: 2\nb: [\n",
     # sections, keys and values
     "a misspelt section": "recievers: []",
     "the private side of the value": "warnings: []",
@@ -177,7 +190,10 @@ def test_a_document_that_cannot_be_used_is_one_clear_line(problems_of, text, sna
 
 ONE = "workspaces: [{token: abc, labels: {team: growth}}]\nreceivers: [%s]\n"
 ROUTES = "workspaces: [{token: abc, labels: {team: growth}}]\n" + OPS + "routes: "
+HOSTS = ("http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1")
+HERE = WORKSPACE + "linked_api: {base_url: '%s'}\nreconnection: {link_origins: ['%s']}"
 FITS = {
+    **{url: HERE % (url, url) for url in HOSTS},
     "all to one": ROUTES + "[{to: ops}]",
     "some and all": ROUTES + "[{to: ops, continue: true}, {match: {cause: frozen}, to: ops}]",
     "a label and all": ROUTES + "[{match: {labels: {team: growth}}, to: ops}, {to: ops}]",
@@ -210,3 +226,12 @@ def test_what_fits_together_is_not_warned_of(warnings_of, text):
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
 def test_what_nobody_hears_and_what_matches_nothing_is_worth_a_warning(warnings_of, text, snapshot):
     assert warnings_of(text, TEXT="elsewhere") == snapshot
+
+
+@pytest.mark.odd_input("token used twice")
+def test_a_token_used_twice_is_worth_a_warning(warnings_of, tmp_path):
+    (tmp_path / "token").write_text("abc\n")
+
+    assert warnings_of(
+        "workspaces:\n  - {name: a, token: abc}\n  - name: b\n    token_file: token\n"
+    ) == ["4: workspaces[1].token_file: is the token of workspaces[0] as well"]
