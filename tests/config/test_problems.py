@@ -25,7 +25,6 @@ ACCOUNTS = """accounts:
   - {ignore: maybe}
   - {labels: {tier: 1}}
   - jane"""
-
 MANY = """workspaces:
   - {name: acme, token: abc, lables: {}}
 poll: {every: 10}
@@ -188,8 +187,9 @@ def test_a_document_that_cannot_be_used_is_one_clear_line(problems_of, text, sna
     assert problem == snapshot
 
 
-ONE = "workspaces: [{token: abc, labels: {team: growth}}]\nreceivers: [%s]\n"
-ROUTES = "workspaces: [{token: abc, labels: {team: growth}}]\n" + OPS + "routes: "
+GROWTH = "workspaces: [{token: abc, labels: {team: growth}}]\n"
+ONE = GROWTH + "receivers: [%s]\n"
+ROUTES = GROWTH + OPS + "routes: "
 HOSTS = ("http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1")
 HERE = WORKSPACE + "linked_api: {base_url: '%s'}\nreconnection: {link_origins: ['%s']}"
 FITS = {
