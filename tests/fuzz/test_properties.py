@@ -120,11 +120,11 @@ def test_any_json_is_a_list_or_an_error_that_may_be_shown(value):
     check_answer(encode(value))
 
 
-known = st.builds(lambda entry, id_: entry | {"id": id_}, healthy(), st.sampled_from("ab"))
+recurring = st.builds(lambda entry, id_: entry | {"id": id_}, healthy(), st.sampled_from("ab"))
 
 
 @steady
-@given(st.lists(st.lists(known | odd_values, max_size=3), max_size=4))
+@given(st.lists(st.lists(recurring | odd_values, max_size=3), max_size=4))
 def test_what_was_read_before_makes_no_difference(lists):
     decoder = Decoder((ORIGIN,))
 

@@ -145,7 +145,8 @@ async def test_accounts_that_do_not_work_may_take_seats_too(simulator, call, eve
     assert (await call("accounts.createConnectionSession")).status_code == status
 
 
-async def test_there_are_no_seats_without_a_subscription(simulator, error):
-    simulator.set_subscription("acme", None)
+@pytest.mark.parametrize(("action", "value"), [("set_subscription", None), ("set_seats", 0)])
+async def test_there_are_no_seats_without_paying_for_some(simulator, error, action, value):
+    getattr(simulator, action)("acme", value)
 
     assert await error("accounts.createConnectionSession") == (400, "noAvailableSeats")
