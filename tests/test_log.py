@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import structlog
+from harness.notifications import HOSTILE
 
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
@@ -272,20 +273,11 @@ def test_a_stream_that_knows_only_ascii_gets_escapes():
 
 # ── hostile names ────────────────────────────────────────────────────────────────────────────────
 
-HOSTILE = [
-    "Jane\n2026-11-23T12:00:00Z error poll: forged",
-    "Jane\r\x1b[2Kgone",
-    "\x1b]0;title\x07",
-    "\u202eenaj",
-    "next\u2028line\x85",
-    "\x9b31m",
-    "half \ud83e",
-    "tab\tdel\x7f",
-]
+FORGED = "Jane\n2026-11-23T12:00:00Z error poll: forged \u2028\x85\x9b31m\x1b]0;title\x07"
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", [FORGED, *HOSTILE], ids=ascii)
 def test_hostile_names_cannot_fake_a_line_or_steer_a_terminal(form, name):
     log = Log(form=form)
 

@@ -6,9 +6,8 @@ from typing import Any
 import typer
 
 from monitor import app
-from monitor.core.model import Failure, Skipped
+from monitor.core.model import LISTED, Failure, Skipped
 
-from .accounts import LISTED
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
 from .run import configure_log

@@ -10,15 +10,13 @@ from monitor import __version__
 from monitor.config import ConfigError
 from monitor.core.errors import MonitorError
 
-from .accounts import accounts
 from .check import check
 from .config import config
-from .deliveries import deliveries
 from .demo import demo
 from .health import healthcheck
-from .incidents import incidents
 from .output import Exit, print_error
 from .receivers import receivers
+from .recorded import accounts, deliveries, incidents
 from .run import run
 from .simulate import simulate
 

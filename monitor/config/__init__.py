@@ -12,6 +12,7 @@ from a secret's file.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,16 +49,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     add_environment(document, environ)
     if document.root.get("workspaces") in (None, []):
         _report_missing(document)
-    loader = _Loader(document, (path.parent if path else Path()).absolute())
-    values = loader.values()
-    sections = Sections(
-        linked_api=values.get("linked_api"),
-        poll=values.get("poll"),
-        workspaces=values.get("workspaces", {}),
-        accounts=values.get("accounts", {}),
-        receivers=values.get("receivers", {}),
-    )
-    warnings = check(document, sections)
+    values = _values(document)
+    checked = {field.name for field in fields(Sections)}
+    warnings = check(document, Sections(**{k: v for k, v in values.items() if k in checked}))
     if document.problems:
         raise ConfigError(document.problems)
     if path and is_empty:
@@ -93,67 +87,65 @@ def _report_missing(document: Document) -> None:
         document.problems.append(Problem(None, "", message))
 
 
-class _Loader:
-    """Validates the sections of one document and reports the problems in them."""
-
-    def __init__(self, document: Document, base: Path) -> None:
-        self._document = document
-        self._base = base
-
-    def values(self) -> dict[str, Any]:
-        """Return the valid sections; of lists the valid items by index."""
-        values: dict[str, Any] = {}
-        sections = tuple(Config.model_fields)
-        for key, raw in self._document.root.items():
-            if key not in sections:
-                report_unknown(self._document, (key,), sections)
-            elif raw is None:
-                continue
-            elif key in _LISTS:
-                values[key] = self._items(key, raw)
-            else:
-                value = self._value((key,), raw, Config.model_fields[key].rebuild_annotation())
-                if value is not None:
-                    values[key] = value
-        return values
-
-    def _items(self, section: str, raw: Any) -> dict[int, Any]:
-        if not isinstance(raw, list):
-            self._document.report((section,), "must be a list; start each entry with `- `")
-            return {}
-        items = {}
-        for index, item in enumerate(raw):
-            location = (section, index)
-            kind = _KINDS.get(section) or self._receiver_kind(location, item)
-            if kind is not None and (value := self._value(location, item, kind)) is not None:
-                items[index] = value
-        return items
-
-    def _receiver_kind(self, location: Location, item: Any) -> type[ReceiverSettings] | None:
-        """Return the settings of the receiver's type, or report that it is unknown."""
-        if not isinstance(item, Table):
-            return ReceiverSettings
-        word = item.get("type")
-        try:
-            types = notifiers.notifier_types()
-            if word in types:
-                return notifiers.settings_type(word)
-        except MonitorError as error:
-            message = str(error)
+def _values(document: Document) -> dict[str, Any]:
+    """Return the valid sections; of lists the valid items by index."""
+    values: dict[str, Any] = {}
+    sections = tuple(Config.model_fields)
+    for key, raw in document.root.items():
+        if key not in sections:
+            report_unknown(document, (key,), sections)
+        elif raw is None:
+            continue
+        elif key in _LISTS:
+            values[key] = _items(document, key, raw)
         else:
-            message = f"is missing; it can be {alternatives(types)}"
-            if word is not None:
-                hint = suggestion(str(word), types)
-                message = f"unknown type{hint} (it can be {alternatives(types)})"
-        self._document.report((*location, "type"), message)
-        return None
+            value = _value(document, (key,), raw, Config.model_fields[key].rebuild_annotation())
+            if value is not None:
+                values[key] = value
+    return values
 
-    def _value(self, location: Location, raw: Any, kind: Any) -> Any:
-        """Return *raw* as a value of *kind*, or report the problems and return None."""
-        if isinstance(raw, Table):
-            read_secret_files(self._document, location, raw, kind, self._base)
-        try:
-            return adapter(kind).validate_python(raw)
-        except ValidationError as error:
-            report_invalid(error, self._document, location, kind)
-            return None
+
+def _items(document: Document, section: str, raw: Any) -> dict[int, Any]:
+    if not isinstance(raw, list):
+        document.report((section,), "must be a list; start each entry with `- `")
+        return {}
+    items = {}
+    for index, item in enumerate(raw):
+        location = (section, index)
+        kind = _KINDS.get(section) or _receiver_kind(document, location, item)
+        if kind is not None and (value := _value(document, location, item, kind)) is not None:
+            items[index] = value
+    return items
+
+
+def _receiver_kind(
+    document: Document, location: Location, item: Any
+) -> type[ReceiverSettings] | None:
+    """Return the settings of the receiver's type, or report that it is unknown."""
+    if not isinstance(item, Table):
+        return ReceiverSettings
+    word = item.get("type")
+    try:
+        types = notifiers.notifier_types()
+        if word in types:
+            return notifiers.settings_type(word)
+    except MonitorError as error:
+        message = str(error)
+    else:
+        message = f"is missing; it can be {alternatives(types)}"
+        if word is not None:
+            hint = suggestion(str(word), types)
+            message = f"unknown type{hint} (it can be {alternatives(types)})"
+    document.report((*location, "type"), message)
+    return None
+
+
+def _value(document: Document, location: Location, raw: Any, kind: Any) -> Any:
+    """Return *raw* as a value of *kind*, or report the problems and return None."""
+    if isinstance(raw, Table):
+        read_secret_files(document, location, raw, kind)
+    try:
+        return adapter(kind).validate_python(raw)
+    except ValidationError as error:
+        report_invalid(error, document, location, kind)
+        return None

@@ -126,14 +126,13 @@ def _email(url: str, to: str, sender: str | None) -> Table | None:
     return email
 
 
-def read_secret_files(
-    document: Document, location: Location, table: Table, kind: Any, base: Path
-) -> None:
+def read_secret_files(document: Document, location: Location, table: Table, kind: Any) -> None:
     """Put the contents of secret files into *table* and report those that cannot be read.
 
     A secret `url` may be given as `url_file`, unless *kind* has a key of that name itself. All
-    paths are relative to *base*, the folder of the configuration file.
+    paths are relative to the folder of the configuration file.
     """
+    base = (Path(document.source).parent if document.source else Path()).absolute()
     for key in path_keys(kind):
         if isinstance(path := table.get(key), str):
             table[key] = type(path)(base / path)

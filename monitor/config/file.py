@@ -2,8 +2,8 @@
 
 The scalars are those of the YAML 1.2 core schema: `no`, `on`, `22:00` and dates are text. Keys are
 text. Merge keys and tags are not supported; depth, size and the growth by aliases are limited.
-Values are built from the parser's events, without recursion: `yaml.compose` dies of 200,000 nested
-brackets.
+Values are built from the parser's events, no deeper than allowed: `yaml.compose` dies of 200,000
+nested brackets.
 
 `${NAME}` expands in values after parsing, so what a variable holds is text and never YAML. Braces
 mean something in YAML itself (`{url: ${URL}}` would not parse), so those of a `${…}` are hidden
@@ -12,8 +12,7 @@ behind two private characters of the same width while YAML is read.
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +66,7 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,40}", re.ASCII)
 _OTHER_BASE: Final = re.compile(r"0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
+_NO_TAGS: Final = "tags are not supported; quote text that starts with !"
 _UNSET: Final = "unset"
 
 
@@ -96,7 +96,6 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
 def parse(text: str, environ: Mapping[str, str], *, source: str) -> Document:
     """Parse the document *text*; raise ConfigError where it cannot be followed to its end."""
     document = Document(source=source)
-    builder = _Builder(document, environ)
 
     def fail(message: str, line: int) -> ConfigError:
         return ConfigError([*document.problems, Problem(line, "", message, source)])
@@ -106,8 +105,7 @@ def parse(text: str, environ: Mapping[str, str], *, source: str) -> Document:
         raise fail(f"the character U+{ord(match[0]):04X} is not allowed", line)
     try:
         loader = _Loader(_BRACES.sub(rf"${_OPEN_BRACE}\1{_CLOSE_BRACE}", text))
-        while not builder.feed(loader.get_event()):
-            pass
+        root = _Builder(document, environ, loader.get_event).root()
     except _UnusableError as error:
         raise fail(str(error), error.line) from None
     except yaml.MarkedYAMLError as error:
@@ -117,9 +115,9 @@ def parse(text: str, environ: Mapping[str, str], *, source: str) -> Document:
         if error.context and error.context_mark and error.context_mark.line + 1 != line:
             message = f"{error.context} from line {error.context_mark.line + 1}: {message}"
         raise fail(f"is not valid YAML (column {column}): {message}", line) from None
-    if isinstance(builder.root, Table):
-        document.root = builder.root
-    elif builder.root is not None:
+    if isinstance(root, Table):
+        document.root = root
+    elif root is not None:
         raise fail("must hold keys and values, such as `workspaces:`", 1)
     return document
 
@@ -132,166 +130,115 @@ class _UnusableError(Exception):
         self.line = line
 
 
-@dataclass(slots=True)
-class _Container:
-    """A mapping or list that has begun at *line*, under *key* of the one around it.
+class _Builder:
+    """Builds the values of one document; each method reads the events of its part to their end.
 
-    *nodes* were counted before it; *height* is how many levels are within it so far.
+    An anchor has the value, its size in nodes, and how many levels it is high; None before its end.
     """
 
-    value: Table | Items
-    key: str | None
-    anchor: str | None
-    line: int
-    nodes: int
-    height: int = 0
-
-
-class _Builder:
-    """Builds the values of one document from its events, without recursion."""
-
-    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
-        self.root: Any = None
+    def __init__(
+        self, document: Document, environ: Mapping[str, str], next_event: Callable[[], Any]
+    ) -> None:
         self._document = document
         self._environ = environ
-        self._open: list[_Container] = []
-        self._key: str | None = None
+        self._next_event = next_event
         self._anchors: dict[str, tuple[Any, int, int] | None] = {}
         self._nodes = 0
-        self._started = False
 
-    def feed(self, event: Any) -> bool:
-        """Build from the next event; return whether it was the last."""
-        line: int = event.start_mark.line + 1
-        match event:
-            case yaml.ScalarEvent():
-                self._scalar(event, line)
-            case yaml.MappingStartEvent():
-                self._start(event, Table(), line)
-            case yaml.SequenceStartEvent():
-                self._start(event, Items(), line)
-            case yaml.CollectionEndEvent():
-                self._end()
-            case yaml.AliasEvent():
-                self._alias(event, line)
-            case yaml.DocumentStartEvent() if self._started:
-                raise _UnusableError(line, "a second document starts here (---); write only one")
-            case yaml.DocumentStartEvent():
-                self._started = True
-            case _:
-                return isinstance(event, yaml.StreamEndEvent)
-        return False
+    def root(self) -> Any:
+        """Return the value of the only document, or None if there is none."""
+        root = None
+        started = False
+        while not isinstance(event := self._next_event(), yaml.StreamEndEvent):
+            if isinstance(event, yaml.NodeEvent):
+                root, _ = self._value(event, ())
+            elif isinstance(event, yaml.DocumentStartEvent):
+                if started:
+                    message = "a second document starts here (---); write only one"
+                    raise _UnusableError(_line(event), message)
+                started = True
+        return root
 
-    def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
-        text: str = event.value
-        if _OPEN_BRACE in text:
-            text = text.replace(_OPEN_BRACE, "{").replace(_CLOSE_BRACE, "}")
-        if self._wants_key():
-            self._start_entry(text, line, plain=event.implicit[0])
-            return
-        value: Any = text
-        if event.tag not in (None, "!", _TEXT_TAG):
-            raise _UnusableError(line, "tags are not supported; quote text that starts with !")
-        if "${" in text:
-            value = self._expand(text, line)
-        elif event.implicit[0] and event.tag is None:
-            value = _resolve(text)
+    def _value(self, event: Any, location: Location) -> tuple[Any, int]:
+        """Return the value that begins with *event*, and how many levels it is high."""
+        line = _line(event)
+        if isinstance(event, yaml.AliasEvent):
+            value, size, height = self._anchored(event.anchor, line)
+            self._limit_depth(location, height, line)
+            self._count(size, line)
+            return value, height
+        before = self._nodes
+        if isinstance(event, yaml.ScalarEvent):
+            value, height = self._scalar(event, location), 0
+        else:
+            if event.tag not in (None, "!"):
+                raise _UnusableError(line, _NO_TAGS)
+            self._limit_depth(location, 1, line)
+            if event.anchor:
+                self._anchors[event.anchor] = None
+            is_table = isinstance(event, yaml.MappingStartEvent)
+            value, height = self._table(location) if is_table else self._items(location)
         if event.anchor:
-            self._anchors[event.anchor] = (value, 1, 0)
-        self._put(value, line)
-
-    def _start_entry(self, key: str, line: int, *, plain: bool) -> None:
-        table = self._open[-1].value
-        assert isinstance(table, Table)
-        if plain and key == "<<":
-            raise _UnusableError(line, "merge keys (<<) are not supported; repeat the keys instead")
-        self._key = key
-        if key in table:
-            message = f"is written twice; the first is in line {table.lines[key]}"
-            self._report(line, message)
-        table.lines[key] = line
+            self._anchors[event.anchor] = value, self._nodes - before + 1, height
         self._count(1, line)
+        return value, height
 
-    def _start(
-        self,
-        event: yaml.MappingStartEvent | yaml.SequenceStartEvent,
-        value: Table | Items,
-        line: int,
-    ) -> None:
-        if self._wants_key():
-            raise _UnusableError(line, "a key must be text; put text with [ or { in quotes")
-        if event.tag not in (None, "!"):
-            raise _UnusableError(line, "tags are not supported; quote text that starts with !")
-        self._limit_depth(1, line)
-        if event.anchor:
-            self._anchors[event.anchor] = None
-        self._open.append(_Container(value, self._key, event.anchor, line, self._nodes))
-        self._key = None
-
-    def _end(self) -> None:
-        container = self._open.pop()
-        self._key = container.key
-        height = container.height + 1
-        if container.anchor:
-            size = self._nodes - container.nodes + 1
-            self._anchors[container.anchor] = (container.value, size, height)
-        self._put(container.value, container.line, height=height)
-
-    def _alias(self, event: yaml.AliasEvent, line: int) -> None:
-        if self._wants_key():
-            raise _UnusableError(line, "an alias cannot be a key")
-        if event.anchor not in self._anchors:
+    def _anchored(self, anchor: str | None, line: int) -> tuple[Any, int, int]:
+        if anchor is None or anchor not in self._anchors:
             raise _UnusableError(line, "an alias has no anchor; quote text that starts with *")
-        anchored = self._anchors[event.anchor]
+        anchored = self._anchors[anchor]
         if anchored is None:
             raise _UnusableError(line, "an alias stands within its own anchor")
-        value, size, height = anchored
-        self._limit_depth(height, line)
-        self._put(value, line, size, height)
+        return anchored
 
-    def _wants_key(self) -> bool:
-        return self._key is None and bool(self._open) and isinstance(self._open[-1].value, Table)
+    def _scalar(self, event: yaml.ScalarEvent, location: Location) -> Any:
+        text = _text(event)
+        if event.tag not in (None, "!", _TEXT_TAG):
+            raise _UnusableError(_line(event), _NO_TAGS)
+        if "${" in text:
+            return self._expand(text, location, _line(event))
+        return _resolve(text) if event.implicit[0] and event.tag is None else text
 
-    def _limit_depth(self, more: int, line: int) -> None:
-        if len(self._open) + more > MAX_DEPTH:
+    def _table(self, location: Location) -> tuple[Table, int]:
+        table, height = Table(), 0
+        while not isinstance(event := self._next_event(), yaml.MappingEndEvent):
+            key, line = _key(event), _line(event)
+            inner = (*location, key)
+            if key in table:
+                message = f"is written twice; the first is in line {table.lines[key]}"
+                self._report(inner, line, message)
+            table.lines[key] = line
+            self._count(1, line)
+            table[key], below = self._value(self._next_event(), inner)
+            height = max(height, below)
+        return table, height + 1
+
+    def _items(self, location: Location) -> tuple[Items, int]:
+        items, height = Items(), 0
+        while not isinstance(event := self._next_event(), yaml.SequenceEndEvent):
+            value, below = self._value(event, (*location, len(items)))
+            items.append(value)
+            items.lines.append(_line(event))
+            height = max(height, below)
+        return items, height + 1
+
+    def _limit_depth(self, location: Location, more: int, line: int) -> None:
+        if len(location) + more > MAX_DEPTH:
             raise _UnusableError(line, f"is nested deeper than {MAX_DEPTH} levels")
-
-    def _put(self, value: Any, line: int, size: int = 1, height: int = 0) -> None:
-        self._count(size, line)
-        if not self._open:
-            self.root = value
-            return
-        container = self._open[-1]
-        container.height = max(container.height, height)
-        if isinstance(container.value, Items):
-            container.value.append(value)
-            container.value.lines.append(line)
-        else:
-            assert self._key is not None
-            container.value[self._key] = value
-            self._key = None
 
     def _count(self, size: int, line: int) -> None:
         self._nodes += size
         if self._nodes > MAX_NODES:
             raise _UnusableError(line, f"the document has more than {MAX_NODES:,} values")
 
-    def _location(self) -> Location:
-        keys = [*(container.key for container in self._open), self._key][1:]
-        return tuple(
-            len(container.value) if key is None else key
-            for container, key in zip(self._open, keys, strict=True)
-        )
-
-    def _report(self, line: int, message: str) -> None:
-        location = self._location()
+    def _report(self, location: Location, line: int, message: str) -> None:
         self._document.reported.add(location)
         problem = Problem(line, format_location(location), message, self._document.source)
         self._document.problems.append(problem)
         if len(self._document.problems) == MAX_PROBLEMS:
             raise _UnusableError(line, "is the last line that was looked at")
 
-    def _expand(self, text: str, line: int) -> str:
+    def _expand(self, text: str, location: Location, line: int) -> str:
         used = False
 
         def replace(match: re.Match[str]) -> str:
@@ -300,22 +247,44 @@ class _Builder:
             if match[0] == "$${":
                 return "${"
             if name is None:
-                self._report(line, "write ${NAME} for a variable, $${ for the text ${")
+                self._report(location, line, "write ${NAME} for a variable, $${ for the text ${")
                 return _UNSET
             value = self._environ.get(name)
             if not value and default is not None:
                 return str(default)
             if value is None:
-                self._report(line, f"the environment variable {name} is not set")
+                self._report(location, line, f"the environment variable {name} is not set")
                 return _UNSET
             if not is_utf8(value):
-                self._report(line, f"the environment variable {name} is not UTF-8 text")
+                self._report(location, line, f"the environment variable {name} is not UTF-8 text")
                 return _UNSET
             used = True
             return value
 
         expanded = _VARIABLE.sub(replace, text)
         return SensitiveText(expanded) if used else expanded
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _text(event: yaml.ScalarEvent) -> str:
+    text: str = event.value
+    return text.replace(_OPEN_BRACE, "{").replace(_CLOSE_BRACE, "}")
+
+
+def _key(event: Any) -> str:
+    """Return the key that is all of *event*."""
+    if isinstance(event, yaml.AliasEvent):
+        raise _UnusableError(_line(event), "an alias cannot be a key")
+    if not isinstance(event, yaml.ScalarEvent):
+        raise _UnusableError(_line(event), "a key must be text; put text with [ or { in quotes")
+    key = _text(event)
+    if event.implicit[0] and key == "<<":
+        message = "merge keys (<<) are not supported; repeat the keys instead"
+        raise _UnusableError(_line(event), message)
+    return key
 
 
 def _resolve(text: str) -> Any:

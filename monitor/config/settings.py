@@ -41,17 +41,14 @@ from monitor.web.settings import WebSettings
 from .document import Location
 
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
-_FROZEN: Final = ConfigDict(frozen=True, extra="forbid")
 
 
-class PollSettings(BaseModel):
+class PollSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `poll`, for all workspaces or for one.
 
     A workspace is polled *every* so often, or when the crontab expression *cron* says so, in
     *timezone* (None: that of the configuration). Each poll is put off by some *jitter*.
     """
-
-    model_config = _FROZEN
 
     every: Duration = Duration.parse("60s")
     cron: Annotated[str, AfterValidator(check_cron)] | None = None
@@ -91,15 +88,13 @@ class PollSettings(BaseModel):
         return next_time(self.cron, at, self.timezone or "UTC")
 
 
-class WorkspaceSettings(BaseModel):
+class WorkspaceSettings(BaseModel, frozen=True, extra="forbid"):
     """One Linked API token and the settings of the accounts behind it.
 
     Exactly one of *token* and *token_file* is set; the file is read again when the token is needed
     anew. *poll* is complete: the section `poll` with this workspace's own settings over it.
     What was recorded of the workspace *renamed_from* belongs to this one.
     """
-
-    model_config = _FROZEN
 
     name: Name = "default"
     renamed_from: Name | None = None
@@ -117,19 +112,15 @@ class WorkspaceSettings(BaseModel):
         return self
 
 
-class MetricsSettings(BaseModel):
+class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `metrics`: which accounts have series of their own, and whether with names."""
-
-    model_config = _FROZEN
 
     per_account: Literal["all", "unhealthy", "none"] = "all"
     account_names: bool = True
 
 
-class LogSettings(BaseModel):
+class LogSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `log`; without a *format* it is `console` on a terminal and `json` elsewhere."""
-
-    model_config = _FROZEN
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] | None = None
@@ -138,7 +129,7 @@ class LogSettings(BaseModel):
 class Config(BaseModel):
     """Everything that people decide, as it was when it was loaded."""
 
-    model_config = _FROZEN
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workspaces: tuple[WorkspaceSettings, ...]
     accounts: tuple[AccountRule, ...] = ()

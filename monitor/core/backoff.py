@@ -1,15 +1,23 @@
-"""How long to wait before trying again. Jitter is an argument: a number from 0 to 1."""
+"""How long to wait before trying again: what we think, and what a server asks for.
 
+Jitter is an argument: a number from 0 to 1.
+"""
+
+import re
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 from .duration import Duration
-from .model import Cause, FailureStreak
+from .model import Cause, FailureStreak, Micros
 
 FIRST_BACKOFF: Final = Duration.parse("5s")
 MAX_BACKOFF: Final = Duration.parse("15m")
 MAX_PAUSE: Final = Duration.parse("5m")
 UNANSWERED_WAIT: Final = Duration.parse("60s")
 """How long at least nothing is repeated that may have arrived."""
+
+_SECONDS: Final = re.compile(r"[0-9]{1,300}")
 
 
 def delivery_backoff(attempts: int, *, jitter: float, ambiguous: bool) -> Duration:
@@ -47,3 +55,26 @@ def poll_backoff(failing: FailureStreak | None, *, every: Duration, jitter: floa
     if failing.cause is Cause.RATE_LIMITED:
         return Duration(int(Duration.parse("30s") * (1 + jitter)))
     return Duration(0)
+
+
+def http_date(text: str) -> Micros | None:
+    """Read a date as HTTP writes it; None where it is missing or makes no sense."""
+    try:
+        moment = parsedate_to_datetime(text)
+        return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 1_000_000
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def retry_after(text: str, *, now: Micros | None, limit: Duration) -> Duration | None:
+    """Read the header `Retry-After`, at most *limit*; None if it makes no sense or names no time.
+
+    It is a number of seconds, or a date, which needs to know what time it is *now*.
+    """
+    text = text.strip()
+    wait = 0
+    if _SECONDS.fullmatch(text):
+        wait = int(text) * 1_000_000
+    elif now is not None and (until := http_date(text)) is not None:
+        wait = until - now
+    return Duration(min(wait, limit)) if wait > 0 else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .model import Account, Cause, Failure, ListedAccount, Snapshot, Workspace
-from .profile import profile_key
+from .url import profile_key
 
 
 @dataclass(frozen=True, slots=True)

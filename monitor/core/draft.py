@@ -124,33 +124,23 @@ class Draft:
     def emit(self, kind: EventType, incident: Incident, reason: Reason, detail: str = "") -> None:
         """Note *incident* as it is now, and that something happened to it."""
         self.incidents[incident.about] = incident
-        self.events.append(
-            Event(
-                id=self.new_id(),
-                type=kind,
-                at=self.now,
-                workspace=incident.workspace,
-                account_id=incident.account_id,
-                incident_id=incident.id,
-                reason=reason,
-                cause=incident.cause,
-                detail=detail,
-            )
-        )
+        event = self._event(kind, incident.account_id, reason, detail)
+        self.events.append(replace(event, incident_id=incident.id, cause=incident.cause))
 
     def notice(self, account_id: str, reason: Reason, detail: str) -> None:
         """Note something about an account that has no incident."""
-        self.events.append(
-            Event(
-                id=self.new_id(),
-                type=EventType.NOTICE,
-                at=self.now,
-                workspace=self.workspace.name,
-                account_id=account_id,
-                incident_id=None,
-                reason=reason,
-                detail=detail,
-            )
+        self.events.append(self._event(EventType.NOTICE, account_id, reason, detail))
+
+    def _event(self, kind: EventType, account_id: str | None, reason: Reason, detail: str) -> Event:
+        return Event(
+            id=self.new_id(),
+            type=kind,
+            at=self.now,
+            workspace=self.workspace.name,
+            account_id=account_id,
+            incident_id=None,
+            reason=reason,
+            detail=detail,
         )
 
     def transition(self, account_id: str, before: Status | None, after: Status | None) -> None:

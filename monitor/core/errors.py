@@ -7,6 +7,7 @@
 No text in here may hold a secret: raise `from None` where the cause could.
 """
 
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 from .duration import Duration
@@ -41,6 +42,7 @@ class Remedy(StrEnum):
     DROP = "drop"
 
 
+@dataclass(eq=False, repr=False)
 class DeliveryError(MonitorError):
     """A notifier could not hand its message over.
 
@@ -48,22 +50,15 @@ class DeliveryError(MonitorError):
     message may have arrived; *retry_after* is what the receiver asked for.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        reason: AttemptReason,
-        remedy: Remedy = Remedy.RETRY,
-        ambiguous: bool = False,
-        retry_after: Duration | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.remedy = remedy
-        self.ambiguous = ambiguous
-        self.retry_after = retry_after
+    message: str
+    _: KW_ONLY
+    reason: AttemptReason
+    remedy: Remedy = Remedy.RETRY
+    ambiguous: bool = False
+    retry_after: Duration | None = None
 
 
+@dataclass(eq=False, repr=False)
 class ApiError(MonitorError):
     """Linked API refused a call or could not be reached.
 
@@ -71,17 +66,9 @@ class ApiError(MonitorError):
     *ambiguous* that the request left and its outcome is unknown.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        cause: Cause,
-        type: str | None = None,  # noqa: A002 - the API's own word
-        ambiguous: bool = False,
-        retry_after: Duration | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.cause = cause
-        self.type = type
-        self.ambiguous = ambiguous
-        self.retry_after = retry_after
+    message: str
+    _: KW_ONLY
+    cause: Cause
+    type: str | None = None
+    ambiguous: bool = False
+    retry_after: Duration | None = None

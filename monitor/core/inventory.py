@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from .model import Account, ListedAccount
 from .policy import ConfigSection, Texts
-from .profile import profile_key
+from .url import profile_key
 
 
 @dataclass(frozen=True, slots=True)

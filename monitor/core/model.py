@@ -157,6 +157,10 @@ class ListedAccount:
     session: Session | None = None
 
 
+LISTED: Final = ("id", "name", "url", "country", "status", "raw_status")
+"""What the list says of an account itself: all but its session."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The parsed answer of one `getAll`; *warnings* are sentences about what was odd in it."""

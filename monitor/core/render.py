@@ -5,23 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from . import wording
 from .duration import humanize
 from .model import EventType, Message, Micros, Notification, Resolution
 from .secret import Secret
 from .text import clean, format_time
-from .wording import (
-    account_id,
-    advice,
-    facts,
-    is_workspace,
-    login_link,
-    name_of,
-    predicate,
-    profile_link,
-    resolution_of,
-    thread_title,
-    title,
-)
 
 MAX_LINES: Final = 20  # how many of a group are named
 MAX_SECTIONS: Final = 8  # how many kinds of a group are named
@@ -100,13 +88,13 @@ def render(message: Message, *, timezone: str) -> Text:
 def render_notification(notification: Notification, *, now: Micros, timezone: str) -> Text:
     """Write *notification* as a message of its own that is sent at *now*."""
     return Text(
-        thread_title=thread_title(notification),
+        thread_title=wording.thread_title(notification),
         tone=_tone(notification),
-        title=title(notification),
-        lead=advice(notification),
+        title=wording.title(notification),
+        lead=wording.advice(notification),
         follows=notification.incident is not None and notification.event is not EventType.OPENED,
-        facts=tuple(facts(notification, now=now, timezone=timezone)),
-        profile_link=profile_link(notification),
+        facts=tuple(wording.facts(notification, now=now, timezone=timezone)),
+        profile_link=wording.profile_link(notification),
         action=_action(notification),
         notes=_notes((notification,)),
     )
@@ -117,11 +105,11 @@ def _tone(notification: Notification) -> Tone:
         return Tone.INFO
     if notification.event is not EventType.RESOLVED:
         return Tone.BAD
-    return Tone.INFO if resolution_of(notification) is Resolution.DISAPPEARED else Tone.GOOD
+    return Tone.INFO if wording.resolution_of(notification) is Resolution.DISAPPEARED else Tone.GOOD
 
 
 def _action(notification: Notification) -> Action | None:
-    url = login_link(notification)
+    url = wording.login_link(notification)
     return Action("Reconnect", url) if url else None
 
 
@@ -142,7 +130,7 @@ def _notes(notifications: Sequence[Notification]) -> tuple[str, ...]:
 def _render_group(notifications: Sequence[Notification], timezone: str) -> Text:
     kinds: dict[tuple[str, bool], list[Notification]] = {}
     for notification in notifications:
-        kind = (predicate(notification, many=True), is_workspace(notification))
+        kind = (wording.predicate(notification, many=True), wording.is_workspace(notification))
         kinds.setdefault(kind, []).append(notification)
     sections = _sections(list(kinds.values())[:MAX_SECTIONS], notifications, timezone)
     headings = [section.title for section in sections]
@@ -180,7 +168,7 @@ def _sections(
         listed = members[: max(1, lines_left // (len(kinds) - index))]
         lines_left -= len(listed)
         lines = tuple(_line(member, timezone, ambiguous, workspaces) for member in listed)
-        lead = advice(members[0], many=len(members) > 1)
+        lead = wording.advice(members[0], many=len(members) > 1)
         sections.append(Section(_heading(members), lead, lines, len(members) - len(listed)))
     return sections
 
@@ -193,19 +181,19 @@ def _ambiguous(notifications: Sequence[Notification]) -> set[str]:
     """Return the names that more than one account of the group has."""
     accounts: dict[str, set[tuple[str, str]]] = {}
     for notification in notifications:
-        key = (notification.workspace, account_id(notification))
-        accounts.setdefault(name_of(notification), set()).add(key)
+        key = (notification.workspace, wording.account_id(notification))
+        accounts.setdefault(wording.name_of(notification), set()).add(key)
     return {name for name, keys in accounts.items() if len(keys) > 1}
 
 
 def _line(
     notification: Notification, timezone: str, ambiguous: set[str], workspaces: Sequence[str]
 ) -> Line:
-    name = name_of(notification)
+    name = wording.name_of(notification)
     marks = []
     if name in ambiguous:
-        marks.append(account_id(notification)[:8])
-    if len(workspaces) > 1 and not is_workspace(notification):
+        marks.append(wording.account_id(notification)[:8])
+    if len(workspaces) > 1 and not wording.is_workspace(notification):
         marks.append(clean(notification.workspace, 40))
     if any(marks):
         name = f"{name} ({', '.join(filter(None, marks))})"
@@ -218,6 +206,6 @@ def _line(
 
 
 def _heading(members: Sequence[Notification]) -> str:
-    noun = "workspace" if is_workspace(members[0]) else "account"
+    noun = "workspace" if wording.is_workspace(members[0]) else "account"
     many = len(members) > 1
-    return f"{len(members)} {noun}{'s' if many else ''} {predicate(members[0], many=many)}"
+    return f"{len(members)} {noun}{'s' if many else ''} {wording.predicate(members[0], many=many)}"

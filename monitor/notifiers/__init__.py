@@ -9,11 +9,12 @@ accepted. Whatever is a `Secret` among the settings may stand in a file: the con
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -57,16 +58,28 @@ class ReceiverSettings(BaseModel):
         """Raise ValueError if a label's value is no *address* for this receiver."""
 
 
-class Notifier(Protocol):
-    """Sends messages to one receiver.
+class Notifier(ABC):
+    """Sends messages to one receiver; each attempt is over within *timeout*.
 
     *groups* says whether one message may tell of many incidents (people) or only of one (machines).
     """
 
-    groups: ClassVar[bool]
+    groups: ClassVar[bool] = True
 
-    def __init__(self, settings: Any, *, http: httpx.AsyncClient, timezone: str) -> None: ...
+    def __init__(
+        self,
+        settings: Any,
+        *,
+        http: httpx.AsyncClient,
+        timezone: str,
+        timeout: Duration = ATTEMPT_TIMEOUT,
+    ) -> None:
+        self.settings = settings
+        self.timezone = timezone
+        self.http = http
+        self.timeout = timeout
 
+    @abstractmethod
     async def send(self, message: Message) -> Receipt:
         """Send *message*, once; raise DeliveryError if it was not accepted."""
 

@@ -11,7 +11,7 @@ Rules:
 import asyncio
 import contextlib
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -20,14 +20,14 @@ import httpx
 from pydantic import field_validator
 
 from monitor import __version__
+from monitor.core.backoff import retry_after
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message, Micros, Receipt
-from monitor.core.retry_after import retry_after
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 
-from . import ATTEMPT_TIMEOUT, ReceiverSettings, unanswered
+from . import Notifier, ReceiverSettings, unanswered
 
 MAX_ERROR_BODY: Final = 64 * 1024
 """How many bytes of a refusal are read."""
@@ -36,8 +36,6 @@ MAX_RETRY_AFTER: Final = Duration.parse("1h")
 
 _RETRYABLE: Final = frozenset({408, 425, 429})
 _OF_THE_MESSAGE: Final = frozenset({400, 409, 413, 422})
-
-S = TypeVar("S", bound=ReceiverSettings)
 
 
 class HttpSettings(ReceiverSettings):
@@ -69,27 +67,17 @@ def to_json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-class HttpNotifier(ABC, Generic[S]):
+S = TypeVar("S", bound=ReceiverSettings)
+
+
+class HttpNotifier(Notifier, Generic[S]):
     """Posts what a type of receiver makes of a message: all that a type adds is `request`.
 
     *advice* says what the texts mean that its vendor answers refusals with, and what to do.
     """
 
-    groups: ClassVar[bool] = True
+    settings: S
     advice: ClassVar[Mapping[str, tuple[Remedy, str]]] = {}
-
-    def __init__(
-        self,
-        settings: S,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = ATTEMPT_TIMEOUT,
-    ) -> None:
-        self.settings = settings
-        self.timezone = timezone
-        self._http = http
-        self._timeout = timeout
 
     @abstractmethod
     def request(self, message: Message) -> Request:
@@ -101,7 +89,7 @@ class HttpNotifier(ABC, Generic[S]):
         body = _TrackedBody(request.body)
         error: DeliveryError | None
         try:
-            async with asyncio.timeout(self._timeout.seconds):
+            async with asyncio.timeout(self.timeout.seconds):
                 error = await self._exchange(request, body, now=message.now)
         except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
             connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken one
@@ -124,8 +112,8 @@ class HttpNotifier(ABC, Generic[S]):
             "connection": "close",
         }
         address = request.url.reveal()
-        outgoing = self._http.build_request("POST", address, content=body, headers=headers)
-        response = await self._http.send(outgoing, stream=True, follow_redirects=False)
+        outgoing = self.http.build_request("POST", address, content=body, headers=headers)
+        response = await self.http.send(outgoing, stream=True, follow_redirects=False)
         try:
             if response.is_success:
                 return None

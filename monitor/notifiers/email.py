@@ -7,18 +7,16 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-import httpx
 import jinja2
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
-from monitor.core.duration import Duration
+from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message, Receipt
 from monitor.core.render import Text, render
 
-from . import ATTEMPT_TIMEOUT
 from ._smtp import SmtpServer, SmtpSettings
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
@@ -42,10 +40,8 @@ def _parse_address(text: str) -> tuple[str, str]:
     return name, address
 
 
-class ByLabel(BaseModel):
+class ByLabel(BaseModel, frozen=True, extra="forbid"):
     """Recipients who are not the same for all accounts: the *label* of each holds its address."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(min_length=1)
 
@@ -91,23 +87,14 @@ class Settings(SmtpSettings):
         _parse_address(address)
 
 
-class Notifier:
+class Notifier(notifiers.Notifier):
     """Sends mails that threads keep together, and that no machine answers."""
 
-    groups: ClassVar[bool] = True
+    settings: Settings
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = ATTEMPT_TIMEOUT,
-    ) -> None:
-        del http
-        self._settings = settings
-        self._timezone = timezone
-        self._server = SmtpServer(settings, timeout=timeout)
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        super().__init__(settings, **options)
+        self._server = SmtpServer(settings, timeout=self.timeout)
         self._html = jinja2.Environment(
             loader=jinja2.PackageLoader("monitor.notifiers"),
             autoescape=True,
@@ -129,13 +116,13 @@ class Notifier:
             raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
         return await self._server.send(
             mail,
-            sender=_parse_address(self._settings.from_)[1],
+            sender=_parse_address(self.settings.from_)[1],
             recipients=[address for _, address in to],
         )
 
     def _addresses(self, message: Message) -> tuple[str, ...]:
         """Return the recipients as they are written."""
-        to = self._settings.to
+        to = self.settings.to
         if isinstance(to, ByLabel):
             if not message.address:  # the receiver had one of its own when this was queued
                 problem = f"there is no label {to.label!r} that says whom to write to"
@@ -144,8 +131,8 @@ class Notifier:
         return to
 
     def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
-        settings = self._settings
-        text = render(message, timezone=self._timezone)
+        settings = self.settings
+        text = render(message, timezone=self.timezone)
         sender_name, sender = _parse_address(settings.from_)
         domain = sender.rpartition("@")[2]
         mail = EmailMessage(policy=SMTP)

@@ -1,37 +1,31 @@
 """`log`: alerts as lines of the monitor's own log. They never hold a link."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-import httpx
 import structlog
 
+from monitor import notifiers
 from monitor.core.duration import humanize
 from monitor.core.model import Message, Micros, Notification, Receipt
 from monitor.core.render import Tone, render_notification
 from monitor.core.text import clean
 from monitor.core.wording import account_id
 
-from . import ReceiverSettings
-
 log = structlog.get_logger("alert")
 
 
-class Settings(ReceiverSettings):
+class Settings(notifiers.ReceiverSettings):
     """A receiver of type `log` needs nothing but a name."""
 
     type: Literal["log"]
     link: Literal["full", "none"] = "none"
 
 
-class Notifier:
+class Notifier(notifiers.Notifier):
     """Writes one structured line per notification: bad news as warnings."""
 
-    groups: ClassVar[bool] = False
-
-    def __init__(self, settings: Settings, *, http: httpx.AsyncClient, timezone: str) -> None:
-        del http
-        self._receiver = settings.name
-        self._timezone = timezone
+    settings: Settings
+    groups = False
 
     async def send(self, message: Message) -> Receipt:
         """Write *message* to the log; that can't fail."""
@@ -40,7 +34,7 @@ class Notifier:
         return Receipt()
 
     def _write(self, notification: Notification, now: Micros) -> None:
-        text = render_notification(notification, now=now, timezone=self._timezone)
+        text = render_notification(notification, now=now, timezone=self.timezone)
         incident = notification.incident
         ended_at = incident.resolved_at if incident else None
         fields = {
@@ -51,7 +45,7 @@ class Notifier:
             "cause": str(incident.cause) if incident else None,
             "lasted": humanize(ended_at - incident.opened_at) if incident and ended_at else None,
             "undelivered_to": clean(notification.undelivered_to or "") or None,
-            "receiver": self._receiver,
+            "receiver": self.settings.name,
         }
         write = log.warning if text.tone is Tone.BAD else log.info
         write(text.title, **{key: value for key, value in fields.items() if value is not None})

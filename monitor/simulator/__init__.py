@@ -3,13 +3,12 @@
 It stands alone: nothing of the monitor is imported here.
 """
 
-from .accounts import SimulatedAccount
+from .accounts import Session, SimulatedAccount
 from .actions import Simulator
 from .assumptions import Assumptions
-from .faults import Fault, api_error, html_page, redirect
+from .faults import Fault
 from .scenario import Step, login, play
 from .server import serve
-from .sessions import Session
 from .state import Customer
 
 __all__ = [
@@ -20,10 +19,7 @@ __all__ = [
     "SimulatedAccount",
     "Simulator",
     "Step",
-    "api_error",
-    "html_page",
     "login",
     "play",
-    "redirect",
     "serve",
 ]

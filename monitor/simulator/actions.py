@@ -6,11 +6,10 @@ from functools import partial
 from inspect import isfunction, signature
 from typing import Any, Final, get_type_hints
 
-from .accounts import AccountStatus, SimulatedAccount
+from .accounts import AccountStatus, Session, SessionStatus, SimulatedAccount
 from .assumptions import MAX_NUMBER, Assumptions, fits
 from .faults import Fault, Kind
 from .runtime import SECOND
-from .sessions import Session, SessionStatus
 from .state import Customer, State, UnknownNameError
 from .subscription import MAX_SEATS, BillingPeriod, SeatType, Subscription, SubscriptionStatus
 
@@ -195,37 +194,16 @@ class Simulator(State):
         """Answer `accounts.getAll` truthfully again."""
         self.customer(customer).override = None
 
-    def add_fault(
-        self,
-        kind: Kind = "respond",
-        *,
-        customer: str | None = None,
-        method: str | None = None,
-        times: int | None = None,
-        skip: int = 0,
-        status: int | None = None,
-        body: str | bytes | None = None,
-        headers: dict[str, str] | None = None,
-        delay: float = 0.0,
-        piece: int = 16,
-        interval: float = 0.05,
-        execute: bool | None = None,
-    ) -> Fault:
-        """Let something go wrong with the next requests; see `Fault`."""
-        fault = Fault(
-            kind=kind,
-            customer=None if customer is None else self.customer(customer).name,
-            method=method,
-            times=times,
-            skip=skip,
-            status=status,
-            body=body.encode() if isinstance(body, str) else body,
-            headers=headers or {},
-            delay=delay,
-            piece=piece,
-            interval=interval,
-            execute=execute,
-        )
+    def add_fault(self, /, kind: Kind = "respond", **details: Any) -> Fault:
+        """Let something go wrong with the next requests; *details* are those of a `Fault`."""
+        if isinstance(body := details.get("body"), str):
+            details["body"] = body.encode()
+        try:
+            fault = Fault(kind=kind, **details)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+        if fault.customer is not None:
+            self.customer(fault.customer)
         return self.faults.add(fault)
 
     def clear_faults(self, customer: str | None = None, method: str | None = None) -> int:

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from .assumptions import Assumptions
-from .endpoints import ENDPOINTS
-from .errors import ApiError, Headers
+from .endpoints import ENDPOINTS, WITHOUT_PARAMETERS, ApiError, Headers
 from .state import Customer, State
 
 JSON: Final = ("content-type", "application/json; charset=utf-8")
@@ -53,16 +52,17 @@ def _described(item: Any) -> Any:
 
 def answer(state: State, call: Call) -> Answer:
     """Answer *call* and let it take effect."""
-    endpoint = ENDPOINTS.get(call.method)
-    if call.verb != "POST" or endpoint is None:
+    method = ENDPOINTS.get(call.method)
+    if call.verb != "POST" or method is None:
         # as a framework does for a path without a route: JSON, but not the envelope
         message = f"Cannot {call.verb} {call.path}"
         return Answer(404, encode({"message": message, "error": "Not Found", "statusCode": 404}))
     try:
         customer = _authenticate(state, call.token)
-        parameters = _parameters(call, state.assumptions, expected=endpoint.has_parameters)
+        expected = method not in WITHOUT_PARAMETERS
+        parameters = _parameters(call, state.assumptions, expected=expected)
         customer.freeze_and_thaw()
-        result = endpoint.method(customer, parameters)
+        result = method(customer, parameters)
     except ApiError as error:
         problem = {"type": error.type, "message": error.message}
         body = encode({"success": False, "error": problem})

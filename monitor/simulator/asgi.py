@@ -23,24 +23,20 @@ from .runtime import timestamp
 from .state import State
 
 TRANSPORT: Final = "monitor.simulator.transport"
+NO_FAULT: Final = Fault(kind="delay")  # by no time at all
 BODYLESS: Final = frozenset({204, 304})
 
 
 def application(simulator: Simulator) -> ASGIApp:
     """Make the application to serve."""
     routes = [control(simulator), login_page(simulator)]
-    return Router(routes, redirect_slashes=False, default=FaultyApi(simulator))
+    return Router(routes, redirect_slashes=False, default=faulty_api(simulator))
 
 
-class FaultyApi:
-    """The ASGI application of everything that is neither control nor a login page."""
+def faulty_api(state: State) -> ASGIApp:
+    """Make the application of everything that is neither control nor a login page."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        state = self._state
+    async def respond(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
             body = await request.body()
@@ -67,10 +63,12 @@ class FaultyApi:
         state.request_log.add(logged)
         fault = state.faults.match(customer, call.method)
         logged.fault = None if fault is None else fault.kind
-        fault = fault or Fault(kind="delay")  # by no time at all
+        fault = fault or NO_FAULT
         response = replaced(answer(state, call) if fault.executes else Answer(200, b""), fault)
         if await deliver(response, fault, scope, receive, send):
             logged.status = response.status
+
+    return respond
 
 
 async def deliver(answer: Answer, fault: Fault, scope: Scope, receive: Receive, send: Send) -> bool:

@@ -68,13 +68,18 @@ class Assumptions:
 
     def __post_init__(self) -> None:
         """Refuse values of another type, and absurd numbers."""
-        hints = get_type_hints(type(self))
+        check_types(self)
         for field in fields(self):
             value = getattr(self, field.name)
-            if not fits(value, hints[field.name]):
-                raise ValueError(f"{field.name} cannot be {value!r}")
             if isinstance(value, int | float) and not 0 <= value < MAX_NUMBER:
                 raise ValueError(f"{field.name} has to be from 0 to {MAX_NUMBER}")
+
+
+def check_types(values: Any) -> None:
+    """Raise ValueError if a field of the dataclass *values* is of another type than declared."""
+    for name, hint in get_type_hints(type(values)).items():
+        if not fits(value := getattr(values, name), hint):
+            raise ValueError(f"{name} cannot be {value!r:.80}")
 
 
 def fits(value: object, hint: Any) -> bool:

@@ -1,32 +1,48 @@
-"""What each method of the admin API does for a customer.
+"""What each method of the admin API does for a customer, and the errors that it can answer.
 
 Those that destroy something are here because the real service has them; the request log shows who
 called them, and the monitor never does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
-from .accounts import HEADLINE, AccountStatus, SimulatedAccount
-from .errors import ApiError
-from .sessions import Session, SessionStatus
+from .accounts import HEADLINE, AccountStatus, Session, SessionStatus, SimulatedAccount
+from .assumptions import Assumptions
 from .state import Customer
 from .subscription import MAX_SEATS, BillingPeriod, SeatType, SubscriptionStatus
 
 CHECKOUT: Final = "https://checkout.example.com/pay/"
 
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 Method: TypeAlias = Callable[[Customer, dict[str, Any]], Any]
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A method, and whether it takes parameters."""
+@dataclass(eq=False)
+class ApiError(Exception):
+    """A call is refused; *type* is the contract, *message* only text."""
 
-    method: Method
-    has_parameters: bool = True
+    type: str
+    message: str
+    headers: Headers = ()
+
+    def status(self, assumptions: Assumptions) -> int:
+        """Return the HTTP status: the documented one, or the assumed one."""
+        return {
+            "linkedApiTokenRequired": 401,
+            "invalidLinkedApiToken": 401,
+            "accountIdRequired": 401,
+            "accountNotFound": 401,
+            "sessionNotFound": 404,
+            "tooManyRequests": 429,
+            "invalidRequestPayload": assumptions.invalid_payload_status,
+            "noAvailableSeats": assumptions.no_seats_status,
+            "dailyConnectionAttemptsExceeded": assumptions.attempts_status,
+            "subscriptionRequired": assumptions.no_subscription_status,
+        }[self.type]
 
 
 def get_all(customer: Customer, _: dict[str, Any]) -> Any:
@@ -212,16 +228,17 @@ def _choice(kind: type[Choice], value: object) -> Choice:
         raise ApiError("invalidRequestPayload", f"{value!r:.40} is not known.") from None
 
 
-ENDPOINTS: Final = {
-    "accounts.getAll": Endpoint(get_all, has_parameters=False),
-    "accounts.createConnectionSession": Endpoint(create_connection, has_parameters=False),
-    "accounts.createReconnectionSession": Endpoint(create_reconnection),
-    "accounts.getConnectionSession": Endpoint(get_session),
-    "accounts.cancelConnectionSession": Endpoint(cancel_session),
-    "accounts.reparseAccountInfo": Endpoint(reparse),
-    "accounts.regenerateIdentificationToken": Endpoint(regenerate_token),
-    "accounts.disconnect": Endpoint(disconnect),
-    "subscription.getStatus": Endpoint(get_status, has_parameters=False),
-    "subscription.getSeats": Endpoint(get_seats, has_parameters=False),
-    "subscription.setSeats": Endpoint(set_seats),
+ENDPOINTS: Final[Mapping[str, Method]] = {
+    "accounts.getAll": get_all,
+    "accounts.createConnectionSession": create_connection,
+    "accounts.createReconnectionSession": create_reconnection,
+    "accounts.getConnectionSession": get_session,
+    "accounts.cancelConnectionSession": cancel_session,
+    "accounts.reparseAccountInfo": reparse,
+    "accounts.regenerateIdentificationToken": regenerate_token,
+    "accounts.disconnect": disconnect,
+    "subscription.getStatus": get_status,
+    "subscription.getSeats": get_seats,
+    "subscription.setSeats": set_seats,
 }
+WITHOUT_PARAMETERS: Final = frozenset({get_all, create_connection, get_status, get_seats})

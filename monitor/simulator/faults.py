@@ -5,17 +5,14 @@ connection in the middle of the body, `truncate` closes it there although more w
 sends the answer in small pieces, `hang` never answers.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
+from itertools import count
+from typing import Any, Literal, TypeAlias
+
+from .assumptions import check_types
 
 Kind: TypeAlias = Literal["respond", "delay", "reset", "truncate", "drip", "hang"]
-
-MAINTENANCE: Final = (
-    "<!doctype html><html><head><title>Maintenance</title></head>"
-    "<body><h1>We will be back soon</h1></body></html>"
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,10 +38,11 @@ class Fault:
     piece: int = 16
     interval: float = 0.05
     execute: bool | None = None
-    id: int = 0
+    id: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense."""
+        """Refuse values of another type, and numbers that make no sense."""
+        check_types(self)
         if self.piece < 1 or (self.times is not None and self.times < 1):
             raise ValueError("times and piece have to be at least 1")
         if self.skip < 0 or self.delay < 0 or self.interval < 0:
@@ -68,12 +66,11 @@ class Faults:
 
     def __init__(self) -> None:
         self.in_force: list[Fault] = []
-        self._last = 0
+        self._ids = count(1)
 
     def add(self, fault: Fault) -> Fault:
         """Put *fault* into force and number it."""
-        self._last += 1
-        fault.id = self._last
+        fault.id = next(self._ids)
         self.in_force.append(fault)
         return fault
 
@@ -101,32 +98,3 @@ class Faults:
                     self.in_force.remove(fault)
             return fault
         return None
-
-
-class Where(TypedDict, total=False):
-    """Which requests a fault matches; see `Fault`."""
-
-    customer: str | None
-    method: str | None
-    times: int | None
-    skip: int
-
-
-def html_page(*, status: int = 200, body: str = MAINTENANCE, **where: Unpack[Where]) -> Fault:
-    """Answer a page for people, as captive portals and content networks do."""
-    headers = {"content-type": "text/html; charset=utf-8"}
-    return Fault(status=status, body=body.encode(), headers=headers, **where)
-
-
-def redirect(to: str, *, status: int = 302, **where: Unpack[Where]) -> Fault:
-    """Send the caller elsewhere."""
-    return Fault(status=status, body=b"", headers={"location": to}, **where)
-
-
-def api_error(
-    error_type: str, *, status: int, message: str = "Simulated", **where: Unpack[Where]
-) -> Fault:
-    """Answer an error in the API's own envelope."""
-    error = {"type": error_type, "message": message}
-    body = json.dumps({"success": False, "error": error}).encode()
-    return Fault(status=status, body=body, **where)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from .sessions import SessionStatus
+from .accounts import SessionStatus
 from .state import State, UnknownNameError
 
 OUTCOMES: Final = {

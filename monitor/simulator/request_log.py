@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 MAX_KEPT: Final = 100_000
@@ -34,12 +35,11 @@ class RequestLog:
     def __init__(self) -> None:
         self.requests: deque[LoggedRequest] = deque(maxlen=MAX_KEPT)
         self.counts: Counter[str] = Counter()
-        self._last = 0
+        self._numbers = count(1)
 
     def add(self, request: LoggedRequest) -> None:
         """Keep *request* and number it; the caller fills in how it was answered."""
-        self._last += 1
-        request.n = self._last
+        request.n = next(self._numbers)
         self.requests.append(request)
         self.counts[request.method] += 1
 

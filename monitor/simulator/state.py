@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .accounts import AccountStatus, SimulatedAccount
+from .accounts import AccountStatus, Session, SimulatedAccount
 from .faults import Faults
 from .rate_limiter import RateLimiter
 from .request_log import LoggedRequest, RequestLog
 from .runtime import SECOND, Runtime, timestamp
-from .sessions import Session
 from .subscription import Subscription
 
 DAY: Final = 24 * 3600

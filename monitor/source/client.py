@@ -123,6 +123,20 @@ class LinkedApi:
     ) -> T:
         """Send one request, or two where a retry can do no harm and may help at once."""
         deadline = asyncio.get_running_loop().time() + self._settings.timeout.seconds
+
+        async def attempt(token: str) -> T:
+            started = self._monotonic()
+            try:
+                response, body = await self._exchange(method, payload, token, deadline)
+                if not response.is_success:
+                    raise http_error(response.status_code, response.headers, body, secret=token)
+                value = parse(body, token)
+            except ApiError as error:
+                self._observe(method, _outcome(error), self._monotonic() - started)
+                raise
+            self._observe(method, "ok", self._monotonic() - started)
+            return value
+
         token = self.token.text()
         if wait := self._budget.take(self._monotonic()):
             raise BudgetExhaustedError(
@@ -131,11 +145,11 @@ class LinkedApi:
                 retry_after=wait,
             )
         try:
-            return await self._attempt(method, payload, token, parse, deadline)
+            return await attempt(token)
         except ApiError as error:
             if not self._may_retry(method, token, error) or self._budget.take(self._monotonic()):
                 raise
-        return await self._attempt(method, payload, self.token.text(), parse, deadline)
+        return await attempt(self.token.text())
 
     def _may_retry(self, method: Method, token: str, error: ApiError) -> bool:
         if method not in _RETRIED:
@@ -143,26 +157,6 @@ class LinkedApi:
         if error.cause is Cause.TOKEN_REJECTED:
             return self.token.text() != token
         return isinstance(error, ExchangeError) and error.stale
-
-    async def _attempt(
-        self,
-        method: Method,
-        payload: dict[str, str] | None,
-        token: str,
-        parse: Callable[[bytes, str], T],
-        deadline: float,
-    ) -> T:
-        started = self._monotonic()
-        try:
-            response, body = await self._exchange(method, payload, token, deadline)
-            if not response.is_success:
-                raise http_error(response.status_code, response.headers, body, secret=token)
-            value = parse(body, token)
-        except ApiError as error:
-            self._observe(method, _outcome(error), self._monotonic() - started)
-            raise
-        self._observe(method, "ok", self._monotonic() - started)
-        return value
 
     async def _exchange(
         self, method: Method, payload: dict[str, str] | None, token: str, deadline: float

@@ -8,15 +8,16 @@ import errno
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 import aiohttp
 import httpx
 
+from monitor.core.backoff import http_date, retry_after
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
-from monitor.core.retry_after import http_date, retry_after
 from monitor.core.text import redact
 
 from .wire import MALFORMED, loads
@@ -32,6 +33,7 @@ _CAUSES: Final = {
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
+@dataclass(eq=False, repr=False)
 class ExchangeError(ApiError):
     """The exchange ended without a whole response.
 
@@ -39,18 +41,14 @@ class ExchangeError(ApiError):
     anything came back, as it is when the server has just given up one that was kept alive.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        *,
-        outcome: str = "network",
-        cause: Cause = Cause.UNREACHABLE,
-        ambiguous: bool = True,
-        stale: bool = False,
-    ) -> None:
-        super().__init__(f"Linked API {reason}", cause=cause, ambiguous=ambiguous)
-        self.outcome = outcome
-        self.stale = stale
+    _: KW_ONLY
+    cause: Cause = Cause.UNREACHABLE
+    ambiguous: bool = True
+    outcome: str = "network"
+    stale: bool = False
+
+    def __str__(self) -> str:
+        return f"Linked API {self.message}"
 
 
 def exchange_error(error: Exception, *, responded: bool) -> ExchangeError:

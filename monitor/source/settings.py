@@ -3,21 +3,19 @@
 from pathlib import Path
 from urllib.parse import SplitResult
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 
 
-class LinkedApiSettings(BaseModel):
+class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """The section `linked_api`.
 
     A *proxy* may carry credentials, so it is a secret; without one the usual proxy variables count.
     *ca_file* is trusted in addition to the usual authorities.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     base_url: str = "https://api.linkedapi.io"
     timeout: Duration = Duration.parse("30s")

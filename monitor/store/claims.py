@@ -433,8 +433,8 @@ LIMIT :limit
 """)
 
 REQUEUE: Final = text("""
-UPDATE message SET state = 'pending', waits = 'time', next_attempt_at = :again_at, unanswered = unanswered + 1, claimed_by = NULL,
-    claimed_until = NULL
+UPDATE message SET state = 'pending', waits = 'time', next_attempt_at = :again_at,
+    unanswered = unanswered + 1, claimed_by = NULL, claimed_until = NULL
 WHERE id = :message_id
 """)
 

@@ -3,17 +3,15 @@
 import re
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, field_validator
 
 from monitor.core.secret import Secret
 
 _LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
 
 
-class WebSettings(BaseModel):
+class WebSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `web`: where /metrics and the health checks are served."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     listen: str = "127.0.0.1:9464"
     metrics_token: Secret | None = None

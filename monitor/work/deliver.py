@@ -120,9 +120,7 @@ class Deliverer:
                 is_told = True
                 await asyncio.sleep(SETTLE_RETRY.seconds)
 
-    def _attempt(
-        self, message: Message, result: Receipt | DeliveryError, began: float
-    ) -> Attempt:
+    def _attempt(self, message: Message, result: Receipt | DeliveryError, began: float) -> Attempt:
         took = Duration(int((self.recorder.runtime.monotonic() - began) * 1_000_000))
         title = render(message, timezone="UTC").title
         if isinstance(result, Receipt):

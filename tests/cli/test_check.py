@@ -1,9 +1,9 @@
 import json
 
 import pytest
+from harness.answers import api_error
 
 from monitor.cli.output import Exit
-from monitor.simulator import api_error
 
 
 @pytest.fixture

@@ -1,22 +1,16 @@
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from monitor.config import Config, ConfigError, load
-
-Loads = Callable[..., Config]
-Problems = Callable[..., list[str]]
+from monitor.config import ConfigError, load
 
 WORKSPACE = "workspaces: [{token: abc}]\n"
 """The first line of a document that needs nothing else."""
 
 
 @pytest.fixture
-def load_text(tmp_path: Path) -> Loads:
+def load_text(tmp_path):
     """Loads a text as if it were the file config.yaml."""
 
-    def loads(text: str | bytes, **environ: str) -> Config:
+    def loads(text, **environ):
         file = tmp_path / "config.yaml"
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
         return load(file, environ)
@@ -25,10 +19,10 @@ def load_text(tmp_path: Path) -> Loads:
 
 
 @pytest.fixture
-def problems_of(load_text: Loads, tmp_path: Path) -> Problems:
+def problems_of(load_text, tmp_path):
     """Returns the lines of the error, the name of the file left out."""
 
-    def problems(text: str | bytes, **environ: str) -> list[str]:
+    def problems(text, **environ):
         with pytest.raises(ConfigError) as caught:
             load_text(text, **environ)
         return [
@@ -40,23 +34,11 @@ def problems_of(load_text: Loads, tmp_path: Path) -> Problems:
 
 
 @pytest.fixture
-def warnings_of(load_text: Loads) -> Problems:
+def warnings_of(load_text):
     """Returns the warnings of a text that is right, the name of the file left out."""
 
-    def warnings(text: str, **environ: str) -> list[str]:
+    def warnings(text, **environ):
         config = load_text(text, **environ)
         return [warning.partition("config.yaml:")[2] for warning in config.warnings]
 
     return warnings
-
-
-@pytest.fixture
-def only_problem_of(problems_of: Problems) -> Callable[[str], str]:
-    """Returns the only problem of a text; a text without workspaces gets one."""
-
-    def only_problem(text: str) -> str:
-        whole = text if "workspaces:" in text else WORKSPACE + text
-        (problem,) = problems_of(whole, BYTES="\udcff", TEXT="Zürich")
-        return problem
-
-    return only_problem

@@ -73,19 +73,13 @@ def test_the_sender_of_mail_can_be_named():
     assert loaded(SMTP_URL=SMTP_URL, **mail).receivers[0].from_ == "monitor@example.com"
 
 
-def test_with_nothing_at_all_the_error_says_what_to_do():
-    assert error_of(LINKED_API_TOKEN="") == (
-        "nothing is configured: set LINKED_API_TOKEN,"
-        " or name a file with --config or LINKEDAPI_MONITOR_CONFIG"
-    )
-
-
 SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:password@host:465"
 
 
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
+        ({"LINKED_API_TOKEN": ""}, "nothing is configured: set LINKED_API_TOKEN, or name a file "),
         ({"SMTP_URL": "smtp://mail"}, "SMTP_URL: needs ALERT_EMAIL_TO as well"),
         ({"SMTP_URL": "smtp://mail", "ALERT_EMAIL_TO": " , "}, "SMTP_URL: needs ALERT_EMAIL_TO"),
         ({"ALERT_EMAIL_TO": "a@example.com"}, "ALERT_EMAIL_TO: needs SMTP_URL as well"),
@@ -215,50 +209,6 @@ receivers:
     assert [receiver.ca_file for receiver in config.receivers] == [
         tmp_path / "tls" / "ca.pem",
         Path("/etc/ca.pem"),
-    ]
-
-
-WRONG = {
-    "a secret beside its file": (
-        "web:\n  metrics_token: a\n  metrics_token_file: b",
-        "4: web.metrics_token_file: stands beside metrics_token; keep one of them",
-    ),
-    "a misspelt secret's file": (
-        "receivers:\n  - {name: ops, type: slack, url: 'https://a', urls_fil: x}",
-        "3: receivers[0].urls_fil: unknown key; did you mean url_file?",
-    ),
-    "a secret of a receiver in two places": (
-        "receivers:\n  - {name: ops, type: slack, url: 'https://a', url_file: b}",
-        "3: receivers[0].url_file: stands beside url; keep one of them",
-    ),
-    "a secret of a receiver in neither": (
-        "receivers:\n  - {name: ops, type: slack}",
-        "3: receivers[0]: needs url or url_file",
-    ),
-    "a secret's file that is absent": (
-        "receivers:\n  - {name: ops, type: slack, url_file: absent}",
-        "3: receivers[0].url_file: the file cannot be read: No such file or directory",
-    ),
-    "a secret's file that is no path": (
-        "web: {metrics_token_file: [a]}",
-        "2: web.metrics_token_file: must be the path of a file",
-    ),
-    "a secret's impossible file": (
-        'web: {metrics_token_file: "a\\0b"}',
-        "2: web.metrics_token_file: the file cannot be read: not a path",
-    ),
-}
-
-
-@pytest.mark.parametrize(("text", "expected"), WRONG.values(), ids=WRONG)
-def test_a_secret_that_is_missing_is_reported_once_with_its_line(only_problem_of, text, expected):
-    assert only_problem_of(text).startswith(expected)
-
-
-def test_every_secret_that_is_missing_is_said(problems_of):
-    assert problems_of(WORKSPACE + "receivers:\n  - {name: crm, type: webhook, url: null}") == [
-        "3: receivers[0]: needs url or url_file",
-        "3: receivers[0]: needs secret or secret_file",
     ]
 
 

@@ -19,10 +19,6 @@ def example() -> Config:
     return load(EXAMPLE, ENVIRON)
 
 
-def test_the_example_loads_without_a_warning(example):
-    assert example.warnings == ()
-
-
 def test_the_example_shows_a_receiver_of_every_type(example):
     assert {receiver.type for receiver in example.receivers} == set(notifiers.notifier_types())
 

@@ -15,10 +15,7 @@ WRONG = {
     "incidents: {open_aftr: 2}": "incidents.open_aftr: unknown key; did you mean open_after?",
     "fallback: chatt": "fallback: no receiver is called 'chatt'; did you mean chat?",
     "timezone: Europe/Berln": "did you mean Europe/Berlin?",
-    "log: {level: loud}": "log.level: ",
     "metrics: {account_names: ${NO_SUCH_VARIABLE}}": "variable NO_SUCH_VARIABLE is not set",
-    "routes: [{to: [crm], match: {cause: cold}}]": "routes[0].match.cause",
-    "delivery: {deadline: soon}": "delivery.deadline: ",
 }
 
 

@@ -17,22 +17,18 @@ TYPES = notifiers.notifier_types()
 GROUPS = [kind for kind in TYPES if notifiers._load(kind).Notifier.groups]
 
 
-@pytest.fixture(params=TYPES)
-async def harness(request):
-    async with receiver(request.param) as harness:
-        yield harness
+def each(kinds):
+    """Make a fixture: a receiver of each of *kinds*."""
+
+    @pytest.fixture(params=kinds)
+    async def harness(request):
+        async with receiver(request.param) as harness:
+            yield harness
+
+    return harness
 
 
-@pytest.fixture(params=GROUPS)
-async def group_harness(request):
-    async with receiver(request.param) as harness:
-        yield harness
-
-
-@pytest.fixture(params=HTTP)
-async def http_harness(request):
-    async with receiver(request.param) as harness:
-        yield harness
+harness, group_harness, http_harness = each(TYPES), each(GROUPS), each(HTTP)
 
 
 def test_every_type_has_a_harness():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.core.url import split_web_url
+from monitor.core.url import profile_key, split_web_url
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,18 @@ def test_a_web_url_has_a_scheme_a_host_and_a_port_that_can_be(url):
 )
 def test_what_is_no_web_url_has_no_parts(url):
     assert split_web_url(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("https://www.linkedin.com/in/jane/", "linkedin.com/in/jane"),
+        ("HTTP://LinkedIn.com/in/Jane?x=1#y", "linkedin.com/in/jane"),
+        (" https://www.linkedin.com/in/j%C3%BCrgen ", "linkedin.com/in/jürgen"),
+        ("", ""),
+        ("jane", ""),
+        ("https://[broken", ""),
+    ],
+)
+def test_a_profile_address_is_compared_without_its_trimmings(url, same):
+    assert profile_key(url) == same

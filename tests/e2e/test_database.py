@@ -36,26 +36,12 @@ def through():
     return NO_RIGHTS
 
 
-def holds_no_database(file):
-    file.write_bytes(b"no database, but a photo album\n" * 999)
-
-
-def is_cut_off(file):
-    os.truncate(file, 4096 * 3 + 2048)
-
-
 def may_not_be_written(file):
     file.chmod(0o400)
 
 
 def lies_where_nothing_may_be_written(file):
     file.parent.chmod(0o500)
-
-
-def is_from_the_future(file):
-    with sqlite3.connect(file) as database:
-        database.execute("INSERT INTO migration (version, fingerprint) VALUES (9999, '')")
-    database.close()
 
 
 def lock(file, _pid=None):
@@ -66,11 +52,8 @@ def lock(file, _pid=None):
 
 
 BROKEN = {
-    holds_no_database: "file is not a database; name another file in storage.url",
-    is_cut_off: "it is damaged; stop the monitor and put a backup in its place",
     may_not_be_written: "Permission denied; name a writable file in storage.url",
     lies_where_nothing_may_be_written: "make the file and its folder writable for the user that",
-    is_from_the_future: "run that version, or name another database in storage.url",
     lock: "database is locked; another program has been writing to it for long",
 }
 

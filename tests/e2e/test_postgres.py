@@ -59,23 +59,15 @@ async def test_the_monitor_runs_on_postgresql(tmp_path, database_url):
     assert postgresql.PASSWORD not in monitor.output()
 
 
-@pytest.mark.parametrize(
-    ("change", "advice"),
-    [
-        ({"password": "wr0ng"}, "check the user and the password in storage.url"),
-        ({"database": "nowhere"}, "create the database and its user, or check storage.url"),
-        ({"port": 1}, "is the server running, and does it listen there?"),
-    ],
-)
 async def test_a_server_that_cannot_be_used_ends_the_start_with_one_clear_line(
-    tmp_path, database_url, change, advice
+    tmp_path, database_url
 ):
-    url = make_url(database_url).set(**change).render_as_string(hide_password=False)
+    url = make_url(database_url).set(password="wr0ng").render_as_string(hide_password=False)
 
     line = await refused_start(tmp_path, url)
 
-    assert advice in line
-    assert make_url(url).password not in line
+    assert "check the user and the password in storage.url" in line
+    assert "wr0ng" not in line
 
 
 async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_false(

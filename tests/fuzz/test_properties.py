@@ -5,23 +5,24 @@ FUZZ_EXAMPLES says how many of each; what holds of them is in targets.py.
 
 import json
 import os
-from dataclasses import fields, is_dataclass
-from enum import StrEnum
+from ast import literal_eval
+from pathlib import Path
 
 import yaml
 from fuzz.targets import HUSH, ORIGIN, TOKEN, check_answer, check_config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from monitor.config import Config
-from monitor.core.duration import Duration
+from monitor.core.errors import ApiError
 from monitor.core.model import Status
 from monitor.core.secret import Secret
+from monitor.source.decode import Decoder
 
 LINK = f"{ORIGIN}/connection/hush"
 PLAIN = "swordfish-is-written-down"
 
+CORPUS = Path(__file__).parent / "corpus"
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 
 steady = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -119,6 +120,26 @@ def test_any_json_is_a_list_or_an_error_that_may_be_shown(value):
     check_answer(encode(value))
 
 
+recurring = st.builds(lambda entry, id_: entry | {"id": id_}, healthy(), st.sampled_from("ab"))
+
+
+@steady
+@given(st.lists(st.lists(recurring | odd_values, max_size=3), max_size=4))
+def test_what_was_read_before_makes_no_difference(lists):
+    decoder = Decoder((ORIGIN,))
+
+    for listed in lists:
+        content = encode({"success": True, "result": {"accounts": listed}})
+        assert outcome(decoder, content) == outcome(Decoder((ORIGIN,)), content)
+
+
+def outcome(decoder, content):
+    try:
+        return decoder.decode(content)
+    except ApiError as error:
+        return error.cause, str(error)
+
+
 @steady
 @given(st.lists(healthy(), min_size=1, max_size=2), st.data())
 def test_a_damaged_answer_is_a_list_or_an_error_that_may_be_shown(accounts, data):
@@ -213,29 +234,9 @@ def written(tree, **style):
     return yaml.safe_dump(tree, allow_unicode=True, **style).encode()
 
 
-def tree_of(value):  # noqa: PLR0911 - a table
-    """Write a configuration as a person would who knows its secrets."""
-    match value:
-        case BaseModel():
-            fields_of = type(value).model_fields
-            return {
-                fields_of[name].alias or name: tree_of(getattr(value, name))
-                for name in value.model_fields_set
-            }
-        case Secret():
-            return value.reveal().replace("${", "$${")
-        case Duration() | StrEnum():
-            return str(value)
-        case tuple() | list():
-            return [tree_of(part) for part in value]
-        case dict():
-            return {key: tree_of(part) for key, part in value.items()}
-    if is_dataclass(value):
-        return {
-            field.metadata.get("alias", field.name): tree_of(getattr(value, field.name))
-            for field in fields(value)
-        }
-    return value
+def as_json(config):
+    """Write *config* as `config show` does: with all defaults, without secrets."""
+    return config.model_dump_json(by_alias=True, exclude_none=True)
 
 
 @steady
@@ -248,11 +249,21 @@ def test_what_is_right_is_accepted_and_comes_back_as_it_was(tree, style):
         item["name"] for item in tree["workspaces"]
     ]
     assert [item.name for item in config.receivers] == [item["name"] for item in tree["receivers"]]
-    shown = f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+    shown = f"{config!r} {config} {config.model_dump()} {as_json(config)}"
     assert HUSH not in shown
     assert PLAIN not in shown
-    again = tree_of(config)
-    assert tree_of(check_config(written(again))) == again
+    again = check_config(as_json(config).replace("*" * 10, "https://example.com/x").encode())
+    assert as_json(again) == as_json(config)
+
+
+pieces = [literal_eval(line) for line in (CORPUS / "configs.dict").read_text().splitlines()]
+texts = st.text() | st.lists(st.sampled_from([*"[]{},?%@\n\t\x85\ufeff", *pieces])).map("".join)
+
+
+@steady
+@given(texts)
+def test_any_text_is_a_configuration_or_an_error_that_may_be_shown(text):
+    check_config(text.encode(errors="surrogatepass"))
 
 
 wrong_values = st.sampled_from(["${NOBODY}", "${", "", "a b", "9" * 50, 0, -1, 1.5, None, True])

@@ -1,4 +1,7 @@
-"""What is posted, and what the two transports make of answers and of none."""
+"""What is posted, and what the transport of the product makes of answers and of none.
+
+That of aiohttp is behind the receivers of tests/contract.
+"""
 
 import httpx
 import pytest
@@ -6,7 +9,6 @@ from harness.notifications import message
 from harness.raw_server import RawServer, close, reset, silence, then
 from harness.raw_server import http as http_reply
 from harness.receivers import TIMEOUT, closed_port
-from httpx_aiohttp import AiohttpTransport
 from pydantic import ValidationError
 
 from monitor import __version__
@@ -36,10 +38,9 @@ class ChatWithHeaders(Chat):
         return Request(self.settings.url, message.id.encode(), HEADERS)
 
 
-@pytest.fixture(params=["aiohttp", "httpcore"])
-async def http(request):
-    transport = AiohttpTransport() if request.param == "aiohttp" else None
-    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+@pytest.fixture
+async def http():
+    async with httpx.AsyncClient(trust_env=False) as client:
         yield client
 
 

@@ -7,11 +7,9 @@ import pytest
     ("action", "parameters"),
     [
         ("explode", {}),
-        ("__init__", {}),
         ("_give_token", {"customer": "acme", "token": "linked_x"}),
         ("customer", {"name": "acme"}),
         ("now", {}),
-        ("requests", {}),
         ("sign_out", {"customer": "nobody", "account": "x"}),
         ("sign_out", {"customer": "acme", "account": "nobody"}),
         ("sign_out", {"customer": "acme", "account": "namesake"}),

@@ -37,15 +37,6 @@ async def test_a_reset_is_a_tcp_reset(simulator, http):
         await asyncio.to_thread(exchange)
 
 
-async def test_a_client_sees_a_reset_as_a_read_error(simulator, call):
-    simulator.add_fault("reset", times=1)
-
-    with pytest.raises(httpx.ReadError):
-        await call("accounts.getAll")
-
-    assert (await call("accounts.getAll")).status_code == 200
-
-
 async def test_a_truncated_answer_is_shorter_than_announced(simulator, signed_out, reconnect):
     simulator.add_fault("truncate")
 

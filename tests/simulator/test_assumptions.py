@@ -3,9 +3,10 @@
 from dataclasses import fields
 
 import pytest
+from harness.answers import api_error
 from harness.poll import poll_harness
 
-from monitor.simulator import Assumptions, api_error
+from monitor.simulator import Assumptions
 
 LOGIN = [
     {},

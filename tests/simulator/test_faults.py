@@ -2,8 +2,9 @@
 
 import httpx
 import pytest
+from harness.answers import redirect
 
-from monitor.simulator import Simulator, api_error, html_page, redirect, serve
+from monitor.simulator import Simulator, serve
 
 
 async def test_an_answer_of_ones_own_replaces_the_true_one(simulator, call):
@@ -66,22 +67,6 @@ async def test_faults_are_lifted_by_method_or_all(simulator, call):
 
     assert lifted == 1
     assert [response.status_code for response in (first, second, third)] == [500, 502, 200]
-
-
-async def test_a_page_for_people_can_be_answered(simulator, call):
-    simulator.faults.add(html_page(times=1))
-
-    response = await call("accounts.getAll")
-
-    assert response.status_code == 200
-    assert response.headers["content-type"].startswith("text/html")
-    assert "We will be back soon" in response.text
-
-
-async def test_an_error_of_the_api_can_be_answered(simulator, error):
-    simulator.faults.add(api_error("trialLimitReached", status=403))
-
-    assert await error("accounts.getAll") == (403, "trialLimitReached")
 
 
 async def test_a_caller_can_be_redirected_and_a_leaked_token_shows(simulator, call):

@@ -11,18 +11,6 @@ def statuses(listed):
     return of_accounts
 
 
-async def test_a_customer_pays_and_has_seats(simulator, result):
-    simulator.set_seats("acme", 3)
-    simulator.set_seats("acme", 2, "plus", "year")
-
-    assert await result("subscription.getSeats") == {
-        "seats": [
-            {"seatType": "core", "quantity": 3, "billingPeriod": "month"},
-            {"seatType": "plus", "quantity": 2, "billingPeriod": "year"},
-        ]
-    }
-
-
 @pytest.mark.parametrize("null", [True, False])
 @pytest.mark.parametrize("status", ["active", "trialing", "past_due", "canceled", None])
 @pytest.mark.parametrize("ends", [True, False])
@@ -52,19 +40,6 @@ async def test_seats_can_be_bought_and_given_back(simulator, result, statuses):
     assert between == ["active", "frozen"]
     assert await statuses() == ["active", "active"]
     assert len((await result("subscription.getSeats"))["seats"]) == 2
-
-
-@pytest.mark.parametrize("status", [None, "canceled"])
-async def test_whoever_has_no_subscription_has_to_pay_first(simulator, result, status):
-    simulator.set_subscription("acme", status)
-
-    checkout = await result(
-        "subscription.setSeats", {"quantity": 5, "seatType": "core", "billingPeriod": "year"}
-    )
-
-    assert checkout["status"] == "processing"
-    assert checkout["paymentLink"].startswith("https://")
-    assert len((await result("subscription.getSeats"))["seats"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -170,7 +145,8 @@ async def test_accounts_that_do_not_work_may_take_seats_too(simulator, call, eve
     assert (await call("accounts.createConnectionSession")).status_code == status
 
 
-async def test_there_are_no_seats_without_a_subscription(simulator, error):
-    simulator.set_subscription("acme", None)
+@pytest.mark.parametrize(("action", "value"), [("set_subscription", None), ("set_seats", 0)])
+async def test_there_are_no_seats_without_paying_for_some(simulator, error, action, value):
+    getattr(simulator, action)("acme", value)
 
     assert await error("accounts.createConnectionSession") == (400, "noAvailableSeats")

@@ -1,11 +1,7 @@
 """How the responses of `accounts.getAll` are read, and what is remembered of the last one."""
 
-import json
-
 import pytest
 from harness.payloads import ABSENT, LINK, ORIGINS, account, body, read, signed_out
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Session, Snapshot, Status
@@ -172,51 +168,3 @@ def test_a_rotated_link_is_seen(decoder):
     (rotated,) = decoder.decode(body(signed_out(0, reconnectionLink=f"{LINK}new"))).accounts
 
     assert rotated.session == Session("session-0", Secret(f"{LINK}new"))
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
-    max_leaves=8,
-)
-odd_accounts = st.dictionaries(
-    st.sampled_from([*signed_out(), "other"]),
-    json_values | st.sampled_from(["active", "frozen", "reconnection_required", f"{LINK}x"]),
-)
-responses = st.fixed_dictionaries(
-    {},
-    optional={
-        "success": st.just(value=True) | json_values,
-        "error": json_values,
-        "result": json_values
-        | st.fixed_dictionaries({"accounts": st.lists(odd_accounts | json_values, max_size=6)}),
-    },
-)
-
-
-@given(
-    st.lists(
-        (responses | json_values).map(lambda value: json.dumps(value).encode())
-        | st.binary(max_size=200),
-        min_size=1,
-        max_size=4,
-    )
-)
-@settings(max_examples=300, deadline=None)
-def test_whatever_came_before_makes_no_difference(contents):
-    decoder = Decoder(ORIGINS)
-
-    for content in contents:
-        assert attempt(decoder, content) == attempt(Decoder(ORIGINS), content)
-
-
-def attempt(decoder, content):
-    try:
-        snapshot = decoder.decode(content)
-    except ApiError as error:
-        return error.cause, str(error)
-    assert len({account.id for account in snapshot.accounts}) == len(snapshot.accounts)
-    repr(snapshot).encode()
-    return snapshot

@@ -108,14 +108,10 @@ async def test_retry_after_is_honoured_within_reason(reply, headers, wait):
 
 
 REFUSALS = [
-    ("linkedApiTokenRequired", 401, Cause.TOKEN_REJECTED),
     ("invalidLinkedApiToken", 401, Cause.TOKEN_REJECTED),
-    ("accountIdRequired", 401, Cause.BAD_RESPONSE),
     ("accountNotFound", 401, Cause.BAD_RESPONSE),
-    ("sessionNotFound", 404, Cause.BAD_RESPONSE),
     ("tooManyRequests", 429, Cause.RATE_LIMITED),
     ("tooManyRequests", 400, Cause.RATE_LIMITED),
-    ("invalidRequestPayload", 400, Cause.BAD_RESPONSE),
     ("dailyConnectionAttemptsExceeded", 429, Cause.BAD_RESPONSE),
     ("neverHeardOf", 429, Cause.RATE_LIMITED),
     ("neverHeardOf", 500, Cause.BAD_RESPONSE),

@@ -10,15 +10,6 @@ def settings(**fields):
     return LinkedApiSettings.model_validate(fields)
 
 
-def test_the_defaults_are_the_documented_ones():
-    defaults = settings()
-
-    assert defaults.base_url == "https://api.linkedapi.io"
-    assert str(defaults.timeout) == "30s"
-    assert defaults.requests_per_minute == 60
-    assert defaults.proxy is defaults.ca_file is None
-
-
 def test_an_address_loses_its_trailing_slash():
     assert settings(base_url="http://127.0.0.1:8000/api/").base_url == "http://127.0.0.1:8000/api"
 

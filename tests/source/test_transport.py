@@ -42,12 +42,6 @@ async def test_an_oddly_wrapped_response_is_read_all_the_same(reply):
     assert [account.name for account in snapshot.accounts] == ["Person Number 0"]
 
 
-async def test_a_thousand_accounts_are_read():
-    snapshot, _ = await poll_once(http(200, body(*map(account, range(1000)))))
-
-    assert len(snapshot.accounts) == 1000
-
-
 @pytest.mark.parametrize(
     "reply",
     [

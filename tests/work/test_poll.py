@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from harness.answers import api_error, html_page
 from harness.core import make_routing
 from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
@@ -14,7 +15,7 @@ from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
-from monitor.simulator import Fault, api_error, html_page
+from monitor.simulator import Fault
 from monitor.store import workspaces
 from monitor.store.db import LeaseLostError, StoreError
 

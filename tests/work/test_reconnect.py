@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from harness.answers import api_error
 from harness.faults import failing_writes
 from harness.poll import poll_harness
 
-from monitor.simulator import api_error
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.db import StoreError
 

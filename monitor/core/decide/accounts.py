@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from monitor.core.draft import Draft
 from monitor.core.model import (
+    LISTED,
     Account,
     Cause,
     EventType,
@@ -19,7 +20,7 @@ from monitor.core.model import (
     Status,
 )
 from monitor.core.policy import IncidentPolicy
-from monitor.core.profile import profile_key
+from monitor.core.url import profile_key
 
 from .sessions import has_link, needs_link
 
@@ -59,19 +60,10 @@ def observe(listed: ListedAccount) -> Input:
 def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Account:
     """Return the account as the list shows it now; a change of its status is a transition."""
     now = draft.now
+    seen = {key: getattr(listed, key) for key in LISTED}
     if before is None:
         draft.transition(listed.id, None, listed.status)
-        before = Account(
-            workspace=draft.workspace.name,
-            id=listed.id,
-            name=listed.name,
-            url=listed.url,
-            country=listed.country,
-            status=listed.status,
-            raw_status=listed.raw_status,
-            since=now,
-            first_seen_at=now,
-        )
+        before = Account(workspace=draft.workspace.name, **seen, since=now, first_seen_at=now)
     changes = before.changes
     if draft.find_open_of(before.id) is None or not _is_flapping(before, draft.policy):
         recent = now - draft.policy.flapping.within
@@ -82,16 +74,7 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
         changes = (*changes, now)[-draft.policy.flapping.changes :]
         since = now
     return replace(
-        before,
-        name=listed.name,
-        url=listed.url,
-        country=listed.country,
-        status=listed.status,
-        raw_status=listed.raw_status,
-        since=since,
-        changes=changes,
-        missing_polls=0,
-        missing_since=None,
+        before, **seen, since=since, changes=changes, missing_polls=0, missing_since=None
     )
 
 
