@@ -80,18 +80,6 @@ async def test_an_event_that_nobody_would_hear_of_is_counted_and_logged(harness,
 # ── an API that fails, refuses or is asked too often ─────────────────────────────────────────────
 
 
-@pytest.mark.odd_input("outage of hours")
-async def test_a_failing_api_is_one_incident_and_touches_no_account(harness):
-    harness.simulator.faults.add(html_page(status=502))
-
-    assert await harness.poll(30) == [("opened", "unreachable")]
-
-    assert 'linkedapi_workspace_up{workspace="acme"} 0' in harness.exposition
-    assert 'linkedapi_accounts{workspace="acme",status="active"} 3' in harness.exposition
-    harness.simulator.clear_faults()
-    assert await harness.poll() == [("resolved", "unreachable")]
-
-
 async def test_blindness_is_told_in_time_although_polls_are_paused(harness):
     harness.simulator.faults.add(Fault(status=503, headers={"retry-after": "900"}, body=b""))
 
@@ -326,14 +314,3 @@ async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(harness):
     await harness.poll()
     assert harness.calls() == calls + 1
     assert harness.poller.is_current()
-
-
-async def test_a_pause_stays_if_the_client_does(harness):
-    harness.simulator.faults.add(Fault(status=429, headers={"retry-after": "600"}, body=b""))
-    await harness.poll()
-    calls = harness.calls()
-
-    reload(harness, create=False)
-    await harness.poll(5)
-
-    assert harness.calls() == calls

@@ -266,18 +266,6 @@ async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(harne
     assert open_incidents(harness) == {}
 
 
-async def test_the_blindness_of_a_workspace_that_left_ends_too(harness, ticker):
-    harness.observe(REJECTED)
-    harness.observe(REJECTED)
-    harness.deliver()
-    harness.detach()
-    harness.now += DAY
-
-    assert await ticker.unwatch()
-
-    assert harness.deliver() == [("resolved", None)]
-
-
 async def test_a_workspace_that_came_back_in_time_is_not_ended(harness, ticker):
     sign_out(harness)
     harness.detach()

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from harness.core import (
-    HOUR,
     LINK,
     MINUTE,
     OPENED,
@@ -200,14 +199,6 @@ def test_a_single_account_may_be_replaced():
     assert told(*harness.polls(new, new, new)) == ["notice replaced: new_id"]
 
 
-def test_two_ids_with_one_profile_are_two_accounts():
-    harness = CoreHarness()
-    a, b = (listed_account(id_, url="https://x.test/in/j") for id_ in "ab")
-    harness.poll(a, b)
-
-    assert told(*harness.polls(a, a, a)) == ["notice disappeared: missing"]
-
-
 def test_what_is_quiet_needs_no_second_look():
     harness = CoreHarness()
     harness.poll(listed_account("ok"), signed_out("out"), signed_out("linkless", link=""))
@@ -253,27 +244,3 @@ def test_without_an_incident_nobody_hears_that_an_account_is_ignored(listed, sta
     assert decision.events == ()
     assert [account.removed_at for account in decision.accounts] == [harness.now]
     assert set(harness.workspace.accounts) == {"a"}
-
-
-def test_an_ignored_account_never_opens_and_a_watched_one_does_again():
-    harness = CoreHarness()
-    harness.ignored = {"b"}
-    assert told(harness.poll(listed_account("a"), signed_out("b"))) == []
-    assert set(harness.workspace.accounts) == {"a"}
-
-    harness.ignored = set()
-
-    assert told(harness.poll(listed_account("a"), signed_out("b"))) == [OPENED]
-
-
-def test_all_accounts_may_be_ignored():
-    harness = CoreHarness()
-    harness.poll(signed_out("a"), signed_out("b"))
-    harness.ignored = {"a", "b"}
-
-    decision = harness.poll(signed_out("a"))
-
-    assert len(decision.events) == 2
-    assert harness.workspace.accounts == {}
-    assert harness.open == []
-    assert told(harness.poll(signed_out("a"), after=HOUR)) == []
