@@ -55,21 +55,15 @@ async def test_nothing_is_due_at_first(harness, ticker):
     assert not await ticker.tick()
 
 
-async def test_a_reminder_is_told_when_it_is_due_and_only_once(harness, ticker):
+@pytest.mark.parametrize(
+    "late", [0, pytest.param(9 * DAY, marks=pytest.mark.case("host asleep for days"))]
+)
+async def test_a_reminder_is_told_once_however_long_it_has_been_due(harness, ticker, late):
     sign_out(harness)
+    harness.now += late
 
     assert await ticker.tick()
     assert not await ticker.tick()
-
-    assert harness.deliver_all() == [[("reminded", "a1")]]
-
-
-@pytest.mark.case("host asleep for days")
-async def test_after_days_asleep_overdue_reminders_are_one(harness, ticker):
-    sign_out(harness)
-    harness.now += 9 * DAY
-
-    await tick_all(ticker)
 
     assert harness.deliver_all() == [[("reminded", "a1")]]
 
@@ -231,19 +225,6 @@ async def test_what_is_kept_long_enough_is_deleted(harness, ticker):
 
 
 # ── workspaces that left the configuration ───────────────────────────────────────────────────────
-
-
-async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_back(
-    harness, ticker
-):
-    sign_out(harness)
-    harness.detach()
-    assert not await ticker.tick()
-
-    harness.attach()
-    await tick_all(ticker)
-
-    assert harness.deliver_all() == [[("reminded", "a1")]]
 
 
 @pytest.mark.case("workspace removed")

@@ -170,26 +170,6 @@ def test_many_that_vanish_at_once_need_more_polls():
     assert told(gone) == ["notice disappeared: missing"] * 3
 
 
-@pytest.mark.case("account disappears while open")
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://www.linkedin.com/in/j%C3%BCrgen",
-        "https://linkedin.com/in/JÜRGEN/",
-        "http://www.linkedin.com/in/jürgen?trk=x",
-    ],
-)
-def test_the_same_person_under_a_new_id_replaces_the_old(url):
-    harness = CoreHarness()
-    harness.poll(signed_out("old", url="https://www.linkedin.com/in/jürgen/"), listed_account("b"))
-
-    for _ in range(3):
-        decision = harness.poll(listed_account("new", url=url), listed_account("b"))
-
-    assert told(decision) == ["resolved reconnection_required: new_id"]
-    assert decision.incidents[0].resolution is Resolution.REPLACED
-
-
 def test_a_single_account_may_be_replaced():
     harness = CoreHarness()
     harness.poll(listed_account("old", url="https://www.linkedin.com/in/jane/"))
