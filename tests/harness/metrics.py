@@ -40,14 +40,11 @@ class MetricsHarness(Metrics):
         self.pending("ops", 2, NOON)
         self.count(families.UNROUTED)
 
-    def parsed(self):
-        """Every metric of ours, read by the client's own parser."""
-        parsed = text_string_to_metric_families(self.render().decode())
-        return [family for family in parsed if family.name.startswith("linkedapi")]
-
     def series(self):
-        """Every series of ours as (name, labels) → value."""
-        samples = [sample for family in self.parsed() for sample in family.samples]
+        """Every series of ours as (name, labels) → value, read by the client's own parser."""
+        parsed = text_string_to_metric_families(self.render().decode())
+        ours = [family for family in parsed if family.name.startswith("linkedapi")]
+        samples = [sample for family in ours for sample in family.samples]
         series = {(each.name, frozenset(each.labels.items())): each.value for each in samples}
         assert len(series) == len(samples), "a series is there twice"
         return series

@@ -73,7 +73,7 @@ def free_port():
 
 
 class Program:
-    """One process of the program under test."""
+    """One process."""
 
     def __init__(self, process, log: Path):
         self.process = process
@@ -113,13 +113,18 @@ class Program:
         return [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
 
 
+def program(*arguments, log: Path, env=None, through=()):
+    """Run the program (*through* another)."""
+    return running(*through, sys.executable, "-m", "monitor", *arguments, log=log, env=env)
+
+
 @asynccontextmanager
-async def program(*arguments, log: Path, env=None, through=()):
-    """Run the program (*through* another); whatever happens, it ends with the context."""
+async def running(*command, log: Path, env=None):
+    """Run *command*; whatever happens, it ends with the context."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("LINKED")}
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *(*through, sys.executable, "-m", "monitor", *arguments),
+            *command,
             stdout=output,
             stderr=output,
             env={**inherited, **(env or {})},

@@ -270,23 +270,6 @@ async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(harne
     assert len(open_incidents(harness)) == 1
 
 
-async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_time(
-    harness, ticker
-):
-    harness.poll(listed_account("a"), signed_out("b"))
-    harness.deliver()
-    harness.detach()
-    harness.now += DAY
-    await ticker.unwatch()
-    harness.deliver()
-
-    harness.attach()
-    recorded = harness.poll(listed_account("a"), signed_out("b"))
-
-    assert recorded.decision.baseline
-    assert harness.deliver() == [("opened", "b")]
-
-
 async def test_each_workspace_that_left_ends_on_its_own(harness, ticker):
     leave_one_after_the_other(harness)
     harness.now -= HOUR
