@@ -152,10 +152,10 @@ def _defined(node):
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             names = {name}
-        case ast.Assign(targets=targets):
-            names = set().union(*map(words, targets))
         case ast.AnnAssign(target=ast.Name(id=name)):
             names = {name}
+        case ast.Assign(targets=targets):
+            names = set().union(*map(words, targets))
         case _:
             names = set()
     return frozenset(name for name in names if name != "model_config" and name[:2] != "__")
@@ -179,18 +179,16 @@ class Text:
 
     def span(self, node):
         """Return where *node* begins and ends."""
-        return (
-            self._offset(node.lineno, node.col_offset),
-            self._offset(node.end_lineno, node.end_col_offset),
+        ends = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+        return tuple(
+            self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
+            for line, column in ends
         )
 
     def between(self, left, right, operator):
         """Return where the operator between two operands begins and ends."""
         between = self.span(left)[1], self.span(right)[0]
         return re.compile(operator).search(self.source, *between).span()
-
-    def _offset(self, line, column):
-        return self._starts[line - 1] + len(self._lines[line - 1].encode()[:column].decode())
 
 
 def _edits(statement, text):
@@ -242,15 +240,12 @@ def _edits_of(node, text):  # noqa: C901, PLR0912 - a table
         case ast.Constant(value=int(value)):
             for number in (value + 1, value - 1) if value < LARGE else (2 * value,):
                 yield "constant", text.span(node), str(number)
-        case ast.Constant(value=str()) | ast.JoinedStr():
-            if SQL.search(text.source, *text.span(node)):
-                yield from _sql_edits(text.span(node), text.source)
-
-
-def _sql_edits(span, source):
-    for pattern, new in SQL_SWAPS:
-        for match in re.compile(pattern).finditer(source, *span):
-            yield "sql", match.span(), match.expand(new)
+        case ast.Constant(value=str()) | ast.JoinedStr() if SQL.search(
+            text.source, *text.span(node)
+        ):
+            for pattern, new in SQL_SWAPS:
+                for match in re.compile(pattern).finditer(text.source, *text.span(node)):
+                    yield "sql", match.span(), match.expand(new)
 
 
 def _is_report(node):
