@@ -247,16 +247,6 @@ async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(harne
     assert open_incidents(harness) == {}
 
 
-async def test_a_workspace_that_came_back_in_time_is_not_ended(harness, ticker):
-    sign_out(harness)
-    harness.detach()
-    harness.attach()
-    harness.now += 3 * DAY
-
-    assert not await ticker.unwatch()
-    assert harness.deliver() is None
-
-
 async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(harness, ticker):
     harness.poll(signed_out())
     harness.detach()
@@ -270,18 +260,13 @@ async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(harne
     assert len(open_incidents(harness)) == 1
 
 
-async def test_each_workspace_that_left_ends_on_its_own(harness, ticker):
-    leave_one_after_the_other(harness)
-    harness.now -= HOUR
-
-    assert await ticker.unwatch()
-    assert not await ticker.unwatch()
-    harness.now += HOUR
-    assert await ticker.unwatch()
-
-
 async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(harness, ticker):
-    leave_one_after_the_other(harness)
+    harness.poll(signed_out("a"))
+    harness.detach()
+    harness.attach("beta")
+    harness.poll(signed_out("b"), after=HOUR)
+    harness.detach()
+    harness.now += DAY
     harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = '?' WHERE id = 'a'")))
 
     with pytest.raises(ValueError, match="invalid literal"):
@@ -293,16 +278,6 @@ async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(har
     harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = ''")))
     harness.now += HOUR
     assert await ticker.unwatch()
-
-
-def leave_one_after_the_other(harness):
-    """Let `acme` with the account a and an hour later `beta` leave; beta did a day ago."""
-    harness.poll(signed_out("a"))
-    harness.detach()
-    harness.attach("beta")
-    harness.poll(signed_out("b"), after=HOUR)
-    harness.detach()
-    harness.now += DAY
 
 
 async def test_an_end_that_could_not_be_recorded_is_recorded_later(harness, ticker):
