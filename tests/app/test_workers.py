@@ -10,15 +10,6 @@ from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 
 
-async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
-    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
-    harness.simulator.sign_out("acme", "*")
-
-    harness.workers.workspaces["acme"].wake(scheduled=True)
-
-    await harness.hook.wait(lambda: harness.hook.events)
-
-
 async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monkeypatch):
     monkeypatch.setattr(workers, "POLL_RETRY", Duration.parse("50ms"))
     await harness.apply("acme")

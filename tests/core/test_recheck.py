@@ -99,13 +99,17 @@ def test_the_first_that_a_receiver_hears_is_written_as_an_opening(event):
     assert recheck(queued(event, heard=True), RECEIVER).event is event
 
 
-@pytest.mark.parametrize("seen", [{"status": Status.ACTIVE}, {"missing_polls": 1}])
-def test_what_seems_over_or_missing_waits(seen):
-    assert recheck(with_account(queued(), **seen), RECEIVER) == Wait()
-
-
-def test_what_a_workspace_that_is_just_attached_has_to_say_waits():
-    assert recheck(queued(watched=None), RECEIVER) == Wait()
+@pytest.mark.parametrize(
+    "notification",
+    [
+        with_account(queued(), status=Status.ACTIVE),
+        with_account(queued(), missing_polls=1),
+        queued(watched=None),
+    ],
+    ids=["seems over", "is missing", "just attached"],
+)
+def test_what_may_not_hold_waits(notification):
+    assert recheck(notification, RECEIVER) == Wait()
 
 
 def test_the_address_of_a_workspace_that_left_is_gone_with_its_labels():
