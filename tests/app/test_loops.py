@@ -1,17 +1,22 @@
 """The monitor as one task group, in this process: real store, clients and receiver."""
 
 import asyncio
+import os
+import signal
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 import structlog
-from harness.faults import failing_writes
-from harness.program import until
+from harness.faults import failing_writes, locked
+from harness.program import answers, free_port, until
 
 from monitor import app
 from monitor.app.process import REAL
 from monitor.core.duration import Duration
+from monitor.core.errors import MonitorError
+from monitor.web.server import bind
 
 HERE = "web: {listen: '127.0.0.1:0'}"
 
@@ -78,3 +83,42 @@ async def test_retention_that_failed_is_retried_before_its_hour_is_over(harness)
         passed += 5
 
         await until(lambda: not monitor._loop_health.is_failing("retention"))
+
+
+IPV6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("[::1]", marks=IPV6)])
+async def test_the_endpoint_answers_where_the_log_says(harness, host):
+    config = harness.load("acme", more=f"web: {{listen: '{host}:0'}}\nreceivers: [{harness.crm()}]")
+    with structlog.testing.capture_logs() as logs:
+        async with running(config):
+            await until(lambda: harness.simulator.requests)
+            (endpoint,) = [entry["endpoint"] for entry in logs if entry["event"] == "started"]
+
+            await answers(f"{endpoint}/healthz", within=10)
+
+
+async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
+    here = f"web: {{listen: '127.0.0.1:{free_port()}'}}"
+    config = harness.load("acme", more=f"{here}\nreceivers: [{harness.crm()}]")
+    async with app.opened(config) as monitor:
+        with locked(monitor._store), pytest.raises(MonitorError) as caught:
+            await monitor.run()
+
+        bind(config.web).close()
+    assert "locked" in str(caught.value)
+
+
+async def test_each_configuration_is_announced_and_signals_reload_and_stop(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    announced = []
+    task = asyncio.create_task(app.run(lambda: config, lambda *what: announced.append(what)))
+    await until(lambda: harness.simulator.requests)
+
+    os.kill(os.getpid(), signal.SIGHUP)
+    await until(lambda: len(announced) == 2)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(task, 20)
+
+    assert announced == [(config, set(config.secrets()))] * 2
