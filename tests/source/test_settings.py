@@ -17,6 +17,7 @@ def test_the_defaults_are_the_documented_ones():
     assert str(defaults.timeout) == "30s"
     assert defaults.requests_per_minute == 60
     assert defaults.proxy is defaults.ca_file is None
+    assert settings(proxy=None) == defaults
 
 
 def test_an_address_loses_its_trailing_slash():
