@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -16,6 +16,8 @@ from monitor import app
 from monitor.app.process import REAL
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
+from monitor.store import workspaces
+from monitor.store.db import LeaseLostError
 from monitor.web.server import bind
 
 HERE = "web: {listen: '127.0.0.1:0'}"
@@ -99,6 +101,30 @@ async def test_the_endpoint_answers_where_the_log_says(harness, host):
             await answers(f"{endpoint}/healthz", within=10)
 
 
+async def test_the_service_manager_is_told_of_start_reload_and_stop(harness, tmp_path):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+        structlog.testing.capture_logs() as logs,
+    ):
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(0)
+        async with running(config, notify_socket=str(tmp_path / "notify")) as monitor:
+            await until(lambda: harness.simulator.requests)
+            monitor.reload()
+            await until(lambda: "configuration reloaded" in [entry["event"] for entry in logs])
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told.append(manager.recv(100).decode())
+
+    watched = "READY=1\nSTATUS=workspaces watched: 1"
+    assert "WATCHDOG=1" in told
+    assert [lines for lines in told if lines != "WATCHDOG=1"] == [
+        *(watched, "RELOADING=1", watched, "STOPPING=1"),
+    ]
+
+
 async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
     here = f"web: {{listen: '127.0.0.1:{free_port()}'}}"
     config = harness.load("acme", more=f"{here}\nreceivers: [{harness.crm()}]")
@@ -108,6 +134,19 @@ async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
 
         bind(config.web).close()
     assert "locked" in str(caught.value)
+
+
+async def test_a_monitor_that_another_one_replaced_ends_and_says_so(harness):
+    more = f"{HERE}\npoll: {{every: 1s, jitter: 0s}}\nreceivers: [{harness.crm()}]"
+    async with app.opened(harness.load("acme", more=more)) as monitor:
+        task = asyncio.create_task(monitor.run())
+        await until(lambda: harness.simulator.requests)
+        await harness.store.run(lambda tx: workspaces.attach(tx, "acme"))
+
+        harness.simulator.sign_out("acme", "*")
+
+        with pytest.raises(LeaseLostError, match="one monitor a database"):
+            await asyncio.wait_for(task, 10)
 
 
 async def test_each_configuration_is_announced_and_signals_reload_and_stop(harness):

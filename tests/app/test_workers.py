@@ -123,6 +123,22 @@ async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harne
     assert len(harness.simulator.requests) == calls + 1
 
 
+async def test_a_link_is_asked_for_once_a_reload_allows_it(harness):
+    await harness.apply("acme", more="reconnection: {create: never}")
+    account, _ = harness.simulator.customer("acme").accounts.values()
+    harness.simulator.sign_out("acme", account.id)
+    harness.simulator.patch(
+        "acme", account.id, without=["reconnectionLink", "reconnectionSessionId"]
+    )
+    await harness.poll("acme")
+
+    await harness.apply("acme")
+    harness.workers.workspaces["acme"].wake(scheduled=True)
+
+    methods = harness.simulator.request_log.counts
+    await until(lambda: "accounts.createReconnectionSession" in methods, within=10)
+
+
 async def test_the_budget_that_is_used_up_outlives_a_reload(harness):
     await harness.apply("acme")
     budget = harness.workers.workspaces["acme"].budget
