@@ -31,6 +31,18 @@ async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monke
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
 
 
+async def test_a_poll_hangs_that_takes_longer_than_all_its_calls_may(harness):
+    await harness.apply("acme")
+    await until(lambda: "acme" in harness.working())
+
+    def is_overdue(seconds):
+        harness.seconds = seconds
+        return any("poll acme" in problem for problem in harness.health.overdue())
+
+    longest = 2 * 60 + 7 * 30 + 60
+    assert [is_overdue(longest), is_overdue(longest + 1)] == [False, True]
+
+
 async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten(harness):
     async def fail():
         raise MonitorError("it fails")
