@@ -153,7 +153,7 @@ def queue(
 
 RELEASE: Final = text("""
 UPDATE message SET next_attempt_at = :now
-WHERE settled_at IS NULL AND state = 'pending' AND attempts = 0 AND next_attempt_at > :now
+WHERE settled_at IS NULL AND attempts = 0 AND next_attempt_at > :now
     AND id IN (
         SELECT message_id FROM notification
         WHERE incident_id = :incident_id AND settled_at IS NULL
@@ -239,7 +239,7 @@ ON CONFLICT (incident_id, receiver) DO NOTHING
 """)
 
 CANCEL_REMOVED_MESSAGES: Final = text("""
-UPDATE message SET state = 'cancelled', claimed_until = NULL, settled_at = :now
+UPDATE message SET state = 'cancelled', settled_at = :now
 WHERE receiver = :receiver AND settled_at IS NULL
 RETURNING id
 """)

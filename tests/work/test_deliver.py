@@ -155,7 +155,7 @@ async def test_what_is_cancelled_on_the_way_is_reported(harness):
 
 async def test_only_openings_of_accounts_are_recoveries_that_people_were_notified_of(harness):
     harness.poll(signed_out())
-    await harness.send()
+    await harness.send(after=MINUTE)
     harness.poll(listed_account())
     await harness.send()
     for _ in range(2):
@@ -163,6 +163,22 @@ async def test_only_openings_of_accounts_are_recoveries_that_people_were_notifie
     assert await harness.send() == [("opened", "delivered")]
 
     assert harness.metric('linkedapi_recovery_seconds_count{phase="notified"} 1')
+    assert harness.metric('linkedapi_recovery_seconds_sum{phase="notified"} 60.0')
+
+
+async def test_no_time_is_negative_when_the_clock_goes_back_during_a_send(harness):
+    class ClockGoesBack(Pager):
+        async def send(self, message):
+            harness.now -= HOUR
+            await super().send(message)
+
+    harness.deliverer.notifier = ClockGoesBack()
+    harness.poll(signed_out())
+
+    assert await harness.send() == [("opened", "delivered")]
+
+    assert harness.metric('linkedapi_notification_latency_seconds_sum{type="slack"} 0\n')
+    assert harness.metric('linkedapi_recovery_seconds_sum{phase="notified"} 0\n')
 
 
 async def test_what_is_dead_is_said_loudly_and_wakes_the_fallback(harness, capsys):

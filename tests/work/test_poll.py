@@ -94,6 +94,7 @@ async def test_a_rejected_token_is_asked_about_ever_less_often(harness):
     assert await harness.poll(60) == [("opened", "token_rejected")]
 
     assert harness.calls() < 15
+    assert harness.poller.is_current()  # known to fail
 
 
 @pytest.mark.case("token rotated in its file")

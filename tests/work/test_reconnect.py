@@ -1,6 +1,7 @@
 """Sessions that we ask for: when, how often, and what comes of it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from harness.answers import api_error
@@ -31,9 +32,12 @@ async def sign_out(harness, *, without=LINK_AND_ID):
 
 
 async def test_a_missing_link_is_asked_for_once(harness):
+    woken, reconnector = [], harness.reconnector
+    reconnector.recorder = replace(reconnector.recorder, wake=woken.append)
     await sign_out(harness)
 
-    assert await harness.reconnector.reconnect() == "created"
+    assert await reconnector.reconnect() == "created"
+    assert woken == [{"chat"}]
     harness.poller.invalidate()
     assert await harness.poll(5) == []
     assert await harness.reconnector.reconnect() is None

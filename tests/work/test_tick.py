@@ -205,7 +205,7 @@ async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness,
     assert harness.run(lambda tx: workspaces.load(tx, "acme")).last_good_at == harness.now
 
     harness.now -= 3 * HOUR
-    await ticker.note_time({}, {})
+    assert await ticker.note_time({}, {}) == 3 * HOUR
 
     assert "the clock went back" in capsys.readouterr().out
     (incident,) = open_incidents(harness).values()
