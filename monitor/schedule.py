@@ -78,7 +78,7 @@ class Schedule:
 
 def spread(index: int, count: int, every: Duration) -> float:
     """Return after how many seconds the first poll of entry *index* of *count* is to start."""
-    return every.seconds * index / max(count, 1)
+    return every.seconds * index / count
 
 
 async def _wake(wake: Callable[[], None]) -> None:

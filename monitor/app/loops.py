@@ -83,7 +83,7 @@ class App:
         Raise MonitorError if it can't start, or must not go on.
         """
         sock = bind(self._config.web)
-        host, port = sock.getsockname()[:2]
+        host, port = self._config.web.listen.rpartition(":")[0], sock.getsockname()[1]
         endpoint = build(
             metrics=self._metrics,
             alive=self._loop_health.overdue,

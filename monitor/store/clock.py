@@ -19,16 +19,12 @@ INSERT INTO clock (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = 
 SHIFT_BACK: Final = (
     text("UPDATE incident SET next_due_at = next_due_at - :step WHERE next_due_at > :now"),
     text("""
-    UPDATE message SET next_attempt_at = next_attempt_at - :step
-    WHERE state = 'pending' AND next_attempt_at > :now
+    UPDATE message SET next_attempt_at = next_attempt_at - :step WHERE next_attempt_at > :now
     """),
-    text("""
-    UPDATE message SET claimed_until = claimed_until - :step
-    WHERE state = 'sending' AND claimed_until > :now
-    """),
+    text("UPDATE message SET claimed_until = claimed_until - :step WHERE claimed_until > :now"),
     text("""
     UPDATE message SET created_at = created_at - :step
-    WHERE state IN ('pending', 'sending') AND created_at > :now
+    WHERE settled_at IS NULL AND created_at > :now
     """),
     text("UPDATE receiver SET not_before = not_before - :step WHERE not_before > :now"),
     text("UPDATE receiver SET failing_since = :now WHERE failing_since > :now"),

@@ -217,7 +217,7 @@ def _add_message(
 
 RELEASE: Final = text("""
 UPDATE message SET next_attempt_at = :now, waits = CASE waits WHEN 'time' THEN NULL ELSE waits END
-WHERE state = 'pending' AND attempts = 0 AND next_attempt_at > :now AND id IN (
+WHERE settled_at IS NULL AND attempts = 0 AND next_attempt_at > :now AND id IN (
     SELECT message_id FROM notification
     WHERE incident_id = :incident_id AND settled_at IS NULL
 )

@@ -87,7 +87,6 @@ class TransactionTimeout:
     def limit(self) -> Iterator[None]:
         """Limit the time of the transaction within this context."""
         timer = threading.Timer(MAX_TRANSACTION.seconds, self._break_off)
-        timer.daemon = True
         timer.start()
         try:
             yield

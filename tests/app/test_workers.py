@@ -11,15 +11,6 @@ from monitor.core.errors import MonitorError
 from monitor.store import receivers
 
 
-async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
-    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
-    harness.simulator.sign_out("acme", "*")
-
-    harness.workers.workspaces["acme"].wake(scheduled=True)
-
-    await harness.hook.wait(lambda: harness.hook.events)
-
-
 async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monkeypatch):
     monkeypatch.setattr(workers, "POLL_RETRY", Duration.parse("50ms"))
     await harness.apply("acme")
@@ -30,6 +21,18 @@ async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monke
 
     await until(lambda: not harness.health.is_failing("poll acme"))
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
+
+
+async def test_a_poll_hangs_that_takes_longer_than_all_its_calls_may(harness):
+    await harness.apply("acme")
+    await until(lambda: "acme" in harness.working())
+
+    def is_overdue(seconds):
+        harness.seconds = seconds
+        return any("poll acme" in problem for problem in harness.health.overdue())
+
+    longest = 2 * 60 + 7 * 30 + 60
+    assert [is_overdue(longest), is_overdue(longest + 1)] == [False, True]
 
 
 async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten(harness):
@@ -135,6 +138,22 @@ async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harne
     assert await harness.poll("acme") == [("resolved", "token_rejected")]
     assert await harness.poll("beta") == []
     assert len(harness.simulator.requests) == calls + 1
+
+
+async def test_a_link_is_asked_for_once_a_reload_allows_it(harness):
+    await harness.apply("acme", more="reconnection: {create: never}")
+    account, _ = harness.simulator.customer("acme").accounts.values()
+    harness.simulator.sign_out("acme", account.id)
+    harness.simulator.patch(
+        "acme", account.id, without=["reconnectionLink", "reconnectionSessionId"]
+    )
+    await harness.poll("acme")
+
+    await harness.apply("acme")
+    harness.workers.workspaces["acme"].wake(scheduled=True)
+
+    methods = harness.simulator.request_log.counts
+    await until(lambda: "accounts.createReconnectionSession" in methods, within=10)
 
 
 async def test_the_budget_that_is_used_up_outlives_a_reload(harness):

@@ -75,12 +75,6 @@ def test_an_ignored_account_is_not_listed_and_if_it_was_known_unwatched(
     assert ids(compare(before, listed, quiet=quiet, ignored=ignored)) == changes
 
 
-def test_a_new_name_alone_can_end_the_watch():
-    renamed = listed_account("b", name="Test")
-
-    assert ids(compare("ab", ["a", renamed], quiet="ab", ignored=["Test"])) == ("", "", "b")
-
-
 @pytest.mark.parametrize("listed", ["", "x", "xi"])
 def test_a_list_of_strangers_is_a_failure_whatever_is_ignored(listed):
     assert isinstance(compare("abl", listed, ignored="xil"), Failure)

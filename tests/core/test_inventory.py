@@ -9,20 +9,13 @@ ALL = AccountMatch(ids=("*",))
 OTHER = AccountMatch(ids=("other",))
 
 
-def test_an_account_has_the_labels_of_its_workspace():
-    inventory = Inventory({"acme": {"team": "growth"}, "beta": {"team": "sales"}})
-
-    assert inventory.labels("acme", listed_account()) == {"team": "growth"}
-    assert inventory.labels("beta") == {"team": "sales"}
-    assert inventory.labels("gone", listed_account()) == {}
-
-
 def test_what_is_said_of_an_account_goes_before_what_is_said_of_its_workspace():
     rules = [AccountRule(labels={"owner": "jane"})]
     inventory = Inventory({"acme": {"owner": "ops", "team": "growth"}}, rules)
 
     assert inventory.labels("acme", listed_account()) == {"owner": "jane", "team": "growth"}
     assert inventory.labels("acme") == {"owner": "ops", "team": "growth"}
+    assert inventory.labels("gone", listed_account()) == {"owner": "jane"}
 
 
 def test_the_first_rule_that_says_something_of_a_key_decides_it():

@@ -99,13 +99,17 @@ def test_the_first_that_a_receiver_hears_is_written_as_an_opening(event):
     assert recheck(queued(event, heard=True), RECEIVER).event is event
 
 
-@pytest.mark.parametrize("seen", [{"status": Status.ACTIVE}, {"missing_polls": 1}])
-def test_what_seems_over_or_missing_waits(seen):
-    assert recheck(with_account(queued(), **seen), RECEIVER) is Wait.LOOK
-
-
-def test_what_a_workspace_that_is_just_attached_has_to_say_waits():
-    assert recheck(queued(watched=None), RECEIVER) is Wait.MOMENT
+@pytest.mark.parametrize(
+    ("notification", "wait"),
+    [
+        (with_account(queued(), status=Status.ACTIVE), Wait.LOOK),
+        (with_account(queued(), missing_polls=1), Wait.LOOK),
+        (queued(watched=None), Wait.MOMENT),
+    ],
+    ids=["seems over", "is missing", "just attached"],
+)
+def test_what_may_not_hold_waits(notification, wait):
+    assert recheck(notification, RECEIVER) is wait
 
 
 def test_a_reminder_of_something_acknowledged_is_superseded():

@@ -109,6 +109,7 @@ def test_everything_at_once_is_bounded():
     text = read(*every_notification())
 
     assert len(words(text)) < 10_000
+    assert len(text.sections) == 8
     assert any("of other kinds" in note for note in text.notes)
     assert read(notification(), notification(cause=Cause.FROZEN)).notes == ()
 

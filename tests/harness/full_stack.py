@@ -1,6 +1,5 @@
 """The full stack, with what is shipped in deploy: simulator, monitor, Prometheus, Alertmanager."""
 
-import asyncio
 import shutil
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,7 +10,7 @@ import httpx
 import yaml
 
 from harness.dashboards import TimeRange
-from harness.program import MAX_WAIT, WEBHOOK_SECRET, Hooks, answers, free_port, hooks, program
+from harness.program import WEBHOOK_SECRET, Hooks, answers, free_port, hooks, program, running
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "promtool")
@@ -131,20 +130,6 @@ def write_alertmanager_config(folder, slack_url):
         for slack in receiver["slack_configs"]:
             slack["api_url_file"] = str(folder / "slack-url")
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
-
-
-@asynccontextmanager
-async def running(*command, log):
-    """Run *command*; its process ends with the context."""
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output)
-    try:
-        yield
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        async with asyncio.timeout(MAX_WAIT):
-            await process.wait()
 
 
 @asynccontextmanager

@@ -1,28 +1,16 @@
 """The metrics of a monitor with one workspace and one receiver, scraped without HTTP."""
 
-from dataclasses import replace
-
 from prometheus_client.parser import text_string_to_metric_families
 
+from harness import notifications
 from harness.core import NOON
-from monitor.core.model import Account, Cause, EventType, Status, Transition, Workspace
+from monitor.core.model import Cause, EventType, Status, Transition, Workspace
 from monitor.metrics import Metrics, families
 
-JANE = Account(
-    workspace="acme",
-    id="a1",
-    name="Jane",
-    url="https://www.linkedin.com/in/jane/",
-    country="DE",
-    status=Status.ACTIVE,
-    raw_status="active",
-    since=NOON,
-    first_seen_at=NOON,
-)
 
-
-def account(id_="a1", status=Status.ACTIVE, **values):
-    return replace(JANE, id=id_, status=status, raw_status=status.value, **values)
+def account(id_="a1", status=Status.ACTIVE, *, name="Jane", **values):
+    values = {"country": "DE", "since": NOON, "session": None} | values
+    return notifications.account(name, id_=id_, status=status, raw_status=status.value, **values)
 
 
 class MetricsHarness(Metrics):
@@ -52,14 +40,11 @@ class MetricsHarness(Metrics):
         self.pending("ops", 2, NOON)
         self.count(families.UNROUTED)
 
-    def parsed(self):
-        """Every metric of ours, read by the client's own parser."""
-        parsed = text_string_to_metric_families(self.render().decode())
-        return [family for family in parsed if family.name.startswith("linkedapi")]
-
     def series(self):
-        """Every series of ours as (name, labels) → value."""
-        samples = [sample for family in self.parsed() for sample in family.samples]
+        """Every series of ours as (name, labels) → value, read by the client's own parser."""
+        parsed = text_string_to_metric_families(self.render().decode())
+        ours = [family for family in parsed if family.name.startswith("linkedapi")]
+        samples = [sample for family in ours for sample in family.samples]
         series = {(each.name, frozenset(each.labels.items())): each.value for each in samples}
         assert len(series) == len(samples), "a series is there twice"
         return series

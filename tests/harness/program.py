@@ -11,13 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
-from monitor.web.server import bind, serve
-from monitor.web.settings import WebSettings
+from harness.raw_server import RawServer, http, silence
 
 MAX_WAIT = 60.0
 """Seconds after which something that should have come has not."""
@@ -30,55 +25,39 @@ async def until(holds, within=MAX_WAIT):
             await asyncio.sleep(0.02)
 
 
-class Hooks:
+class Hooks(RawServer):
     """A real HTTP server that keeps what is posted to it: Slack messages and webhook events."""
 
     wait = staticmethod(until)
 
     def __init__(self):
+        super().__init__(self._take)
         self.slack = []
         self.events = []
         self.ids = []
         self.status = 200
         self.delay = 0.0
 
-    @property
-    def app(self):
-        return Starlette(
-            routes=[
-                Route("/slack", self._take_slack, methods=["POST"]),
-                Route("/hook", self._take_event, methods=["POST"]),
-                Route("/never", self._hang, methods=["POST"]),
-            ]
-        )
-
-    async def _take_slack(self, request: Request):
-        return await self._take(self.slack, await request.json())
-
-    async def _take_event(self, request: Request):
-        payload = await request.json()
-        self.ids.append((request.headers["webhook-id"], payload["type"]))
-        return await self._take(self.events, payload)
-
-    async def _hang(self, _request: Request):
-        await asyncio.Event().wait()
-
-    async def _take(self, kept, payload):
-        kept.append(payload)
+    async def _take(self, reader, writer):
+        request = self.requests[-1]
+        path = request.line.split()[1]
+        if path == "/never":
+            await silence(reader, writer)
+        if path == "/slack":
+            self.slack.append(json.loads(request.body))
+        elif path == "/hook":
+            self.events.append(json.loads(request.body))
+            self.ids.append((request.headers["webhook-id"], self.events[-1]["type"]))
+        else:
+            return writer.write(http(404))
         await asyncio.sleep(self.delay)
-        return PlainTextResponse("ok", self.status)
+        return writer.write(http(self.status, b"ok"))
 
 
 @asynccontextmanager
 async def hooks():
-    server, over = Hooks(), asyncio.Event()
-    sock = bind(WebSettings(listen="127.0.0.1:0"))
-    task = asyncio.create_task(serve(server.app, sock, stopping=over))
-    try:
-        yield server, f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        over.set()
-        await task
+    async with Hooks() as server:
+        yield server, server.url
 
 
 def free_port():
@@ -94,7 +73,7 @@ def free_port():
 
 
 class Program:
-    """One process of the program under test."""
+    """One process."""
 
     def __init__(self, process, log: Path):
         self.process = process
@@ -134,13 +113,18 @@ class Program:
         return [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
 
 
+def program(*arguments, log: Path, env=None, through=()):
+    """Run the program (*through* another)."""
+    return running(*through, sys.executable, "-m", "monitor", *arguments, log=log, env=env)
+
+
 @asynccontextmanager
-async def program(*arguments, log: Path, env=None, through=()):
-    """Run the program (*through* another); whatever happens, it ends with the context."""
+async def running(*command, log: Path, env=None):
+    """Run *command*; whatever happens, it ends with the context."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("LINKED")}
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
-            *(*through, sys.executable, "-m", "monitor", *arguments),
+            *command,
             stdout=output,
             stderr=output,
             env={**inherited, **(env or {})},

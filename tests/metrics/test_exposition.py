@@ -28,10 +28,11 @@ def test_hostile_names_stay_inside_their_label(metrics, name):
     assert metrics.value("linkedapi_workspace_up", workspace="acme") == 1
 
 
-def test_half_a_character_does_not_end_the_scrape(metrics):
-    metrics.show(account(name="half \ud83e"))
+@pytest.mark.parametrize(("name", "shown"), [("half \ud83e", "half ?"), ("n" * 5000, "n" * 100)])
+def test_half_a_character_does_not_end_the_scrape_and_long_names_are_cut(metrics, name, shown):
+    metrics.show(account(name=name))
 
-    labels = {"workspace": "acme", "account_id": "a1", "name": "half ?", "country": "DE"}
+    labels = {"workspace": "acme", "account_id": "a1", "name": shown, "country": "DE"}
     assert metrics.value("linkedapi_account_info", **labels) == 1
 
 

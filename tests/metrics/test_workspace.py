@@ -56,12 +56,6 @@ def test_open_incidents_are_those_recorded(metrics):
     assert metrics.value("linkedapi_incidents_open", workspace="acme", cause="unreachable") == 0
 
 
-def test_long_names_are_cut(metrics):
-    metrics.show(account(name="n" * 5000))
-
-    assert b'name="' + b"n" * 100 + b'"' in metrics.render()
-
-
 @pytest.mark.parametrize("names", [True, False])
 @pytest.mark.parametrize(
     ("per_account", "ids"), [("all", ["a1", "a2"]), ("unhealthy", ["a2"]), ("none", [])]

@@ -4,10 +4,6 @@ The program is own code because mutmut 3 changes functions only and cosmic-ray r
 every change, and neither changes SQL, which stands in constants here and matters most.
 """
 
-import sys
+from functools import partial
 
-
-def say(text: str) -> None:
-    """Print *text* at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+say = partial(print, flush=True)

@@ -11,20 +11,19 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from . import say
 from .measure import measure
-from .mutate import Mutant, mutate
-from .scratch import Scratch, files_of
+from .mutate import mutate
+from .scratch import Scratch
 from .selection import Selection
 
 EXCLUDED = ("__main__.py", "cli", "config", "log.py", "metrics", "simulator", "web")
@@ -35,24 +34,7 @@ IGNORED = ("tests/e2e", "tests/deploy", "tests/fuzz")
 EQUIVALENTS = Path(__file__).with_name("equivalents.toml")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a mutant: which of how many *tests* noticed it, if any, and in what time."""
-
-    mutant: Mutant
-    noticed_by: str | None
-    tests: int
-    seconds: float
-
-    @property
-    def verdict(self) -> str:
-        """One word for it."""
-        if self.noticed_by is not None:
-            return "noticed"
-        return "SURVIVED" if self.tests else "UNTESTED"
-
-
-def main() -> None:
+def main():
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="make mutants ARGS=…", description=__doc__)
     parser.add_argument("places", nargs="*", help="change these paths only, or PATH:LINE")
@@ -63,7 +45,7 @@ def main() -> None:
     parser.add_argument("--ignore", nargs="*", default=IGNORED, metavar="PATH", help=f"{IGNORED}")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    outcomes: list[Outcome] = []
+    outcomes = []
     try:
         with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
             Path(folder).chmod(0o711)  # PostgreSQL runs as another user if this one is root
@@ -75,14 +57,14 @@ def main() -> None:
     finally:
         _summarize(outcomes)
         if options.json:
-            rows = [_row(outcome) for outcome in outcomes]
-            options.json.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            options.json.write_text(json.dumps(outcomes, indent=1), encoding="utf-8")
 
 
-def _run(options: argparse.Namespace, folder: Path, outcomes: list[Outcome]) -> None:
-    root = Path.cwd()
-    files = files_of(root)
-    scratches = [Scratch(root, files, folder / str(number)) for number in range(options.jobs)]
+def _run(options, folder, outcomes):
+    git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.check_output(git, text=True).split("\0")
+    files = sorted(path for path in set(listed) if Path(path).is_file())
+    scratches = [Scratch(files, folder / str(number)) for number in range(options.jobs)]
     relevant = [
         path
         for path in files
@@ -100,21 +82,15 @@ def _run(options: argparse.Namespace, folder: Path, outcomes: list[Outcome]) -> 
     asyncio.run(_try_all(mutants, scratches, sources, Selection(measured, sources), outcomes))
 
 
-async def _try_all(
-    mutants: Sequence[Mutant],
-    scratches: Sequence[Scratch],
-    sources: Mapping[str, str],
-    selection: Selection,
-    outcomes: list[Outcome],
-) -> None:
+async def _try_all(mutants, scratches, sources, selection, outcomes):
     queue = iter(mutants)
 
-    async def work(scratch: Scratch) -> None:
+    async def work(scratch):
         for mutant in queue:
             outcome = await _try(mutant, scratch, sources[mutant.path], selection)
             outcomes.append(outcome)
             say(
-                f"{len(outcomes):4} {outcome.verdict:8} {outcome.seconds:5.1f} s"
+                f"{len(outcomes):4} {_shown(outcome):8} {outcome['seconds']:5.1f} s"
                 f"  {mutant.path}:{mutant.line}  {mutant.diff}"
             )
 
@@ -123,7 +99,8 @@ async def _try_all(
             group.create_task(work(scratch))
 
 
-async def _try(mutant: Mutant, scratch: Scratch, source: str, selection: Selection) -> Outcome:
+async def _try(mutant, scratch, source, selection):
+    """Return what became of *mutant*: which of how many tests noticed it, and in what time."""
     started, noticed_by = time.monotonic(), None
     tests = selection.tests(mutant)
     scratch.write(mutant.path, mutant.apply(source))
@@ -132,10 +109,20 @@ async def _try(mutant: Mutant, scratch: Scratch, source: str, selection: Selecti
         if noticed_by is not None:
             break
     scratch.write(mutant.path, source)
-    return Outcome(mutant, noticed_by, len(tests), time.monotonic() - started)
+    return {
+        "file": mutant.path,
+        "line": mutant.line,
+        "kind": mutant.kind,
+        "before": mutant.before,
+        "after": mutant.after,
+        "verdict": "noticed" if noticed_by else "survived" if tests else "untested",
+        "noticed_by": noticed_by,
+        "tests": len(tests),
+        "seconds": round(time.monotonic() - started, 1),
+    }
 
 
-def _choose(sources: Mapping[str, str], options: argparse.Namespace) -> Sequence[Mutant]:
+def _choose(sources, options):
     """Return the mutants to try, in random order."""
     mutants = [
         mutant
@@ -144,10 +131,10 @@ def _choose(sources: Mapping[str, str], options: argparse.Namespace) -> Sequence
         for mutant in mutate(path, source)
     ]
     for entry in tomllib.loads(EQUIVALENTS.read_text(encoding="utf-8")).get("mutant", []):
-        equivalent = [mutant for mutant in mutants if _matches(mutant, entry)]
-        mutants = [mutant for mutant in mutants if mutant not in equivalent]
-        if not equivalent:
+        others = [mutant for mutant in mutants if not _matches(mutant, entry)]
+        if others == mutants:
             say(f"{EQUIVALENTS.name}: there is no such mutant any more: {entry}")
+        mutants = others
     if options.places:
         mutants = [
             mutant for mutant in mutants if any(_is_at(mutant, place) for place in options.places)
@@ -155,50 +142,37 @@ def _choose(sources: Mapping[str, str], options: argparse.Namespace) -> Sequence
     return random.Random(options.seed).sample(mutants, min(options.count, len(mutants)))
 
 
-def _matches(mutant: Mutant, entry: Mapping[str, str]) -> bool:
+def _matches(mutant, entry):
     is_same = (mutant.before, mutant.after) == (entry["line"], entry["becomes"])
     return is_same and fnmatch(mutant.path, entry["file"])
 
 
-def _is_at(mutant: Mutant, place: str) -> bool:
+def _is_at(mutant, place):
     path, _, line = place.partition(":")
     return Path(mutant.path).is_relative_to(path) and line in ("", str(mutant.line))
 
 
-def _summarize(outcomes: Sequence[Outcome]) -> None:
+def _shown(outcome):
+    """Return the verdict, loud unless the tests noticed."""
+    verdict = outcome["verdict"]
+    return verdict if verdict == "noticed" else verdict.upper()
+
+
+def _summarize(outcomes):
     """Print what was not noticed, and how many were, room by room."""
     if not outcomes:
         return
-    for outcome in sorted(outcomes, key=lambda outcome: (outcome.mutant.path, outcome.mutant.line)):
-        if outcome.noticed_by is None:
-            mutant = outcome.mutant
-            say(f"\n{outcome.verdict} {mutant.path}:{mutant.line} ({outcome.tests} tests)")
-            say(f"  - {mutant.before}\n  + {mutant.after}")
-    rooms: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for outcome in outcomes:
-        for room in (outcome.mutant.path.split("/")[1], "all"):
-            rooms[room][outcome.verdict] += 1
+    rooms = defaultdict(Counter)
+    for outcome in sorted(outcomes, key=lambda outcome: (outcome["file"], outcome["line"])):
+        rooms[outcome["file"].split("/")[1]][outcome["verdict"]] += 1
+        if outcome["noticed_by"] is None:
+            place = f"{outcome['file']}:{outcome['line']}"
+            say(f"\n{_shown(outcome)} {place} ({outcome['tests']} tests)")
+            say(f"  - {outcome['before']}\n  + {outcome['after']}")
     say(f"\n{'room':16}{'mutants':>8}{'noticed':>9}{'survived':>9}{'untested':>9}")
-    for room in (*sorted(rooms.keys() - {"all"}), "all"):
-        count, total = rooms[room], rooms[room].total()
-        share = f"{count['noticed'] / total:.0%}"
-        say(f"{room:16}{total:8}{share:>9}{count['SURVIVED']:9}{count['UNTESTED']:9}")
-
-
-def _row(outcome: Outcome) -> dict[str, object]:
-    """Return *outcome* for a program to read."""
-    mutant = outcome.mutant
-    return {
-        "file": mutant.path,
-        "line": mutant.line,
-        "kind": mutant.kind,
-        "before": mutant.before,
-        "after": mutant.after,
-        "verdict": outcome.verdict.lower(),
-        "noticed_by": outcome.noticed_by,
-        "tests": outcome.tests,
-        "seconds": round(outcome.seconds, 1),
-    }
+    for room, count in {**rooms, "all": sum(rooms.values(), Counter())}.items():
+        total, share = count.total(), f"{count['noticed'] / count.total():.0%}"
+        say(f"{room:16}{total:8}{share:>9}{count['survived']:9}{count['untested']:9}")
 
 
 if __name__ == "__main__":

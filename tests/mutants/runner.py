@@ -22,13 +22,11 @@ class Twice:
     """Runs a test that failed once more: on a busy machine some fail because of a time limit."""
 
     def pytest_runtest_protocol(self, item, nextitem):
-        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         if any(report.failed for report in reports):
-            reports = runtestprotocol(item, log=False, nextitem=nextitem)
+            return None  # pytest runs it, as if nobody had
         for report in reports:
             item.ihook.pytest_runtest_logreport(report=report)
-        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
 
@@ -38,9 +36,8 @@ class Measuring:
     Unlike coverage's own `test_function`, that counts set-up, other tasks and threads too.
     """
 
-    def __init__(self, measured: coverage.Coverage) -> None:
-        self.seconds: dict[str, float] = {}
-        self.failed: set[str] = set()
+    def __init__(self, measured):
+        self.tests = {}
         self._measured = measured
 
     def pytest_collection_modifyitems(self, items):
@@ -52,15 +49,15 @@ class Measuring:
         return (yield)
 
     def pytest_runtest_logreport(self, report):
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
-        if report.failed:
-            self.failed.add(report.nodeid)
+        test = self.tests.setdefault(report.nodeid, {"seconds": 0, "failed": False, "lines": {}})
+        test["seconds"] += report.duration
+        test["failed"] |= report.failed
 
 
 class Chosen:
     """Runs these tests alone, in this order."""
 
-    def __init__(self, tests: list[str]) -> None:
+    def __init__(self, tests):
         self._tests = tests
 
     def pytest_collection_modifyitems(self, items):
@@ -68,25 +65,23 @@ class Chosen:
         items[:] = [collected[test] for test in self._tests if test in collected]
 
 
-def measure(result: str, *paths: str) -> int:
-    """Run the tests in *paths*; write to the file *result* what each takes, None if it failed."""
+def measure(result, *paths):
+    """Run the tests in *paths*; write what each takes to the file *result*."""
     measured = coverage.Coverage(data_file=None, config_file=False, source=["monitor"])
     measuring = Measuring(measured)
     with measured.collect():
         status = pytest.main([*OPTIONS, *paths], plugins=[Twice(), measuring])
-    tests = {test: {"seconds": took, "lines": {}} for test, took in measuring.seconds.items()}
     data = measured.get_data()
     for file in data.measured_files():
         path = str(Path(file).relative_to(Path.cwd()))
         for line, contexts in data.contexts_by_lineno(file).items():
             for test in filter(None, contexts):
-                tests[test]["lines"].setdefault(path, []).append(line)
-    tests |= dict.fromkeys(measuring.failed)
-    Path(result).write_text(json.dumps(tests), encoding="utf-8")
+                measuring.tests[test]["lines"].setdefault(path, []).append(line)
+    Path(result).write_text(json.dumps(measuring.tests), encoding="utf-8")
     return 0 if status is pytest.ExitCode.TESTS_FAILED else status
 
 
-def run(names: str) -> int:
+def run(names):
     """Run the tests that the file *names* has, one a line, until one fails."""
     tests = Path(names).read_text(encoding="utf-8").splitlines()
     files = dict.fromkeys(test.partition("::")[0] for test in tests)

@@ -1,13 +1,12 @@
 """A copy of the checkout, to change and to run tests in."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -18,41 +17,31 @@ GRACE = 10
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
-def files_of(root: Path) -> list[str]:
-    """Return the files of the checkout, new ones too, without what git ignores."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=root,
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
-    return sorted(path for path in set(listed.split("\0")) if path and (root / path).is_file())
-
-
 class Scratch:
     """A copy of *files* in *folder*, which holds all that the tests leave behind too."""
 
-    def __init__(self, root: Path, files: Iterable[str], folder: Path) -> None:
+    def __init__(self, files, folder):
         self.checkout = folder / "checkout"
         self._folder = folder
-        self._temporary = folder / "tmp"
-        self._temporary.mkdir(parents=True)
+        (folder / "tmp").mkdir(parents=True)
         for path in files:
             (self.checkout / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(root / path, self.checkout / path)
+            shutil.copy(path, self.checkout / path)
 
-    def write(self, path: str, source: str) -> None:
+    def write(self, path, source):
         """Change a file; its compiled form goes, as it knows the file's time to the second only."""
         (self.checkout / path).write_text(source, encoding="utf-8")
         Path(cache_from_source(str(self.checkout / path))).unlink(missing_ok=True)
 
-    async def measure(self, paths: Iterable[str]) -> tuple[int, str, Path]:
-        """Measure the tests in *paths*; return exit code, output and the file of results."""
+    async def measure(self, paths):
+        """Return what each test in *paths* takes, and whether it failed."""
         result = self._folder / "measured"
-        return *await self._run("measure", str(result), *paths), result
+        status, output = await self._run("measure", str(result), *paths)
+        if status:
+            raise RuntimeError(f"the tests can't be measured:\n{output}")
+        return json.loads(result.read_text(encoding="utf-8"))
 
-    async def failing(self, tests: Iterable[str], *, limit: float) -> str | None:
+    async def failing(self, tests, *, limit):
         """Run *tests* until one fails or *limit* seconds are over; return what failed, if any."""
         names = self._folder / "tests"
         names.write_text("\n".join(tests), encoding="utf-8")
@@ -64,12 +53,12 @@ class Scratch:
         failed = _FAILED.search(output)
         return (failed[1] if failed else f"exit code {status}") if status else None
 
-    async def _run(self, *arguments: str) -> tuple[int, str]:
+    async def _run(self, *arguments):
         """Run `runner.py`; return its exit code and output. Nothing that it started goes on."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.mutants.runner", *arguments),
             cwd=self.checkout,
-            env=os.environ | {"TMPDIR": str(self._temporary), "COVERAGE_CORE": "ctrace"},
+            env=os.environ | {"TMPDIR": str(self._folder / "tmp"), "COVERAGE_CORE": "ctrace"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -79,11 +68,10 @@ class Scratch:
             output, _ = await process.communicate()
         finally:
             await _end(process)
-        assert process.returncode is not None
         return process.returncode, output.decode(errors="replace")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(process):
     """End *process*, at first as Ctrl-C would, and all that it left running."""
     with suppress(ProcessLookupError, TimeoutError):
         if process.returncode is None:

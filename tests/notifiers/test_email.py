@@ -90,6 +90,14 @@ def test_a_certificate_that_cannot_be_read_is_said_at_once(tmp_path):
         email.Notifier(settings(tls="tls", ca_file=tmp_path / "no"), http=None, timezone="UTC")
 
 
+async def test_a_mail_that_cannot_be_written_is_for_good_and_its_error_holds_no_address():
+    with pytest.raises(DeliveryError, match=r"^the mail could not be written: \w+$") as caught:
+        await send(message(now=10**18))  # a date too far for a calendar
+
+    assert caught.value.permanent
+    assert caught.value.__context__ is None
+
+
 # ── recipients that a label names ────────────────────────────────────────────────────────────────
 
 OWNER = {"label": "owner"}

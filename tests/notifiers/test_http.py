@@ -109,10 +109,19 @@ async def test_a_refusal_that_is_known_says_more_than_its_status(http, server, r
     assert (str(caught.value), caught.value.remedy) == (text, remedy)
 
 
-async def test_a_refusal_that_breaks_off_is_a_refusal(http, server):
-    server.replies = [then(http_reply(404, b"no_room", length=1000), close)]
+@pytest.mark.parametrize(
+    ("body", "after", "text"),
+    [
+        pytest.param(b"no_room", close, "HTTP 404", id="breaks off"),
+        pytest.param(
+            b"no_room".ljust(70_000), silence, "HTTP 404: create the room", id="has no end"
+        ),
+    ],
+)
+async def test_a_refusal_that_is_not_whole_is_a_refusal(http, server, body, after, text):
+    server.replies = [then(http_reply(404, body, length=1_000_000), after)]
 
-    with pytest.raises(DeliveryError, match=r"^HTTP 404$") as caught:
+    with pytest.raises(DeliveryError, match=f"^{text}$") as caught:
         await send(http, server.url)
 
     assert caught.value.remedy is Remedy.MEND

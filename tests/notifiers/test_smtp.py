@@ -103,8 +103,9 @@ async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():
     with MailServer() as server, structlog.testing.capture_logs() as lines:
         server.inbox.replies["gone@example.com"] = "550 5.1.1 gone@example.com is unknown"
         await send(server.port, recipients=["gone@example.com", RECIPIENT])
+        await send(server.port)
 
-    assert server.inbox.recipients == [[RECIPIENT]]
+    assert server.inbox.recipients == [[RECIPIENT], [RECIPIENT]]
     assert [line["codes"] for line in lines] == [[550]]
     assert "example" not in repr(lines)
 

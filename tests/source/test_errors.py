@@ -30,6 +30,7 @@ BAD_RESPONSES = [
     (http(200, b"\xff\xfe" + GOOD), "not complete JSON"),
     (http(200, GOOD.decode().encode("utf-16")), "not complete JSON"),
     (http(200, {"ok": True}), "JSON of another shape"),
+    (http(400, HTML, PAGE), "HTTP 400 with an HTML page"),
     (http(401, HTML, PAGE), "HTTP 401 with an HTML page"),
     (http(403, HTML, PAGE), "HTTP 403 with an HTML page"),
     (http(404, {"error": "Not Found"}), "HTTP 404 with JSON"),

@@ -10,6 +10,10 @@ def settings(**fields):
     return LinkedApiSettings.model_validate(fields)
 
 
+def test_that_there_is_no_proxy_may_be_written():
+    assert settings(proxy=None) == settings()
+
+
 def test_an_address_loses_its_trailing_slash():
     assert settings(base_url="http://127.0.0.1:8000/api/").base_url == "http://127.0.0.1:8000/api"
 

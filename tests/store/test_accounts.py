@@ -1,6 +1,6 @@
 """Accounts: loaded as they were written."""
 
-from harness.core import listed_account, signed_out
+from harness.core import listed_account
 
 from monitor.store import accounts, workspaces
 
@@ -12,14 +12,6 @@ def test_removed_accounts_are_not_loaded_but_known(harness):
 
     assert set(harness.run(lambda tx: workspaces.load(tx, "acme")).accounts) == {"a"}
     assert harness.run(lambda tx: accounts.load(tx, "acme", "b")).removed_at == harness.now
-
-
-def test_a_poll_that_changed_nothing_writes_no_account_rows(harness):
-    harness.poll(listed_account("a"), signed_out("b"))
-
-    recorded = harness.poll(listed_account("a"), signed_out("b"))
-
-    assert recorded.decision.accounts == ()
 
 
 def test_what_people_and_apis_write_is_kept_as_it_is(harness):

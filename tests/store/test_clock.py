@@ -2,7 +2,7 @@
 
 import pytest
 from harness.core import HOUR, NOON, frozen, signed_out
-from harness.store import DAY, REFUSED
+from harness.store import DAY, LEASE, REFUSED
 
 from monitor.store import clock, incidents, workspaces
 
@@ -71,3 +71,32 @@ def test_a_change_that_waits_when_the_clock_goes_back_is_told(harness):
     set_clock(harness)
 
     assert harness.deliver(after=HOUR) == [("changed", "a1")]
+
+
+def test_what_was_being_sent_when_the_clock_went_back_is_sent_again_once_its_claim_lapses(harness):
+    harness.poll(signed_out())
+    set_clock(harness)
+    harness.claim()
+    harness.now -= HOUR
+    set_clock(harness)
+
+    assert harness.deliver(after=LEASE - 1) is None
+    assert harness.deliver(after=1) == [("opened", "a1")]
+
+
+@pytest.mark.parametrize("age", [0, 2 * HOUR])
+def test_the_deadline_of_what_waits_when_the_clock_goes_back_is_neither_put_off_nor_earlier(
+    harness, age
+):
+    harness.poll(signed_out())
+    created_at = harness.now
+    harness.now += age
+    set_clock(harness)
+    harness.now -= HOUR
+    set_clock(harness)
+
+    deadline = min(created_at, harness.now) + DAY
+    harness.deliver(error=REFUSED, after=deadline - 1 - harness.now)
+    assert harness.column("SELECT state FROM message") == ["pending"]
+    harness.deliver(error=REFUSED, after=HOUR)
+    assert harness.column("SELECT state FROM message") == ["dead"]

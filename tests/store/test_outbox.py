@@ -153,6 +153,7 @@ def test_a_machine_fallback_gets_one_message_each(store):
 
     harness.deliver("slack", error=WRONG)
 
+    assert len(harness.column("SELECT id FROM message WHERE state = 'pending'")) == 2
     assert len(harness.deliver("hook")) == 1
     assert len(harness.deliver("hook")) == 1
     assert harness.deliver("hook") is None
@@ -259,6 +260,8 @@ def test_a_change_that_leads_elsewhere_cancels_what_was_not_sent_yet(store):
 
     assert harness.deliver("slack") is None
     assert harness.deliver("mail") == [("opened", "a1")]
+    ended = harness.column("SELECT state FROM message WHERE settled_at > 0 ORDER BY position")
+    assert ended == ["cancelled", "delivered"]
 
 
 def test_a_fallback_is_not_told_of_a_problem_that_is_over(store):

@@ -76,7 +76,7 @@ def refusal(url):
         ({"password": "hush-hush"}, {}, "postgres at 127.0.0.1 failed: password authentication"),
         ({"user": f"not-{USER}"}, {}, "; check the user and the password in storage.url$"),
         ({"database": "nowhere"}, {}, 'database "nowhere" does not exist; create the database'),
-        ({}, {}, "permission denied for schema public; grant the user USAGE and CREATE"),
+        ({}, {}, "1 failed: permission denied for schema public; grant the user USAGE and CREATE"),
         (
             {},
             {"options": "-csearch_path=nowhere"},

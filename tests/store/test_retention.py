@@ -21,9 +21,23 @@ def test_what_ended_long_ago_is_deleted_and_the_rest_is_kept(harness):
     assert [incident["account_id"] for incident in incidents] == ["b"]
     assert harness.run(lambda tx: accounts.load(tx, "acme", "d")) is None
     assert harness.states() == []
-    assert harness.column("SELECT account_id FROM event WHERE type = 'notice'") == []
+    assert harness.column("SELECT account_id FROM event") == ["b"]
     harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
     assert harness.deliver() == [("resolved", "b")]
+
+
+def test_what_ended_this_very_moment_is_kept(harness):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.poll(listed_account())
+    harness.deliver()
+
+    harness.run(lambda tx: retention.prune(tx, harness.now))
+
+    assert len(harness.column("SELECT id FROM incident")) == 1
+    assert harness.column("SELECT after FROM transition") == ["active"]
+    assert harness.column("SELECT type FROM event") == ["resolved"]
+    assert harness.states() == [("slack", "resolved", "delivered", None)]
 
 
 def test_what_is_still_queued_is_never_deleted(harness):

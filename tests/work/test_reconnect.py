@@ -1,12 +1,14 @@
 """Sessions that we ask for: when, how often, and what comes of it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from harness.answers import api_error
 from harness.faults import failing_writes
 from harness.poll import poll_harness
 
+from monitor.simulator import Fault
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.db import StoreError
 
@@ -30,9 +32,12 @@ async def sign_out(harness, *, without=LINK_AND_ID):
 
 
 async def test_a_missing_link_is_asked_for_once(harness):
+    woken, reconnector = [], harness.reconnector
+    reconnector.recorder = replace(reconnector.recorder, wake=woken.append)
     await sign_out(harness)
 
-    assert await harness.reconnector.reconnect() == "created"
+    assert await reconnector.reconnect() == "created"
+    assert woken == [{"chat"}]
     harness.poller.invalidate()
     assert await harness.poll(5) == []
     assert await harness.reconnector.reconnect() is None
@@ -79,11 +84,16 @@ async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(h
 # ── a session that there is already ──────────────────────────────────────────────────────────────
 
 
-@pytest.mark.odd_input("login under way")
-@pytest.mark.parametrize("status", ["pending", "preparing", "serving", "streaming"])
+@pytest.mark.odd_input("login under way", "session of unknown status")
+@pytest.mark.parametrize(
+    "status",
+    ["pending", "preparing", "serving", "streaming", "paused", "STREAMING", "a new word"],
+)
 async def test_a_session_that_may_be_in_use_is_never_replaced(harness, status):
     await sign_out(harness, without=LINK)
-    harness.simulator.set_session("acme", "a1", status)
+    session = {"sessionId": "d90ac1f6", "status": status, "type": ["of", "any", "kind"]}
+    body = json.dumps({"success": True, "result": {"session": session}})
+    harness.simulator.add_fault(body=body, method="accounts.getConnectionSession")
 
     assert await harness.reconnector.reconnect() == "kept"
     assert harness.calls(CREATE) == 0
@@ -99,18 +109,6 @@ async def test_a_login_under_way_is_never_replaced_however_long_it_takes(harness
         await harness.poll()
 
     assert session.status == "streaming"
-    assert harness.calls(CREATE) == 0
-
-
-@pytest.mark.odd_input("session of unknown status")
-@pytest.mark.parametrize("status", ["paused", "STREAMING", "a new word"])
-async def test_a_session_of_unknown_status_may_be_in_use_and_is_left_alone(harness, status):
-    await sign_out(harness, without=LINK)
-    session = {"sessionId": "d90ac1f6", "status": status, "type": ["of", "any", "kind"]}
-    body = json.dumps({"success": True, "result": {"session": session}})
-    harness.simulator.add_fault(body=body, method="accounts.getConnectionSession")
-
-    assert await harness.reconnector.reconnect() == "kept"
     assert harness.calls(CREATE) == 0
 
 
@@ -149,11 +147,19 @@ async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(harnes
 # ── calls that fail ──────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_refusal_is_not_asked_again_soon(harness):
+@pytest.mark.odd_input("create without an answer")
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        (api_error("accountNotFound", status=401, method=CREATE), "refused"),
+        (Fault(kind="reset", method=CREATE), "unknown"),
+    ],
+)
+async def test_a_call_that_failed_is_not_repeated_soon(harness, fault, outcome):
     await sign_out(harness)
-    harness.simulator.faults.add(api_error("accountNotFound", status=401, method=CREATE))
+    harness.simulator.faults.add(fault)
 
-    assert await harness.reconnector.reconnect() == "refused"
+    assert await harness.reconnector.reconnect() == outcome
     harness.poller.invalidate()
     await harness.poll(30)
     assert await harness.reconnector.reconnect() is None
@@ -177,17 +183,6 @@ async def test_too_many_attempts_end_asking_for_hours_and_polling_goes_on(harnes
 
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.exposition
     assert harness.calls(CREATE) == 1
-
-
-@pytest.mark.odd_input("create without an answer")
-async def test_a_call_of_unknown_outcome_is_not_repeated(harness):
-    await sign_out(harness)
-    harness.simulator.add_fault("reset", method=CREATE)
-
-    assert await harness.reconnector.reconnect() == "unknown"
-    harness.poller.invalidate()
-    await harness.poll(30)
-    assert await harness.reconnector.reconnect() is None
 
 
 @pytest.mark.odd_input("create without an answer")

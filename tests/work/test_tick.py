@@ -55,21 +55,15 @@ async def test_nothing_is_due_at_first(harness, ticker):
     assert not await ticker.tick()
 
 
-async def test_a_reminder_is_told_when_it_is_due_and_only_once(harness, ticker):
+@pytest.mark.parametrize(
+    "late", [0, pytest.param(9 * DAY, marks=pytest.mark.case("host asleep for days"))]
+)
+async def test_a_reminder_is_told_once_however_long_it_has_been_due(harness, ticker, late):
     sign_out(harness)
+    harness.now += late
 
     assert await ticker.tick()
     assert not await ticker.tick()
-
-    assert harness.deliver_all() == [[("reminded", "a1")]]
-
-
-@pytest.mark.case("host asleep for days")
-async def test_after_days_asleep_overdue_reminders_are_one(harness, ticker):
-    sign_out(harness)
-    harness.now += 9 * DAY
-
-    await tick_all(ticker)
 
     assert harness.deliver_all() == [[("reminded", "a1")]]
 
@@ -211,7 +205,7 @@ async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness,
     assert harness.run(lambda tx: workspaces.load(tx, "acme")).last_good_at == harness.now
 
     harness.now -= 3 * HOUR
-    await ticker.note_time({}, {})
+    assert await ticker.note_time({}, {}) == 3 * HOUR
 
     assert "the clock went back" in capsys.readouterr().out
     (incident,) = open_incidents(harness).values()
@@ -231,19 +225,6 @@ async def test_what_is_kept_long_enough_is_deleted(harness, ticker):
 
 
 # ── workspaces that left the configuration ───────────────────────────────────────────────────────
-
-
-async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_back(
-    harness, ticker
-):
-    sign_out(harness)
-    harness.detach()
-    assert not await ticker.tick()
-
-    harness.attach()
-    await tick_all(ticker)
-
-    assert harness.deliver_all() == [[("reminded", "a1")]]
 
 
 @pytest.mark.case("workspace removed")
@@ -266,28 +247,6 @@ async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(harne
     assert open_incidents(harness) == {}
 
 
-async def test_the_blindness_of_a_workspace_that_left_ends_too(harness, ticker):
-    harness.observe(REJECTED)
-    harness.observe(REJECTED)
-    harness.deliver()
-    harness.detach()
-    harness.now += DAY
-
-    assert await ticker.unwatch()
-
-    assert harness.deliver() == [("resolved", None)]
-
-
-async def test_a_workspace_that_came_back_in_time_is_not_ended(harness, ticker):
-    sign_out(harness)
-    harness.detach()
-    harness.attach()
-    harness.now += 3 * DAY
-
-    assert not await ticker.unwatch()
-    assert harness.deliver() is None
-
-
 async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(harness, ticker):
     harness.poll(signed_out())
     harness.detach()
@@ -301,35 +260,13 @@ async def test_a_workspace_that_comes_back_at_the_last_moment_is_not_ended(harne
     assert len(open_incidents(harness)) == 1
 
 
-async def test_a_workspace_that_comes_back_later_is_looked_at_as_for_the_first_time(
-    harness, ticker
-):
-    harness.poll(listed_account("a"), signed_out("b"))
-    harness.deliver()
+async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(harness, ticker):
+    harness.poll(signed_out("a"))
+    harness.detach()
+    harness.attach("beta")
+    harness.poll(signed_out("b"), after=HOUR)
     harness.detach()
     harness.now += DAY
-    await ticker.unwatch()
-    harness.deliver()
-
-    harness.attach()
-    recorded = harness.poll(listed_account("a"), signed_out("b"))
-
-    assert recorded.decision.baseline
-    assert harness.deliver() == [("opened", "b")]
-
-
-async def test_each_workspace_that_left_ends_on_its_own(harness, ticker):
-    leave_one_after_the_other(harness)
-    harness.now -= HOUR
-
-    assert await ticker.unwatch()
-    assert not await ticker.unwatch()
-    harness.now += HOUR
-    assert await ticker.unwatch()
-
-
-async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(harness, ticker):
-    leave_one_after_the_other(harness)
     harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = '?' WHERE id = 'a'")))
 
     with pytest.raises(ValueError, match="invalid literal"):
@@ -341,16 +278,6 @@ async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(har
     harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = ''")))
     harness.now += HOUR
     assert await ticker.unwatch()
-
-
-def leave_one_after_the_other(harness):
-    """Let `acme` with the account a and an hour later `beta` leave; beta did a day ago."""
-    harness.poll(signed_out("a"))
-    harness.detach()
-    harness.attach("beta")
-    harness.poll(signed_out("b"), after=HOUR)
-    harness.detach()
-    harness.now += DAY
 
 
 async def test_an_end_that_could_not_be_recorded_is_recorded_later(harness, ticker):

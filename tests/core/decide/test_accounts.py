@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from harness.core import (
-    HOUR,
     LINK,
     MINUTE,
     OPENED,
@@ -171,26 +170,6 @@ def test_many_that_vanish_at_once_need_more_polls():
     assert told(gone) == ["notice disappeared: missing"] * 3
 
 
-@pytest.mark.case("account disappears while open")
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://www.linkedin.com/in/j%C3%BCrgen",
-        "https://linkedin.com/in/JÜRGEN/",
-        "http://www.linkedin.com/in/jürgen?trk=x",
-    ],
-)
-def test_the_same_person_under_a_new_id_replaces_the_old(url):
-    harness = CoreHarness()
-    harness.poll(signed_out("old", url="https://www.linkedin.com/in/jürgen/"), listed_account("b"))
-
-    for _ in range(3):
-        decision = harness.poll(listed_account("new", url=url), listed_account("b"))
-
-    assert told(decision) == ["resolved reconnection_required: new_id"]
-    assert decision.incidents[0].resolution is Resolution.REPLACED
-
-
 def test_a_single_account_may_be_replaced():
     harness = CoreHarness()
     harness.poll(listed_account("old", url="https://www.linkedin.com/in/jane/"))
@@ -198,14 +177,6 @@ def test_a_single_account_may_be_replaced():
     new = listed_account("new", url="https://www.linkedin.com/in/jane")
 
     assert told(*harness.polls(new, new, new)) == ["notice replaced: new_id"]
-
-
-def test_two_ids_with_one_profile_are_two_accounts():
-    harness = CoreHarness()
-    a, b = (listed_account(id_, url="https://x.test/in/j") for id_ in "ab")
-    harness.poll(a, b)
-
-    assert told(*harness.polls(a, a, a)) == ["notice disappeared: missing"]
 
 
 def test_what_is_quiet_needs_no_second_look():
@@ -253,27 +224,3 @@ def test_without_an_incident_nobody_hears_that_an_account_is_ignored(listed, sta
     assert decision.events == ()
     assert [account.removed_at for account in decision.accounts] == [harness.now]
     assert set(harness.workspace.accounts) == {"a"}
-
-
-def test_an_ignored_account_never_opens_and_a_watched_one_does_again():
-    harness = CoreHarness()
-    harness.ignored = {"b"}
-    assert told(harness.poll(listed_account("a"), signed_out("b"))) == []
-    assert set(harness.workspace.accounts) == {"a"}
-
-    harness.ignored = set()
-
-    assert told(harness.poll(listed_account("a"), signed_out("b"))) == [OPENED]
-
-
-def test_all_accounts_may_be_ignored():
-    harness = CoreHarness()
-    harness.poll(signed_out("a"), signed_out("b"))
-    harness.ignored = {"a", "b"}
-
-    decision = harness.poll(signed_out("a"))
-
-    assert len(decision.events) == 2
-    assert harness.workspace.accounts == {}
-    assert harness.open == []
-    assert told(harness.poll(signed_out("a"), after=HOUR)) == []

@@ -1,6 +1,5 @@
 """A workspace that cannot be read."""
 
-import pytest
 from harness.core import (
     MINUTE,
     OPENED,
@@ -15,19 +14,6 @@ from harness.core import (
 from monitor.core.model import READING, Cause, Failure, Scope
 
 RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
-
-
-@pytest.mark.parametrize("failure", [UNREACHABLE, REJECTED, RATE_LIMITED])
-def test_a_failed_poll_touches_no_account(failure):
-    harness = CoreHarness()
-    harness.poll(listed_account("ok"), signed_out("out"))
-    accounts = harness.workspace.accounts
-
-    decision = harness.fail(failure)
-
-    assert decision.accounts == ()
-    assert decision.transitions == ()
-    assert harness.workspace.accounts is accounts
 
 
 def test_a_workspace_is_blind_after_blind_after():
@@ -58,33 +44,6 @@ def test_the_cause_of_blindness_changes_once_it_lasts_two_polls():
 
     assert told(harness.fail(UNREACHABLE), harness.fail(RATE_LIMITED)) == []
     assert told(harness.fail(RATE_LIMITED)) == ["changed rate_limited: failure_changed"]
-
-
-@pytest.mark.case("another workspace's token pasted")
-@pytest.mark.parametrize("listed", [(), (listed_account("x"), listed_account("y"))])
-def test_a_list_with_none_of_the_known_accounts_is_blindness(listed):
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), signed_out("b"))
-    accounts = harness.workspace.accounts
-
-    for _ in range(20):
-        decision = harness.poll(*listed)
-
-    assert harness.workspace.accounts is accounts
-    assert decision.accounts == ()
-    assert [str(incident.cause) for incident in harness.open] == [
-        "reconnection_required",
-        "bad_response",
-    ]
-
-
-def test_a_failed_poll_ignores_nobody_yet():
-    harness = CoreHarness()
-    harness.poll(listed_account("a"), signed_out("b"))
-    harness.ignored = {"b"}
-
-    assert harness.fail().accounts == ()
-    assert [incident.account_id for incident in harness.open] == ["b"]
 
 
 def test_an_account_that_is_called_like_the_subject_of_blindness_is_another_subject():

@@ -39,13 +39,6 @@ def test_the_first_poll_is_a_baseline_that_opens_only_what_is_bad():
     assert {transition.before for transition in decision.transitions} == {None}
 
 
-def test_an_empty_first_list_is_fine():
-    decision = CoreHarness().poll()
-
-    assert decision.baseline
-    assert told(decision) == []
-
-
 def test_failed_polls_neither_count_nor_reset():
     harness = CoreHarness(open_after=2)
     harness.polls(listed_account(), signed_out())

@@ -6,7 +6,6 @@ import pytest
 from harness.core import (
     HOUR,
     MINUTE,
-    OPENED,
     REJECTED,
     CoreHarness,
     frozen,
@@ -106,10 +105,6 @@ def blind_harness(*accounts):
     return harness
 
 
-def test_a_blind_workspace_is_reminded_of_while_it_fails():
-    assert due(blind_harness(), failing=True)[1]
-
-
 def test_a_workspace_that_is_unwatched_ends_everything_that_is_open():
     harness = blind_harness(listed_account("a"), signed_out("b"), frozen("c"))
 
@@ -136,14 +131,3 @@ def test_an_incident_that_no_account_points_to_ends_with_its_workspace_too():
     harness.workspace = replace(harness.workspace, accounts={})
 
     assert told(harness.unwatch()) == ["resolved reconnection_required: workspace_left"]
-
-
-def test_a_workspace_that_comes_back_after_its_end_is_looked_at_as_for_the_first_time():
-    harness = blind_harness(listed_account("a"), signed_out("b"))
-    harness.unwatch()
-
-    decision = harness.poll(listed_account("x"), signed_out("b"))
-
-    assert decision.baseline
-    assert told(decision) == [OPENED]
-    assert harness.workspace.failing is None
