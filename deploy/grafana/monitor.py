@@ -256,7 +256,7 @@ def _outbox() -> Iterator[Panel]:
         PanelOptions(
             title="Notifications that wait, by receiver",
             description="The outbox: what has not been taken yet.",
-            width=8,
+            width=6,
             runbooks=("LinkedApiReceiverFailing",),
         ),
         Query("sum by (receiver) (linkedapi_notifications_pending)", "{{receiver}}"),
@@ -265,7 +265,7 @@ def _outbox() -> Iterator[Panel]:
         PanelOptions(
             title="How long the oldest waits, by receiver",
             description="Nothing while nothing waits. The alert begins at the line.",
-            width=8,
+            width=6,
             unit="s",
             runbooks=("LinkedApiNotificationsStuck",),
         ),
@@ -277,9 +277,22 @@ def _outbox() -> Iterator[Panel]:
     )
     yield time_series_panel(
         PanelOptions(
+            title="Receivers that fail, and are tried again in",
+            description="Nothing while all work. A pause is as long as the failure, to 5 min.",
+            width=6,
+            unit="s",
+            runbooks=("LinkedApiReceiverFailing",),
+        ),
+        Query(
+            "max by (receiver) (linkedapi_receiver_paused_until_timestamp_seconds) - time()",
+            "{{receiver}}",
+        ),
+    )
+    yield time_series_panel(
+        PanelOptions(
             title="How long messages take to be accepted",
             description="From the commit to the receiver's yes; half and 19 of 20 within.",
-            width=8,
+            width=6,
             unit="s",
         ),
         *_quantiles("linkedapi_notification_latency_seconds_bucket"),

@@ -278,7 +278,7 @@ def _mark_heard(
     if post is not None:
         post_id = new_id()
         tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": json.dumps(post)})
-    told = {
+    causes = {
         notification.incident.id: notification.incident.cause
         for notification in message.notifications
         if notification.incident and notification.event is not EventType.NOTICE
@@ -288,7 +288,7 @@ def _mark_heard(
         MARK_HEARD,
         (
             {**recipient, "incident_id": id_, "at": at, "cause": cause, "post_id": post_id}
-            for id_, cause in told.items()
+            for id_, cause in causes.items()
         ),
     )
 
@@ -368,7 +368,7 @@ BEGINNING: Final = (0, "")
 """Before all that is queued."""
 
 
-def tell_fallback(
+def divert(
     tx: Connection,
     receiver: str,
     fallback: Receiver,

@@ -141,9 +141,9 @@ def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience
     """Return for each incident who heard of it and for whom something is queued or being sent."""
     by_incident = {}
     for incident_id in incident_ids:
-        found = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
+        listed = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
         heard, waiting, sending = (
-            frozenset(Recipient(row.receiver, row.address) for row in found if row.state == state)
+            frozenset(Recipient(row.receiver, row.address) for row in listed if row.state == state)
             for state in ("heard", "pending", "sending")
         )
         by_incident[incident_id] = Audience(heard=heard, waiting=waiting, sending=sending)

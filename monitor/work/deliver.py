@@ -76,7 +76,7 @@ class Deliverer:
     recorder: Recorder
     by: str
     _is_failing: bool = False
-    _told_fallback: tuple[Micros, str] = claims.BEGINNING
+    _diverted: tuple[Micros, str] = claims.BEGINNING
 
     async def claim(self) -> Claimed:
         """Claim a message to send, if there is one."""
@@ -93,7 +93,7 @@ class Deliverer:
         )
         self.recorder.count(claimed.ended)
         if claimed.refuses:
-            await self._tell_fallback()
+            await self._divert()
         return claimed
 
     async def send(self, claimed: Claimed, message: Message) -> list[Settled]:
@@ -110,14 +110,14 @@ class Deliverer:
                 await self._settle(claimed, message, self._attempt(message, STOPPED, began))
             raise
         ended = self._attempt(message, result, began)
-        is_told = False
+        is_logged = False
         while True:
             try:
                 return await self._settle(claimed, message, ended)
             except StoreError as failure:
-                if not is_told:
+                if not is_logged:
                     log.warning("the end of a send can't be recorded yet", error=str(failure))
-                is_told = True
+                is_logged = True
                 await asyncio.sleep(SETTLE_RETRY.seconds)
 
     def _attempt(self, message: Message, result: Receipt | DeliveryError, began: float) -> Attempt:
@@ -156,31 +156,31 @@ class Deliverer:
             )
             settled += await self._expire() if is_failing else []
             if result.receiver.refuses:
-                await self._tell_fallback()
+                await self._divert()
             else:
-                self._told_fallback = claims.BEGINNING
+                self._diverted = claims.BEGINNING
         is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled)
         self.recorder.wake([fallback.name] if is_dead and fallback else [])
         self._log(message, claimed.attempts, error, is_dead=is_dead)
         self.recorder.count(settled)
         return settled
 
-    async def _tell_fallback(self) -> None:
+    async def _divert(self) -> None:
         """Tell the fallback of the openings that the receiver, which has to be mended, refuses."""
         fallback, runtime = self.rules.fallback, self.recorder.runtime
         if fallback is None or fallback.name == self.receiver.name:
             return
-        while told := await self.recorder.store.run(
-            lambda tx: claims.tell_fallback(
+        while last := await self.recorder.store.run(
+            lambda tx: claims.divert(
                 tx,
                 self.receiver.name,
                 fallback,
-                after=self._told_fallback,
+                after=self._diverted,
                 now=runtime.now(),
                 new_id=runtime.new_id,
             )
         ):
-            self._told_fallback = told
+            self._diverted = last
             self.recorder.wake([fallback.name])
 
     async def _expire(self) -> list[Settled]:

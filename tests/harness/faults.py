@@ -13,6 +13,12 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
+
+def run(store, work):
+    """Run *work* on the store's own thread: a store in use has no second connection then."""
+    return store._thread.submit(store.run_now, work).result()
+
+
 WRITES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
 
 
@@ -25,7 +31,7 @@ def failing_writes(store, table=None):
         return sqlite3.SQLITE_DENY if is_refused else sqlite3.SQLITE_OK
 
     def use(authorizer):
-        store.run_now(lambda tx: tx.connection.driver_connection.set_authorizer(authorizer))
+        run(store, lambda tx: tx.connection.driver_connection.set_authorizer(authorizer))
 
     use(authorize)
     try:
@@ -37,8 +43,8 @@ def failing_writes(store, table=None):
 @contextmanager
 def locked(store):
     """Let another program keep the database locked; the store waits for it no longer than 1 ms."""
-    file = store.run_now(lambda tx: tx.engine.url.database)
-    store.run_now(lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
+    file = run(store, lambda tx: tx.engine.url.database)
+    run(store, lambda tx: tx.execute(text("PRAGMA busy_timeout = 1")))
     program = sqlite3.connect(file, isolation_level=None)
     program.execute("BEGIN IMMEDIATE")
     try:
@@ -51,11 +57,11 @@ def locked(store):
 def full_disk(store):
     """Let the file of the database grow no more."""
 
-    def run(pragma):
-        return store.run_now(lambda tx: tx.execute(text(f"PRAGMA {pragma}")).scalar())
+    def execute(pragma):
+        return run(store, lambda tx: tx.execute(text(f"PRAGMA {pragma}")).scalar())
 
-    run(f"max_page_count = {run('page_count')}")
+    execute(f"max_page_count = {execute('page_count')}")
     try:
         yield
     finally:
-        run(f"max_page_count = {2**31}")
+        execute(f"max_page_count = {2**31}")

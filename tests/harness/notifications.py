@@ -117,10 +117,8 @@ def notification(
     return Notification(**{**values, **fields})
 
 
-def message(*notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON):
-    return Message(
-        id=id_, receiver="ops", notifications=notifications or (notification(),), now=now
-    )
+def message(*notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON, address=""):
+    return Message(id_, "ops", notifications or (notification(),), now, address)
 
 
 def every_notification():

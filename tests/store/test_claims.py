@@ -22,7 +22,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Receiver, Routing
-from monitor.store import claims, clock, outbox, workspaces
+from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import Claimed
 from monitor.store.outbox import GROUP_WAIT
 
@@ -94,18 +94,6 @@ def test_the_end_of_a_send_counts_though_another_process_has_taken_it_back(harne
 
     assert settled.outcome == "delivered"
     assert harness.claim(after=MINUTE).message is None
-
-
-def test_a_clock_that_goes_back_does_not_put_off_what_was_taken_back(harness):
-    harness.poll(signed_out())
-    harness.claim()
-    harness.process = "the next"
-    for step in (0, -HOUR):
-        harness.now += step
-        harness.run(lambda tx: clock.set_clock(tx, harness.now))
-
-    assert harness.claim(after=LEASE).message is None
-    assert harness.deliver(after=UNANSWERED_WAIT) == [("opened", "a1")]
 
 
 @pytest.mark.case("crash between send and settle")

@@ -4,6 +4,7 @@ import pytest
 from harness.core import HOUR, NOON, frozen, signed_out
 from harness.store import DAY, LEASE, REFUSED
 
+from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.store import clock, incidents, workspaces
 
 
@@ -77,11 +78,13 @@ def test_what_was_being_sent_when_the_clock_went_back_is_sent_again_once_its_cla
     harness.poll(signed_out())
     set_clock(harness)
     harness.claim()
+    harness.process = "the next"
     harness.now -= HOUR
     set_clock(harness)
 
-    assert harness.deliver(after=LEASE - 1) is None
-    assert harness.deliver(after=1) == [("opened", "a1")]
+    assert harness.claim().next_at == harness.now + LEASE
+    assert harness.deliver(after=LEASE) is None
+    assert harness.deliver(after=UNANSWERED_WAIT) == [("opened", "a1")]
 
 
 @pytest.mark.parametrize("age", [0, 2 * HOUR])
