@@ -43,6 +43,9 @@ class Resources:
     metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
     apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.store.observe(self.metrics.transacted)
+
     async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
         """Return the client of Linked API; other *settings* have another one.
 

@@ -132,7 +132,7 @@ class App:
 
     async def _problems(self) -> list[str]:
         try:
-            await self._store.run(outbox.backlog)
+            await self._store.read(outbox.backlog)
         except MonitorError as error:
             return [str(error)]
         return self._loop_health.problems()
@@ -199,7 +199,7 @@ class App:
         self._loop_health.beat("tick", 60)
         while await self._ticker.tick():
             self._loop_health.beat("tick", 60)
-        backlog = await self._store.run(outbox.backlog)
+        backlog = await self._store.read(outbox.backlog)
         for name in self._workers.receivers:
             count, oldest_at = backlog.get(name, (0, None))
             self._metrics.pending(name, count, oldest_at)

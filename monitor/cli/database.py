@@ -15,4 +15,4 @@ T = TypeVar("T")
 def read(config: Config, query: Callable[[Connection], T]) -> T:
     """Return what *query* reads; raise MonitorError if there is no database."""
     with closing(Store.open(config.storage.url.reveal(), create=False)) as store:
-        return store.run_now(query)
+        return store.read_now(query)

@@ -3,14 +3,17 @@
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from .errors import ExplainError, StoreError, failed
+from .access import MAX_READ, Database
+from .errors import StoreError, failed
 
 _PRAGMAS: Final = (
     "PRAGMA busy_timeout = 10000",
@@ -22,19 +25,26 @@ _ADVICE: Final = {
     "not a database": "name another file in storage.url, or put a backup in its place",
     "malformed": "it is damaged; stop the monitor and put a backup in its place",
     "locked": "another program has been writing to it for long; end that one",
+    "interrupted": "it was asked for too much at once; ask for less",
     "is full": "make room on its disk",
     "disk I/O error": "look for a full or failing disk, or a limit on the size of files",
     "readonly": "make the file and its folder writable for the user that runs the monitor",
     "unable to open": "make the file and its folder writable for the user that runs the monitor",
 }
 
+_STEPS_BETWEEN_CHECKS: Final = 10_000
+"""How much SQLite does, about a millisecond's work, before it asks whether the time is over."""
+
 _MAX_WAL_TRIES: Final = 100
 _WAL_PAUSE: Final = 0.1
 """Seconds between two tries to turn the log on, which does not wait for others as all else does."""
 
 
-def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
-    """Return what connects to the file at *address*, and what explains its errors."""
+def prepare(address: URL, *, create: bool) -> None:
+    """Make the file at *address* if there is none; raise StoreError if it can't be written.
+
+    Raise StoreError, too, if there is none and it is not to be created.
+    """
     path = Path(address.database or "")
     if not create and not path.exists():
         raise StoreError(
@@ -48,7 +58,12 @@ def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
             f"the database {path} can't be opened: {error.strerror}; name a writable file in"
             " storage.url"
         ) from None
+
+
+def connect(address: URL, *, read_only: bool) -> Database:
+    """Return a connection to the file at *address*, to read it or to write to it."""
     engine = create_engine(address, hide_parameters=True, connect_args={"timeout": 10})
+    timeout = ReadTimeout()
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -57,17 +72,37 @@ def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         _use_wal(cursor)
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+            connection.set_progress_handler(timeout.is_over, _STEPS_BETWEEN_CHECKS)
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     def explain(error: SQLAlchemyError) -> StoreError:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        return failed(str(path), reason[:200], _ADVICE)
+        return failed(address.database or "", reason[:200], _ADVICE)
 
-    return engine, explain
+    return Database(engine, explain, timeout.limit if read_only else nullcontext)
+
+
+class ReadTimeout:
+    """Says when a read has taken too long: SQLite then interrupts it."""
+
+    def __init__(self) -> None:
+        self._until = float("inf")
+
+    @contextmanager
+    def limit(self) -> Iterator[None]:
+        """Limit the time of the transaction within this context."""
+        self._until = time.monotonic() + MAX_READ.seconds
+        yield
+
+    def is_over(self) -> bool:
+        """Return whether the time is over."""
+        return time.monotonic() > self._until
 
 
 def _use_wal(cursor: Any) -> None:

@@ -1,5 +1,6 @@
 import pytest
 from harness.core import LINK
+from harness.faults import locked
 
 from monitor.store import workspaces
 
@@ -30,3 +31,8 @@ def test_on_a_terminal_a_link_stays_whole(on_a_terminal, configured):
     _, accounts = on_a_terminal("accounts", "--show-links", "-c", configured())
 
     assert LINK in accounts
+
+
+def test_accounts_are_listed_while_another_program_writes(run, configured, recorded):
+    with locked(recorded.store):
+        assert len(run("accounts", "-c", configured()).data) == 3

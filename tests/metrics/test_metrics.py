@@ -19,7 +19,7 @@ def test_everything_is_counted_once(metrics):
         for (name, labels), value in after.items()
         if name.endswith(("_total", "_count")) and value != before.get((name, labels))
     ]
-    assert grown == [1] * 12
+    assert grown == [1] * 14
 
 
 def test_appearing_and_disappearing_are_transitions_with_absent(metrics):
