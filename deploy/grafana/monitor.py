@@ -357,7 +357,7 @@ def _process() -> Iterator[Panel]:
             title="How long work waits for the database",
             description="19 of 20 within. Those that write take turns: if they wait for seconds,"
             " the disk or the server is too slow.",
-            width=12,
+            width=8,
             unit="s",
         ),
         _slowest_by_kind("linkedapi_store_wait_seconds_bucket"),
@@ -366,10 +366,20 @@ def _process() -> Iterator[Panel]:
         PanelOptions(
             title="How long transactions take",
             description="19 of 20 within, once it was their turn.",
-            width=12,
+            width=8,
             unit="s",
         ),
         _slowest_by_kind("linkedapi_store_transaction_duration_seconds_bucket"),
+    )
+    yield time_series_panel(
+        PanelOptions(
+            title="Workspaces held, by monitor",
+            description="Of the monitors on one database one works and holds all; the others wait"
+            " with 0.",
+            width=8,
+            decimals=0,
+        ),
+        Query(f"linkedapi_workspaces_held{{{JOB}}}", "{{instance}}"),
     )
 
 

@@ -195,6 +195,11 @@ STORE_WAIT: Final = _histogram(
     zeros=_each(kind=("read", "write")),
     buckets=_STORE_BUCKETS,
 )
+HELD: Final = _gauge(
+    "linkedapi_workspaces_held",
+    "How many workspaces this monitor works on; 0 while it waits for another one to end.",
+    zeros=_each(),
+)
 BUILD_INFO: Final = _gauge(
     "linkedapi_monitor_build_info", "The version of the monitor.", ("version",)
 )

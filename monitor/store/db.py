@@ -36,7 +36,11 @@ class Store:
     `run` writes, one transaction at a time; `read` neither writes nor waits for who does.
     """
 
-    def __init__(self, connect: Callable[..., Database]) -> None:
+    def __init__(
+        self, connect: Callable[..., Database], lock: sqlite.MonitorLock | None = None
+    ) -> None:
+        self._lock = lock
+        self._check: Callable[[Connection], None] = lambda _: None
         self._writing = Access("write", [connect(read_only=False)])
         self._reading = Access("read", [connect(read_only=True) for _ in range(READERS)])
 
@@ -52,7 +56,7 @@ class Store:
             raise StoreError(f"storage.url {error}") from None
         if parsed.drivername == "sqlite":
             sqlite.prepare(parsed, create=create)
-            store = cls(partial(sqlite.connect, parsed))
+            store = cls(partial(sqlite.connect, parsed), sqlite.MonitorLock(parsed))
         else:
             store = cls(partial(postgresql.connect, parsed))
         schema = Schema.read(files("monitor.store"))
@@ -63,6 +67,25 @@ class Store:
             store.close()
             raise
         return store
+
+    def lock(self) -> bool | None:
+        """Take the lock that a monitor holds for life; return whether this one has it now.
+
+        Who has it knows that no other monitor lives. Return None if the database has no such lock.
+        """
+        return self._lock.acquire() if self._lock else None
+
+    def unlock(self) -> None:
+        """Let another monitor have the lock."""
+        if self._lock:
+            self._lock.release()
+
+    def fence(self, check: Callable[[Connection], None]) -> None:
+        """Let *check* be called in each transaction of `run` that is not urgent, before its work.
+
+        What it raises ends the transaction: this monitor may commit no more.
+        """
+        self._check = check
 
     def observe(self, observe: Observe) -> None:
         """Let *observe* be told how long each transaction waited and took."""
@@ -75,10 +98,17 @@ class Store:
     async def run(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run *work* as `run_now` does, on the store's thread.
 
-        It is finished even if the caller is cancelled. While the database fails slowly, only
-        *urgent* work is tried each time: what can't be made up for.
+        It is finished even if the caller is cancelled. What can't be made up for is *urgent*: it
+        is tried each time, even while the database fails slowly, and passes the fence.
         """
-        return await self._writing.run(work, urgent=urgent)
+        if urgent:
+            return await self._writing.run(work, urgent=True)
+
+        def fenced(tx: Connection) -> T:
+            self._check(tx)
+            return work(tx)
+
+        return await self._writing.run(fenced)
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Return what *work* reads, all of it of one moment; raise StoreError if it takes long."""
@@ -92,3 +122,4 @@ class Store:
         """Finish what was begun and close the database."""
         self._writing.close()
         self._reading.close()
+        self.unlock()

@@ -1,5 +1,6 @@
 """Everything that is particular to SQLite."""
 
+import fcntl
 import os
 import sqlite3
 import time
@@ -28,6 +29,7 @@ _ADVICE: Final = {
     "interrupted": "it was asked for too much at once; ask for less",
     "is full": "make room on its disk",
     "disk I/O error": "look for a full or failing disk, or a limit on the size of files",
+    "can't be locked": "make the file and its folder writable for the user that runs the monitor",
     "readonly": "make the file and its folder writable for the user that runs the monitor",
     "unable to open": "make the file and its folder writable for the user that runs the monitor",
 }
@@ -86,6 +88,48 @@ def connect(address: URL, *, read_only: bool) -> Database:
         return failed(address.database or "", reason[:200], _ADVICE)
 
     return Database(engine, explain, timeout.limit if read_only else nullcontext)
+
+
+class MonitorLock:
+    """A lock on a file beside the database, which a monitor holds for life.
+
+    The system takes it from a process that has died: who gets it knows that no other one lives.
+    """
+
+    def __init__(self, address: URL) -> None:
+        self._path = Path(f"{address.database}-lock")
+        self._file: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock unless another process has it; return whether it is ours now."""
+        if self._is_ours():
+            return True
+        self.release()
+        try:
+            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.release()
+            if isinstance(error, BlockingIOError):
+                return False
+            reason = f"{self._path.name} can't be locked: {error.strerror}"
+            raise failed(str(self._path.parent), reason, _ADVICE) from None
+        return self._is_ours()
+
+    def release(self) -> None:
+        """Let another process have the lock."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _is_ours(self) -> bool:
+        """Return whether the lock is on the file that others would find."""
+        if self._file is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._file), self._path.stat())
+        except FileNotFoundError:
+            return False
 
 
 class ReadTimeout:
