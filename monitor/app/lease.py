@@ -63,7 +63,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLostError, and count the lease as lost, unless it is held."""
-        if self._monotonic() >= self._held_until:
+        if not self.held.is_set() or self._monotonic() >= self._held_until:
             self.lose("it could not be renewed in time")
             raise LeaseLostError("another monitor may have taken over this database")
 

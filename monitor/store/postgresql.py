@@ -41,7 +41,7 @@ _SETTINGS: Final = {
 _BEGIN: Final = """
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '60s';
-SET LOCAL idle_in_transaction_session_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = '10s';
 SELECT pg_advisory_xact_lock(hashtextextended(COALESCE(current_schema(), '')::text, 20261123))
 """
 
@@ -49,7 +49,7 @@ _BEGIN_READ: Final = f"""
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '{MAX_READ.seconds:.0f}s';
-SET LOCAL idle_in_transaction_session_timeout = '60s'
+SET LOCAL idle_in_transaction_session_timeout = '10s'
 """
 
 MAX_TRANSACTION: Final = Duration.parse("5m")
