@@ -200,6 +200,7 @@ class App:
 
     async def _stop_work(self) -> None:
         """Stop all that needs the lease; what is being sent comes to its end."""
+        self._metrics.set(HELD, 0)
         await self._workers.stop()
         async with self._applying:
             await self._workers.stop()  # those, too, that a reload has started meanwhile
@@ -208,7 +209,6 @@ class App:
             self._reconfigurer.reset()
             self._loop_health.clear()
             self._metrics.declare(workspaces=(), receivers={})
-            self._metrics.set(HELD, 0)
         self._notify_ready()
 
     # ── the configuration ────────────────────────────────────────────────────────────────────────

@@ -69,11 +69,13 @@ async def test_what_was_queued_for_a_receiver_that_left_is_told_to_the_fallback(
 
 async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness):
     config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]")
+    soon = f"{HERE}\npoll: {{every: 1s}}\nreceivers: [{harness.crm()}]"
+    more = harness.load("acme", "beta", more=soon)
     held = "linkedapi_workspaces_held {}\n".format
     async with running(config) as first:
         await until(lambda: harness.simulator.requests)
         with structlog.testing.capture_logs() as logs:
-            async with running(config, load=lambda: config) as second:
+            async with running(config, load=lambda: more) as second:
                 await until(lambda: "started" in events(logs))
                 metrics = second._resources.metrics
                 assert held(1) in first._resources.metrics.render().decode()
@@ -87,8 +89,8 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
                 assert "lease taken; this monitor works now" not in events(logs)
 
                 first.stop()
-                await until(lambda: held(1) in metrics.render().decode(), within=5)
-                await until(lambda: len(harness.simulator.requests) == 2)
+                await until(lambda: held(2) in metrics.render().decode(), within=5)
+                await until(lambda: len(harness.simulator.requests) >= 3)
     waiting = "another monitor works on this database; waiting until it ends"
     assert events(logs).count(waiting) == 1
 
