@@ -1,8 +1,10 @@
 """The monitor as one task group, in this process: real store, clients and receiver."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import structlog
@@ -93,6 +95,25 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
                 await until(lambda: len(harness.simulator.requests) >= 3)
     waiting = "another monitor works on this database; waiting until it ends"
     assert events(logs).count(waiting) == 1
+
+
+async def test_the_service_manager_of_a_monitor_that_waits_sees_it_ready_and_alive(
+    harness, tmp_path
+):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        receive = partial(asyncio.get_running_loop().sock_recv, manager, 4096)
+        async with running(config) as first:
+            await until(lambda: first._is_at_work)
+            async with running(config, notify_socket=address), asyncio.timeout(20):
+                sent = [(await receive()).decode() for _ in range(3)]
+
+    ready, *alive = sorted(sent)
+    assert ready == "READY=1\nSTATUS=waiting for another monitor to end"
+    assert alive == ["WATCHDOG=1"] * 2
 
 
 async def test_a_monitor_that_was_replaced_finishes_its_send_and_does_nothing_more(harness):
