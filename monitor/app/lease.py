@@ -50,6 +50,7 @@ class Lease:
         self._held_until = -math.inf
         self._observed: dict[tuple[str, Micros], float] = {}
         self._is_waiting = False
+        store.fence(partial(leases.check, replica=self.replica))
 
     async def keep(self) -> None:
         """Renew the lease, or take it if nobody else has it.
@@ -108,7 +109,6 @@ class Lease:
         if not await self._store.run(replace, urgent=True):
             self._wait()
             return
-        self._store.fence(partial(leases.check, replica=self.replica))
         while await self._store.run(partial(leases.take, replica=self.replica)):
             pass
         self._held_until = math.inf if is_locked else asked_at + TRUST.seconds

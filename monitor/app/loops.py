@@ -142,8 +142,9 @@ class App:
         self._schedule.stop()
         await cancel([reloads])
         await self._workers.stop()
-        with suppress(MonitorError):
-            await self._note_time()
+        if self._is_at_work:
+            with suppress(MonitorError):
+                await self._note_time()
         await cancel([lease, watch])
 
     def _notify_ready(self) -> None:

@@ -97,6 +97,34 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
     assert events(logs).count(waiting) == 1
 
 
+async def test_a_monitor_that_waits_commits_nothing_though_its_clock_is_behind(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    behind = replace(REAL, now=lambda: REAL.now() - Duration.parse("1h"))
+    noted = select("SELECT at FROM clock")
+    async with running(config) as first:
+        await until(lambda: first._is_at_work)
+        (before,) = await first._store.read(noted)
+        async with running(config, behind):
+            await asyncio.sleep(2)
+
+        assert await first._store.read(noted) >= [before]
+
+
+async def test_a_take_over_that_fails_is_tried_again(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    async with running(config) as first, running(config) as second:
+        await until(lambda: first._is_at_work or second._is_at_work)
+        former, other = (first, second) if first._is_at_work else (second, first)
+        with failing_writes(other._store, "clock"):
+            former.stop()
+            await until(lambda: other._loop_health.is_failing("begin"))
+            assert await other._problems() != []
+            assert not other._is_at_work
+
+        await until(lambda: other._is_at_work)
+        await until(lambda: harness.simulator.requests)
+
+
 async def test_the_service_manager_of_a_monitor_that_waits_sees_it_ready_and_alive(
     harness, tmp_path
 ):
