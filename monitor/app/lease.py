@@ -78,11 +78,13 @@ class Lease:
         self.lost.set()
 
     async def give_back(self) -> None:
-        """Let whoever waits take the lease at once; nothing is to be done under it any more."""
+        """Let whoever waits take the lease at once; nothing is to be done under it any more.
+
+        A lease that is being taken at this moment is given back, too.
+        """
         give_back = partial(leases.give_back, replica=self.replica)
         try:
-            if self.held.is_set():
-                await self._store.run(give_back, urgent=True)
+            await self._store.run(give_back, urgent=True)
         finally:
             self.held.clear()
             self._store.unlock()
