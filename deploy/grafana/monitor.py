@@ -365,12 +365,46 @@ def _process() -> Iterator[Panel]:
         displays={"unrouted": ("", "red")},
         bars=True,
     )
+    yield time_series_panel(
+        PanelOptions(
+            title="How long work waits for the database",
+            description="19 of 20 within. Those that write take turns: if they wait for seconds,"
+            " the disk or the server is too slow.",
+            width=8,
+            unit="s",
+        ),
+        _slowest_by_kind("linkedapi_store_wait_seconds_bucket"),
+    )
+    yield time_series_panel(
+        PanelOptions(
+            title="How long transactions take",
+            description="19 of 20 within, once it was their turn.",
+            width=8,
+            unit="s",
+        ),
+        _slowest_by_kind("linkedapi_store_transaction_duration_seconds_bucket"),
+    )
+    yield time_series_panel(
+        PanelOptions(
+            title="Workspaces held, by monitor",
+            description="Of the monitors on one database one works and holds all; the others wait"
+            " with 0.",
+            width=8,
+            decimals=0,
+        ),
+        Query(f"linkedapi_workspaces_held{{{JOB}}}", "{{instance}}"),
+    )
 
 
 def _quantiles(bucket: str) -> Iterator[Query]:
     rate = f"sum by (le) (rate({bucket}[$__rate_interval]))"
     yield Query(f"histogram_quantile(0.5, {rate})", "half")
     yield Query(f"histogram_quantile(0.95, {rate})", "19 of 20")
+
+
+def _slowest_by_kind(bucket: str) -> Query:
+    rate = f"sum by (le, kind) (rate({bucket}[$__rate_interval]))"
+    return Query(f"histogram_quantile(0.95, {rate})", "{{kind}}")
 
 
 def _notifications(outcome: str) -> str:

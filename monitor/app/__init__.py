@@ -2,6 +2,7 @@
 
 process        clock, random numbers, environment, signals
 sd_notify      the protocol of systemd
+lease          may this monitor work, or does another one
 loop_health    do the loops cycle
 components     configuration → objects
 workers        a workspace's, a receiver's: loop, wake, stop

@@ -42,10 +42,9 @@ class Resources:
     closing: AsyncExitStack
     metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
     apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
-    process_id: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.process_id = self.runtime.new_id()
+        self.store.observe(self.metrics.transacted)
 
     async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
         """Return the client of Linked API; other *settings* have another one.
@@ -82,7 +81,6 @@ class Components:
         wake: Callable[[Collection[str]], None],
     ) -> None:
         self.config = config
-        self.process_id = resources.process_id
         self._requested = resources.metrics.requested
         self.recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
         self._api = api

@@ -2,12 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
 
 import structlog
 
 from monitor.core.errors import MonitorError
 from monitor.store.db import LeaseLostError
+
+from .lease import Lease
 
 log = structlog.get_logger("app")
 
@@ -15,11 +18,12 @@ log = structlog.get_logger("app")
 class LoopHealth:
     """When each loop is to cycle next at the latest, and why its last cycle failed, if it did.
 
-    *monotonic* gives seconds.
+    *monotonic* gives seconds. Cycles need the *lease*, if there is one.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], lease: Lease | None = None) -> None:
         self._monotonic = monotonic
+        self._lease = lease
         self._due: dict[str, float] = {}
         self._failing: dict[str, str] = {}
 
@@ -36,15 +40,25 @@ class LoopHealth:
         self._due.pop(loop, None)
         self._failing.pop(loop, None)
 
-    async def guard(self, loop: str, cycle: Awaitable[object]) -> None:
+    def clear(self) -> None:
+        """Note that all loops are over."""
+        self._due.clear()
+        self._failing.clear()
+
+    async def guard(
+        self, loop: str, cycle: Coroutine[Any, Any, object], *, needs_lease: bool = True
+    ) -> None:
         """Await one *cycle* of *loop*; if it fails, log why, once a reason, and continue.
 
-        Raise LeaseLostError, and nothing else: another monitor has taken over.
+        Nothing is awaited of a cycle that *needs_lease* once the lease is lost.
         """
         try:
+            if needs_lease and self._lease:
+                self._lease.check()
             await cycle
         except LeaseLostError:
-            raise
+            if self._lease:
+                self._lease.lose()
         except Exception as error:
             is_bug = not isinstance(error, MonitorError)
             reason = f"{type(error).__name__} in {loop}" if is_bug else str(error)
@@ -58,6 +72,8 @@ class LoopHealth:
             over = self._failing.pop(loop, None)
             if over is not None and over not in self._failing.values():
                 log.info("cycles work again", loop=loop, after=over)
+        finally:
+            cycle.close()  # one that was not awaited would be complained of
 
     def is_failing(self, *loops: str) -> bool:
         """Return whether the last cycle of one of the *loops* failed."""
@@ -72,9 +88,7 @@ class LoopHealth:
             if now > due
         ]
 
-    def problems(self) -> list[str]:
-        """Return a sentence for each reason why cycles fail."""
-        return [
-            f"{reason} ({count} of the loops)"
-            for reason, count in Counter(self._failing.values()).items()
-        ]
+    def problems(self, loops: Collection[str]) -> list[str]:
+        """Return a sentence for each reason why cycles of *loops* fail."""
+        failing = (reason for loop, reason in self._failing.items() if loop in loops)
+        return [f"{reason} ({count} of the loops)" for reason, count in Counter(failing).items()]

@@ -11,15 +11,17 @@ import structlog
 from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.metrics.families import RELOADED
+from monitor.metrics.families import HELD, RELOADED
 from monitor.schedule import Schedule
-from monitor.store import outbox, receivers
+from monitor.store import leases, outbox, receivers
+from monitor.store.db import LeaseLostError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
 from monitor.web.server import bind, serve
 from monitor.work.tick import Ticker
 
 from .components import Components, Resources
+from .lease import RENEW_EVERY, TAKE_EVERY, Lease
 from .loop_health import LoopHealth
 from .reconfigure import OnLoad, Reconfigurer, Reloader
 from .sd_notify import sd_notify
@@ -27,6 +29,13 @@ from .workers import Workers, cancel
 
 SLEEP_STEP: Final = Duration.parse("30s")
 """If the clock runs ahead of the monotonic one by so much at once, the host was suspended."""
+
+LOOPS: Final = ("lease", "begin", "clock", "unwatch", "tick", "queues", "resume", "retention")
+"""The loops that must not fail if the monitor is to be ready; those of one workspace or receiver
+may."""
+
+MAX_TICKS: Final = 20
+"""How many workspaces with something due are worked off before all else gets its turn."""
 
 TICK_EVERY: Final = Duration.parse("1s")
 CLOCK_EVERY: Final = Duration.parse("15s")
@@ -63,11 +72,17 @@ class App:
         self._sd_notify = partial(sd_notify, notify_socket)
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Event()
-        self._loop_health = LoopHealth(self._runtime.monotonic)
+        self._applying = asyncio.Lock()
+        self._is_at_work = False
+        self._is_more_due = False
+        self._lease = Lease(self._store, self._runtime)
+        self._loop_health = LoopHealth(self._runtime.monotonic, self._lease)
         self._schedule = Schedule(jitter=self._runtime.jitter)
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
-        self._reconfigurer = Reconfigurer(resources, self._workers, self._loop_health)
+        self._reconfigurer = Reconfigurer(
+            resources, self._workers, self._loop_health, self._lease.replica
+        )
 
     def stop(self) -> None:
         """Begin to stop: no new polls, finish what is being sent."""
@@ -80,7 +95,8 @@ class App:
     async def run(self, *, ready: Callable[[str], None] | None = None) -> None:
         """Run until told to stop; *ready* is called with the address of the endpoint.
 
-        Raise MonitorError if it can't start, or must not go on.
+        While another monitor works on the database it waits, and takes over when that one ends.
+        Raise MonitorError if it can't start.
         """
         sock = bind(self._config.web)
         host, port = self._config.web.listen.rpartition(":")[0], sock.getsockname()[1]
@@ -93,22 +109,24 @@ class App:
         try:
             self._components = await self._reconfigurer.prepare(self._config)
             self._ticker = Ticker(self._components.tick_rules, self._components.recorder)
-            await self._note_time()
+            await self._lease.keep()
             async with self._group:
-                await self._apply(self._components)
+                if self._lease.held.is_set():
+                    await self._begin()
                 self._group.create_task(serve(endpoint, sock, stopping=self._stopping))
                 await self._run(ready, f"http://{host}:{port}")
         except ExceptionGroup as group:
             raise _first(group) from None
         finally:
+            with suppress(MonitorError):
+                await self._lease.give_back()
             sock.close()
-            log.info("stopped")
+        log.info("stopped")
 
     async def _run(self, ready: Callable[[str], None] | None, address: str) -> None:
-        tasks = [
-            self._group.create_task(self._tick()),
-            self._group.create_task(self._follow_configuration()),
-        ]
+        lease = self._group.create_task(self._keep_lease())
+        watch = self._group.create_task(self._watch())
+        reloads = self._group.create_task(self._follow_configuration())
         self._schedule.start()
         log.info(
             "started",
@@ -119,25 +137,86 @@ class App:
         self._notify_ready()
         if ready:
             ready(address)
-        await self._stopping.wait()
+        while not self._stopping.is_set():
+            await _first_of(self._stopping, self._lease.held)
+            if self._lease.held.is_set() and not self._is_at_work:
+                await self._take_over()
+            if self._is_at_work:
+                await self._work()
         log.info("stopping")
         self._sd_notify("STOPPING=1")
         self._schedule.stop()
-        await cancel(tasks)
+        await cancel([reloads])
         await self._workers.stop()
-        with suppress(MonitorError):
-            await self._note_time()
+        if self._is_at_work:
+            with suppress(MonitorError):
+                await self._note_time()
+        await cancel([lease, watch])
 
     def _notify_ready(self) -> None:
         status = f"workspaces watched: {len(self._workers.workspaces)}"
+        if not self._is_at_work:
+            status = "waiting for another monitor to end"
         self._sd_notify("READY=1", f"STATUS={status}")
 
     async def _problems(self) -> list[str]:
         try:
-            await self._store.run(outbox.backlog)
+            await self._store.read(leases.replicas)
         except MonitorError as error:
             return [str(error)]
-        return self._loop_health.problems()
+        return self._loop_health.problems(LOOPS)
+
+    async def _watch(self) -> None:
+        """Tell the service manager that no loop hangs, and notice a lease that has run out.
+
+        Nothing here waits for the database.
+        """
+        while True:
+            with suppress(LeaseLostError):
+                self._lease.check()
+            if not self._loop_health.overdue():
+                self._sd_notify("WATCHDOG=1")
+            await asyncio.sleep(TICK_EVERY.seconds)
+
+    # ── the lease ────────────────────────────────────────────────────────────────────────────────
+
+    async def _keep_lease(self) -> None:
+        while True:
+            is_well = self._lease.held.is_set() and not self._loop_health.is_failing("lease")
+            await asyncio.sleep((RENEW_EVERY if is_well else TAKE_EVERY).seconds)
+            await self._loop_health.guard("lease", self._lease.keep(), needs_lease=False)
+
+    async def _take_over(self) -> None:
+        await self._loop_health.guard("begin", self._begin())
+        if not self._is_at_work:
+            self._lease.lose("this monitor could not begin to work")  # it is taken again
+
+    async def _begin(self) -> None:
+        await self._note_time()
+        async with self._applying:
+            await self._apply(self._components)
+        self._is_at_work = True
+
+    async def _work(self) -> None:
+        """Do what time alone brings until the monitor is to stop, or to wait for the lease."""
+        tick = self._group.create_task(self._tick())
+        await _first_of(self._stopping, self._lease.lost)
+        await cancel([tick])
+        if not self._stopping.is_set():
+            await self._stop_work()
+
+    async def _stop_work(self) -> None:
+        """Stop all that needs the lease; what is being sent comes to its end."""
+        self._metrics.set(HELD, 0)
+        await self._workers.stop()
+        async with self._applying:
+            await self._workers.stop()  # those, too, that a reload has started meanwhile
+            self._is_at_work = False
+            self._workers.clear()
+            self._reconfigurer.reset()
+            self._loop_health.clear()
+            self._metrics.declare(workspaces=(), receivers={})
+        self._notify_ready()
 
     # ── the configuration ────────────────────────────────────────────────────────────────────────
 
@@ -146,12 +225,18 @@ class App:
         self._components = components
         self._ticker.rules = components.tick_rules
         self._workers.queues_changed = True  # by those that left
+        self._metrics.set(HELD, len(self._workers.workspaces))
         for warning in components.config.warnings:
             log.warning("configuration warning", what=warning)
 
     async def _follow_configuration(self) -> None:
         async def apply(config: Config) -> None:
-            await self._apply(await self._reconfigurer.prepare(config))
+            components = await self._reconfigurer.prepare(config)
+            async with self._applying:
+                if self._is_at_work:
+                    await self._apply(components)
+                else:
+                    self._components = components  # for when it is our turn
 
         reloader = Reloader(self._config, load=self._load, on_load=self._on_load, apply=apply)
         while True:
@@ -181,20 +266,20 @@ class App:
                 await guard("unwatch", self._unwatch())
                 failed = self._loop_health.is_failing("clock", "unwatch")
                 clock_due = monotonic() + (TICK_EVERY if failed else CLOCK_EVERY).seconds
-            await guard("tick", self._tick_all())
+            await guard("tick", self._tick_portion())
             if self._workers.queues_changed and monotonic() >= queues_due:
+                self._workers.queues_changed = False
                 await guard("queues", self._look_at_queues())
+                self._workers.queues_changed |= self._loop_health.is_failing("queues")
                 queues_due = monotonic() + QUEUES_EVERY.seconds
             await guard("resume", self._reconfigurer.resume())
-            if not self._loop_health.overdue():
-                self._sd_notify("WATCHDOG=1")
             if monotonic() >= retention_due:
                 await guard("retention", self._ticker.prune())
                 wait, retry = RETENTION_EVERY.seconds, RETENTION_RETRY.seconds
                 if self._loop_health.is_failing("retention"):
                     wait, retry = retention_retry, min(2 * retention_retry, wait)
                 retention_due, retention_retry = monotonic() + wait, retry
-            await asyncio.sleep(TICK_EVERY.seconds)
+            await asyncio.sleep(0 if self._is_more_due else TICK_EVERY.seconds)
 
     def _look_at_all(self) -> None:
         """Poll everything now: nothing that is recorded may still hold."""
@@ -202,15 +287,18 @@ class App:
         for worker in self._workers.workspaces.values():
             worker.wake(scheduled=True)
 
-    async def _tick_all(self) -> None:
+    async def _tick_portion(self) -> None:
+        """Process what is due, of so many workspaces that all else still gets its turn."""
         self._loop_health.beat("tick", 60)
-        while await self._ticker.tick():
-            self._loop_health.beat("tick", 60)
+        self._is_more_due = False
+        for _ in range(MAX_TICKS):
+            if not await self._ticker.tick():
+                return
+        self._is_more_due = True
 
     async def _look_at_queues(self) -> None:
         """Show how much is queued, and cancel what is so for receivers that were removed."""
-        self._workers.queues_changed = False
-        backlog, states = await self._store.run(
+        backlog, states = await self._store.read(
             lambda tx: (outbox.backlog(tx), receivers.load_all(tx))
         )
         for name in self._workers.receivers:
@@ -253,6 +341,13 @@ class App:
         if step:
             for poller in pollers:
                 poller.invalidate()
+
+
+async def _first_of(*events: asyncio.Event) -> None:
+    """Wait until one of *events* is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    await cancel(waiting)
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

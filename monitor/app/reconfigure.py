@@ -22,7 +22,7 @@ from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
 from monitor.core.model import Cause, Micros, Workspace
 from monitor.core.secret import Secret
-from monitor.store import incidents, outbox, receivers, session_intents, workspaces
+from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
 
 from .components import Components, Resources
@@ -85,10 +85,13 @@ class AppliedConfig:
 
 
 class Reconfigurer:
-    """Applies one configuration after another to the *workers*."""
+    """Applies one configuration after another to the *workers* of this *replica*."""
 
-    def __init__(self, resources: Resources, workers: Workers, loop_health: LoopHealth) -> None:
+    def __init__(
+        self, resources: Resources, workers: Workers, loop_health: LoopHealth, replica: str
+    ) -> None:
         self._resources = resources
+        self._replica = replica
         self._workers = workers
         self._loop_health = loop_health
         self._accounts: Sequence[AccountRule] = ()
@@ -117,6 +120,10 @@ class Reconfigurer:
             async with self._lock:
                 await self._resume()
 
+    def reset(self) -> None:
+        """Resume nobody: all have stopped, for what is recorded is no longer ours."""
+        self._paused.clear()
+
     async def _resume(self) -> None:
         while self._paused:
             worker, renamed_to = self._paused[0]
@@ -140,7 +147,9 @@ class Reconfigurer:
         self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._resources.store.run(lambda tx: _record(tx, change, mended, now))
+            applied = await self._resources.store.run(
+                lambda tx: _record(tx, change, mended, now, self._replica)
+            )
         except Exception:
             with suppress(StoreError):
                 await self._resume()
@@ -191,7 +200,9 @@ class Reconfigurer:
                 self._workers.start_receiver(worker)
 
 
-def _record(tx: Connection, change: Change, mended: Collection[str], now: Micros) -> AppliedConfig:
+def _record(
+    tx: Connection, change: Change, mended: Collection[str], now: Micros, replica: str
+) -> AppliedConfig:
     renamed, rename_ignored, attached = {}, {}, {}
     for old, name in change.rename.items():
         if workspaces.rename(tx, old, name):
@@ -204,6 +215,7 @@ def _record(tx: Connection, change: Change, mended: Collection[str], now: Micros
         outbox.release_looked(tx, name, now=now)  # nobody will look at it
     for settings in change.start:
         workspace, term = workspaces.attach(tx, settings.name)
+        leases.hold(tx, settings.name, replica)
         session_intents.mark_unknown(tx, settings.name)
         outbox.hold(tx, settings.name)
         attached[settings.name] = workspace, term, incidents.open_by_cause(tx, settings.name)

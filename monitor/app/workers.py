@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
@@ -79,7 +79,7 @@ class WorkspaceWorker:
         self._woken.set()
 
     async def run(self) -> None:
-        """Poll until cancelled; raise LeaseLostError if another monitor has taken over."""
+        """Poll until cancelled."""
         loop = f"poll {self.settings.name}"
         try:
             while True:
@@ -133,7 +133,7 @@ class ReceiverWorker:
             components.notifiers[settings.name],
             rules=components.delivery_rules,
             recorder=components.recorder,
-            by=components.process_id,
+            by=components.recorder.runtime.new_id(),
         )
         self._now = components.recorder.runtime.now
         self._loop_health = loop_health
@@ -271,8 +271,15 @@ class Workers:
             _, late = await asyncio.wait(self._sends, timeout=SHUTDOWN_GRACE.seconds)
             await cancel(late)
 
+    def clear(self) -> None:
+        """Forget all that have been stopped."""
+        for name in self.workspaces:
+            self._schedule.remove(name)
+        self.workspaces.clear()
+        self.receivers.clear()
 
-async def cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel *tasks* and wait until they are over."""
     for task in tasks:
         task.cancel()

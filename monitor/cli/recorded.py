@@ -77,4 +77,4 @@ def _read(
 ) -> list[dict[str, Any]]:
     """Return what *query* reads; raise MonitorError if there is no database."""
     with closing(Store.open(config.storage.url.reveal(), create=False)) as store:
-        return store.run_now(query)
+        return store.read_now(query)

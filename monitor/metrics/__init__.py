@@ -104,6 +104,11 @@ class Metrics:
         self.count(families.REQUESTS, method=method, outcome=outcome)
         self.observe(families.REQUEST_DURATION, seconds, method=method)
 
+    def transacted(self, kind: str, waited: float, took: float) -> None:
+        """Count a transaction of the store: it *waited* for its turn, and then *took* so long."""
+        self.observe(families.STORE_WAIT, waited, kind=kind)
+        self.observe(families.STORE_TRANSACTION, took, kind=kind)
+
     def polled(self, workspace: str, outcome: str, seconds: float) -> None:
         """Count one poll; *outcome* is `ok` or why the workspace could not be read."""
         self.count(families.POLLS, workspace=workspace, outcome=outcome)

@@ -51,6 +51,7 @@ _DELIVERY_BUCKETS: Final = (
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
     *(300.0, 900.0, 3600.0, 14400.0, 86400.0),
 )
+_STORE_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 _RECOVERY_BUCKETS: Final = (
     *(5.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0),
     *(7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 604800.0),
@@ -189,6 +190,25 @@ FAILING: Final = _gauge(
 UNROUTED: Final = _counter(
     "linkedapi_events_unrouted_total",
     "Events that no route matched and no fallback took.",
+    zeros=_each(),
+)
+STORE_TRANSACTION: Final = _histogram(
+    "linkedapi_store_transaction_duration_seconds",
+    "How long transactions of the database took, the commit included.",
+    ("kind",),
+    zeros=_each(kind=("read", "write")),
+    buckets=_STORE_BUCKETS,
+)
+STORE_WAIT: Final = _histogram(
+    "linkedapi_store_wait_seconds",
+    "How long work waited for its turn with the database.",
+    ("kind",),
+    zeros=_each(kind=("read", "write")),
+    buckets=_STORE_BUCKETS,
+)
+HELD: Final = _gauge(
+    "linkedapi_workspaces_held",
+    "How many workspaces this monitor works on; 0 while it waits for another one to end.",
     zeros=_each(),
 )
 BUILD_INFO: Final = _gauge(

@@ -1,51 +1,48 @@
-"""The database: one transaction at a time on a thread of its own.
+"""The database: one transaction at a time on a thread of its own, and readers beside it.
 
     address               what storage.url may say
     schema                the tables, and how they are brought up to date
+    access                transactions, connections and threads
     sqlite, postgresql    what is particular to one of the two
 
-All other SQL is one text for both. Each transaction is alone: none other is under way, in this
-process or another, so what it reads holds until it commits.
+All other SQL is one text for both. Each transaction that writes is alone: none other is under way,
+in this process or another, so what it reads holds until it commits. Readers see what was committed
+when they began.
 """
 
-import asyncio
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from functools import partial
 from importlib.resources import files
 from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
-
-from monitor.core.duration import Duration
+from sqlalchemy import Connection
 
 from . import address, postgresql, sqlite
-from .errors import ExplainError, LeaseLostError, StoreError, TransactionLimit
+from .access import Access, Database, Observe
+from .errors import LeaseLostError, StoreError
 from .schema import Schema
 
 __all__ = ["LeaseLostError", "Store", "StoreError"]
 
 T = TypeVar("T")
 
-SLOW_FAILURE: Final = Duration.parse("1s")
-"""A failure that takes longer opens the circuit: what waits would wait so long each."""
+READERS: Final = 2
+"""How many reads may be under way: so a long listing holds up no answer of `/readyz`."""
 
 
 class Store:
-    """The database of the monitor. Open it with `Store.open`, run work in it, close it."""
+    """The database of the monitor. Open it with `Store.open`, run work in it, close it.
+
+    `run` writes, one transaction at a time; `read` neither writes nor waits for who does.
+    """
 
     def __init__(
-        self, engine: Engine, explain: ExplainError, limit: TransactionLimit = nullcontext
+        self, connect: Callable[..., Database], lock: sqlite.MonitorLock | None = None
     ) -> None:
-        self._engine = engine
-        self._explain = explain
-        self._limit = limit
-        self._circuit_open_until = 0.0
-        self._reason = ""
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._lock = lock
+        self._check: Callable[[Connection], None] = lambda _: None
+        self._writing = Access("write", [connect(read_only=False)])
+        self._reading = Access("read", [connect(read_only=True) for _ in range(READERS)])
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Self:
@@ -58,49 +55,71 @@ class Store:
         except ValueError as error:
             raise StoreError(f"storage.url {error}") from None
         if parsed.drivername == "sqlite":
-            store = cls(*sqlite.connect(parsed, create=create))
+            sqlite.prepare(parsed, create=create)
+            store = cls(partial(sqlite.connect, parsed), sqlite.MonitorLock(parsed))
         else:
-            store = cls(*postgresql.connect(parsed))
+            store = cls(partial(postgresql.connect, parsed))
         schema = Schema.read(files("monitor.store"))
         try:
-            store.run_now(lambda tx: schema.apply(tx, create=create))
+            if not store.read_now(schema.is_applied):
+                store.run_now(lambda tx: schema.apply(tx, create=create))
         except StoreError:
             store.close()
             raise
         return store
 
+    def lock(self) -> bool | None:
+        """Take the lock that a monitor holds for life; return whether this one has it now.
+
+        Who has it knows that no other monitor lives. Return None if the database has no such lock.
+        """
+        return self._lock.acquire() if self._lock else None
+
+    def unlock(self) -> None:
+        """Let another monitor have the lock."""
+        if self._lock:
+            self._lock.release()
+
+    def fence(self, check: Callable[[Connection], None]) -> None:
+        """Let *check* be called in each transaction of `run` that is not urgent, before its work.
+
+        What it raises ends the transaction: this monitor may commit no more.
+        """
+        self._check = check
+
+    def observe(self, observe: Observe) -> None:
+        """Let *observe* be told how long each transaction waited and took."""
+        self._writing.observe = self._reading.observe = observe
+
     def run_now(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in one transaction and commit; raise StoreError and commit nothing else."""
-        try:
-            with self._limit(), self._engine.begin() as tx:
-                return work(tx)
-        except SQLAlchemyError as error:
-            raise self._explain(error) from None
+        return self._writing.run_now(work)
 
     async def run(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run *work* as `run_now` does, on the store's thread.
 
-        It is finished even if the caller is cancelled. While the database fails slowly, only
-        *urgent* work is tried each time: what can't be made up for.
+        It is finished even if the caller is cancelled. What can't be made up for is *urgent*: it
+        is tried each time, even while the database fails slowly, and passes the fence.
         """
-        loop = asyncio.get_running_loop()
-        turn = partial(self._run_in_turn, work, urgent=urgent)
-        return await asyncio.shield(loop.run_in_executor(self._thread, turn))
+        if urgent:
+            return await self._writing.run(work, urgent=True)
 
-    def _run_in_turn(self, work: Callable[[Connection], T], *, urgent: bool) -> T:
-        """Run *work*, but refuse at once for as long as the database last took to fail."""
-        began = time.monotonic()
-        if began < self._circuit_open_until and not urgent:
-            raise StoreError(self._reason)
-        try:
-            return self.run_now(work)
-        except StoreError as error:
-            failed = time.monotonic()
-            if failed - began > SLOW_FAILURE.seconds:
-                self._circuit_open_until, self._reason = 2 * failed - began, str(error)
-            raise
+        def fenced(tx: Connection) -> T:
+            self._check(tx)
+            return work(tx)
+
+        return await self._writing.run(fenced)
+
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """Return what *work* reads, all of it of one moment; raise StoreError if it takes long."""
+        return self._reading.run_now(work)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what *work* reads as `read_now` does, on a thread for reading."""
+        return await self._reading.run(work)
 
     def close(self) -> None:
         """Finish what was begun and close the database."""
-        self._thread.shutdown(wait=True)
-        self._engine.dispose()
+        self._writing.close()
+        self._reading.close()
+        self.unlock()

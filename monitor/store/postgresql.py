@@ -1,8 +1,9 @@
 """Everything that is particular to PostgreSQL.
 
 Rules:
-1. One transaction at a time, as SQLite has it: each begins by taking a lock of the whole schema, so
-   what was read in it holds until the commit.
+1. One transaction at a time writes, as SQLite has it: each begins by taking a lock of the whole
+   schema, so what was read in it holds until the commit. What only reads takes no lock; all that it
+   reads is of one moment.
 2. Nothing waits for ever: not for a connection, a lock, a statement or a network that went away.
 3. What is set is set for one transaction, and no statement is prepared: so a pooler that hands out
    connections by transaction does no harm.
@@ -24,7 +25,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from monitor.core.duration import Duration
 
-from .errors import ExplainError, StoreError, TransactionLimit, failed
+from .access import MAX_READ, Database
+from .errors import StoreError, failed
 
 _SETTINGS: Final = {
     "application_name": "linkedapi-monitor",
@@ -39,13 +41,23 @@ _SETTINGS: Final = {
 _BEGIN: Final = """
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '60s';
-SET LOCAL idle_in_transaction_session_timeout = '60s';
+SET LOCAL idle_in_transaction_session_timeout = '10s';
 SELECT pg_advisory_xact_lock(hashtextextended(COALESCE(current_schema(), '')::text, 20261123))
+"""
+
+_BEGIN_READ: Final = f"""
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+SET LOCAL lock_timeout = '10s';
+SET LOCAL statement_timeout = '{MAX_READ.seconds:.0f}s';
+SET LOCAL idle_in_transaction_session_timeout = '10s'
 """
 
 MAX_TRANSACTION: Final = Duration.parse("5m")
 """How long a transaction may take. A server that was stopped says nothing, and its host goes on
 answering for it: neither its own limits nor those of the network end the wait."""
+
+MAX_SILENT_READ: Final = Duration.parse("40s")
+"""The same for what only reads: the server itself ends it after MAX_READ."""
 
 _ADVICE: Final = {
     **dict.fromkeys(
@@ -67,6 +79,7 @@ _ADVICE: Final = {
     "read-only transaction": "name the primary server in storage.url",
     "connection slots": "raise max_connections, or find what uses so many",
     "too many": "raise max_connections, or find what uses so many",
+    "statement timeout": "it was asked for too much at once, or is busy",
     "lock timeout": "another program has held a lock for long; end that one",
     "refused": "is the server running, and does it listen there?",
     "timeout": "is the server running, and can it be reached from here?",
@@ -79,14 +92,16 @@ _FAILED: Final = re.compile(r"failed: (?:(?:FATAL|ERROR|PANIC):\s*)?(?!connectio
 class TransactionTimeout:
     """Breaks the connection off when a transaction has taken too long."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, read_only: bool) -> None:
+        self._read_only = read_only
         self._connection: Any = None
         event.listen(engine, "connect", self._follow)
 
     @contextmanager
     def limit(self) -> Iterator[None]:
         """Limit the time of the transaction within this context."""
-        timer = threading.Timer(MAX_TRANSACTION.seconds, self._break_off)
+        at_most = MAX_SILENT_READ if self._read_only else MAX_TRANSACTION
+        timer = threading.Timer(at_most.seconds, self._break_off)
         timer.start()
         try:
             yield
@@ -101,8 +116,8 @@ class TransactionTimeout:
             line.shutdown(socket.SHUT_RDWR)
 
 
-def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
-    """Return what connects to the database at *address*, explains its errors, limits its time."""
+def connect(address: URL, *, read_only: bool) -> Database:
+    """Return a connection to the database at *address*, to read it or to write to it."""
     name = f"{address.database} at {address.host}" if address.host else str(address.database)
     parameters = chain.from_iterable(address.normalized_query.values())
     secrets = [address.username, address.password, *parameters]
@@ -135,14 +150,14 @@ def connect(address: URL) -> tuple[Engine, ExplainError, TransactionLimit]:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(_BEGIN)
+        connection.exec_driver_sql(_BEGIN_READ if read_only else _BEGIN)
 
     def explain(error: SQLAlchemyError) -> StoreError:
         message = str(getattr(error, "orig", None) or error)
         reasons = _FAILED.findall(message) or [message.partition("\n")[0]]
         return failed(name, _without(reasons[-1].strip()[:200], secrets), _ADVICE)
 
-    return engine, explain, TransactionTimeout(engine).limit
+    return Database(engine, explain, TransactionTimeout(engine, read_only=read_only).limit)
 
 
 def _without(reason: str, secrets: Iterable[str | None]) -> str:

@@ -51,16 +51,23 @@ class Schema:
         """Differs if the tables do; comments and line breaks don't count."""
         return sha256("\n".join(self.declared).encode()).hexdigest()
 
+    def is_applied(self, tx: Connection) -> bool:
+        """Return whether the tables are those of this version."""
+        if not inspect(tx).has_table("migration"):
+            return False
+        latest = tx.execute(_LATEST).mappings().one()
+        return latest.get("fingerprint") == self.fingerprint
+
     def apply(self, tx: Connection, *, create: bool = True) -> None:
         """Bring the tables up to date, and *create* them in an empty database.
 
         Raise StoreError if there are none and they are not to be created, or if another version
         made them and no migration leads from there to here.
         """
+        if self.is_applied(tx):
+            return
         if inspect(tx).has_table("migration"):
             latest = tx.execute(_LATEST).mappings().one()
-            if latest.get("fingerprint") == self.fingerprint:
-                return
             statements = self._since(latest["version"] if "fingerprint" in latest else self.version)
         elif create:
             statements = self.declared

@@ -11,8 +11,16 @@ CREATE TABLE clock (
     at BIGINT NOT NULL
 );
 
+-- The monitor that works, and when it last said that it lives, on its own clock.
+CREATE TABLE replica (
+    id TEXT PRIMARY KEY,
+    seen_at BIGINT NOT NULL
+);
+
+-- It is held by a replica, and free if that is gone.
 CREATE TABLE workspace (
     name TEXT PRIMARY KEY,
+    holder TEXT,
     term BIGINT NOT NULL,
     baseline_at BIGINT,
     last_good_at BIGINT,

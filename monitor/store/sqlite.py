@@ -1,16 +1,20 @@
 """Everything that is particular to SQLite."""
 
+import fcntl
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from .errors import ExplainError, StoreError, failed
+from .access import MAX_READ, Database
+from .errors import StoreError, failed
 
 _PRAGMAS: Final = (
     "PRAGMA busy_timeout = 10000",
@@ -22,19 +26,27 @@ _ADVICE: Final = {
     "not a database": "name another file in storage.url, or put a backup in its place",
     "malformed": "it is damaged; stop the monitor and put a backup in its place",
     "locked": "another program has been writing to it for long; end that one",
+    "interrupted": "it was asked for too much at once; ask for less",
     "is full": "make room on its disk",
     "disk I/O error": "look for a full or failing disk, or a limit on the size of files",
+    "can't be locked": "make the file and its folder writable for the user that runs the monitor",
     "readonly": "make the file and its folder writable for the user that runs the monitor",
     "unable to open": "make the file and its folder writable for the user that runs the monitor",
 }
+
+_STEPS_BETWEEN_CHECKS: Final = 10_000
+"""How much SQLite does, about a millisecond's work, before it asks whether the time is over."""
 
 _MAX_WAL_TRIES: Final = 100
 _WAL_PAUSE: Final = 0.1
 """Seconds between two tries to turn the log on, which does not wait for others as all else does."""
 
 
-def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
-    """Return what connects to the file at *address*, and what explains its errors."""
+def prepare(address: URL, *, create: bool) -> None:
+    """Make the file at *address* if there is none; raise StoreError if it can't be written.
+
+    Raise StoreError, too, if there is none and it is not to be created.
+    """
     path = Path(address.database or "")
     if not create and not path.exists():
         raise StoreError(
@@ -48,7 +60,12 @@ def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
             f"the database {path} can't be opened: {error.strerror}; name a writable file in"
             " storage.url"
         ) from None
+
+
+def connect(address: URL, *, read_only: bool) -> Database:
+    """Return a connection to the file at *address*, to read it or to write to it."""
     engine = create_engine(address, hide_parameters=True, connect_args={"timeout": 10})
+    timeout = ReadTimeout()
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -57,17 +74,79 @@ def connect(address: URL, *, create: bool) -> tuple[Engine, ExplainError]:
         for pragma in _PRAGMAS:
             cursor.execute(pragma)
         _use_wal(cursor)
+        if read_only:
+            cursor.execute("PRAGMA query_only = ON")
+            connection.set_progress_handler(timeout.is_over, _STEPS_BETWEEN_CHECKS)
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     def explain(error: SQLAlchemyError) -> StoreError:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
-        return failed(str(path), reason[:200], _ADVICE)
+        return failed(address.database or "", reason[:200], _ADVICE)
 
-    return engine, explain
+    return Database(engine, explain, timeout.limit if read_only else nullcontext)
+
+
+class MonitorLock:
+    """A lock on a file beside the database, which a monitor holds for life.
+
+    The system takes it from a process that has died: who gets it knows that no other one lives.
+    """
+
+    def __init__(self, address: URL) -> None:
+        self._path = Path(f"{address.database}-lock")
+        self._file: int | None = None
+
+    def acquire(self) -> bool:
+        """Take the lock unless another process has it; return whether it is ours now."""
+        if self._is_ours():
+            return True
+        self.release()
+        try:
+            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.release()
+            if isinstance(error, BlockingIOError):
+                return False
+            reason = f"{self._path.name} can't be locked: {error.strerror}"
+            raise failed(str(self._path.parent), reason, _ADVICE) from None
+        return self._is_ours()
+
+    def release(self) -> None:
+        """Let another process have the lock."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _is_ours(self) -> bool:
+        """Return whether the lock is on the file that others would find."""
+        if self._file is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._file), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+
+class ReadTimeout:
+    """Says when a read has taken too long: SQLite then interrupts it."""
+
+    def __init__(self) -> None:
+        self._until = float("inf")
+
+    @contextmanager
+    def limit(self) -> Iterator[None]:
+        """Limit the time of the transaction within this context."""
+        self._until = time.monotonic() + MAX_READ.seconds
+        yield
+
+    def is_over(self) -> bool:
+        """Return whether the time is over."""
+        return time.monotonic() > self._until
 
 
 def _use_wal(cursor: Any) -> None:

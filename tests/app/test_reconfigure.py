@@ -206,13 +206,13 @@ class LossyStore(Store):
 
     lost = 0
 
-    def run_now(self, work):
+    async def run(self, work):
         def write(tx):
             changes = tx.connection.dbapi_connection
             before = changes.total_changes
             return work(tx), changes.total_changes > before
 
-        result, has_written = super().run_now(write)
+        result, has_written = await super().run(write)
         if has_written and self.lost:
             self.lost -= 1
             raise StoreError("the answer was lost")

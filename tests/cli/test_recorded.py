@@ -2,6 +2,7 @@ import re
 
 import pytest
 from harness.core import LINK
+from harness.faults import locked
 
 from monitor.store import workspaces
 
@@ -67,3 +68,8 @@ def test_deliveries_are_listed_with_their_state(run, configured):
 
     assert sorted(row["state"] for row in ran.data) == ["delivered", "pending"]
     assert set(ran.data[0]) >= {"id", "message_id", "incident_ids", "event", "attempts", "reason"}
+
+
+def test_accounts_are_listed_while_another_program_writes(run, configured, recorded):
+    with locked(recorded.store):
+        assert len(run("accounts", "-c", configured()).data) == 3

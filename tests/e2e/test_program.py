@@ -60,20 +60,3 @@ async def test_a_taken_port_is_one_clear_line(tmp_path):
 
     (line,) = second.lines()
     assert "another program listens there" in line["message"]
-
-
-async def test_of_two_monitors_on_one_database_the_first_ends(tmp_path):
-    async with install(tmp_path, simulated()) as installation:
-        file, endpoint = installation.file, installation.endpoint
-        async with installation.run(log="first.log") as first:
-            await answers(f"{endpoint}/healthz")
-            port = endpoint.rpartition(":")[2]
-            file.write_text(file.read_text().replace(f"127.0.0.1:{port}", "127.0.0.1:0"))
-            async with installation.run(log="second.log") as second:
-                await second.until_logged("started")
-                installation.simulator.sign_out("acme", "*")
-
-                assert await first.ended() == 1
-                assert second.process.returncode is None
-
-    assert "one monitor a database" in first.output()

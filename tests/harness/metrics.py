@@ -38,6 +38,7 @@ class MetricsHarness(Metrics):
         self.settled("ops", "opened", "delivered")
         self.observe(families.LATENCY, 0.4, receiver="ops")
         self.pending("ops", 2, NOON)
+        self.transacted("write", 0.001, 0.002)
         self.count(families.UNROUTED)
 
     def series(self):

@@ -87,9 +87,9 @@ class Program:
         """Tell it to read its configuration again."""
         self.process.send_signal(signal.SIGHUP)
 
-    async def until_logged(self, word, *, times=1):
+    async def until_logged(self, word, *, times=1, within=MAX_WAIT):
         """Wait until its log holds *word* so often."""
-        await until(lambda: self.output().count(word) >= times)
+        await until(lambda: self.output().count(word) >= times, within)
 
     async def ended(self, within=60.0):
         """Wait until it ends by itself; return its exit code."""

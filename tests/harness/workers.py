@@ -37,7 +37,7 @@ class WorkersHarness:
         self.schedule = Schedule(jitter=runtime.jitter)
         self.health = LoopHealth(runtime.monotonic)
         self.workers = Workers(runtime.now, self.schedule, group)
-        self.reconfigurer = Reconfigurer(self.resources, self.workers, self.health)
+        self.reconfigurer = Reconfigurer(self.resources, self.workers, self.health, "replica")
 
     def crm(self, path="hook"):
         """A receiver of the configuration that posts to *path*."""

@@ -2,12 +2,15 @@
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
-from monitor.store import clock, workspaces
+from monitor.store import clock, listings, workspaces
 from monitor.store.db import Store, StoreError
 
 
@@ -92,3 +95,88 @@ def test_what_was_read_holds_until_the_commit(database_url):
     assert stores[0].run_now(lambda tx: tx.execute(clock.LATEST).scalar_one()) == 60
     for store in stores:
         store.close()
+
+
+@contextmanager
+def writing(store):
+    """Let a transaction of the store write, and not commit before the context is left."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def write(tx):
+        workspaces.attach(tx, "half")
+        begun.set()
+        assert go_on.wait(20)
+
+    with ThreadPoolExecutor(1) as thread:
+        written = thread.submit(store.run_now, write)
+        assert begun.wait(20)
+        try:
+            yield
+        finally:
+            go_on.set()
+            written.result(20)
+
+
+def test_who_reads_waits_for_no_writer_and_sees_what_was_committed(harness):
+    read = partial(harness.store.read_now, workspaces.load_attached)
+
+    with writing(harness.store):
+        assert read() == ["acme"]
+
+    assert set(read()) == {"acme", "half"}
+
+
+async def test_a_slow_read_holds_up_no_other(store):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(_):
+        begun.set()
+        assert go_on.wait(20)
+
+    reading = asyncio.create_task(store.read(slow))
+    assert await asyncio.to_thread(begun.wait, 20)
+
+    assert await store.read(workspaces.load_attached) == []
+
+    go_on.set()
+    await reading
+
+
+def test_all_that_is_read_at_once_is_of_one_moment(harness):
+    def read(tx):
+        before = workspaces.load_attached(tx)
+        harness.run(lambda tx: workspaces.attach(tx, "beta"))
+        return before, workspaces.load_attached(tx)
+
+    assert harness.store.read_now(read) == (["acme"], ["acme"])
+
+
+def test_who_reads_cannot_write(store):
+    with pytest.raises(StoreError, match=r"read-?only"):
+        store.read_now(lambda tx: workspaces.attach(tx, "acme"))
+
+
+async def test_it_is_seen_how_long_work_waited_for_its_turn(store):
+    seen = []
+    store.observe(lambda *transaction: seen.append(transaction))
+
+    with writing(store):
+        waiting = asyncio.create_task(store.run(workspaces.load_attached))
+        await store.read(lambda _: time.sleep(0.1))
+        await asyncio.sleep(0.1)
+    await waiting
+
+    kinds, waited, took = zip(*seen, strict=True)
+    assert kinds == ("read", "write", "write")
+    assert took[0] >= 0.1
+    assert took[1] >= 0.2
+    assert waited[2] >= 0.2
+
+
+def test_opening_to_read_waits_for_no_writer(database_url, store):
+    with writing(store):
+        reader = Store.open(database_url, create=False)
+
+        assert reader.read_now(listings.accounts) == []
+
+    reader.close()

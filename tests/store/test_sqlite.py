@@ -7,7 +7,10 @@ import pytest
 from harness.core import frozen, listed_account, signed_out
 from harness.faults import failing_writes, full_disk, locked
 from harness.store import StoreHarness
+from sqlalchemy import text
 
+from monitor.core.duration import Duration
+from monitor.store import sqlite, workspaces
 from monitor.store.db import Store, StoreError
 
 
@@ -135,3 +138,15 @@ def test_who_only_reads_makes_no_file_and_fills_none(database_url, file, exists)
         Store.open(database_url, create=False)
 
     assert file.exists() == exists
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
+
+
+def test_a_read_that_takes_too_long_is_given_up(store, monkeypatch):
+    monkeypatch.setattr(sqlite, "MAX_READ", Duration.parse("100ms"))
+
+    with pytest.raises(StoreError, match="interrupted; it was asked for too much"):
+        store.read_now(lambda tx: tx.execute(text(ENDLESS)).one())
+
+    assert store.read_now(workspaces.load_attached) == []

@@ -16,7 +16,7 @@ from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
 from monitor.core.model import Workspace
-from monitor.store import clock, incidents, session_intents, workspaces
+from monitor.store import clock, incidents, leases, session_intents, workspaces
 from monitor.store.db import LeaseLostError
 from monitor.store.session_intents import SessionIntent
 
@@ -57,6 +57,8 @@ def eventful(harness):
     harness.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=harness.now))
     harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = '1 2' WHERE id = 'c'")))
     harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.run(lambda tx: leases.replace(tx, "replica", silent={}, now=harness.now))
+    harness.run(lambda tx: leases.hold(tx, "acme", "replica"))
     harness.detach()
 
 

@@ -1,0 +1,103 @@
+"""Access to the database: transactions of one kind, on connections and threads of their own."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import Final, Literal, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor.core.duration import Duration
+
+from .errors import ExplainError, StoreError, TransactionLimit
+
+T = TypeVar("T")
+
+Kind = Literal["read", "write"]
+
+Observe = Callable[[Kind, float, float], None]
+"""Is told of each transaction how long it waited for its turn, and how long it took."""
+
+MAX_READ: Final = Duration.parse("30s")
+"""How long a read may take: neither the log of SQLite nor the dead rows of PostgreSQL can be
+cleared away meanwhile."""
+
+SLOW_FAILURE: Final = Duration.parse("1s")
+"""A failure that takes longer opens the circuit: what waits would wait so long each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A connection to the database, for one transaction at a time."""
+
+    engine: Engine
+    explain: ExplainError
+    limit: TransactionLimit = nullcontext
+
+
+class Access:
+    """Runs work in transactions, as many at a time as there are *databases* (the same one)."""
+
+    def __init__(self, kind: Kind, databases: Sequence[Database]) -> None:
+        self.observe: Observe = lambda *_: None
+        self._kind = kind
+        self._databases = databases
+        self._free: SimpleQueue[Database] = SimpleQueue()
+        for database in databases:
+            self._free.put(database)
+        self._circuit_open_until = 0.0
+        self._reason = ""
+        self._threads = ThreadPoolExecutor(len(databases), thread_name_prefix=f"store-{kind}")
+
+    def run_now(self, work: Callable[[Connection], T], *, since: float | None = None) -> T:
+        """Run *work* in one transaction and commit; raise StoreError and commit nothing else.
+
+        It has waited for its turn *since* then, on the monotonic clock; else it begins to now.
+        """
+        since = time.monotonic() if since is None else since
+        database = self._free.get()
+        try:
+            with database.limit(), database.engine.begin() as tx:
+                began = time.monotonic()
+                result = work(tx)
+        except SQLAlchemyError as error:
+            raise database.explain(error) from None
+        finally:
+            self._free.put(database)
+        self.observe(self._kind, began - since, time.monotonic() - began)
+        return result
+
+    async def run(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
+        """Run *work* as `run_now` does, on a thread.
+
+        It is finished even if the caller is cancelled. While the database fails slowly, only
+        *urgent* work is tried each time: what can't be made up for.
+        """
+        loop = asyncio.get_running_loop()
+        turn = partial(self._run_in_turn, work, time.monotonic(), urgent=urgent)
+        return await asyncio.shield(loop.run_in_executor(self._threads, turn))
+
+    def _run_in_turn(self, work: Callable[[Connection], T], since: float, *, urgent: bool) -> T:
+        """Run *work*, but refuse at once for as long as the database last took to fail."""
+        began = time.monotonic()
+        if began < self._circuit_open_until and not urgent:
+            raise StoreError(self._reason)
+        try:
+            return self.run_now(work, since=since)
+        except StoreError as error:
+            failed = time.monotonic()
+            if failed - began > SLOW_FAILURE.seconds:
+                self._circuit_open_until, self._reason = 2 * failed - began, str(error)
+            raise
+
+    def close(self) -> None:
+        """Finish what was begun and close the connections."""
+        self._threads.shutdown(wait=True)
+        for database in self._databases:
+            database.engine.dispose()
