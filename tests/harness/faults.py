@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 def run(store, work):
     """Run *work* on the store's own thread: a store in use has no second connection then."""
-    return store._thread.submit(store.run_now, work).result()
+    return store._writing._threads.submit(store.run_now, work).result()
 
 
 WRITES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
