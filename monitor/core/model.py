@@ -228,9 +228,22 @@ class Workspace:
 
     name: str
     baseline_at: Micros | None = None
-    last_good_at: Micros | None = None
     failing: FailureStreak | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """What a poll under *term* says of when a workspace was last polled.
+
+    *last_good_at* is when it was last read well (None: no news), *fresh_until* how long this poll
+    counts as a recent one (None: nothing that is recorded may still hold).
+    """
+
+    name: str
+    term: int
+    last_good_at: Micros | None
+    fresh_until: Micros | None
 
 
 @dataclass(frozen=True, slots=True)

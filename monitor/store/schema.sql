@@ -16,6 +16,7 @@ CREATE TABLE workspace (
     term BIGINT NOT NULL,
     baseline_at BIGINT,
     last_good_at BIGINT,
+    fresh_until BIGINT,
     failing_cause TEXT,
     failing_detail TEXT,
     failing_since BIGINT,

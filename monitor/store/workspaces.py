@@ -8,13 +8,13 @@ Nothing of a detached workspace is polled or sent any more, and nothing is delet
 counts how often it was attached: only who holds the latest term may write.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import Connection, text
 
 from monitor.core.draft import Decision
-from monitor.core.model import FailureStreak, Micros, Workspace
+from monitor.core.model import FailureStreak, Liveness, Micros, Workspace
 
 from . import accounts, incidents, rows
 from .errors import LeaseLostError
@@ -92,12 +92,42 @@ def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
         raise _lease_lost(workspace.name)
 
 
-WRITE_LIVENESS: Final = text("UPDATE workspace SET last_good_at = :at WHERE name = :name")
+WRITE_LIVENESS: Final = text("""
+UPDATE workspace
+SET last_good_at = COALESCE(:last_good_at, last_good_at), fresh_until = :fresh_until
+WHERE name = :name AND term = :term
+""")
 
 
-def write_liveness(tx: Connection, good: Mapping[str, Micros]) -> None:
-    """Write when each workspace was last read well."""
-    rows.execute_many(tx, WRITE_LIVENESS, ({"name": name, "at": at} for name, at in good.items()))
+def write_liveness(tx: Connection, batch: Iterable[Liveness]) -> None:
+    """Write when workspaces were last polled, but for those that another monitor has taken over."""
+    rows.execute_many(tx, WRITE_LIVENESS, map(rows.values, batch))
+
+
+def write_look(tx: Connection, liveness: Liveness) -> None:
+    """Write when one workspace was last polled; raise LeaseLostError if its term is over."""
+    if tx.execute(WRITE_LIVENESS, rows.values(liveness)).rowcount != 1:
+        raise _lease_lost(liveness.name)
+
+
+LAST_GOOD_AT: Final = text("SELECT last_good_at FROM workspace WHERE name = :name")
+
+
+def last_good_at(tx: Connection, name: str) -> Micros | None:
+    """Return when the workspace *name* was last read well."""
+    at: Micros | None = tx.execute(LAST_GOOD_AT, {"name": name}).scalar_one_or_none()
+    return at
+
+
+IS_FRESH: Final = text("SELECT 1 FROM workspace WHERE name = :name AND fresh_until >= :now")
+
+
+def is_fresh(tx: Connection, name: str, now: Micros) -> bool:
+    """Return whether the workspace *name* has been polled lately (its failing is known, too).
+
+    Right after a start, or after the host slept, nothing that is recorded may still hold.
+    """
+    return tx.execute(IS_FRESH, {"name": name, "now": now}).one_or_none() is not None
 
 
 def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
@@ -110,7 +140,8 @@ def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
 
 ATTACH_NEW: Final = text("""
 INSERT INTO workspace (name, term) VALUES (:name, 1)
-ON CONFLICT (name) DO UPDATE SET term = workspace.term + 1, detached_at = NULL
+ON CONFLICT (name) DO UPDATE
+SET term = workspace.term + 1, detached_at = NULL, fresh_until = NULL
 RETURNING term
 """)
 

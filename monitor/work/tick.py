@@ -15,7 +15,6 @@ from monitor.core.model import Micros, Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.store import accounts, clock, incidents, retention, workspaces
-from monitor.store.claims import View
 from monitor.store.db import StoreError
 
 from .record import Recorded, Recorder, publish, record
@@ -38,7 +37,6 @@ class TickRules:
 
     policy: IncidentPolicy
     routing: Routing
-    view: View
     keep: Duration
 
 
@@ -84,8 +82,8 @@ class Ticker:
         recorded = await self.recorder.store.run(lambda tx: self._commit(tx, due, now))
         publish(recorded, self.recorder)
 
-    async def note_time(self, good: Mapping[str, Micros], claims: Mapping[str, int]) -> Duration:
-        """Write when each workspace was last read well, and follow a clock that went back.
+    async def note_time(self, claims: Mapping[str, int]) -> Duration:
+        """Write the time, and follow a clock that went back.
 
         Return how far it went back. Raise LeaseLostError if another monitor has taken over one of
         our *claims* (their terms by workspace).
@@ -94,7 +92,6 @@ class Ticker:
 
         def write(tx: Connection) -> Duration:
             workspaces.check_terms(tx, claims)
-            workspaces.write_liveness(tx, good)
             return clock.set_clock(tx, now)
 
         step = await self.recorder.store.run(write)
@@ -154,7 +151,7 @@ class Ticker:
             name,
             reminders,
             failing=workspaces.is_failing(tx, name),
-            current=self.rules.view.is_current(name),
+            current=workspaces.is_fresh(tx, name, now),
             policy=self.rules.policy,
             now=now,
             new_id=self.recorder.runtime.new_id,

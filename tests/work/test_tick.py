@@ -1,7 +1,7 @@
 """What time alone brings."""
 
 import pytest
-from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
+from harness.core import HOUR, REJECTED, listed_account, make_recorder, signed_out
 from harness.faults import failing_writes
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
@@ -11,7 +11,6 @@ from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.store import incidents, workspaces
-from monitor.store.claims import View
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work.record import Recorded
 from monitor.work.tick import Ticker, TickRules
@@ -27,7 +26,6 @@ def ticker(harness):
     rules = TickRules(
         harness.rules.policy,
         harness.rules.routing,
-        View(Inventory({}), lambda _: harness.current),
         keep=Duration.parse("180d"),
     )
     return Ticker(rules=rules, recorder=make_recorder(harness, {"slack": "slack"}))
@@ -67,7 +65,7 @@ async def test_a_reminder_is_told_when_it_is_due_and_only_once(harness, ticker):
 @pytest.mark.case("host asleep for days")
 async def test_after_days_asleep_overdue_reminders_are_one(harness, ticker):
     sign_out(harness)
-    harness.now += 9 * DAY
+    harness.poll(signed_out(), after=9 * DAY)
 
     await tick_all(ticker)
 
@@ -123,13 +121,12 @@ async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_g
 @pytest.mark.case("start, or the host slept")
 async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(harness, ticker):
     sign_out(harness)
-    harness.current = False
+    harness.attach()
 
     await tick_all(ticker)
 
     assert harness.deliver() is None
-    harness.current = True
-    harness.now += MINUTE
+    harness.poll(signed_out())
     await ticker.tick()
     assert harness.deliver() == [("reminded", "a1")]
 
@@ -199,7 +196,7 @@ async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(har
     harness.run(lambda tx: workspaces.attach(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
-        await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
+        await ticker.note_time({"acme": harness.term})
 
 
 # ── the clock, and what is kept ──────────────────────────────────────────────────────────────────
@@ -207,11 +204,10 @@ async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(har
 
 async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness, ticker, capsys):
     harness.poll(signed_out())
-    await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
-    assert harness.run(lambda tx: workspaces.load(tx, "acme")).last_good_at == harness.now
+    await ticker.note_time({"acme": harness.term})
 
     harness.now -= 3 * HOUR
-    await ticker.note_time({}, {})
+    await ticker.note_time({})
 
     assert "the clock went back" in capsys.readouterr().out
     (incident,) = open_incidents(harness).values()
@@ -241,6 +237,7 @@ async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_b
     assert not await ticker.tick()
 
     harness.attach()
+    harness.poll(signed_out())
     await tick_all(ticker)
 
     assert harness.deliver_all() == [[("reminded", "a1")]]

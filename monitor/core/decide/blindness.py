@@ -47,6 +47,5 @@ def recover(draft: Draft) -> Workspace:
     return replace(
         before,
         failing=None,
-        last_good_at=draft.now,
         baseline_at=draft.now if before.baseline_at is None else before.baseline_at,
     )
