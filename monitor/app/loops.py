@@ -91,7 +91,8 @@ class App:
         )
         try:
             self._components = await self._reconfigurer.prepare(self._config)
-            self._ticker = Ticker(self._components.tick_rules, self._components.recorder)
+            components = self._components
+            self._ticker = Ticker(components.tick_rules, components.recorder, self._workers.term_of)
             await self._note_time()
             async with self._group:
                 await self._apply(self._components)
@@ -238,7 +239,6 @@ class App:
         if step:
             for poller in pollers:
                 poller.forget_look()
-                poller.invalidate()
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

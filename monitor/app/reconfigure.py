@@ -135,7 +135,7 @@ class Reconfigurer:
                 partial(workspaces.undo_attach, name=name, renamed_to=renamed_to)
             )
             del self._paused[0]
-            worker.poller.resume(workspace, term)
+            worker.resume(workspace, term)
             self._workers.start(worker)
 
     async def _apply(self, components: Components) -> None:

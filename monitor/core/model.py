@@ -205,7 +205,6 @@ class Account:
     missing_polls: int = 0
     missing_since: Micros | None = None
     changes: tuple[Micros, ...] = ()
-    session: Session | None = None
     removed_at: Micros | None = None
 
 
@@ -223,10 +222,12 @@ class FailureStreak:
 class Workspace:
     """What is recorded about one workspace and its accounts (removed ones left out).
 
-    *baseline_at* is when the first good poll was recorded.
+    *baseline_at* is when the first good poll was recorded, *version* counts how often others than
+    its polls changed its accounts.
     """
 
     name: str
+    version: int = 0
     baseline_at: Micros | None = None
     failing: FailureStreak | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)

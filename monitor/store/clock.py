@@ -39,6 +39,7 @@ SHIFT_BACK: Final = (
     text("UPDATE workspace SET fresh_until = fresh_until - :step WHERE fresh_until > :now"),
     text("UPDATE workspace SET last_good_at = :now WHERE last_good_at > :now"),
     text("UPDATE workspace SET failing_since = :now WHERE failing_since > :now"),
+    text("UPDATE workspace SET version = version + 1"),
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
 

@@ -14,6 +14,7 @@ CREATE TABLE clock (
 CREATE TABLE workspace (
     name TEXT PRIMARY KEY,
     term BIGINT NOT NULL,
+    version BIGINT NOT NULL,
     baseline_at BIGINT,
     last_good_at BIGINT,
     fresh_until BIGINT,

@@ -5,7 +5,8 @@
                              └──────────────attach────────────────┴────────────────────────┘
 
 Nothing of a detached workspace is polled or sent any more, and nothing is deleted yet. Its *term*
-counts how often it was attached: only who holds the latest term may write.
+counts how often it was attached: only who holds the latest term may write. Its *version* counts how
+often its accounts were changed by others than its polls, which then have to be loaded again.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, text
 from monitor.core.draft import Decision
 from monitor.core.model import FailureStreak, Liveness, Micros, Workspace
 
-from . import accounts, incidents, rows
+from . import accounts, incidents, rows, sessions
 from .errors import LeaseLostError
 
 LOAD: Final = text("SELECT * FROM workspace WHERE name = :name")
@@ -53,6 +54,14 @@ def load_term(tx: Connection, name: str) -> int | None:
     return term
 
 
+VERSION: Final = text("SELECT version FROM workspace WHERE name = :name")
+
+
+def load_version(tx: Connection, name: str) -> int:
+    """Return how often others than its polls changed the accounts of the workspace *name*."""
+    return tx.execute(VERSION, {"name": name}).scalar_one_or_none() or 0
+
+
 IS_FAILING: Final = text("""
 SELECT 1 FROM workspace WHERE name = :name AND failing_cause IS NOT NULL
 """)
@@ -63,14 +72,17 @@ def is_failing(tx: Connection, name: str) -> bool:
     return tx.execute(IS_FAILING, {"name": name}).one_or_none() is not None
 
 
-def record(tx: Connection, decision: Decision, before: Workspace, term: int | None) -> None:
-    """Write the rows of *decision*.
+def record(tx: Connection, decision: Decision, name: str, term: int | None) -> None:
+    """Write the rows of *decision* about the workspace *name*.
 
-    Raise LeaseLostError if it changes the workspace and *term* is not the latest.
+    Raise LeaseLostError if *term* is not the latest.
     """
-    if decision.workspace is not None:
+    if decision.workspace is None:
+        check_term(tx, name, term)
+    else:
         _write(tx, decision.workspace, term)
-    accounts.write(tx, decision.accounts, before.accounts)
+    accounts.write(tx, decision.accounts)
+    sessions.write(tx, name, decision.sessions)
     incidents.write(tx, decision.incidents)
     incidents.write_events(tx, decision.events)
     accounts.write_transitions(tx, decision.transitions)
@@ -78,10 +90,13 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int | No
 
 FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
 
-_COLUMNS: Final = (*rows.columns(Workspace), *FAILING.values())
+_COLUMNS: Final = (
+    *(name for name in rows.columns(Workspace) if name not in ("name", "version")),
+    *FAILING.values(),
+)
 
 WRITE: Final = text(f"""
-UPDATE workspace SET {", ".join(f"{name} = :{name}" for name in _COLUMNS if name != "name")}
+UPDATE workspace SET {", ".join(f"{name} = :{name}" for name in _COLUMNS)}
 WHERE name = :name AND term = :term
 """)  # noqa: S608 - all names are our own
 
@@ -130,6 +145,12 @@ def is_fresh(tx: Connection, name: str, now: Micros) -> bool:
     return tx.execute(IS_FRESH, {"name": name, "now": now}).one_or_none() is not None
 
 
+def check_term(tx: Connection, name: str, term: int | None) -> None:
+    """Raise LeaseLostError unless *term* is the latest of the workspace *name*."""
+    if load_term(tx, name) != term:
+        raise _lease_lost(name)
+
+
 def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
     """Raise LeaseLostError unless each claim (its term by workspace) is the latest."""
     terms = load_terms(tx)
@@ -139,7 +160,7 @@ def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
 
 
 ATTACH_NEW: Final = text("""
-INSERT INTO workspace (name, term) VALUES (:name, 1)
+INSERT INTO workspace (name, term, version) VALUES (:name, 1, 0)
 ON CONFLICT (name) DO UPDATE
 SET term = workspace.term + 1, detached_at = NULL, fresh_until = NULL
 RETURNING term

@@ -26,7 +26,7 @@ from monitor.core.model import (
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
-from monitor.store import incidents, workspaces
+from monitor.store import incidents, sessions, workspaces
 from monitor.store.db import Store
 
 from .record import Recorded, Recorder, publish, record
@@ -86,6 +86,7 @@ def commit(
         workspace,
         changes,
         incidents.load_open(tx, workspace.name),
+        sessions.load_all(tx, workspace.name),
         policy=rules.policy,
         create=rules.create,
         scheduled=scheduled,
@@ -155,12 +156,15 @@ class Poller:
         if isinstance(observation, Skipped):
             return None
         took = self._runtime.monotonic() - started
-        changes = self._compare(workspace, observation)
-        decision = None
-        if changes or workspace.failing is not None or workspace.baseline_at is None:
+        changes, decision = self._compare(workspace, observation), None
+        while decision is None:
+            if not (changes or workspace.failing is not None or workspace.baseline_at is None):
+                await self._mark_looked(good_at=self._runtime.now())
+                break
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
-        else:
-            await self._mark_looked(good_at=self._runtime.now())
+            if decision is None:
+                workspace = await self._load()
+                changes = self._compare(workspace, observation)
         if isinstance(changes, Changes):
             self._metrics.poll_succeeded(self.name, self._runtime.now())
         outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
@@ -197,10 +201,6 @@ class Poller:
         self._fresh_until = liveness.fresh_until or 0
         if self.unwritten is liveness:
             self.unwritten = None
-
-    def invalidate(self) -> None:
-        """Read the recorded state again before the next poll: something else has written it."""
-        self._workspace = None
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
@@ -258,12 +258,16 @@ class Poller:
         changes: Changes | Failure,
         *,
         scheduled: bool,
-    ) -> Decision:
+    ) -> Decision | None:
+        """Record what a poll means, or nothing if others have changed the accounts since."""
         now, rules = self._runtime.now(), self.rules
         liveness = self._look(now if isinstance(changes, Changes) else None)
         self._workspace = None  # until the commit is known to have happened
-        recorded = await self._store.run(
-            lambda tx: commit(
+
+        def work(tx: Connection) -> Recorded | None:
+            if workspaces.load_version(tx, self.name) != workspace.version:
+                return None
+            return commit(
                 tx,
                 workspace,
                 changes,
@@ -273,7 +277,10 @@ class Poller:
                 now=now,
                 new_id=self._runtime.new_id,
             )
-        )
+
+        recorded = await self._store.run(work)
+        if recorded is None:
+            return None
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after
@@ -284,11 +291,13 @@ class Poller:
             and isinstance(changes, Changes)
             and rules is self.rules
         ):
+            wanted = {incident.subject for incident in recorded.decision.wanted}
             self._quiet = {
                 listed.id: listed
                 for listed in observation.accounts
                 if (account := after.accounts.get(listed.id))
-                and is_quiet(account, rules.policy, create=rules.create)
+                and is_quiet(account, rules.policy)
+                and listed.id not in wanted
             }
         publish(recorded, self._recorder)
         _log_edges(workspace, after)

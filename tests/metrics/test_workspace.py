@@ -1,9 +1,8 @@
 import pytest
-from harness.core import LINK, NOON, UNREACHABLE
+from harness.core import NOON, UNREACHABLE
 from harness.metrics import account
 
-from monitor.core.model import Cause, FailureStreak, Session, Status
-from monitor.core.secret import Secret
+from monitor.core.model import Cause, FailureStreak, Status
 
 STATUS = "linkedapi_account_status"
 
@@ -79,16 +78,6 @@ def test_accounts_and_names_can_be_left_out_and_shown_again(metrics, per_account
 
         metrics.configure(per_account="all", account_names=True)
         assert metrics.render().count(b'name="Jane",country="DE"} 1') == 2
-
-
-def test_no_link_and_no_session_is_ever_shown(metrics):
-    session = Session("session-77", Secret(LINK))
-
-    metrics.show(account(status=Status.RECONNECTION_REQUIRED, session=session))
-
-    text = metrics.render()
-    assert LINK.rpartition("/")[2].encode() not in text
-    assert b"session-77" not in text
 
 
 # ── what is written again ────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from harness.core import MINUTE, make_routing
+from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
@@ -15,7 +15,7 @@ from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault, api_error, html_page
-from monitor.store import workspaces
+from monitor.store import clock, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 
 OPENED = ("opened", "reconnection_required")
@@ -77,6 +77,17 @@ async def test_a_sign_out_and_a_recovery_are_noticed(harness):
     harness.simulator.recover("acme", "a1")
     assert await harness.poll() == [RESOLVED]
     assert harness.last_good_at() == harness.now, "a poll with news is a good one, too"
+
+
+async def test_no_link_and_no_session_is_ever_shown(tmp_path):
+    async with poll_harness(tmp_path) as harness:
+        harness.simulator.sign_out("acme", "a1")
+        await harness.poll()
+
+        session = harness.session()
+        assert 'status="reconnection_required"} 1' in harness.exposition
+        assert session.id not in harness.exposition
+        assert session.link.reveal().rpartition("/")[2] not in harness.exposition
 
 
 async def test_an_odd_list_is_warned_about_once(harness, capsys):
@@ -173,6 +184,20 @@ async def test_what_could_not_be_recorded_is_no_good_poll_and_recorded_by_the_ne
 
     assert 'linkedapi_polls_total{workspace="acme",outcome="ok"} 1' in harness.exposition
     assert await harness.poll() == [OPENED]
+
+
+async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(harness):
+    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now + HOUR))
+    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now))
+    renamed = "UPDATE account SET since = 7 WHERE id = 'a2'"
+    harness.store.run_now(lambda tx: tx.exec_driver_sql(renamed))
+    harness.simulator.sign_out("acme", "a1")
+
+    assert await harness.poll() == [OPENED]
+
+    accounts = harness.recorded().accounts
+    assert accounts["a2"].since == 7
+    assert harness.poller._workspace == harness.recorded()
 
 
 async def test_a_monitor_that_was_taken_over_records_nothing(harness):

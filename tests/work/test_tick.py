@@ -28,7 +28,8 @@ def ticker(harness):
         harness.rules.routing,
         keep=Duration.parse("180d"),
     )
-    return Ticker(rules=rules, recorder=make_recorder(harness, {"slack": "slack"}))
+    recorder = make_recorder(harness, {"slack": "slack"})
+    return Ticker(rules, recorder, term_of=lambda _: harness.term)
 
 
 def sign_out(harness, *ids):
@@ -197,6 +198,28 @@ async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(har
 
     with pytest.raises(LeaseLostError):
         await ticker.note_time({"acme": harness.term})
+
+
+async def test_a_monitor_that_was_taken_over_reminds_nobody(harness, ticker):
+    sign_out(harness)
+    ticker.term_of = lambda _: harness.term - 1
+
+    with pytest.raises(LeaseLostError):
+        await ticker.tick()
+
+    assert harness.deliver() is None
+    ticker.term_of = lambda _: harness.term
+    assert await ticker.tick(), "nor is the reminder put off"
+    assert harness.deliver() == [("reminded", "a1")]
+
+
+async def test_what_is_due_in_a_workspace_that_is_not_ours_is_left_alone(harness, ticker):
+    sign_out(harness)
+    ticker.term_of = lambda _: None
+
+    assert not await ticker.tick()
+
+    assert harness.deliver() is None
 
 
 # ── the clock, and what is kept ──────────────────────────────────────────────────────────────────
