@@ -100,8 +100,9 @@ class WorkspaceWorker:
     async def _poll(self, *, scheduled: bool) -> None:
         await self.poller.poll(scheduled=scheduled)
         for _ in range(MAX_SESSIONS_A_POLL):
-            if await self.reconnector.reconnect() is None:
+            if not self.poller.has_intents:
                 break
+            self.poller.has_intents = await self.reconnector.reconnect() is not None
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""

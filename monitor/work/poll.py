@@ -1,7 +1,7 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -11,10 +11,14 @@ from sqlalchemy import Connection
 from monitor.core.backoff import poll_backoff
 from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
+from monitor.core.decide.blindness import is_quiet as is_quiet_failure
+from monitor.core.decide.blindness import why_blind
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.model import (
+    BLIND_CAUSES,
+    Cause,
     Failure,
     ListedAccount,
     Liveness,
@@ -110,6 +114,7 @@ class Poller:
     """Polls one workspace. Only the holder of the latest claim (*term*) may record anything.
 
     *unwritten* is what the latest poll says of the workspace's liveness, until it is written.
+    *has_intents* says that sessions may have to be asked for, until whoever does so sets it back.
     """
 
     def __init__(
@@ -135,7 +140,8 @@ class Poller:
         self._paused_until = 0.0
         self.unwritten: Liveness | None = None
         self._fresh_until: Micros = 0  # as it is written
-        self._blind_since: Micros | None = None
+        self._blind_cause: Cause | None = None  # of the open incident, as far as is known
+        self.has_intents = True  # others may have left some
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
@@ -158,8 +164,8 @@ class Poller:
         took = self._runtime.monotonic() - started
         changes, decision = self._compare(workspace, observation), None
         while decision is None:
-            if not (changes or workspace.failing is not None or workspace.baseline_at is None):
-                await self._mark_looked(good_at=self._runtime.now())
+            if self._is_quiet(workspace, changes):
+                await self._pass_over(workspace, changes, scheduled=scheduled)
                 break
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
             if decision is None:
@@ -176,14 +182,32 @@ class Poller:
     async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
         failing = workspace.failing
-        if failing is None or self._blind_since == failing.since:
+        if failing is None or self._blind_cause is not None:
             return None
-        if self._runtime.now() - failing.since < self.rules.policy.blind_after:
+        if why_blind(failing, self.rules.policy, self._runtime.now()) is None:
             return None
         failure = Failure(failing.cause, failing.detail)
-        decision = await self._record(workspace, failure, failure, scheduled=False)
-        self._blind_since = failing.since
-        return decision
+        return await self._record(workspace, failure, failure, scheduled=False)
+
+    async def _pass_over(
+        self, workspace: Workspace, changes: Changes | Failure, *, scheduled: bool
+    ) -> None:
+        """Note a poll that brought nothing to record; the pauses go by how many failed."""
+        if failing := workspace.failing:
+            failing = replace(failing, cause_polls=failing.cause_polls + scheduled)
+            self._workspace = replace(workspace, failing=failing)
+        is_good = isinstance(changes, Changes)
+        await self._mark_looked(good_at=self._runtime.now() if is_good else None)
+
+    def _is_quiet(self, workspace: Workspace, changes: Changes | Failure) -> bool:
+        """Return whether recording this would change nothing."""
+        failing = workspace.failing
+        if isinstance(changes, Changes):
+            return not changes and failing is None and workspace.baseline_at is not None
+        if failing is None:
+            return False
+        policy, now = self.rules.policy, self._runtime.now()
+        return is_quiet_failure(failing, changes, self._blind_cause, policy=policy, now=now)
 
     def is_current(self) -> bool:
         """Return whether the workspace has been polled lately (its failing is known, too)."""
@@ -284,6 +308,10 @@ class Poller:
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after
+        self._blind_cause = next(
+            (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
+        )
+        self.has_intents |= recorded.has_intents
         self.mark_written(liveness)
         # after another configuration the next poll compares every account anew
         if (
