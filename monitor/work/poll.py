@@ -230,6 +230,7 @@ class Poller:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
         self._quiet = {}
+        self._blind_cause, self.has_intents = None, True
         self.forget_look()
 
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
