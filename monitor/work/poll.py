@@ -287,7 +287,9 @@ class Poller:
         """Record what a poll means, or nothing if others have changed the accounts since."""
         now, rules = self._runtime.now(), self.rules
         liveness = self._look(now if isinstance(changes, Changes) else None)
-        self._workspace = None  # until the commit is known to have happened
+        had_intents = self.has_intents
+        # until the commit is known to have happened
+        self._workspace, self._blind_cause, self.has_intents = None, None, True
 
         def work(tx: Connection) -> Recorded | None:
             if workspaces.load_version(tx, self.name) != workspace.version:
@@ -304,6 +306,7 @@ class Poller:
             )
 
         recorded = await self._store.run(work)
+        self.has_intents = had_intents or (recorded is not None and recorded.has_intents)
         if recorded is None:
             return None
         after = recorded.decision.workspace
@@ -312,7 +315,6 @@ class Poller:
         self._blind_cause = next(
             (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
         )
-        self.has_intents |= recorded.has_intents
         self.mark_written(liveness)
         # after another configuration the next poll compares every account anew
         if (
@@ -344,9 +346,13 @@ class Poller:
 
 async def write_liveness(store: Store, pollers: Iterable[Poller]) -> None:
     """Write what the latest polls say of their workspaces' liveness, in portions."""
-    unwritten = [(poller, poller.unwritten) for poller in pollers if poller.unwritten]
-    for start in range(0, len(unwritten), MAX_BATCH):
-        portion = unwritten[start : start + MAX_BATCH]
+    waiting = [poller for poller in pollers if poller.unwritten]
+    for start in range(0, len(waiting), MAX_BATCH):
+        portion = [  # as it is now: another portion may have taken its time
+            (poller, poller.unwritten)
+            for poller in waiting[start : start + MAX_BATCH]
+            if poller.unwritten
+        ]
         batch = [liveness for _, liveness in portion]
         await store.run(partial(workspaces.write_liveness, batch=batch))
         for poller, liveness in portion:
