@@ -59,7 +59,13 @@ class Ticker:
         another monitor has taken over the workspace.
         """
         now = self.recorder.runtime.now()
-        due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=MAX_REMINDERS))
+        find = partial(
+            incidents.due,
+            now=now,
+            limit=MAX_REMINDERS,
+            is_ours=lambda name: self.term_of(name) is not None,
+        )
+        due = await self.recorder.store.run(find)
         if not due:
             return False
         try:
