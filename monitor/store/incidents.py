@@ -52,7 +52,7 @@ WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL"""
 
 DUE_WORKSPACES: Final = text(f"""
 SELECT incident.workspace {_IS_DUE}
-GROUP BY incident.workspace ORDER BY MIN(incident.next_due_at) LIMIT :limit
+ORDER BY incident.next_due_at LIMIT :limit
 """)
 
 DUE: Final = text(f"""
