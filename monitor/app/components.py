@@ -20,7 +20,6 @@ from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
-from monitor.store.claims import View
 from monitor.store.db import Store
 from monitor.work.deliver import DeliveryRules
 from monitor.work.poll import PollRules
@@ -67,8 +66,8 @@ class Source:
 class Components:
     """The objects made of one configuration.
 
-    *is_current* says whether a workspace was polled lately, *wake* wakes receivers. Making them
-    changes nothing; raise MonitorError if one of them can't work as configured.
+    *wake* wakes receivers. Making them changes nothing; raise MonitorError if one of them can't
+    work as configured.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class Components:
         resources: Resources,
         api: httpx.AsyncClient,
         *,
-        is_current: Callable[[str], bool],
         wake: Callable[[Collection[str]], None],
     ) -> None:
         self.config = config
@@ -98,9 +96,8 @@ class Components:
             fallback=config.fallback,
             inventory=inventory(config),
         )
-        view = View(self.routing.inventory, is_current)
-        self.tick_rules = TickRules(config.incidents, self.routing, view, config.storage.keep)
-        self.delivery_rules = DeliveryRules(config.delivery, view, self.fallback)
+        self.tick_rules = TickRules(config.incidents, self.routing, config.storage.keep)
+        self.delivery_rules = DeliveryRules(config.delivery, self.routing.inventory, self.fallback)
         self.notifiers = {
             name: notifiers.build(settings, http=resources.http, timezone=config.timezone)
             for name, settings in self.settings.items()

@@ -1,7 +1,7 @@
 """The running monitor: one task group of loops, each around a unit of work."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -18,6 +18,7 @@ from monitor.store.db import LeaseLostError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
 from monitor.web.server import bind, serve
+from monitor.work.poll import write_liveness
 from monitor.work.tick import Ticker
 
 from .components import Components, Resources
@@ -33,9 +34,6 @@ SLEEP_STEP: Final = Duration.parse("30s")
 LOOPS: Final = ("lease", "begin", "clock", "unwatch", "tick", "queues", "resume", "retention")
 """The loops that must not fail if the monitor is to be ready; those of one workspace or receiver
 may."""
-
-MAX_TICKS: Final = 20
-"""How many workspaces with something due are worked off before all else gets its turn."""
 
 TICK_EVERY: Final = Duration.parse("1s")
 CLOCK_EVERY: Final = Duration.parse("15s")
@@ -78,6 +76,7 @@ class App:
         self._lease = Lease(self._store, self._runtime)
         self._loop_health = LoopHealth(self._runtime.monotonic, self._lease)
         self._schedule = Schedule(jitter=self._runtime.jitter)
+        self._more_to_prune = False
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
         self._reconfigurer = Reconfigurer(
@@ -108,7 +107,8 @@ class App:
         )
         try:
             self._components = await self._reconfigurer.prepare(self._config)
-            self._ticker = Ticker(self._components.tick_rules, self._components.recorder)
+            components = self._components
+            self._ticker = Ticker(components.tick_rules, components.recorder, self._workers.term_of)
             await self._lease.keep()
             async with self._group:
                 if self._lease.held.is_set():
@@ -257,16 +257,18 @@ class App:
         retention_retry = RETENTION_RETRY.seconds  # doubles while it fails
         latest, awake = now(), monotonic()
         while True:
+            self._is_more_due = False
             passed, latest = now() - latest, now()
             ran, awake = monotonic() - awake, monotonic()
             if passed / 1_000_000 - ran > SLEEP_STEP.seconds:
                 self._look_at_all()
+                clock_due = monotonic()
             if passed < 0 or monotonic() >= clock_due:
                 await guard("clock", self._note_time())
                 await guard("unwatch", self._unwatch())
                 failed = self._loop_health.is_failing("clock", "unwatch")
                 clock_due = monotonic() + (TICK_EVERY if failed else CLOCK_EVERY).seconds
-            await guard("tick", self._tick_portion())
+            await guard("tick", self._repeat(self._ticker.tick))
             if self._workers.queues_changed and monotonic() >= queues_due:
                 self._workers.queues_changed = False
                 await guard("queues", self._look_at_queues())
@@ -274,8 +276,10 @@ class App:
                 queues_due = monotonic() + QUEUES_EVERY.seconds
             await guard("resume", self._reconfigurer.resume())
             if monotonic() >= retention_due:
-                await guard("retention", self._ticker.prune())
+                await guard("retention", self._prune())
                 wait, retry = RETENTION_EVERY.seconds, RETENTION_RETRY.seconds
+                if self._more_to_prune:
+                    wait = 0
                 if self._loop_health.is_failing("retention"):
                     wait, retry = retention_retry, min(2 * retention_retry, wait)
                 retention_due, retention_retry = monotonic() + wait, retry
@@ -285,16 +289,8 @@ class App:
         """Poll everything now: nothing that is recorded may still hold."""
         log.info("the host was suspended; every workspace is polled")
         for worker in self._workers.workspaces.values():
+            worker.poller.forget_look()
             worker.wake(scheduled=True)
-
-    async def _tick_portion(self) -> None:
-        """Process what is due, of so many workspaces that all else still gets its turn."""
-        self._loop_health.beat("tick", 60)
-        self._is_more_due = False
-        for _ in range(MAX_TICKS):
-            if not await self._ticker.tick():
-                return
-        self._is_more_due = True
 
     async def _look_at_queues(self) -> None:
         """Show how much is queued, and cancel what is so for receivers that were removed."""
@@ -329,18 +325,30 @@ class App:
             components.recorder.count(cancelled)
             self._workers.wake_receivers([components.fallback.name] if components.fallback else [])
 
+    async def _prune(self) -> None:
+        self._more_to_prune = False
+        self._more_to_prune = await self._ticker.prune()
+
     async def _unwatch(self) -> None:
-        while await self._ticker.unwatch():
-            pass
+        await self._repeat(self._ticker.unwatch)
+
+    async def _repeat(self, work: Callable[[], Awaitable[bool]]) -> None:
+        """Repeat *work* while there is some, but not so long that others have no turn."""
+        self._loop_health.beat("tick", 60)
+        end = self._runtime.monotonic() + TICK_EVERY.seconds
+        while await work():
+            self._loop_health.beat("tick", 60)
+            if self._runtime.monotonic() >= end:
+                self._is_more_due = True
+                break
 
     async def _note_time(self) -> None:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]
-        good = {poller.name: at for poller in pollers if (at := poller.take_good_at()) is not None}
-        terms = {poller.name: poller.term for poller in pollers}
-        step = await self._ticker.note_time(good, terms)
+        await write_liveness(self._components.recorder, pollers)
+        step = await self._ticker.note_time({poller.name: poller.term for poller in pollers})
         if step:
             for poller in pollers:
-                poller.invalidate()
+                poller.forget_look()
 
 
 async def _first_of(*events: asyncio.Event) -> None:

@@ -1,8 +1,8 @@
 """From the configuration in force to another one, at the start and at each SIGHUP.
 
-What was removed is stopped; one transaction attaches what is new and detaches what was removed;
-then everything uses the new configuration at once. If the transaction fails all continues as
-before; if its outcome is unknown it is undone first. Nothing recorded or in flight is lost.
+What was removed is stopped; what is new is attached and what was removed detached, in portions;
+then everything uses the new configuration at once. If a portion fails all continues as before: what
+the others did is undone first. Nothing recorded or in flight is lost.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ from monitor.store.db import StoreError
 from .components import Components, Resources
 from .loop_health import LoopHealth
 from .workers import ReceiverWorker, Workers, WorkspaceWorker
+
+MAX_PORTION: Final = 500
+"""How many workspaces are attached, or detached, in one transaction at the most."""
 
 FIXED: Final = ("storage.url", "web")
 """The settings that stay as they were at the start, whatever is reloaded."""
@@ -75,10 +78,20 @@ def plan_change(
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedConfig:
-    """What one transaction did; each of *attached* has its state, term and open incidents."""
+class Attached:
+    """A workspace that was attached, and what is recorded of it."""
 
-    attached: Mapping[str, tuple[Workspace, int, Mapping[Cause, int]]]
+    workspace: Workspace
+    term: int
+    open_incidents: Mapping[Cause, int]
+    last_good_at: Micros | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedConfig:
+    """What was recorded of it."""
+
+    attached: Mapping[str, Attached]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
@@ -101,9 +114,7 @@ class Reconfigurer:
     async def prepare(self, config: Config) -> Components:
         """Return the objects made of *config*; raise MonitorError if it can't work."""
         workers, api = self._workers, await self._resources.api(config.linked_api)
-        return Components(
-            config, self._resources, api, is_current=workers.is_current, wake=workers.wake_receivers
-        )
+        return Components(config, self._resources, api, wake=workers.wake_receivers)
 
     async def apply(self, components: Components) -> None:
         """Apply the configuration of *components*; raise what is wrong, and keep the old one."""
@@ -132,11 +143,11 @@ class Reconfigurer:
                 partial(workspaces.undo_attach, name=name, renamed_to=renamed_to)
             )
             del self._paused[0]
-            worker.poller.resume(workspace, term)
+            worker.resume(workspace, term)
             self._workers.start(worker)
 
     async def _apply(self, components: Components) -> None:
-        workers, now = self._workers, self._resources.runtime.now()
+        workers, now, run = self._workers, self._resources.runtime.now(), self._resources.store.run
         present = {name: worker.settings for name, worker in workers.workspaces.items()}
         change = plan_change(present, components.config.workspaces)
         mended = [
@@ -147,12 +158,12 @@ class Reconfigurer:
         self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._resources.store.run(
-                lambda tx: _record(tx, change, mended, now, self._replica)
-            )
+            applied = await self._record(change, mended, now)
         except Exception:
             with suppress(StoreError):
                 await self._resume()
+                if present:  # else the next start attaches the rest
+                    await run(lambda tx: workspaces.detach(tx, present, now))
             raise
         self._paused.clear()
         metrics, config = self._resources.metrics, components.config
@@ -167,6 +178,22 @@ class Reconfigurer:
         self._start_workspaces(change, applied, components)
         self._change_receivers(components)
         _log(applied)
+
+    async def _record(self, change: Change, mended: Collection[str], now: Micros) -> AppliedConfig:
+        run = self._resources.store.run
+        renamed, rename_ignored = await run(lambda tx: _rename(tx, change.rename))
+        wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
+        detach = partial(_detach, watched=wanted, now=now)
+        detached: list[str] = []
+        while portion := await run(detach):
+            detached += portion
+        names = [settings.name for settings in change.start]
+        attached: dict[str, Attached] = {}
+        for start in range(0, len(names), MAX_PORTION):
+            portion = names[start : start + MAX_PORTION]
+            attached |= await run(partial(_attach, names=portion, replica=self._replica))
+        await run(partial(receivers.clear, names=mended, now=now))
+        return AppliedConfig(attached, renamed, rename_ignored, detached)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
@@ -183,9 +210,13 @@ class Reconfigurer:
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
         for index, settings in enumerate(change.start):
-            workspace, term, open_incidents = applied.attached[settings.name]
-            self._resources.metrics.workspace(workspace, open_incidents)
-            worker = WorkspaceWorker(settings, components, self._loop_health, workspace, term)
+            recorded, metrics = applied.attached[settings.name], self._resources.metrics
+            metrics.workspace(recorded.workspace, recorded.open_incidents)
+            if recorded.last_good_at is not None:
+                metrics.poll_succeeded(settings.name, recorded.last_good_at)
+            worker = WorkspaceWorker(
+                settings, components, self._loop_health, recorded.workspace, recorded.term
+            )
             self._workers.start(worker, index, len(change.start))
 
     def _change_receivers(self, components: Components) -> None:
@@ -200,27 +231,39 @@ class Reconfigurer:
                 self._workers.start_receiver(worker)
 
 
-def _record(
-    tx: Connection, change: Change, mended: Collection[str], now: Micros, replica: str
-) -> AppliedConfig:
-    renamed, rename_ignored, attached = {}, {}, {}
-    for old, name in change.rename.items():
+def _rename(
+    tx: Connection, names: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Rename workspaces; return which were, and which can't be, as both names have a past."""
+    renamed, rename_ignored = {}, {}
+    for old, name in names.items():
         if workspaces.rename(tx, old, name):
             renamed[old] = name
         elif workspaces.load_term(tx, old) is not None:
             rename_ignored[old] = name
-    wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
-    detached = workspaces.detach(tx, wanted, now)
+    return renamed, rename_ignored
+
+
+def _detach(tx: Connection, watched: Collection[str], now: Micros) -> list[str]:
+    """Detach a portion of the workspaces that are not *watched*; nobody will look at them."""
+    detached = workspaces.detach(tx, watched, now, limit=MAX_PORTION)
     for name in detached:
-        outbox.release_looked(tx, name, now=now)  # nobody will look at it
-    for settings in change.start:
-        workspace, term = workspaces.attach(tx, settings.name)
-        leases.hold(tx, settings.name, replica)
-        session_intents.mark_unknown(tx, settings.name)
-        outbox.hold(tx, settings.name)
-        attached[settings.name] = workspace, term, incidents.open_by_cause(tx, settings.name)
-    receivers.clear(tx, mended, now=now)
-    return AppliedConfig(attached, renamed, rename_ignored, detached)
+        outbox.release_looked(tx, name, now=now)
+    return detached
+
+
+def _attach(tx: Connection, names: Sequence[str], replica: str) -> dict[str, Attached]:
+    """Attach workspaces; return what is recorded of each."""
+    attached = {}
+    for name in names:
+        workspace, term = workspaces.attach(tx, name)
+        leases.hold(tx, name, replica)
+        session_intents.mark_unknown(tx, name)
+        outbox.hold(tx, name)
+        open_incidents = incidents.open_by_cause(tx, name)
+        last_good_at = workspaces.last_good_at(tx, name)
+        attached[name] = Attached(workspace, term, open_incidents, last_good_at)
+    return attached
 
 
 def _log(applied: AppliedConfig) -> None:

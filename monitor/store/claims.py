@@ -41,7 +41,7 @@ from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 from monitor.core.text import sanitize
 
-from . import accounts, incidents, outbox, receivers, rows, workspaces
+from . import accounts, incidents, outbox, receivers, rows, sessions, workspaces
 from .outbox import Settled
 from .receivers import ReceiverState
 
@@ -59,18 +59,6 @@ MAX_TOGETHER: Final = 100
 
 MAX_ERROR: Final = 300
 """More characters of an error or a title are not kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the database doesn't know of workspaces.
-
-    *inventory* says which are watched and how they are labelled, *is_current* whether one was
-    polled lately.
-    """
-
-    inventory: Inventory
-    is_current: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +95,7 @@ def claim(
     tx: Connection,
     receiver: Receiver,
     *,
-    view: View,
+    inventory: Inventory,
     by: str,
     now: Micros,
     lease: Duration,
@@ -132,7 +120,9 @@ def claim(
             continue
         if row.undelivered_to is not None and receiver.groups and not row.attempts:
             _bring_together(tx, row)
-        notifications = _recheck(tx, row, receiver, view=view, now=now, new_id=new_id, ended=ended)
+        notifications = _recheck(
+            tx, row, receiver, inventory=inventory, now=now, new_id=new_id, ended=ended
+        )
         if not notifications:
             continue
         until = now + lease
@@ -520,7 +510,7 @@ def _recheck(
     row: Row[Any],
     receiver: Receiver,
     *,
-    view: View,
+    inventory: Inventory,
     now: Micros,
     new_id: Callable[[], str],
     ended: list[Settled],
@@ -529,7 +519,7 @@ def _recheck(
     ready: dict[str, tuple[str, Notification]] = {}
     waiting: dict[str, str] = {}
     cancelled: list[Row[Any]] = []
-    for subject, queued in _queued(tx, row.id, view):
+    for subject, queued in _queued(tx, row.id, inventory, now):
         id_, verdict = queued.notification_id, recheck(queued, receiver)
         if verdict is Wait.MOMENT:  # as all of this workspace
             tx.execute(WAIT, {"id": row.id, "waits": "time", "at": now + MOMENT})
@@ -598,12 +588,12 @@ ORDER BY notification.position
 
 
 def _queued(
-    tx: Connection, message_id: str, view: View
+    tx: Connection, message_id: str, inventory: Inventory, now: Micros
 ) -> Iterator[tuple[str, QueuedNotification]]:
     """Return what a message holds, each with its subject."""
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
-        watched: bool | None = view.inventory.watches(row.workspace)
+        watched: bool | None = inventory.watches(row.workspace)
         if not watched and workspaces.is_attached(tx, row.workspace):
             watched = None  # it may be so in a moment
         yield (
@@ -615,12 +605,13 @@ def _queued(
                 at=row.event_at,
                 detail=row.event_detail,
                 workspace=row.workspace,
-                labels=view.inventory.labels(row.workspace, account),
+                labels=inventory.labels(row.workspace, account),
                 incident=incidents.load(tx, row.incident_id),
                 account=account,
+                session=sessions.load(tx, row.workspace, row.event_account_id),
                 heard_at=row.heard_at,
                 watched=watched,
-                current=view.is_current(row.workspace),
+                current=workspaces.is_fresh(tx, row.workspace, now),
                 undelivered_to=row.undelivered_to,
             ),
         )

@@ -260,6 +260,16 @@ def release_looked(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
     return set(tx.execute(RELEASE_LOOKED, values).scalars())
 
 
+WAITING_FOR_A_LOOK: Final = text("""
+SELECT DISTINCT workspace FROM message WHERE waits = 'look'
+""")
+
+
+def waiting_for_a_look(tx: Connection) -> set[str]:
+    """Return the workspaces of which something waits for a look."""
+    return set(tx.execute(WAITING_FOR_A_LOOK).scalars())
+
+
 RELEASE_FAILED: Final = text("""
 UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
 WHERE workspace = :workspace AND waits = 'look' AND EXISTS (

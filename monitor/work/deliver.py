@@ -9,6 +9,7 @@ import structlog
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.inventory import Inventory
 from monitor.core.model import EventType, Message, Micros, NotificationState, Receipt
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.render import render
@@ -16,7 +17,7 @@ from monitor.core.route import Receiver
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
 from monitor.store import claims
-from monitor.store.claims import Attempt, Claimed, View
+from monitor.store.claims import Attempt, Claimed
 from monitor.store.db import StoreError
 from monitor.store.outbox import Settled
 
@@ -45,7 +46,7 @@ class DeliveryRules:
     """The configuration of deliveries."""
 
     policy: DeliveryPolicy
-    view: View
+    inventory: Inventory
     fallback: Receiver | None = None
 
 
@@ -84,7 +85,7 @@ class Deliverer:
             lambda tx: claims.claim(
                 tx,
                 self.receiver,
-                view=self.rules.view,
+                inventory=self.rules.inventory,
                 by=self.by,
                 now=self.recorder.runtime.now(),
                 lease=LEASE,

@@ -1,7 +1,8 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -10,19 +11,34 @@ from sqlalchemy import Connection
 from monitor.core.backoff import poll_backoff
 from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
+from monitor.core.decide.blindness import is_quiet as is_quiet_failure
+from monitor.core.decide.blindness import why_blind
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import Failure, ListedAccount, Micros, Skipped, Snapshot, Workspace
+from monitor.core.model import (
+    BLIND_CAUSES,
+    Cause,
+    Failure,
+    ListedAccount,
+    Liveness,
+    Micros,
+    Skipped,
+    Snapshot,
+    Workspace,
+)
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
-from monitor.store import incidents, outbox, workspaces
+from monitor.store import incidents, outbox, sessions, workspaces
 
 from .record import Recorded, Recorder, publish, record
 
 STALE: Final = Duration.parse("2m")
 """How long after the next but one poll was due a look at a workspace counts as a recent one."""
+
+MAX_BATCH: Final = 500
+"""How many workspaces' liveness is in one commit at the most."""
 
 log = structlog.get_logger("poll")
 
@@ -36,6 +52,21 @@ class PollRules:
     next_due: Callable[[Micros], Micros]
     create: bool
     cooldown: Duration
+
+
+def look(name: str, term: int, *, rules: PollRules, now: Micros) -> Liveness:
+    """Return what a good poll of the workspace *name* says that is just over."""
+    return Liveness(name, term, now, rules.next_due(rules.next_due(now)) + STALE)
+
+
+def record_look(tx: Connection, liveness: Liveness, *, now: Micros) -> set[str]:
+    """Write that a workspace was just read, and let go what waited for it.
+
+    Return the receivers that have something to send. Raise LeaseLostError if the claim is not the
+    latest.
+    """
+    workspaces.write_look(tx, liveness)
+    return outbox.release_looked(tx, liveness.name, now=now)
 
 
 def commit(
@@ -53,10 +84,15 @@ def commit(
 
     Raise LeaseLostError if the claim *term* is not the latest.
     """
+    if isinstance(changes, Failure):
+        receivers = outbox.release_failed(tx, workspace.name, now=now)
+    else:
+        receivers = record_look(tx, look(workspace.name, term, rules=rules, now=now), now=now)
     decision = decide(
         workspace,
         changes,
         incidents.load_open(tx, workspace.name),
+        sessions.load_all(tx, workspace.name),
         policy=rules.policy,
         create=rules.create,
         scheduled=scheduled,
@@ -74,14 +110,15 @@ def commit(
         term=term,
         cooldown=rules.cooldown,
     )
-    failed = isinstance(changes, Failure)
-    release = outbox.release_failed if failed else outbox.release_looked
-    receivers = recorded.receivers | release(tx, workspace.name, now=now)
-    return replace(recorded, receivers=receivers)
+    return replace(recorded, receivers=recorded.receivers | receivers)
 
 
 class Poller:
-    """Polls one workspace. Only the holder of the latest claim (*term*) may record anything."""
+    """Polls one workspace. Only the holder of the latest claim (*term*) may record anything.
+
+    *unwritten* is what the latest good poll says of the workspace's liveness, until it is written.
+    *has_intents* says that sessions may have to be asked for, until whoever does so sets it back.
+    """
 
     def __init__(
         self,
@@ -104,9 +141,11 @@ class Poller:
         self._metrics = recorder.metrics
         self._runtime = recorder.runtime
         self._paused_until = 0.0
-        self._good_at: Micros | None = None
-        self._fresh_until: Micros = 0
-        self._blind_since: Micros | None = None
+        self.unwritten: Liveness | None = None
+        self._fresh_until: Micros = 0  # as it is written
+        self._has_polled = False  # in this term
+        self._blind_cause: Cause | None = None  # of the open incident, as far as is known
+        self.has_intents = True  # others may have left some
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
@@ -118,7 +157,6 @@ class Poller:
         """
         workspace = await self._load()
         if self._runtime.monotonic() < self._paused_until and not self._source.token.changed():
-            self._mark_fresh()  # it fails, and that is known
             return await self._record_blindness(workspace)
         started = self._runtime.monotonic()
         source = self._source
@@ -126,15 +164,19 @@ class Poller:
         if isinstance(observation, Skipped):
             return None
         took = self._runtime.monotonic() - started
-        changes = self._compare(workspace, observation)
-        decision = None
-        if changes or workspace.failing is not None or workspace.baseline_at is None:
+        changes, decision = self._compare(workspace, observation), None
+        while decision is None:
+            if self._is_quiet(workspace, changes):
+                await self._pass_over(workspace, changes, scheduled=scheduled)
+                break
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
-        else:
-            self._note_good()
+            if decision is None:
+                workspace = await self._load()
+                changes = self._compare(workspace, observation)
+        if isinstance(changes, Changes):
+            self._metrics.poll_succeeded(self.name, self._runtime.now())
         outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
         self._metrics.polled(self.name, outcome, took)
-        self._mark_fresh()
         if source is self._source:  # else another token may be accepted
             self._pause(observation)
         return decision
@@ -142,30 +184,51 @@ class Poller:
     async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
         failing = workspace.failing
-        if failing is None or self._blind_since == failing.since:
+        if failing is None or self._blind_cause is not None:
             return None
-        if self._runtime.now() - failing.since < self.rules.policy.blind_after:
+        if why_blind(failing, self.rules.policy, self._runtime.now()) is None:
             return None
         failure = Failure(failing.cause, failing.detail)
-        decision = await self._record(workspace, failure, failure, scheduled=False)
-        self._blind_since = failing.since
-        return decision
+        return await self._record(workspace, failure, failure, scheduled=False)
 
-    def is_current(self) -> bool:
-        """Return whether the workspace has been polled lately (its failing is known, too).
+    async def _pass_over(
+        self, workspace: Workspace, changes: Changes | Failure, *, scheduled: bool
+    ) -> None:
+        """Note a poll that brought nothing to record; the pauses go by how many failed."""
+        if failing := workspace.failing:
+            failing = replace(failing, cause_polls=failing.cause_polls + scheduled)
+            self._workspace = replace(workspace, failing=failing)
+        if isinstance(changes, Changes):
+            await self._note_look()
 
-        Right after a start, or after the host slept, nothing that is recorded may still hold.
-        """
-        return self._runtime.now() <= self._fresh_until
+    def _is_quiet(self, workspace: Workspace, changes: Changes | Failure) -> bool:
+        """Return whether recording this would change nothing."""
+        failing = workspace.failing
+        if isinstance(changes, Changes):
+            return not changes and failing is None and workspace.baseline_at is not None
+        if failing is None or not self._has_polled:
+            return False
+        policy, now = self.rules.policy, self._runtime.now()
+        return is_quiet_failure(failing, changes, self._blind_cause, policy=policy, now=now)
 
-    def invalidate(self) -> None:
-        """Read the recorded state again before the next poll: something else has written it."""
-        self._workspace = None
+    def forget_look(self) -> None:
+        """Let nothing that is recorded count as known until the next poll."""
+        good_at = self.unwritten.last_good_at if self.unwritten else None
+        self.unwritten = Liveness(self.name, self.term, good_at, None)
+        self._fresh_until, self._has_polled = 0, False
+
+    def mark_written(self, liveness: Liveness) -> None:
+        """Note that *liveness* has been committed."""
+        self._fresh_until = liveness.fresh_until or 0
+        if self.unwritten is liveness:
+            self.unwritten = None
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
         self._quiet = {}
+        self._blind_cause, self.has_intents = None, True
+        self.forget_look()
 
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
         """Use another configuration from now on, and compare every account anew."""
@@ -173,11 +236,6 @@ class Poller:
             self._paused_until = 0.0  # another token may be accepted
         self.rules, self._source = rules, source
         self._quiet = {}
-
-    def take_good_at(self) -> Micros | None:
-        """Return when the workspace was last read well, if that is news since the last call."""
-        good_at, self._good_at = self._good_at, None
-        return good_at
 
     async def _load(self) -> Workspace:
         if self._workspace is None:
@@ -200,13 +258,14 @@ class Poller:
             lambda account: inventory.ignores(self.name, account),
         )
 
-    def _mark_fresh(self) -> None:
-        next_due = self.rules.next_due
-        self._fresh_until = next_due(next_due(self._runtime.now())) + STALE
-
-    def _note_good(self) -> None:
-        self._good_at = self._runtime.now()
-        self._metrics.poll_succeeded(self.name, self._good_at)
+    async def _note_look(self) -> None:
+        """Write that the workspace was read: at once if that is news, else in the next batch."""
+        now = self._runtime.now()
+        self.unwritten = liveness = look(self.name, self.term, rules=self.rules, now=now)
+        if self._fresh_until < now:
+            receivers = await self._store.run(lambda tx: record_look(tx, liveness, now=now))
+            self.mark_written(liveness)
+            self._recorder.wake(receivers)
 
     async def _record(
         self,
@@ -215,11 +274,17 @@ class Poller:
         changes: Changes | Failure,
         *,
         scheduled: bool,
-    ) -> Decision:
+    ) -> Decision | None:
+        """Record what a poll means, or nothing if others have changed the accounts since."""
         now, rules = self._runtime.now(), self.rules
-        self._workspace = None  # until the commit is known to have happened
-        recorded = await self._store.run(
-            lambda tx: commit(
+        had_intents = self.has_intents
+        # until the commit is known to have happened
+        self._workspace, self._blind_cause, self.has_intents = None, None, True
+
+        def work(tx: Connection) -> Recorded | None:
+            if workspaces.load_version(tx, self.name) != workspace.version:
+                return None
+            return commit(
                 tx,
                 workspace,
                 changes,
@@ -229,19 +294,35 @@ class Poller:
                 now=now,
                 new_id=self._runtime.new_id,
             )
-        )
+
+        recorded = await self._store.run(work)
+        self.has_intents = had_intents or (recorded is not None and recorded.has_intents)
+        if recorded is None:
+            return None
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after
-        if isinstance(observation, Snapshot) and isinstance(changes, Changes):
-            if rules is self.rules:  # else the next poll compares every account anew
-                self._quiet = {
-                    listed.id: listed
-                    for listed in observation.accounts
-                    if (account := after.accounts.get(listed.id))
-                    and is_quiet(account, rules.policy, create=rules.create)
-                }
-            self._note_good()
+        self._blind_cause = next(
+            (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
+        )
+        self._has_polled = True
+        if isinstance(changes, Changes):
+            self.unwritten = None
+            self._fresh_until = look(self.name, self.term, rules=rules, now=now).fresh_until or 0
+        # after another configuration the next poll compares every account anew
+        if (
+            isinstance(observation, Snapshot)
+            and isinstance(changes, Changes)
+            and rules is self.rules
+        ):
+            wanted = {incident.subject for incident in recorded.decision.wanted}
+            self._quiet = {
+                listed.id: listed
+                for listed in observation.accounts
+                if (account := after.accounts.get(listed.id))
+                and is_quiet(account, rules.policy)
+                and listed.id not in wanted
+            }
         publish(recorded, self._recorder)
         _log_edges(workspace, after)
         return recorded.decision
@@ -254,6 +335,35 @@ class Poller:
         if isinstance(observation, Failure) and observation.retry_after is not None:
             pause = max(pause, observation.retry_after)
         self._paused_until = self._runtime.monotonic() + pause.seconds
+
+
+async def write_liveness(recorder: Recorder, pollers: Iterable[Poller]) -> None:
+    """Write what the latest polls say of their workspaces' liveness, in portions."""
+    now = recorder.runtime.now()
+    waiting = [poller for poller in pollers if poller.unwritten]
+    for start in range(0, len(waiting), MAX_BATCH):
+        portion = [  # as it is now: another portion may have taken its time
+            (poller, poller.unwritten)
+            for poller in waiting[start : start + MAX_BATCH]
+            if poller.unwritten
+        ]
+        batch = [liveness for _, liveness in portion]
+        receivers = await recorder.store.run(partial(_write_batch, batch=batch, now=now))
+        recorder.wake(receivers)
+        for poller, liveness in portion:
+            poller.mark_written(liveness)
+
+
+def _write_batch(tx: Connection, batch: Sequence[Liveness], now: Micros) -> set[str]:
+    """Write *batch*; return the receivers for which that lets something go."""
+    workspaces.write_liveness(tx, batch)
+    waiting, receivers = outbox.waiting_for_a_look(tx), set[str]()
+    for liveness in batch:
+        if liveness.fresh_until is None:
+            outbox.hold(tx, liveness.name)
+        elif liveness.name in waiting:
+            receivers |= outbox.release_looked(tx, liveness.name, now=now)
+    return receivers
 
 
 def _log_edges(before: Workspace, after: Workspace) -> None:

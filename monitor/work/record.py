@@ -5,7 +5,7 @@ decision ─► record (in the transaction): rows, what is outdated, whom it goe
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -49,14 +49,16 @@ class Recorded:
     """What one commit came to.
 
     *cancelled* are notifications that it made needless, *unrouted* events that nobody will hear of,
-    *receivers* those that have something to send now.
+    *receivers* those that have something to send now, *has_intents* whether sessions are to be
+    asked for.
     """
 
     decision: Decision
     cancelled: tuple[Settled, ...] = ()
     unrouted: tuple[Event, ...] = ()
     receivers: frozenset[str] = frozenset()
-    open_incidents: Mapping[Cause, int] | None = None
+    open_incidents: Mapping[Cause, int] = field(default_factory=dict)
+    has_intents: bool = False
 
 
 def record(
@@ -68,17 +70,16 @@ def record(
     group_over: int,
     now: Micros,
     new_id: Callable[[], str],
-    term: int | None = None,
+    term: int | None,
     cooldown: Duration | None = None,
 ) -> Recorded:
     """Write *decision* and queue what people are to hear of it, in the transaction *tx*.
 
     *before* is what was recorded of the workspace, as far as the decision needed it; *cooldown* is
-    how long no second session is asked for. Raise LeaseLostError if the workspace changes and
-    *term* is not the latest.
+    how long no second session is asked for. Raise LeaseLostError if *term* is not the latest.
     """
     after = decision.workspace
-    workspaces.record(tx, decision, before, term)
+    workspaces.record(tx, decision, before.name, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
     cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
     planned = plan(
@@ -108,7 +109,8 @@ def record(
         cancelled=tuple(cancelled),
         unrouted=planned.unrouted,
         receivers=frozenset(receivers),
-        open_incidents=incidents.open_by_cause(tx, after.name) if after else None,
+        open_incidents=incidents.open_by_cause(tx, after.name) if after else {},
+        has_intents=bool(added),
     )
 
 
@@ -116,7 +118,7 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
     """Show, log and count what was committed, and wake those who have something to send."""
     decision, metrics = recorded.decision, recorder.metrics
     if decision.workspace is not None:
-        metrics.workspace(decision.workspace, recorded.open_incidents or {})
+        metrics.workspace(decision.workspace, recorded.open_incidents)
     for transition in decision.transitions:
         metrics.transition(transition)
     for event in decision.events:

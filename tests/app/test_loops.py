@@ -19,9 +19,9 @@ from monitor.app.loops import _first
 from monitor.app.process import REAL
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.store import leases, workspaces
-from monitor.store.db import LeaseLostError
+from monitor.store import leases
 from monitor.web.server import bind
+from monitor.work.tick import Ticker
 
 HERE = "web: {listen: '127.0.0.1:0'}"
 
@@ -284,19 +284,6 @@ def test_of_all_that_went_wrong_at_once_what_has_a_known_reason_is_told():
     assert _first(ExceptionGroup("", [bug])) is bug
 
 
-async def test_a_monitor_that_another_one_replaced_ends_and_says_so(harness):
-    more = f"{HERE}\npoll: {{every: 1s, jitter: 0s}}\nreceivers: [{harness.crm()}]"
-    async with app.opened(harness.load("acme", more=more)) as monitor:
-        task = asyncio.create_task(monitor.run())
-        await until(lambda: harness.simulator.requests)
-        await harness.store.run(lambda tx: workspaces.attach(tx, "acme"))
-
-        harness.simulator.sign_out("acme", "*")
-
-        with pytest.raises(LeaseLostError, match="one monitor a database"):
-            await asyncio.wait_for(task, 10)
-
-
 async def test_each_configuration_is_announced_and_signals_reload_and_stop(harness):
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
     announced = []
@@ -309,3 +296,36 @@ async def test_each_configuration_is_announced_and_signals_reload_and_stop(harne
     await asyncio.wait_for(task, 20)
 
     assert announced == [(config, set(config.secrets()))] * 2
+
+
+async def test_what_retention_has_left_over_is_deleted_by_the_next_ticks(harness):
+    passed = 0.0
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    old = text("INSERT INTO transition (workspace, account_id, at) VALUES ('acme', 'a1', :at)")
+    left = text("SELECT COUNT(*) FROM transition WHERE at < 2000")
+    async with running(config, runtime) as monitor:
+        await until(lambda: harness.simulator.requests)
+        rows = [{"at": at} for at in range(1200)]
+        await monitor._store.run(lambda tx: tx.execute(old, rows))
+
+        passed += 3601
+
+        async with asyncio.timeout(20):
+            while await monitor._store.run(lambda tx: tx.execute(left).scalar_one()):
+                await asyncio.sleep(0.1)
+
+
+async def test_reminders_that_come_due_faster_than_they_are_told_hold_up_nothing_else(
+    harness, monkeypatch
+):
+    async def tick(_):
+        await asyncio.sleep(0.01)
+        return True
+
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    async with running(config) as monitor:
+        await until(lambda: harness.simulator.requests)
+        monkeypatch.setattr(Ticker, "tick", tick)
+
+        await asyncio.wait_for(monitor._repeat(monitor._ticker.tick), 10)

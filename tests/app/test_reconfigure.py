@@ -9,6 +9,7 @@ from harness.core import NOON
 from harness.program import until
 
 from monitor import config
+from monitor.app import reconfigure
 from monitor.app.reconfigure import Change, Reloader, plan_change
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
@@ -107,9 +108,10 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
 
     assert await harness.row("beta") == (2, None)
     assert 'cause="reconnection_required"} 2' in harness.metric
-    assert not harness.workers.is_current("beta")
+    assert 'last_successful_poll_timestamp_seconds{workspace="beta"} 1795435320' in harness.metric
+    assert not await harness.is_fresh("beta")
     assert await harness.poll("beta") == []
-    assert harness.workers.is_current("beta")
+    assert await harness.is_fresh("beta")
     harness.simulator.recover("beta", "*")
     assert [kind for kind, _ in await harness.poll("beta")] == ["resolved", "resolved"]
 
@@ -199,6 +201,25 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(
     await harness.sign_out("beta")
     await harness.apply("acme", "gamma")
     assert harness.workers.workspaces.keys() == {"acme", "gamma"}
+
+
+async def test_what_the_first_portions_did_is_undone_when_a_later_one_fails(harness, monkeypatch):
+    monkeypatch.setattr(reconfigure, "MAX_PORTION", 1)
+    await harness.apply("beta", "gamma")
+    await harness.poll("gamma")
+    await harness.apply("acme")
+    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        await harness.apply("acme", "beta", "gamma")
+
+    for name in ("beta", "gamma"):
+        assert (await harness.row(name))[1] is not None, "detached"
+    assert harness.workers.workspaces.keys() == {"acme"}
+    await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'gamma'")
+    await harness.apply("beta", "gamma")
+    assert harness.workers.workspaces.keys() == {"beta", "gamma"}
+    assert (await harness.row("acme"))[1] is not None
 
 
 class LossyStore(Store):

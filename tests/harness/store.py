@@ -1,5 +1,6 @@
 """Commits polls to a real database the way the poller does, and delivers."""
 
+from dataclasses import replace
 from itertools import count
 
 from sqlalchemy import inspect, text
@@ -13,7 +14,7 @@ from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Receiver
 from monitor.store import claims, outbox, workspaces
-from monitor.store.claims import Attempt, View
+from monitor.store.claims import Attempt
 from monitor.work.poll import commit
 
 LEASE = Duration.parse("25s")
@@ -34,10 +35,10 @@ class StoreHarness:
         self.seconds = 0.0
         self.ids = map("{:04d}".format, count(1))
         self.fallback = fallback
-        self.current = True
         self.process = "monitor"
         routes = make_routing(receivers or {"slack": True}, fallback=fallback)
-        self.rules = make_rules(IncidentPolicy(**policy), routes, create=create)
+        rules = make_rules(IncidentPolicy(**policy), routes, create=create)
+        self.rules = replace(rules, next_due=lambda at: at + DAY)
         self.attach()
 
     def run(self, work):
@@ -50,6 +51,11 @@ class StoreHarness:
         """Attach the workspace *name* and go on with it."""
         self.inventory = Inventory({name: {}})
         self.workspace, self.term = self.run(lambda tx: workspaces.attach(tx, name))
+
+    def forget_look(self):
+        """Let nothing that is recorded count as known until the next good poll."""
+        statement = text("UPDATE workspace SET fresh_until = NULL")
+        self.run(lambda tx: tx.execute(statement))
 
     def detach(self, *watched):
         """Detach all workspaces but these."""
@@ -93,7 +99,7 @@ class StoreHarness:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
-                view=View(self.inventory, lambda _: self.current),
+                inventory=self.inventory,
                 by=self.process,
                 now=self.now,
                 lease=LEASE,

@@ -18,6 +18,7 @@ from monitor.app.workers import Workers
 from monitor.core.duration import Duration
 from monitor.core.runtime import Runtime
 from monitor.schedule import Schedule
+from monitor.store import workspaces
 
 
 class WorkersHarness:
@@ -90,6 +91,10 @@ class WorkersHarness:
         query = text("SELECT term, detached_at FROM workspace WHERE name = :name")
         row = await self.store.run(lambda tx: tx.execute(query, {"name": name}).one_or_none())
         return row and tuple(row)
+
+    async def is_fresh(self, name):
+        """Whether a workspace was looked at lately."""
+        return await self.store.run(lambda tx: workspaces.is_fresh(tx, name, self.now))
 
     @property
     def metric(self):

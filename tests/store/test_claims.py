@@ -240,10 +240,9 @@ def test_the_next_wake_is_the_earliest_retry_or_lapse(harness):
 @pytest.mark.case("start, or the host slept")
 def test_after_a_start_an_opening_waits_for_a_look_at_the_workspace(harness):
     harness.poll(signed_out())
-    harness.current = False
+    harness.forget_look()
 
     assert harness.deliver() is None
-    harness.current = True
     harness.poll(signed_out())
     assert harness.deliver() == [("opened", "a1")]
 
@@ -270,7 +269,7 @@ def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(harne
     harness.deliver(error=REFUSED)
     harness.poll(listed_account("b"))
     assert harness.deliver(after=HOUR) is None  # missing: wait and see
-    harness.inventory, harness.current = Inventory({}), False
+    harness.inventory = Inventory({})
 
     harness.detach()
 
@@ -416,12 +415,11 @@ def test_what_waits_for_a_look_is_not_read_before_one(store):
     harness = StoreHarness(store, receivers={"hook": False})
     ids = [f"a{number}" for number in range(30)]
     harness.poll(*map(frozen, ids))
-    harness.current = False
+    harness.forget_look()
     assert harness.claim("hook").more  # a portion was looked at
     assert harness.claim("hook") == Claimed(None)
     assert harness.column("SELECT DISTINCT waits FROM message") == ["look"]
 
-    harness.current = True
     recorded = harness.poll(*map(frozen, ids))
 
     assert recorded.receivers == {"hook"}

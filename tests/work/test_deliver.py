@@ -16,7 +16,6 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.route import Receiver
-from monitor.store.claims import View
 from monitor.store.outbox import GROUP_WAIT
 from monitor.work.deliver import Deliverer, DeliveryRules
 
@@ -56,11 +55,10 @@ class DeliveryHarness(StoreHarness):
         self.pager = Pager()
         recorder = make_recorder(self, {"slack": "slack"}, jitter=1.0)
         self.metrics = recorder.metrics
-        view = View(Inventory({"acme": {}}), lambda _: True)
         self.deliverer = Deliverer(
             self.receiver("slack"),
             self.pager,
-            DeliveryRules(DeliveryPolicy(), view),
+            DeliveryRules(DeliveryPolicy(), Inventory({"acme": {}})),
             recorder,
             self.process,
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from harness.answers import api_error, html_page
-from harness.core import make_routing
+from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
@@ -13,11 +13,14 @@ from harness.program import until
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
+from monitor.core.model import Workspace
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault
-from monitor.store import workspaces
+from monitor.store import clock, workspaces
 from monitor.store.db import LeaseLostError, StoreError
+from monitor.work import poll
+from monitor.work.poll import Poller
 
 OPENED = ("opened", "reconnection_required")
 RESOLVED = ("resolved", "reconnection_required")
@@ -40,11 +43,34 @@ async def test_one_call_per_poll_whatever_the_number_of_accounts(tmp_path):
 
 async def test_a_quiet_poll_writes_nothing_but_remembers_that_all_was_well(harness):
     before = harness.recorded()
-    await harness.poll()
+    with failing_writes(harness.store):
+        await harness.poll()
 
     assert harness.recorded() == before
-    assert harness.poller.take_good_at() == harness.now
-    assert harness.poller.take_good_at() is None
+    await harness.write_liveness()
+    assert harness.last_good_at() == harness.now
+    with failing_writes(harness.store):
+        await harness.write_liveness()
+
+
+async def test_a_failed_poll_leaves_alone_when_all_was_well(harness):
+    await harness.poll()
+    await harness.write_liveness()
+    harness.simulator.faults.add(html_page(status=502))
+
+    await harness.poll()
+
+    assert harness.last_good_at() == harness.now - MINUTE
+
+
+async def test_liveness_that_could_not_be_written_is_written_later(harness):
+    await harness.poll()
+    with failing_writes(harness.store), pytest.raises(StoreError):
+        await harness.write_liveness()
+
+    await harness.write_liveness()
+
+    assert harness.last_good_at() == harness.now
 
 
 async def test_a_sign_out_and_a_recovery_are_noticed(harness):
@@ -54,7 +80,18 @@ async def test_a_sign_out_and_a_recovery_are_noticed(harness):
     assert await harness.poll(3) == []
     harness.simulator.recover("acme", "a1")
     assert await harness.poll() == [RESOLVED]
-    assert harness.poller.take_good_at() == harness.now, "a poll with news is a good one, too"
+    assert harness.last_good_at() == harness.now, "a poll with news is a good one, too"
+
+
+async def test_no_link_and_no_session_is_ever_shown(tmp_path):
+    async with poll_harness(tmp_path) as harness:
+        harness.simulator.sign_out("acme", "a1")
+        await harness.poll()
+
+        session = harness.session()
+        assert 'status="reconnection_required"} 1' in harness.exposition
+        assert session.id not in harness.exposition
+        assert session.link.reveal().rpartition("/")[2] not in harness.exposition
 
 
 async def test_an_odd_list_is_warned_about_once(harness, capsys):
@@ -94,7 +131,7 @@ async def test_a_rejected_token_is_asked_about_ever_less_often(harness):
     assert await harness.poll(60) == [("opened", "token_rejected")]
 
     assert harness.calls() < 15
-    assert harness.poller.is_current()  # known to fail
+    assert not harness.is_fresh()
 
 
 @pytest.mark.case("token rotated in its file")
@@ -142,6 +179,62 @@ async def test_what_could_not_be_recorded_is_no_good_poll_and_recorded_by_the_ne
     assert await harness.poll() == [OPENED]
 
 
+async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(harness):
+    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now + HOUR))
+    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now))
+    renamed = "UPDATE account SET since = 7 WHERE id = 'a2'"
+    harness.store.run_now(lambda tx: tx.exec_driver_sql(renamed))
+    harness.simulator.sign_out("acme", "a1")
+
+    assert await harness.poll() == [OPENED]
+
+    accounts = harness.recorded().accounts
+    assert accounts["a2"].since == 7
+    assert harness.poller._workspace == harness.recorded()
+
+
+async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_path, monkeypatch):
+    async with poll_harness(tmp_path, create=True) as harness:
+        await harness.poll()
+        harness.poller.has_intents = False
+        harness.simulator.sign_out("acme", "a1")
+        harness.simulator.patch("acme", "a1", without=("reconnectionLink",))
+        run = harness.store.run
+
+        async def lose_the_answer(work, **how):
+            await run(work, **how)
+            raise StoreError("the answer was lost")
+
+        monkeypatch.setattr(harness.store, "run", lose_the_answer)
+        with pytest.raises(StoreError):
+            await harness.poll()
+        monkeypatch.undo()
+
+        assert await harness.poll() == []
+        assert harness.poller.has_intents
+        assert await harness.reconnector.reconnect() is not None
+
+
+async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):
+    monkeypatch.setattr(poll, "MAX_BATCH", 1)
+    other = Poller(
+        Workspace("other"),
+        1,
+        rules=harness.poller.rules,
+        source=harness.source,
+        recorder=harness.poller._recorder,
+    )
+    other.forget_look()
+    harness.poller.forget_look()
+    writing = asyncio.create_task(poll.write_liveness(harness.store, [other, harness.poller]))
+    await asyncio.sleep(0)  # the first of two portions is under way
+
+    await harness.poller._mark_looked(good_at=harness.now)
+    await writing
+
+    assert harness.is_fresh()
+
+
 async def test_a_monitor_that_was_taken_over_records_nothing(harness):
     harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
     harness.simulator.sign_out("acme", "a1")
@@ -150,19 +243,72 @@ async def test_a_monitor_that_was_taken_over_records_nothing(harness):
         await harness.poll()
 
 
+async def test_a_workspace_that_keeps_failing_is_written_when_something_changes(harness):
+    harness.simulator.faults.add(html_page(status=502))
+    assert await harness.poll(2) == []
+    with failing_writes(harness.store):
+        assert await harness.poll(2) == []
+    assert await harness.poll(2) == [("opened", "unreachable")]
+    with failing_writes(harness.store):
+        assert await harness.poll(3) == []
+
+    harness.simulator.faults.clear()
+    harness.simulator.faults.add(Fault(body=b"[]"))
+
+    assert await harness.poll(3) == [("changed", "bad_response")]
+    with failing_writes(harness.store):
+        assert await harness.poll(3) == []
+
+
 # ── how old a look may be ────────────────────────────────────────────────────────────────────────
 
 
 async def test_only_what_was_looked_at_lately_is_current(tmp_path):
     async with poll_harness(tmp_path) as harness:
-        assert not harness.poller.is_current()
+        assert not harness.is_fresh()
         await harness.poll()
-        assert harness.poller.is_current()
+        assert harness.is_fresh()
         harness.now += Duration.parse("8h")  # asleep
-        assert not harness.poller.is_current()
+        assert not harness.is_fresh()
         harness.simulator.faults.add(html_page(status=502))
         await harness.poll()
-        assert harness.poller.is_current()  # known to fail
+        assert harness.is_fresh()  # known to fail
+
+
+@pytest.mark.parametrize("why", ["lapsed", "suspended", "attached again"])
+async def test_a_look_that_others_wait_for_is_written_at_once_though_it_is_quiet(harness, why):
+    if why == "lapsed":
+        harness.now += Duration.parse("1h")
+    elif why == "suspended":
+        harness.poller.forget_look()
+        await harness.write_liveness()
+    else:
+        harness.poller.resume(*harness.store.run_now(lambda tx: workspaces.attach(tx, "acme")))
+    assert not harness.is_fresh()
+
+    await harness.poll()
+
+    assert harness.is_fresh()
+    assert harness.poller.unwritten is None
+
+
+async def test_a_suspended_host_forgets_its_looks_but_not_when_all_was_well(harness):
+    await harness.poll()
+
+    harness.poller.forget_look()
+    await harness.write_liveness()
+
+    assert not harness.is_fresh()
+    assert harness.last_good_at() == harness.now
+
+
+async def test_a_look_of_an_older_term_is_not_written(harness):
+    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+    await harness.poll()
+
+    await harness.write_liveness()
+
+    assert not harness.is_fresh()
 
 
 @pytest.mark.parametrize(
@@ -185,7 +331,7 @@ async def test_how_old_a_look_may_be_goes_by_the_rhythm(
 
     harness.now += Duration.parse(hours)
 
-    assert harness.poller.is_current() is current
+    assert harness.is_fresh() is current
 
 
 # ── another configuration ────────────────────────────────────────────────────────────────────────
@@ -308,4 +454,4 @@ async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(harness):
     calls = harness.calls()
     await harness.poll()
     assert harness.calls() == calls + 1
-    assert harness.poller.is_current()
+    assert harness.is_fresh()

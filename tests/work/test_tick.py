@@ -1,7 +1,7 @@
 """What time alone brings."""
 
 import pytest
-from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
+from harness.core import HOUR, REJECTED, listed_account, make_recorder, signed_out
 from harness.faults import failing_writes
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
@@ -11,7 +11,6 @@ from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.store import incidents, workspaces
-from monitor.store.claims import View
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work.record import Recorded
 from monitor.work.tick import Ticker, TickRules
@@ -27,10 +26,10 @@ def ticker(harness):
     rules = TickRules(
         harness.rules.policy,
         harness.rules.routing,
-        View(Inventory({}), lambda _: harness.current),
         keep=Duration.parse("180d"),
     )
-    return Ticker(rules=rules, recorder=make_recorder(harness, {"slack": "slack"}))
+    recorder = make_recorder(harness, {"slack": "slack"})
+    return Ticker(rules, recorder, term_of=lambda _: harness.term)
 
 
 def sign_out(harness, *ids):
@@ -106,7 +105,7 @@ async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_g
     sign_out(harness)
     harness.observe(REJECTED)
 
-    assert await ticker.tick()
+    await tick_all(ticker)
     assert harness.deliver() is None
     harness.poll(signed_out())
     await ticker.tick()
@@ -117,13 +116,12 @@ async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_g
 @pytest.mark.case("start, or the host slept")
 async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(harness, ticker):
     sign_out(harness)
-    harness.current = False
+    harness.attach()
 
     await tick_all(ticker)
 
     assert harness.deliver() is None
-    harness.current = True
-    harness.now += MINUTE
+    harness.poll(signed_out())
     await ticker.tick()
     assert harness.deliver() == [("reminded", "a1")]
 
@@ -193,7 +191,68 @@ async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(har
     harness.run(lambda tx: workspaces.attach(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
-        await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
+        await ticker.note_time({"acme": harness.term})
+
+
+async def test_a_monitor_that_was_taken_over_reminds_nobody(harness, ticker):
+    sign_out(harness)
+    ticker.term_of = lambda _: harness.term - 1
+
+    with pytest.raises(LeaseLostError):
+        await ticker.tick()
+
+    assert harness.deliver() is None
+    ticker.term_of = lambda _: harness.term
+    assert await ticker.tick(), "nor is the reminder put off"
+    assert harness.deliver() == [("reminded", "a1")]
+
+
+async def test_what_is_due_in_a_workspace_that_is_not_ours_is_left_alone(harness, ticker):
+    sign_out(harness)
+    ticker.term_of = lambda _: None
+
+    assert not await ticker.tick()
+
+    assert harness.deliver() is None
+
+
+async def test_a_workspace_that_is_not_ours_does_not_hold_up_what_is_due_elsewhere(harness, ticker):
+    sign_out(harness, "theirs")
+    harness.attach("beta")
+    sign_out(harness, "ours")
+    ticker.term_of = {"beta": harness.term}.get
+
+    assert await ticker.tick()
+    assert not await ticker.tick()
+
+    assert harness.deliver() == [("reminded", "ours")]
+
+
+@pytest.mark.parametrize("why", ["failing", "not looked at"])
+async def test_what_is_held_is_not_touched_until_a_poll_lets_it_go(harness, ticker, why):
+    sign_out(harness)
+    if why == "failing":
+        harness.observe(REJECTED)
+    else:
+        harness.attach()
+    with failing_writes(harness.store):
+        assert not await ticker.tick()
+
+    harness.poll(signed_out())
+
+    assert await ticker.tick()
+    assert harness.deliver() == [("reminded", "a1")]
+
+
+async def test_a_workspace_is_reminded_of_its_blindness_while_it_lasts(harness, ticker):
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+    harness.deliver_all()
+    harness.now += HOUR
+
+    assert await ticker.tick()
+
+    assert harness.deliver() == [("reminded", None)]
 
 
 # ── the clock, and what is kept ──────────────────────────────────────────────────────────────────
@@ -201,11 +260,10 @@ async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(har
 
 async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness, ticker, capsys):
     harness.poll(signed_out())
-    await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
-    assert harness.run(lambda tx: workspaces.load(tx, "acme")).last_good_at == harness.now
+    await ticker.note_time({"acme": harness.term})
 
     harness.now -= 3 * HOUR
-    assert await ticker.note_time({}, {}) == 3 * HOUR
+    assert await ticker.note_time({}) == 3 * HOUR
 
     assert "the clock went back" in capsys.readouterr().out
     (incident,) = open_incidents(harness).values()

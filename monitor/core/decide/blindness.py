@@ -8,10 +8,12 @@ from monitor.core.model import (
     Cause,
     Failure,
     FailureStreak,
+    Micros,
     Reason,
     Resolution,
     Workspace,
 )
+from monitor.core.policy import IncidentPolicy
 
 
 def observe_failure(draft: Draft, failure: Failure) -> Workspace:
@@ -22,7 +24,7 @@ def observe_failure(draft: Draft, failure: Failure) -> Workspace:
     failing = FailureStreak(failure.cause, failure.detail, since, draft.count(polls))
     incident = draft.find_open(READING)
     if incident is None:
-        if reason := _why_blind(draft, failing):
+        if reason := why_blind(failing, draft.policy, now):
             draft.open(
                 failure.cause, READING, since=failing.since, reason=reason, detail=failure.detail
             )
@@ -31,11 +33,32 @@ def observe_failure(draft: Draft, failure: Failure) -> Workspace:
     return replace(draft.workspace, failing=failing)
 
 
-def _why_blind(draft: Draft, failing: FailureStreak) -> Reason | None:
+def why_blind(failing: FailureStreak, policy: IncidentPolicy, now: Micros) -> Reason | None:
+    """Return why a workspace that fails so is blind, None if it is not yet."""
     if failing.cause is Cause.TOKEN_REJECTED and failing.cause_polls >= 2:
         return Reason.TOKEN_REJECTED
-    is_long = draft.now - failing.since >= draft.policy.blind_after
+    is_long = now - failing.since >= policy.blind_after
     return Reason.UNREADABLE_TOO_LONG if is_long else None
+
+
+def is_quiet(
+    failing: FailureStreak,
+    failure: Failure,
+    blind_cause: Cause | None,
+    *,
+    policy: IncidentPolicy,
+    now: Micros,
+) -> bool:
+    """Return whether one more *failure* would change nothing.
+
+    It is as the latest ones were, of which two count and no more; *blind_cause* is that of the
+    incident that is open about it.
+    """
+    if (failing.cause, failing.detail) != (failure.cause, failure.detail):
+        return False
+    if failing.cause_polls < 2:
+        return False
+    return blind_cause is failure.cause if blind_cause else why_blind(failing, policy, now) is None
 
 
 def recover(draft: Draft) -> Workspace:
@@ -47,6 +70,5 @@ def recover(draft: Draft) -> Workspace:
     return replace(
         before,
         failing=None,
-        last_good_at=draft.now,
         baseline_at=draft.now if before.baseline_at is None else before.baseline_at,
     )
