@@ -1,5 +1,6 @@
 """A workspace that cannot be read."""
 
+import pytest
 from harness.core import (
     MINUTE,
     OPENED,
