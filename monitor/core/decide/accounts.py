@@ -112,13 +112,16 @@ def stay_healthy(draft: Draft, account: Account, listed: ListedAccount) -> Accou
 
 
 def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Count a bad poll; the one that reaches `open_after` opens an incident."""
+    """Count a bad poll; the one that reaches `open_after` opens an incident.
+
+    One that keeps changing may never be bad for so long, so its changes are enough.
+    """
     polls = draft.count(account.bad_polls)
-    if polls < draft.policy.open_after:
-        return replace(account, bad_polls=polls)
     cause, reason = Cause(account.status), Reason.SEEN_BAD
     if _is_flapping(account, draft.policy):
         cause, reason = Cause.FLAPPING, Reason.KEEPS_CHANGING
+    elif polls < draft.policy.open_after:
+        return replace(account, bad_polls=polls)
     account = replace(account, bad_polls=0, good_polls=0, session=listed.session)
     opened = draft.open(cause, account, since=account.since, reason=reason)
     return replace(account, incident_id=opened)
