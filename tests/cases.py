@@ -80,6 +80,8 @@ CASES = frozenset(
         "burst of unscheduled polls",
         # workspaces
         "another workspace's token pasted",
+        "only account of a workspace removed",
+        "workspaces accept",
         "token rotated in its file",
         "our own share of the rate limit is used up",
         "workspace removed",
@@ -118,8 +120,6 @@ COMING = frozenset(
         "Linked API itself is away",
         "third incident of the same cause in 7 days",
         "new name matches other rules",
-        "only account of a workspace removed",
-        "workspaces accept",
         "poll failed, repeated soon",
         "receiver to be mended",
         "minute after an attempt without an answer",

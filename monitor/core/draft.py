@@ -99,7 +99,9 @@ class Draft:
         )
         self.emit(EventType.CHANGED, changed, reason, detail)
 
-    def resolve(self, incident: Incident, resolution: Resolution, reason: Reason) -> None:
+    def resolve(
+        self, incident: Incident, resolution: Resolution, reason: Reason, detail: str = ""
+    ) -> None:
         """End *incident*."""
         ended = replace(
             incident,
@@ -107,7 +109,7 @@ class Draft:
             resolution=resolution,
             next_due_at=None,
         )
-        self.emit(EventType.RESOLVED, ended, reason)
+        self.emit(EventType.RESOLVED, ended, reason, detail)
 
     def emit(self, kind: EventType, incident: Incident, reason: Reason, detail: str = "") -> None:
         """Note *incident* as it is now, and that something happened to it."""

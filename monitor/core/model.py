@@ -73,6 +73,7 @@ class Reason(StrEnum):
     TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word, not a token
     FAILURE_CHANGED = "failure_changed"
     READ_AGAIN = "read_again"
+    ACCEPTED = "accepted"
     LINK_LISTED = "link_listed"
     LINK_CREATED = "link_created"
     REMINDER_DUE = "reminder_due"
@@ -214,6 +215,32 @@ class FailureStreak:
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """By what a list is known to be that of its workspace: hashes made with a *salt*.
+
+    *token* is that of the token of the last good poll, *ignored* those of the ids of accounts that
+    were listed then and are not watched (some of them, if there are many).
+    """
+
+    salt: str
+    token: str
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedList:
+    """The latest list that had none of the known accounts and was not believed.
+
+    *key* stands for the ids in it, *listed* is how many there were; *polls* counts those in a row
+    that brought the same ids under the token of the last good poll.
+    """
+
+    key: str
+    listed: int
+    polls: int
+
+
+@dataclass(frozen=True, slots=True)
 class Workspace:
     """What is recorded about one workspace and its accounts (removed ones left out).
 
@@ -226,6 +253,8 @@ class Workspace:
     last_good_at: Micros | None = None
     failing: FailureStreak | None = None
     incident_id: str | None = None
+    fingerprint: Fingerprint | None = None
+    refused: RefusedList | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
 
 

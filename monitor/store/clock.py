@@ -36,6 +36,7 @@ SHIFT_BACK: Final = (
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
     text("UPDATE account SET since = :now WHERE since > :now"),
     text("UPDATE account SET missing_since = :now WHERE missing_since > :now"),
+    text("UPDATE acceptance SET at = :now WHERE at > :now"),
     text("UPDATE workspace SET failing_since = :now WHERE failing_since > :now"),
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )

@@ -21,7 +21,22 @@ CREATE TABLE workspace (
     failing_since BIGINT,
     failing_cause_polls BIGINT,
     incident_id TEXT,
+    fingerprint_salt TEXT,
+    fingerprint_token TEXT,
+    fingerprint_ignored TEXT NOT NULL DEFAULT '',
+    refused_key TEXT,
+    refused_listed BIGINT,
+    refused_polls BIGINT,
     detached_at BIGINT
+);
+
+-- A person said that a refused list is right: it is believed once, if it comes in time.
+CREATE TABLE acceptance (
+    workspace TEXT PRIMARY KEY REFERENCES workspace (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    list_key TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    way TEXT NOT NULL,
+    actor TEXT NOT NULL
 );
 
 CREATE TABLE account (

@@ -9,12 +9,12 @@ counts how often it was attached: only who holds the latest term may write.
 """
 
 from collections.abc import Container, Mapping
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from monitor.core.draft import Decision
-from monitor.core.model import FailureStreak, Micros, Workspace
+from monitor.core.model import FailureStreak, Fingerprint, Micros, RefusedList, Workspace
 
 from . import accounts, incidents, rows
 from .errors import LeaseLostError
@@ -27,13 +27,22 @@ def load(tx: Connection, name: str) -> Workspace:
     row = tx.execute(LOAD, {"name": name}).one_or_none()
     if row is None:
         return Workspace(name)
-    is_failing = row.failing_cause is not None
+    is_failing, is_refused = row.failing_cause is not None, row.refused_key is not None
     return rows.read(
         Workspace,
         row,
         failing=rows.read(FailureStreak, row, "failing_") if is_failing else None,
+        fingerprint=_fingerprint(row),
+        refused=rows.read(RefusedList, row, "refused_") if is_refused else None,
         accounts=accounts.load_listed(tx, name),
     )
+
+
+def _fingerprint(row: Row[Any]) -> Fingerprint | None:
+    if row.fingerprint_salt is None:
+        return None
+    ignored = tuple(row.fingerprint_ignored.split())
+    return rows.read(Fingerprint, row, "fingerprint_", ignored=ignored)
 
 
 TERMS: Final = text("SELECT name, term FROM workspace")
@@ -76,9 +85,18 @@ def record(tx: Connection, decision: Decision, before: Workspace, term: int | No
     accounts.write_transitions(tx, decision.transitions)
 
 
-FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
+PARTS: Final = {
+    f"{part}_{name}": (part, name)
+    for part, kind in (
+        ("failing", FailureStreak),
+        ("fingerprint", Fingerprint),
+        ("refused", RefusedList),
+    )
+    for name in rows.columns(kind)
+}
+"""The columns of a workspace that are fields of one of its parts."""
 
-_COLUMNS: Final = (*rows.columns(Workspace), *FAILING.values())
+_COLUMNS: Final = (*rows.columns(Workspace), *PARTS, "fingerprint_ignored")
 
 WRITE: Final = text(f"""
 UPDATE workspace SET {", ".join(f"{name} = :{name}" for name in _COLUMNS if name != "name")}
@@ -87,8 +105,13 @@ WHERE name = :name AND term = :term
 
 
 def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
-    failing = {column: getattr(workspace.failing, name, None) for name, column in FAILING.items()}
-    if tx.execute(WRITE, {**rows.values(workspace), **failing, "term": term}).rowcount != 1:
+    parts = {
+        column: getattr(getattr(workspace, part), name, None)
+        for column, (part, name) in PARTS.items()
+    }
+    ignored = workspace.fingerprint.ignored if workspace.fingerprint else ()
+    parts["fingerprint_ignored"] = " ".join(ignored)
+    if tx.execute(WRITE, {**rows.values(workspace), **parts, "term": term}).rowcount != 1:
         raise _lease_lost(workspace.name)
 
 
@@ -143,6 +166,33 @@ def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Work
         rename(tx, renamed_to, name)
     tx.execute(ATTACH_AGAIN, {"name": name})
     return load(tx, name), tx.execute(TERM, {"name": name}).scalar_one()
+
+
+ACCEPT: Final = text("""
+INSERT INTO acceptance (workspace, list_key, at, way, actor)
+SELECT name, refused_key, :at, :way, :actor FROM workspace
+WHERE name = :name AND refused_key IS NOT NULL AND detached_at IS NULL
+ON CONFLICT (workspace) DO UPDATE SET list_key = excluded.list_key, at = excluded.at,
+    way = excluded.way, actor = excluded.actor
+""")
+
+
+def accept(tx: Connection, name: str, *, now: Micros, way: str, actor: str) -> bool:
+    """Let the refused list of the workspace *name* be believed; return False if there is none."""
+    values = {"name": name, "at": now, "way": way, "actor": actor}
+    return tx.execute(ACCEPT, values).rowcount == 1
+
+
+TAKE_ACCEPTANCE: Final = text("""
+DELETE FROM acceptance WHERE workspace = :name AND list_key = :key AND at > :since RETURNING actor
+""")
+
+
+def take_acceptance(tx: Connection, name: str, key: str, since: Micros) -> str | None:
+    """Return who accepted the list *key* after *since*, which counts once; None if nobody did."""
+    values = {"name": name, "key": key, "since": since}
+    actor: str | None = tx.execute(TAKE_ACCEPTANCE, values).scalar_one_or_none()
+    return actor
 
 
 RENAME: Final = (

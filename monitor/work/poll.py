@@ -1,7 +1,7 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -13,7 +13,16 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import Failure, ListedAccount, Micros, Skipped, Snapshot, Workspace
+from monitor.core.fingerprint import make_fingerprint
+from monitor.core.model import (
+    Failure,
+    Fingerprint,
+    ListedAccount,
+    Micros,
+    Skipped,
+    Snapshot,
+    Workspace,
+)
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
@@ -23,6 +32,9 @@ from .record import Recorded, Recorder, publish, record
 
 STALE: Final = Duration.parse("2m")
 """How long after the next but one poll was due a look at a workspace counts as a recent one."""
+
+ACCEPTED_FOR: Final = Duration.parse("1h")
+"""How long a list that a person accepted is waited for."""
 
 log = structlog.get_logger("poll")
 
@@ -53,6 +65,10 @@ def commit(
 
     Raise LeaseLostError if the claim *term* is not the latest.
     """
+    accepted_by = None
+    if isinstance(changes, Changes) and changes.strange:
+        since = now - ACCEPTED_FOR
+        accepted_by = workspaces.take_acceptance(tx, workspace.name, changes.strange, since)
     decision = decide(
         workspace,
         changes,
@@ -62,6 +78,7 @@ def commit(
         scheduled=scheduled,
         now=now,
         new_id=new_id,
+        accepted_by=accepted_by,
     )
     return record(
         tx,
@@ -94,6 +111,7 @@ class Poller:
         self.term = term
         self._quiet: dict[str, ListedAccount] = {}
         self._warned: frozenset[str] = frozenset()
+        self._fingerprint: tuple[object, Fingerprint] | None = None
         self._source = source
         self._recorder = recorder
         self._store = recorder.store
@@ -127,8 +145,8 @@ class Poller:
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
         else:
             self._note_good()
-        outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
-        self._metrics.polled(self.name, outcome, took)
+        failing = decision and decision.workspace and decision.workspace.failing
+        self._metrics.polled(self.name, failing.cause if failing else "ok", took)
         self._mark_fresh()
         if source is self._source:  # else another token may be accepted
             self._pause(observation)
@@ -186,12 +204,23 @@ class Poller:
             log.warning("odd account list", workspace=self.name, what=warning)
         self._warned = warnings
         inventory = self.rules.routing.inventory
-        return diff(
+        changes = diff(
             workspace,
             observation,
             self._quiet,
             lambda account: inventory.ignores(self.name, account),
         )
+        fingerprint = self._identify(workspace.fingerprint, changes)
+        is_new = fingerprint != workspace.fingerprint
+        return replace(changes, fingerprint=fingerprint) if is_new else changes
+
+    def _identify(self, before: Fingerprint | None, changes: Changes) -> Fingerprint:
+        """Return by what the list is known again; hashes are made anew only for something new."""
+        salt = before.salt if before else self._runtime.new_id()
+        made_of = (salt, self._source.token.last(), changes.ignored)
+        if self._fingerprint is None or self._fingerprint[0] != made_of:
+            self._fingerprint = made_of, make_fingerprint(*made_of)
+        return self._fingerprint[1]
 
     def _mark_fresh(self) -> None:
         next_due = self.rules.next_due
@@ -226,7 +255,7 @@ class Poller:
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after
-        if isinstance(observation, Snapshot) and isinstance(changes, Changes):
+        if isinstance(observation, Snapshot) and after.failing is None:
             if rules is self.rules:  # else the next poll compares every account anew
                 self._quiet = {
                     listed.id: listed

@@ -244,6 +244,34 @@ async def test_a_reload_that_ignores_an_account_ends_its_incident_with_the_next_
     assert await harness.poll(3) == [OPENED]
 
 
+@pytest.mark.case("only account of a workspace removed")
+async def test_an_ignored_account_proves_whose_list_it_is_after_a_restart_too(tmp_path):
+    async with poll_harness(tmp_path, accounts=4) as harness:
+        harness.simulator.rename("acme", "a1", "Test one")
+        reload(harness, routing=ignoring("Test *"))
+        await harness.poll()
+        for id_ in ("a2", "a3", "a4"):
+            harness.simulator.remove("acme", id_)
+        harness.poller.resume(harness.recorded(), harness.poller.term)
+
+        assert await harness.poll(10) == [("notice", "disappeared")] * 3
+
+
+async def test_the_token_that_was_last_good_is_noted_though_there_is_no_news(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with poll_harness(tmp_path, token=file) as harness:
+        await harness.poll()
+        before = harness.recorded().fingerprint
+        harness.simulator.set_token("acme", "linked_rotated")
+        file.write_text("linked_rotated")
+
+        await harness.poll()
+
+        after = harness.recorded().fingerprint
+        assert (after.salt, after.token == before.token) == (before.salt, False)
+
+
 async def test_a_new_name_alone_makes_an_account_ignored(harness):
     reload(harness, routing=ignoring("Test *"))
     await harness.poll()

@@ -13,7 +13,8 @@ Rules:
 4. A failed poll says nothing about accounts.
 
 accounts   what a good poll shows            blindness  what a failed poll means
-due        what time alone brings            sessions   links: which are missing, which came
+belief     lists without a known account     sessions   links: which are missing, which came
+due        what time alone brings
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ from monitor.core.draft import Decision, Draft
 from monitor.core.model import Account, Failure, Incident, ListedAccount, Micros, Reason, Workspace
 from monitor.core.policy import IncidentPolicy
 
-from . import accounts, blindness, sessions
+from . import accounts, belief, blindness, sessions
 from .accounts import AccountState, Input
 
 Step = Callable[[Draft, Account, ListedAccount], Account]
@@ -51,21 +52,30 @@ def decide(
     scheduled: bool,
     now: Micros,
     new_id: Callable[[], str],
+    accepted_by: str | None = None,
 ) -> Decision:
     """Decide what one poll of *workspace* means.
 
     *incidents* are the open ones of the workspace by id, *create* says whether a missing link is to
-    be asked for, *scheduled* whether the schedule caused this poll.
+    be asked for, *scheduled* whether the schedule caused this poll, *accepted_by* which person said
+    that a strange list is right.
     """
     draft = Draft(workspace, now, new_id, policy, scheduled, incidents=dict(incidents))
     if isinstance(observation, Failure):
         return draft.decision(blindness.observe_failure(draft, observation), incidents)
-    after = blindness.recover(draft)
+    if observation.strange and accepted_by is None:
+        refused = belief.count_strange(draft, observation)
+        if not belief.is_believed(draft, refused):
+            after = blindness.observe_failure(draft, belief.refusal(draft))
+            return draft.decision(replace(after, refused=refused), incidents)
+    after = blindness.recover(draft, accepted_by)
+    if observation.fingerprint:
+        after = replace(after, fingerprint=observation.fingerprint)
     for listed in observation.listed:
         account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
         step = TRANSITIONS[accounts.account_state(account), accounts.observe(listed)]
         draft.accounts[account.id] = step(draft, account, listed)
-    accounts.note_missing(draft, observation.missing)
+    accounts.note_missing(draft, observation.missing, is_believed=bool(observation.strange))
     accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
     after = replace(after, accounts=draft.accounts_after())
     wanted = sessions.lack_link(draft.accounts.values()) if create else ()

@@ -194,8 +194,11 @@ def _open_incident(draft: Draft, account: Account) -> Incident:
 # ── missing from the list ────────────────────────────────────────────────────────────────────────
 
 
-def note_missing(draft: Draft, missing: tuple[Account, ...]) -> None:
-    """Count the polls that did not list these accounts, and believe at last that they are gone."""
+def note_missing(draft: Draft, missing: tuple[Account, ...], *, is_believed: bool) -> None:
+    """Count the polls that did not list these accounts, and believe at last that they are gone.
+
+    If the list *is_believed* already, they are gone at once.
+    """
     policy = draft.policy
     many = len(missing) * 2 > len(draft.workspace.accounts)
     threshold = policy.missing_many_after if many else policy.missing_after
@@ -205,7 +208,7 @@ def note_missing(draft: Draft, missing: tuple[Account, ...]) -> None:
         polls = draft.count(account.missing_polls)
         absent = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
         draft.accounts[account.id] = absent
-        if polls >= threshold:
+        if is_believed or polls >= threshold:
             gone.append(absent)
     newest = _newest_by_profile(draft) if gone else {}
     for account in gone:

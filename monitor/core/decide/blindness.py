@@ -32,16 +32,20 @@ def _why_blind(draft: Draft, failing: FailureStreak) -> Reason | None:
     return Reason.UNREADABLE_TOO_LONG if is_long else None
 
 
-def recover(draft: Draft) -> Workspace:
-    """Return the workspace after a good poll, which ends blindness."""
+def recover(draft: Draft, accepted_by: str | None = None) -> Workspace:
+    """Return the workspace after a good poll, or one that a person accepted: it ends blindness."""
     before = draft.workspace
     incident = draft.incidents.get(before.incident_id or "")
-    if incident is not None:
+    if incident is not None and accepted_by is None:
         draft.resolve(incident, Resolution.RECOVERED, Reason.READ_AGAIN)
+    elif incident is not None:
+        detail = f"its list was accepted by {accepted_by}"
+        draft.resolve(incident, Resolution.RECOVERED, Reason.ACCEPTED, detail)
     return replace(
         before,
         failing=None,
         incident_id=None,
+        refused=None,
         last_good_at=draft.now,
         baseline_at=draft.now if before.baseline_at is None else before.baseline_at,
     )

@@ -65,7 +65,7 @@ def test_the_cause_of_blindness_changes_once_it_lasts_two_polls():
 @pytest.mark.parametrize("listed", [(), (listed_account("x"), listed_account("y"))])
 def test_a_list_with_none_of_the_known_accounts_is_blindness(listed):
     harness = CoreHarness()
-    harness.poll(listed_account("a"), signed_out("b"))
+    harness.poll(listed_account("a"), signed_out("b"), listed_account("c"))
     accounts = harness.workspace.accounts
 
     for _ in range(20):
