@@ -21,6 +21,7 @@ from .output import Exit, print_error
 from .receivers import receivers
 from .run import run
 from .simulate import simulate
+from .workspaces import workspaces
 
 app = typer.Typer(
     name="linkedapi-monitor",
@@ -34,6 +35,7 @@ for command in (run, check, demo, simulate, accounts, incidents, deliveries, hea
     app.command()(command)
 app.add_typer(config, name="config")
 app.add_typer(receivers, name="receivers")
+app.add_typer(workspaces, name="workspaces")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What is recorded in the database that the configuration names."""
+"""What is recorded in the database that the configuration names, and what a person adds to it."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -16,3 +16,9 @@ def read(config: Config, query: Callable[[Connection], T]) -> T:
     """Return what *query* reads; raise MonitorError if there is no database."""
     with closing(Store.open(config.storage.url.reveal(), create=False)) as store:
         return store.run_now(query)
+
+
+def write(config: Config, work: Callable[[Connection], T]) -> T:
+    """Commit what *work* writes; raise MonitorError if there is no database."""
+    with closing(Store.open(config.storage.url.reveal(), create=False)) as store:
+        return store.run_now(work)
