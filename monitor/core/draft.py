@@ -15,11 +15,13 @@ from .model import (
     Resolution,
     Scope,
     Status,
+    Subject,
     Transition,
     Workspace,
 )
 from .policy import IncidentPolicy
 
+Key = TypeVar("Key")
 Row = TypeVar("Row")
 
 
@@ -27,9 +29,9 @@ Row = TypeVar("Row")
 class Decision:
     """What to record, all at once: the rows to write, and what happened (each event says why).
 
-    *workspace* is the state after it (None: not touched), *wanted* are the accounts that need a
-    login and have no link, *released* the incidents whose openings need not wait for a link any
-    more; *baseline* says that this was the first good poll of the workspace.
+    *workspace* is the state after it (None: not touched), *wanted* are the incidents whose account
+    needs a login and has no link, *released* the ids of those whose openings need not wait for a
+    link any more; *baseline* says that this was the first good poll of the workspace.
     """
 
     workspace: Workspace | None = None
@@ -37,14 +39,14 @@ class Decision:
     incidents: tuple[Incident, ...] = ()
     events: tuple[Event, ...] = ()
     transitions: tuple[Transition, ...] = ()
-    wanted: tuple[str, ...] = ()
+    wanted: tuple[Incident, ...] = ()
     released: tuple[str, ...] = ()
     baseline: bool = False
 
 
 @dataclass(slots=True)
 class Draft:
-    """What was decided so far about *workspace*; *incidents* begin as the open ones, by id."""
+    """What was decided so far about *workspace*; *incidents* begin as the open ones."""
 
     workspace: Workspace
     now: Micros
@@ -52,7 +54,7 @@ class Draft:
     policy: IncidentPolicy = field(default_factory=IncidentPolicy)
     scheduled: bool = True
     accounts: dict[str, Account] = field(default_factory=dict)
-    incidents: dict[str, Incident] = field(default_factory=dict)
+    incidents: dict[Subject, Incident] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
@@ -61,21 +63,32 @@ class Draft:
         """Return the count after this poll: one that nobody scheduled counts from 0 to 1 only."""
         return so_far + 1 if self.scheduled or so_far == 0 else so_far
 
+    def find_open(self, about: Subject) -> Incident | None:
+        """Return the incident that is open *about* this, if there is one."""
+        incident = self.incidents.get(about)
+        return incident if incident and incident.is_open else None
+
+    def find_open_of(self, account_id: str) -> Incident | None:
+        """Return the incident of an account that is open, if there is one."""
+        return self.find_open((Scope.ACCOUNT, account_id))
+
     def open(
         self,
         cause: Cause,
-        account: Account | None,
+        about: Account | Subject,
         *,
         since: Micros,
         reason: Reason,
         detail: str = "",
-    ) -> str:
-        """Open an incident of *account*, or of the workspace; return its id."""
+    ) -> None:
+        """Open an incident *about* an account or something else of the workspace."""
+        account = about if isinstance(about, Account) else None
+        scope, subject = (Scope.ACCOUNT, about.id) if isinstance(about, Account) else about
         incident = Incident(
             id=self.new_id(),
             workspace=self.workspace.name,
-            scope=Scope.ACCOUNT if account else Scope.WORKSPACE,
-            account_id=account.id if account else None,
+            scope=scope,
+            subject=subject,
             cause=cause,
             opened_at=since,
             status=account.status if account else None,
@@ -84,7 +97,6 @@ class Draft:
             next_due_at=next_reminder(0, self.policy, self.now),
         )
         self.emit(EventType.OPENED, incident, reason, detail)
-        return incident.id
 
     def change(self, incident: Incident, cause: Cause, reason: Reason, detail: str = "") -> None:
         """Give *incident* another cause, which ends an acknowledgement."""
@@ -113,7 +125,7 @@ class Draft:
 
     def emit(self, kind: EventType, incident: Incident, reason: Reason, detail: str = "") -> None:
         """Note *incident* as it is now, and that something happened to it."""
-        self.incidents[incident.id] = incident
+        self.incidents[incident.about] = incident
         self.events.append(
             Event(
                 id=self.new_id(),
@@ -157,9 +169,9 @@ class Draft:
     def decision(
         self,
         workspace: Workspace | None,
-        incidents: Mapping[str, Incident],
+        incidents: Mapping[Subject, Incident],
         *,
-        wanted: tuple[str, ...] = (),
+        wanted: tuple[Incident, ...] = (),
     ) -> Decision:
         """Return what differs from the recorded workspace and from the *incidents* before."""
         before = self.workspace
@@ -177,8 +189,8 @@ class Draft:
         )
 
 
-def _differing(after: Mapping[str, Row], before: Mapping[str, Row]) -> tuple[Row, ...]:
-    return tuple(row for id_, row in after.items() if before.get(id_) != row)
+def _differing(after: Mapping[Key, Row], before: Mapping[Key, Row]) -> tuple[Row, ...]:
+    return tuple(row for key, row in after.items() if before.get(key) != row)
 
 
 def next_reminder(sent: int, policy: IncidentPolicy, now: Micros) -> Micros | None:

@@ -6,7 +6,7 @@ Points in time are UTC microseconds since the epoch (`Micros`), spans are `Durat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from .duration import Duration
 from .secret import Secret
@@ -40,10 +40,17 @@ BLIND_CAUSES = (Cause.UNREACHABLE, Cause.TOKEN_REJECTED, Cause.RATE_LIMITED, Cau
 
 
 class Scope(StrEnum):
-    """What an incident is about."""
+    """Whether an incident is about one account or about all of a workspace."""
 
     ACCOUNT = "account"
     WORKSPACE = "workspace"
+
+
+Subject: TypeAlias = tuple[Scope, str]
+"""What an incident of a workspace is about: no two of the same are open at a time."""
+
+READING: Final = (Scope.WORKSPACE, "reading")
+"""The subject of the incident of a workspace that cannot be read."""
 
 
 class EventType(StrEnum):
@@ -199,7 +206,6 @@ class Account:
     missing_polls: int = 0
     missing_since: Micros | None = None
     changes: tuple[Micros, ...] = ()
-    incident_id: str | None = None
     session: Session | None = None
     removed_at: Micros | None = None
 
@@ -244,15 +250,13 @@ class RefusedList:
 class Workspace:
     """What is recorded about one workspace and its accounts (removed ones left out).
 
-    *baseline_at* is when the first good poll was recorded, *incident_id* the open incident of a
-    workspace that cannot be read.
+    *baseline_at* is when the first good poll was recorded.
     """
 
     name: str
     baseline_at: Micros | None = None
     last_good_at: Micros | None = None
     failing: FailureStreak | None = None
-    incident_id: str | None = None
     fingerprint: Fingerprint | None = None
     refused: RefusedList | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
@@ -260,12 +264,15 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An open (or ended) problem of one account, or of a workspace (*account_id* is None then)."""
+    """An open (or ended) problem.
+
+    *subject* is an account's id, or what of a workspace it is about (`reading`: it is blind).
+    """
 
     id: str
     workspace: str
     scope: Scope
-    account_id: str | None
+    subject: str
     cause: Cause
     opened_at: Micros
     previous_cause: Cause | None = None
@@ -283,6 +290,16 @@ class Incident:
     def is_open(self) -> bool:
         """Whether the problem is still there."""
         return self.resolved_at is None
+
+    @property
+    def about(self) -> Subject:
+        """What it is about; it may be that of no other open incident of the workspace."""
+        return self.scope, self.subject
+
+    @property
+    def account_id(self) -> str | None:
+        """The account that it is about, if it is about one."""
+        return self.subject if self.scope is Scope.ACCOUNT else None
 
 
 @dataclass(frozen=True, slots=True)

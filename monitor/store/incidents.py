@@ -5,12 +5,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.model import Cause, Event, Incident, Micros
+from monitor.core.model import Cause, Event, Incident, Micros, Subject
 
 from . import rows
-
-READING: Final = "reading"
-"""The subject of a workspace's incident, where an account's has the account id."""
 
 LOAD: Final = text("SELECT * FROM incident WHERE id = :id")
 
@@ -26,10 +23,12 @@ SELECT * FROM incident WHERE workspace = :workspace AND resolved_at IS NULL
 """)
 
 
-def load_open(tx: Connection, workspace: str) -> dict[str, Incident]:
-    """Return the open incidents of *workspace* by id."""
-    incidents = tx.execute(LOAD_OPEN, {"workspace": workspace})
-    return {row.id: rows.read(Incident, row) for row in incidents}
+def load_open(tx: Connection, workspace: str) -> dict[Subject, Incident]:
+    """Return the open incidents of *workspace* by what they are about."""
+    incidents = (
+        rows.read(Incident, row) for row in tx.execute(LOAD_OPEN, {"workspace": workspace})
+    )
+    return {incident.about: incident for incident in incidents}
 
 
 OPEN_BY_CAUSE: Final = text("""
@@ -74,19 +73,12 @@ def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) ->
     tx.execute(POSTPONE, {"id": incident_id, "now": now, "until": until})
 
 
-WRITE: Final = text(rows.upsert("incident", (*rows.columns(Incident), "subject"), key=("id",)))
+WRITE: Final = text(rows.upsert("incident", rows.columns(Incident), key=("id",)))
 
 
 def write(tx: Connection, incidents: Iterable[Incident]) -> None:
     """Write *incidents*, new ones or not."""
-    rows.execute_many(
-        tx,
-        WRITE,
-        (
-            {**rows.values(incident), "subject": incident.account_id or READING}
-            for incident in incidents
-        ),
-    )
+    rows.execute_many(tx, WRITE, map(rows.values, incidents))
 
 
 WRITE_EVENT: Final = text(rows.insert("event", rows.columns(Event)))

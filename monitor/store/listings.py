@@ -6,11 +6,13 @@ from sqlalchemy import Connection, text
 
 ACCOUNTS: Final = text("""
 SELECT account.workspace, account.id, account.name, account.url, account.country, account.status,
-    account.raw_status, account.since, workspace.last_good_at AS as_of, account.incident_id,
-    session.link
+    account.raw_status, account.since, workspace.last_good_at AS as_of,
+    incident.id AS incident_id, session.link
 FROM account
 JOIN workspace ON workspace.name = account.workspace
 LEFT JOIN session ON session.workspace = account.workspace AND session.account_id = account.id
+LEFT JOIN incident ON incident.workspace = account.workspace AND incident.scope = 'account'
+    AND incident.subject = account.id AND incident.resolved_at IS NULL
 WHERE account.removed_at IS NULL AND workspace.detached_at IS NULL
 ORDER BY account.workspace, account.status = 'active', account.name, account.id
 """)
@@ -36,12 +38,14 @@ def workspaces(tx: Connection) -> list[dict[str, Any]]:
 
 
 INCIDENTS: Final = text("""
-SELECT incident.id, incident.workspace, incident.account_id, incident.scope, incident.cause,
-    incident.opened_at, incident.acknowledged_by, incident.resolved_at, incident.resolution,
+SELECT incident.id, incident.workspace, incident.scope, incident.cause, incident.opened_at,
+    CASE incident.scope WHEN 'account' THEN incident.subject END AS account_id,
+    incident.acknowledged_by, incident.resolved_at, incident.resolution,
     account.name AS account_name, incident.detail
 FROM incident
 LEFT JOIN account
-    ON account.workspace = incident.workspace AND account.id = incident.account_id
+    ON account.workspace = incident.workspace
+    AND incident.scope = 'account' AND account.id = incident.subject
 WHERE incident.resolved_at IS NULL OR :all = 1
 ORDER BY incident.resolved_at IS NOT NULL, incident.opened_at DESC, incident.id
 LIMIT :limit

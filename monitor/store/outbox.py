@@ -120,16 +120,17 @@ SELECT :id, :receiver, 'pending', COALESCE(MAX(position), 0) + 1, 0,
 FROM notification
 """)
 
-ADD_NOTIFICATION: Final = text(f"""
+ADD_NOTIFICATION: Final = text("""
 INSERT INTO notification (
     id, message_id, event_id, event, incident_id, workspace, subject, receiver, position, state,
     undelivered_to
 )
-SELECT :id, message.id, event.id, :event, incident_id, workspace,
-    COALESCE(account_id, '{incidents.READING}'), receiver,
+SELECT :id, message.id, event.id, :event, incident_id, event.workspace,
+    COALESCE(account_id, incident.subject), receiver,
     (SELECT COALESCE(MAX(position), 0) + 1 FROM notification), 'pending', :undelivered_to
-FROM message, event WHERE message.id = :message_id AND event.id = :event_id
-""")  # noqa: S608 - all names are our own
+FROM message, event LEFT JOIN incident ON incident.id = event.incident_id
+WHERE message.id = :message_id AND event.id = :event_id
+""")
 
 
 def queue(

@@ -20,7 +20,6 @@ CREATE TABLE workspace (
     failing_detail TEXT,
     failing_since BIGINT,
     failing_cause_polls BIGINT,
-    incident_id TEXT,
     fingerprint_salt TEXT,
     fingerprint_token TEXT,
     fingerprint_ignored TEXT NOT NULL DEFAULT '',
@@ -54,7 +53,6 @@ CREATE TABLE account (
     missing_polls BIGINT NOT NULL,
     missing_since BIGINT,
     changes TEXT NOT NULL,
-    incident_id TEXT,
     removed_at BIGINT,
     PRIMARY KEY (workspace, id)
 );
@@ -97,7 +95,6 @@ CREATE TABLE incident (
     workspace TEXT NOT NULL,
     scope TEXT NOT NULL CHECK (scope IN ('account', 'workspace')),
     subject TEXT NOT NULL,
-    account_id TEXT,
     cause TEXT NOT NULL,
     previous_cause TEXT,
     status TEXT,
@@ -112,7 +109,7 @@ CREATE TABLE incident (
     next_due_at BIGINT
 );
 
--- At most one open incident of one account, and one of a workspace's blindness.
+-- At most one open incident about one thing: an account, or reading the workspace.
 CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
 
 -- The tick: what is due.

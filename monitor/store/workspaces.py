@@ -140,7 +140,10 @@ RETURNING term
 END_FAILURES: Final = text("""
 UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since = NULL,
     failing_cause_polls = NULL
-WHERE name = :name AND incident_id IS NULL
+WHERE name = :name AND NOT EXISTS (
+    SELECT 1 FROM incident
+    WHERE workspace = :name AND scope = 'workspace' AND subject = 'reading' AND resolved_at IS NULL
+)
 """)
 
 

@@ -120,6 +120,7 @@ class Poller:
         self._paused_until = 0.0
         self._good_at: Micros | None = None
         self._fresh_until: Micros = 0
+        self._blind_since: Micros | None = None
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
@@ -155,12 +156,14 @@ class Poller:
     async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
         failing = workspace.failing
-        if failing is None or workspace.incident_id is not None:
+        if failing is None or self._blind_since == failing.since:
             return None
         if self._runtime.now() - failing.since < self.rules.policy.blind_after:
             return None
         failure = Failure(failing.cause, failing.detail)
-        return await self._record(workspace, failure, failure, scheduled=False)
+        decision = await self._record(workspace, failure, failure, scheduled=False)
+        self._blind_since = failing.since
+        return decision
 
     def is_current(self) -> bool:
         """Return whether the workspace has been polled lately (its failing is known, too).

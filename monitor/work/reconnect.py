@@ -47,10 +47,11 @@ class Reconnector:
     async def reconnect(self) -> IntentOutcome | None:
         """Process one committed intent; return how it ended, or None if there was none."""
         store = self.recorder.store
-        intent, account = await store.run(self._claim)
-        if intent is None:
+        claimed = await store.run(self._claim)
+        if claimed is None:
             return None
-        outcome, session = await self._ask(account, intent)
+        intent, account = claimed
+        outcome, session = await self._ask(account)
         recorded = await store.run(lambda tx: self._finish(tx, intent, outcome, session))
         publish(recorded, self.recorder)
         self.recorder.metrics.count(SESSIONS_CREATED, workspace=self.workspace, outcome=outcome)
@@ -63,15 +64,18 @@ class Reconnector:
         )
         return outcome
 
-    def _claim(self, tx: Connection) -> tuple[SessionIntent | None, Account | None]:
+    def _claim(self, tx: Connection) -> tuple[SessionIntent, Account | None] | None:
+        """Claim the next intent; return it with its account, if that still needs a session."""
         session_intents.mark_unknown(tx, self.workspace)  # one at a time: any other has been lost
         intent = session_intents.claim(tx, self.workspace)
-        return intent, accounts.load(tx, self.workspace, intent.account_id) if intent else None
+        if intent is None:
+            return None
+        account = accounts.load(tx, self.workspace, intent.account_id)
+        incident = incidents.load(tx, intent.incident_id)
+        return intent, account if needs_session(account, incident) else None
 
-    async def _ask(
-        self, account: Account | None, intent: SessionIntent
-    ) -> tuple[IntentOutcome, Session | None]:
-        if account is None or not self.create or not needs_session(account, intent.incident_id):
+    async def _ask(self, account: Account | None) -> tuple[IntentOutcome, Session | None]:
+        if account is None or not self.create:
             return IntentOutcome.NEEDLESS, None
         try:
             if account.session and account.session.id and await self._is_live(account.session.id):

@@ -93,8 +93,8 @@ def record(
     for incident_id, receiver in planned.rerouted:
         cancelled += outbox.cancel_rerouted(tx, incident_id, receiver, now)
     intents = (
-        SessionIntent(new_id(), account.workspace, account.id, account.incident_id or "")
-        for account in (accounts[id_] for id_ in decision.wanted)
+        SessionIntent(new_id(), incident.workspace, incident.subject, incident.id)
+        for incident in decision.wanted
     )
     added = session_intents.add(tx, intents, cooldown=cooldown or Duration(0), now=now)
     waits = {intent.incident_id: now + LINK_WAIT for intent in added}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from harness.core import LINK, CoreHarness, frozen, signed_out
 
-from monitor.core.model import EventType, Notification, Resolution, SettledReason, Status
+from monitor.core.model import EventType, Notification, Resolution, Scope, SettledReason, Status
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 
@@ -130,7 +130,7 @@ def test_a_refreshed_link_that_is_gone_or_may_not_be_had_is_superseded():
 
 
 def test_a_workspaces_incident_needs_no_account():
-    opening = with_incident(queued(account=None), account_id=None)
+    opening = with_incident(queued(account=None), scope=Scope.WORKSPACE, subject="reading")
 
     assert recheck(opening, RECEIVER).event is EventType.OPENED
 

@@ -121,7 +121,7 @@ class CoreHarness:
         decision = decide(
             self.workspace,
             observation,
-            {incident.id: incident for incident in self.open},
+            {incident.about: incident for incident in self.open},
             policy=self.policy,
             create=self.create,
             scheduled=scheduled,
@@ -133,7 +133,7 @@ class CoreHarness:
 
     def unwatch(self) -> Decision:
         """Let the workspace leave the configuration for good."""
-        incidents = {incident.id: incident for incident in self.open}
+        incidents = {incident.about: incident for incident in self.open}
         return self.take(unwatch(self.workspace, incidents, now=self.now, new_id=self.ids.__next__))
 
     def take(self, decision):

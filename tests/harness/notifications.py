@@ -94,7 +94,7 @@ def notification(
         id=f"incident-{person.id if of_account else 'acme'}",
         workspace="acme",
         scope=Scope.ACCOUNT if of_account else Scope.WORKSPACE,
-        account_id=person.id if of_account else None,
+        subject=person.id if of_account else "reading",
         cause=cause,
         previous_cause=Cause.RECONNECTION_REQUIRED if event is EventType.CHANGED else None,
         opened_at=NOON - 2 * HOUR - 5 * MINUTE,

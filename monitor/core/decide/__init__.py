@@ -23,7 +23,16 @@ from typing import Final
 
 from monitor.core.diff import Changes
 from monitor.core.draft import Decision, Draft
-from monitor.core.model import Account, Failure, Incident, ListedAccount, Micros, Reason, Workspace
+from monitor.core.model import (
+    Account,
+    Failure,
+    Incident,
+    ListedAccount,
+    Micros,
+    Reason,
+    Subject,
+    Workspace,
+)
 from monitor.core.policy import IncidentPolicy
 
 from . import accounts, belief, blindness, sessions
@@ -45,7 +54,7 @@ TRANSITIONS: Final[Mapping[tuple[AccountState, Input], Step]] = {
 def decide(
     workspace: Workspace,
     observation: Changes | Failure,
-    incidents: Mapping[str, Incident],
+    incidents: Mapping[Subject, Incident],
     *,
     policy: IncidentPolicy,
     create: bool,
@@ -56,9 +65,9 @@ def decide(
 ) -> Decision:
     """Decide what one poll of *workspace* means.
 
-    *incidents* are the open ones of the workspace by id, *create* says whether a missing link is to
-    be asked for, *scheduled* whether the schedule caused this poll, *accepted_by* which person said
-    that a strange list is right.
+    *incidents* are the open ones of the workspace by what they are about, *create* says whether a
+    missing link is to be asked for, *scheduled* whether the schedule caused this poll,
+    *accepted_by* which person said that a strange list is right.
     """
     draft = Draft(workspace, now, new_id, policy, scheduled, incidents=dict(incidents))
     if isinstance(observation, Failure):
@@ -73,10 +82,10 @@ def decide(
         after = replace(after, fingerprint=observation.fingerprint)
     for listed in observation.listed:
         account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
-        step = TRANSITIONS[accounts.account_state(account), accounts.observe(listed)]
+        step = TRANSITIONS[accounts.account_state(draft, account), accounts.observe(listed)]
         draft.accounts[account.id] = step(draft, account, listed)
     accounts.note_missing(draft, observation.missing, is_believed=bool(observation.strange))
     accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
     after = replace(after, accounts=draft.accounts_after())
-    wanted = sessions.lack_link(draft.accounts.values()) if create else ()
+    wanted = sessions.lack_link(draft) if create else ()
     return draft.decision(after, incidents, wanted=wanted)

@@ -14,6 +14,7 @@ from monitor.core.model import (
     Micros,
     Reason,
     Resolution,
+    Scope,
     Session,
     Status,
 )
@@ -72,7 +73,7 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
             first_seen_at=now,
         )
     changes = before.changes
-    if before.incident_id is None or not _is_flapping(before, draft.policy):
+    if draft.find_open_of(before.id) is None or not _is_flapping(before, draft.policy):
         recent = now - draft.policy.flapping.within
         changes = tuple(at for at in changes if at > recent)
     since = min(before.since, now)
@@ -94,9 +95,9 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
     )
 
 
-def account_state(account: Account) -> AccountState:
+def account_state(draft: Draft, account: Account) -> AccountState:
     """Return where *account* stands."""
-    if account.incident_id is not None:
+    if draft.find_open_of(account.id) is not None:
         return AccountState.OPEN
     return AccountState.SUSPECT if account.bad_polls else AccountState.HEALTHY
 
@@ -123,8 +124,8 @@ def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     elif polls < draft.policy.open_after:
         return replace(account, bad_polls=polls)
     account = replace(account, bad_polls=0, good_polls=0, session=listed.session)
-    opened = draft.open(cause, account, since=account.since, reason=reason)
-    return replace(account, incident_id=opened)
+    draft.open(cause, account, since=account.since, reason=reason)
+    return account
 
 
 def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account:
@@ -140,7 +141,7 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
             draft.change(incident, Cause.FLAPPING, Reason.KEEPS_CHANGING)
         if draft.now - account.since < draft.policy.flapping.settle:
             return account
-        incident, reason = draft.incidents[incident.id], Reason.STEADY_AGAIN
+        incident, reason = draft.incidents[incident.about], Reason.STEADY_AGAIN
         account = replace(account, changes=())
     else:
         reason = Reason.ACTIVE_AGAIN
@@ -148,7 +149,7 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
         if account.good_polls < draft.policy.resolve_after:
             return account
     draft.resolve(incident, Resolution.RECOVERED, reason)
-    return replace(account, incident_id=None, good_polls=0)
+    return replace(account, good_polls=0)
 
 
 def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
@@ -185,9 +186,9 @@ def _latest(session: Session | None, listed: ListedAccount) -> Session | None:
 
 def _open_incident(draft: Draft, account: Account) -> Incident:
     """Return the incident of *account*, with the status that it has now."""
-    incident = draft.incidents[account.incident_id or ""]
+    incident = draft.incidents[Scope.ACCOUNT, account.id]
     incident = replace(incident, status=account.status, raw_status=account.raw_status)
-    draft.incidents[incident.id] = incident
+    draft.incidents[incident.about] = incident
     return incident
 
 
@@ -233,12 +234,10 @@ def _newest_by_profile(draft: Draft) -> dict[str, Micros]:
 
 def _remove(draft: Draft, account: Account, resolution: Resolution, reason: Reason) -> bool:
     """Remove *account* and end its incident; return whether there was one."""
-    incident = draft.incidents.get(account.incident_id or "")
+    incident = draft.find_open_of(account.id)
     if incident is not None:
         draft.resolve(incident, resolution, reason)
-    draft.accounts[account.id] = replace(
-        account, removed_at=draft.now, incident_id=None, session=None
-    )
+    draft.accounts[account.id] = replace(account, removed_at=draft.now, session=None)
     return incident is not None
 
 

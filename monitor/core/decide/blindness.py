@@ -3,7 +3,15 @@
 from dataclasses import replace
 
 from monitor.core.draft import Draft
-from monitor.core.model import Cause, Failure, FailureStreak, Reason, Resolution, Workspace
+from monitor.core.model import (
+    READING,
+    Cause,
+    Failure,
+    FailureStreak,
+    Reason,
+    Resolution,
+    Workspace,
+)
 
 
 def observe_failure(draft: Draft, failure: Failure) -> Workspace:
@@ -12,17 +20,15 @@ def observe_failure(draft: Draft, failure: Failure) -> Workspace:
     since = min(before.since, now) if before else now
     polls = before.cause_polls if before and before.cause is failure.cause else 0
     failing = FailureStreak(failure.cause, failure.detail, since, draft.count(polls))
-    workspace = replace(draft.workspace, failing=failing)
-    incident = draft.incidents.get(draft.workspace.incident_id or "")
+    incident = draft.find_open(READING)
     if incident is None:
         if reason := _why_blind(draft, failing):
-            opened = draft.open(
-                failure.cause, None, since=failing.since, reason=reason, detail=failure.detail
+            draft.open(
+                failure.cause, READING, since=failing.since, reason=reason, detail=failure.detail
             )
-            workspace = replace(workspace, incident_id=opened)
     elif incident.cause is not failure.cause and failing.cause_polls >= 2:
         draft.change(incident, failure.cause, Reason.FAILURE_CHANGED, failure.detail)
-    return workspace
+    return replace(draft.workspace, failing=failing)
 
 
 def _why_blind(draft: Draft, failing: FailureStreak) -> Reason | None:
@@ -35,7 +41,7 @@ def _why_blind(draft: Draft, failing: FailureStreak) -> Reason | None:
 def recover(draft: Draft, accepted_by: str | None = None) -> Workspace:
     """Return the workspace after a good poll, or one that a person accepted: it ends blindness."""
     before = draft.workspace
-    incident = draft.incidents.get(before.incident_id or "")
+    incident = draft.find_open(READING)
     if incident is not None and accepted_by is None:
         draft.resolve(incident, Resolution.RECOVERED, Reason.READ_AGAIN)
     elif incident is not None:
@@ -44,7 +50,6 @@ def recover(draft: Draft, accepted_by: str | None = None) -> Workspace:
     return replace(
         before,
         failing=None,
-        incident_id=None,
         refused=None,
         last_good_at=draft.now,
         baseline_at=draft.now if before.baseline_at is None else before.baseline_at,

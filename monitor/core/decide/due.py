@@ -15,6 +15,7 @@ from monitor.core.model import (
     Reason,
     Resolution,
     Status,
+    Subject,
     Workspace,
 )
 from monitor.core.policy import IncidentPolicy
@@ -64,7 +65,7 @@ def remind(
             reminded = replace(incident, reminders=sent, next_due_at=next_due_at)
             draft.emit(EventType.REMINDED, reminded, Reason.REMINDER_DUE, incident.detail)
             continue
-        draft.incidents[incident.id] = replace(incident, next_due_at=next_due_at)
+        draft.incidents[incident.about] = replace(incident, next_due_at=next_due_at)
     return draft.decision(None, {})
 
 
@@ -79,7 +80,7 @@ def _is_uncertain(due: Due, *, failing: bool) -> bool:
 
 def unwatch(
     workspace: Workspace,
-    incidents: Mapping[str, Incident],
+    incidents: Mapping[Subject, Incident],
     *,
     now: Micros,
     new_id: Callable[[], str],

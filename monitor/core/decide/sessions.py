@@ -1,6 +1,6 @@
 """Sessions: which accounts lack a link, and what asking for one comes to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from monitor.core.draft import Decision, Draft
@@ -26,14 +26,19 @@ def needs_link(account: Account) -> bool:
     return account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
 
 
-def lack_link(accounts: Iterable[Account]) -> tuple[str, ...]:
-    """Return the ids of the accounts that need a login, have an incident and have no link."""
-    return tuple(account.id for account in accounts if account.incident_id and needs_link(account))
+def lack_link(draft: Draft) -> tuple[Incident, ...]:
+    """Return the open incidents of accounts that need a login and have no link."""
+    return tuple(
+        incident
+        for account in draft.accounts.values()
+        if needs_link(account) and (incident := draft.find_open_of(account.id))
+    )
 
 
-def needs_session(account: Account | None, incident_id: str) -> bool:
-    """Return whether the account of an incident still needs a session that was to be asked for."""
-    return account is not None and account.incident_id == incident_id and needs_link(account)
+def needs_session(account: Account | None, incident: Incident | None) -> bool:
+    """Return whether *account* still needs the session that its *incident* was to get."""
+    has_open_incident = incident is not None and incident.is_open
+    return has_open_incident and account is not None and needs_link(account)
 
 
 def conclude(
@@ -52,4 +57,4 @@ def conclude(
     draft = Draft(Workspace(incident.workspace), now, new_id, released=[incident.id])
     draft.accounts[account.id] = replace(account, session=session)
     draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
-    return draft.decision(None, {incident.id: incident})
+    return draft.decision(None, {incident.about: incident})

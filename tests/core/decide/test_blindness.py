@@ -12,7 +12,7 @@ from harness.core import (
     told,
 )
 
-from monitor.core.model import Cause, Failure, Scope
+from monitor.core.model import READING, Cause, Failure, Scope
 
 RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 
@@ -49,7 +49,6 @@ def test_blindness_ends_with_the_first_good_poll_and_accounts_are_told_in_the_sa
     assert told(harness.fail(REJECTED)) == ["opened token_rejected: token_rejected"]
     assert told(harness.poll(signed_out())) == ["resolved token_rejected: read_again", OPENED]
     assert harness.workspace.failing is None
-    assert harness.workspace.incident_id is None
 
 
 def test_the_cause_of_blindness_changes_once_it_lasts_two_polls():
@@ -86,3 +85,14 @@ def test_a_failed_poll_ignores_nobody_yet():
 
     assert harness.fail().accounts == ()
     assert [incident.account_id for incident in harness.open] == ["b"]
+
+
+def test_an_account_that_is_called_like_the_subject_of_blindness_is_another_subject():
+    harness = CoreHarness()
+    harness.poll(signed_out("reading"))
+
+    harness.fail(REJECTED)
+    harness.fail(REJECTED)
+
+    assert [incident.about for incident in harness.open] == [("account", "reading"), READING]
+    assert told(harness.poll(signed_out("reading"))) == ["resolved token_rejected: read_again"]

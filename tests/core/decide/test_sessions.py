@@ -22,7 +22,7 @@ def polled(*accounts):
 def test_an_account_that_needs_a_login_and_has_no_link_wants_one():
     _, decision = polled(NO_LINK, signed_out("b"), frozen("c"), listed_account("d"))
 
-    assert decision.wanted == ("a",)
+    assert [incident.account_id for incident in decision.wanted] == ["a"]
 
 
 def test_an_account_that_is_only_suspected_wants_no_link_yet():
@@ -36,11 +36,12 @@ def test_an_account_that_is_only_suspected_wants_no_link_yet():
 )
 def test_a_session_is_needed_only_while_a_login_is_and_there_is_no_link(account, needs):
     harness, _ = polled(account)
-    recorded = harness.workspace.accounts["a"]
+    recorded, incident = harness.workspace.accounts["a"], harness.open[0]
 
-    assert needs_session(recorded, recorded.incident_id) is needs
-    assert not needs_session(recorded, "another incident")
-    assert not needs_session(None, recorded.incident_id)
+    assert needs_session(recorded, incident) is needs
+    assert not needs_session(recorded, replace(incident, resolved_at=harness.now))
+    assert not needs_session(recorded, None)
+    assert not needs_session(None, incident)
 
 
 def concluded(session, *, gone=False, **incident):
