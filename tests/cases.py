@@ -84,6 +84,7 @@ CASES = frozenset(
         "workspaces accept",
         "token rotated in its file",
         "our own share of the rate limit is used up",
+        "poll failed, repeated soon",
         "workspace removed",
         "workspace renamed",
         # links and reminders
@@ -120,7 +121,6 @@ COMING = frozenset(
         "Linked API itself is away",
         "third incident of the same cause in 7 days",
         "new name matches other rules",
-        "poll failed, repeated soon",
         "receiver to be mended",
         "minute after an attempt without an answer",
         "owner of an account changes while open",

@@ -13,7 +13,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.metrics.families import RELOADED
 from monitor.schedule import Schedule
-from monitor.store import outbox
+from monitor.store import clock, outbox
 from monitor.web.app import build
 from monitor.web.server import bind, serve
 from monitor.work.tick import Ticker
@@ -91,9 +91,11 @@ class App:
         try:
             self._components = await self._reconfigurer.prepare(self._config)
             self._ticker = Ticker(self._components.tick_rules, self._components.recorder)
+            down_for = await self._store.run(lambda tx: clock.silence(tx, self._runtime.now()))
             await self._note_time()
             async with self._group:
-                await self._apply(self._components)
+                keep_failures = down_for < self._config.incidents.blind_after
+                await self._apply(self._components, keep_failures=keep_failures)
                 self._group.create_task(serve(endpoint, sock, stopping=self._stopping))
                 await self._run(ready, f"http://{host}:{port}")
         except ExceptionGroup as group:
@@ -139,8 +141,8 @@ class App:
 
     # ── the configuration ────────────────────────────────────────────────────────────────────────
 
-    async def _apply(self, components: Components) -> None:
-        await self._reconfigurer.apply(components)
+    async def _apply(self, components: Components, *, keep_failures: bool = False) -> None:
+        await self._reconfigurer.apply(components, keep_failures=keep_failures)
         self._components = components
         self._ticker.rules = components.tick_rules
         for warning in components.config.warnings:

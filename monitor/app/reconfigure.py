@@ -102,11 +102,14 @@ class Reconfigurer:
             config, self._resources, api, is_current=workers.is_current, wake=workers.wake_receivers
         )
 
-    async def apply(self, components: Components) -> None:
-        """Apply the configuration of *components*; raise what is wrong, and keep the old one."""
+    async def apply(self, components: Components, *, keep_failures: bool = False) -> None:
+        """Apply the configuration of *components*; raise what is wrong, and keep the old one.
+
+        *keep_failures* says that it has not been long since everything was polled.
+        """
         async with self._lock:
             await self._resume()
-            await self._apply(components)
+            await self._apply(components, keep_failures=keep_failures)
 
     async def resume(self) -> None:
         """Let those work again that are paused for a configuration which could not be applied.
@@ -128,14 +131,16 @@ class Reconfigurer:
             worker.poller.resume(workspace, term)
             self._workers.start(worker)
 
-    async def _apply(self, components: Components) -> None:
+    async def _apply(self, components: Components, *, keep_failures: bool) -> None:
         workers, now = self._workers, self._resources.runtime.now()
         present = {name: worker.settings for name, worker in workers.workspaces.items()}
         change = plan_change(present, components.config.workspaces)
         self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._resources.store.run(lambda tx: _record(tx, change, now))
+            applied = await self._resources.store.run(
+                lambda tx: _record(tx, change, now, keep_failures=keep_failures)
+            )
         except Exception:
             with suppress(StoreError):
                 await self._resume()
@@ -186,7 +191,7 @@ class Reconfigurer:
                 self._workers.start_receiver(worker)
 
 
-def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:
+def _record(tx: Connection, change: Change, now: Micros, *, keep_failures: bool) -> AppliedConfig:
     renamed, rename_ignored, attached = {}, {}, {}
     for old, name in change.rename.items():
         if workspaces.rename(tx, old, name):
@@ -196,7 +201,7 @@ def _record(tx: Connection, change: Change, now: Micros) -> AppliedConfig:
     wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
     detached = workspaces.detach(tx, wanted, now)
     for settings in change.start:
-        workspace, term = workspaces.attach(tx, settings.name)
+        workspace, term = workspaces.attach(tx, settings.name, keep_failures=keep_failures)
         session_intents.mark_unknown(tx, settings.name)
         attached[settings.name] = workspace, term, incidents.open_by_cause(tx, settings.name)
     return AppliedConfig(attached, renamed, rename_ignored, detached)

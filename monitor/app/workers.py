@@ -81,7 +81,8 @@ class WorkspaceWorker:
         try:
             while True:
                 self._loop_health.beat(loop, self._longest_cycle())
-                retry = POLL_RETRY.seconds if self._loop_health.is_failing(loop) else None
+                is_failing = self._loop_health.is_failing(loop)
+                retry = POLL_RETRY.seconds if is_failing else self.poller.repeat_in()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(retry):
                         await self._woken.wait()

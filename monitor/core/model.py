@@ -179,6 +179,8 @@ class Failure:
 class Skipped:
     """Our own share of the rate limit was used up: nothing was asked or learned."""
 
+    retry_after: Duration
+
 
 Observation: TypeAlias = Snapshot | Failure | Skipped
 
@@ -212,12 +214,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class FailureStreak:
-    """A run of failed polls: since when, and how many of the latest were of the same cause."""
+    """A run of failed polls: since when, and since when of the same cause."""
 
     cause: Cause
     detail: str
     since: Micros
-    cause_polls: int
+    cause_since: Micros
 
 
 @dataclass(frozen=True, slots=True)

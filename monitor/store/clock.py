@@ -38,8 +38,14 @@ SHIFT_BACK: Final = (
     text("UPDATE account SET missing_since = :now WHERE missing_since > :now"),
     text("UPDATE acceptance SET at = :now WHERE at > :now"),
     text("UPDATE workspace SET failing_since = :now WHERE failing_since > :now"),
+    text("UPDATE workspace SET failing_cause_since = :now WHERE failing_cause_since > :now"),
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
+
+
+def silence(tx: Connection, now: Micros) -> Duration:
+    """Return for how long nobody has recorded the time."""
+    return Duration(max(0, now - (tx.execute(LATEST).scalar_one_or_none() or now)))
 
 
 def set_clock(tx: Connection, now: Micros) -> Duration:

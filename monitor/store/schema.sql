@@ -19,7 +19,7 @@ CREATE TABLE workspace (
     failing_cause TEXT,
     failing_detail TEXT,
     failing_since BIGINT,
-    failing_cause_polls BIGINT,
+    failing_cause_since BIGINT,
     fingerprint_salt TEXT,
     fingerprint_token TEXT,
     fingerprint_ignored TEXT NOT NULL DEFAULT '',

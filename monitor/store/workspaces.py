@@ -139,21 +139,22 @@ RETURNING term
 
 END_FAILURES: Final = text("""
 UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since = NULL,
-    failing_cause_polls = NULL
-WHERE name = :name AND NOT EXISTS (
+    failing_cause_since = NULL
+WHERE name = :name AND (:keep = 0 OR detached_at IS NOT NULL) AND NOT EXISTS (
     SELECT 1 FROM incident
     WHERE workspace = :name AND scope = 'workspace' AND subject = 'reading' AND resolved_at IS NULL
 )
 """)
 
 
-def attach(tx: Connection, name: str) -> tuple[Workspace, int]:
+def attach(tx: Connection, name: str, *, keep_failures: bool = False) -> tuple[Workspace, int]:
     """Attach the workspace *name*: return its recorded state and its new term.
 
-    A run of failed polls that nobody was told of ends here: what was between is not known.
+    A run of failed polls that nobody was told of ends here, as what was between is not known;
+    *keep_failures* if that was not long.
     """
+    tx.execute(END_FAILURES, {"name": name, "keep": int(keep_failures)})
     term = tx.execute(ATTACH_NEW, {"name": name}).scalar_one()
-    tx.execute(END_FAILURES, {"name": name})
     return load(tx, name), term
 
 

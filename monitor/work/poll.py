@@ -117,7 +117,9 @@ class Poller:
         self._store = recorder.store
         self._metrics = recorder.metrics
         self._runtime = recorder.runtime
+        self._failed_polls = 0
         self._paused_until = 0.0
+        self._repeat_at: float | None = None
         self._good_at: Micros | None = None
         self._fresh_until: Micros = 0
         self._blind_since: Micros | None = None
@@ -138,6 +140,7 @@ class Poller:
         source = self._source
         observation = await source.get_all()
         if isinstance(observation, Skipped):
+            self._put_off(observation.retry_after)
             return None
         took = self._runtime.monotonic() - started
         changes = self._compare(workspace, observation)
@@ -150,8 +153,23 @@ class Poller:
         self._metrics.polled(self.name, failing.cause if failing else "ok", took)
         self._mark_fresh()
         if source is self._source:  # else another token may be accepted
-            self._pause(observation)
+            self._back_off(observation)
         return decision
+
+    def repeat_in(self) -> float | None:
+        """Return in how many seconds to poll though no poll is due, because the latest one failed.
+
+        That is also when a failing workspace whose polls are paused is long blind.
+        """
+        if self._repeat_at is None:
+            return None
+        wait = self._repeat_at - self._runtime.monotonic()
+        failing = self._workspace.failing if self._workspace else None
+        if failing is not None:
+            blind_at = failing.since + self.rules.policy.blind_after
+            if (blind_in := blind_at - self._runtime.now()) > 0:
+                wait = min(wait, Duration(blind_in).seconds)
+        return max(wait, 0.0)
 
     async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
@@ -184,7 +202,7 @@ class Poller:
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
         """Use another configuration from now on, and compare every account anew."""
         if source is not self._source:
-            self._paused_until = 0.0  # another token may be accepted
+            self._failed_polls, self._paused_until = 0, 0.0  # another token may be accepted
         self.rules, self._source = rules, source
         self._quiet = {}
 
@@ -271,14 +289,28 @@ class Poller:
         _log_edges(workspace, after)
         return recorded.decision
 
-    def _pause(self, observation: Snapshot | Failure) -> None:
+    def _back_off(self, observation: Snapshot | Failure) -> None:
         failing = self._workspace.failing if self._workspace else None
-        now = self._runtime.now()
-        every = Duration(self.rules.next_due(now) - now)
-        pause = poll_backoff(failing, every=every, jitter=self._runtime.jitter())
-        if isinstance(observation, Failure) and observation.retry_after is not None:
-            pause = max(pause, observation.retry_after)
-        self._paused_until = self._runtime.monotonic() + pause.seconds
+        if failing is None:
+            self._failed_polls, self._repeat_at = 0, None
+            return
+        self._failed_polls += 1
+        if isinstance(observation, Snapshot):
+            observation = Failure(failing.cause, failing.detail)
+        now, monotonic = self._runtime.now(), self._runtime.monotonic()
+        backoff = poll_backoff(
+            observation,
+            self._failed_polls,
+            every=Duration(self.rules.next_due(now) - now),
+            jitter=self._runtime.jitter(),
+        )
+        self._paused_until = monotonic + backoff.pause.seconds
+        self._repeat_at = monotonic + backoff.repeat.seconds if backoff.repeat else None
+
+    def _put_off(self, wait: Duration) -> None:
+        """Repeat a failed poll later than planned."""
+        if self._repeat_at is not None:
+            self._repeat_at = self._runtime.monotonic() + wait.seconds
 
 
 def _log_edges(before: Workspace, after: Workspace) -> None:

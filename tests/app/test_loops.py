@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import structlog
@@ -11,7 +12,10 @@ from harness.program import until
 
 from monitor import app
 from monitor.app.process import REAL
+from monitor.core import backoff
 from monitor.core.duration import Duration
+from monitor.simulator import html_page
+from monitor.store import incidents
 
 HERE = "web: {listen: '127.0.0.1:0'}"
 
@@ -40,6 +44,46 @@ async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness
         suspended = Duration.parse("8h")
 
         await harness.hook.wait(lambda: harness.hook.events, within=10)
+
+
+@pytest.mark.case("poll failed, repeated soon")
+async def test_a_failed_poll_is_repeated_before_the_next_one_is_due(harness, monkeypatch):
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", Duration.parse("50ms"))
+    settings = f"{HERE}\npoll: {{cron: '0 8 * * *'}}\nincidents: {{blind_after: 1s}}"
+    config = harness.load("acme", more=f"{settings}\nreceivers: [{harness.crm()}]")
+    harness.simulator.faults.add(html_page(status=502))
+    async with running(config):
+        await harness.hook.wait(lambda: harness.hook.events)
+        assert harness.hook.events[0]["data"]["incident"]["cause"] == "unreachable"
+        assert len(harness.simulator.requests) < 10
+
+        harness.simulator.clear_faults()
+
+        await harness.hook.wait(lambda: len(harness.hook.events) == 2)
+        calls = len(harness.simulator.requests)
+        await asyncio.sleep(1)
+        assert len(harness.simulator.requests) == calls
+
+
+@pytest.mark.case("poll failed, repeated soon")
+@pytest.mark.parametrize(("away", "is_told"), [("4m", True), ("6m", False)])
+async def test_how_long_a_workspace_fails_outlives_a_short_restart(harness, away, is_told):
+    passed = 0
+    runtime = replace(REAL, now=lambda: REAL.now() + passed)
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    harness.simulator.faults.add(html_page(status=502))
+    for _ in range(3):
+        async with running(config, runtime) as monitor:
+            await until(partial(_has_polled, monitor))
+        passed += Duration.parse(away)
+
+    assert len(harness.simulator.requests) == 3
+    assert bool(await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))) is is_told
+
+
+def _has_polled(monitor):
+    polls = 'linkedapi_polls_total{workspace="acme",outcome="unreachable"} 1\n'
+    return polls in monitor._resources.metrics.render().decode()
 
 
 @pytest.mark.case("receiver removed with notifications pending")

@@ -8,6 +8,7 @@ from harness.program import until
 from monitor.app import workers
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
+from monitor.simulator import html_page
 
 
 async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
@@ -29,6 +30,20 @@ async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monke
 
     await until(lambda: not harness.health.is_failing("poll acme"))
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
+
+
+async def test_a_poll_that_our_share_of_the_rate_limit_does_not_allow_is_put_off(harness):
+    await harness.apply("acme")
+    harness.simulator.faults.add(html_page(status=502))
+    worker = harness.workers.workspaces["acme"]
+    worker.budget.per_minute = 1
+    await harness.poll("acme")
+    calls = len(harness.simulator.requests)
+
+    assert await worker.poller.poll(scheduled=False) is None
+
+    assert worker.poller.repeat_in() > 50
+    assert len(harness.simulator.requests) == calls
 
 
 async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten(harness):
@@ -112,7 +127,7 @@ async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harne
     await harness.poll("beta")
     for name in ("acme", "beta"):
         harness.simulator.set_token(name, f"linked_{name}2")
-        for _ in range(5):
+        for _ in range(8):
             await harness.poll(name)
     calls = len(harness.simulator.requests)
 

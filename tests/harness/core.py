@@ -107,8 +107,8 @@ class CoreHarness:
         """Poll once for each account, which is the only one then."""
         return [self.poll(account) for account in accounts]
 
-    def fail(self, failure=UNREACHABLE, *, after=MINUTE) -> Decision:
-        return self.observe(failure, after=after)
+    def fail(self, failure=UNREACHABLE, *, scheduled=True, after=MINUTE) -> Decision:
+        return self.observe(failure, scheduled=scheduled, after=after)
 
     def observe(self, observation, *, scheduled=True, after=MINUTE, accepted_by=None) -> Decision:
         self.now += after

@@ -104,7 +104,19 @@ def test_attaching_forgets_a_run_of_failures_that_nobody_was_told_of(harness):
     harness.poll(listed_account())
     harness.observe(UNREACHABLE)
 
+    workspace, _ = harness.run(lambda tx: workspaces.attach(tx, "acme", keep_failures=True))
+    assert workspace.failing == harness.workspace.failing
     assert attach(harness)[0].failing is None
+
+
+def test_a_workspace_that_left_and_comes_back_begins_anew_with_its_failures(harness):
+    harness.poll(listed_account())
+    harness.observe(UNREACHABLE)
+    harness.detach()
+
+    workspace, _ = harness.run(lambda tx: workspaces.attach(tx, "acme", keep_failures=True))
+
+    assert workspace.failing is None
 
 
 def test_attaching_keeps_the_failure_that_people_were_told_of(harness):

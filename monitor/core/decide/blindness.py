@@ -1,8 +1,10 @@
 """Blindness: a workspace that cannot be read, and that it can be read again."""
 
 from dataclasses import replace
+from typing import Final
 
 from monitor.core.draft import Draft
+from monitor.core.duration import Duration
 from monitor.core.model import (
     READING,
     Cause,
@@ -13,26 +15,34 @@ from monitor.core.model import (
     Workspace,
 )
 
+REJECTED_FOR: Final = Duration.parse("60s")
+"""How long a token has to be rejected before it is taken for a wrong one."""
+
 
 def observe_failure(draft: Draft, failure: Failure) -> Workspace:
-    """Return the workspace after one more failed poll; long blindness is an incident."""
+    """Return the workspace after one more failed poll; long blindness is an incident.
+
+    Every poll counts, and another cause counts from the second poll on.
+    """
     before, now = draft.workspace.failing, draft.now
     since = min(before.since, now) if before else now
-    polls = before.cause_polls if before and before.cause is failure.cause else 0
-    failing = FailureStreak(failure.cause, failure.detail, since, draft.count(polls))
+    is_same = before is not None and before.cause is failure.cause
+    cause_since = min(before.cause_since, now) if before and is_same else now
+    failing = FailureStreak(failure.cause, failure.detail, since, cause_since)
     incident = draft.find_open(READING)
     if incident is None:
         if reason := _why_blind(draft, failing):
             draft.open(
                 failure.cause, READING, since=failing.since, reason=reason, detail=failure.detail
             )
-    elif incident.cause is not failure.cause and failing.cause_polls >= 2:
+    elif is_same and incident.cause is not failure.cause:
         draft.change(incident, failure.cause, Reason.FAILURE_CHANGED, failure.detail)
     return replace(draft.workspace, failing=failing)
 
 
 def _why_blind(draft: Draft, failing: FailureStreak) -> Reason | None:
-    if failing.cause is Cause.TOKEN_REJECTED and failing.cause_polls >= 2:
+    lasted = draft.now - failing.cause_since
+    if failing.cause is Cause.TOKEN_REJECTED and lasted >= REJECTED_FOR:
         return Reason.TOKEN_REJECTED
     is_long = draft.now - failing.since >= draft.policy.blind_after
     return Reason.UNREADABLE_TOO_LONG if is_long else None
