@@ -195,7 +195,7 @@ class App:
         """Poll everything now: nothing that is recorded may still hold."""
         log.info("the host was suspended; every workspace is polled")
         for worker in self._workers.workspaces.values():
-            worker.wake(scheduled=True)
+            worker.wake()
 
     async def _tick_all(self) -> None:
         self._loop_health.beat("tick", 60)

@@ -46,6 +46,20 @@ async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness
         await harness.hook.wait(lambda: harness.hook.events, within=10)
 
 
+async def test_a_look_after_the_host_was_suspended_is_no_scheduled_poll(harness):
+    suspended = 0
+    config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nincidents: {{open_after: 2}}")
+    harness.simulator.sign_out("acme", "*")
+    async with running(config, replace(REAL, now=lambda: REAL.now() + suspended)) as monitor:
+        await until(lambda: len(harness.simulator.requests) == 1)
+
+        suspended = Duration.parse("8h")
+
+        polls = 'linkedapi_polls_total{workspace="acme",outcome="ok"} 2\n'
+        await until(lambda: polls in monitor._resources.metrics.render().decode())
+        assert not await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))
+
+
 @pytest.mark.case("poll failed, repeated soon")
 async def test_a_failed_poll_is_repeated_before_the_next_one_is_due(harness, monkeypatch):
     monkeypatch.setattr(backoff, "FIRST_BACKOFF", Duration.parse("50ms"))
