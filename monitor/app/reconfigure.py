@@ -161,14 +161,14 @@ class Reconfigurer:
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
-        for settings in change.reconfigure:
-            worker = self._workers.workspaces[settings.name]
+        workers = [self._workers.workspaces[settings.name] for settings in change.reconfigure]
+        for worker, settings in zip(workers, change.reconfigure, strict=True):
             worker.reconfigure(settings, components)
             if settings.name in change.reschedule:
                 index = change.reschedule[settings.name]
                 self._workers.schedule(worker, index, len(components.config.workspaces))
-            if self._accounts != accounts:
-                worker.wake()  # others may be watched now, and by a crontab it may be long
+        if self._accounts != accounts:
+            self._workers.look(workers)  # others may be watched now
 
     def _start_workspaces(
         self, change: Change, applied: AppliedConfig, components: Components

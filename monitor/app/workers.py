@@ -1,7 +1,7 @@
 """A worker for each workspace and for each receiver, and the loops of each."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -221,6 +221,15 @@ class Workers:
             jitter=poll.jitter,
             offset=offset,
         )
+
+    def look(self, workers: Sequence[WorkspaceWorker]) -> None:
+        """Let *workers* poll within MAX_SPREAD, one after the other, if none is due by then."""
+        now, loop = self._now(), asyncio.get_running_loop()
+        late = [
+            worker for worker in workers if worker.settings.poll.next_due(now) > now + MAX_SPREAD
+        ]
+        for index, worker in enumerate(late):
+            loop.call_later(spread(index, len(late), MAX_SPREAD), worker.wake)
 
     async def stop_workspaces(self, names: Iterable[str]) -> None:
         """Poll the workspaces *names* no more; a commit under way is finished."""

@@ -76,8 +76,8 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
 
 
 async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
-    receivers = f"receivers: [{harness.crm()}]"
-    await harness.apply("acme", "beta", more=receivers)
+    more = f"receivers: [{harness.crm()}]\npoll: {{cron: '0 8 * * *'}}"
+    await harness.apply("acme", "beta", more=more)
     harness.simulator.sign_out("acme", "*")
     await harness.poll("acme")
     await harness.hook.wait(lambda: len(harness.hook.events) == 2)
@@ -85,12 +85,28 @@ async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
     account, _ = harness.simulator.customer("acme").accounts.values()
 
     ignored = f"accounts: [{{match: {{id: {account.id}}}, ignore: true}}]"
-    await harness.apply("acme", "beta", more=f"{receivers}\n{ignored}")
+    await harness.apply("acme", "beta", more=f"{more}\n{ignored}")
 
     await harness.hook.wait(lambda: len(harness.hook.events) == 3)
     assert harness.hook.events[2]["data"]["account"]["id"] == account.id
     assert harness.hook.events[2]["data"]["incident"]["resolution"] == "unwatched"
-    await until(lambda: len(harness.simulator.requests) == 3)
+
+
+async def test_those_who_are_polled_for_other_accounts_are_spread(harness, monkeypatch):
+    def polled():
+        return [request.customer for request in harness.simulator.requests]
+
+    monkeypatch.setattr(workers, "MAX_SPREAD", Duration.parse("2s"))
+    cron = {"poll": {"cron": "0 8 * * *"}}
+    names = {"acme": cron, "beta": cron, "gamma": {"poll": {"every": "1s"}}}
+    await harness.apply(**names)
+
+    await harness.apply(**names, more="accounts: [{match: {id: nobody}, ignore: true}]")
+
+    await until(polled)
+    await asyncio.sleep(0.3)
+    assert polled() == ["acme"]
+    await until(lambda: polled() == ["acme", "beta"])
 
 
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
