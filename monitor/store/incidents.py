@@ -63,6 +63,22 @@ def due(tx: Connection, now: Micros, *, limit: int) -> list[str]:
     return list(tx.execute(DUE, {"now": now, "limit": limit}).scalars())
 
 
+PLAN_REMINDERS: Final = text("""
+UPDATE incident SET next_due_at = :due_at WHERE id IN (
+    SELECT id FROM incident
+    WHERE resolved_at IS NULL AND next_due_at IS NULL AND acknowledged_at IS NULL
+        AND reminders BETWEEN :first AND :last
+    LIMIT :limit
+)
+""")
+
+
+def plan_reminders(tx: Connection, sent: range, due_at: Micros, *, limit: int) -> int:
+    """Let a reminder be due where none is planned and so many were *sent*; return how many."""
+    values = {"first": sent[0], "last": sent[-1], "due_at": due_at, "limit": limit}
+    return tx.execute(PLAN_REMINDERS, values).rowcount
+
+
 POSTPONE: Final = text("""
 UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
 """)

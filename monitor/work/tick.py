@@ -48,14 +48,20 @@ class Ticker:
 
     rules: TickRules
     recorder: Recorder
+    planned_for: TickRules | None = None
 
     async def tick(self) -> bool:
         """Process the reminder that has been due longest, with all that are due in its workspace.
 
-        Return whether there was one. If they fail, each is tried alone, and those that still fail
-        are postponed before the error is raised.
+        Under other rules than before, plan first what reminders they add. Return whether there was
+        something to do. If reminders fail, each is tried alone, and those that still fail are
+        postponed before the error is raised.
         """
-        now = self.recorder.runtime.now()
+        now, rules = self.recorder.runtime.now(), self.rules
+        if self.planned_for is not rules:
+            if await self._plan_reminders(rules.policy, now):
+                return True
+            self.planned_for = rules
         due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=MAX_REMINDERS))
         if not due:
             return False
@@ -65,6 +71,17 @@ class Ticker:
             log.warning("reminders failed together; each is tried alone", count=len(due))
             await self._remind_alone(due, now)
         return True
+
+    async def _plan_reminders(self, policy: IncidentPolicy, now: Micros) -> bool:
+        """Plan a reminder for some incidents that have none to come; return whether there were."""
+        for step in range(min(len(policy.remind), policy.remind_max)):
+            is_last = step == len(policy.remind) - 1
+            sent = range(step, policy.remind_max if is_last else step + 1)
+            plan = partial(incidents.plan_reminders, sent=sent, limit=MAX_REMINDERS)
+            due_at = now + policy.remind[step]
+            if await self.recorder.store.run(partial(plan, due_at=due_at)):
+                return True
+        return False
 
     async def _remind_alone(self, due: Sequence[str], now: Micros) -> None:
         failed: Exception | None = None
