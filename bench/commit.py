@@ -19,7 +19,7 @@ from monitor.core.route import Receiver, Routing
 from monitor.core.secret import Secret
 from monitor.store import workspaces
 from monitor.store.db import Store
-from monitor.work.poll import PollRules, commit
+from monitor.work.poll import PollRules, commit, liveness_after
 
 from .measure import cpu_seconds, format_seconds, median_ratio, wall_seconds
 from .table import Row
@@ -98,7 +98,7 @@ def _recorder(store: Store, term: int) -> Callable[..., None]:
                 tx,
                 workspace,
                 changes,
-                term=term,
+                liveness=liveness_after(workspace.name, term, rules=RULES, good_at=at, now=at),
                 rules=RULES,
                 scheduled=True,
                 now=at,

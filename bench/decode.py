@@ -112,6 +112,7 @@ class _Poll:
             Workspace("measured"),
             changes,
             {},
+            {},
             policy=policy,
             create=True,
             scheduled=True,
@@ -123,7 +124,7 @@ class _Poll:
         self._settled = {
             account.id: account
             for account in snapshot.accounts
-            if is_quiet(self._workspace.accounts[account.id], policy, create=True)
+            if is_quiet(self._workspace.accounts[account.id], policy)
         }
 
     def decode(self, body: bytes) -> object:

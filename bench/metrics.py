@@ -49,7 +49,7 @@ class Fleet:
         for name in names:
             listed = [_account(name, next(numbers)) for _ in range(accounts)]
             by_id = {account.id: account for account in listed}
-            self._set(Workspace(name, accounts=by_id, baseline_at=NOON, last_good_at=NOON))
+            self._set(Workspace(name, accounts=by_id, baseline_at=NOON))
             self.metrics.polled(name, "ok", 0.2)
 
     def no_change(self) -> None:

@@ -96,7 +96,7 @@ class Components:
             inventory=inventory(config),
         )
         view = View(self.routing.inventory, is_current)
-        self.tick_rules = TickRules(config.incidents, self.routing, view, config.storage.keep)
+        self.tick_rules = TickRules(config.incidents, self.routing, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, view, self.fallback)
         self.notifiers = {
             name: notifiers.build(settings, http=resources.http, timezone=config.timezone)

@@ -16,6 +16,7 @@ from monitor.schedule import Schedule
 from monitor.store import clock, outbox
 from monitor.web.app import build
 from monitor.web.server import bind, serve
+from monitor.work.poll import write_liveness
 from monitor.work.tick import Ticker
 
 from .components import Components, Resources
@@ -90,8 +91,9 @@ class App:
         )
         try:
             self._components = await self._reconfigurer.prepare(self._config)
-            self._ticker = Ticker(self._components.tick_rules, self._components.recorder)
             down_for = await self._store.run(lambda tx: clock.silence(tx, self._runtime.now()))
+            components = self._components
+            self._ticker = Ticker(components.tick_rules, components.recorder, self._workers.term_of)
             await self._note_time()
             async with self._group:
                 keep_failures = down_for < self._config.incidents.blind_after
@@ -174,6 +176,7 @@ class App:
             ran, awake = monotonic() - awake, monotonic()
             if passed / 1_000_000 - ran > SLEEP_STEP.seconds:
                 self._look_at_all()
+                clock_due = monotonic()
             if passed < 0 or monotonic() >= clock_due:
                 await guard("clock", self._note_time())
                 await guard("unwatch", self._unwatch())
@@ -195,6 +198,7 @@ class App:
         """Poll everything now: nothing that is recorded may still hold."""
         log.info("the host was suspended; every workspace is polled")
         for worker in self._workers.workspaces.values():
+            worker.poller.forget_look()
             worker.wake()
 
     async def _tick_all(self) -> None:
@@ -232,12 +236,11 @@ class App:
 
     async def _note_time(self) -> None:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]
-        good = {poller.name: at for poller in pollers if (at := poller.take_good_at()) is not None}
-        terms = {poller.name: poller.term for poller in pollers}
-        step = await self._ticker.note_time(good, terms)
+        await write_liveness(self._store, pollers)
+        step = await self._ticker.note_time({poller.name: poller.term for poller in pollers})
         if step:
             for poller in pollers:
-                poller.invalidate()
+                poller.forget_look()
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:

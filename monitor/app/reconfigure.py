@@ -75,10 +75,20 @@ def plan_change(
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedConfig:
-    """What one transaction did; each of *attached* has its state, term and open incidents."""
+class Attached:
+    """A workspace that was attached, and what is recorded of it."""
 
-    attached: Mapping[str, tuple[Workspace, int, Mapping[Cause, int]]]
+    workspace: Workspace
+    term: int
+    open_incidents: Mapping[Cause, int]
+    last_good_at: Micros | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedConfig:
+    """What one transaction did."""
+
+    attached: Mapping[str, Attached]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
@@ -128,7 +138,7 @@ class Reconfigurer:
                 partial(workspaces.undo_attach, name=name, renamed_to=renamed_to)
             )
             del self._paused[0]
-            worker.poller.resume(workspace, term)
+            worker.resume(workspace, term)
             self._workers.start(worker)
 
     async def _apply(self, components: Components, *, keep_failures: bool) -> None:
@@ -174,9 +184,13 @@ class Reconfigurer:
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
         for index, settings in enumerate(change.start):
-            workspace, term, open_incidents = applied.attached[settings.name]
-            self._resources.metrics.workspace(workspace, open_incidents)
-            worker = WorkspaceWorker(settings, components, self._loop_health, workspace, term)
+            recorded, metrics = applied.attached[settings.name], self._resources.metrics
+            metrics.workspace(recorded.workspace, recorded.open_incidents)
+            if recorded.last_good_at is not None:
+                metrics.poll_succeeded(settings.name, recorded.last_good_at)
+            worker = WorkspaceWorker(
+                settings, components, self._loop_health, recorded.workspace, recorded.term
+            )
             self._workers.start(worker, index, len(change.start))
 
     def _change_receivers(self, components: Components) -> None:
@@ -203,7 +217,12 @@ def _record(tx: Connection, change: Change, now: Micros, *, keep_failures: bool)
     for settings in change.start:
         workspace, term = workspaces.attach(tx, settings.name, keep_failures=keep_failures)
         session_intents.mark_unknown(tx, settings.name)
-        attached[settings.name] = workspace, term, incidents.open_by_cause(tx, settings.name)
+        attached[settings.name] = Attached(
+            workspace,
+            term,
+            incidents.open_by_cause(tx, settings.name),
+            workspaces.last_good_at(tx, settings.name),
+        )
     return AppliedConfig(attached, renamed, rename_ignored, detached)
 
 

@@ -62,7 +62,7 @@ class WorkspaceWorker:
         rules = components.rules(settings)
         self.poller = Poller(workspace, term, rules=rules, source=client, recorder=recorder)
         self.reconnector = Reconnector(
-            settings.name, client, components.routing, create=rules.create, recorder=recorder
+            settings.name, term, client, components.routing, create=rules.create, recorder=recorder
         )
         self._timeout = components.config.linked_api.timeout
         self._now = recorder.runtime.now
@@ -103,7 +103,11 @@ class WorkspaceWorker:
         for _ in range(MAX_SESSIONS_A_POLL):
             if await self.reconnector.reconnect() is None:
                 break
-            self.poller.invalidate()
+
+    def resume(self, workspace: Workspace, term: int) -> None:
+        """Continue from what is recorded, under another claim."""
+        self.poller.resume(workspace, term)
+        self.reconnector.term = term
 
     def reconfigure(self, settings: WorkspaceSettings, components: Components) -> None:
         """Use another configuration from now on; its budget and what it recorded stay."""
@@ -197,6 +201,11 @@ class Workers:
         """Return whether *workspace* has been polled lately."""
         worker = self.workspaces.get(workspace)
         return worker is not None and worker.poller.is_current()
+
+    def term_of(self, workspace: str) -> int | None:
+        """Return under which claim *workspace* is polled, None if it is not."""
+        worker = self.workspaces.get(workspace)
+        return worker.poller.term if worker else None
 
     def wake_receivers(self, names: Collection[str]) -> None:
         """Let the workers of the receivers *names* read their queues now."""

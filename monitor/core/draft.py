@@ -14,6 +14,7 @@ from .model import (
     Reason,
     Resolution,
     Scope,
+    Session,
     Status,
     Subject,
     Transition,
@@ -29,13 +30,15 @@ Row = TypeVar("Row")
 class Decision:
     """What to record, all at once: the rows to write, and what happened (each event says why).
 
-    *workspace* is the state after it (None: not touched), *wanted* are the incidents whose account
+    *workspace* is the state after it (None: not touched), *sessions* are those of accounts that
+    have another one (None: none any more), *wanted* are the incidents whose account
     needs a login and has no link, *released* the ids of those whose openings need not wait for a
     link any more; *baseline* says that this was the first good poll of the workspace.
     """
 
     workspace: Workspace | None = None
     accounts: tuple[Account, ...] = ()
+    sessions: Mapping[str, Session | None] = field(default_factory=dict)
     incidents: tuple[Incident, ...] = ()
     events: tuple[Event, ...] = ()
     transitions: tuple[Transition, ...] = ()
@@ -46,13 +49,18 @@ class Decision:
 
 @dataclass(slots=True)
 class Draft:
-    """What was decided so far about *workspace*; *incidents* begin as the open ones."""
+    """What was decided so far about *workspace*.
+
+    *recorded_sessions* are those of its accounts, *incidents* begin as the open ones.
+    """
 
     workspace: Workspace
     now: Micros
     new_id: Callable[[], str]
     policy: IncidentPolicy = field(default_factory=IncidentPolicy)
     scheduled: bool = True
+    recorded_sessions: Mapping[str, Session] = field(default_factory=dict)
+    sessions: dict[str, Session | None] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     incidents: dict[Subject, Incident] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -62,6 +70,17 @@ class Draft:
     def count(self, so_far: int) -> int:
         """Return the count after this poll: one that nobody scheduled counts from 0 to 1 only."""
         return so_far + 1 if self.scheduled or so_far == 0 else so_far
+
+    def session_of(self, account_id: str) -> Session | None:
+        """Return the session that an account has now."""
+        if account_id in self.sessions:
+            return self.sessions[account_id]
+        return self.recorded_sessions.get(account_id)
+
+    def set_session(self, account_id: str, session: Session | None) -> None:
+        """Let an account have this *session*, or none."""
+        if session != self.session_of(account_id):
+            self.sessions[account_id] = session
 
     def find_open(self, about: Subject) -> Incident | None:
         """Return the incident that is open *about* this, if there is one."""
@@ -178,6 +197,7 @@ class Draft:
         return Decision(
             workspace=workspace,
             accounts=_differing(self.accounts, before.accounts),
+            sessions=self.sessions,
             incidents=_differing(self.incidents, incidents),
             events=tuple(self.events),
             transitions=tuple(self.transitions),

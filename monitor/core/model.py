@@ -208,7 +208,6 @@ class Account:
     missing_polls: int = 0
     missing_since: Micros | None = None
     changes: tuple[Micros, ...] = ()
-    session: Session | None = None
     removed_at: Micros | None = None
 
 
@@ -252,16 +251,31 @@ class RefusedList:
 class Workspace:
     """What is recorded about one workspace and its accounts (removed ones left out).
 
-    *baseline_at* is when the first good poll was recorded.
+    *baseline_at* is when the first good poll was recorded, *version* counts how often others than
+    its polls changed its accounts.
     """
 
     name: str
+    version: int = 0
     baseline_at: Micros | None = None
-    last_good_at: Micros | None = None
     failing: FailureStreak | None = None
     fingerprint: Fingerprint | None = None
     refused: RefusedList | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """What a poll under *term* says of when a workspace was last polled.
+
+    *last_good_at* is when it was last read well (None: no news), *fresh_until* how long this poll
+    counts as a recent one (None: nothing that is recorded may still hold).
+    """
+
+    name: str
+    term: int
+    last_good_at: Micros | None
+    fresh_until: Micros | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ longer holds is not sent; what nobody can know at the moment waits.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .decide.sessions import has_link
 from .model import (
@@ -16,6 +16,7 @@ from .model import (
     Micros,
     Notification,
     Resolution,
+    Session,
     SettledReason,
     Status,
 )
@@ -41,6 +42,7 @@ class QueuedNotification:
     labels: Mapping[str, str]
     incident: Incident | None
     account: Account | None
+    session: Session | None
     heard_at: Micros | None
     watched: bool | None = True
     current: bool = True
@@ -79,7 +81,7 @@ def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason |
         case EventType.REMINDED:
             is_stale = incident.acknowledged_at is not None
         case EventType.REFRESHED:
-            has_new_link = receiver.may_have_link and account and has_link(account.session)
+            has_new_link = receiver.may_have_link and account and has_link(queued.session)
             is_stale = not has_new_link or _already_told(queued)
         case EventType.CHANGED:
             is_stale = _already_told(queued)
@@ -110,15 +112,15 @@ def _unknown_now(queued: QueuedNotification) -> bool:
 def _write(queued: QueuedNotification, event: EventType, receiver: Receiver) -> Notification:
     account, incident = queued.account, queued.incident
     link = None
-    if incident and incident.is_open and account and account.session:
+    if incident and incident.is_open and account and queued.session:
         needs_login = account.status is Status.RECONNECTION_REQUIRED
-        link = account.session.link if needs_login else None
+        link = queued.session.link if needs_login else None
     return Notification(
         event=event,
         at=queued.at,
         workspace=queued.workspace,
         labels=queued.labels,
-        account=replace(account, session=None) if account else None,
+        account=account,
         incident=incident,
         link=link if receiver.may_have_link else None,
         link_withheld=link is not None and not receiver.may_have_link,

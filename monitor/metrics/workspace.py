@@ -56,8 +56,6 @@ class WorkspaceSeries(Series):
             self.set(families.ACCOUNTS, counts[status], status=status)
         for cause in Cause:
             self.set(families.INCIDENTS_OPEN, open_incidents.get(cause, 0), cause=cause)
-        if workspace.last_good_at is not None and not self._values.get(families.LAST_SUCCESS):
-            self.set(families.LAST_SUCCESS, workspace.last_good_at / 1_000_000)
 
     def account_chunks(
         self, per_account: PerAccount, *, names: bool

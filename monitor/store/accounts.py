@@ -1,23 +1,15 @@
-"""Accounts with their sessions, and the transitions of their status."""
+"""Accounts, and the transitions of their status."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.model import Account, Transition
 
-from . import rows, sessions
+from . import rows
 
-_SESSION: Final = [f"session.{name} AS session_{name}" for name in sessions.COLUMNS]
-
-_SELECT: Final = f"""
-SELECT account.*, session.account_id AS session_of, {", ".join(_SESSION)}
-FROM account
-LEFT JOIN session ON session.workspace = account.workspace AND session.account_id = account.id
-WHERE account.workspace = :workspace AND """  # noqa: S608 - all names are our own
-
-LOAD: Final = text(_SELECT + "account.id = :id")
+LOAD: Final = text("SELECT * FROM account WHERE workspace = :workspace AND id = :id")
 
 
 def load(tx: Connection, workspace: str, id_: str | None) -> Account | None:
@@ -26,7 +18,9 @@ def load(tx: Connection, workspace: str, id_: str | None) -> Account | None:
     return None if row is None else _account(row)
 
 
-LOAD_LISTED: Final = text(_SELECT + "account.removed_at IS NULL")
+LOAD_LISTED: Final = text(
+    "SELECT * FROM account WHERE workspace = :workspace AND removed_at IS NULL"
+)
 
 
 def load_listed(tx: Connection, workspace: str) -> dict[str, Account]:
@@ -39,8 +33,8 @@ WRITE: Final = text(
 )
 
 
-def write(tx: Connection, accounts: Iterable[Account], before: Mapping[str, Account]) -> None:
-    """Write *accounts*, and the sessions that differ from those *before*."""
+def write(tx: Connection, accounts: Iterable[Account]) -> None:
+    """Write *accounts*, new ones or not."""
     rows.execute_many(
         tx,
         WRITE,
@@ -49,14 +43,6 @@ def write(tx: Connection, accounts: Iterable[Account], before: Mapping[str, Acco
             for account in accounts
         ),
     )
-    for account in accounts:
-        old = before[account.id].session if account.id in before else None
-        if account.session == old:
-            continue
-        if account.session is None:
-            sessions.delete(tx, account.workspace, account.id)
-        else:
-            sessions.write(tx, account.workspace, account.id, account.session)
 
 
 WRITE_TRANSITION: Final = text(f"""
@@ -71,9 +57,4 @@ def write_transitions(tx: Connection, transitions: Iterable[Transition]) -> None
 
 
 def _account(row: Row[Any]) -> Account:
-    return rows.read(
-        Account,
-        row,
-        changes=tuple(int(at) for at in row.changes.split()),
-        session=sessions.read(row) if row.session_of is not None else None,
-    )
+    return rows.read(Account, row, changes=tuple(int(at) for at in row.changes.split()))

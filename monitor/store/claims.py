@@ -30,7 +30,7 @@ from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 from monitor.core.text import sanitize
 
-from . import accounts, incidents, outbox, rows, workspaces
+from . import accounts, incidents, outbox, rows, sessions, workspaces
 from .outbox import Settled
 
 RECHECK_WAIT: Final = Duration.parse("2s")
@@ -312,6 +312,7 @@ def _queued(tx: Connection, message_id: str, view: View) -> Iterator[QueuedNotif
             labels=view.inventory.labels(row.workspace, account),
             incident=incidents.load(tx, row.incident_id),
             account=account,
+            session=sessions.load(tx, row.workspace, row.event_account_id),
             heard_at=row.heard_at,
             watched=watched,
             current=view.is_current(row.workspace),

@@ -37,8 +37,11 @@ SHIFT_BACK: Final = (
     text("UPDATE account SET since = :now WHERE since > :now"),
     text("UPDATE account SET missing_since = :now WHERE missing_since > :now"),
     text("UPDATE acceptance SET at = :now WHERE at > :now"),
+    text("UPDATE workspace SET fresh_until = fresh_until - :step WHERE fresh_until > :now"),
+    text("UPDATE workspace SET last_good_at = :now WHERE last_good_at > :now"),
     text("UPDATE workspace SET failing_since = :now WHERE failing_since > :now"),
     text("UPDATE workspace SET failing_cause_since = :now WHERE failing_cause_since > :now"),
+    text("UPDATE workspace SET version = version + 1"),
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
 

@@ -14,8 +14,10 @@ CREATE TABLE clock (
 CREATE TABLE workspace (
     name TEXT PRIMARY KEY,
     term BIGINT NOT NULL,
+    version BIGINT NOT NULL,
     baseline_at BIGINT,
     last_good_at BIGINT,
+    fresh_until BIGINT,
     failing_cause TEXT,
     failing_detail TEXT,
     failing_since BIGINT,

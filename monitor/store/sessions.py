@@ -1,5 +1,6 @@
 """Reconnection sessions: the only place that holds a link, and only while its incident is open."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -9,31 +10,45 @@ from monitor.core.secret import Secret
 
 from . import rows
 
+LOAD: Final = text("""
+SELECT * FROM session WHERE workspace = :workspace AND account_id = :account_id
+""")
+
+
+def load(tx: Connection, workspace: str, account_id: str | None) -> Session | None:
+    """Return the session of an account, if it has one."""
+    row = tx.execute(LOAD, {"workspace": workspace, "account_id": account_id}).one_or_none()
+    return None if row is None else _session(row)
+
+
+LOAD_ALL: Final = text("SELECT * FROM session WHERE workspace = :workspace")
+
+
+def load_all(tx: Connection, workspace: str) -> dict[str, Session]:
+    """Return the sessions of the accounts of *workspace*, by account id."""
+    sessions = tx.execute(LOAD_ALL, {"workspace": workspace})
+    return {row.account_id: _session(row) for row in sessions}
+
+
 KEY: Final = ("workspace", "account_id")
 
-COLUMNS: Final = (*rows.columns(Session), "link")
-
-WRITE: Final = text(rows.upsert("session", (*KEY, *COLUMNS), key=KEY))
-
-
-def write(tx: Connection, workspace: str, account_id: str, session: Session) -> None:
-    """Write the session of an account whose incident is open."""
-    link = session.link.reveal() if session.link else None
-    values = {"workspace": workspace, "account_id": account_id, "link": link}
-    tx.execute(WRITE, {**rows.values(session), **values})
-
+WRITE: Final = text(rows.upsert("session", (*KEY, *rows.columns(Session), "link"), key=KEY))
 
 DELETE: Final = text("""
 DELETE FROM session WHERE workspace = :workspace AND account_id = :account_id
 """)
 
 
-def delete(tx: Connection, workspace: str, account_id: str) -> None:
-    """Delete the session of an account, and its link with it."""
-    tx.execute(DELETE, {"workspace": workspace, "account_id": account_id})
+def write(tx: Connection, workspace: str, sessions: Mapping[str, Session | None]) -> None:
+    """Write the *sessions* of accounts whose incident is open, by account id (None: delete it)."""
+    for account_id, session in sessions.items():
+        key = {"workspace": workspace, "account_id": account_id}
+        if session is None:
+            tx.execute(DELETE, key)
+        else:
+            link = session.link.reveal() if session.link else None
+            tx.execute(WRITE, {**key, **rows.values(session), "link": link})
 
 
-def read(row: Row[Any]) -> Session:
-    """Return the session in *row*, whose columns have the prefix `session_`."""
-    link = Secret(row.session_link) if row.session_link else None
-    return rows.read(Session, row, "session_", link=link)
+def _session(row: Row[Any]) -> Session:
+    return rows.read(Session, row, link=Secret(row.link) if row.link else None)

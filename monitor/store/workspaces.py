@@ -5,18 +5,26 @@
                              └──────────────attach────────────────┴────────────────────────┘
 
 Nothing of a detached workspace is polled or sent any more, and nothing is deleted yet. Its *term*
-counts how often it was attached: only who holds the latest term may write.
+counts how often it was attached: only who holds the latest term may write. Its *version* counts how
+often its accounts were changed by others than its polls, which then have to be loaded again.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.draft import Decision
-from monitor.core.model import FailureStreak, Fingerprint, Micros, RefusedList, Workspace
+from monitor.core.model import (
+    FailureStreak,
+    Fingerprint,
+    Liveness,
+    Micros,
+    RefusedList,
+    Workspace,
+)
 
-from . import accounts, incidents, rows
+from . import accounts, incidents, rows, sessions
 from .errors import LeaseLostError
 
 LOAD: Final = text("SELECT * FROM workspace WHERE name = :name")
@@ -62,6 +70,14 @@ def load_term(tx: Connection, name: str) -> int | None:
     return term
 
 
+VERSION: Final = text("SELECT version FROM workspace WHERE name = :name")
+
+
+def load_version(tx: Connection, name: str) -> int:
+    """Return how often others than its polls changed the accounts of the workspace *name*."""
+    return tx.execute(VERSION, {"name": name}).scalar_one_or_none() or 0
+
+
 IS_FAILING: Final = text("""
 SELECT 1 FROM workspace WHERE name = :name AND failing_cause IS NOT NULL
 """)
@@ -72,14 +88,17 @@ def is_failing(tx: Connection, name: str) -> bool:
     return tx.execute(IS_FAILING, {"name": name}).one_or_none() is not None
 
 
-def record(tx: Connection, decision: Decision, before: Workspace, term: int | None) -> None:
-    """Write the rows of *decision*.
+def record(tx: Connection, decision: Decision, name: str, term: int | None) -> None:
+    """Write the rows of *decision* about the workspace *name*.
 
-    Raise LeaseLostError if it changes the workspace and *term* is not the latest.
+    Raise LeaseLostError if *term* is not the latest.
     """
-    if decision.workspace is not None:
+    if decision.workspace is None:
+        check_term(tx, name, term)
+    else:
         _write(tx, decision.workspace, term)
-    accounts.write(tx, decision.accounts, before.accounts)
+    accounts.write(tx, decision.accounts)
+    sessions.write(tx, name, decision.sessions)
     incidents.write(tx, decision.incidents)
     incidents.write_events(tx, decision.events)
     accounts.write_transitions(tx, decision.transitions)
@@ -96,10 +115,14 @@ PARTS: Final = {
 }
 """The columns of a workspace that are fields of one of its parts."""
 
-_COLUMNS: Final = (*rows.columns(Workspace), *PARTS, "fingerprint_ignored")
+_COLUMNS: Final = (
+    *(name for name in rows.columns(Workspace) if name not in ("name", "version")),
+    *PARTS,
+    "fingerprint_ignored",
+)
 
 WRITE: Final = text(f"""
-UPDATE workspace SET {", ".join(f"{name} = :{name}" for name in _COLUMNS if name != "name")}
+UPDATE workspace SET {", ".join(f"{name} = :{name}" for name in _COLUMNS)}
 WHERE name = :name AND term = :term
 """)  # noqa: S608 - all names are our own
 
@@ -115,12 +138,48 @@ def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
         raise _lease_lost(workspace.name)
 
 
-WRITE_LIVENESS: Final = text("UPDATE workspace SET last_good_at = :at WHERE name = :name")
+WRITE_LIVENESS: Final = text("""
+UPDATE workspace
+SET last_good_at = COALESCE(:last_good_at, last_good_at), fresh_until = :fresh_until
+WHERE name = :name AND term = :term
+""")
 
 
-def write_liveness(tx: Connection, good: Mapping[str, Micros]) -> None:
-    """Write when each workspace was last read well."""
-    rows.execute_many(tx, WRITE_LIVENESS, ({"name": name, "at": at} for name, at in good.items()))
+def write_liveness(tx: Connection, batch: Iterable[Liveness]) -> None:
+    """Write when workspaces were last polled, but for those that another monitor has taken over."""
+    rows.execute_many(tx, WRITE_LIVENESS, map(rows.values, batch))
+
+
+def write_look(tx: Connection, liveness: Liveness) -> None:
+    """Write when one workspace was last polled; raise LeaseLostError if its term is over."""
+    if tx.execute(WRITE_LIVENESS, rows.values(liveness)).rowcount != 1:
+        raise _lease_lost(liveness.name)
+
+
+LAST_GOOD_AT: Final = text("SELECT last_good_at FROM workspace WHERE name = :name")
+
+
+def last_good_at(tx: Connection, name: str) -> Micros | None:
+    """Return when the workspace *name* was last read well."""
+    at: Micros | None = tx.execute(LAST_GOOD_AT, {"name": name}).scalar_one_or_none()
+    return at
+
+
+IS_FRESH: Final = text("SELECT 1 FROM workspace WHERE name = :name AND fresh_until >= :now")
+
+
+def is_fresh(tx: Connection, name: str, now: Micros) -> bool:
+    """Return whether the workspace *name* has been polled lately (its failing is known, too).
+
+    Right after a start, or after the host slept, nothing that is recorded may still hold.
+    """
+    return tx.execute(IS_FRESH, {"name": name, "now": now}).one_or_none() is not None
+
+
+def check_term(tx: Connection, name: str, term: int | None) -> None:
+    """Raise LeaseLostError unless *term* is the latest of the workspace *name*."""
+    if load_term(tx, name) != term:
+        raise _lease_lost(name)
 
 
 def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
@@ -132,8 +191,9 @@ def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
 
 
 ATTACH_NEW: Final = text("""
-INSERT INTO workspace (name, term) VALUES (:name, 1)
-ON CONFLICT (name) DO UPDATE SET term = workspace.term + 1, detached_at = NULL
+INSERT INTO workspace (name, term, version) VALUES (:name, 1, 0)
+ON CONFLICT (name) DO UPDATE
+SET term = workspace.term + 1, detached_at = NULL, fresh_until = NULL
 RETURNING term
 """)
 

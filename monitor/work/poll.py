@@ -1,7 +1,8 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from monitor.core.model import (
     Failure,
     Fingerprint,
     ListedAccount,
+    Liveness,
     Micros,
     Skipped,
     Snapshot,
@@ -26,7 +28,8 @@ from monitor.core.model import (
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
-from monitor.store import incidents, workspaces
+from monitor.store import incidents, sessions, workspaces
+from monitor.store.db import Store
 
 from .record import Recorded, Recorder, publish, record
 
@@ -35,6 +38,8 @@ STALE: Final = Duration.parse("2m")
 
 ACCEPTED_FOR: Final = Duration.parse("1h")
 """How long a list that a person accepted is waited for."""
+MAX_BATCH: Final = 500
+"""How many workspaces' liveness is in one commit at the most."""
 
 log = structlog.get_logger("poll")
 
@@ -50,12 +55,27 @@ class PollRules:
     cooldown: Duration
 
 
+def liveness_after(
+    name: str, term: int, *, rules: PollRules, good_at: Micros | None, now: Micros
+) -> Liveness:
+    """Return what a poll that is just over says; *good_at* is when there last was a good one."""
+    return Liveness(name, term, good_at, rules.next_due(rules.next_due(now)) + STALE)
+
+
+def record_look(tx: Connection, liveness: Liveness) -> None:
+    """Write that a workspace was just polled, in the transaction *tx*.
+
+    Raise LeaseLostError if the claim is not the latest.
+    """
+    workspaces.write_look(tx, liveness)
+
+
 def commit(
     tx: Connection,
     workspace: Workspace,
     changes: Changes | Failure,
     *,
-    term: int,
+    liveness: Liveness,
     rules: PollRules,
     scheduled: bool,
     now: Micros,
@@ -63,8 +83,9 @@ def commit(
 ) -> Recorded:
     """Decide what a poll means and write all of it in the transaction *tx*.
 
-    Raise LeaseLostError if the claim *term* is not the latest.
+    Raise LeaseLostError if the claim is not the latest.
     """
+    record_look(tx, liveness)
     accepted_by = None
     if isinstance(changes, Changes) and changes.strange:
         since = now - ACCEPTED_FOR
@@ -73,6 +94,7 @@ def commit(
         workspace,
         changes,
         incidents.load_open(tx, workspace.name),
+        sessions.load_all(tx, workspace.name),
         policy=rules.policy,
         create=rules.create,
         scheduled=scheduled,
@@ -88,13 +110,16 @@ def commit(
         group_over=rules.policy.group_over,
         now=now,
         new_id=new_id,
-        term=term,
+        term=liveness.term,
         cooldown=rules.cooldown,
     )
 
 
 class Poller:
-    """Polls one workspace. Only the holder of the latest claim (*term*) may record anything."""
+    """Polls one workspace. Only the holder of the latest claim (*term*) may record anything.
+
+    *unwritten* is what the latest poll says of the workspace's liveness, until it is written.
+    """
 
     def __init__(
         self,
@@ -120,8 +145,8 @@ class Poller:
         self._failed_polls = 0
         self._paused_until = 0.0
         self._repeat_at: float | None = None
-        self._good_at: Micros | None = None
-        self._fresh_until: Micros = 0
+        self.unwritten: Liveness | None = None
+        self._fresh_until: Micros = 0  # as it is written
         self._blind_since: Micros | None = None
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
@@ -134,8 +159,9 @@ class Poller:
         """
         workspace = await self._load()
         if self._runtime.monotonic() < self._paused_until and not self._source.token.changed():
-            self._mark_fresh()  # it fails, and that is known
-            return await self._record_blindness(workspace)
+            if (decision := await self._record_blindness(workspace)) is None:
+                await self._mark_looked()  # it fails, and that is known
+            return decision
         started = self._runtime.monotonic()
         source = self._source
         observation = await source.get_all()
@@ -143,15 +169,19 @@ class Poller:
             self._put_off(observation.retry_after)
             return None
         took = self._runtime.monotonic() - started
-        changes = self._compare(workspace, observation)
-        decision = None
-        if changes or workspace.failing is not None or workspace.baseline_at is None:
+        changes, decision = self._compare(workspace, observation), None
+        while decision is None:
+            if not (changes or workspace.failing is not None or workspace.baseline_at is None):
+                await self._mark_looked(good_at=self._runtime.now())
+                break
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
-        else:
-            self._note_good()
-        failing = decision and decision.workspace and decision.workspace.failing
+            if decision is None:
+                workspace = await self._load()
+                changes = self._compare(workspace, observation)
+        failing = decision.workspace.failing if decision and decision.workspace else None
+        if failing is None:
+            self._metrics.poll_succeeded(self.name, self._runtime.now())
         self._metrics.polled(self.name, failing.cause if failing else "ok", took)
-        self._mark_fresh()
         if source is self._source:  # else another token may be accepted
             self._back_off(observation)
         return decision
@@ -184,20 +214,27 @@ class Poller:
         return decision
 
     def is_current(self) -> bool:
-        """Return whether the workspace has been polled lately (its failing is known, too).
+        """Return whether the workspace has been polled lately (its failing is known, too)."""
+        unwritten = self.unwritten.fresh_until if self.unwritten else None
+        return self._runtime.now() <= max(self._fresh_until, unwritten or 0)
 
-        Right after a start, or after the host slept, nothing that is recorded may still hold.
-        """
-        return self._runtime.now() <= self._fresh_until
+    def forget_look(self) -> None:
+        """Let nothing that is recorded count as known until the next poll."""
+        good_at = self.unwritten.last_good_at if self.unwritten else None
+        self.unwritten = Liveness(self.name, self.term, good_at, None)
+        self._fresh_until = 0
 
-    def invalidate(self) -> None:
-        """Read the recorded state again before the next poll: something else has written it."""
-        self._workspace = None
+    def mark_written(self, liveness: Liveness) -> None:
+        """Note that *liveness* has been committed."""
+        self._fresh_until = liveness.fresh_until or 0
+        if self.unwritten is liveness:
+            self.unwritten = None
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
         self._quiet = {}
+        self.forget_look()
 
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
         """Use another configuration from now on, and compare every account anew."""
@@ -205,11 +242,6 @@ class Poller:
             self._failed_polls, self._paused_until = 0, 0.0  # another token may be accepted
         self.rules, self._source = rules, source
         self._quiet = {}
-
-    def take_good_at(self) -> Micros | None:
-        """Return when the workspace was last read well, if that is news since the last call."""
-        good_at, self._good_at = self._good_at, None
-        return good_at
 
     async def _load(self) -> Workspace:
         if self._workspace is None:
@@ -243,13 +275,20 @@ class Poller:
             self._fingerprint = made_of, make_fingerprint(*made_of)
         return self._fingerprint[1]
 
-    def _mark_fresh(self) -> None:
-        next_due = self.rules.next_due
-        self._fresh_until = next_due(next_due(self._runtime.now())) + STALE
+    def _look(self, good_at: Micros | None) -> Liveness:
+        """Return what a poll that is just over says; it is to be written."""
+        if good_at is None and self.unwritten:
+            good_at = self.unwritten.last_good_at
+        now, rules = self._runtime.now(), self.rules
+        self.unwritten = liveness_after(self.name, self.term, rules=rules, good_at=good_at, now=now)
+        return self.unwritten
 
-    def _note_good(self) -> None:
-        self._good_at = self._runtime.now()
-        self._metrics.poll_succeeded(self.name, self._good_at)
+    async def _mark_looked(self, *, good_at: Micros | None = None) -> None:
+        """Write that the workspace was polled: at once if that is news, else in the next batch."""
+        liveness = self._look(good_at)
+        if self._fresh_until < self._runtime.now():
+            await self._store.run(lambda tx: record_look(tx, liveness))
+            self.mark_written(liveness)
 
     async def _record(
         self,
@@ -258,33 +297,46 @@ class Poller:
         changes: Changes | Failure,
         *,
         scheduled: bool,
-    ) -> Decision:
+    ) -> Decision | None:
+        """Record what a poll means, or nothing if others have changed the accounts since."""
         now, rules = self._runtime.now(), self.rules
+        is_good = isinstance(changes, Changes) and not changes.strange
+        liveness = self._look(now if is_good else None)
         self._workspace = None  # until the commit is known to have happened
-        recorded = await self._store.run(
-            lambda tx: commit(
+
+        def work(tx: Connection) -> Recorded | None:
+            if workspaces.load_version(tx, self.name) != workspace.version:
+                return None
+            return commit(
                 tx,
                 workspace,
                 changes,
-                term=self.term,
+                liveness=liveness,
                 rules=rules,
                 scheduled=scheduled,
                 now=now,
                 new_id=self._runtime.new_id,
             )
-        )
+
+        recorded = await self._store.run(work)
+        if recorded is None:
+            return None
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after
+        self.mark_written(liveness)
         if isinstance(observation, Snapshot) and after.failing is None:
+            if isinstance(changes, Changes) and changes.strange:
+                self._look(now)  # it is believed after all
             if rules is self.rules:  # else the next poll compares every account anew
+                wanted = {incident.subject for incident in recorded.decision.wanted}
                 self._quiet = {
                     listed.id: listed
                     for listed in observation.accounts
                     if (account := after.accounts.get(listed.id))
-                    and is_quiet(account, rules.policy, create=rules.create)
+                    and is_quiet(account, rules.policy)
+                    and listed.id not in wanted
                 }
-            self._note_good()
         publish(recorded, self._recorder)
         _log_edges(workspace, after)
         return recorded.decision
@@ -311,6 +363,17 @@ class Poller:
         """Repeat a failed poll later than planned."""
         if self._repeat_at is not None:
             self._repeat_at = self._runtime.monotonic() + wait.seconds
+
+
+async def write_liveness(store: Store, pollers: Iterable[Poller]) -> None:
+    """Write what the latest polls say of their workspaces' liveness, in portions."""
+    unwritten = [(poller, poller.unwritten) for poller in pollers if poller.unwritten]
+    for start in range(0, len(unwritten), MAX_BATCH):
+        portion = unwritten[start : start + MAX_BATCH]
+        batch = [liveness for _, liveness in portion]
+        await store.run(partial(workspaces.write_liveness, batch=batch))
+        for poller, liveness in portion:
+            poller.mark_written(liveness)
 
 
 def _log_edges(before: Workspace, after: Workspace) -> None:

@@ -17,7 +17,7 @@ from monitor.core.model import Account, Cause, IntentOutcome, Session, Workspace
 from monitor.core.route import Routing
 from monitor.metrics.families import SESSIONS_CREATED
 from monitor.source.client import LinkedApi
-from monitor.store import accounts, incidents, session_intents
+from monitor.store import accounts, incidents, session_intents, sessions, workspaces
 from monitor.store.session_intents import SessionIntent
 
 from .record import Recorded, Recorder, publish, record
@@ -32,9 +32,10 @@ log = structlog.get_logger("reconnect")
 
 @dataclass(slots=True)
 class Reconnector:
-    """Asks for the sessions that one workspace lacks, one at a time."""
+    """Asks for the sessions that one workspace lacks, one at a time, under the claim *term*."""
 
     workspace: str
+    term: int
     source: LinkedApi
     routing: Routing
     create: bool
@@ -45,13 +46,16 @@ class Reconnector:
         self.routing, self.source, self.create = routing, source, create
 
     async def reconnect(self) -> IntentOutcome | None:
-        """Process one committed intent; return how it ended, or None if there was none."""
+        """Process one committed intent; return how it ended, or None if there was none.
+
+        Raise LeaseLostError if another monitor has taken over.
+        """
         store = self.recorder.store
         claimed = await store.run(self._claim)
         if claimed is None:
             return None
-        intent, account = claimed
-        outcome, session = await self._ask(account)
+        intent, account, before = claimed
+        outcome, session = await self._ask(account, before)
         recorded = await store.run(lambda tx: self._finish(tx, intent, outcome, session))
         publish(recorded, self.recorder)
         self.recorder.metrics.count(SESSIONS_CREATED, workspace=self.workspace, outcome=outcome)
@@ -64,21 +68,25 @@ class Reconnector:
         )
         return outcome
 
-    def _claim(self, tx: Connection) -> tuple[SessionIntent, Account | None] | None:
-        """Claim the next intent; return it with its account, if that still needs a session."""
+    def _claim(self, tx: Connection) -> tuple[SessionIntent, Account | None, Session | None] | None:
+        """Claim the next intent; return it, its account if that needs one, and its session."""
+        workspaces.check_term(tx, self.workspace, self.term)
         session_intents.mark_unknown(tx, self.workspace)  # one at a time: any other has been lost
         intent = session_intents.claim(tx, self.workspace)
         if intent is None:
             return None
         account = accounts.load(tx, self.workspace, intent.account_id)
         incident = incidents.load(tx, intent.incident_id)
-        return intent, account if needs_session(account, incident) else None
+        before = sessions.load(tx, self.workspace, intent.account_id)
+        return intent, account if needs_session(account, incident, before) else None, before
 
-    async def _ask(self, account: Account | None) -> tuple[IntentOutcome, Session | None]:
+    async def _ask(
+        self, account: Account | None, before: Session | None
+    ) -> tuple[IntentOutcome, Session | None]:
         if account is None or not self.create:
             return IntentOutcome.NEEDLESS, None
         try:
-            if account.session and account.session.id and await self._is_live(account.session.id):
+            if before and before.id and await self._is_live(before.id):
                 return IntentOutcome.KEPT, None
             session = await self.source.create_reconnection_session(account.id)
         except ApiError as error:
@@ -109,6 +117,7 @@ class Reconnector:
             group_over=1,
             now=now,
             new_id=new_id,
+            term=self.term,
         )
 
 

@@ -68,17 +68,16 @@ def record(
     group_over: int,
     now: Micros,
     new_id: Callable[[], str],
-    term: int | None = None,
+    term: int | None,
     cooldown: Duration | None = None,
 ) -> Recorded:
     """Write *decision* and queue what people are to hear of it, in the transaction *tx*.
 
     *before* is what was recorded of the workspace, as far as the decision needed it; *cooldown* is
-    how long no second session is asked for. Raise LeaseLostError if the workspace changes and
-    *term* is not the latest.
+    how long no second session is asked for. Raise LeaseLostError if *term* is not the latest.
     """
     after = decision.workspace
-    workspaces.record(tx, decision, before, term)
+    workspaces.record(tx, decision, before.name, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
     cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
     planned = plan(

@@ -1,6 +1,6 @@
 """What time alone brings: reminders, ends of workspaces that left, the clock, retention."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,9 +14,8 @@ from monitor.core.duration import Duration
 from monitor.core.model import Micros, Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.store import accounts, clock, incidents, retention, workspaces
-from monitor.store.claims import View
-from monitor.store.db import StoreError
+from monitor.store import accounts, clock, incidents, retention, sessions, workspaces
+from monitor.store.db import LeaseLostError, StoreError
 
 from .record import Recorded, Recorder, publish, record
 
@@ -38,24 +37,28 @@ class TickRules:
 
     policy: IncidentPolicy
     routing: Routing
-    view: View
     keep: Duration
 
 
 @dataclass(slots=True)
 class Ticker:
-    """Does what is due, one incident at a time."""
+    """Does what is due, one incident at a time.
+
+    *term_of* returns under which claim a workspace is ours, None if it is not at the moment.
+    """
 
     rules: TickRules
     recorder: Recorder
+    term_of: Callable[[str], int | None]
     planned_for: TickRules | None = None
 
     async def tick(self) -> bool:
         """Process the reminder that has been due longest, with all that are due in its workspace.
 
         Under other rules than before, plan first what reminders they add. Return whether there was
-        something to do. If reminders fail, each is tried alone, and those that still fail are
-        postponed before the error is raised.
+        something to do, in a workspace that is ours. If reminders fail, each is tried alone, and
+        those that still fail are postponed before the error is raised. Raise LeaseLostError if
+        another monitor has taken over the workspace.
         """
         now, rules = self.recorder.runtime.now(), self.rules
         if self.planned_for is not rules:
@@ -66,7 +69,9 @@ class Ticker:
         if not due:
             return False
         try:
-            await self._remind(due, now)
+            return await self._remind(due, now)
+        except LeaseLostError:
+            raise
         except Exception:  # noqa: BLE001 - raised again by the one that causes it
             log.warning("reminders failed together; each is tried alone", count=len(due))
             await self._remind_alone(due, now)
@@ -97,12 +102,16 @@ class Ticker:
         if failed is not None:
             raise failed
 
-    async def _remind(self, due: Sequence[str], now: Micros) -> None:
+    async def _remind(self, due: Sequence[str], now: Micros) -> bool:
+        """Record what these reminders come to; return False if their workspace is not ours."""
         recorded = await self.recorder.store.run(lambda tx: self._commit(tx, due, now))
+        if recorded is None:
+            return False
         publish(recorded, self.recorder)
+        return True
 
-    async def note_time(self, good: Mapping[str, Micros], claims: Mapping[str, int]) -> Duration:
-        """Write when each workspace was last read well, and follow a clock that went back.
+    async def note_time(self, claims: Mapping[str, int]) -> Duration:
+        """Write the time, and follow a clock that went back.
 
         Return how far it went back. Raise LeaseLostError if another monitor has taken over one of
         our *claims* (their terms by workspace).
@@ -111,7 +120,6 @@ class Ticker:
 
         def write(tx: Connection) -> Duration:
             workspaces.check_terms(tx, claims)
-            workspaces.write_liveness(tx, good)
             return clock.set_clock(tx, now)
 
         step = await self.recorder.store.run(write)
@@ -146,6 +154,7 @@ class Ticker:
         decision = unwatch(
             workspace,
             incidents.load_open(tx, workspace.name),
+            sessions.load_all(tx, workspace.name),
             now=now,
             new_id=self.recorder.runtime.new_id,
         )
@@ -156,7 +165,7 @@ class Ticker:
         before = self.recorder.runtime.now() - self.rules.keep
         await self.recorder.store.run(lambda tx: retention.prune(tx, before))
 
-    def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded:
+    def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded | None:
         reminders = [
             Due(incident, accounts.load(tx, incident.workspace, incident.account_id or ""))
             for incident_id in due
@@ -167,17 +176,20 @@ class Ticker:
         if not reminders:
             return Recorded(Decision())
         name = reminders[0].incident.workspace  # all of one workspace
+        term = self.term_of(name)
+        if term is None:
+            return None
         decision = remind(
             name,
             reminders,
             failing=workspaces.is_failing(tx, name),
-            current=self.rules.view.is_current(name),
+            current=workspaces.is_fresh(tx, name, now),
             policy=self.rules.policy,
             now=now,
             new_id=self.recorder.runtime.new_id,
         )
         before = {due.account.id: due.account for due in reminders if due.account}
-        return self._record(tx, Workspace(name, accounts=before), decision, now)
+        return self._record(tx, Workspace(name, accounts=before), decision, now, term)
 
     def _record(
         self,
@@ -185,7 +197,7 @@ class Ticker:
         before: Workspace,
         decision: Decision,
         now: Micros,
-        term: int | None = None,
+        term: int | None,
     ) -> Recorded:
         return record(
             tx,

@@ -107,6 +107,7 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
 
     assert await harness.row("beta") == (2, None)
     assert 'cause="reconnection_required"} 2' in harness.metric
+    assert 'last_successful_poll_timestamp_seconds{workspace="beta"} 1795435320' in harness.metric
     assert not harness.workers.is_current("beta")
     assert await harness.poll("beta") == []
     assert harness.workers.is_current("beta")

@@ -93,6 +93,7 @@ class CoreHarness:
         self.now = NOON
         self.workspace = Workspace("acme")
         self.incidents: dict[str, Incident] = {}
+        self.sessions: dict[str, Session] = {}
         self.ids = map(str, count(1))
         self.events = []
         self.ignored = set()
@@ -122,6 +123,7 @@ class CoreHarness:
             self.workspace,
             observation,
             {incident.about: incident for incident in self.open},
+            self.sessions,
             policy=self.policy,
             create=self.create,
             scheduled=scheduled,
@@ -134,11 +136,21 @@ class CoreHarness:
     def unwatch(self) -> Decision:
         """Let the workspace leave the configuration for good."""
         incidents = {incident.about: incident for incident in self.open}
-        return self.take(unwatch(self.workspace, incidents, now=self.now, new_id=self.ids.__next__))
+        return self.take(
+            unwatch(
+                self.workspace,
+                incidents,
+                self.sessions,
+                now=self.now,
+                new_id=self.ids.__next__,
+            )
+        )
 
     def take(self, decision):
         self.workspace = decision.workspace
         self.incidents.update({incident.id: incident for incident in decision.incidents})
+        sessions = {**self.sessions, **decision.sessions}
+        self.sessions = {id_: session for id_, session in sessions.items() if session}
         self.events.extend(decision.events)
         return decision
 

@@ -32,7 +32,7 @@ class MetricsHarness(Metrics):
 
     def show(self, *accounts, name="acme", incidents=(), **values):
         """Show a workspace with *accounts* and open *incidents* (cause → number)."""
-        values = {"baseline_at": NOON, "last_good_at": NOON} | values
+        values = {"baseline_at": NOON} | values
         listed = {account.id: account for account in accounts}
         self.workspace(Workspace(name, accounts=listed, **values), dict(incidents))
 
@@ -41,6 +41,7 @@ class MetricsHarness(Metrics):
         self.show(account(), account("a2", Status.FROZEN), incidents={Cause.FROZEN: 1})
         self.requested("accounts.getAll", "ok", 0.2)
         self.polled("acme", "ok", 0.3)
+        self.poll_succeeded("acme", NOON)
         self.transition(Transition("acme", "a2", Status.ACTIVE, Status.FROZEN, NOON))
         opened = {"cause": Cause.FROZEN, "event": EventType.OPENED}
         self.count(families.INCIDENTS, workspace="acme", **opened)

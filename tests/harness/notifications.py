@@ -11,7 +11,6 @@ from monitor.core.model import (
     Notification,
     Resolution,
     Scope,
-    Session,
     Status,
 )
 from monitor.core.secret import Secret
@@ -64,7 +63,6 @@ def account(name="Jane Doe", *, id_="d90ac1f6-1111-4222-8333-444455556666", **fi
         "raw_status": "reconnection_required",
         "since": NOON - 5 * MINUTE,
         "first_seen_at": 0,
-        "session": Session("d90ac1f6", Secret(LINK)),
     }
     return Account(**{**values, **fields})
 

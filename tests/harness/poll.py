@@ -12,9 +12,9 @@ from monitor.source.client import LinkedApi, Method
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
-from monitor.store import accounts, workspaces
+from monitor.store import sessions, workspaces
 from monitor.store.db import Store
-from monitor.work.poll import Poller
+from monitor.work.poll import Poller, write_liveness
 from monitor.work.reconnect import Reconnector
 
 TOKEN = "linked_acme"
@@ -43,7 +43,7 @@ class PollHarness:
             source=self.source,
             recorder=recorder,
         )
-        self.reconnector = Reconnector("acme", self.source, self.routing, create, recorder)
+        self.reconnector = Reconnector("acme", term, self.source, self.routing, create, recorder)
 
     def make_source(self, token):
         """Make a client of the simulated API for *token*, which is the harness's from now on."""
@@ -73,7 +73,18 @@ class PollHarness:
 
     def session(self, id_="a1"):
         """The session that is recorded of an account."""
-        return self.store.run_now(lambda tx: accounts.load(tx, "acme", id_)).session
+        return self.store.run_now(lambda tx: sessions.load(tx, "acme", id_))
+
+    def last_good_at(self):
+        return self.store.run_now(lambda tx: workspaces.last_good_at(tx, "acme"))
+
+    def is_fresh(self):
+        """Whether the database says that the workspace was polled lately."""
+        return self.store.run_now(lambda tx: workspaces.is_fresh(tx, "acme", self.now))
+
+    async def write_liveness(self):
+        """Write the batch that is written every 15 s."""
+        await write_liveness(self.store, [self.poller])
 
     async def poll(self, times=1, *, scheduled=True, after=MINUTE):
         """Poll so many times; return what happened as [(event, cause or detail)]."""

@@ -6,7 +6,7 @@ from itertools import count
 from sqlalchemy import inspect, text
 
 from harness.core import MINUTE, NOON, make_routing, make_rules
-from monitor.core.diff import diff
+from monitor.core.diff import Changes, diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.fingerprint import make_fingerprint
@@ -17,7 +17,7 @@ from monitor.core.route import Receiver
 from monitor.core.secret import Secret
 from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import View
-from monitor.work.poll import commit
+from monitor.work.poll import commit, liveness_after
 
 LEASE = Duration.parse("20s")
 DAY = Duration.parse("24h")
@@ -39,7 +39,8 @@ class StoreHarness:
         self.current = True
         self.sending = ()
         routes = make_routing(receivers or {"slack": True}, fallback=fallback)
-        self.rules = make_rules(IncidentPolicy(**policy), routes, create=create)
+        rules = make_rules(IncidentPolicy(**policy), routes, create=create)
+        self.rules = replace(rules, next_due=lambda at: at + DAY)
         self.attach()
 
     def run(self, work):
@@ -65,12 +66,15 @@ class StoreHarness:
 
     def observe(self, changes, after=MINUTE):
         self.now += after
+        good_at = self.now if isinstance(changes, Changes) else None
         recorded = self.run(
             lambda tx: commit(
                 tx,
                 self.workspace,
                 changes,
-                term=self.term,
+                liveness=liveness_after(
+                    self.workspace.name, self.term, rules=self.rules, good_at=good_at, now=self.now
+                ),
                 rules=self.rules,
                 scheduled=True,
                 now=self.now,

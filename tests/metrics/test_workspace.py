@@ -1,9 +1,8 @@
 import pytest
-from harness.core import LINK, NOON, UNREACHABLE
+from harness.core import NOON, UNREACHABLE
 from harness.metrics import account
 
-from monitor.core.model import Cause, FailureStreak, Session, Status
-from monitor.core.secret import Secret
+from monitor.core.model import Cause, FailureStreak, Status
 
 STATUS = "linkedapi_account_status"
 
@@ -36,16 +35,15 @@ def test_a_workspace_is_up_while_it_is_read_and_its_accounts_keep_their_last_val
         assert shown(metrics) == [("a1", "frozen")]
 
 
-def test_the_last_good_poll_survives_a_restart_and_follows_polls(metrics):
+def test_the_last_good_poll_follows_polls(metrics):
     name = "linkedapi_last_successful_poll_timestamp_seconds"
+    metrics.show()
     assert metrics.value(name, workspace="acme") is None
 
-    metrics.show(last_good_at=NOON)
-    assert metrics.value(name, workspace="acme") == NOON / 1_000_000
+    metrics.poll_succeeded("acme", NOON)
+    metrics.show()
 
-    metrics.poll_succeeded("acme", NOON + 60_000_000)
-    metrics.show(last_good_at=NOON)
-    assert metrics.value(name, workspace="acme") == NOON / 1_000_000 + 60
+    assert metrics.value(name, workspace="acme") == NOON / 1_000_000
 
 
 def test_open_incidents_are_those_recorded(metrics):
@@ -80,16 +78,6 @@ def test_accounts_and_names_can_be_left_out_and_shown_again(metrics, per_account
 
         metrics.configure(per_account="all", account_names=True)
         assert metrics.render().count(b'name="Jane",country="DE"} 1') == 2
-
-
-def test_no_link_and_no_session_is_ever_shown(metrics):
-    session = Session("session-77", Secret(LINK))
-
-    metrics.show(account(status=Status.RECONNECTION_REQUIRED, session=session))
-
-    text = metrics.render()
-    assert LINK.rpartition("/")[2].encode() not in text
-    assert b"session-77" not in text
 
 
 # ── what is written again ────────────────────────────────────────────────────────────────────────

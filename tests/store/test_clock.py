@@ -71,3 +71,16 @@ def test_a_change_that_waits_when_the_clock_goes_back_is_told(harness):
     set_clock(harness)
 
     assert harness.deliver(after=HOUR) == [("changed", "a1")]
+
+
+def test_a_clock_that_went_back_brings_along_how_long_a_look_is_a_recent_one(harness):
+    harness.poll(signed_out())
+    set_clock(harness)
+    harness.now -= 30 * DAY
+
+    set_clock(harness)
+
+    assert harness.run(lambda tx: workspaces.last_good_at(tx, "acme")) == harness.now
+    for later, is_fresh in ((DAY, True), (3 * DAY, False)):
+        at = harness.now + later
+        assert harness.run(lambda tx, at=at: workspaces.is_fresh(tx, "acme", at)) is is_fresh

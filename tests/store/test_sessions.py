@@ -4,13 +4,13 @@ from harness.core import LINK, listed_account, signed_out
 
 from monitor.core.model import Session
 from monitor.core.secret import Secret
-from monitor.store import accounts, sessions
+from monitor.store import sessions
 
 OTHER_LINK = "https://app.linkedapi.io/connection/rotated"
 
 
 def session(harness):
-    return harness.run(lambda tx: accounts.load(tx, "acme", "a1")).session
+    return harness.run(lambda tx: sessions.load(tx, "acme", "a1"))
 
 
 def test_a_session_is_read_as_it_was_written_last(harness):
@@ -18,7 +18,7 @@ def test_a_session_is_read_as_it_was_written_last(harness):
     assert session(harness).link.reveal() == LINK
 
     for written in (Session("s2", Secret(OTHER_LINK)), Session("s3", None), Session(None, None)):
-        harness.run(lambda tx, written=written: sessions.write(tx, "acme", "a1", written))
+        harness.run(lambda tx, written=written: sessions.write(tx, "acme", {"a1": written}))
 
         assert session(harness) == written
 
@@ -36,6 +36,6 @@ def test_a_link_is_deleted_of_one_workspace_only(harness):
     harness.poll(signed_out())
     harness.attach("globex")
 
-    harness.run(lambda tx: sessions.delete(tx, "globex", "a1"))
+    harness.run(lambda tx: sessions.write(tx, "globex", {"a1": None}))
 
     assert session(harness) is not None

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from harness.core import make_routing
+from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
@@ -15,7 +15,7 @@ from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault, api_error, html_page
-from monitor.store import workspaces
+from monitor.store import clock, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 
 OPENED = ("opened", "reconnection_required")
@@ -39,11 +39,34 @@ async def test_one_call_per_poll_whatever_the_number_of_accounts(tmp_path):
 
 async def test_a_quiet_poll_writes_nothing_but_remembers_that_all_was_well(harness):
     before = harness.recorded()
-    await harness.poll()
+    with failing_writes(harness.store):
+        await harness.poll()
 
     assert harness.recorded() == before
-    assert harness.poller.take_good_at() == harness.now
-    assert harness.poller.take_good_at() is None
+    await harness.write_liveness()
+    assert harness.last_good_at() == harness.now
+    with failing_writes(harness.store):
+        await harness.write_liveness()
+
+
+async def test_a_failed_poll_leaves_alone_when_all_was_well(harness):
+    await harness.poll()
+    await harness.write_liveness()
+    harness.simulator.faults.add(html_page(status=502))
+
+    await harness.poll()
+
+    assert harness.last_good_at() == harness.now - MINUTE
+
+
+async def test_liveness_that_could_not_be_written_is_written_later(harness):
+    await harness.poll()
+    with failing_writes(harness.store), pytest.raises(StoreError):
+        await harness.write_liveness()
+
+    await harness.write_liveness()
+
+    assert harness.last_good_at() == harness.now
 
 
 async def test_a_sign_out_and_a_recovery_are_noticed(harness):
@@ -53,7 +76,18 @@ async def test_a_sign_out_and_a_recovery_are_noticed(harness):
     assert await harness.poll(3) == []
     harness.simulator.recover("acme", "a1")
     assert await harness.poll() == [RESOLVED]
-    assert harness.poller.take_good_at() == harness.now, "a poll with news is a good one, too"
+    assert harness.last_good_at() == harness.now, "a poll with news is a good one, too"
+
+
+async def test_no_link_and_no_session_is_ever_shown(tmp_path):
+    async with poll_harness(tmp_path) as harness:
+        harness.simulator.sign_out("acme", "a1")
+        await harness.poll()
+
+        session = harness.session()
+        assert 'status="reconnection_required"} 1' in harness.exposition
+        assert session.id not in harness.exposition
+        assert session.link.reveal().rpartition("/")[2] not in harness.exposition
 
 
 async def test_an_odd_list_is_warned_about_once(harness, capsys):
@@ -184,6 +218,20 @@ async def test_what_could_not_be_recorded_is_no_good_poll_and_recorded_by_the_ne
     assert await harness.poll() == [OPENED]
 
 
+async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(harness):
+    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now + HOUR))
+    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now))
+    renamed = "UPDATE account SET since = 7 WHERE id = 'a2'"
+    harness.store.run_now(lambda tx: tx.exec_driver_sql(renamed))
+    harness.simulator.sign_out("acme", "a1")
+
+    assert await harness.poll() == [OPENED]
+
+    accounts = harness.recorded().accounts
+    assert accounts["a2"].since == 7
+    assert harness.poller._workspace == harness.recorded()
+
+
 async def test_a_monitor_that_was_taken_over_records_nothing(harness):
     harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
     harness.simulator.sign_out("acme", "a1")
@@ -197,14 +245,50 @@ async def test_a_monitor_that_was_taken_over_records_nothing(harness):
 
 async def test_only_what_was_looked_at_lately_is_current(tmp_path):
     async with poll_harness(tmp_path) as harness:
-        assert not harness.poller.is_current()
+        assert not harness.is_fresh()
         await harness.poll()
-        assert harness.poller.is_current()
+        assert harness.is_fresh()
         harness.now += Duration.parse("8h")  # asleep
-        assert not harness.poller.is_current()
+        assert not harness.is_fresh()
         harness.simulator.faults.add(html_page(status=502))
         await harness.poll()
-        assert harness.poller.is_current()  # known to fail
+        assert harness.is_fresh()  # known to fail
+
+
+@pytest.mark.parametrize("why", ["lapsed", "suspended", "attached again"])
+async def test_a_look_that_others_wait_for_is_written_at_once_though_it_is_quiet(harness, why):
+    if why == "lapsed":
+        harness.now += Duration.parse("1h")
+    elif why == "suspended":
+        harness.poller.forget_look()
+        await harness.write_liveness()
+    else:
+        harness.poller.resume(*harness.store.run_now(lambda tx: workspaces.attach(tx, "acme")))
+    assert not harness.is_fresh()
+
+    await harness.poll()
+
+    assert harness.is_fresh()
+    assert harness.poller.unwritten is None
+
+
+async def test_a_suspended_host_forgets_its_looks_but_not_when_all_was_well(harness):
+    await harness.poll()
+
+    harness.poller.forget_look()
+    await harness.write_liveness()
+
+    assert not harness.is_fresh()
+    assert harness.last_good_at() == harness.now
+
+
+async def test_a_look_of_an_older_term_is_not_written(harness):
+    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+    await harness.poll()
+
+    await harness.write_liveness()
+
+    assert not harness.is_fresh()
 
 
 @pytest.mark.parametrize(
@@ -222,7 +306,7 @@ async def test_how_old_a_look_may_be_goes_by_the_rhythm(harness, cron, hours, cu
 
     harness.now += Duration.parse(hours)
 
-    assert harness.poller.is_current() is current
+    assert harness.is_fresh() is current
 
 
 async def test_a_night_between_two_polls_is_no_reason_to_doubt(harness):
@@ -231,9 +315,9 @@ async def test_a_night_between_two_polls_is_no_reason_to_doubt(harness):
     await harness.poll(after=Duration.parse("6293m"))
 
     harness.now += Duration.parse("59h")
-    assert harness.poller.is_current()
+    assert harness.is_fresh()
     harness.now += Duration.parse("3h")
-    assert not harness.poller.is_current()
+    assert not harness.is_fresh()
 
 
 # ── another configuration ────────────────────────────────────────────────────────────────────────
@@ -384,7 +468,7 @@ async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(harness):
     calls = harness.calls()
     await harness.poll()
     assert harness.calls() == calls + 1
-    assert harness.poller.is_current()
+    assert harness.is_fresh()
 
 
 async def test_a_pause_stays_if_the_client_does(harness):

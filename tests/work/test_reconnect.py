@@ -1,14 +1,17 @@
 """Sessions that we ask for: when, how often, and what comes of it."""
 
+import asyncio
 import json
 
 import pytest
 from harness.faults import failing_writes
 from harness.poll import poll_harness
+from harness.program import until
 
-from monitor.simulator import api_error
+from monitor.simulator import Fault, api_error
 from monitor.source.settings import LinkedApiSettings
-from monitor.store.db import StoreError
+from monitor.store import workspaces
+from monitor.store.db import LeaseLostError, StoreError
 
 CREATE = "accounts.createReconnectionSession"
 LINK = ("reconnectionLink",)
@@ -33,7 +36,6 @@ async def test_a_missing_link_is_asked_for_once(harness):
     await sign_out(harness)
 
     assert await harness.reconnector.reconnect() == "created"
-    harness.poller.invalidate()
     assert await harness.poll(5) == []
     assert await harness.reconnector.reconnect() is None
 
@@ -74,6 +76,29 @@ async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(h
 
     assert await harness.reconnector.reconnect() == "refused"
     assert await harness.poll() == [("resolved", "reconnection_required")]
+
+
+async def test_a_monitor_that_was_taken_over_asks_for_nothing(harness):
+    await sign_out(harness)
+    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+
+    with pytest.raises(LeaseLostError):
+        await harness.reconnector.reconnect()
+
+    assert harness.calls(CREATE) == 0
+
+
+async def test_a_session_asked_for_under_an_older_term_is_not_recorded(harness):
+    await sign_out(harness)
+    harness.simulator.faults.add(Fault(kind="delay", delay=0.3, method=CREATE))
+    asking = asyncio.create_task(harness.reconnector.reconnect())
+    await until(lambda: harness.calls(CREATE))
+    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+
+    with pytest.raises(LeaseLostError):
+        await asking
+
+    assert harness.session() is None or harness.session().link is None
 
 
 # ── a session that there is already ──────────────────────────────────────────────────────────────
@@ -154,7 +179,6 @@ async def test_a_refusal_is_not_asked_again_soon(harness):
     harness.simulator.faults.add(api_error("accountNotFound", status=401, method=CREATE))
 
     assert await harness.reconnector.reconnect() == "refused"
-    harness.poller.invalidate()
     await harness.poll(30)
     assert await harness.reconnector.reconnect() is None
     assert harness.calls(CREATE) == 1
@@ -185,7 +209,6 @@ async def test_a_call_of_unknown_outcome_is_not_repeated(harness):
     harness.simulator.add_fault("reset", method=CREATE)
 
     assert await harness.reconnector.reconnect() == "unknown"
-    harness.poller.invalidate()
     await harness.poll(30)
     assert await harness.reconnector.reconnect() is None
 
@@ -220,7 +243,6 @@ async def test_what_only_passes_is_asked_again_a_minute_later(harness, passing):
 
     assert await harness.reconnector.reconnect() == "later"
     harness.source._settings = LinkedApiSettings(base_url=harness.api)
-    harness.poller.invalidate()
     await harness.poll(2)
     assert await harness.reconnector.reconnect() == "created"
 

@@ -51,6 +51,7 @@ def finish(tx, harness, incident, session):
         group_over=1,
         now=harness.now,
         new_id=harness.new_id,
+        term=harness.term,
     )
 
 

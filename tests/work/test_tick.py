@@ -13,7 +13,6 @@ from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.store import incidents, workspaces
-from monitor.store.claims import View
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work.record import Recorded
 from monitor.work.tick import Ticker, TickRules
@@ -29,10 +28,10 @@ def ticker(harness):
     rules = TickRules(
         harness.rules.policy,
         harness.rules.routing,
-        View(Inventory({}), lambda _: harness.current),
         keep=Duration.parse("180d"),
     )
-    return Ticker(rules=rules, recorder=make_recorder(harness, {"slack": "slack"}))
+    recorder = make_recorder(harness, {"slack": "slack"})
+    return Ticker(rules, recorder, term_of=lambda _: harness.term)
 
 
 def sign_out(harness, *ids):
@@ -113,7 +112,7 @@ async def test_a_reminder_is_told_when_it_is_due_and_only_once(harness, ticker):
 @pytest.mark.case("host asleep for days")
 async def test_after_days_asleep_overdue_reminders_are_one(harness, ticker):
     sign_out(harness)
-    harness.now += 9 * DAY
+    harness.poll(signed_out(), after=9 * DAY)
 
     await tick_all(ticker)
 
@@ -169,13 +168,12 @@ async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_g
 @pytest.mark.case("start, or the host slept")
 async def test_after_a_start_reminders_wait_for_a_look_at_the_workspace(harness, ticker):
     sign_out(harness)
-    harness.current = False
+    harness.attach()
 
     await tick_all(ticker)
 
     assert harness.deliver() is None
-    harness.current = True
-    harness.now += MINUTE
+    harness.poll(signed_out())
     await ticker.tick()
     assert harness.deliver() == [("reminded", "a1")]
 
@@ -245,7 +243,29 @@ async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(har
     harness.run(lambda tx: workspaces.attach(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
-        await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
+        await ticker.note_time({"acme": harness.term})
+
+
+async def test_a_monitor_that_was_taken_over_reminds_nobody(harness, ticker):
+    sign_out(harness)
+    ticker.term_of = lambda _: harness.term - 1
+
+    with pytest.raises(LeaseLostError):
+        await ticker.tick()
+
+    assert harness.deliver() is None
+    ticker.term_of = lambda _: harness.term
+    assert await ticker.tick(), "nor is the reminder put off"
+    assert harness.deliver() == [("reminded", "a1")]
+
+
+async def test_what_is_due_in_a_workspace_that_is_not_ours_is_left_alone(harness, ticker):
+    sign_out(harness)
+    ticker.term_of = lambda _: None
+
+    assert not await ticker.tick()
+
+    assert harness.deliver() is None
 
 
 # ── the clock, and what is kept ──────────────────────────────────────────────────────────────────
@@ -253,11 +273,10 @@ async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(har
 
 async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness, ticker, capsys):
     harness.poll(signed_out())
-    await ticker.note_time({"acme": harness.now}, {"acme": harness.term})
-    assert harness.run(lambda tx: workspaces.load(tx, "acme")).last_good_at == harness.now
+    await ticker.note_time({"acme": harness.term})
 
     harness.now -= 3 * HOUR
-    await ticker.note_time({}, {})
+    await ticker.note_time({})
 
     assert "the clock went back" in capsys.readouterr().out
     (incident,) = open_incidents(harness).values()
@@ -287,6 +306,7 @@ async def test_a_detached_workspace_is_not_reminded_of_and_is_again_once_it_is_b
     assert not await ticker.tick()
 
     harness.attach()
+    harness.poll(signed_out())
     await tick_all(ticker)
 
     assert harness.deliver_all() == [[("reminded", "a1")]]

@@ -30,13 +30,15 @@ from monitor.core.model import (
     ListedAccount,
     Micros,
     Reason,
+    Session,
     Subject,
     Workspace,
 )
 from monitor.core.policy import IncidentPolicy
 
-from . import accounts, belief, blindness, sessions
+from . import accounts, belief, blindness
 from .accounts import AccountState, Input
+from .sessions import lack_link
 
 Step = Callable[[Draft, Account, ListedAccount], Account]
 
@@ -55,6 +57,7 @@ def decide(
     workspace: Workspace,
     observation: Changes | Failure,
     incidents: Mapping[Subject, Incident],
+    sessions: Mapping[str, Session],
     *,
     policy: IncidentPolicy,
     create: bool,
@@ -65,11 +68,12 @@ def decide(
 ) -> Decision:
     """Decide what one poll of *workspace* means.
 
-    *incidents* are the open ones of the workspace by what they are about, *create* says whether a
-    missing link is to be asked for, *scheduled* whether the schedule caused this poll,
-    *accepted_by* which person said that a strange list is right.
+    *incidents* are the open ones of the workspace by what they are about, *sessions* those of its
+    accounts by their ids. *create* says whether a missing link is to be asked for, *scheduled*
+    whether the schedule caused this poll, *accepted_by* which person said that a strange list is
+    right.
     """
-    draft = Draft(workspace, now, new_id, policy, scheduled, incidents=dict(incidents))
+    draft = Draft(workspace, now, new_id, policy, scheduled, sessions, incidents=dict(incidents))
     if isinstance(observation, Failure):
         return draft.decision(blindness.observe_failure(draft, observation), incidents)
     if observation.strange and accepted_by is None:
@@ -87,5 +91,5 @@ def decide(
     accounts.note_missing(draft, observation.missing, is_believed=bool(observation.strange))
     accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
     after = replace(after, accounts=draft.accounts_after())
-    wanted = sessions.lack_link(draft) if create else ()
+    wanted = lack_link(draft) if create else ()
     return draft.decision(after, incidents, wanted=wanted)

@@ -21,7 +21,7 @@ from monitor.core.model import (
 from monitor.core.policy import IncidentPolicy
 from monitor.core.profile import profile_key
 
-from .sessions import has_link, needs_link
+from .sessions import has_link
 
 
 class AccountState(StrEnum):
@@ -39,13 +39,10 @@ class Input(StrEnum):
     BAD = "bad"
 
 
-def is_quiet(account: Account, policy: IncidentPolicy, *, create: bool) -> bool:
-    """Return whether seeing the same again would change nothing about *account*."""
-    return (
-        not (account.bad_polls or account.good_polls or account.missing_polls)
-        and not _is_flapping(account, policy)
-        and not (create and needs_link(account))
-    )
+def is_quiet(account: Account, policy: IncidentPolicy) -> bool:
+    """Return whether seeing the same again would change nothing about *account* itself."""
+    is_counted = account.bad_polls or account.good_polls or account.missing_polls
+    return not is_counted and not _is_flapping(account, policy)
 
 
 # ── in the list ──────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +120,8 @@ def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
         cause, reason = Cause.FLAPPING, Reason.KEEPS_CHANGING
     elif polls < draft.policy.open_after:
         return replace(account, bad_polls=polls)
-    account = replace(account, bad_polls=0, good_polls=0, session=listed.session)
+    account = replace(account, bad_polls=0, good_polls=0)
+    draft.set_session(account.id, listed.session)
     draft.open(cause, account, since=account.since, reason=reason)
     return account
 
@@ -135,7 +133,7 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
     """
     del listed
     incident = _open_incident(draft, account)
-    account = replace(account, session=None)
+    draft.set_session(account.id, None)
     if _is_flapping(account, draft.policy):
         if incident.cause is not Cause.FLAPPING:
             draft.change(incident, Cause.FLAPPING, Reason.KEEPS_CHANGING)
@@ -155,8 +153,10 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
 def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Keep the incident open: its cause may have changed, or there is a link at last."""
     incident = _open_incident(draft, account)
-    had_link = has_link(account.session)
-    account = replace(account, good_polls=0, session=_latest(account.session, listed))
+    before = draft.session_of(account.id)
+    session = _latest(before, listed)
+    draft.set_session(account.id, session)
+    account = replace(account, good_polls=0)
     cause = Cause(account.status)
     if _is_flapping(account, draft.policy):
         if draft.now - account.since < draft.policy.flapping.settle:
@@ -165,7 +165,7 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
             account = replace(account, changes=())
     if incident.cause is not cause:
         draft.change(incident, cause, _why_changed(incident.cause, cause))
-    elif has_link(account.session) and not had_link and account.since < draft.now:
+    elif has_link(session) and not has_link(before) and account.since < draft.now:
         draft.emit(EventType.REFRESHED, incident, Reason.LINK_LISTED)
         draft.released.append(incident.id)
     return account
@@ -237,7 +237,8 @@ def _remove(draft: Draft, account: Account, resolution: Resolution, reason: Reas
     incident = draft.find_open_of(account.id)
     if incident is not None:
         draft.resolve(incident, resolution, reason)
-    draft.accounts[account.id] = replace(account, removed_at=draft.now, session=None)
+    draft.set_session(account.id, None)
+    draft.accounts[account.id] = replace(account, removed_at=draft.now)
     return incident is not None
 
 

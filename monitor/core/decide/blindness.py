@@ -61,6 +61,5 @@ def recover(draft: Draft, accepted_by: str | None = None) -> Workspace:
         before,
         failing=None,
         refused=None,
-        last_good_at=draft.now,
         baseline_at=draft.now if before.baseline_at is None else before.baseline_at,
     )

@@ -14,6 +14,7 @@ from monitor.core.model import (
     Micros,
     Reason,
     Resolution,
+    Session,
     Status,
     Subject,
     Workspace,
@@ -81,6 +82,7 @@ def _is_uncertain(due: Due, *, failing: bool) -> bool:
 def unwatch(
     workspace: Workspace,
     incidents: Mapping[Subject, Incident],
+    sessions: Mapping[str, Session],
     *,
     now: Micros,
     new_id: Callable[[], str],
@@ -89,7 +91,7 @@ def unwatch(
 
     Everything ends; should it come back one day, its first poll is a baseline again.
     """
-    draft = Draft(workspace, now, new_id, incidents=dict(incidents))
+    draft = Draft(workspace, now, new_id, recorded_sessions=sessions, incidents=dict(incidents))
     accounts.unwatch(draft, workspace.accounts.values(), Reason.WORKSPACE_LEFT)
     for incident in tuple(draft.incidents.values()):
         if incident.is_open:

@@ -1,7 +1,6 @@
 """Sessions: which accounts lack a link, and what asking for one comes to."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from monitor.core.draft import Decision, Draft
 from monitor.core.model import (
@@ -21,9 +20,9 @@ def has_link(session: Session | None) -> bool:
     return session is not None and session.link is not None
 
 
-def needs_link(account: Account) -> bool:
-    """Return whether *account* needs a login and there is no link for it."""
-    return account.status is Status.RECONNECTION_REQUIRED and not has_link(account.session)
+def needs_link(account: Account, session: Session | None) -> bool:
+    """Return whether *account* needs a login and its *session* has no link for it."""
+    return account.status is Status.RECONNECTION_REQUIRED and not has_link(session)
 
 
 def lack_link(draft: Draft) -> tuple[Incident, ...]:
@@ -31,14 +30,17 @@ def lack_link(draft: Draft) -> tuple[Incident, ...]:
     return tuple(
         incident
         for account in draft.accounts.values()
-        if needs_link(account) and (incident := draft.find_open_of(account.id))
+        if needs_link(account, draft.session_of(account.id))
+        and (incident := draft.find_open_of(account.id))
     )
 
 
-def needs_session(account: Account | None, incident: Incident | None) -> bool:
-    """Return whether *account* still needs the session that its *incident* was to get."""
+def needs_session(
+    account: Account | None, incident: Incident | None, session: Session | None
+) -> bool:
+    """Return whether *account* still needs another session than *session* for its *incident*."""
     has_open_incident = incident is not None and incident.is_open
-    return has_open_incident and account is not None and needs_link(account)
+    return has_open_incident and account is not None and needs_link(account, session)
 
 
 def conclude(
@@ -52,9 +54,9 @@ def conclude(
     """Decide what asking for a session of *account* came to: a link, or none to wait for."""
     if incident is None or not incident.is_open:
         return Decision()
-    if account is None or session is None or not has_link(session):
+    if account is None or not has_link(session):
         return Decision(released=(incident.id,))
     draft = Draft(Workspace(incident.workspace), now, new_id, released=[incident.id])
-    draft.accounts[account.id] = replace(account, session=session)
+    draft.set_session(account.id, session)
     draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
     return draft.decision(None, {incident.about: incident})

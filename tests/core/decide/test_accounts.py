@@ -45,7 +45,7 @@ def test_a_bad_status_opens_once_and_an_active_one_resolves(account, cause):
     (incident,) = resolved.incidents
     assert incident.resolution is Resolution.RECOVERED
     assert incident.resolved_at - incident.opened_at == 2 * MINUTE
-    assert harness.workspace.accounts["a1"].session is None
+    assert harness.sessions == {}
 
 
 def test_open_after_counts_scheduled_polls():
@@ -100,7 +100,7 @@ def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
     assert changed.id == incident.id
     assert changed.previous_cause is Cause.RECONNECTION_REQUIRED
     assert changed.acknowledged_by is None
-    assert harness.workspace.accounts["a1"].session is None
+    assert harness.sessions == {}
 
 
 @pytest.mark.parametrize(("listed", "kept"), [(f"{LINK}-new", f"{LINK}-new"), ("", LINK)])
@@ -109,7 +109,7 @@ def test_a_link_is_replaced_by_another_but_not_by_none_without_a_word(listed, ke
     harness.poll(signed_out())
 
     assert told(harness.poll(signed_out(link=listed))) == []
-    assert harness.workspace.accounts["a1"].session.link.reveal() == kept
+    assert harness.sessions["a1"].link.reveal() == kept
 
 
 @pytest.mark.case("first link of an incident that had none")
@@ -147,7 +147,7 @@ def test_an_account_is_gone_after_missing_after_polls():
     assert statuses(gone) == [(Status.RECONNECTION_REQUIRED, None)]
     assert gone.incidents[0].resolution is Resolution.DISAPPEARED
     assert set(harness.workspace.accounts) == {"a", "b"}
-    assert gone.accounts[0].session is None
+    assert harness.sessions == {}
 
 
 def test_a_healthy_account_that_is_gone_is_a_notice_and_is_watched_again_if_it_returns():
@@ -209,15 +209,16 @@ def test_two_ids_with_one_profile_are_two_accounts():
 
 
 def test_what_is_quiet_needs_no_second_look():
-    harness = CoreHarness()
-    harness.poll(listed_account("ok"), signed_out("out"), signed_out("linkless", link=""))
+    harness = CoreHarness(open_after=2)
+    harness.poll(listed_account("ok"), signed_out("out"))
+    harness.poll(listed_account("ok"), signed_out("out"), signed_out("suspect"))
 
     quiet = {
-        account.id: is_quiet(account, harness.policy, create=True)
+        account.id: is_quiet(account, harness.policy)
         for account in harness.workspace.accounts.values()
     }
 
-    assert quiet == {"ok": True, "out": True, "linkless": False}
+    assert quiet == {"ok": True, "out": True, "suspect": False}
 
 
 def test_an_account_that_becomes_ignored_ends_its_incident_as_unwatched():
@@ -233,7 +234,7 @@ def test_an_account_that_becomes_ignored_ends_its_incident_as_unwatched():
     assert decision.transitions == ()
     (gone,) = decision.accounts
     assert (gone.id, gone.removed_at) == ("b", harness.now)
-    assert gone.session is None
+    assert gone.id not in harness.sessions
     assert set(harness.workspace.accounts) == {"a", "c"}
     assert [incident.account_id for incident in harness.open] == ["c"]
     assert told(harness.poll(*accounts)) == []

@@ -125,9 +125,9 @@ def test_a_workspace_that_is_unwatched_ends_everything_that_is_open():
         assert (incident.resolved_at, incident.next_due_at) == (harness.now, None)
     for account in decision.accounts:
         assert account.removed_at == harness.now
-        assert account.session is None
     assert len(decision.accounts) == 3
     assert harness.open == []
+    assert harness.sessions == {}
 
 
 def test_an_incident_that_no_account_points_to_ends_with_its_workspace_too():

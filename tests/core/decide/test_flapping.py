@@ -69,7 +69,7 @@ def test_flapping_that_is_older_than_its_window_still_ends():
     late = harness.poll(signed_out(), after=MINUTE)
 
     assert told(early) == []
-    assert not is_quiet(account, harness.policy, create=False)
+    assert not is_quiet(account, harness.policy)
     assert told(late) == ["changed reconnection_required: steady_again"]
 
 

@@ -37,11 +37,12 @@ def test_an_account_that_is_only_suspected_wants_no_link_yet():
 def test_a_session_is_needed_only_while_a_login_is_and_there_is_no_link(account, needs):
     harness, _ = polled(account)
     recorded, incident = harness.workspace.accounts["a"], harness.open[0]
+    session = harness.sessions.get("a")
 
-    assert needs_session(recorded, incident) is needs
-    assert not needs_session(recorded, replace(incident, resolved_at=harness.now))
-    assert not needs_session(recorded, None)
-    assert not needs_session(None, incident)
+    assert needs_session(recorded, incident, session) is needs
+    assert not needs_session(recorded, replace(incident, resolved_at=harness.now), session)
+    assert not needs_session(recorded, None, session)
+    assert not needs_session(None, incident, session)
 
 
 def concluded(session, *, gone=False, **incident):
@@ -59,8 +60,8 @@ def concluded(session, *, gone=False, **incident):
 def test_a_link_that_came_is_kept_told_and_waited_for_no_longer():
     decision = concluded(SESSION)
 
-    (account,), (event,) = decision.accounts, decision.events
-    assert account.session == SESSION
+    (event,) = decision.events
+    assert decision.sessions == {"a": SESSION}
     assert (event.type, event.reason) == (EventType.REFRESHED, Reason.LINK_CREATED)
     assert decision.released == (event.incident_id,)
 
@@ -74,7 +75,7 @@ def test_without_a_link_nothing_waits_for_it_any_longer(session):
 
 
 def test_a_link_of_an_account_that_is_not_recorded_any_more_is_dropped():
-    assert concluded(SESSION, gone=True).accounts == ()
+    assert concluded(SESSION, gone=True).sessions == {}
 
 
 def test_a_link_that_comes_after_the_end_is_no_news():
