@@ -92,8 +92,13 @@ class App:
         try:
             self._components = await self._reconfigurer.prepare(self._config)
             down_for = await self._store.run(lambda tx: clock.silence(tx, self._runtime.now()))
-            components = self._components
-            self._ticker = Ticker(components.tick_rules, components.recorder, self._workers.term_of)
+            components, workers = self._components, self._workers
+            self._ticker = Ticker(
+                components.tick_rules,
+                components.recorder,
+                term_of=workers.term_of,
+                look=workers.wake_workspace,
+            )
             await self._note_time()
             async with self._group:
                 keep_failures = down_for < self._config.incidents.blind_after

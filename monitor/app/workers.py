@@ -62,7 +62,13 @@ class WorkspaceWorker:
         rules = components.rules(settings)
         self.poller = Poller(workspace, term, rules=rules, source=client, recorder=recorder)
         self.reconnector = Reconnector(
-            settings.name, term, client, components.routing, create=rules.create, recorder=recorder
+            settings.name,
+            term,
+            client,
+            components.routing,
+            create=rules.create,
+            cooldown=rules.cooldown,
+            recorder=recorder,
         )
         self._timeout = components.config.linked_api.timeout
         self._now = recorder.runtime.now
@@ -103,6 +109,7 @@ class WorkspaceWorker:
         for _ in range(MAX_SESSIONS_A_POLL):
             if await self.reconnector.reconnect() is None:
                 break
+            self.poller.compare_anew()  # one that has lost its link wants another
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
@@ -117,7 +124,9 @@ class WorkspaceWorker:
         self._timeout = components.config.linked_api.timeout
         rules = components.rules(settings)
         self.poller.reconfigure(rules, self.source.client)
-        self.reconnector.reconfigure(rules.routing, self.source.client, create=rules.create)
+        self.reconnector.reconfigure(
+            rules.routing, self.source.client, create=rules.create, cooldown=rules.cooldown
+        )
 
 
 class ReceiverWorker:
@@ -230,6 +239,11 @@ class Workers:
             jitter=poll.jitter,
             offset=offset,
         )
+
+    def wake_workspace(self, name: str) -> None:
+        """Let the worker of the workspace *name* poll now."""
+        if name in self.workspaces:
+            self.workspaces[name].wake()
 
     def look(self, workers: Sequence[WorkspaceWorker]) -> None:
         """Let *workers* poll within MAX_SPREAD, one after the other, if none is due by then."""

@@ -30,10 +30,10 @@ Row = TypeVar("Row")
 class Decision:
     """What to record, all at once: the rows to write, and what happened (each event says why).
 
-    *workspace* is the state after it (None: not touched), *sessions* are those of accounts that
-    have another one (None: none any more), *wanted* are the incidents whose account
-    needs a login and has no link, *released* the ids of those whose openings need not wait for a
-    link any more; *baseline* says that this was the first good poll of the workspace.
+    *workspace* is the state after it (None: not touched). *wanted* are the incidents whose account
+    needs a login and has no link, or one that may have expired; *released* the ids of those whose
+    openings need not wait for a link any more. *baseline* says that this was the first good poll of
+    the workspace.
     """
 
     workspace: Workspace | None = None

@@ -135,10 +135,15 @@ class IntentOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A reconnection session of an account and the link that opens it, as last seen."""
+    """A reconnection session of an account and the link that opens it, as last seen.
+
+    *unlisted_since* is since when the account list does not show it: from the start if we asked for
+    it, as a rule. It may have expired since.
+    """
 
     id: str | None
     link: Secret | None
+    unlisted_since: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ SHIFT_BACK: Final = (
     UPDATE message SET created_at = created_at - :step
     WHERE state IN ('pending', 'sending') AND created_at > :now
     """),
+    text("UPDATE session SET unlisted_since = :now WHERE unlisted_since > :now"),
     text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
     text("UPDATE event SET at = :now WHERE at > :now"),

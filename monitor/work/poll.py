@@ -230,6 +230,10 @@ class Poller:
         if self.unwritten is liveness:
             self.unwritten = None
 
+    def compare_anew(self) -> None:
+        """Look at every account again with the next poll, whether or not the list says news."""
+        self._quiet = {}
+
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term

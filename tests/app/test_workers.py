@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from harness.core import NOON
 from harness.program import until
 
@@ -18,6 +19,32 @@ async def test_a_worker_that_is_woken_polls_and_wakes_the_receivers(harness):
     harness.workers.workspaces["acme"].wake(scheduled=True)
 
     await harness.hook.wait(lambda: harness.hook.events)
+
+
+@pytest.mark.odd_input("session expires before a reminder")
+async def test_the_link_that_is_lost_while_it_is_asked_about_is_asked_for_by_the_next_poll(harness):
+    await harness.apply("acme")
+    harness.simulator.sign_out("acme", "*")
+    account, _ = harness.simulator.customer("acme").accounts
+    without = ("reconnectionLink", "reconnectionSessionId")
+    harness.simulator.patch("acme", account, without=without)
+    worker = harness.workers.workspaces["acme"]
+    create = "accounts.createReconnectionSession"
+    harness.workers.wake_workspace("acme")
+    await until(lambda: harness.simulator.request_log.counts.get(create) == 1)
+    await until(lambda: worker.poller._quiet == {})
+    harness.simulator.set_session("acme", account, "expired")
+    doubt = "INSERT INTO session_intent SELECT 'x', workspace, account_id, incident_id, at + 1,"
+    await harness.execute(f"{doubt} 'wanted' FROM session_intent")
+
+    harness.workers.wake_workspace("acme")
+    harness.workers.wake_workspace("nobody")
+    await until(lambda: "accounts.getConnectionSession" in harness.simulator.request_log.counts)
+    harness.now += Duration.parse("2h")
+    await until(lambda: worker.poller._quiet == {})
+    harness.workers.wake_workspace("acme")
+
+    await until(lambda: harness.simulator.request_log.counts.get(create) == 2)
 
 
 async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monkeypatch):

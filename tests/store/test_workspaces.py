@@ -60,7 +60,7 @@ def eventful(harness):
     harness.deliver()
     for _ in range(3):
         harness.poll(listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"))
-    harness.poll(signed_out("a"), signed_out("b"), listed_account("d"), ignored="d")
+    harness.poll(signed_out("a"), signed_out("b", link=""), listed_account("d"), ignored="d")
     harness.poll(listed_account("x"))
     accept(harness)
     harness.observe(REJECTED)

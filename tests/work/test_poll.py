@@ -414,7 +414,7 @@ async def test_a_reload_compares_every_account_anew(harness):
     assert await harness.reconnector.reconnect() is None
 
     reload(harness, create=True)
-    harness.reconnector.reconfigure(harness.routing, harness.source, create=True)
+    harness.reconnector.create = True
     await harness.poll()
 
     assert await harness.reconnector.reconnect() == "created"

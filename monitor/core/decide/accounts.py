@@ -154,7 +154,7 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Keep the incident open: its cause may have changed, or there is a link at last."""
     incident = _open_incident(draft, account)
     before = draft.session_of(account.id)
-    session = _latest(before, listed)
+    session = _latest(before, listed, draft.now)
     draft.set_session(account.id, session)
     account = replace(account, good_polls=0)
     cause = Cause(account.status)
@@ -177,10 +177,11 @@ def _why_changed(before: Cause, after: Cause) -> Reason:
     return Reason.STEADY_AGAIN if before is Cause.FLAPPING else Reason.STATUS_CHANGED
 
 
-def _latest(session: Session | None, listed: ListedAccount) -> Session | None:
+def _latest(session: Session | None, listed: ListedAccount, now: Micros) -> Session | None:
     """Return the session of an account that is still bad: a link we have outlives its absence."""
     if listed.status is Status.RECONNECTION_REQUIRED and not has_link(listed.session) and session:
-        return session
+        since = now if session.unlisted_since is None else session.unlisted_since
+        return replace(session, unlisted_since=since)
     return listed.session
 
 
