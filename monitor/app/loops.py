@@ -64,6 +64,7 @@ class App:
         self._reloading = asyncio.Event()
         self._loop_health = LoopHealth(self._runtime.monotonic)
         self._schedule = Schedule(jitter=self._runtime.jitter)
+        self._more_to_prune = False
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
         self._reconfigurer = Reconfigurer(resources, self._workers, self._loop_health)
@@ -192,8 +193,10 @@ class App:
             if not self._loop_health.overdue():
                 self._sd_notify("WATCHDOG=1")
             if monotonic() >= retention_due:
-                await guard("retention", self._ticker.prune())
+                await guard("retention", self._prune())
                 wait, retry = RETENTION_EVERY.seconds, RETENTION_RETRY.seconds
+                if self._more_to_prune:
+                    wait = 0
                 if self._loop_health.is_failing("retention"):
                     wait, retry = retention_retry, min(2 * retention_retry, wait)
                 retention_due, retention_retry = monotonic() + wait, retry
@@ -234,6 +237,10 @@ class App:
             log.warning("receiver removed; its queue is cancelled", receiver=receiver)
         if components.fallback:
             self._workers.wake_receivers([components.fallback.name])
+
+    async def _prune(self) -> None:
+        self._more_to_prune = False
+        self._more_to_prune = await self._ticker.prune()
 
     async def _unwatch(self) -> None:
         while await self._ticker.unwatch():

@@ -1,8 +1,8 @@
 """From the configuration in force to another one, at the start and at each SIGHUP.
 
-What was removed is stopped; one transaction attaches what is new and detaches what was removed;
-then everything uses the new configuration at once. If the transaction fails all continues as
-before; if its outcome is unknown it is undone first. Nothing recorded or in flight is lost.
+What was removed is stopped; what is new is attached and what was removed detached, in portions;
+then everything uses the new configuration at once. If a portion fails all continues as before: what
+the others did is undone first. Nothing recorded or in flight is lost.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ from monitor.store.db import StoreError
 from .components import Components, Resources
 from .loop_health import LoopHealth
 from .workers import ReceiverWorker, Workers, WorkspaceWorker
+
+MAX_PORTION: Final = 500
+"""How many workspaces are attached, or detached, in one transaction at the most."""
 
 FIXED: Final = ("storage.url", "web")
 """The settings that stay as they were at the start, whatever is reloaded."""
@@ -86,7 +89,7 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What one transaction did."""
+    """What was recorded of it."""
 
     attached: Mapping[str, Attached]
     renamed: Mapping[str, str]
@@ -142,18 +145,18 @@ class Reconfigurer:
             self._workers.start(worker)
 
     async def _apply(self, components: Components, *, keep_failures: bool) -> None:
-        workers, now = self._workers, self._resources.runtime.now()
+        workers, now, run = self._workers, self._resources.runtime.now(), self._resources.store.run
         present = {name: worker.settings for name, worker in workers.workspaces.items()}
         change = plan_change(present, components.config.workspaces)
         self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._resources.store.run(
-                lambda tx: _record(tx, change, now, keep_failures=keep_failures)
-            )
+            applied = await self._record(change, now, keep_failures=keep_failures)
         except Exception:
             with suppress(StoreError):
                 await self._resume()
+                if present:  # else the next start attaches the rest
+                    await run(lambda tx: workspaces.detach(tx, present, now))
             raise
         self._paused.clear()
         metrics, config = self._resources.metrics, components.config
@@ -168,6 +171,21 @@ class Reconfigurer:
         self._start_workspaces(change, applied, components)
         self._change_receivers(components)
         _log(applied)
+
+    async def _record(self, change: Change, now: Micros, *, keep_failures: bool) -> AppliedConfig:
+        run = self._resources.store.run
+        renamed, rename_ignored = await run(lambda tx: _rename(tx, change.rename))
+        wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
+        detach = partial(workspaces.detach, watched=wanted, now=now, limit=MAX_PORTION)
+        detached: list[str] = []
+        while portion := await run(detach):
+            detached += portion
+        names = [settings.name for settings in change.start]
+        attached: dict[str, Attached] = {}
+        attach = partial(_attach, keep_failures=keep_failures)
+        for start in range(0, len(names), MAX_PORTION):
+            attached |= await run(partial(attach, names=names[start : start + MAX_PORTION]))
+        return AppliedConfig(attached, renamed, rename_ignored, detached)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
@@ -205,25 +223,29 @@ class Reconfigurer:
                 self._workers.start_receiver(worker)
 
 
-def _record(tx: Connection, change: Change, now: Micros, *, keep_failures: bool) -> AppliedConfig:
-    renamed, rename_ignored, attached = {}, {}, {}
-    for old, name in change.rename.items():
+def _rename(
+    tx: Connection, names: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Rename workspaces; return which were, and which can't be, as both names have a past."""
+    renamed, rename_ignored = {}, {}
+    for old, name in names.items():
         if workspaces.rename(tx, old, name):
             renamed[old] = name
         elif workspaces.load_term(tx, old) is not None:
             rename_ignored[old] = name
-    wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
-    detached = workspaces.detach(tx, wanted, now)
-    for settings in change.start:
-        workspace, term = workspaces.attach(tx, settings.name, keep_failures=keep_failures)
-        session_intents.mark_unknown(tx, settings.name)
-        attached[settings.name] = Attached(
-            workspace,
-            term,
-            incidents.open_by_cause(tx, settings.name),
-            workspaces.last_good_at(tx, settings.name),
-        )
-    return AppliedConfig(attached, renamed, rename_ignored, detached)
+    return renamed, rename_ignored
+
+
+def _attach(tx: Connection, names: Sequence[str], *, keep_failures: bool) -> dict[str, Attached]:
+    """Attach workspaces; return what is recorded of each."""
+    attached = {}
+    for name in names:
+        workspace, term = workspaces.attach(tx, name, keep_failures=keep_failures)
+        session_intents.mark_unknown(tx, name)
+        open_incidents = incidents.open_by_cause(tx, name)
+        last_good_at = workspaces.last_good_at(tx, name)
+        attached[name] = Attached(workspace, term, open_incidents, last_good_at)
+    return attached
 
 
 def _log(applied: AppliedConfig) -> None:

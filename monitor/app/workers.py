@@ -107,9 +107,11 @@ class WorkspaceWorker:
     async def _poll(self, *, scheduled: bool) -> None:
         await self.poller.poll(scheduled=scheduled)
         for _ in range(MAX_SESSIONS_A_POLL):
-            if await self.reconnector.reconnect() is None:
+            if not self.poller.has_intents:
                 break
-            self.poller.compare_anew()  # one that has lost its link wants another
+            self.poller.has_intents = await self.reconnector.reconnect() is not None
+            if self.poller.has_intents:
+                self.poller.compare_anew()  # one that has lost its link wants another
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
@@ -241,9 +243,10 @@ class Workers:
         )
 
     def wake_workspace(self, name: str) -> None:
-        """Let the worker of the workspace *name* poll now."""
-        if name in self.workspaces:
-            self.workspaces[name].wake()
+        """Let the worker of the workspace *name* poll now, and ask for the sessions it is to."""
+        if worker := self.workspaces.get(name):
+            worker.poller.has_intents = True
+            worker.wake()
 
     def look(self, workers: Sequence[WorkspaceWorker]) -> None:
         """Let *workers* poll within MAX_SPREAD, one after the other, if none is due by then."""

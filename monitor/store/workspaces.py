@@ -300,11 +300,12 @@ def is_attached(tx: Connection, name: str) -> bool:
 DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")
 
 
-def detach(tx: Connection, watched: Container[str], now: Micros) -> list[str]:
-    """Detach the workspaces that are not *watched* any more; return those that were attached."""
-    detached = [name for name in load_attached(tx) if name not in watched]
-    for name in detached:
-        tx.execute(DETACH, {"name": name, "now": now})
+def detach(
+    tx: Connection, watched: Container[str], now: Micros, *, limit: int | None = None
+) -> list[str]:
+    """Detach workspaces that are not *watched* any more; return those that were attached."""
+    detached = [name for name in load_attached(tx) if name not in watched][:limit]
+    rows.execute_many(tx, DETACH, ({"name": name, "now": now} for name in detached))
     return detached
 
 

@@ -11,11 +11,15 @@ from sqlalchemy import Connection
 from monitor.core.backoff import poll_backoff
 from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
+from monitor.core.decide.blindness import is_quiet as is_quiet_failure
+from monitor.core.decide.blindness import why_blind
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.fingerprint import make_fingerprint
 from monitor.core.model import (
+    BLIND_CAUSES,
+    Cause,
     Failure,
     Fingerprint,
     ListedAccount,
@@ -119,6 +123,7 @@ class Poller:
     """Polls one workspace. Only the holder of the latest claim (*term*) may record anything.
 
     *unwritten* is what the latest poll says of the workspace's liveness, until it is written.
+    *has_intents* says that sessions may have to be asked for, until whoever does so sets it back.
     """
 
     def __init__(
@@ -147,7 +152,8 @@ class Poller:
         self._repeat_at: float | None = None
         self.unwritten: Liveness | None = None
         self._fresh_until: Micros = 0  # as it is written
-        self._blind_since: Micros | None = None
+        self._blind_cause: Cause | None = None  # of the open incident, as far as is known
+        self.has_intents = True  # others may have left some
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
         """Poll once and record what it means; return the decision, or None if there is no news.
@@ -171,14 +177,15 @@ class Poller:
         took = self._runtime.monotonic() - started
         changes, decision = self._compare(workspace, observation), None
         while decision is None:
-            if not (changes or workspace.failing is not None or workspace.baseline_at is None):
-                await self._mark_looked(good_at=self._runtime.now())
+            if self._is_quiet(workspace, changes):
+                is_good = isinstance(changes, Changes)
+                await self._mark_looked(good_at=self._runtime.now() if is_good else None)
                 break
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
             if decision is None:
                 workspace = await self._load()
                 changes = self._compare(workspace, observation)
-        failing = decision.workspace.failing if decision and decision.workspace else None
+        failing = self._workspace.failing if self._workspace else None
         if failing is None:
             self._metrics.poll_succeeded(self.name, self._runtime.now())
         self._metrics.polled(self.name, failing.cause if failing else "ok", took)
@@ -204,14 +211,22 @@ class Poller:
     async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
         failing = workspace.failing
-        if failing is None or self._blind_since == failing.since:
+        if failing is None or self._blind_cause is not None:
             return None
-        if self._runtime.now() - failing.since < self.rules.policy.blind_after:
+        if why_blind(failing, self.rules.policy, self._runtime.now()) is None:
             return None
         failure = Failure(failing.cause, failing.detail)
-        decision = await self._record(workspace, failure, failure, scheduled=False)
-        self._blind_since = failing.since
-        return decision
+        return await self._record(workspace, failure, failure, scheduled=False)
+
+    def _is_quiet(self, workspace: Workspace, changes: Changes | Failure) -> bool:
+        """Return whether recording this would change nothing."""
+        failing = workspace.failing
+        if isinstance(changes, Changes):
+            return not changes and failing is None and workspace.baseline_at is not None
+        if failing is None:
+            return False
+        policy, now = self.rules.policy, self._runtime.now()
+        return is_quiet_failure(failing, changes, self._blind_cause, policy=policy, now=now)
 
     def is_current(self) -> bool:
         """Return whether the workspace has been polled lately (its failing is known, too)."""
@@ -238,6 +253,7 @@ class Poller:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
         self._quiet = {}
+        self._blind_cause, self.has_intents = None, True
         self.forget_look()
 
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
@@ -328,6 +344,10 @@ class Poller:
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after
+        self._blind_cause = next(
+            (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
+        )
+        self.has_intents |= recorded.has_intents
         self.mark_written(liveness)
         if isinstance(observation, Snapshot) and after.failing is None:
             if isinstance(changes, Changes) and changes.strange:

@@ -5,7 +5,7 @@ decision ─► record (in the transaction): rows, what is outdated, whom it goe
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -49,14 +49,16 @@ class Recorded:
     """What one commit came to.
 
     *cancelled* are notifications that it made needless, *unrouted* events that nobody will hear of,
-    *receivers* those that have something to send now.
+    *receivers* those that have something to send now, *has_intents* whether sessions are to be
+    asked for.
     """
 
     decision: Decision
     cancelled: tuple[Settled, ...] = ()
     unrouted: tuple[Event, ...] = ()
     receivers: frozenset[str] = frozenset()
-    open_incidents: Mapping[Cause, int] | None = None
+    open_incidents: Mapping[Cause, int] = field(default_factory=dict)
+    has_intents: bool = False
 
 
 def record(
@@ -107,7 +109,8 @@ def record(
         cancelled=tuple(cancelled),
         unrouted=planned.unrouted,
         receivers=frozenset(receivers),
-        open_incidents=incidents.open_by_cause(tx, after.name) if after else None,
+        open_incidents=incidents.open_by_cause(tx, after.name) if after else {},
+        has_intents=bool(added),
     )
 
 
@@ -115,7 +118,7 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
     """Show, log and count what was committed, and wake those who have something to send."""
     decision, metrics = recorded.decision, recorder.metrics
     if decision.workspace is not None:
-        metrics.workspace(decision.workspace, recorded.open_incidents or {})
+        metrics.workspace(decision.workspace, recorded.open_incidents)
     for transition in decision.transitions:
         metrics.transition(transition)
     for event in decision.events:

@@ -164,10 +164,13 @@ class Ticker:
         )
         return self._record(tx, workspace, decision, now, term)
 
-    async def prune(self) -> None:
-        """Delete what ended longer ago than the configuration keeps it."""
+    async def prune(self) -> bool:
+        """Delete some of what ended longer ago than the configuration keeps it.
+
+        Return whether there may be more.
+        """
         before = self.recorder.runtime.now() - self.rules.keep
-        await self.recorder.store.run(lambda tx: retention.prune(tx, before))
+        return await self.recorder.store.run(lambda tx: retention.prune(tx, before))
 
     def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded | None:
         reminders = [

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from harness.faults import failing_writes
 from harness.program import until
+from sqlalchemy import text
 
 from monitor import app
 from monitor.app.process import REAL
@@ -136,3 +137,21 @@ async def test_retention_that_failed_is_retried_before_its_hour_is_over(harness)
         passed += 5
 
         await until(lambda: not monitor._loop_health.is_failing("retention"))
+
+
+async def test_what_retention_has_left_over_is_deleted_by_the_next_ticks(harness):
+    passed = 0.0
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    old = text("INSERT INTO transition (workspace, account_id, at) VALUES ('acme', 'a1', :at)")
+    left = text("SELECT COUNT(*) FROM transition WHERE at < 2000")
+    async with running(config, runtime) as monitor:
+        await until(lambda: harness.simulator.requests)
+        rows = [{"at": at} for at in range(1200)]
+        await monitor._store.run(lambda tx: tx.execute(old, rows))
+
+        passed += 3601
+
+        async with asyncio.timeout(20):
+            while await monitor._store.run(lambda tx: tx.execute(left).scalar_one()):
+                await asyncio.sleep(0.1)

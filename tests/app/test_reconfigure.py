@@ -9,6 +9,7 @@ from harness.core import NOON
 from harness.program import until
 
 from monitor import config
+from monitor.app import reconfigure
 from monitor.app.reconfigure import Change, Reloader, plan_change
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
@@ -200,6 +201,25 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(
     await harness.sign_out("beta")
     await harness.apply("acme", "gamma")
     assert harness.workers.workspaces.keys() == {"acme", "gamma"}
+
+
+async def test_what_the_first_portions_did_is_undone_when_a_later_one_fails(harness, monkeypatch):
+    monkeypatch.setattr(reconfigure, "MAX_PORTION", 1)
+    await harness.apply("beta", "gamma")
+    await harness.poll("gamma")
+    await harness.apply("acme")
+    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        await harness.apply("acme", "beta", "gamma")
+
+    for name in ("beta", "gamma"):
+        assert (await harness.row(name))[1] is not None, "detached"
+    assert harness.workers.workspaces.keys() == {"acme"}
+    await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'gamma'")
+    await harness.apply("beta", "gamma")
+    assert harness.workers.workspaces.keys() == {"beta", "gamma"}
+    assert (await harness.row("acme"))[1] is not None
 
 
 class LossyStore(Store):

@@ -191,3 +191,14 @@ async def test_the_budget_that_is_used_up_outlives_a_reload(harness):
     assert harness.workers.workspaces["acme"].poller._source._budget is budget
     waits = [budget.take(harness.seconds) for _ in range(budget.per_minute)]
     assert [wait > 0 for wait in waits] == [False] * (len(waits) - 1) + [True]
+
+
+async def test_a_quiet_poll_makes_no_transaction(harness):
+    await harness.apply("acme")
+    worker = harness.workers.workspaces["acme"]
+    await worker._poll(scheduled=True)
+    worker.poller._store = worker.reconnector.recorder = None
+
+    await worker._poll(scheduled=True)
+
+    assert harness.simulator.request_log.counts == {"accounts.getAll": 2}

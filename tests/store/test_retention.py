@@ -1,5 +1,7 @@
 """What ended long ago is deleted, and nothing else."""
 
+from itertools import pairwise
+
 from harness.core import HOUR, frozen, listed_account, signed_out
 from harness.store import DAY
 
@@ -52,3 +54,26 @@ def test_a_workspace_with_accounts_is_not_deleted_before_they_are(harness):
     harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
 
     assert harness.column("SELECT name FROM workspace") == ["acme"]
+
+
+def rows(harness):
+    """How many rows there are in all tables."""
+    return sum(map(len, harness.everything().values()))
+
+
+def test_however_much_ended_no_transaction_deletes_more_than_a_portion(harness):
+    ids = [f"a{number}" for number in range(300)]
+    harness.poll(*map(signed_out, ids))
+    harness.deliver_all()
+    harness.poll(*map(listed_account, ids))
+    harness.deliver_all()
+    harness.now += 1
+
+    counts = [rows(harness)]
+    while harness.run(lambda tx: retention.prune(tx, harness.now)):
+        counts.append(rows(harness))
+    counts.append(rows(harness))
+
+    assert all(0 <= before - after <= 500 for before, after in pairwise(counts))
+    left = {table for table, rows in harness.everything().items() if rows}
+    assert left == {"workspace", "account"}

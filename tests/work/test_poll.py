@@ -240,6 +240,23 @@ async def test_a_monitor_that_was_taken_over_records_nothing(harness):
         await harness.poll()
 
 
+async def test_a_workspace_that_keeps_failing_is_written_when_something_changes(harness):
+    harness.simulator.faults.add(html_page(status=502))
+    assert await harness.poll(2) == []
+    with failing_writes(harness.store):
+        assert await harness.poll(2) == []
+    assert await harness.poll(2) == [("opened", "unreachable")]
+    with failing_writes(harness.store):
+        assert await harness.poll(3) == []
+
+    harness.simulator.faults.clear()
+    harness.simulator.faults.add(Fault(body=b"[]"))
+
+    assert await harness.poll(3) == [("changed", "bad_response")]
+    with failing_writes(harness.store):
+        assert await harness.poll(3) == []
+
+
 # ── how old a look may be ────────────────────────────────────────────────────────────────────────
 
 

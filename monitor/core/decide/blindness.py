@@ -10,10 +10,12 @@ from monitor.core.model import (
     Cause,
     Failure,
     FailureStreak,
+    Micros,
     Reason,
     Resolution,
     Workspace,
 )
+from monitor.core.policy import IncidentPolicy
 
 REJECTED_FOR: Final = Duration.parse("60s")
 """How long a token has to be rejected before it is taken for a wrong one."""
@@ -31,7 +33,7 @@ def observe_failure(draft: Draft, failure: Failure) -> Workspace:
     failing = FailureStreak(failure.cause, failure.detail, since, cause_since)
     incident = draft.find_open(READING)
     if incident is None:
-        if reason := _why_blind(draft, failing):
+        if reason := why_blind(failing, draft.policy, now):
             draft.open(
                 failure.cause, READING, since=failing.since, reason=reason, detail=failure.detail
             )
@@ -40,12 +42,30 @@ def observe_failure(draft: Draft, failure: Failure) -> Workspace:
     return replace(draft.workspace, failing=failing)
 
 
-def _why_blind(draft: Draft, failing: FailureStreak) -> Reason | None:
-    lasted = draft.now - failing.cause_since
+def why_blind(failing: FailureStreak, policy: IncidentPolicy, now: Micros) -> Reason | None:
+    """Return why a workspace that fails so is blind, None if it is not yet."""
+    lasted = now - failing.cause_since
     if failing.cause is Cause.TOKEN_REJECTED and lasted >= REJECTED_FOR:
         return Reason.TOKEN_REJECTED
-    is_long = draft.now - failing.since >= draft.policy.blind_after
+    is_long = now - failing.since >= policy.blind_after
     return Reason.UNREADABLE_TOO_LONG if is_long else None
+
+
+def is_quiet(
+    failing: FailureStreak,
+    failure: Failure,
+    blind_cause: Cause | None,
+    *,
+    policy: IncidentPolicy,
+    now: Micros,
+) -> bool:
+    """Return whether one more *failure* would change nothing, as it is like the latest one.
+
+    *blind_cause* is that of the incident that is open about it.
+    """
+    if (failing.cause, failing.detail) != (failure.cause, failure.detail):
+        return False
+    return blind_cause is failure.cause if blind_cause else why_blind(failing, policy, now) is None
 
 
 def recover(draft: Draft, accepted_by: str | None = None) -> Workspace:

@@ -112,6 +112,7 @@ def test_whatever_is_seen_incidents_come_in_pairs_and_at_most_one_is_open(policy
         assert len(subjects) == len(set(subjects))
         of_accounts = {incident.account_id for incident in harness.open} - {None}
         assert of_accounts <= harness.workspace.accounts.keys()
+        assert harness.sessions.keys() <= of_accounts, "a link goes when its incident ends"
         for incident in decision.incidents:
             assert incident.is_open or incident.opened_at <= incident.resolved_at
 
