@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .model import (
+    ALL_WORKSPACES,
+    API,
     Account,
     Cause,
     Event,
@@ -100,12 +102,16 @@ class Draft:
         reason: Reason,
         detail: str = "",
     ) -> None:
-        """Open an incident *about* an account or something else of the workspace."""
+        """Open an incident *about* an account or something else of the workspace, or of all.
+
+        Nobody is reminded of one of all workspaces.
+        """
         account = about if isinstance(about, Account) else None
         scope, subject = (Scope.ACCOUNT, about.id) if isinstance(about, Account) else about
+        is_of_all = about == API
         incident = Incident(
             id=self.new_id(),
-            workspace=self.workspace.name,
+            workspace=ALL_WORKSPACES if is_of_all else self.workspace.name,
             scope=scope,
             subject=subject,
             cause=cause,
@@ -113,7 +119,7 @@ class Draft:
             status=account.status if account else None,
             raw_status=account.raw_status if account else None,
             detail=detail,
-            next_due_at=next_reminder(0, self.policy, self.now),
+            next_due_at=None if is_of_all else next_reminder(0, self.policy, self.now),
         )
         self.emit(EventType.OPENED, incident, reason, detail)
 

@@ -52,6 +52,12 @@ Subject: TypeAlias = tuple[Scope, str]
 READING: Final = (Scope.WORKSPACE, "reading")
 """The subject of the incident of a workspace that cannot be read."""
 
+API: Final = (Scope.WORKSPACE, "api")
+"""The subject of the incident of all workspaces: Linked API itself is away."""
+
+ALL_WORKSPACES: Final = "*"
+"""The workspace of an incident that is of all workspaces."""
+
 
 class EventType(StrEnum):
     """What happened to an incident (`notice`: to an account, without one)."""

@@ -10,11 +10,11 @@ Rules:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
 from .inventory import Inventory, matches_any
-from .model import Account, Cause, Event, EventType, Incident, Scope
+from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
 from .policy import ConfigSection, OneOrMore, Texts
 
 
@@ -122,8 +122,12 @@ def plan(
     routing: Routing,
     accounts: Mapping[str, Account],
     group_over: int,
+    affected: Sequence[str] = (),
 ) -> Plan:
-    """Return who is to be told of *events*, which come from one commit of one workspace."""
+    """Return who is to be told of *events*, which come from one commit of one workspace.
+
+    Of those of all workspaces everybody hears who hears of one of the *affected*.
+    """
     planned: dict[tuple[str, str | None], list[Event]] = {}
     unrouted: list[Event] = []
     rerouted: list[tuple[str, str]] = []
@@ -132,7 +136,10 @@ def plan(
         incident_id = event.incident_id or ""
         audience = audiences.get(incident_id, Audience())
         labels = routing.inventory.labels(event.workspace, account)
-        routed = _routed(event, account, routing, labels)
+        if event.workspace == ALL_WORKSPACES:
+            routed = _routed_of_all(event, affected, routing)
+        else:
+            routed = _routed(event, account, routing, labels)
         names = _receivers(event, audience, routing, routed)
         if names is None:
             unrouted.append(event)
@@ -197,6 +204,16 @@ def _routed(
             if not route.continues:
                 break
     return tuple(name for name in names if routing.receivers[name].address(labels) is not None)
+
+
+def _routed_of_all(event: Event, affected: Sequence[str], routing: Routing) -> tuple[str, ...]:
+    """Return the receivers with an address of their own that hear of one of the *affected*."""
+    names: dict[str, None] = {}
+    for workspace in affected:
+        of_one = replace(event, workspace=workspace)
+        labels = routing.inventory.labels(workspace)
+        names.update(dict.fromkeys(_routed(of_one, None, routing, labels)))
+    return tuple(name for name in names if routing.receivers[name].address({}) is not None)
 
 
 def _matches(

@@ -67,7 +67,7 @@ PLAN_REMINDERS: Final = text("""
 UPDATE incident SET next_due_at = :due_at WHERE id IN (
     SELECT id FROM incident
     WHERE resolved_at IS NULL AND next_due_at IS NULL AND acknowledged_at IS NULL
-        AND reminders BETWEEN :first AND :last
+        AND reminders BETWEEN :first AND :last AND workspace <> '*'
     LIMIT :limit
 )
 """)

@@ -115,6 +115,9 @@ CREATE TABLE incident (
 -- At most one open incident about one thing: an account, or reading the workspace.
 CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
 
+-- When the latest outage of Linked API was over.
+CREATE INDEX incident_of_all ON incident (resolved_at) WHERE workspace = '*';
+
 -- The tick: what is due.
 CREATE INDEX incident_due ON incident (next_due_at) WHERE next_due_at IS NOT NULL;
 

@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from monitor.core.decide.outage import Others
 from monitor.core.draft import Decision
 from monitor.core.model import (
+    Cause,
     FailureStreak,
     Fingerprint,
     Liveness,
@@ -230,6 +232,34 @@ def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Work
         rename(tx, renamed_to, name)
     tx.execute(ATTACH_AGAIN, {"name": name})
     return load(tx, name), tx.execute(TERM, {"name": name}).scalar_one()
+
+
+FAILING: Final = text("""
+SELECT name FROM workspace WHERE detached_at IS NULL AND failing_cause = :cause ORDER BY name
+""")
+
+
+def load_failing(tx: Connection, causes: Iterable[Cause]) -> list[str]:
+    """Return the workspaces whose latest poll failed for one of *causes*."""
+    return [name for cause in causes for name in tx.execute(FAILING, {"cause": cause}).scalars()]
+
+
+COUNT_OTHERS: Final = text("""
+SELECT failing_cause, COUNT(*) AS workspaces FROM workspace
+WHERE detached_at IS NULL AND name <> :name GROUP BY failing_cause
+""")
+
+OUTAGE_ENDED_AT: Final = text("SELECT MAX(resolved_at) FROM incident WHERE workspace = '*'")
+
+
+def load_others(tx: Connection, name: str) -> Others:
+    """Return how all workspaces but *name* fare."""
+    counts = {row.failing_cause: row.workspaces for row in tx.execute(COUNT_OTHERS, {"name": name})}
+    return Others(
+        count=sum(counts.values()),
+        failing={Cause(cause): count for cause, count in counts.items() if cause is not None},
+        outage_ended_at=tx.execute(OUTAGE_ENDED_AT).scalar_one(),
+    )
 
 
 ACCEPT: Final = text("""

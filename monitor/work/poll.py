@@ -13,14 +13,19 @@ from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
 from monitor.core.decide.blindness import is_quiet as is_quiet_failure
 from monitor.core.decide.blindness import why_blind
+from monitor.core.decide.outage import AFTERMATH
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.fingerprint import make_fingerprint
 from monitor.core.model import (
+    ALL_WORKSPACES,
+    API,
     BLIND_CAUSES,
+    READING,
     Cause,
     Failure,
+    FailureStreak,
     Fingerprint,
     ListedAccount,
     Liveness,
@@ -42,6 +47,7 @@ STALE: Final = Duration.parse("2m")
 
 ACCEPTED_FOR: Final = Duration.parse("1h")
 """How long a list that a person accepted is waited for."""
+
 MAX_BATCH: Final = 500
 """How many workspaces' liveness is in one commit at the most."""
 
@@ -94,10 +100,16 @@ def commit(
     if isinstance(changes, Changes) and changes.strange:
         since = now - ACCEPTED_FOR
         accepted_by = workspaces.take_acceptance(tx, workspace.name, changes.strange, since)
+    open_incidents = incidents.load_open(tx, workspace.name)
+    open_incidents |= incidents.load_open(tx, ALL_WORKSPACES)
+    is_blind = workspace.failing and why_blind(workspace.failing, rules.policy, now)
+    others = None
+    if API in open_incidents or (is_blind and READING not in open_incidents):
+        others = workspaces.load_others(tx, workspace.name)
     decision = decide(
         workspace,
         changes,
-        incidents.load_open(tx, workspace.name),
+        open_incidents,
         sessions.load_all(tx, workspace.name),
         policy=rules.policy,
         create=rules.create,
@@ -105,6 +117,7 @@ def commit(
         now=now,
         new_id=new_id,
         accepted_by=accepted_by,
+        others=others,
     )
     return record(
         tx,
@@ -153,6 +166,7 @@ class Poller:
         self.unwritten: Liveness | None = None
         self._fresh_until: Micros = 0  # as it is written
         self._blind_cause: Cause | None = None  # of the open incident, as far as is known
+        self._held_until = 0.0
         self.has_intents = True  # others may have left some
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
@@ -211,7 +225,7 @@ class Poller:
     async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
         failing = workspace.failing
-        if failing is None or self._blind_cause is not None:
+        if failing is None or self._told_cause(failing) is not None:
             return None
         if why_blind(failing, self.rules.policy, self._runtime.now()) is None:
             return None
@@ -226,7 +240,13 @@ class Poller:
         if failing is None:
             return False
         policy, now = self.rules.policy, self._runtime.now()
-        return is_quiet_failure(failing, changes, self._blind_cause, policy=policy, now=now)
+        cause = self._told_cause(failing)
+        return is_quiet_failure(failing, changes, cause, policy=policy, now=now)
+
+    def _told_cause(self, failing: FailureStreak) -> Cause | None:
+        """Return of which cause there is an incident: an outage stands for its own."""
+        is_held = self._runtime.monotonic() < self._held_until
+        return failing.cause if is_held else self._blind_cause
 
     def is_current(self) -> bool:
         """Return whether the workspace has been polled lately (its failing is known, too)."""
@@ -347,6 +367,7 @@ class Poller:
         self._blind_cause = next(
             (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
         )
+        self._hold(after.failing)
         self.has_intents |= recorded.has_intents
         self.mark_written(liveness)
         if isinstance(observation, Snapshot) and after.failing is None:
@@ -364,6 +385,12 @@ class Poller:
         publish(recorded, self._recorder)
         _log_edges(workspace, after)
         return recorded.decision
+
+    def _hold(self, failing: FailureStreak | None) -> None:
+        """Look again in a while if a blind workspace has no incident: there is an outage."""
+        is_blind = failing and why_blind(failing, self.rules.policy, self._runtime.now())
+        is_held = is_blind and self._blind_cause is None
+        self._held_until = self._runtime.monotonic() + AFTERMATH.seconds if is_held else 0.0
 
     def _back_off(self, observation: Snapshot | Failure) -> None:
         failing = self._workspace.failing if self._workspace else None

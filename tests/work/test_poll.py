@@ -8,6 +8,7 @@ from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
+from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
@@ -15,7 +16,7 @@ from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault, api_error, html_page
-from monitor.store import clock, workspaces
+from monitor.store import clock, incidents, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 
 OPENED = ("opened", "reconnection_required")
@@ -160,6 +161,33 @@ async def test_who_is_told_to_wait_polls_nothing_but_notes_in_time_that_it_is_bl
 
     assert harness.poller.repeat_in() == 600.0
     assert harness.calls() == 2
+
+
+@pytest.mark.case("Linked API itself is away")
+async def test_a_workspace_that_is_blind_in_an_outage_looks_again_in_a_while(harness):
+    def others(cause):
+        update = text("UPDATE workspace SET failing_cause = :cause WHERE name <> 'acme'")
+        harness.store.run_now(lambda tx: tx.execute(update, {"cause": cause}))
+
+    for name in ("beta", "gamma"):
+        harness.store.run_now(lambda tx, name=name: workspaces.attach(tx, name))
+    others("unreachable")
+    harness.simulator.faults.add(html_page(status=502))
+    assert await harness.poll(8) == [("opened", "unreachable")]
+
+    with failing_writes(harness.store, "workspace"):
+        assert await harness.poll(after=Duration.parse("1s")) == []
+    assert await harness.poll(9) == []
+    others(None)
+
+    assert await harness.poll(2) == [("resolved", "unreachable")]
+    assert await harness.poll(4) == [("opened", "unreachable")]
+    assert [incident.workspace for incident in _open(harness, "acme")] == ["acme"]
+    assert _open(harness, "*") == []
+
+
+def _open(harness, workspace):
+    return list(harness.store.run_now(lambda tx: incidents.load_open(tx, workspace)).values())
 
 
 @pytest.mark.case("token rotated in its file")

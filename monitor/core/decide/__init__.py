@@ -14,7 +14,7 @@ Rules:
 
 accounts   what a good poll shows            blindness  what a failed poll means
 belief     lists without a known account     sessions   links: which are missing, which came
-due        what time alone brings
+due        what time alone brings            outage     most workspaces can't be read at once
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 
-from . import accounts, belief, blindness
+from . import accounts, belief, blindness, outage
 from .accounts import AccountState, Input
 from .sessions import lack_link
 
@@ -65,22 +65,24 @@ def decide(
     now: Micros,
     new_id: Callable[[], str],
     accepted_by: str | None = None,
+    others: outage.Others | None = None,
 ) -> Decision:
     """Decide what one poll of *workspace* means.
 
     *incidents* are the open ones of the workspace by what they are about, *sessions* those of its
     accounts by their ids. *create* says whether a missing link is to be asked for, *scheduled*
     whether the schedule caused this poll, *accepted_by* which person said that a strange list is
-    right.
+    right, *others* how other workspaces fare (None: that doesn't matter).
     """
     draft = Draft(workspace, now, new_id, policy, scheduled, sessions, incidents=dict(incidents))
     if isinstance(observation, Failure):
-        return draft.decision(blindness.observe_failure(draft, observation), incidents)
+        return draft.decision(blindness.observe_failure(draft, observation, others), incidents)
     if observation.strange and accepted_by is None:
         refused = belief.count_strange(draft, observation)
         if not belief.is_believed(draft, refused):
             after = blindness.observe_failure(draft, belief.refusal(draft))
             return draft.decision(replace(after, refused=refused), incidents)
+    outage.follow(draft, others, None)
     after = blindness.recover(draft, accepted_by)
     if observation.fingerprint:
         after = replace(after, fingerprint=observation.fingerprint)

@@ -17,11 +17,15 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 
+from . import outage
+
 REJECTED_FOR: Final = Duration.parse("60s")
 """How long a token has to be rejected before it is taken for a wrong one."""
 
 
-def observe_failure(draft: Draft, failure: Failure) -> Workspace:
+def observe_failure(
+    draft: Draft, failure: Failure, others: outage.Others | None = None
+) -> Workspace:
     """Return the workspace after one more failed poll; long blindness is an incident.
 
     Every poll counts, and another cause counts from the second poll on.
@@ -32,8 +36,10 @@ def observe_failure(draft: Draft, failure: Failure) -> Workspace:
     cause_since = min(before.cause_since, now) if before and is_same else now
     failing = FailureStreak(failure.cause, failure.detail, since, cause_since)
     incident = draft.find_open(READING)
+    is_held = outage.follow(draft, others, failing)
     if incident is None:
-        if reason := why_blind(failing, draft.policy, now):
+        reason = why_blind(failing, draft.policy, now)
+        if reason and not is_held and not outage.begin(draft, others, failing):
             draft.open(
                 failure.cause, READING, since=failing.since, reason=reason, detail=failure.detail
             )
