@@ -1,7 +1,7 @@
 """The running monitor: one task group of loops, each around a unit of work."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -210,9 +210,7 @@ class App:
             worker.wake()
 
     async def _tick_all(self) -> None:
-        self._loop_health.beat("tick", 60)
-        while await self._ticker.tick():
-            self._loop_health.beat("tick", 60)
+        await self._repeat(self._ticker.tick)
         backlog = await self._store.run(outbox.backlog)
         for name in self._workers.receivers:
             count, oldest_at = backlog.get(name, (0, None))
@@ -243,8 +241,14 @@ class App:
         self._more_to_prune = await self._ticker.prune()
 
     async def _unwatch(self) -> None:
-        while await self._ticker.unwatch():
-            pass
+        await self._repeat(self._ticker.unwatch)
+
+    async def _repeat(self, work: Callable[[], Awaitable[bool]]) -> None:
+        """Repeat *work* while there is some, but not so long that others have no turn."""
+        self._loop_health.beat("tick", 60)
+        end = self._runtime.monotonic() + TICK_EVERY.seconds
+        while await work() and self._runtime.monotonic() < end:
+            self._loop_health.beat("tick", 60)
 
     async def _note_time(self) -> None:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]

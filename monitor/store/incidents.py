@@ -1,6 +1,6 @@
 """Incidents, and the events that happened to them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sqlalchemy import Connection, text
@@ -43,24 +43,38 @@ def open_by_cause(tx: Connection, workspace: str) -> dict[Cause, int]:
     return {Cause(row.cause): row.incidents for row in counts}
 
 
-DUE: Final = text("""
-SELECT id FROM incident
-WHERE next_due_at <= :now AND resolved_at IS NULL AND workspace = (
-    SELECT incident.workspace FROM incident
-    JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at IS NULL
-    WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL
-    ORDER BY incident.next_due_at LIMIT 1
-)
-ORDER BY next_due_at, id LIMIT :limit
+_IS_DUE: Final = """
+FROM incident
+JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at IS NULL
+    AND workspace.fresh_until >= :now
+    AND (workspace.failing_cause IS NULL OR incident.scope = 'workspace')
+WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL"""
+
+DUE_WORKSPACES: Final = text(f"""
+SELECT incident.workspace {_IS_DUE}
+ORDER BY incident.next_due_at LIMIT :limit
+""")
+
+DUE: Final = text(f"""
+SELECT incident.id {_IS_DUE} AND incident.workspace = :workspace
+ORDER BY incident.next_due_at, incident.id LIMIT :limit
 """)
 
 
-def due(tx: Connection, now: Micros, *, limit: int) -> list[str]:
+def due(
+    tx: Connection, now: Micros, *, limit: int, is_ours: Callable[[str], bool] = lambda _: True
+) -> list[str]:
     """Return the incident that has been due longest and those due in its workspace, by id.
 
-    Nothing is due of workspaces that left the configuration.
+    What is due is held, and not returned, while nobody knows whether it still holds: the workspace
+    was not polled lately, or, for an account, fails. Nothing is due of workspaces that left the
+    configuration or are not ours.
     """
-    return list(tx.execute(DUE, {"now": now, "limit": limit}).scalars())
+    values = {"now": now, "limit": limit}
+    for name in tx.execute(DUE_WORKSPACES, values).scalars().all():
+        if is_ours(name):
+            return list(tx.execute(DUE, {**values, "workspace": name}).scalars())
+    return []
 
 
 PLAN_REMINDERS: Final = text("""

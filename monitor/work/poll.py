@@ -342,7 +342,9 @@ class Poller:
         now, rules = self._runtime.now(), self.rules
         is_good = isinstance(changes, Changes) and not changes.strange
         liveness = self._look(now if is_good else None)
-        self._workspace = None  # until the commit is known to have happened
+        had_intents = self.has_intents
+        # until the commit is known to have happened
+        self._workspace, self._blind_cause, self.has_intents = None, None, True
 
         def work(tx: Connection) -> Recorded | None:
             if workspaces.load_version(tx, self.name) != workspace.version:
@@ -359,6 +361,7 @@ class Poller:
             )
 
         recorded = await self._store.run(work)
+        self.has_intents = had_intents or (recorded is not None and recorded.has_intents)
         if recorded is None:
             return None
         after = recorded.decision.workspace
@@ -368,7 +371,6 @@ class Poller:
             (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
         )
         self._hold(after.failing)
-        self.has_intents |= recorded.has_intents
         self.mark_written(liveness)
         if isinstance(observation, Snapshot) and after.failing is None:
             if isinstance(changes, Changes) and changes.strange:
@@ -418,9 +420,13 @@ class Poller:
 
 async def write_liveness(store: Store, pollers: Iterable[Poller]) -> None:
     """Write what the latest polls say of their workspaces' liveness, in portions."""
-    unwritten = [(poller, poller.unwritten) for poller in pollers if poller.unwritten]
-    for start in range(0, len(unwritten), MAX_BATCH):
-        portion = unwritten[start : start + MAX_BATCH]
+    waiting = [poller for poller in pollers if poller.unwritten]
+    for start in range(0, len(waiting), MAX_BATCH):
+        portion = [  # as it is now: another portion may have taken its time
+            (poller, poller.unwritten)
+            for poller in waiting[start : start + MAX_BATCH]
+            if poller.unwritten
+        ]
         batch = [liveness for _, liveness in portion]
         await store.run(partial(workspaces.write_liveness, batch=batch))
         for poller, liveness in portion:

@@ -67,7 +67,13 @@ class Ticker:
             if await self._plan_reminders(rules.policy, now):
                 return True
             self.planned_for = rules
-        due = await self.recorder.store.run(lambda tx: incidents.due(tx, now, limit=MAX_REMINDERS))
+        find = partial(
+            incidents.due,
+            now=now,
+            limit=MAX_REMINDERS,
+            is_ours=lambda name: self.term_of(name) is not None,
+        )
+        due = await self.recorder.store.run(find)
         if not due:
             return False
         try:

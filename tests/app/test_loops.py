@@ -17,6 +17,7 @@ from monitor.core import backoff
 from monitor.core.duration import Duration
 from monitor.simulator import html_page
 from monitor.store import incidents
+from monitor.work.tick import Ticker
 
 HERE = "web: {listen: '127.0.0.1:0'}"
 
@@ -155,3 +156,18 @@ async def test_what_retention_has_left_over_is_deleted_by_the_next_ticks(harness
         async with asyncio.timeout(20):
             while await monitor._store.run(lambda tx: tx.execute(left).scalar_one()):
                 await asyncio.sleep(0.1)
+
+
+async def test_reminders_that_come_due_faster_than_they_are_told_hold_up_nothing_else(
+    harness, monkeypatch
+):
+    async def tick(_):
+        await asyncio.sleep(0.01)
+        return True
+
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    async with running(config) as monitor:
+        await until(lambda: harness.simulator.requests)
+        monkeypatch.setattr(Ticker, "tick", tick)
+
+        await asyncio.wait_for(monitor._tick_all(), 10)

@@ -35,6 +35,7 @@ def test_nothing_is_due_in_a_workspace_that_left(harness):
     assert harness.run(lambda tx: incidents.due(tx, harness.now, limit=10)) == []
 
     harness.attach()
+    harness.poll(signed_out())
 
     assert len(harness.run(lambda tx: incidents.due(tx, harness.now, limit=10))) == 1
 

@@ -13,11 +13,14 @@ from sqlalchemy import text
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
+from monitor.core.model import Workspace
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault, api_error, html_page
 from monitor.store import clock, incidents, workspaces
 from monitor.store.db import LeaseLostError, StoreError
+from monitor.work import poll
+from monitor.work.poll import Poller
 
 OPENED = ("opened", "reconnection_required")
 RESOLVED = ("resolved", "reconnection_required")
@@ -258,6 +261,48 @@ async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(h
     accounts = harness.recorded().accounts
     assert accounts["a2"].since == 7
     assert harness.poller._workspace == harness.recorded()
+
+
+async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_path, monkeypatch):
+    async with poll_harness(tmp_path, create=True) as harness:
+        await harness.poll()
+        harness.poller.has_intents = False
+        harness.simulator.sign_out("acme", "a1")
+        harness.simulator.patch("acme", "a1", without=("reconnectionLink",))
+        run = harness.store.run
+
+        async def lose_the_answer(work, **how):
+            await run(work, **how)
+            raise StoreError("the answer was lost")
+
+        monkeypatch.setattr(harness.store, "run", lose_the_answer)
+        with pytest.raises(StoreError):
+            await harness.poll()
+        monkeypatch.undo()
+
+        assert await harness.poll() == []
+        assert harness.poller.has_intents
+        assert await harness.reconnector.reconnect() is not None
+
+
+async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):
+    monkeypatch.setattr(poll, "MAX_BATCH", 1)
+    other = Poller(
+        Workspace("other"),
+        1,
+        rules=harness.poller.rules,
+        source=harness.source,
+        recorder=harness.poller._recorder,
+    )
+    other.forget_look()
+    harness.poller.forget_look()
+    writing = asyncio.create_task(poll.write_liveness(harness.store, [other, harness.poller]))
+    await asyncio.sleep(0)  # the first of two portions is under way
+
+    await harness.poller._mark_looked(good_at=harness.now)
+    await writing
+
+    assert harness.is_fresh()
 
 
 async def test_a_monitor_that_was_taken_over_records_nothing(harness):

@@ -157,7 +157,7 @@ async def test_a_reminder_due_while_the_workspace_fails_is_held_until_the_next_g
     sign_out(harness)
     harness.observe(REJECTED)
 
-    assert await ticker.tick()
+    await tick_all(ticker)
     assert harness.deliver() is None
     harness.poll(signed_out())
     await ticker.tick()
@@ -266,6 +266,46 @@ async def test_what_is_due_in_a_workspace_that_is_not_ours_is_left_alone(harness
     assert not await ticker.tick()
 
     assert harness.deliver() is None
+
+
+async def test_a_workspace_that_is_not_ours_does_not_hold_up_what_is_due_elsewhere(harness, ticker):
+    sign_out(harness, "theirs")
+    harness.attach("beta")
+    sign_out(harness, "ours")
+    ticker.term_of = {"beta": harness.term}.get
+
+    assert await ticker.tick()
+    assert not await ticker.tick()
+
+    assert harness.deliver() == [("reminded", "ours")]
+
+
+@pytest.mark.parametrize("why", ["failing", "not looked at"])
+async def test_what_is_held_is_not_touched_until_a_poll_lets_it_go(harness, ticker, why):
+    assert not await ticker.tick()  # it plans, once
+    sign_out(harness)
+    if why == "failing":
+        harness.observe(REJECTED)
+    else:
+        harness.attach()
+    with failing_writes(harness.store):
+        assert not await ticker.tick()
+
+    harness.poll(signed_out())
+
+    assert await ticker.tick()
+    assert harness.deliver() == [("reminded", "a1")]
+
+
+async def test_a_workspace_is_reminded_of_its_blindness_while_it_lasts(harness, ticker):
+    harness.observe(REJECTED)
+    harness.observe(REJECTED)
+    harness.deliver_all()
+    harness.now += HOUR
+
+    assert await ticker.tick()
+
+    assert harness.deliver() == [("reminded", None)]
 
 
 # ── the clock, and what is kept ──────────────────────────────────────────────────────────────────

@@ -12,6 +12,7 @@ from harness.core import (
     told,
 )
 
+from monitor.core.decide.blindness import is_quiet
 from monitor.core.duration import Duration
 from monitor.core.model import READING, Cause, Failure, Scope
 
@@ -138,3 +139,40 @@ def test_an_account_that_is_called_like_the_subject_of_blindness_is_another_subj
 
     assert [incident.about for incident in harness.open] == [("account", "reading"), READING]
     assert told(harness.poll(signed_out("reading"))) == ["resolved token_rejected: read_again"]
+
+
+BAD_GATEWAY = Failure(Cause.UNREACHABLE, "HTTP 502")
+
+
+@pytest.mark.parametrize(
+    ("polls", "failure", "blind_cause", "quiet"),
+    [
+        (1, UNREACHABLE, None, True),
+        (2, BAD_GATEWAY, None, False),
+        (2, RATE_LIMITED, None, False),
+        (6, UNREACHABLE, None, False),
+        (6, UNREACHABLE, Cause.UNREACHABLE, True),
+        (6, UNREACHABLE, Cause.BAD_RESPONSE, False),
+    ],
+)
+def test_a_failure_is_quiet_if_recording_it_would_change_nothing(
+    polls, failure, blind_cause, quiet
+):
+    harness = CoreHarness()
+    for _ in range(polls):
+        harness.fail()
+
+    failing, policy = harness.workspace.failing, harness.policy
+
+    assert is_quiet(failing, failure, blind_cause, policy=policy, now=harness.now) is quiet
+
+
+def test_a_rejected_token_is_no_quiet_failure_before_it_is_told():
+    harness = CoreHarness()
+    harness.fail(REJECTED)
+    harness.fail(REJECTED)
+
+    failing, policy = harness.workspace.failing, harness.policy
+
+    assert not is_quiet(failing, REJECTED, None, policy=policy, now=harness.now)
+    assert is_quiet(failing, REJECTED, REJECTED.cause, policy=policy, now=harness.now)
