@@ -225,7 +225,7 @@ def commands(command, prefix):
     for name, child in command.commands.items():
         if hasattr(child, "commands"):
             yield from commands(child, f"{prefix}{name} ")
-        else:
+        if not getattr(child, "no_args_is_help", False):
             options = {opt for param in child.params for opt in param.opts if opt[:2] == "--"}
             yield f"{prefix}{name}", options - {"--config", "--help"}
 

@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 from harness.core import LINK, frozen, listed_account
 from harness.notifications import HOSTILE
-from harness.poll import poll_harness
+from harness.poll import TOKEN, poll_harness
 from harness.store import StoreHarness
 from sqlalchemy import text
 
@@ -219,6 +219,41 @@ async def test_a_list_that_is_suddenly_empty_is_not_believed_and_then_told_as_bl
     assert await harness.poll(30) == [("opened", "bad_response")]
     harness.simulator.clear_override("acme")
     assert await harness.poll() == [("resolved", "bad_response")]
+
+
+@pytest.mark.case("only account of a workspace removed")
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_the_only_account_may_go_and_another_one_come(tmp_path, is_replaced):
+    async with poll_harness(tmp_path) as harness:
+        await harness.poll()
+        harness.simulator.remove("acme", "a1")
+        if is_replaced:
+            harness.simulator.add_account("acme", "Somebody else", id="b1")
+
+        assert await harness.poll(9) == [("opened", "bad_response")]
+        assert await harness.poll() == [("resolved", "bad_response"), DISAPPEARED]
+
+        assert harness.recorded().accounts.keys() == ({"b1"} if is_replaced else set())
+        if is_replaced:
+            harness.simulator.sign_out("acme", "b1")
+            assert await harness.poll() == [OPENED]
+
+
+@pytest.mark.case("another workspace's token pasted")
+async def test_the_only_account_is_not_gone_if_another_token_says_so(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with poll_harness(tmp_path, token=file) as harness:
+        harness.simulator.add_customer("beta", "linked_beta")
+        harness.simulator.add_account("beta", "Somebody else", id="b1")
+        await harness.poll()
+
+        file.write_text("linked_beta")
+
+        assert await harness.poll(30) == [("opened", "bad_response")]
+        assert harness.recorded().accounts.keys() == {"a1"}
+        file.write_text(TOKEN)
+        assert await harness.poll() == [("resolved", "bad_response")]
 
 
 @pytest.mark.odd_input("account gone for one poll")

@@ -27,7 +27,7 @@ from monitor.work.deliver import attempt
 from . import components, process
 from .components import inventory
 from .loops import App
-from .process import REAL, load, new_id, now, stop_on_signals
+from .process import REAL, load, new_id, now, stop_on_signals, user
 from .reconfigure import OnLoad
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "run",
     "stop_on_signals",
     "try_receivers",
+    "user",
 ]
 
 

@@ -13,7 +13,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.metrics.families import HELD, RELOADED
 from monitor.schedule import Schedule
-from monitor.store import leases, outbox, receivers
+from monitor.store import clock, leases, outbox, receivers
 from monitor.store.db import LeaseLostError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
@@ -107,8 +107,13 @@ class App:
         )
         try:
             self._components = await self._reconfigurer.prepare(self._config)
-            components = self._components
-            self._ticker = Ticker(components.tick_rules, components.recorder, self._workers.term_of)
+            components, workers = self._components, self._workers
+            self._ticker = Ticker(
+                components.tick_rules,
+                components.recorder,
+                term_of=workers.term_of,
+                look=workers.wake_workspace,
+            )
             await self._lease.keep()
             async with self._group:
                 if self._lease.held.is_set():
@@ -192,9 +197,12 @@ class App:
             self._lease.lose("this monitor could not begin to work")  # it is taken again
 
     async def _begin(self) -> None:
+        now = self._runtime.now()
+        down_for = await self._store.read(lambda tx: clock.silence(tx, now))
         await self._note_time()
         async with self._applying:
-            await self._apply(self._components)
+            blind_after = self._components.config.incidents.blind_after
+            await self._apply(self._components, keep_failures=down_for < blind_after)
         self._is_at_work = True
 
     async def _work(self) -> None:
@@ -220,8 +228,8 @@ class App:
 
     # ── the configuration ────────────────────────────────────────────────────────────────────────
 
-    async def _apply(self, components: Components) -> None:
-        await self._reconfigurer.apply(components)
+    async def _apply(self, components: Components, *, keep_failures: bool = False) -> None:
+        await self._reconfigurer.apply(components, keep_failures=keep_failures)
         self._components = components
         self._ticker.rules = components.tick_rules
         self._workers.queues_changed = True  # by those that left
@@ -290,7 +298,7 @@ class App:
         log.info("the host was suspended; every workspace is polled")
         for worker in self._workers.workspaces.values():
             worker.poller.forget_look()
-            worker.wake(scheduled=True)
+            worker.wake()
 
     async def _look_at_queues(self) -> None:
         """Show how much is queued, and cancel what is so for receivers that were removed."""

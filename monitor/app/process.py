@@ -1,6 +1,7 @@
 """The process: clock, random numbers, environment and signals. Only this reads them."""
 
 import asyncio
+import getpass
 import os
 import random
 import signal
@@ -32,6 +33,14 @@ REAL: Final = Runtime(now, time.monotonic, random.SystemRandom().random, new_id)
 def load(path: Path | None) -> Config:
     """Read the configuration at *path*, or what the environment says of it; raise ConfigError."""
     return config.load(path, os.environ)
+
+
+def user() -> str:
+    """Return the name of the system's user who runs this."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as containers have
+        return f"uid {os.getuid()}"
 
 
 def notify_socket() -> str | None:

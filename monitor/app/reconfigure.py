@@ -24,6 +24,7 @@ from monitor.core.model import Cause, Micros, Workspace
 from monitor.core.secret import Secret
 from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
+from monitor.work.poll import hold
 
 from .components import Components, Resources
 from .loop_health import LoopHealth
@@ -116,11 +117,14 @@ class Reconfigurer:
         workers, api = self._workers, await self._resources.api(config.linked_api)
         return Components(config, self._resources, api, wake=workers.wake_receivers)
 
-    async def apply(self, components: Components) -> None:
-        """Apply the configuration of *components*; raise what is wrong, and keep the old one."""
+    async def apply(self, components: Components, *, keep_failures: bool = False) -> None:
+        """Apply the configuration of *components*; raise what is wrong, and keep the old one.
+
+        *keep_failures* says that it has not been long since everything was polled.
+        """
         async with self._lock:
             await self._resume()
-            await self._apply(components)
+            await self._apply(components, keep_failures=keep_failures)
 
     async def resume(self) -> None:
         """Let those work again that are paused for a configuration which could not be applied.
@@ -146,7 +150,7 @@ class Reconfigurer:
             worker.resume(workspace, term)
             self._workers.start(worker)
 
-    async def _apply(self, components: Components) -> None:
+    async def _apply(self, components: Components, *, keep_failures: bool) -> None:
         workers, now, run = self._workers, self._resources.runtime.now(), self._resources.store.run
         present = {name: worker.settings for name, worker in workers.workspaces.items()}
         change = plan_change(present, components.config.workspaces)
@@ -158,7 +162,7 @@ class Reconfigurer:
         self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._record(change, mended, now)
+            applied = await self._record(change, mended, now, keep_failures=keep_failures)
         except Exception:
             with suppress(StoreError):
                 await self._resume()
@@ -179,7 +183,9 @@ class Reconfigurer:
         self._change_receivers(components)
         _log(applied)
 
-    async def _record(self, change: Change, mended: Collection[str], now: Micros) -> AppliedConfig:
+    async def _record(
+        self, change: Change, mended: Collection[str], now: Micros, *, keep_failures: bool
+    ) -> AppliedConfig:
         run = self._resources.store.run
         renamed, rename_ignored = await run(lambda tx: _rename(tx, change.rename))
         wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
@@ -189,22 +195,23 @@ class Reconfigurer:
             detached += portion
         names = [settings.name for settings in change.start]
         attached: dict[str, Attached] = {}
+        attach = partial(_attach, replica=self._replica, keep_failures=keep_failures, now=now)
         for start in range(0, len(names), MAX_PORTION):
             portion = names[start : start + MAX_PORTION]
-            attached |= await run(partial(_attach, names=portion, replica=self._replica))
+            attached |= await run(partial(attach, names=portion))
         await run(partial(receivers.clear, names=mended, now=now))
         return AppliedConfig(attached, renamed, rename_ignored, detached)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
-        for settings in change.reconfigure:
-            worker = self._workers.workspaces[settings.name]
+        workers = [self._workers.workspaces[settings.name] for settings in change.reconfigure]
+        for worker, settings in zip(workers, change.reconfigure, strict=True):
             worker.reconfigure(settings, components)
             if settings.name in change.reschedule:
                 index = change.reschedule[settings.name]
                 self._workers.schedule(worker, index, len(components.config.workspaces))
-            if self._accounts != accounts:
-                worker.wake()  # others may be watched now, and by a crontab it may be long
+        if self._accounts != accounts:
+            self._workers.look(workers)  # others may be watched now
 
     def _start_workspaces(
         self, change: Change, applied: AppliedConfig, components: Components
@@ -252,14 +259,16 @@ def _detach(tx: Connection, watched: Collection[str], now: Micros) -> list[str]:
     return detached
 
 
-def _attach(tx: Connection, names: Sequence[str], replica: str) -> dict[str, Attached]:
+def _attach(
+    tx: Connection, names: Sequence[str], replica: str, *, keep_failures: bool, now: Micros
+) -> dict[str, Attached]:
     """Attach workspaces; return what is recorded of each."""
     attached = {}
     for name in names:
-        workspace, term = workspaces.attach(tx, name)
+        workspace, term = workspaces.attach(tx, name, keep_failures=keep_failures)
         leases.hold(tx, name, replica)
         session_intents.mark_unknown(tx, name)
-        outbox.hold(tx, name)
+        hold(tx, name, now=now)
         open_incidents = incidents.open_by_cause(tx, name)
         last_good_at = workspaces.last_good_at(tx, name)
         attached[name] = Attached(workspace, term, open_incidents, last_good_at)

@@ -1,7 +1,7 @@
 """A worker for each workspace and for each receiver, and the loops of each."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, cast
@@ -65,7 +65,13 @@ class WorkspaceWorker:
         rules = components.rules(settings)
         self.poller = Poller(workspace, term, rules=rules, source=client, recorder=recorder)
         self.reconnector = Reconnector(
-            settings.name, term, client, components.routing, create=rules.create, recorder=recorder
+            settings.name,
+            term,
+            client,
+            components.routing,
+            create=rules.create,
+            cooldown=rules.cooldown,
+            recorder=recorder,
         )
         self._timeout = components.config.linked_api.timeout
         self._now = recorder.runtime.now
@@ -84,7 +90,8 @@ class WorkspaceWorker:
         try:
             while True:
                 self._loop_health.beat(loop, self._longest_cycle())
-                retry = POLL_RETRY.seconds if self._loop_health.is_failing(loop) else None
+                is_failing = self._loop_health.is_failing(loop)
+                retry = POLL_RETRY.seconds if is_failing else self.poller.repeat_in()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(retry):
                         await self._woken.wait()
@@ -106,6 +113,8 @@ class WorkspaceWorker:
             if not self.poller.has_intents:
                 break
             self.poller.has_intents = await self.reconnector.reconnect() is not None
+            if self.poller.has_intents:
+                self.poller.compare_anew()  # one that has lost its link wants another
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
@@ -120,7 +129,9 @@ class WorkspaceWorker:
         self._timeout = components.config.linked_api.timeout
         rules = components.rules(settings)
         self.poller.reconfigure(rules, self.source.client)
-        self.reconnector.reconfigure(rules.routing, self.source.client, create=rules.create)
+        self.reconnector.reconfigure(
+            rules.routing, self.source.client, create=rules.create, cooldown=rules.cooldown
+        )
 
 
 class ReceiverWorker:
@@ -252,6 +263,21 @@ class Workers:
             jitter=poll.jitter,
             offset=offset,
         )
+
+    def wake_workspace(self, name: str) -> None:
+        """Let the worker of the workspace *name* poll now, and ask for the sessions it is to."""
+        if worker := self.workspaces.get(name):
+            worker.poller.has_intents = True
+            worker.wake()
+
+    def look(self, workers: Sequence[WorkspaceWorker]) -> None:
+        """Let *workers* poll within MAX_SPREAD, one after the other, if none is due by then."""
+        now, loop = self._now(), asyncio.get_running_loop()
+        late = [
+            worker for worker in workers if worker.settings.poll.next_due(now) > now + MAX_SPREAD
+        ]
+        for index, worker in enumerate(late):
+            loop.call_later(spread(index, len(late), MAX_SPREAD), worker.wake)
 
     async def stop_workspaces(self, names: Iterable[str]) -> None:
         """Poll the workspaces *names* no more; a commit under way is finished."""

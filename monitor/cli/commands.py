@@ -19,6 +19,7 @@ from .receivers import receivers
 from .recorded import accounts, deliveries, incidents
 from .run import run
 from .simulate import simulate
+from .workspaces import workspaces
 
 app = typer.Typer(
     name="linkedapi-monitor",
@@ -32,6 +33,7 @@ for command in (run, check, demo, simulate, accounts, incidents, deliveries, hea
     app.command()(command)
 app.add_typer(config, name="config")
 app.add_typer(receivers, name="receivers")
+app.add_typer(workspaces, name="workspaces")
 
 
 @app.command()

@@ -17,4 +17,8 @@ ConfigOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print JSON (the default when the output is piped).")
 ]
+ByOption = Annotated[
+    str | None,
+    typer.Option("--by", help="Who does it; else the system's user.", show_default=False),
+]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]

@@ -43,7 +43,15 @@ EXIT_BY_STATUS: Final[Mapping[Status, Exit]] = {
     Status.ACTIVE: Exit.OK,
 }
 
-_TIMES: Final = {"since", "as_of", "opened_at", "resolved_at", "next_attempt_at", "created_at"}
+_TIMES: Final = {
+    "since",
+    "as_of",
+    "failing_since",
+    "opened_at",
+    "resolved_at",
+    "next_attempt_at",
+    "created_at",
+}
 
 _STYLES: Final = {
     **dict.fromkeys(("active", "delivered"), "green"),

@@ -1,18 +1,14 @@
 """The commands that list what is recorded: the accounts, the incidents and the notifications."""
 
-from collections.abc import Callable
-from contextlib import closing
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from monitor import app
-from monitor.config import Config
 from monitor.core.model import LISTED, ListedAccount
 from monitor.store import listings
-from monitor.store.db import Store
 
+from .database import read
 from .options import ConfigOption, JsonOption, LimitOption
 from .output import print_rows
 
@@ -28,7 +24,7 @@ def accounts(
     config = app.load(config_file)
     inventory = app.inventory(config)
     rows = []
-    for row in _read(config, listings.accounts):
+    for row in read(config, listings.accounts):
         listed = ListedAccount(**{key: row[key] for key in LISTED})
         if not show_links:
             del row["link"]
@@ -46,7 +42,7 @@ def incidents(
     """List the open incidents, newest first."""
     now = app.now()
     config = app.load(config_file)
-    rows = _read(config, lambda tx: listings.incidents(tx, ended=ended, limit=limit))
+    rows = read(config, lambda tx: listings.incidents(tx, ended=ended, limit=limit))
     for row in rows:
         until = now if row["resolved_at"] is None else row["resolved_at"]
         row["duration_seconds"] = max(0, until - row["opened_at"]) // 1_000_000
@@ -61,7 +57,7 @@ def deliveries(
     """List the latest notifications and how they fare, newest first."""
     config = app.load(config_file)
     types = {"log": "log"} | {receiver.name: receiver.type for receiver in config.receivers}
-    rows = _read(config, lambda tx: listings.deliveries(tx, limit=limit))
+    rows = read(config, lambda tx: listings.deliveries(tx, limit=limit))
     for row in rows:
         incident_id = row.pop("incident_id")
         row["incident_ids"] = [incident_id] if incident_id else []
@@ -70,11 +66,3 @@ def deliveries(
             row["next_attempt_at"] = None
     columns = ["created_at", "account_name", "receiver", "event", "state", "reason", "last_error"]
     print_rows(rows, as_json=json, columns=columns, empty="nothing has been queued yet")
-
-
-def _read(
-    config: Config, query: Callable[[Connection], list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
-    """Return what *query* reads; raise MonitorError if there is no database."""
-    with closing(Store.open(config.storage.url.reveal(), create=False)) as store:
-        return store.read_now(query)

@@ -4,18 +4,21 @@ Jitter is an argument: a number from 0 to 1.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 from .duration import Duration
-from .model import Cause, FailureStreak, Micros
+from .model import Cause, Failure, Micros
 
 FIRST_BACKOFF: Final = Duration.parse("5s")
 MAX_BACKOFF: Final = Duration.parse("15m")
 MAX_PAUSE: Final = Duration.parse("5m")
 UNANSWERED_WAIT: Final = Duration.parse("60s")
 """How long at least nothing is repeated that may have arrived."""
+
+RATE_LIMIT_PAUSE: Final = Duration.parse("30s")
 
 _SECONDS: Final = re.compile(r"[0-9]{1,300}")
 
@@ -42,19 +45,34 @@ def receiver_pause(
     return Duration(max(int(full * (0.5 + jitter / 2)), retry_after or 0))
 
 
-def poll_backoff(failing: FailureStreak | None, *, every: Duration, jitter: float) -> Duration:
-    """Return how long polls are left out after the latest one failed.
+@dataclass(frozen=True, slots=True)
+class PollBackoff:
+    """What a failed poll is followed by: no poll at all for *pause*, and one after *repeat*.
 
-    A rejected token is asked about ever less often, up to every 15 min, and a rate limit that names
-    no time is given 30 to 60 s. Nothing else makes us wait longer than the schedule does.
+    *repeat* is None if the schedule brings one as soon.
     """
-    if failing is None:
-        return Duration(0)
-    if failing.cause is Cause.TOKEN_REJECTED and failing.cause_polls >= 2:
-        return Duration(min(every * 2 ** min(failing.cause_polls - 1, 16), MAX_BACKOFF))
-    if failing.cause is Cause.RATE_LIMITED:
-        return Duration(int(Duration.parse("30s") * (1 + jitter)))
-    return Duration(0)
+
+    pause: Duration
+    repeat: Duration | None
+
+
+def poll_backoff(
+    failure: Failure, failed_polls: int, *, every: Duration, jitter: float
+) -> PollBackoff:
+    """Return what follows the *failure* of the latest of so many failed polls in a row.
+
+    It is repeated after 5 s, then ever later up to the interval or 15 min. A rejected token makes
+    the schedule wait, too, and so does a rate limit: for as long as it says, or for 30 to 60 s.
+    """
+    full = min(FIRST_BACKOFF * 2 ** min(failed_polls - 1, 16), MAX_BACKOFF)
+    wait = delivery_backoff(failed_polls, jitter=jitter, ambiguous=False)
+    wait = max(wait, failure.retry_after or wait)
+    pause = Duration(failure.retry_after or 0)
+    if failure.cause is Cause.TOKEN_REJECTED:
+        pause = wait
+    elif failure.cause is Cause.RATE_LIMITED and not pause:
+        pause = Duration(int(RATE_LIMIT_PAUSE * (1 + jitter)))
+    return PollBackoff(pause, None if full >= every else max(wait, pause))
 
 
 def http_date(text: str) -> Micros | None:

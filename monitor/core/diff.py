@@ -6,7 +6,8 @@ Most polls say nothing new, so the common path touches each account once and bui
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .model import Account, Cause, Failure, ListedAccount, Snapshot, Workspace
+from .fingerprint import list_key, lists_ignored
+from .model import Account, Fingerprint, ListedAccount, Snapshot, Workspace
 from .url import profile_key
 
 
@@ -14,15 +15,21 @@ from .url import profile_key
 class Changes:
     """The accounts that need a decision: *listed* in the list, *missing* from it, or *unwatched*.
 
-    Unwatched are those that the configuration no longer wants, whether they are listed or not.
+    Unwatched are those that the configuration no longer wants, whether they are listed or not;
+    *ignored* are the ids of the listed ones among them and of all others that it does not want.
+    *fingerprint* is there if another than the recorded one is right now. A *strange* list has none
+    of the known accounts: this is its key, and all else is true only if it is believed.
     """
 
     listed: tuple[ListedAccount, ...] = ()
     missing: tuple[Account, ...] = ()
     unwatched: tuple[Account, ...] = ()
+    ignored: frozenset[str] = frozenset()
+    fingerprint: Fingerprint | None = None
+    strange: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.listed or self.missing or self.unwatched)
+        return bool(self.listed or self.missing or self.unwatched or self.fingerprint)
 
 
 def diff(
@@ -30,12 +37,12 @@ def diff(
     snapshot: Snapshot,
     quiet: Mapping[str, ListedAccount],
     ignores: Callable[[Account | ListedAccount], bool] = lambda _: False,
-) -> Changes | Failure:
+) -> Changes:
     """Return what needs a decision, given what was *quiet* (seen before, and nothing pending).
 
-    Accounts that the configuration *ignores* are as good as not listed. A list with none of the
-    known accounts is no news about them: it is another customer's list, or a broken one. That is a
-    failure, and nothing of it is believed.
+    Accounts that the configuration *ignores* are as good as not listed, but for one thing: if they
+    were listed before, the list is that of this workspace. One with none of the known accounts may
+    be another customer's, or a broken one; it is strange.
     """
     news = [
         account
@@ -43,13 +50,13 @@ def diff(
         if (last := quiet.get(account.id)) is not account  # the same object, most times
         and last != account
     ]
-    ignored = {account.id for account in news if ignores(account)}
+    ignored = frozenset(account.id for account in news if ignores(account))
     listed = tuple(account for account in news if account.id not in ignored)
     recorded = workspace.accounts
     if len(snapshot.accounts) - len(ignored) == len(recorded) and all(
         account.id in recorded for account in listed
     ):
-        return Changes(listed)
+        return Changes(listed, ignored=ignored)
     present = {account.id for account in snapshot.accounts}
     absent = tuple(account for id_, account in recorded.items() if id_ not in present)
     missing = tuple(account for account in absent if not ignores(account))
@@ -57,13 +64,14 @@ def diff(
         *(recorded[id_] for id_ in sorted(ignored & recorded.keys())),
         *(account for account in absent if ignores(account)),
     )
-    if missing and len(absent) == len(recorded) and not _any_returned(missing, snapshot):
-        return Failure(
-            Cause.BAD_RESPONSE,
-            f"the list has none of the {len(recorded)} accounts known so far; if the token belongs"
-            " to another customer now, or all of them were removed, give this workspace a new name",
-        )
-    return Changes(listed, missing, unwatched)
+    is_strange = (
+        missing
+        and len(absent) == len(recorded)
+        and not _any_returned(missing, snapshot)
+        and not lists_ignored(workspace.fingerprint, present)
+    )
+    strange = list_key(present) if is_strange else ""
+    return Changes(listed, missing, unwatched, ignored, strange=strange)
 
 
 def _any_returned(missing: tuple[Account, ...], snapshot: Snapshot) -> bool:

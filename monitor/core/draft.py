@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from .model import (
+    ALL_WORKSPACES,
+    API,
     Account,
     Cause,
     Event,
@@ -30,10 +32,10 @@ Row = TypeVar("Row")
 class Decision:
     """What to record, all at once: the rows to write, and what happened (each event says why).
 
-    *workspace* is the state after it (None: not touched), *sessions* are those of accounts that
-    have another one (None: none any more), *wanted* are the incidents whose account
-    needs a login and has no link, *released* the ids of those whose openings need not wait for a
-    link any more; *baseline* says that this was the first good poll of the workspace.
+    *workspace* is the state after it (None: not touched). *wanted* are the incidents whose account
+    needs a login and has no link, or one that may have expired; *released* the ids of those whose
+    openings need not wait for a link any more. *baseline* says that this was the first good poll of
+    the workspace.
     """
 
     workspace: Workspace | None = None
@@ -100,12 +102,16 @@ class Draft:
         reason: Reason,
         detail: str = "",
     ) -> None:
-        """Open an incident *about* an account or something else of the workspace."""
+        """Open an incident *about* an account or something else of the workspace, or of all.
+
+        Nobody is reminded of one of all workspaces.
+        """
         account = about if isinstance(about, Account) else None
         scope, subject = (Scope.ACCOUNT, about.id) if isinstance(about, Account) else about
+        is_of_all = about == API
         incident = Incident(
             id=self.new_id(),
-            workspace=self.workspace.name,
+            workspace=ALL_WORKSPACES if is_of_all else self.workspace.name,
             scope=scope,
             subject=subject,
             cause=cause,
@@ -113,7 +119,7 @@ class Draft:
             status=account.status if account else None,
             raw_status=account.raw_status if account else None,
             detail=detail,
-            next_due_at=next_reminder(0, self.policy, self.now),
+            next_due_at=None if is_of_all else next_reminder(0, self.policy, self.now),
         )
         self.emit(EventType.OPENED, incident, reason, detail)
 
@@ -130,7 +136,9 @@ class Draft:
         )
         self.emit(EventType.CHANGED, changed, reason, detail)
 
-    def resolve(self, incident: Incident, resolution: Resolution, reason: Reason) -> None:
+    def resolve(
+        self, incident: Incident, resolution: Resolution, reason: Reason, detail: str = ""
+    ) -> None:
         """End *incident*."""
         ended = replace(
             incident,
@@ -138,7 +146,7 @@ class Draft:
             resolution=resolution,
             next_due_at=None,
         )
-        self.emit(EventType.RESOLVED, ended, reason)
+        self.emit(EventType.RESOLVED, ended, reason, detail)
 
     def emit(self, kind: EventType, incident: Incident, reason: Reason, detail: str = "") -> None:
         """Note *incident* as it is now, and that something happened to it."""

@@ -52,6 +52,12 @@ Subject: TypeAlias = tuple[Scope, str]
 READING: Final = (Scope.WORKSPACE, "reading")
 """The subject of the incident of a workspace that cannot be read."""
 
+API: Final = (Scope.WORKSPACE, "api")
+"""The subject of the incident of all workspaces: Linked API itself is away."""
+
+ALL_WORKSPACES: Final = "*"
+"""The workspace of an incident that is of all workspaces."""
+
 
 class EventType(StrEnum):
     """What happened to an incident (`notice`: to an account, without one)."""
@@ -80,6 +86,7 @@ class Reason(StrEnum):
     TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word, not a token
     FAILURE_CHANGED = "failure_changed"
     READ_AGAIN = "read_again"
+    ACCEPTED = "accepted"
     LINK_LISTED = "link_listed"
     LINK_CREATED = "link_created"
     REMINDER_DUE = "reminder_due"
@@ -134,10 +141,15 @@ class IntentOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A reconnection session of an account and the link that opens it, as last seen."""
+    """A reconnection session of an account and the link that opens it, as last seen.
+
+    *unlisted_since* is since when the account list does not show it: from the start if we asked for
+    it, as a rule. It may have expired since.
+    """
 
     id: str | None
     link: Secret | None
+    unlisted_since: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +194,8 @@ class Failure:
 class Skipped:
     """Our own share of the rate limit was used up: nothing was asked or learned."""
 
+    retry_after: Duration
+
 
 Observation: TypeAlias = Snapshot | Failure | Skipped
 
@@ -214,12 +228,38 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class FailureStreak:
-    """A run of failed polls: since when, and how many of the latest were of the same cause."""
+    """A run of failed polls: since when, and since when of the same cause."""
 
     cause: Cause
     detail: str
     since: Micros
-    cause_polls: int
+    cause_since: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """By what a list is known to be that of its workspace: hashes made with a *salt*.
+
+    *token* is that of the token of the last good poll, *ignored* those of the ids of accounts that
+    were listed then and are not watched (some of them, if there are many).
+    """
+
+    salt: str
+    token: str
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedList:
+    """The latest list that had none of the known accounts and was not believed.
+
+    *key* stands for the ids in it, *listed* is how many there were; *polls* counts those in a row
+    that brought the same ids under the token of the last good poll.
+    """
+
+    key: str
+    listed: int
+    polls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +274,8 @@ class Workspace:
     version: int = 0
     baseline_at: Micros | None = None
     failing: FailureStreak | None = None
+    fingerprint: Fingerprint | None = None
+    refused: RefusedList | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
 
 

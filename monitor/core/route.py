@@ -11,11 +11,11 @@ Rules:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, NamedTuple
 
 from .inventory import Inventory, matches_any
-from .model import Account, Cause, Event, EventType, Incident, Scope
+from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
 from .policy import ConfigSection, OneOrMore, Texts
 
 
@@ -130,8 +130,12 @@ def plan(
     routing: Routing,
     accounts: Mapping[str, Account],
     group_over: int,
+    affected: Sequence[str] = (),
 ) -> Plan:
-    """Return who is to be told of *events*, which come from one commit of one workspace."""
+    """Return who is to be told of *events*, which come from one commit of one workspace.
+
+    Of those of all workspaces everybody hears who hears of one of the *affected*.
+    """
     planned: dict[Recipient, list[Event]] = {}
     unrouted: list[Event] = []
     rerouted: list[tuple[str, Recipient]] = []
@@ -140,7 +144,10 @@ def plan(
         incident_id = event.incident_id or ""
         audience = audiences.get(incident_id, Audience())
         labels = routing.inventory.labels(event.workspace, account)
-        routed = _routed(event, account, routing, labels)
+        if event.workspace == ALL_WORKSPACES:
+            routed = _routed_of_all(event, affected, routing)
+        else:
+            routed = _routed(event, account, routing, labels)
         recipients = _recipients(event, audience, routing, routed, labels)
         if recipients is None:
             unrouted.append(event)
@@ -231,6 +238,18 @@ def _at_present(
         for name in dict.fromkeys(names)
         if (address := routing.receivers[name].address(labels)) is not None
     )
+
+
+def _routed_of_all(
+    event: Event, affected: Sequence[str], routing: Routing
+) -> tuple[Recipient, ...]:
+    """Return those with an address of their own who hear of one of the *affected*."""
+    recipients: dict[Recipient, None] = {}
+    for workspace in affected:
+        of_one = replace(event, workspace=workspace)
+        labels = routing.inventory.labels(workspace)
+        recipients.update(dict.fromkeys(_routed(of_one, None, routing, labels)))
+    return tuple(recipient for recipient in recipients if not recipient.address)
 
 
 def _matches(

@@ -10,7 +10,17 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from .duration import MICROSECONDS, humanize
-from .model import Cause, EventType, Incident, Micros, Notification, Resolution, Scope, Status
+from .model import (
+    ALL_WORKSPACES,
+    Cause,
+    EventType,
+    Incident,
+    Micros,
+    Notification,
+    Resolution,
+    Scope,
+    Status,
+)
 from .secret import Secret
 from .text import clean, format_time, shorten
 from .url import split_web_url
@@ -45,6 +55,8 @@ _PLATFORM: Final = "the Linked API platform"
 
 def name_of(notification: Notification) -> str:
     """Name the account or the workspace that *notification* is about."""
+    if notification.workspace == ALL_WORKSPACES:
+        return "Most workspaces"
     if is_workspace(notification) or account_id(notification) == "":
         return f"Workspace {clean(notification.workspace)}"
     name = clean(notification.account.name) if notification.account else ""
@@ -125,6 +137,8 @@ def thread_title(notification: Notification) -> str:
     workspace = clean(notification.workspace, 40)
     if notification.incident is None:
         return f"{title(notification)} ({workspace})" if workspace else title(notification)
+    if notification.workspace == ALL_WORKSPACES:
+        return "Linked API problem: most workspaces"
     if is_workspace(notification):
         return f"Linked API problem: workspace {workspace}"
     return f"LinkedIn account problem: {shorten(name_of(notification), 50)} ({workspace})"
@@ -247,7 +261,7 @@ def _what_it_was(notification: Notification, *, many: bool) -> str:
 def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
     """Yield what else is known, as label and value."""
     account, incident = notification.account, notification.incident
-    if notification.workspace:
+    if notification.workspace not in ("", ALL_WORKSPACES):
         yield "Workspace", clean(notification.workspace)
     if identity := account_id(notification):
         yield "Account id", identity

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import httpx
 
 from monitor import __version__
+from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session, Skipped
 from monitor.core.text import redact
@@ -82,8 +83,8 @@ class LinkedApi:
             return await self._call(
                 Method.GET_ALL, None, lambda body, token: self._decoder.decode(body, secret=token)
             )
-        except BudgetExhaustedError:
-            return Skipped()
+        except BudgetExhaustedError as error:
+            return Skipped(error.retry_after or Duration(0))
         except ApiError as error:
             return Failure(error.cause, str(error), error.retry_after)
 

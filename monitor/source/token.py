@@ -39,6 +39,10 @@ class Token:
                 raise
         return self._last.reveal()
 
+    def last(self) -> Secret | None:
+        """Return the token that was used last, if one was."""
+        return self._source if isinstance(self._source, Secret) else self._last
+
     def changed(self) -> bool:
         """Tell whether the file now holds another token than the one last used."""
         if isinstance(self._source, Secret):

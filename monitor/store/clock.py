@@ -29,18 +29,26 @@ SHIFT_BACK: Final = (
     text("UPDATE receiver SET not_before = not_before - :step WHERE not_before > :now"),
     text("UPDATE receiver SET failing_since = :now WHERE failing_since > :now"),
     text("UPDATE receiver SET last_ok_at = :now WHERE last_ok_at > :now"),
+    text("UPDATE session SET unlisted_since = :now WHERE unlisted_since > :now"),
     text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
     text("UPDATE event SET at = :now WHERE at > :now"),
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
     text("UPDATE account SET since = :now WHERE since > :now"),
     text("UPDATE account SET missing_since = :now WHERE missing_since > :now"),
+    text("UPDATE acceptance SET at = :now WHERE at > :now"),
     text("UPDATE workspace SET fresh_until = fresh_until - :step WHERE fresh_until > :now"),
     text("UPDATE workspace SET last_good_at = :now WHERE last_good_at > :now"),
     text("UPDATE workspace SET failing_since = :now WHERE failing_since > :now"),
+    text("UPDATE workspace SET failing_cause_since = :now WHERE failing_cause_since > :now"),
     text("UPDATE workspace SET version = version + 1"),
     text("UPDATE workspace SET detached_at = :now WHERE detached_at > :now"),
 )
+
+
+def silence(tx: Connection, now: Micros) -> Duration:
+    """Return for how long nobody has recorded the time."""
+    return Duration(max(0, now - (tx.execute(LATEST).scalar_one_or_none() or now)))
 
 
 def set_clock(tx: Connection, now: Micros) -> Duration:

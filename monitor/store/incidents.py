@@ -46,8 +46,8 @@ def open_by_cause(tx: Connection, workspace: str) -> dict[Cause, int]:
 _IS_DUE: Final = """
 FROM incident
 JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at IS NULL
-    AND workspace.fresh_until >= :now
-    AND (workspace.failing_cause IS NULL OR incident.scope = 'workspace')
+    AND (incident.scope = 'workspace'
+        OR workspace.fresh_until >= :now AND workspace.failing_cause IS NULL)
 WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL"""
 
 DUE_WORKSPACES: Final = text(f"""
@@ -66,8 +66,8 @@ def due(
 ) -> list[str]:
     """Return the incident that has been due longest and those due in its workspace, by id.
 
-    What is due is held, and not returned, while nobody knows whether it still holds: the workspace
-    was not polled lately, or, for an account, fails. Nothing is due of workspaces that left the
+    What is due of an account is held, and not returned, while nobody knows whether it still holds:
+    the workspace was not looked at lately, or fails. Nothing is due of workspaces that left the
     configuration or are not ours.
     """
     values = {"now": now, "limit": limit}
@@ -75,6 +75,34 @@ def due(
         if is_ours(name):
             return list(tx.execute(DUE, {**values, "workspace": name}).scalars())
     return []
+
+
+PLAN_REMINDERS: Final = text("""
+UPDATE incident SET next_due_at = :due_at WHERE id IN (
+    SELECT id FROM incident
+    WHERE resolved_at IS NULL AND next_due_at IS NULL AND acknowledged_at IS NULL
+        AND reminders BETWEEN :first AND :last AND workspace <> '*'
+    LIMIT :limit
+)
+""")
+
+
+def plan_reminders(tx: Connection, sent: range, due_at: Micros, *, limit: int) -> int:
+    """Let a reminder be due where none is planned and so many were *sent*; return how many."""
+    values = {"first": sent[0], "last": sent[-1], "due_at": due_at, "limit": limit}
+    return tx.execute(PLAN_REMINDERS, values).rowcount
+
+
+HOLD_BLINDNESS: Final = text("""
+UPDATE incident SET next_due_at = :until
+WHERE workspace = :workspace AND scope = 'workspace' AND resolved_at IS NULL
+    AND next_due_at < :until
+""")
+
+
+def hold_blindness(tx: Connection, workspace: str, *, until: Micros) -> None:
+    """Remind nobody of the blindness of *workspace* before it has been polled, *until* then."""
+    tx.execute(HOLD_BLINDNESS, {"workspace": workspace, "until": until})
 
 
 POSTPONE: Final = text("""

@@ -23,6 +23,20 @@ def accounts(tx: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(ACCOUNTS).mappings()]
 
 
+WORKSPACES: Final = text("""
+SELECT workspace.name, workspace.last_good_at AS as_of, workspace.failing_cause,
+    workspace.failing_since, workspace.failing_detail, workspace.refused_listed,
+    (SELECT COUNT(*) FROM account
+        WHERE account.workspace = workspace.name AND account.removed_at IS NULL) AS accounts
+FROM workspace WHERE workspace.detached_at IS NULL ORDER BY workspace.name
+""")
+
+
+def workspaces(tx: Connection) -> list[dict[str, Any]]:
+    """Return every workspace that is watched, and how many accounts its refused list has."""
+    return [dict(row) for row in tx.execute(WORKSPACES).mappings()]
+
+
 INCIDENTS: Final = text("""
 SELECT incident.id, incident.workspace, incident.scope, incident.cause, incident.opened_at,
     CASE incident.scope WHEN 'account' THEN incident.subject END AS account_id,

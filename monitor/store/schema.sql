@@ -29,8 +29,23 @@ CREATE TABLE workspace (
     failing_cause TEXT,
     failing_detail TEXT,
     failing_since BIGINT,
-    failing_cause_polls BIGINT,
+    failing_cause_since BIGINT,
+    fingerprint_salt TEXT,
+    fingerprint_token TEXT,
+    fingerprint_ignored TEXT NOT NULL DEFAULT '',
+    refused_key TEXT,
+    refused_listed BIGINT,
+    refused_polls BIGINT,
     detached_at BIGINT
+);
+
+-- A person said that a refused list is right: it is believed once, if it comes in time.
+CREATE TABLE acceptance (
+    workspace TEXT PRIMARY KEY REFERENCES workspace (name) ON UPDATE CASCADE ON DELETE CASCADE,
+    list_key TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    way TEXT NOT NULL,
+    actor TEXT NOT NULL
 );
 
 CREATE TABLE account (
@@ -58,6 +73,7 @@ CREATE TABLE session (
     account_id TEXT NOT NULL,
     id TEXT,
     link TEXT,
+    unlisted_since BIGINT,
     PRIMARY KEY (workspace, account_id),
     FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );
@@ -106,6 +122,9 @@ CREATE TABLE incident (
 
 -- At most one open incident about one thing: an account, or reading the workspace.
 CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
+
+-- When the latest outage of Linked API was over.
+CREATE INDEX incident_of_all ON incident (resolved_at) WHERE workspace = '*';
 
 -- The tick: what is due.
 CREATE INDEX incident_due ON incident (next_due_at) WHERE next_due_at IS NOT NULL;

@@ -17,6 +17,8 @@ from monitor.core.policy import is_cooling_down
 
 from . import rows
 
+UNFINISHED: Final = ("wanted", "calling")
+
 
 @dataclass(frozen=True, slots=True)
 class SessionIntent:
@@ -37,26 +39,27 @@ def add(
     """Record the intents whose account has none and is not cooling down, and return them."""
     added = []
     for intent in intents:
-        if _may_add(tx, intent, cooldown=cooldown, now=now):
+        if may_ask(tx, intent, cooldown=cooldown, now=now):
             tx.execute(ADD, {**rows.values(intent), "at": now, "outcome": "wanted"})
             added.append(intent)
     return added
 
 
 LATEST: Final = text("""
-SELECT at, outcome FROM session_intent WHERE workspace = :workspace AND account_id = :account_id
-ORDER BY at DESC LIMIT 1
+SELECT at, outcome FROM session_intent
+WHERE workspace = :workspace AND account_id = :account_id AND id <> :id
+ORDER BY at DESC LIMIT 20
 """)
 
 
-def _may_add(tx: Connection, intent: SessionIntent, *, cooldown: Duration, now: Micros) -> bool:
-    latest = tx.execute(LATEST, rows.values(intent)).one_or_none()
-    if latest is None:
-        return True
-    if latest.outcome in ("wanted", "calling"):
-        return False
-    outcome = IntentOutcome(latest.outcome)
-    return not is_cooling_down(outcome, latest.at, cooldown=cooldown, now=now)
+def may_ask(tx: Connection, intent: SessionIntent, *, cooldown: Duration, now: Micros) -> bool:
+    """Return whether no other intent is unfinished or makes it too early for another session."""
+    latest = tx.execute(LATEST, rows.values(intent)).all()
+    return not any(
+        row.outcome in UNFINISHED
+        or is_cooling_down(IntentOutcome(row.outcome), row.at, cooldown=cooldown, now=now)
+        for row in latest
+    )
 
 
 CLAIM: Final = text("""

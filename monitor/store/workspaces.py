@@ -10,12 +10,21 @@ often its accounts were changed by others than its polls, which then have to be 
 """
 
 from collections.abc import Container, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
+from monitor.core.decide.outage import Others
 from monitor.core.draft import Decision
-from monitor.core.model import FailureStreak, Liveness, Micros, Workspace
+from monitor.core.model import (
+    Cause,
+    FailureStreak,
+    Fingerprint,
+    Liveness,
+    Micros,
+    RefusedList,
+    Workspace,
+)
 
 from . import accounts, incidents, rows, sessions
 from .errors import LeaseLostError
@@ -28,13 +37,22 @@ def load(tx: Connection, name: str) -> Workspace:
     row = tx.execute(LOAD, {"name": name}).one_or_none()
     if row is None:
         return Workspace(name)
-    is_failing = row.failing_cause is not None
+    is_failing, is_refused = row.failing_cause is not None, row.refused_key is not None
     return rows.read(
         Workspace,
         row,
         failing=rows.read(FailureStreak, row, "failing_") if is_failing else None,
+        fingerprint=_fingerprint(row),
+        refused=rows.read(RefusedList, row, "refused_") if is_refused else None,
         accounts=accounts.load_listed(tx, name),
     )
+
+
+def _fingerprint(row: Row[Any]) -> Fingerprint | None:
+    if row.fingerprint_salt is None:
+        return None
+    ignored = tuple(row.fingerprint_ignored.split())
+    return rows.read(Fingerprint, row, "fingerprint_", ignored=ignored)
 
 
 TERMS: Final = text("SELECT name, term FROM workspace")
@@ -88,11 +106,21 @@ def record(tx: Connection, decision: Decision, name: str, term: int | None) -> N
     accounts.write_transitions(tx, decision.transitions)
 
 
-FAILING: Final = {name: f"failing_{name}" for name in rows.columns(FailureStreak)}
+PARTS: Final = {
+    f"{part}_{name}": (part, name)
+    for part, kind in (
+        ("failing", FailureStreak),
+        ("fingerprint", Fingerprint),
+        ("refused", RefusedList),
+    )
+    for name in rows.columns(kind)
+}
+"""The columns of a workspace that are fields of one of its parts."""
 
 _COLUMNS: Final = (
     *(name for name in rows.columns(Workspace) if name not in ("name", "version")),
-    *FAILING.values(),
+    *PARTS,
+    "fingerprint_ignored",
 )
 
 WRITE: Final = text(f"""
@@ -102,8 +130,13 @@ WHERE name = :name AND term = :term
 
 
 def _write(tx: Connection, workspace: Workspace, term: int | None) -> None:
-    failing = {column: getattr(workspace.failing, name, None) for name, column in FAILING.items()}
-    if tx.execute(WRITE, {**rows.values(workspace), **failing, "term": term}).rowcount != 1:
+    parts = {
+        column: getattr(getattr(workspace, part), name, None)
+        for column, (part, name) in PARTS.items()
+    }
+    ignored = workspace.fingerprint.ignored if workspace.fingerprint else ()
+    parts["fingerprint_ignored"] = " ".join(ignored)
+    if tx.execute(WRITE, {**rows.values(workspace), **parts, "term": term}).rowcount != 1:
         raise _lease_lost(workspace.name)
 
 
@@ -168,21 +201,22 @@ RETURNING term
 
 END_FAILURES: Final = text("""
 UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since = NULL,
-    failing_cause_polls = NULL
-WHERE name = :name AND NOT EXISTS (
+    failing_cause_since = NULL
+WHERE name = :name AND (:keep = 0 OR detached_at IS NOT NULL) AND NOT EXISTS (
     SELECT 1 FROM incident
     WHERE workspace = :name AND scope = 'workspace' AND subject = 'reading' AND resolved_at IS NULL
 )
 """)
 
 
-def attach(tx: Connection, name: str) -> tuple[Workspace, int]:
+def attach(tx: Connection, name: str, *, keep_failures: bool = False) -> tuple[Workspace, int]:
     """Attach the workspace *name*: return its recorded state and its new term.
 
-    A run of failed polls that nobody was told of ends here: what was between is not known.
+    A run of failed polls that nobody was told of ends here, as what was between is not known;
+    *keep_failures* if that was not long.
     """
+    tx.execute(END_FAILURES, {"name": name, "keep": int(keep_failures)})
     term = tx.execute(ATTACH_NEW, {"name": name}).scalar_one()
-    tx.execute(END_FAILURES, {"name": name})
     return load(tx, name), term
 
 
@@ -198,6 +232,61 @@ def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Work
         rename(tx, renamed_to, name)
     tx.execute(ATTACH_AGAIN, {"name": name})
     return load(tx, name), tx.execute(TERM, {"name": name}).scalar_one()
+
+
+FAILING: Final = text("""
+SELECT name FROM workspace WHERE detached_at IS NULL AND failing_cause = :cause ORDER BY name
+""")
+
+
+def load_failing(tx: Connection, causes: Iterable[Cause]) -> list[str]:
+    """Return the workspaces whose latest poll failed for one of *causes*."""
+    return [name for cause in causes for name in tx.execute(FAILING, {"cause": cause}).scalars()]
+
+
+COUNT_OTHERS: Final = text("""
+SELECT failing_cause, COUNT(*) AS workspaces FROM workspace
+WHERE detached_at IS NULL AND name <> :name GROUP BY failing_cause
+""")
+
+OUTAGE_ENDED_AT: Final = text("SELECT MAX(resolved_at) FROM incident WHERE workspace = '*'")
+
+
+def load_others(tx: Connection, name: str) -> Others:
+    """Return how all workspaces but *name* fare."""
+    counts = {row.failing_cause: row.workspaces for row in tx.execute(COUNT_OTHERS, {"name": name})}
+    return Others(
+        count=sum(counts.values()),
+        failing={Cause(cause): count for cause, count in counts.items() if cause is not None},
+        outage_ended_at=tx.execute(OUTAGE_ENDED_AT).scalar_one(),
+    )
+
+
+ACCEPT: Final = text("""
+INSERT INTO acceptance (workspace, list_key, at, way, actor)
+SELECT name, refused_key, :at, :way, :actor FROM workspace
+WHERE name = :name AND refused_key IS NOT NULL AND detached_at IS NULL
+ON CONFLICT (workspace) DO UPDATE SET list_key = excluded.list_key, at = excluded.at,
+    way = excluded.way, actor = excluded.actor
+""")
+
+
+def accept(tx: Connection, name: str, *, now: Micros, way: str, actor: str) -> bool:
+    """Let the refused list of the workspace *name* be believed; return False if there is none."""
+    values = {"name": name, "at": now, "way": way, "actor": actor}
+    return tx.execute(ACCEPT, values).rowcount == 1
+
+
+TAKE_ACCEPTANCE: Final = text("""
+DELETE FROM acceptance WHERE workspace = :name AND list_key = :key AND at > :since RETURNING actor
+""")
+
+
+def take_acceptance(tx: Connection, name: str, key: str, since: Micros) -> str | None:
+    """Return who accepted the list *key* after *since*, which counts once; None if nobody did."""
+    values = {"name": name, "key": key, "since": since}
+    actor: str | None = tx.execute(TAKE_ACCEPTANCE, values).scalar_one_or_none()
+    return actor
 
 
 RENAME: Final = (

@@ -13,13 +13,20 @@ from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
 from monitor.core.decide.blindness import is_quiet as is_quiet_failure
 from monitor.core.decide.blindness import why_blind
+from monitor.core.decide.outage import AFTERMATH
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
+from monitor.core.fingerprint import make_fingerprint
 from monitor.core.model import (
+    ALL_WORKSPACES,
+    API,
     BLIND_CAUSES,
+    READING,
     Cause,
     Failure,
+    FailureStreak,
+    Fingerprint,
     ListedAccount,
     Liveness,
     Micros,
@@ -36,6 +43,9 @@ from .record import Recorded, Recorder, publish, record
 
 STALE: Final = Duration.parse("2m")
 """How long after the next but one poll was due a look at a workspace counts as a recent one."""
+
+ACCEPTED_FOR: Final = Duration.parse("1h")
+"""How long a list that a person accepted is waited for."""
 
 MAX_BATCH: Final = 500
 """How many workspaces' liveness is in one commit at the most."""
@@ -57,6 +67,12 @@ class PollRules:
 def look(name: str, term: int, *, rules: PollRules, now: Micros) -> Liveness:
     """Return what a good poll of the workspace *name* says that is just over."""
     return Liveness(name, term, now, rules.next_due(rules.next_due(now)) + STALE)
+
+
+def hold(tx: Connection, workspace: str, *, now: Micros) -> None:
+    """Let all that is to be told of *workspace* wait until it has been polled."""
+    outbox.hold(tx, workspace)
+    incidents.hold_blindness(tx, workspace, until=now + STALE)
 
 
 def record_look(tx: Connection, liveness: Liveness, *, now: Micros) -> set[str]:
@@ -84,20 +100,28 @@ def commit(
 
     Raise LeaseLostError if the claim *term* is not the latest.
     """
-    if isinstance(changes, Failure):
-        receivers = outbox.release_failed(tx, workspace.name, now=now)
-    else:
-        receivers = record_look(tx, look(workspace.name, term, rules=rules, now=now), now=now)
+    accepted_by = None
+    if isinstance(changes, Changes) and changes.strange:
+        since = now - ACCEPTED_FOR
+        accepted_by = workspaces.take_acceptance(tx, workspace.name, changes.strange, since)
+    open_incidents = incidents.load_open(tx, workspace.name)
+    open_incidents |= incidents.load_open(tx, ALL_WORKSPACES)
+    is_blind = workspace.failing and why_blind(workspace.failing, rules.policy, now)
+    others = None
+    if API in open_incidents or (is_blind and READING not in open_incidents):
+        others = workspaces.load_others(tx, workspace.name)
     decision = decide(
         workspace,
         changes,
-        incidents.load_open(tx, workspace.name),
+        open_incidents,
         sessions.load_all(tx, workspace.name),
         policy=rules.policy,
         create=rules.create,
         scheduled=scheduled,
         now=now,
         new_id=new_id,
+        accepted_by=accepted_by,
+        others=others,
     )
     recorded = record(
         tx,
@@ -110,6 +134,10 @@ def commit(
         term=term,
         cooldown=rules.cooldown,
     )
+    if decision.workspace and decision.workspace.failing:
+        receivers = outbox.release_failed(tx, workspace.name, now=now)
+    else:
+        receivers = record_look(tx, look(workspace.name, term, rules=rules, now=now), now=now)
     return replace(recorded, receivers=recorded.receivers | receivers)
 
 
@@ -135,16 +163,20 @@ class Poller:
         self.term = term
         self._quiet: dict[str, ListedAccount] = {}
         self._warned: frozenset[str] = frozenset()
+        self._fingerprint: tuple[object, Fingerprint] | None = None
         self._source = source
         self._recorder = recorder
         self._store = recorder.store
         self._metrics = recorder.metrics
         self._runtime = recorder.runtime
+        self._failed_polls = 0
         self._paused_until = 0.0
+        self._repeat_at: float | None = None
         self.unwritten: Liveness | None = None
         self._fresh_until: Micros = 0  # as it is written
         self._has_polled = False  # in this term
         self._blind_cause: Cause | None = None  # of the open incident, as far as is known
+        self._held_until = 0.0
         self.has_intents = True  # others may have left some
 
     async def poll(self, *, scheduled: bool = True) -> Decision | None:
@@ -162,44 +194,51 @@ class Poller:
         source = self._source
         observation = await source.get_all()
         if isinstance(observation, Skipped):
+            self._put_off(observation.retry_after)
             return None
         took = self._runtime.monotonic() - started
         changes, decision = self._compare(workspace, observation), None
         while decision is None:
             if self._is_quiet(workspace, changes):
-                await self._pass_over(workspace, changes, scheduled=scheduled)
+                if isinstance(changes, Changes):
+                    await self._note_look()
                 break
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
             if decision is None:
                 workspace = await self._load()
                 changes = self._compare(workspace, observation)
-        if isinstance(changes, Changes):
+        failing = self._workspace.failing if self._workspace else None
+        if failing is None:
             self._metrics.poll_succeeded(self.name, self._runtime.now())
-        outcome = changes.cause.value if isinstance(changes, Failure) else "ok"
-        self._metrics.polled(self.name, outcome, took)
+        self._metrics.polled(self.name, failing.cause if failing else "ok", took)
         if source is self._source:  # else another token may be accepted
-            self._pause(observation)
+            self._back_off(observation)
         return decision
+
+    def repeat_in(self) -> float | None:
+        """Return in how many seconds to poll though no poll is due, because the latest one failed.
+
+        That is also when a failing workspace whose polls are paused is long blind.
+        """
+        if self._repeat_at is None:
+            return None
+        wait = self._repeat_at - self._runtime.monotonic()
+        failing = self._workspace.failing if self._workspace else None
+        if failing is not None:
+            blind_at = failing.since + self.rules.policy.blind_after
+            if (blind_in := blind_at - self._runtime.now()) > 0:
+                wait = min(wait, Duration(blind_in).seconds)
+        return max(wait, 0.0)
 
     async def _record_blindness(self, workspace: Workspace) -> Decision | None:
         """Record what time alone makes of a failing workspace while its polls are paused."""
         failing = workspace.failing
-        if failing is None or self._blind_cause is not None:
+        if failing is None or self._told_cause(failing) is not None:
             return None
         if why_blind(failing, self.rules.policy, self._runtime.now()) is None:
             return None
         failure = Failure(failing.cause, failing.detail)
         return await self._record(workspace, failure, failure, scheduled=False)
-
-    async def _pass_over(
-        self, workspace: Workspace, changes: Changes | Failure, *, scheduled: bool
-    ) -> None:
-        """Note a poll that brought nothing to record; the pauses go by how many failed."""
-        if failing := workspace.failing:
-            failing = replace(failing, cause_polls=failing.cause_polls + scheduled)
-            self._workspace = replace(workspace, failing=failing)
-        if isinstance(changes, Changes):
-            await self._note_look()
 
     def _is_quiet(self, workspace: Workspace, changes: Changes | Failure) -> bool:
         """Return whether recording this would change nothing."""
@@ -209,7 +248,13 @@ class Poller:
         if failing is None or not self._has_polled:
             return False
         policy, now = self.rules.policy, self._runtime.now()
-        return is_quiet_failure(failing, changes, self._blind_cause, policy=policy, now=now)
+        cause = self._told_cause(failing)
+        return is_quiet_failure(failing, changes, cause, policy=policy, now=now)
+
+    def _told_cause(self, failing: FailureStreak) -> Cause | None:
+        """Return of which cause there is an incident: an outage stands for its own."""
+        is_held = self._runtime.monotonic() < self._held_until
+        return failing.cause if is_held else self._blind_cause
 
     def forget_look(self) -> None:
         """Let nothing that is recorded count as known until the next poll."""
@@ -223,6 +268,10 @@ class Poller:
         if self.unwritten is liveness:
             self.unwritten = None
 
+    def compare_anew(self) -> None:
+        """Look at every account again with the next poll, whether or not the list says news."""
+        self._quiet = {}
+
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
@@ -233,7 +282,7 @@ class Poller:
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
         """Use another configuration from now on, and compare every account anew."""
         if source is not self._source:
-            self._paused_until = 0.0  # another token may be accepted
+            self._failed_polls, self._paused_until = 0, 0.0  # another token may be accepted
         self.rules, self._source = rules, source
         self._quiet = {}
 
@@ -251,12 +300,23 @@ class Poller:
             log.warning("odd account list", workspace=self.name, what=warning)
         self._warned = warnings
         inventory = self.rules.routing.inventory
-        return diff(
+        changes = diff(
             workspace,
             observation,
             self._quiet,
             lambda account: inventory.ignores(self.name, account),
         )
+        fingerprint = self._identify(workspace.fingerprint, changes)
+        is_new = fingerprint != workspace.fingerprint
+        return replace(changes, fingerprint=fingerprint) if is_new else changes
+
+    def _identify(self, before: Fingerprint | None, changes: Changes) -> Fingerprint:
+        """Return by what the list is known again; hashes are made anew only for something new."""
+        salt = before.salt if before else self._runtime.new_id()
+        made_of = (salt, self._source.token.last(), changes.ignored)
+        if self._fingerprint is None or self._fingerprint[0] != made_of:
+            self._fingerprint = made_of, make_fingerprint(*made_of)
+        return self._fingerprint[1]
 
     async def _note_look(self) -> None:
         """Write that the workspace was read: at once if that is news, else in the next batch."""
@@ -305,36 +365,52 @@ class Poller:
         self._blind_cause = next(
             (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
         )
+        self._hold(after.failing)
         self._has_polled = True
-        if isinstance(changes, Changes):
+        if isinstance(observation, Snapshot) and after.failing is None:
             self.unwritten = None
             self._fresh_until = look(self.name, self.term, rules=rules, now=now).fresh_until or 0
-        # after another configuration the next poll compares every account anew
-        if (
-            isinstance(observation, Snapshot)
-            and isinstance(changes, Changes)
-            and rules is self.rules
-        ):
-            wanted = {incident.subject for incident in recorded.decision.wanted}
-            self._quiet = {
-                listed.id: listed
-                for listed in observation.accounts
-                if (account := after.accounts.get(listed.id))
-                and is_quiet(account, rules.policy)
-                and listed.id not in wanted
-            }
+            if rules is self.rules:  # else the next poll compares every account anew
+                wanted = {incident.subject for incident in recorded.decision.wanted}
+                self._quiet = {
+                    listed.id: listed
+                    for listed in observation.accounts
+                    if (account := after.accounts.get(listed.id))
+                    and is_quiet(account, rules.policy)
+                    and listed.id not in wanted
+                }
         publish(recorded, self._recorder)
         _log_edges(workspace, after)
         return recorded.decision
 
-    def _pause(self, observation: Snapshot | Failure) -> None:
+    def _hold(self, failing: FailureStreak | None) -> None:
+        """Look again in a while if a blind workspace has no incident: there is an outage."""
+        is_blind = failing and why_blind(failing, self.rules.policy, self._runtime.now())
+        is_held = is_blind and self._blind_cause is None
+        self._held_until = self._runtime.monotonic() + AFTERMATH.seconds if is_held else 0.0
+
+    def _back_off(self, observation: Snapshot | Failure) -> None:
         failing = self._workspace.failing if self._workspace else None
-        now = self._runtime.now()
-        every = Duration(self.rules.next_due(now) - now)
-        pause = poll_backoff(failing, every=every, jitter=self._runtime.jitter())
-        if isinstance(observation, Failure) and observation.retry_after is not None:
-            pause = max(pause, observation.retry_after)
-        self._paused_until = self._runtime.monotonic() + pause.seconds
+        if failing is None:
+            self._failed_polls, self._repeat_at = 0, None
+            return
+        self._failed_polls += 1
+        if isinstance(observation, Snapshot):
+            observation = Failure(failing.cause, failing.detail)
+        now, monotonic = self._runtime.now(), self._runtime.monotonic()
+        backoff = poll_backoff(
+            observation,
+            self._failed_polls,
+            every=Duration(self.rules.next_due(now) - now),
+            jitter=self._runtime.jitter(),
+        )
+        self._paused_until = monotonic + backoff.pause.seconds
+        self._repeat_at = monotonic + backoff.repeat.seconds if backoff.repeat else None
+
+    def _put_off(self, wait: Duration) -> None:
+        """Repeat a failed poll later than planned."""
+        if self._repeat_at is not None:
+            self._repeat_at = self._runtime.monotonic() + wait.seconds
 
 
 async def write_liveness(recorder: Recorder, pollers: Iterable[Poller]) -> None:
@@ -360,7 +436,7 @@ def _write_batch(tx: Connection, batch: Sequence[Liveness], now: Micros) -> set[
     waiting, receivers = outbox.waiting_for_a_look(tx), set[str]()
     for liveness in batch:
         if liveness.fresh_until is None:
-            outbox.hold(tx, liveness.name)
+            hold(tx, liveness.name, now=now)
         elif liveness.name in waiting:
             receivers |= outbox.release_looked(tx, liveness.name, now=now)
     return receivers

@@ -2,18 +2,20 @@
 
 Asking cancels the session that is running and kills its link, so it is done only where there is
 none: never while a session may be in use, at most once per account and cooldown, and never twice
-when the outcome of a call is unknown.
+when the outcome of a call is unknown. A link that the list does not show may have expired: its
+session is asked about before it is told again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
-from monitor.core.decide.sessions import conclude, needs_session
+from monitor.core.decide.sessions import conclude, has_link, needs_session
+from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
-from monitor.core.model import Account, Cause, IntentOutcome, Session, Workspace
+from monitor.core.model import Cause, IntentOutcome, Session, Workspace
 from monitor.core.route import Routing
 from monitor.metrics.families import SESSIONS_CREATED
 from monitor.source.client import LinkedApi
@@ -30,6 +32,25 @@ REFUSALS: Final = ("invalidRequestPayload", "accountNotFound", "accountIdRequire
 log = structlog.get_logger("reconnect")
 
 
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """An intent that is ours, the session that there is, and what may be done about it."""
+
+    intent: SessionIntent
+    session: Session | None
+    is_needed: bool
+    may_create: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What asking came to; *is_over* says that the session that there was has ended."""
+
+    outcome: IntentOutcome
+    session: Session | None = None
+    is_over: bool = False
+
+
 @dataclass(slots=True)
 class Reconnector:
     """Asks for the sessions that one workspace lacks, one at a time, under the claim *term*."""
@@ -39,11 +60,15 @@ class Reconnector:
     source: LinkedApi
     routing: Routing
     create: bool
+    cooldown: Duration
     recorder: Recorder
 
-    def reconfigure(self, routing: Routing, source: LinkedApi, *, create: bool) -> None:
+    def reconfigure(
+        self, routing: Routing, source: LinkedApi, *, create: bool, cooldown: Duration
+    ) -> None:
         """Use another configuration from now on."""
-        self.routing, self.source, self.create = routing, source, create
+        self.routing, self.source = routing, source
+        self.create, self.cooldown = create, cooldown
 
     async def reconnect(self) -> IntentOutcome | None:
         """Process one committed intent; return how it ended, or None if there was none.
@@ -54,9 +79,9 @@ class Reconnector:
         claimed = await store.run(self._claim)
         if claimed is None:
             return None
-        intent, account, before = claimed
-        outcome, session = await self._ask(account, before)
-        recorded = await store.run(lambda tx: self._finish(tx, intent, outcome, session))
+        intent, answer = claimed.intent, await self._ask(claimed)
+        outcome = answer.outcome
+        recorded = await store.run(lambda tx: self._finish(tx, intent, answer))
         publish(recorded, self.recorder)
         self.recorder.metrics.count(SESSIONS_CREATED, workspace=self.workspace, outcome=outcome)
         log.info(
@@ -68,8 +93,7 @@ class Reconnector:
         )
         return outcome
 
-    def _claim(self, tx: Connection) -> tuple[SessionIntent, Account | None, Session | None] | None:
-        """Claim the next intent; return it, its account if that needs one, and its session."""
+    def _claim(self, tx: Connection) -> _Claimed | None:
         workspaces.check_term(tx, self.workspace, self.term)
         session_intents.mark_unknown(tx, self.workspace)  # one at a time: any other has been lost
         intent = session_intents.claim(tx, self.workspace)
@@ -78,20 +102,36 @@ class Reconnector:
         account = accounts.load(tx, self.workspace, intent.account_id)
         incident = incidents.load(tx, intent.incident_id)
         before = sessions.load(tx, self.workspace, intent.account_id)
-        return intent, account if needs_session(account, incident, before) else None, before
+        now = self.recorder.runtime.now()
+        return _Claimed(
+            intent,
+            before,
+            is_needed=needs_session(account, incident, before),
+            may_create=session_intents.may_ask(tx, intent, cooldown=self.cooldown, now=now),
+        )
 
-    async def _ask(
-        self, account: Account | None, before: Session | None
-    ) -> tuple[IntentOutcome, Session | None]:
-        if account is None or not self.create:
-            return IntentOutcome.NEEDLESS, None
+    async def _ask(self, claimed: _Claimed) -> _Answer:
+        before = claimed.session
+        if not claimed.is_needed or not (self.create or has_link(before)):
+            return _Answer(IntentOutcome.NEEDLESS)
+        session_id = before.id if before else None
         try:
-            if before and before.id and await self._is_live(before.id):
-                return IntentOutcome.KEPT, None
-            session = await self.source.create_reconnection_session(account.id)
+            if session_id and await self._is_live(session_id):
+                return _Answer(IntentOutcome.NEEDLESS if has_link(before) else IntentOutcome.KEPT)
+        except ApiError as error:  # it was only a question
+            return _Answer(IntentOutcome.LATER if error.ambiguous else _outcome(error))
+        if self.create and claimed.may_create:
+            answer = await self._create(claimed.intent.account_id)
+        else:
+            answer = _Answer(IntentOutcome.LATER if self.create else IntentOutcome.NEEDLESS)
+        return replace(answer, is_over=session_id is not None)
+
+    async def _create(self, account_id: str) -> _Answer:
+        try:
+            session = await self.source.create_reconnection_session(account_id)
         except ApiError as error:
-            return _outcome(error), None
-        return IntentOutcome.CREATED, session
+            return _Answer(_outcome(error))
+        return _Answer(IntentOutcome.CREATED, session)
 
     async def _is_live(self, session_id: str) -> bool:
         try:
@@ -101,18 +141,19 @@ class Reconnector:
                 return False
             raise
 
-    def _finish(
-        self, tx: Connection, intent: SessionIntent, outcome: IntentOutcome, session: Session | None
-    ) -> Recorded:
+    def _finish(self, tx: Connection, intent: SessionIntent, answer: _Answer) -> Recorded:
         runtime = self.recorder.runtime
         now, new_id = runtime.now(), runtime.new_id
-        session_intents.finish(tx, intent, outcome)
+        session_intents.finish(tx, intent, answer.outcome)
         account = accounts.load(tx, self.workspace, intent.account_id)
         incident = incidents.load(tx, intent.incident_id)
+        decision = conclude(
+            incident, account, answer.session, is_over=answer.is_over, now=now, new_id=new_id
+        )
         return record(
             tx,
             Workspace(self.workspace, accounts={account.id: account} if account else {}),
-            conclude(incident, account, session, now=now, new_id=new_id),
+            decision,
             routing=self.routing,
             group_over=1,
             now=now,

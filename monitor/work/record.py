@@ -11,9 +11,10 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
+from monitor.core.decide.outage import CAUSES
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import Cause, Event, Micros, Resolution, Workspace
+from monitor.core.model import ALL_WORKSPACES, Cause, Event, Micros, Resolution, Workspace
 from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
@@ -82,6 +83,7 @@ def record(
     workspaces.record(tx, decision, before.name, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
     cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
+    is_of_all = any(event.workspace == ALL_WORKSPACES for event in decision.events)
     planned = plan(
         decision.events,
         audiences=outbox.audiences(
@@ -90,6 +92,7 @@ def record(
         routing=routing,
         accounts=accounts,
         group_over=1 if decision.baseline else group_over,
+        affected=workspaces.load_failing(tx, CAUSES) if is_of_all else (),
     )
     for incident_id, recipient in planned.rerouted:
         cancelled += outbox.cancel_rerouted(tx, incident_id, recipient, now=now)

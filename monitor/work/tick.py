@@ -44,21 +44,29 @@ class TickRules:
 class Ticker:
     """Does what is due, one incident at a time.
 
-    *term_of* returns under which claim a workspace is ours, None if it is not at the moment.
+    *term_of* returns under which claim a workspace is ours, None if it is not at the moment; *look*
+    lets a workspace be polled now, and asked about the links that the tick doubts.
     """
 
     rules: TickRules
     recorder: Recorder
     term_of: Callable[[str], int | None]
+    look: Callable[[str], None]
+    planned_for: TickRules | None = None
 
     async def tick(self) -> bool:
         """Process the reminder that has been due longest, with all that are due in its workspace.
 
-        Return whether there was one in a workspace that is ours. If they fail, each is tried alone,
-        and those that still fail are postponed before the error is raised. Raise LeaseLostError if
+        Under other rules than before, plan first what reminders they add. Return whether there was
+        something to do, in a workspace that is ours. If reminders fail, each is tried alone, and
+        those that still fail are postponed before the error is raised. Raise LeaseLostError if
         another monitor has taken over the workspace.
         """
-        now = self.recorder.runtime.now()
+        now, rules = self.recorder.runtime.now(), self.rules
+        if self.planned_for is not rules:
+            if await self._plan_reminders(rules.policy, now):
+                return True
+            self.planned_for = rules
         find = partial(
             incidents.due,
             now=now,
@@ -76,6 +84,17 @@ class Ticker:
             log.warning("reminders failed together; each is tried alone", count=len(due))
             await self._remind_alone(due, now)
         return True
+
+    async def _plan_reminders(self, policy: IncidentPolicy, now: Micros) -> bool:
+        """Plan a reminder for some incidents that have none to come; return whether there were."""
+        for step in range(min(len(policy.remind), policy.remind_max)):
+            is_last = step == len(policy.remind) - 1
+            sent = range(step, policy.remind_max if is_last else step + 1)
+            plan = partial(incidents.plan_reminders, sent=sent, limit=MAX_REMINDERS)
+            due_at = now + policy.remind[step]
+            if await self.recorder.store.run(partial(plan, due_at=due_at)):
+                return True
+        return False
 
     async def _remind_alone(self, due: Sequence[str], now: Micros) -> None:
         failed: Exception | None = None
@@ -97,6 +116,8 @@ class Ticker:
         if recorded is None:
             return False
         publish(recorded, self.recorder)
+        for name in {incident.workspace for incident in recorded.decision.wanted}:
+            self.look(name)
         return True
 
     async def note_time(self, claims: Mapping[str, int]) -> Duration:
@@ -159,7 +180,11 @@ class Ticker:
 
     def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded | None:
         reminders = [
-            Due(incident, accounts.load(tx, incident.workspace, incident.account_id or ""))
+            Due(
+                incident,
+                accounts.load(tx, incident.workspace, incident.account_id),
+                sessions.load(tx, incident.workspace, incident.account_id),
+            )
             for incident_id in due
             if (incident := incidents.load(tx, incident_id))
             and incident.next_due_at is not None

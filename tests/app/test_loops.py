@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import structlog
+from harness.answers import html_page
 from harness.faults import failing_writes, locked
 from harness.program import answers, free_port, until
 from sqlalchemy import text
@@ -17,9 +18,10 @@ from sqlalchemy import text
 from monitor import app
 from monitor.app.loops import _first
 from monitor.app.process import REAL
+from monitor.core import backoff
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.store import leases
+from monitor.store import incidents, leases
 from monitor.web.server import bind
 from monitor.work.tick import Ticker
 
@@ -63,6 +65,60 @@ async def test_a_clock_that_goes_back_is_followed_at_once(harness):
 
             followed = "the clock went back; what is due was moved back with it"
             await until(lambda: followed in [entry["event"] for entry in logs], within=10)
+
+
+async def test_a_look_after_the_host_was_suspended_is_no_scheduled_poll(harness):
+    suspended = 0
+    config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nincidents: {{open_after: 2}}")
+    harness.simulator.sign_out("acme", "*")
+    async with running(config, replace(REAL, now=lambda: REAL.now() + suspended)) as monitor:
+        await until(lambda: len(harness.simulator.requests) == 1)
+
+        suspended = Duration.parse("8h")
+
+        polls = 'linkedapi_polls_total{workspace="acme",outcome="ok"} 2\n'
+        await until(lambda: polls in monitor._resources.metrics.render().decode())
+        assert not await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))
+
+
+@pytest.mark.case("poll failed, repeated soon")
+async def test_a_failed_poll_is_repeated_before_the_next_one_is_due(harness, monkeypatch):
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", Duration.parse("50ms"))
+    settings = f"{HERE}\npoll: {{cron: '0 8 * * *'}}\nincidents: {{blind_after: 1s}}"
+    config = harness.load("acme", more=f"{settings}\nreceivers: [{harness.crm()}]")
+    harness.simulator.faults.add(html_page(status=502))
+    async with running(config):
+        await harness.hook.wait(lambda: harness.hook.events)
+        assert harness.hook.events[0]["data"]["incident"]["cause"] == "unreachable"
+        assert len(harness.simulator.requests) < 10
+
+        harness.simulator.clear_faults()
+
+        await harness.hook.wait(lambda: len(harness.hook.events) == 2)
+        calls = len(harness.simulator.requests)
+        await asyncio.sleep(1)
+        assert len(harness.simulator.requests) == calls
+
+
+@pytest.mark.case("poll failed, repeated soon")
+@pytest.mark.parametrize(("away", "is_told"), [("4m", True), ("6m", False)])
+async def test_how_long_a_workspace_fails_outlives_a_short_restart(harness, away, is_told):
+    passed = 0
+    runtime = replace(REAL, now=lambda: REAL.now() + passed)
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    harness.simulator.faults.add(html_page(status=502))
+    for _ in range(3):
+        async with running(config, runtime) as monitor:
+            await until(partial(_has_polled, monitor))
+        passed += Duration.parse(away)
+
+    assert len(harness.simulator.requests) == 3
+    assert bool(await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))) is is_told
+
+
+def _has_polled(monitor):
+    polls = 'linkedapi_polls_total{workspace="acme",outcome="unreachable"} 1\n'
+    return polls in monitor._resources.metrics.render().decode()
 
 
 @pytest.mark.case("receiver removed with notifications pending")

@@ -16,6 +16,15 @@ def test_the_clock_counts_microseconds_and_each_id_is_another(tmp_path):
     assert process.new_id() != process.new_id()
 
 
+def test_a_user_without_a_name_is_a_number(monkeypatch):
+    def no_name():
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    assert process.user()
+    monkeypatch.setattr("getpass.getuser", no_name)
+    assert process.user() == f"uid {os.getuid()}"
+
+
 async def test_signals_stop_and_reload_and_one_that_comes_too_early_is_ignored():
     calls = []
     process.ignore_reloads()

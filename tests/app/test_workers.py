@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+from harness.answers import html_page
 from harness.core import NOON
 from harness.program import until
 
@@ -9,6 +11,32 @@ from monitor.app import workers
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.store import receivers
+
+
+@pytest.mark.odd_input("session expires before a reminder")
+async def test_the_link_that_is_lost_while_it_is_asked_about_is_asked_for_by_the_next_poll(harness):
+    await harness.apply("acme")
+    harness.simulator.sign_out("acme", "*")
+    account, _ = harness.simulator.customer("acme").accounts
+    without = ("reconnectionLink", "reconnectionSessionId")
+    harness.simulator.patch("acme", account, without=without)
+    worker = harness.workers.workspaces["acme"]
+    create = "accounts.createReconnectionSession"
+    harness.workers.wake_workspace("acme")
+    await until(lambda: harness.simulator.request_log.counts.get(create) == 1)
+    await until(lambda: worker.poller._quiet == {})
+    harness.simulator.set_session("acme", account, "expired")
+    doubt = "INSERT INTO session_intent SELECT 'x', workspace, account_id, incident_id, at + 1,"
+    await harness.execute(f"{doubt} 'wanted' FROM session_intent")
+
+    harness.workers.wake_workspace("acme")
+    harness.workers.wake_workspace("nobody")
+    await until(lambda: "accounts.getConnectionSession" in harness.simulator.request_log.counts)
+    harness.now += Duration.parse("2h")
+    await until(lambda: worker.poller._quiet == {})
+    harness.workers.wake_workspace("acme")
+
+    await until(lambda: harness.simulator.request_log.counts.get(create) == 2)
 
 
 async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monkeypatch):
@@ -33,6 +61,20 @@ async def test_a_poll_hangs_that_takes_longer_than_all_its_calls_may(harness):
 
     longest = 2 * 60 + 7 * 30 + 60
     assert [is_overdue(longest), is_overdue(longest + 1)] == [False, True]
+
+
+async def test_a_poll_that_our_share_of_the_rate_limit_does_not_allow_is_put_off(harness):
+    await harness.apply("acme")
+    harness.simulator.faults.add(html_page(status=502))
+    worker = harness.workers.workspaces["acme"]
+    worker.budget.per_minute = 1
+    await harness.poll("acme")
+    calls = len(harness.simulator.requests)
+
+    assert await worker.poller.poll(scheduled=False) is None
+
+    assert worker.poller.repeat_in() > 50
+    assert len(harness.simulator.requests) == calls
 
 
 async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten(harness):
@@ -65,8 +107,8 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
 
 
 async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
-    receivers = f"receivers: [{harness.crm()}]"
-    await harness.apply("acme", "beta", more=receivers)
+    more = f"receivers: [{harness.crm()}]\npoll: {{cron: '0 8 * * *'}}"
+    await harness.apply("acme", "beta", more=more)
     harness.simulator.sign_out("acme", "*")
     await harness.poll("acme")
     await harness.hook.wait(lambda: len(harness.hook.events) == 2)
@@ -74,12 +116,28 @@ async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
     account, _ = harness.simulator.customer("acme").accounts.values()
 
     ignored = f"accounts: [{{match: {{id: {account.id}}}, ignore: true}}]"
-    await harness.apply("acme", "beta", more=f"{receivers}\n{ignored}")
+    await harness.apply("acme", "beta", more=f"{more}\n{ignored}")
 
     await harness.hook.wait(lambda: len(harness.hook.events) == 3)
     assert harness.hook.events[2]["data"]["account"]["id"] == account.id
     assert harness.hook.events[2]["data"]["incident"]["resolution"] == "unwatched"
-    await until(lambda: len(harness.simulator.requests) == 3)
+
+
+async def test_those_who_are_polled_for_other_accounts_are_spread(harness, monkeypatch):
+    def polled():
+        return [request.customer for request in harness.simulator.requests]
+
+    monkeypatch.setattr(workers, "MAX_SPREAD", Duration.parse("2s"))
+    cron = {"poll": {"cron": "0 8 * * *"}}
+    names = {"acme": cron, "beta": cron, "gamma": {"poll": {"every": "1s"}}}
+    await harness.apply(**names)
+
+    await harness.apply(**names, more="accounts: [{match: {id: nobody}, ignore: true}]")
+
+    await until(polled)
+    await asyncio.sleep(0.3)
+    assert polled() == ["acme"]
+    await until(lambda: polled() == ["acme", "beta"])
 
 
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
@@ -129,7 +187,7 @@ async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harne
     await harness.poll("beta")
     for name in ("acme", "beta"):
         harness.simulator.set_token(name, f"linked_{name}2")
-        for _ in range(5):
+        for _ in range(8):
             await harness.poll(name)
     calls = len(harness.simulator.requests)
 

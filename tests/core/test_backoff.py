@@ -15,7 +15,7 @@ from monitor.core.backoff import (
     retry_after,
 )
 from monitor.core.duration import Duration
-from monitor.core.model import Cause, FailureStreak
+from monitor.core.model import Cause, Failure
 
 NOON = http_date("Mon, 23 Nov 2026 12:00:00 GMT")
 HOUR = Duration.parse("1h")
@@ -53,22 +53,45 @@ def test_a_receiver_is_left_alone_as_long_as_it_has_been_failing(failing_for, as
     assert receiver_pause(failing_for, jitter=1.0, retry_after=asked) == Duration.parse(pause)
 
 
-def failing(cause, polls):
-    return FailureStreak(cause, "", 0, polls)
+SECOND = Duration.parse("1s")
+MINUTE = Duration.parse("1m")
 
 
-def test_polls_pause_for_a_rejected_token_and_a_rate_limit_only():
-    every = Duration.parse("1m")
+def pauses(cause, count=12, *, every="1d", jitter=1.0, retry_after=None):
+    """What follows each of *count* failed polls in a row: (pause, repeat)."""
+    failure = Failure(cause, "", retry_after)
+    every = Duration.parse(every)
+    backoffs = [poll_backoff(failure, n + 1, every=every, jitter=jitter) for n in range(count)]
+    return [(backoff.pause, backoff.repeat) for backoff in backoffs]
 
-    def pause(failed):
-        return poll_backoff(failed, every=every, jitter=0.5)
 
-    assert pause(None) == 0
-    assert pause(failing(Cause.UNREACHABLE, 9)) == 0
-    assert pause(failing(Cause.TOKEN_REJECTED, 1)) == 0
-    assert pause(failing(Cause.TOKEN_REJECTED, 2)) == 2 * every
-    assert pause(failing(Cause.TOKEN_REJECTED, 99)) == MAX_BACKOFF
-    assert pause(failing(Cause.RATE_LIMITED, 1)) == Duration.parse("45s")
+@pytest.mark.case("poll failed, repeated soon")
+@pytest.mark.parametrize("cause", [Cause.UNREACHABLE, Cause.BAD_RESPONSE])
+def test_a_failed_poll_is_repeated_ever_later_and_keeps_the_schedule_from_nothing(cause):
+    seconds = [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]
+
+    assert pauses(cause, 10) == [(0, Duration.parse(f"{wait}s")) for wait in seconds]
+
+
+def test_what_the_schedule_brings_as_soon_is_not_repeated():
+    repeats = [repeat for _, repeat in pauses(Cause.UNREACHABLE, 6, every="1m", jitter=0.0)]
+
+    assert repeats == [*(Duration.parse("2500ms") * 2**n for n in range(4)), None, None]
+
+
+@pytest.mark.case("token rotated in its file")
+def test_a_rejected_token_makes_the_schedule_wait_too():
+    backoffs = pauses(Cause.TOKEN_REJECTED, every="1m")
+
+    assert [pause for pause, _ in backoffs] == [repeat for _, repeat in pauses(Cause.UNREACHABLE)]
+    assert backoffs[-1] == (MAX_BACKOFF, None)
+
+
+def test_a_rate_limit_is_given_the_time_it_names_or_half_a_minute_and_more():
+    assert pauses(Cause.RATE_LIMITED, 1, jitter=0.5) == [(45 * SECOND, 45 * SECOND)]
+    assert pauses(Cause.RATE_LIMITED, 1, retry_after=MINUTE) == [(MINUTE, MINUTE)]
+    assert pauses(Cause.UNREACHABLE, 1, retry_after=MINUTE) == [(MINUTE, MINUTE)]
+    assert pauses(Cause.RATE_LIMITED, 6)[-1] == (MINUTE, 160 * SECOND)
 
 
 @pytest.mark.odd_input("rate limit with any Retry-After")

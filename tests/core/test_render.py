@@ -90,6 +90,19 @@ def test_all_messages_of_an_incident_have_one_subject():
     assert [text.follows for text in texts] == [False, True, True, True, True, True]
 
 
+@pytest.mark.case("Linked API itself is away")
+def test_an_outage_is_told_of_most_workspaces():
+    opened, resolved = (
+        read(notification(event, Cause.UNREACHABLE, workspace="*"))
+        for event in (EventType.OPENED, EventType.RESOLVED)
+    )
+
+    assert opened.title == "Most workspaces cannot be checked: Linked API does not answer"
+    assert resolved.title == "Most workspaces can be checked again"
+    assert opened.thread_title == resolved.thread_title == "Linked API problem: most workspaces"
+    assert "*" not in words(opened) + words(resolved)
+
+
 @pytest.mark.odd_input("two accounts of one name")
 def test_two_people_of_one_name_are_told_apart():
     twins = [notification(person=account(id_=id_)) for id_ in ("aaaaaaaa-1", "bbbbbbbb-2")]

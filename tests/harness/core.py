@@ -1,5 +1,6 @@
 """Values for tests: each has sensible defaults, a test names only what it is about."""
 
+from dataclasses import replace
 from itertools import count
 
 from monitor import __version__
@@ -8,6 +9,7 @@ from monitor.core.decide.due import unwatch
 from monitor.core.diff import diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
+from monitor.core.fingerprint import make_fingerprint
 from monitor.core.model import (
     Cause,
     Failure,
@@ -95,23 +97,28 @@ class CoreHarness:
         self.ids = map(str, count(1))
         self.events = []
         self.ignored = set()
+        self.token = Secret("linked_acme")
 
-    def poll(self, *accounts, scheduled=True, after=MINUTE) -> Decision:
-        return self.observe(Snapshot(accounts), scheduled=scheduled, after=after)
+    def poll(self, *accounts, scheduled=True, after=MINUTE, accepted_by=None) -> Decision:
+        return self.observe(
+            Snapshot(accounts), scheduled=scheduled, after=after, accepted_by=accepted_by
+        )
 
     def polls(self, *accounts) -> list[Decision]:
         """Poll once for each account, which is the only one then."""
         return [self.poll(account) for account in accounts]
 
-    def fail(self, failure=UNREACHABLE, *, after=MINUTE) -> Decision:
-        return self.observe(failure, after=after)
+    def fail(self, failure=UNREACHABLE, *, scheduled=True, after=MINUTE) -> Decision:
+        return self.observe(failure, scheduled=scheduled, after=after)
 
-    def observe(self, observation, *, scheduled=True, after=MINUTE) -> Decision:
+    def observe(self, observation, *, scheduled=True, after=MINUTE, accepted_by=None) -> Decision:
         self.now += after
         if isinstance(observation, Snapshot):
-            observation = diff(
+            changes = diff(
                 self.workspace, observation, {}, lambda account: account.id in self.ignored
             )
+            fingerprint = make_fingerprint("salt", self.token, changes.ignored)
+            observation = replace(changes, fingerprint=fingerprint)
         decision = decide(
             self.workspace,
             observation,
@@ -122,6 +129,7 @@ class CoreHarness:
             scheduled=scheduled,
             now=self.now,
             new_id=self.ids.__next__,
+            accepted_by=accepted_by,
         )
         return self.take(decision)
 

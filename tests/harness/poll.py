@@ -3,7 +3,7 @@
 from contextlib import asynccontextmanager, closing
 from itertools import count
 
-from harness.core import MINUTE, NOON, make_recorder, make_routing, make_rules
+from harness.core import HOUR, MINUTE, NOON, make_recorder, make_routing, make_rules
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
 from monitor.simulator import Assumptions, Simulator, serve
@@ -43,7 +43,9 @@ class PollHarness:
             source=self.source,
             recorder=recorder,
         )
-        self.reconnector = Reconnector("acme", term, self.source, self.routing, create, recorder)
+        self.reconnector = Reconnector(
+            "acme", term, self.source, self.routing, create, HOUR, recorder
+        )
 
     def make_source(self, token):
         """Make a client of the simulated API for *token*, which is the harness's from now on."""

@@ -9,10 +9,12 @@ from harness.core import MINUTE, NOON, make_routing, make_rules
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
+from monitor.core.fingerprint import make_fingerprint
 from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Receiver
+from monitor.core.secret import Secret
 from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import Attempt
 from monitor.work.poll import commit
@@ -71,7 +73,8 @@ class StoreHarness:
     def poll(self, *accounts, after=MINUTE, ignored=()):
         snapshot = Snapshot(accounts)
         changes = diff(self.workspace, snapshot, {}, lambda account: account.id in ignored)
-        return self.observe(changes, after=after)
+        fingerprint = make_fingerprint("salt", Secret("linked_acme"), changes.ignored)
+        return self.observe(replace(changes, fingerprint=fingerprint), after=after)
 
     def observe(self, changes, after=MINUTE):
         self.now += after

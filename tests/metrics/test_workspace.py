@@ -27,7 +27,7 @@ def test_accounts_show_their_present_status_only_and_none_once_they_are_gone(met
 
 
 def test_a_workspace_is_up_while_it_is_read_and_its_accounts_keep_their_last_value(metrics):
-    failing = FailureStreak(UNREACHABLE.cause, UNREACHABLE.detail, NOON, cause_polls=1)
+    failing = FailureStreak(UNREACHABLE.cause, UNREACHABLE.detail, NOON, NOON)
     for values, up in ({"baseline_at": None}, 0), ({}, 1), ({"failing": failing}, 0):
         metrics.show(account(status=Status.FROZEN), **values)
 

@@ -22,8 +22,12 @@ from monitor.store.session_intents import SessionIntent
 
 
 def test_what_was_recorded_is_loaded_again(harness):
-    harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
+    accounts = signed_out("a"), frozen("b"), listed_account("c"), listed_account("d")
+    harness.poll(*accounts, ignored="d")
     harness.observe(UNREACHABLE)
+    harness.poll(listed_account("x"))
+    assert harness.workspace.fingerprint.ignored
+    assert harness.workspace.refused.listed == 1
 
     loaded = harness.run(lambda tx: workspaces.load(tx, "acme"))
 
@@ -38,6 +42,12 @@ def rename(harness, old="acme", new="beta"):
     return harness.run(lambda tx: workspaces.rename(tx, old, new))
 
 
+def accept(harness, name="acme"):
+    return harness.run(
+        lambda tx: workspaces.accept(tx, name, now=harness.now, way="cli", actor="ops")
+    )
+
+
 def long_detached(harness):
     return harness.run(lambda tx: workspaces.long_detached(tx, harness.now - DAY))
 
@@ -50,7 +60,9 @@ def eventful(harness):
     harness.settle(harness.claim(), post={"ts": "1"})
     for _ in range(3):
         harness.poll(listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"))
-    harness.poll(signed_out("a"), signed_out("b"), listed_account("d"))
+    harness.poll(signed_out("a"), signed_out("b", link=""), listed_account("d"), ignored="d")
+    harness.poll(listed_account("x"))
+    accept(harness)
     harness.observe(REJECTED)
     harness.observe(REJECTED)
     wanted = [SessionIntent("c1", "acme", "b", "0001")]
@@ -94,7 +106,19 @@ def test_attaching_forgets_a_run_of_failures_that_nobody_was_told_of(harness):
     harness.poll(listed_account())
     harness.observe(UNREACHABLE)
 
+    workspace, _ = harness.run(lambda tx: workspaces.attach(tx, "acme", keep_failures=True))
+    assert workspace.failing == harness.workspace.failing
     assert attach(harness)[0].failing is None
+
+
+def test_a_workspace_that_left_and_comes_back_begins_anew_with_its_failures(harness):
+    harness.poll(listed_account())
+    harness.observe(UNREACHABLE)
+    harness.detach()
+
+    workspace, _ = harness.run(lambda tx: workspaces.attach(tx, "acme", keep_failures=True))
+
+    assert workspace.failing is None
 
 
 def test_attaching_keeps_the_failure_that_people_were_told_of(harness):
@@ -252,3 +276,48 @@ def test_a_workspace_of_which_nothing_is_left_has_nothing_to_end(harness):
     harness.now += DAY
 
     assert long_detached(harness) is None
+
+
+# ── lists that a person accepts ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.case("workspaces accept")
+@pytest.mark.parametrize(
+    ("listed", "after", "is_believed"),
+    [("x", MINUTE, True), ("y", MINUTE, False), ("x", HOUR, False)],
+    ids=["in time", "another list", "too late"],
+)
+def test_the_list_that_was_refused_last_is_believed_once_if_a_person_accepts_it(
+    harness, listed, after, is_believed
+):
+    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    assert not accept(harness)
+    harness.poll(listed_account("x"))
+    assert accept(harness)
+
+    harness.poll(listed_account(listed), after=after)
+
+    assert ("x" in harness.workspace.accounts) is is_believed
+    assert bool(harness.column("SELECT actor FROM acceptance")) is not is_believed
+    assert harness.run(lambda tx: workspaces.load(tx, "acme")) == harness.workspace
+
+
+def test_what_a_person_accepts_again_counts_from_then_on(harness):
+    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    harness.poll(listed_account("x"))
+    assert accept(harness)
+    harness.poll(listed_account("y"), after=HOUR)
+    assert accept(harness)
+
+    harness.poll(listed_account("y"))
+
+    assert set(harness.workspace.accounts) == {"y"}
+
+
+def test_nothing_of_a_workspace_that_left_is_accepted(harness):
+    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+    harness.poll(listed_account("x"))
+    harness.detach()
+
+    assert not accept(harness)
+    assert not accept(harness, "nobody")

@@ -9,6 +9,7 @@ from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
+from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
@@ -17,7 +18,7 @@ from monitor.core.model import Workspace
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault
-from monitor.store import clock, workspaces
+from monitor.store import clock, incidents, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work import poll
 from monitor.work.poll import Poller
@@ -124,13 +125,72 @@ async def test_blindness_is_told_in_time_although_polls_are_paused(harness):
     assert harness.calls() == 2
 
 
+@pytest.mark.case("poll failed, repeated soon")
+async def test_a_failed_poll_is_repeated_until_one_is_good(harness):
+    assert harness.poller.repeat_in() is None
+    harness.simulator.faults.add(html_page(status=502))
+    await harness.poll()
+    assert harness.poller.repeat_in() == 2.5
+    await harness.poll(scheduled=False, after=Duration.parse("2500ms"))
+    assert harness.poller.repeat_in() == 5.0
+
+    harness.simulator.clear_faults()
+    await harness.poll(scheduled=False, after=Duration.parse("5s"))
+
+    assert harness.poller.repeat_in() is None
+
+
+@pytest.mark.case("poll failed, repeated soon")
+async def test_who_is_told_to_wait_polls_nothing_but_notes_in_time_that_it_is_blind(harness):
+    reload(harness, next_due=PollSettings(cron="0 8 * * *").next_due)
+    harness.simulator.faults.add(Fault(status=503, headers={"retry-after": "900"}, body=b""))
+    await harness.poll()
+    assert harness.poller.repeat_in() == 300.0
+
+    assert await harness.poll(scheduled=False, after=Duration.parse("5m")) == [
+        ("opened", "unreachable")
+    ]
+
+    assert harness.poller.repeat_in() == 600.0
+    assert harness.calls() == 2
+
+
+@pytest.mark.case("Linked API itself is away")
+async def test_a_workspace_that_is_blind_in_an_outage_looks_again_in_a_while(harness):
+    def others(cause):
+        update = text("UPDATE workspace SET failing_cause = :cause WHERE name <> 'acme'")
+        harness.store.run_now(lambda tx: tx.execute(update, {"cause": cause}))
+
+    for name in ("beta", "gamma"):
+        harness.store.run_now(lambda tx, name=name: workspaces.attach(tx, name))
+    others("unreachable")
+    harness.simulator.faults.add(html_page(status=502))
+    assert await harness.poll(8) == [("opened", "unreachable")]
+
+    with failing_writes(harness.store, "workspace"):
+        assert await harness.poll(after=Duration.parse("1s")) == []
+    assert await harness.poll(9) == []
+    others(None)
+
+    assert await harness.poll(2) == [("resolved", "unreachable")]
+    assert await harness.poll(4) == [("opened", "unreachable")]
+    assert [incident.workspace for incident in _open(harness, "acme")] == ["acme"]
+    assert _open(harness, "*") == []
+
+
+def _open(harness, workspace):
+    return list(harness.store.run_now(lambda tx: incidents.load_open(tx, workspace)).values())
+
+
 @pytest.mark.case("token rotated in its file")
 async def test_a_rejected_token_is_asked_about_ever_less_often(harness):
     harness.simulator.set_token("acme", "linked_other")
 
-    assert await harness.poll(60) == [("opened", "token_rejected")]
+    assert await harness.poll(30) == [("opened", "token_rejected")]
+    calls = harness.calls()
+    assert await harness.poll(60) == []
 
-    assert harness.calls() < 15
+    assert harness.calls() - calls < 10
     assert not harness.is_fresh()
 
 
@@ -374,6 +434,34 @@ async def test_a_reload_that_ignores_an_account_ends_its_incident_with_the_next_
     assert await harness.poll(3) == [OPENED]
 
 
+@pytest.mark.case("only account of a workspace removed")
+async def test_an_ignored_account_proves_whose_list_it_is_after_a_restart_too(tmp_path):
+    async with poll_harness(tmp_path, accounts=4) as harness:
+        harness.simulator.rename("acme", "a1", "Test one")
+        reload(harness, routing=ignoring("Test *"))
+        await harness.poll()
+        for id_ in ("a2", "a3", "a4"):
+            harness.simulator.remove("acme", id_)
+        harness.poller.resume(harness.recorded(), harness.poller.term)
+
+        assert await harness.poll(10) == [("notice", "disappeared")] * 3
+
+
+async def test_the_token_that_was_last_good_is_noted_though_there_is_no_news(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with poll_harness(tmp_path, token=file) as harness:
+        await harness.poll()
+        before = harness.recorded().fingerprint
+        harness.simulator.set_token("acme", "linked_rotated")
+        file.write_text("linked_rotated")
+
+        await harness.poll()
+
+        after = harness.recorded().fingerprint
+        assert (after.salt, after.token == before.token) == (before.salt, False)
+
+
 async def test_a_new_name_alone_makes_an_account_ignored(harness):
     reload(harness, routing=ignoring("Test *"))
     await harness.poll()
@@ -400,7 +488,7 @@ async def test_a_reload_compares_every_account_anew(harness):
     assert await harness.reconnector.reconnect() is None
 
     reload(harness, create=True)
-    harness.reconnector.reconfigure(harness.routing, harness.source, create=True)
+    harness.reconnector.create = True
     await harness.poll()
 
     assert await harness.reconnector.reconnect() == "created"

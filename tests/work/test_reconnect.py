@@ -6,15 +6,20 @@ from dataclasses import replace
 
 import pytest
 from harness.answers import api_error
+from harness.core import HOUR
 from harness.faults import failing_writes
 from harness.poll import poll_harness
 from harness.program import until
+from sqlalchemy import text
 
+from monitor.core.duration import Duration
 from monitor.simulator import Fault
 from monitor.source.settings import LinkedApiSettings
 from monitor.store import workspaces
 from monitor.store.db import LeaseLostError, StoreError
+from monitor.work.tick import Ticker, TickRules
 
+STATE = "accounts.getConnectionSession"
 CREATE = "accounts.createReconnectionSession"
 LINK = ("reconnectionLink",)
 LINK_AND_ID = (*LINK, "reconnectionSessionId")
@@ -57,7 +62,7 @@ async def test_create_never_asks_for_nothing(tmp_path):
 
 async def test_once_asking_is_switched_off_recorded_intents_are_dropped(harness):
     await sign_out(harness)
-    harness.reconnector.reconfigure(harness.routing, harness.source, create=False)
+    harness.reconnector.reconfigure(harness.routing, harness.source, create=False, cooldown=HOUR)
 
     assert await harness.reconnector.reconnect() == "needless"
     assert harness.calls(CREATE) == 0
@@ -104,6 +109,138 @@ async def test_a_session_asked_for_under_an_older_term_is_not_recorded(harness):
         await asking
 
     assert harness.session() is None or harness.session().link is None
+
+
+# ── a link that the list does not show, before it is told again ──────────────────────────────────
+
+SETTLE = [
+    text(f"UPDATE {table} SET state = 'delivered', settled_at = 1")
+    for table in ("notification", "message")
+]
+WAITING = text("SELECT COUNT(*) FROM message WHERE state = 'pending' AND next_attempt_at > :now")
+
+
+@pytest.fixture
+def ticker(harness):
+    """Reminds of what is due, and notes who is to be looked at."""
+    rules = harness.poller.rules
+    rules = TickRules(rules.policy, rules.routing, keep=Duration.parse("180d"))
+    looked_at = []
+    ticker = Ticker(rules, harness.poller._recorder, lambda _: 1, looked_at.append)
+    return ticker, looked_at
+
+
+async def remind(harness, ticker, *, after=HOUR):
+    """Let a reminder of what was told be due; return who is to be looked at first."""
+    ticker, looked_at = ticker
+    harness.store.run_now(lambda tx: [tx.execute(statement) for statement in SETTLE])
+    harness.now += after
+    harness.seconds += after.seconds
+    harness.store.run_now(lambda tx: workspaces.write_look(tx, harness.poller._look(None)))
+    assert await ticker.tick()
+    return looked_at
+
+
+def waiting(harness):
+    return harness.store.run_now(lambda tx: tx.execute(WAITING, {"now": harness.now}).scalar_one())
+
+
+@pytest.mark.odd_input("session expires before a reminder")
+async def test_a_link_that_we_asked_for_and_that_expired_is_replaced_before_a_reminder(
+    harness, ticker
+):
+    await sign_out(harness)
+    await harness.reconnector.reconnect()
+    before = harness.session()
+    harness.simulator.set_session("acme", "a1", "expired")
+
+    assert await remind(harness, ticker) == ["acme"]
+    assert waiting(harness) == 1
+    assert await harness.reconnector.reconnect() == "created"
+
+    assert harness.session().link not in {None, before.link}
+    assert waiting(harness) == 0
+
+
+async def test_a_link_that_we_asked_for_and_that_still_is_good_is_told_again(harness, ticker):
+    await sign_out(harness)
+    await harness.reconnector.reconnect()
+    before = harness.session()
+
+    await remind(harness, ticker)
+    assert await harness.reconnector.reconnect() == "needless"
+
+    assert harness.session() == before
+    assert waiting(harness) == 0
+    assert harness.calls(CREATE) == 1
+
+
+async def test_an_expired_link_is_told_no_more_though_it_is_too_early_for_another(harness, ticker):
+    await sign_out(harness)
+    await harness.reconnector.reconnect()
+    harness.reconnector.cooldown = 3 * HOUR
+    harness.poller.rules = replace(harness.poller.rules, cooldown=3 * HOUR)
+    harness.simulator.set_session("acme", "a1", "expired")
+
+    await remind(harness, ticker)
+    assert await harness.reconnector.reconnect() == "later"
+    assert harness.session() is None
+    harness.poller.compare_anew()
+    await harness.poll(2, after=Duration.parse("30m"))
+    assert await harness.reconnector.reconnect() is None
+    await harness.poll(after=HOUR)
+
+    assert await harness.reconnector.reconnect() == "created"
+
+
+async def test_if_nobody_can_say_whether_a_link_is_good_it_is_told(harness, ticker):
+    await sign_out(harness)
+    await harness.reconnector.reconnect()
+    before = harness.session()
+    harness.simulator.faults.add(Fault(status=502, body=b"", method=STATE))
+
+    await remind(harness, ticker)
+    assert await harness.reconnector.reconnect() == "later"
+
+    assert harness.session() == before
+    assert waiting(harness) == 0
+
+
+async def test_once_asking_is_switched_off_an_expired_link_is_told_no_more(harness, ticker):
+    await sign_out(harness)
+    await harness.reconnector.reconnect()
+    harness.reconnector.create = False
+    harness.simulator.set_session("acme", "a1", "expired")
+
+    await remind(harness, ticker)
+    assert await harness.reconnector.reconnect() == "needless"
+
+    assert harness.session() is None
+    assert harness.calls(CREATE) == 1
+
+
+async def test_a_link_that_the_list_shows_is_told_again_without_a_question(harness, ticker):
+    await harness.poll()
+    harness.simulator.sign_out("acme", "a1")
+    await harness.poll()
+
+    assert await remind(harness, ticker) == []
+
+    assert waiting(harness) == 0
+    assert await harness.reconnector.reconnect() is None
+
+
+async def test_a_link_that_the_list_shows_no_more_is_asked_about(harness, ticker):
+    await harness.poll()
+    harness.simulator.sign_out("acme", "a1")
+    await harness.poll()
+    harness.simulator.patch("acme", "a1", without=LINK_AND_ID)
+    await harness.poll()
+
+    await remind(harness, ticker)
+
+    assert await harness.reconnector.reconnect() == "needless"
+    assert harness.calls(STATE) == 1
 
 
 # ── a session that there is already ──────────────────────────────────────────────────────────────

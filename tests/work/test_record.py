@@ -46,7 +46,7 @@ def finish(tx, harness, incident, session):
     return record(
         tx,
         Workspace("acme", accounts={account.id: account}),
-        conclude(incident, account, session, now=harness.now, new_id=harness.new_id),
+        conclude(incident, account, session, is_over=False, now=harness.now, new_id=harness.new_id),
         routing=harness.rules.routing,
         group_over=1,
         now=harness.now,

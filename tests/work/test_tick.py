@@ -1,7 +1,9 @@
 """What time alone brings."""
 
+from dataclasses import replace
+
 import pytest
-from harness.core import HOUR, REJECTED, listed_account, make_recorder, signed_out
+from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
 from harness.faults import failing_writes
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
@@ -29,7 +31,7 @@ def ticker(harness):
         keep=Duration.parse("180d"),
     )
     recorder = make_recorder(harness, {"slack": "slack"})
-    return Ticker(rules, recorder, term_of=lambda _: harness.term)
+    return Ticker(rules, recorder, term_of=lambda _: harness.term, look=lambda _: None)
 
 
 def sign_out(harness, *ids):
@@ -54,12 +56,56 @@ async def test_nothing_is_due_at_first(harness, ticker):
     assert not await ticker.tick()
 
 
+@pytest.mark.parametrize(("remind_max", "events"), [(20, ["reminded"]), (0, [])])
+async def test_reminders_begin_once_the_configuration_has_steps(
+    harness, ticker, remind_max, events
+):
+    policy = harness.rules.policy
+    harness.rules = replace(harness.rules, policy=replace(policy, remind=()))
+    ticker.rules = replace(ticker.rules, policy=harness.rules.policy)
+    sign_out(harness, "a1", "a2")
+    await tick_all(ticker)
+
+    ticker.rules = replace(ticker.rules, policy=replace(policy, remind_max=remind_max))
+    await tick_all(ticker)
+    assert harness.deliver_all() == []
+    harness.now += HOUR
+    await tick_all(ticker)
+
+    assert [event for [(event, _)] in harness.deliver_all()] == events * 2
+
+
+async def test_reminders_that_ended_go_on_where_they_were_if_more_are_configured(harness, ticker):
+    policy = replace(harness.rules.policy, remind=(MINUTE, HOUR), remind_max=1)
+    harness.rules = replace(harness.rules, policy=policy)
+    ticker.rules = replace(ticker.rules, policy=policy)
+    sign_out(harness)
+    await tick_all(ticker)
+
+    ticker.rules = replace(ticker.rules, policy=replace(policy, remind_max=9))
+    await tick_all(ticker)
+
+    (incident,) = open_incidents(harness).values()
+    assert (incident.reminders, incident.next_due_at) == (1, harness.now + HOUR)
+
+
+async def test_who_is_acknowledged_or_at_the_end_of_the_reminders_stays_so(harness, ticker):
+    sign_out(harness, "a1")
+    harness.run(lambda tx: tx.execute(text("UPDATE incident SET next_due_at = NULL")))
+    harness.run(lambda tx: tx.execute(text("UPDATE incident SET acknowledged_at = 1")))
+
+    await tick_all(ticker)
+
+    (incident,) = open_incidents(harness).values()
+    assert incident.next_due_at is None
+
+
 @pytest.mark.parametrize(
     "late", [0, pytest.param(9 * DAY, marks=pytest.mark.case("host asleep for days"))]
 )
 async def test_a_reminder_is_told_once_however_long_it_has_been_due(harness, ticker, late):
     sign_out(harness)
-    harness.now += late
+    harness.poll(signed_out(), after=late)
 
     assert await ticker.tick()
     assert not await ticker.tick()
@@ -230,6 +276,7 @@ async def test_a_workspace_that_is_not_ours_does_not_hold_up_what_is_due_elsewhe
 
 @pytest.mark.parametrize("why", ["failing", "not looked at"])
 async def test_what_is_held_is_not_touched_until_a_poll_lets_it_go(harness, ticker, why):
+    assert not await ticker.tick()  # it plans, once
     sign_out(harness)
     if why == "failing":
         harness.observe(REJECTED)

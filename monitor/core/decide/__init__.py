@@ -13,7 +13,8 @@ Rules:
 4. A failed poll says nothing about accounts.
 
 accounts   what a good poll shows            blindness  what a failed poll means
-due        what time alone brings            sessions   links: which are missing, which came
+belief     lists without a known account     sessions   links: which are missing, which came
+due        what time alone brings            outage     most workspaces can't be read at once
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 
-from . import accounts, blindness
+from . import accounts, belief, blindness, outage
 from .accounts import AccountState, Input
 from .sessions import lack_link
 
@@ -63,22 +64,33 @@ def decide(
     scheduled: bool,
     now: Micros,
     new_id: Callable[[], str],
+    accepted_by: str | None = None,
+    others: outage.Others | None = None,
 ) -> Decision:
     """Decide what one poll of *workspace* means.
 
     *incidents* are the open ones of the workspace by what they are about, *sessions* those of its
     accounts by their ids. *create* says whether a missing link is to be asked for, *scheduled*
-    whether the schedule caused this poll.
+    whether the schedule caused this poll, *accepted_by* which person said that a strange list is
+    right, *others* how other workspaces fare (None: that doesn't matter).
     """
     draft = Draft(workspace, now, new_id, policy, scheduled, sessions, incidents=dict(incidents))
     if isinstance(observation, Failure):
-        return draft.decision(blindness.observe_failure(draft, observation), incidents)
-    after = blindness.recover(draft)
+        return draft.decision(blindness.observe_failure(draft, observation, others), incidents)
+    if observation.strange and accepted_by is None:
+        refused = belief.count_strange(draft, observation)
+        if not belief.is_believed(draft, refused):
+            after = blindness.observe_failure(draft, belief.refusal(draft))
+            return draft.decision(replace(after, refused=refused), incidents)
+    outage.follow(draft, others, None)
+    after = blindness.recover(draft, accepted_by)
+    if observation.fingerprint:
+        after = replace(after, fingerprint=observation.fingerprint)
     for listed in observation.listed:
         account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
         step = TRANSITIONS[accounts.account_state(draft, account), accounts.observe(listed)]
         draft.accounts[account.id] = step(draft, account, listed)
-    accounts.note_missing(draft, observation.missing)
+    accounts.note_missing(draft, observation.missing, is_believed=bool(observation.strange))
     accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
     after = replace(after, accounts=draft.accounts_after())
     wanted = lack_link(draft) if create else ()

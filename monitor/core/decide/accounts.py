@@ -93,13 +93,16 @@ def stay_healthy(draft: Draft, account: Account, listed: ListedAccount) -> Accou
 
 
 def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Count a bad poll; the one that reaches `open_after` opens an incident."""
+    """Count a bad poll; the one that reaches `open_after` opens an incident.
+
+    One that keeps changing may never be bad for so long, so its changes are enough.
+    """
     polls = draft.count(account.bad_polls)
-    if polls < draft.policy.open_after:
-        return replace(account, bad_polls=polls)
     cause, reason = Cause(account.status), Reason.SEEN_BAD
     if _is_flapping(account, draft.policy):
         cause, reason = Cause.FLAPPING, Reason.KEEPS_CHANGING
+    elif polls < draft.policy.open_after:
+        return replace(account, bad_polls=polls)
     account = replace(account, bad_polls=0, good_polls=0)
     draft.set_session(account.id, listed.session)
     draft.open(cause, account, since=account.since, reason=reason)
@@ -134,7 +137,7 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     """Keep the incident open: its cause may have changed, or there is a link at last."""
     incident = _open_incident(draft, account)
     before = draft.session_of(account.id)
-    session = _latest(before, listed)
+    session = _latest(before, listed, draft.now)
     draft.set_session(account.id, session)
     account = replace(account, good_polls=0)
     cause = Cause(account.status)
@@ -157,10 +160,11 @@ def _why_changed(before: Cause, after: Cause) -> Reason:
     return Reason.STEADY_AGAIN if before is Cause.FLAPPING else Reason.STATUS_CHANGED
 
 
-def _latest(session: Session | None, listed: ListedAccount) -> Session | None:
+def _latest(session: Session | None, listed: ListedAccount, now: Micros) -> Session | None:
     """Return the session of an account that is still bad: a link we have outlives its absence."""
     if listed.status is Status.RECONNECTION_REQUIRED and not has_link(listed.session) and session:
-        return session
+        since = now if session.unlisted_since is None else session.unlisted_since
+        return replace(session, unlisted_since=since)
     return listed.session
 
 
@@ -175,8 +179,11 @@ def _open_incident(draft: Draft, account: Account) -> Incident:
 # ── missing from the list ────────────────────────────────────────────────────────────────────────
 
 
-def note_missing(draft: Draft, missing: tuple[Account, ...]) -> None:
-    """Count the polls that did not list these accounts, and believe at last that they are gone."""
+def note_missing(draft: Draft, missing: tuple[Account, ...], *, is_believed: bool) -> None:
+    """Count the polls that did not list these accounts, and believe at last that they are gone.
+
+    If the list *is_believed* already, they are gone at once.
+    """
     policy = draft.policy
     many = len(missing) * 2 > len(draft.workspace.accounts)
     threshold = policy.missing_many_after if many else policy.missing_after
@@ -186,7 +193,7 @@ def note_missing(draft: Draft, missing: tuple[Account, ...]) -> None:
         polls = draft.count(account.missing_polls)
         absent = replace(account, missing_polls=polls, missing_since=min(since, draft.now))
         draft.accounts[account.id] = absent
-        if polls >= threshold:
+        if is_believed or polls >= threshold:
             gone.append(absent)
     newest = _newest_by_profile(draft) if gone else {}
     for account in gone:

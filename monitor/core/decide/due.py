@@ -22,6 +22,7 @@ from monitor.core.model import (
 from monitor.core.policy import IncidentPolicy
 
 from . import accounts
+from .sessions import is_doubtful
 
 REMINDER_RECHECK: Final = Duration.parse("30s")
 """How long a reminder is put off while the present state is unknown."""
@@ -29,10 +30,11 @@ REMINDER_RECHECK: Final = Duration.parse("30s")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An incident whose reminder is due, and its account as it is recorded, if it has one."""
+    """An incident whose reminder is due; its account and its session as they are recorded."""
 
     incident: Incident
     account: Account | None
+    session: Session | None = None
 
 
 def remind(
@@ -47,16 +49,17 @@ def remind(
 ) -> Decision:
     """Decide what the *due* reminders of *workspace* come to.
 
-    They are held while the present state is unknown: the workspace is not *current* (polled
-    lately), or, for an account, it is *failing*, or the account is missing or seems recovered.
-    Overdue reminders collapse to one.
+    Those of accounts are held while their present state is unknown: the workspace is not *current*
+    (looked at lately), or *failing*, or the account is missing or seems recovered.
+    Overdue reminders collapse to one. If the link may have expired, it is asked about first.
     """
     draft = Draft(Workspace(workspace), now, new_id, policy)
+    doubtful: list[Incident] = []
     for reminder in due:
         incident = reminder.incident
         if not incident.is_open or incident.acknowledged_at is not None:
             next_due_at = None
-        elif not current or _is_uncertain(reminder, failing=failing):
+        elif _is_uncertain(reminder, is_known=current and not failing):
             next_due_at = now + REMINDER_RECHECK
         elif incident.reminders >= policy.remind_max or not policy.remind:
             next_due_at = None
@@ -65,15 +68,17 @@ def remind(
             next_due_at = next_reminder(sent, policy, now)
             reminded = replace(incident, reminders=sent, next_due_at=next_due_at)
             draft.emit(EventType.REMINDED, reminded, Reason.REMINDER_DUE, incident.detail)
+            if is_doubtful(reminder.session):
+                doubtful.append(reminded)
             continue
         draft.incidents[incident.about] = replace(incident, next_due_at=next_due_at)
-    return draft.decision(None, {})
+    return draft.decision(None, {}, wanted=tuple(doubtful))
 
 
-def _is_uncertain(due: Due, *, failing: bool) -> bool:
+def _is_uncertain(due: Due, *, is_known: bool) -> bool:
     account = due.account
     return account is not None and (
-        failing
+        not is_known
         or account.missing_polls > 0
         or (account.status is Status.ACTIVE and due.incident.cause is not Cause.FLAPPING)
     )

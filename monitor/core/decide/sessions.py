@@ -1,6 +1,7 @@
-"""Sessions: which accounts lack a link, and what asking for one comes to."""
+"""Sessions: which accounts lack a link or have a doubtful one, and what asking comes to."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from monitor.core.draft import Decision, Draft
 from monitor.core.model import (
@@ -25,6 +26,11 @@ def needs_link(account: Account, session: Session | None) -> bool:
     return account.status is Status.RECONNECTION_REQUIRED and not has_link(session)
 
 
+def is_doubtful(session: Session | None) -> bool:
+    """Return whether there is a link that may have expired without the account list saying so."""
+    return session is not None and has_link(session) and session.unlisted_since is not None
+
+
 def lack_link(draft: Draft) -> tuple[Incident, ...]:
     """Return the open incidents of accounts that need a login and have no link."""
     return tuple(
@@ -38,9 +44,11 @@ def lack_link(draft: Draft) -> tuple[Incident, ...]:
 def needs_session(
     account: Account | None, incident: Incident | None, session: Session | None
 ) -> bool:
-    """Return whether *account* still needs another session than *session* for its *incident*."""
-    has_open_incident = incident is not None and incident.is_open
-    return has_open_incident and account is not None and needs_link(account, session)
+    """Return whether *account* may still need another session than *session* for its *incident*."""
+    if account is None or incident is None or not incident.is_open:
+        return False
+    needs_login = account.status is Status.RECONNECTION_REQUIRED
+    return needs_login and (not has_link(session) or is_doubtful(session))
 
 
 def conclude(
@@ -48,15 +56,22 @@ def conclude(
     account: Account | None,
     session: Session | None,
     *,
+    is_over: bool,
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
-    """Decide what asking for a session of *account* came to: a link, or none to wait for."""
+    """Decide what asking for a session of *account* came to: a link, or none to wait for.
+
+    *is_over* says that the session it had has ended: the link of that is not told any more.
+    """
     if incident is None or not incident.is_open:
         return Decision()
-    if account is None or not has_link(session):
+    if account is None or not (is_over or has_link(session)):
         return Decision(released=(incident.id,))
     draft = Draft(Workspace(incident.workspace), now, new_id, released=[incident.id])
-    draft.set_session(account.id, session)
-    draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
+    if session is None or not has_link(session):
+        draft.sessions[account.id] = None
+    else:
+        draft.sessions[account.id] = replace(session, unlisted_since=now)
+        draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
     return draft.decision(None, {incident.about: incident})

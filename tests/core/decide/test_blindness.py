@@ -13,8 +13,10 @@ from harness.core import (
 )
 
 from monitor.core.decide.blindness import is_quiet
+from monitor.core.duration import Duration
 from monitor.core.model import READING, Cause, Failure, Scope
 
+SECOND = Duration.parse("1s")
 RATE_LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 
 
@@ -27,6 +29,46 @@ def test_a_workspace_is_blind_after_blind_after():
     assert told(opened) == ["opened unreachable: unreadable_too_long"]
     assert opened.incidents[0].scope is Scope.WORKSPACE
     assert told(harness.fail()) == []
+
+
+@pytest.mark.case("poll failed, repeated soon")
+def test_polls_that_nobody_scheduled_count_towards_blindness_and_another_cause():
+    harness = CoreHarness()
+
+    decisions = [
+        harness.fail(failure, scheduled=False)
+        for failure in (REJECTED, REJECTED, UNREACHABLE, UNREACHABLE)
+    ]
+
+    assert told(*decisions) == [
+        "opened token_rejected: token_rejected",
+        "changed unreachable: failure_changed",
+    ]
+
+
+def test_a_token_is_rejected_if_it_is_for_a_minute():
+    harness = CoreHarness()
+
+    early = [harness.fail(REJECTED, after=SECOND) for _ in range(60)]
+
+    assert told(*early) == []
+    assert told(harness.fail(REJECTED, after=SECOND)) == ["opened token_rejected: token_rejected"]
+
+
+def test_a_token_that_was_rejected_once_may_be_so_once_more_later():
+    harness = CoreHarness()
+    harness.fail(REJECTED)
+    harness.fail(UNREACHABLE)
+
+    assert told(harness.fail(REJECTED)) == []
+
+
+def test_a_failure_that_goes_on_as_it_is_changes_nothing():
+    harness = CoreHarness()
+    for _ in range(8):
+        before = harness.fail().workspace
+
+    assert harness.fail().workspace == before
 
 
 def test_blindness_ends_with_the_first_good_poll_and_accounts_are_told_in_the_same_commit():
@@ -65,8 +107,7 @@ BAD_GATEWAY = Failure(Cause.UNREACHABLE, "HTTP 502")
 @pytest.mark.parametrize(
     ("polls", "failure", "blind_cause", "quiet"),
     [
-        (1, UNREACHABLE, None, False),
-        (2, UNREACHABLE, None, True),
+        (1, UNREACHABLE, None, True),
         (2, BAD_GATEWAY, None, False),
         (2, RATE_LIMITED, None, False),
         (6, UNREACHABLE, None, False),

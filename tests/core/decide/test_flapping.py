@@ -102,3 +102,22 @@ def test_changes_older_than_the_window_do_not_count_without_an_incident():
     harness.policy = replace(harness.policy, flapping=replace(harness.policy.flapping, changes=3))
 
     assert told(harness.poll(signed_out(), after=25 * HOUR)) == [OPENED]
+
+
+@pytest.mark.parametrize("open_after", [2, 3])
+def test_who_is_never_out_for_long_enough_is_noticed_by_the_changes_alone(open_after):
+    harness = CoreHarness(open_after=open_after)
+
+    events = told(*harness.polls(*[listed_account(), signed_out()] * 24))
+
+    assert events == ["opened flapping: keeps_changing"]
+
+
+def test_who_settles_after_flapping_is_given_open_after_polls_again():
+    harness = CoreHarness(open_after=2)
+    harness.polls(*[listed_account(), signed_out()] * 6, listed_account())
+
+    ended = harness.poll(listed_account(), after=HOUR)
+
+    assert told(ended) == ["resolved flapping: steady_again"]
+    assert told(harness.poll(signed_out())) == []

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import LINK, CoreHarness, frozen, listed_account, signed_out
+from harness.core import LINK, MINUTE, NOON, CoreHarness, frozen, listed_account, signed_out
 
 from monitor.core.decide.sessions import conclude, needs_session
 from monitor.core.draft import Decision
@@ -45,13 +45,14 @@ def test_a_session_is_needed_only_while_a_login_is_and_there_is_no_link(account,
     assert not needs_session(None, incident, session)
 
 
-def concluded(session, *, gone=False, **incident):
+def concluded(session, *, gone=False, is_over=False, **incident):
     harness, _ = polled(NO_LINK)
     account = None if gone else harness.workspace.accounts["a"]
     return conclude(
         replace(harness.open[0], **incident),
         account,
         session,
+        is_over=is_over,
         now=harness.now,
         new_id=lambda: "e",
     )
@@ -61,7 +62,7 @@ def test_a_link_that_came_is_kept_told_and_waited_for_no_longer():
     decision = concluded(SESSION)
 
     (event,) = decision.events
-    assert decision.sessions == {"a": SESSION}
+    assert decision.sessions == {"a": replace(SESSION, unlisted_since=NOON + MINUTE)}
     assert (event.type, event.reason) == (EventType.REFRESHED, Reason.LINK_CREATED)
     assert decision.released == (event.incident_id,)
 
@@ -74,10 +75,33 @@ def test_without_a_link_nothing_waits_for_it_any_longer(session):
     assert len(decision.released) == 1
 
 
+@pytest.mark.parametrize("session", [None, Session("d90ac1f6", None)])
+def test_the_link_of_a_session_that_is_over_is_dropped(session):
+    decision = concluded(session, is_over=True)
+
+    assert decision.sessions == {"a": None}
+    assert decision.events == ()
+    assert len(decision.released) == 1
+
+
+def test_a_session_is_needed_too_if_the_list_does_not_show_the_link_that_there_is():
+    harness, _ = polled(signed_out("a"))
+    listed = harness.sessions["a"]
+    harness.poll(NO_LINK)
+    account, session = harness.workspace.accounts["a"], harness.sessions["a"]
+
+    assert session == replace(listed, unlisted_since=harness.now)
+    assert needs_session(account, harness.open[0], session)
+    harness.poll(NO_LINK)
+    assert harness.sessions["a"] == session
+    harness.poll(signed_out("a"))
+    assert harness.sessions["a"] == listed
+
+
 def test_a_link_of_an_account_that_is_not_recorded_any_more_is_dropped():
     assert concluded(SESSION, gone=True).sessions == {}
 
 
 def test_a_link_that_comes_after_the_end_is_no_news():
     assert concluded(SESSION, resolved_at=1, resolution=Resolution.RECOVERED) == Decision()
-    assert conclude(None, None, SESSION, now=1, new_id=str) == Decision()
+    assert conclude(None, None, SESSION, is_over=True, now=1, new_id=str) == Decision()

@@ -1,0 +1,56 @@
+"""The commands about the workspaces: list them, accept a list that was refused."""
+
+from typing import Annotated
+
+import typer
+
+from monitor import app
+from monitor.store import listings
+from monitor.store import workspaces as recorded
+
+from .database import read, write
+from .options import ByOption, ConfigOption, JsonOption
+from .output import Exit, print_error, print_rows
+
+COLUMNS = ["name", "accounts", "as_of", "failing_cause", "refused_listed"]
+
+workspaces = typer.Typer(
+    help="List the workspaces as last seen, or accept a list that was refused.",
+    invoke_without_command=True,
+)
+
+
+@workspaces.callback()
+def list_workspaces(
+    context: typer.Context, config_file: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """List the workspaces as last seen: how many accounts each has, and why one can't be read."""
+    if context.invoked_subcommand is None:
+        rows = read(app.load(config_file), listings.workspaces)
+        empty = "no workspace has been seen yet"
+        print_rows(rows, as_json=json, columns=COLUMNS, empty=empty)
+
+
+@workspaces.command()
+def accept(
+    name: Annotated[str, typer.Argument(help="Which workspace.")],
+    by: ByOption = None,
+    config_file: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Let the monitor believe a list that has none of the known accounts of a workspace.
+
+    It counts for the list that was refused last, once, if it comes again within an hour: all known
+    accounts are gone then, and those listed are watched.
+    """
+    config = app.load(config_file)
+    now, actor = app.now(), by or app.user()
+    accepted = write(config, lambda tx: recorded.accept(tx, name, now=now, way="cli", actor=actor))
+    if not accepted:
+        print_error("validation", f"no list of the workspace {name!r} has been refused")
+        raise typer.Exit(Exit.VALIDATION)
+    rows = [row for row in read(config, listings.workspaces) if row["name"] == name]
+    for row in rows:
+        row["accepted_by"] = actor
+        row["go"], row["come"] = row["accounts"], row["refused_listed"]
+    print_rows(rows, as_json=json, columns=["name", "go", "come", "accepted_by"], empty="")
