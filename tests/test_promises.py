@@ -158,7 +158,7 @@ def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store
     harness = StoreHarness(store, receivers={"chat": True, "mail": True}, fallback="mail")
     harness.poll(signed_out())
     harness.deliver("mail")
-    harness.now += 3 * DAY  # asleep past the deadline: still one attempt
+    harness.poll(signed_out(), after=3 * DAY)  # asleep past the deadline: still one attempt
 
     assert harness.deliver("chat", error=REFUSED) == [("opened", "a1")]
 

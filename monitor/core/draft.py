@@ -152,7 +152,14 @@ class Draft:
         """Note *incident* as it is now, and that something happened to it."""
         self.incidents[incident.about] = incident
         event = self._event(kind, incident.account_id, reason, detail)
-        self.events.append(replace(event, incident_id=incident.id, cause=incident.cause))
+        self.events.append(
+            replace(
+                event,
+                workspace=incident.workspace,
+                incident_id=incident.id,
+                cause=incident.cause,
+            )
+        )
 
     def notice(self, account_id: str, reason: Reason, detail: str) -> None:
         """Note something about an account that has no incident."""

@@ -19,10 +19,18 @@ DELETE_ENDED: Final = (
     )
     """),
     text("""
+    DELETE FROM attempt WHERE (message_id, number) IN (
+        SELECT attempt.message_id, attempt.number
+        FROM message JOIN attempt ON attempt.message_id = message.id
+        WHERE message.settled_at < :before LIMIT :limit
+    )
+    """),
+    text("""
     DELETE FROM message WHERE id IN (
-        SELECT id FROM message WHERE settled_at < :before AND NOT EXISTS (
-            SELECT 1 FROM notification WHERE notification.message_id = message.id
-        ) LIMIT :limit
+        SELECT id FROM message WHERE settled_at < :before
+            AND NOT EXISTS (SELECT 1 FROM notification WHERE message_id = message.id)
+            AND NOT EXISTS (SELECT 1 FROM attempt WHERE attempt.message_id = message.id)
+        LIMIT :limit
     )
     """),
     text("""
@@ -34,12 +42,18 @@ DELETE_ENDED: Final = (
     )
     """),
     text("""
-    DELETE FROM heard WHERE (incident_id, receiver) IN (
-        SELECT heard.incident_id, heard.receiver
+    DELETE FROM heard WHERE (incident_id, receiver, address) IN (
+        SELECT heard.incident_id, heard.receiver, heard.address
         FROM heard JOIN incident ON incident.id = heard.incident_id
         WHERE incident.resolved_at < :before AND NOT EXISTS (
             SELECT 1 FROM notification WHERE notification.incident_id = incident.id
         ) LIMIT :limit
+    )
+    """),
+    text("""
+    DELETE FROM post WHERE id IN (
+        SELECT id FROM post
+        WHERE NOT EXISTS (SELECT 1 FROM heard WHERE heard.post_id = post.id) LIMIT :limit
     )
     """),
     text("""

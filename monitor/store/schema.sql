@@ -233,6 +233,8 @@ CREATE TABLE heard (
     PRIMARY KEY (incident_id, receiver, address)
 );
 
+CREATE INDEX heard_post ON heard (post_id) WHERE post_id IS NOT NULL;
+
 -- How a receiver fares: until `not_before` nothing is sent to it.
 CREATE TABLE receiver (
     name TEXT PRIMARY KEY,

@@ -201,7 +201,7 @@ class Poller:
         while decision is None:
             if self._is_quiet(workspace, changes):
                 if isinstance(changes, Changes):
-                    await self._note_look()
+                    await self._mark_looked()
                 break
             decision = await self._record(workspace, observation, changes, scheduled=scheduled)
             if decision is None:
@@ -318,7 +318,7 @@ class Poller:
             self._fingerprint = made_of, make_fingerprint(*made_of)
         return self._fingerprint[1]
 
-    async def _note_look(self) -> None:
+    async def _mark_looked(self) -> None:
         """Write that the workspace was read: at once if that is news, else in the next batch."""
         now = self._runtime.now()
         self.unwritten = liveness = look(self.name, self.term, rules=self.rules, now=now)

@@ -9,7 +9,7 @@ from monitor.metrics import Metrics, families
 
 
 def account(id_="a1", status=Status.ACTIVE, *, name="Jane", **values):
-    values = {"country": "DE", "since": NOON, "session": None} | values
+    values = {"country": "DE", "since": NOON} | values
     return notifications.account(name, id_=id_, status=status, raw_status=status.value, **values)
 
 

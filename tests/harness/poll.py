@@ -86,7 +86,7 @@ class PollHarness:
 
     async def write_liveness(self):
         """Write the batch that is written every 15 s."""
-        await write_liveness(self.store, [self.poller])
+        await write_liveness(self.poller._recorder, [self.poller])
 
     async def poll(self, times=1, *, scheduled=True, after=MINUTE):
         """Poll so many times; return what happened as [(event, cause or detail)]."""

@@ -47,7 +47,6 @@ async def test_a_sign_out_and_a_login_are_told_once(tmp_path, assumed):
         for _ in range(3):
             events += await harness.poll()
             await harness.reconnector.reconnect()
-            harness.poller.invalidate()
         for status in ("preparing", "serving", "streaming", "success"):
             simulator.set_session("acme", account, status)
             events += await harness.poll()

@@ -40,6 +40,7 @@ def test_a_workspace_that_left_is_not_due_until_it_is_back_and_holds_up_no_other
     assert due() == ["new"]
 
     harness.attach("acme")
+    harness.poll(signed_out("old"))
 
     assert due() == ["old"]
 

@@ -90,4 +90,4 @@ def test_however_much_ended_no_transaction_deletes_more_than_a_portion(harness):
 
     assert all(0 <= before - after <= 500 for before, after in pairwise(counts))
     left = {table for table, rows in harness.everything().items() if rows}
-    assert left == {"workspace", "account"}
+    assert left == {"workspace", "account", "receiver"}

@@ -175,6 +175,7 @@ def test_what_waits_or_is_being_sent_while_the_workspace_is_renamed_is_told(stor
     rename(harness)
     harness.attach("beta")
     harness.settle(sending)
+    harness.poll(signed_out("b"))
 
     claimed = harness.claim("mail")
     (notification,) = claimed.message.notifications
