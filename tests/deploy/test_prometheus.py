@@ -40,9 +40,9 @@ CHECKS = [
 
 
 @pytest.mark.parametrize(
-    ("check", "file", "said"), CHECKS, ids=lambda of: getattr(of, "stem", None)
+    ("check", "file", "words"), CHECKS, ids=lambda of: getattr(of, "stem", None)
 )
-def test_its_own_tool_finds_that_it_is_right(run_tool, check, file, said):
+def test_its_own_tool_finds_that_it_is_right(run_tool, check, file, words):
     """The tests of the rules too: what fires when."""
     program, *arguments = check.split()
     if not shutil.which(program):
@@ -50,7 +50,7 @@ def test_its_own_tool_finds_that_it_is_right(run_tool, check, file, said):
     code, output = run_tool(program, *arguments, file)
 
     assert code == 0, output
-    assert said in output
+    assert words in output
 
 
 @pytest.mark.parametrize("alert", ALERTS)
