@@ -234,15 +234,8 @@ async def test_an_entry_with_an_id_of_its_own_is_an_account_whatever_the_id(harn
 
 
 @pytest.mark.odd_input("same person under a new id")
-@pytest.mark.parametrize(
-    "url",
-    [
-        PROFILE,
-        "https://www.linkedin.com/in/joão-doe",
-        "http://linkedin.com/in/Jo%c3%a3o-Doe?trk=x",
-    ],
-)
-async def test_the_spelling_of_an_address_does_not_hide_who_returned(harness, url):
+async def test_the_spelling_of_an_address_does_not_hide_who_returned(harness):
+    url = "http://linkedin.com/in/Jo%c3%a3o-Doe?trk=x"
     harness.simulator.add_account("acme", "João Doe", id="old", url=PROFILE)
     await harness.poll()
     harness.simulator.sign_out("acme", "old")

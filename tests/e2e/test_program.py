@@ -50,18 +50,6 @@ async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
     assert "no receivers are configured" in monitor.output()
 
 
-async def test_a_taken_port_is_one_clear_line(tmp_path):
-    async with install(tmp_path, simulated()) as installation, installation.run(log="first.log"):
-        await answers(f"{installation.endpoint}/healthz")
-        file = installation.file
-        file.write_text(file.read_text().replace("monitor.db", "other.db"))
-        async with installation.run(log="second.log") as second:
-            assert await second.ended() == 1
-
-    (line,) = second.lines()
-    assert "another program listens there" in line["message"]
-
-
 async def test_of_two_monitors_on_one_database_the_first_ends(tmp_path):
     async with install(tmp_path, simulated()) as installation:
         file, endpoint = installation.file, installation.endpoint
