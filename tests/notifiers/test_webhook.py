@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from monitor.notifiers import webhook
 
-RAW_KEY = b"0123456789abcdef0123456789abcdef"
+RAW_KEY = b"0123456789abcdef"
 KEY = "whsec_" + base64.b64encode(RAW_KEY).decode()
 URL = "https://hooks.example.com/s3cr3t"
 
