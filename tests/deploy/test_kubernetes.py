@@ -1,15 +1,12 @@
 """The kustomize base: rendered by kubectl, validated against the schemas of Kubernetes."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 import monitor
-
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ def pod(base):
 def test_the_schemas_of_kubernetes_have_every_field_of_the_base(rendered, tmp_path, run_tool):
     file = tmp_path / "rendered.yaml"
     file.write_text(yaml.safe_dump_all(rendered.values()))
-    code, output = run_tool(BIN / "kubernetes-validate", "--strict", file)
+    code, output = run_tool("kubernetes-validate", "--strict", file)
     assert (code, output.count("passed")) == (0, 4), output
 
 

@@ -210,14 +210,6 @@ async def test_a_refused_token_is_tried_again_only_once_and_only_if_it_is_anothe
     assert failure.cause is Cause.TOKEN_REJECTED
 
 
-async def test_creating_a_session_is_never_retried_even_with_a_new_token(rotate, token_file):
-    async with client_harness(rotate, token=Token(token_file)) as harness:
-        with pytest.raises(ApiError):
-            await harness.api.create_reconnection_session("a1")
-
-        assert len(harness.server.requests) == 1
-
-
 @pytest.mark.odd_input("unusable token")
 @pytest.mark.parametrize("content", [None, "", "two words", "naïve"])
 async def test_an_unusable_token_is_a_failed_poll_without_a_request(token_file, content):
