@@ -70,14 +70,14 @@ CANCEL_ENDED: Final = text("""
 UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
     WHEN (SELECT resolution FROM incident WHERE id = :incident_id) = 'unwatched' THEN 'unwatched'
     ELSE 'recovered' END
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+WHERE incident_id = :incident_id AND state = 'pending'
     AND (event <> 'notice' OR undelivered_to IS NOT NULL)
 RETURNING receiver, event, state AS outcome, reason
 """)
 
 CANCEL_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+WHERE incident_id = :incident_id AND state = 'pending'
     AND event IN ('changed', 'reminded', 'refreshed')
 RETURNING receiver, event, state AS outcome, reason
 """)
@@ -99,7 +99,7 @@ def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> 
 
 CANCEL_REROUTED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+WHERE incident_id = :incident_id AND state = 'pending'
     AND receiver = :receiver AND undelivered_to IS NULL AND event <> 'notice'
 RETURNING receiver, event, state AS outcome, reason
 """)

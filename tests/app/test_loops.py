@@ -154,9 +154,9 @@ async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
 
 
 def test_of_all_that_went_wrong_at_once_what_has_a_known_reason_is_told():
-    bug, known = ValueError("a bug"), MonitorError("known")
+    bug, reason = ValueError("a bug"), MonitorError("known")
 
-    assert _first(ExceptionGroup("", [bug, ExceptionGroup("", [known])])) is known
+    assert _first(ExceptionGroup("", [bug, ExceptionGroup("", [reason])])) is reason
     assert _first(ExceptionGroup("", [bug])) is bug
 
 
