@@ -15,7 +15,7 @@ from monitor import config, notifiers
 from monitor.cli.commands import app
 from monitor.cli.output import Exit
 from monitor.config.environment import CONFIG, VARIABLES
-from monitor.config.settings import schema, secret_keys
+from monitor.config.settings import declared, secret_keys
 from monitor.core.model import Cause, EventType, Resolution
 from monitor.metrics.families import FAMILIES
 from monitor.notifiers import ReceiverSettings
@@ -44,47 +44,18 @@ def rows(name):
 # ── configuration ────────────────────────────────────────────────────────────────────────────────
 
 
-def keys():
-    """Every key of the file with its default: {"poll.every": "1m"}."""
-    whole = schema()
-    defaults = dict(_keys(whole, whole, ""))
-    for name, field in ReceiverSettings.model_fields.items():
-        defaults[f"receivers[].{name}"] = None if field.is_required() else field.default
-    files = {name for name in defaults if name.endswith("_file")}
-    files -= {"workspaces[].token_file", "linked_api.ca_file"}
-    return {
-        name: default
-        for name, default in defaults.items()
-        if name not in files and not name.startswith("workspaces[].poll.")
-    }
-
-
-def _keys(whole, node, prefix):
-    node = _resolved(whole, node)
-    for name, part in node.get("properties", {}).items():
-        path = f"{prefix}{name}"
-        inner = _resolved(whole, part)
-        items = _resolved(whole, inner.get("items", {}))
-        if path == "receivers":
-            continue
-        if "properties" in inner:
-            if path.startswith("workspaces[]"):
-                yield path, None
-            yield from _keys(whole, inner, f"{path}.")
-        elif "properties" in items:
-            yield from _keys(whole, items, f"{path}[].")
+def keys(location=(), path=""):
+    """Every key of the file with its default: ("poll.every", "1m")."""
+    for name, schema in declared(config.Config, location).items():
+        here = (*location, name)
+        if here == ("workspaces", 0, "poll"):  # has the keys of the section `poll`
+            yield f"{path}{name}", None
+        elif declared(config.Config, here):
+            yield from keys(here, f"{path}{name}.")
+        elif declared(config.Config, (*here, 0)):
+            yield from keys((*here, 0), f"{path}{name}[].")
         else:
-            yield path, part.get("default")
-
-
-def _resolved(whole, node):
-    if "$ref" in node:
-        return _resolved(whole, whole["$defs"][node["$ref"].rpartition("/")[2]])
-    for choice in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        alternative = _resolved(whole, choice)
-        if "properties" in alternative or "items" in alternative:
-            return alternative
-    return node
+            yield f"{path}{name}", schema.get("default")
 
 
 def written(value):
@@ -97,11 +68,12 @@ def written(value):
 
 def test_every_key_is_documented_with_its_default_and_no_other():
     documented = rows("docs/configuration.md")
+    defaults = dict(keys())
 
-    assert {name for name in documented if not name.isupper()} == set(keys())
+    assert {name for name in documented if not name.isupper()} == defaults.keys()
     wrong = {
         name: (documented[name], default)
-        for name, default in keys().items()
+        for name, default in defaults.items()
         if default not in (None, [], (), {}) and f"`{written(default)}`" not in documented[name]
     }
     assert wrong == {}

@@ -15,6 +15,7 @@ from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_acc
 from harness.faults import failing_writes
 from harness.poll import poll_harness
 from harness.program import WEBHOOK_SECRET, answers, configure, hooks, program, until
+from harness.running_monitor import simulated
 from harness.store import DAY, LEASE, REFUSED, TIMEOUT, StoreHarness
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -252,9 +253,7 @@ async def test_promise_3_neither_a_restart_nor_a_new_link_repeats_an_alert(tmp_p
 @pytest.mark.slow
 async def test_promise_6_no_secret_is_in_any_log_metric_error_message_or_the_database(tmp_path):
     token, path, password = "linked_s3cr3tT0ken", "hookS3cr3tPath", "p4ssw0rdS3cr3t"
-    simulator = Simulator(seed=5)
-    simulator.add_customer("acme", token)
-    simulator.add_accounts("acme", 3)
+    simulator = simulated(3, token=token)
     async with serve(simulator) as api, hooks() as (hook, hook_url):
         file, endpoint = configure(tmp_path, api=api, hooks=hook_url, more="log: {level: debug}")
         mail = "host: 127.0.0.1, port: 9, tls: none, from: m@x.test, to: [o@x.test]"

@@ -65,13 +65,14 @@ def names(path):
     words = {path.stem}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-                words.add(name)
-            case ast.AsyncFunctionDef(name=name) | ast.arg(arg=name):
-                words.add(name)
-            case ast.Name(id=name, ctx=ast.Store()):
-                words.add(name)
-            case ast.Attribute(attr=name, ctx=ast.Store()):
+            case (
+                ast.ClassDef(name=name)
+                | ast.FunctionDef(name=name)
+                | ast.AsyncFunctionDef(name=name)
+                | ast.arg(arg=name)
+                | ast.Name(id=name, ctx=ast.Store())
+                | ast.Attribute(attr=name, ctx=ast.Store())
+            ):
                 words.add(name)
     return words
 

@@ -51,10 +51,8 @@ class Problem:
     source: str | None = None
 
     def __str__(self) -> str:
-        source = self.source or ""
-        if self.source and self.line is not None:
-            source = f"{self.source}:{self.line}"
-        return ": ".join(part for part in (source, self.path, self.message) if part)
+        place = f"{self.source}:{self.line}" if self.source and self.line else self.source
+        return ": ".join(filter(None, (place, self.path, self.message)))
 
 
 class ConfigError(MonitorError):

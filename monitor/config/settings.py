@@ -211,7 +211,7 @@ def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
 @cache
 def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
     """Return the keys that *kind* declares at *location*, each with its schema."""
-    root = adapter(kind).json_schema()
+    root = adapter(kind).json_schema(schema_generator=_Schema)
     schema = _resolved(root, root)
     for step in location:
         inner = schema.get("properties", {}).get(step)

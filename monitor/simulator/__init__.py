@@ -3,23 +3,10 @@
 It stands alone: nothing of the monitor is imported here.
 """
 
-from .accounts import Session, SimulatedAccount
 from .actions import Simulator
 from .assumptions import Assumptions
 from .faults import Fault
 from .scenario import Step, login, play
 from .server import serve
-from .state import Customer
 
-__all__ = [
-    "Assumptions",
-    "Customer",
-    "Fault",
-    "Session",
-    "SimulatedAccount",
-    "Simulator",
-    "Step",
-    "login",
-    "play",
-    "serve",
-]
+__all__ = ["Assumptions", "Fault", "Simulator", "Step", "login", "play", "serve"]

@@ -12,6 +12,11 @@ from typing import Any, Final
 from .runtime import Runtime, timestamp
 
 HEADLINE: Final = "Founder at Example"
+SHOWN: Final = (
+    *("id", "name", "url", "country", "status", "connected_at"),
+    *("session_id", "settling", "hidden", "patch", "without"),
+)
+"""What the control API is told of an account."""
 
 
 class SessionStatus(StrEnum):
@@ -149,11 +154,11 @@ class SimulatedAccount:
         session.expire_if_due()
         return session if session.is_active else None
 
-    def cancel_session(self) -> None:
-        """Cancel the session that is not over, if there is one."""
+    def end_session(self, how: SessionStatus = SessionStatus.CANCELLED) -> None:
+        """Put the session that is not over, if there is one, into the status *how*."""
         session = self.active_session()
         if session is not None:
-            session.move(SessionStatus.CANCELLED)
+            session.move(how)
 
     def log_in(self) -> None:
         """Make a signed-out account active, once as many polls as assumed have passed."""
@@ -172,13 +177,13 @@ class SimulatedAccount:
 
     def activate(self) -> None:
         """Make the account active, whatever was wrong."""
-        self.cancel_session()
+        self.end_session()
         self.status = AccountStatus.ACTIVE
         self.settling = None
 
     def freeze(self) -> None:
         """Freeze the account for want of a seat; a login in progress ends."""
-        self.cancel_session()
+        self.end_session()
         if not self.is_frozen:
             self.thawed_status = self.status
         self.status = AccountStatus.FROZEN
@@ -205,16 +210,5 @@ class SimulatedAccount:
 
     def as_json(self) -> dict[str, Any]:
         """Describe the account to the control API, without its identification token."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "url": self.url,
-            "country": self.country,
-            "status": self.status,
-            "connected_at": timestamp(self.connected_at),
-            "session_id": self.session_id,
-            "settling": self.settling,
-            "hidden": self.hidden,
-            "patch": self.patch,
-            "without": self.without,
-        }
+        shown = {name: getattr(self, name) for name in SHOWN}
+        return shown | {"connected_at": timestamp(self.connected_at)}

@@ -166,9 +166,7 @@ class Simulator(State):
     def expire_session(self, customer: str, account: str) -> None:
         """Let the unfinished sessions time out."""
         for selected in self.select(customer, account):
-            session = selected.active_session()
-            if session is not None:
-                session.move(SessionStatus.EXPIRED)
+            selected.end_session(SessionStatus.EXPIRED)
 
     def patch(
         self,

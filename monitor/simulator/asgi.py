@@ -86,12 +86,8 @@ async def deliver(answer: Answer, fault: Fault, scope: Scope, receive: Receive, 
             _tear(scope, reset=kind == "reset")
             await _gone(receive, None)
             return False
-        case "drip":
-            return await _drip(answer, fault, receive, send)
         case _:
-            await _start(answer, send, announced=len(answer.body))
-            await send({"type": "http.response.body", "body": answer.body})
-            return True
+            return await _send_whole(answer, fault, receive, send)
 
 
 def replaced(answer: Answer, fault: Fault) -> Answer:
@@ -113,10 +109,10 @@ async def _start(answer: Answer, send: Send, *, announced: int) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
 
-async def _drip(answer: Answer, fault: Fault, receive: Receive, send: Send) -> bool:
+async def _send_whole(answer: Answer, fault: Fault, receive: Receive, send: Send) -> bool:
     await _start(answer, send, announced=len(answer.body))
     rest = answer.body
-    while len(rest) > fault.piece:
+    while fault.kind == "drip" and len(rest) > fault.piece:
         piece, rest = rest[: fault.piece], rest[fault.piece :]
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         if await _gone(receive, fault.interval):

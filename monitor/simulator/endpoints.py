@@ -96,10 +96,8 @@ def create_connection(customer: Customer, _: dict[str, Any]) -> Any:
     customer.prune_sessions()
     accounts, sessions = customer.accounts.values(), customer.sessions.values()
     taken = sum(session.is_active and session.account_id is None for session in sessions)
-    if customer.runtime.assumptions.every_account_takes_seat:
-        taken += len(accounts)
-    else:
-        taken += sum(account.status is AccountStatus.ACTIVE for account in accounts)
+    every = customer.runtime.assumptions.every_account_takes_seat
+    taken += sum(every or account.status is AccountStatus.ACTIVE for account in accounts)
     if taken >= customer.paid_seats:
         raise ApiError("noAvailableSeats", "All seats are taken.")
     _attempt(customer)

@@ -6,19 +6,13 @@ Points in time are UTC microseconds since the epoch.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from .assumptions import Assumptions
 from .identities import Identities
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND: Final = 1_000_000
-
-
-def system_clock() -> int:
-    """Read the system's clock, in microseconds since the epoch."""
-    return time.time_ns() // 1000  # noqa: TID251 - the simulator stands alone, it has no other
 
 
 @dataclass(eq=False, repr=False)
@@ -26,7 +20,7 @@ class Runtime:
     """The *clock* returns microseconds since the epoch, *seed* decides every invented identity."""
 
     assumptions: Assumptions = field(default_factory=Assumptions)
-    clock: Callable[[], int] = system_clock
+    clock: Callable[[], int] = lambda: time.time_ns() // 1000  # noqa: TID251 - it stands alone
     seed: int = 1
     offset: int = field(default=0, init=False)
     identities: Identities = field(init=False)
@@ -46,5 +40,5 @@ class Runtime:
 
 def timestamp(at: int) -> str:
     """Write a point in time as the API does: UTC with milliseconds and a Z."""
-    moment = EPOCH + timedelta(microseconds=at)
+    moment = datetime.fromtimestamp(at / SECOND, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

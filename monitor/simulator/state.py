@@ -65,14 +65,14 @@ class Customer:
 
     def remove(self, account: SimulatedAccount) -> None:
         """Take *account* from the list; it is kept, so that its person can return."""
-        account.cancel_session()
+        account.end_session()
         self.removed[account.id] = self.accounts.pop(account.id)
 
     def open_session(self, account: SimulatedAccount | None = None) -> Session:
         """Open a session for *account*, cancelling the one it has, or for a new account."""
         assumptions, now = self.runtime.assumptions, self.runtime.now()
         if account is not None:
-            account.cancel_session()
+            account.end_session()
         session = Session(
             runtime=self.runtime,
             on_success=self._log_in,
@@ -179,8 +179,6 @@ class State(Runtime):
 
     def owner(self, token: str | None) -> Customer | None:
         """Find the customer who has this token."""
-        if not token:
-            return None
         owners = (customer for customer in self.customers.values() if customer.token == token)
         return next(owners, None)
 

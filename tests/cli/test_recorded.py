@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from harness.core import LINK
+from harness.core import LINK, listed_account
 from harness.faults import locked
 
 from monitor.store import workspaces
@@ -51,6 +51,14 @@ def test_incidents_are_listed_with_their_duration(run, configured):
     assert {row["cause"] for row in ran.data} == {"frozen", "reconnection_required"}
     assert set(ran.data[0]) >= {"id", "workspace", "scope", "opened_at", "duration_seconds"}
     assert all(row["duration_seconds"] >= 0 for row in ran.data)
+
+
+def test_incidents_that_have_ended_are_listed_if_asked_for(run, configured, recorded):
+    recorded.poll(*map(listed_account, ("ok", "cold", "out")))
+
+    assert run("incidents", "-c", configured()).data == []
+    rows = run("incidents", "--all", "-c", configured()).data
+    assert [row["resolution"] for row in rows] == ["recovered", "recovered"]
 
 
 @pytest.mark.usefixtures("recorded")

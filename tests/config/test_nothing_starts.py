@@ -1,13 +1,11 @@
 """The real program with a configuration that is wrong in many places."""
 
-import asyncio
 import json
 import socket
 
 import pytest
-from harness.program import configure, free_port, hooks, program
-
-from monitor.simulator import Simulator, serve
+from harness.program import program
+from harness.running_monitor import install, simulated
 
 WRONG = {
     # a line added to a valid file: its problem
@@ -22,23 +20,13 @@ WRONG = {
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "check"])
 async def test_every_problem_is_named_with_its_line_and_nothing_starts(tmp_path, command):
-    simulator = Simulator(seed=1)
-    simulator.add_customer("acme", "linked_test_token")
-    simulator.add_accounts("acme", 1, "frozen")
-    port = free_port()
-    async with serve(simulator) as api, hooks() as (hook, hook_url):
-        more = "\n".join(WRONG)
-        file, _ = configure(tmp_path, api=api, hooks=hook_url, port=port, more=more)
-        log = tmp_path / "said.log"
-        with socket.create_server(("127.0.0.1", port)) as taken:
-            taken.settimeout(0)
-            async with (
-                program(command, "-c", str(file), log=log) as monitor,
-                asyncio.timeout(30),
-            ):
-                code = await monitor.process.wait()
-            with pytest.raises(BlockingIOError):
-                taken.accept()
+    simulator = simulated()
+    async with install(tmp_path, simulator, more="\n".join(WRONG)) as installation:
+        file, hook = installation.file, installation.hook
+        port = int(installation.endpoint.rpartition(":")[2])
+        with socket.create_server(("127.0.0.1", port)):  # to listen there would be another error
+            async with program(command, "-c", str(file), log=tmp_path / "said.log") as monitor:
+                code = await monitor.ended()
 
     assert code == 2
     (line,) = monitor.output().splitlines()

@@ -6,8 +6,9 @@ A new type needs a server and a check in `harness/receivers.py`, and nothing her
 import pytest
 from harness.core import LINK, NOON
 from harness.notifications import HOSTILE, account, every_notification, message, notification
+from harness.program import free_port
 from harness.raw_server import close, http, reset, silence, then
-from harness.receivers import CHECKS, HTTP, PATH, SECRETS, SERVERS, as_text, closed_port, receiver
+from harness.receivers import CHECKS, HTTP, PATH, SECRETS, SERVERS, as_text, receiver
 
 from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
@@ -219,7 +220,7 @@ async def test_a_huge_answer_is_not_read_whole(http_harness):
 
 @pytest.mark.parametrize("kind", HTTP)
 async def test_a_dead_http_server_is_no_ambiguity(kind):
-    async with receiver(kind, url=f"http://127.0.0.1:{closed_port()}/s3cr3t") as harness:
+    async with receiver(kind, url=f"http://127.0.0.1:{free_port()}/s3cr3t") as harness:
         error = await failure(harness)
 
     assert (error.reason, error.ambiguous) == (AttemptReason.NETWORK, False)

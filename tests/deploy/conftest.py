@@ -1,6 +1,8 @@
 """What the tests of the deployment files share."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,14 @@ def deploy():
 
 @pytest.fixture
 def run_tool():
-    """Run a command and return its exit code and its output."""
+    """Run a command, of this environment if it has it; return its exit code and its output."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(*command):
         process = subprocess.run(
             [str(argument) for argument in command],
             cwd=ROOT,
+            env=os.environ | {"PATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,17 +1,12 @@
 """The compose file: valid, locked down, and in step with the rest of the repository."""
 
 import re
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-import monitor
 from monitor.cli.simulate import TOKEN
 from monitor.config import load
-
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture
@@ -25,7 +20,7 @@ def services(file):
 
 
 def test_the_compose_file_follows_its_specification(file, run_tool):
-    command = (BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
+    command = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
     assert run_tool(*command) == (0, "ok -- validation done\n")
 
 
@@ -51,11 +46,6 @@ def test_ports_are_published_on_the_loopback_address_only(services):
 def test_every_image_has_an_exact_version(services):
     for service in services.values():
         assert re.fullmatch(r"\S+/\S+:v?\d+\.\d+\.\d+", service["image"])
-
-
-def test_the_monitor_is_the_version_of_this_repository(services):
-    for name in ("monitor", "simulator"):
-        assert services[name]["image"] == f"localhost/linkedapi-monitor:{monitor.__version__}"
 
 
 def test_only_the_simulator_has_to_be_asked_for(services):

@@ -1,14 +1,20 @@
 """The Dockerfile. The image itself is tested by deploy/container/try."""
 
 import re
-import sys
-from pathlib import Path
 
-BIN = Path(sys.executable).parent
+from monitor import __version__
 
 
 def test_hadolint_accepts_the_dockerfile(run_tool):
-    assert run_tool(BIN / "hadolint", "Dockerfile") == (0, "")
+    assert run_tool("hadolint", "Dockerfile") == (0, "")
+
+
+def test_what_is_deployed_is_the_version_of_this_repository(deploy):
+    manifests = [deploy / "compose/compose.yaml", deploy / "kubernetes/base/deployment.yaml"]
+    images = [
+        re.findall(r"image: \S+/linkedapi-monitor:(\S+)", file.read_text()) for file in manifests
+    ]
+    assert images == [[__version__, __version__], [__version__]]  # compose runs the simulator too
 
 
 def test_every_stage_is_made_of_the_base_that_the_label_names(deploy):

@@ -36,14 +36,6 @@ def through():
     return NO_RIGHTS
 
 
-def may_not_be_written(file):
-    file.chmod(0o400)
-
-
-def lies_where_nothing_may_be_written(file):
-    file.parent.chmod(0o500)
-
-
 def lock(file, _pid=None):
     """Let another program keep it locked; return what ends that."""
     program = sqlite3.connect(file, isolation_level=None)
@@ -52,19 +44,25 @@ def lock(file, _pid=None):
 
 
 BROKEN = {
-    may_not_be_written: "Permission denied; name a writable file in storage.url",
-    lies_where_nothing_may_be_written: "make the file and its folder writable for the user that",
-    lock: "database is locked; another program has been writing to it for long",
+    "may not be written": (
+        lambda file: file.chmod(0o400),
+        "Permission denied; name a writable file in storage.url",
+    ),
+    "lies where nothing may be written": (
+        lambda file: file.parent.chmod(0o500),
+        "make the file and its folder writable for the user that",
+    ),
+    "is locked": (lock, "database is locked; another program has been writing to it for long"),
 }
 
 
-@pytest.mark.parametrize("breaking", BROKEN, ids=lambda breaking: breaking.__name__)
+@pytest.mark.parametrize(("breaking", "words"), BROKEN.values(), ids=BROKEN)
 async def test_a_file_that_cannot_be_used_ends_the_start_with_one_clear_line(
-    tmp_path, file, through, breaking
+    tmp_path, file, through, breaking, words
 ):
     mend = breaking(file)
 
-    assert BROKEN[breaking] in await refused_start(tmp_path, f"sqlite:///{file}", through=through)
+    assert words in await refused_start(tmp_path, f"sqlite:///{file}", through=through)
 
     if mend:
         mend()

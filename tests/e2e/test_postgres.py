@@ -1,17 +1,15 @@
 """The real program on a real PostgreSQL server, which is stopped and killed under it."""
 
 import asyncio
-import json
 import random
 import signal
 from uuid import uuid4
 
 import pytest
 from harness import postgresql
-from harness.program import answers, program
+from harness.program import answers
 from harness.reconcile import NO_FLAPPING, reconcile, turn, until_quiet
-from harness.running_monitor import install, refused_start, simulated
-from sqlalchemy.engine import make_url
+from harness.running_monitor import install, simulated
 
 from monitor.store.db import Store
 
@@ -43,9 +41,6 @@ async def test_the_monitor_runs_on_postgresql(tmp_path, database_url):
             await hook.wait(lambda: hook.slack and hook.events)
             simulator.recover("acme", account)
             await hook.wait(lambda: len(hook.slack) == len(hook.events) == 2)
-            command = ("incidents", "--all", "--json", "-c", str(installation.file))
-            async with program(*command, log=tmp_path / "incidents.json") as incidents:
-                assert await incidents.ended() == 0, incidents.output()
             assert await monitor.stop() == 0
         async with installation.run() as monitor:
             await answers(ready)
@@ -53,21 +48,8 @@ async def test_the_monitor_runs_on_postgresql(tmp_path, database_url):
             assert await monitor.stop() == 0
 
     assert [event["type"] for event in hook.events] == ["incident.opened", "incident.resolved"]
-    rows = json.loads(incidents.output())["data"]
-    assert [(row["account_id"], row["resolution"]) for row in rows] == [(account, "recovered")]
     assert "cycle failed" not in monitor.output()
     assert postgresql.PASSWORD not in monitor.output()
-
-
-async def test_a_server_that_cannot_be_used_ends_the_start_with_one_clear_line(
-    tmp_path, database_url
-):
-    url = make_url(database_url).set(password="wr0ng").render_as_string(hide_password=False)
-
-    line = await refused_start(tmp_path, url)
-
-    assert "check the user and the password in storage.url" in line
-    assert "wr0ng" not in line
 
 
 async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_false(
@@ -91,7 +73,7 @@ async def test_a_server_that_dies_at_any_moment_loses_nothing_and_tells_nothing_
                 await answers(f"{installation.endpoint}/healthz")  # a restart would not help
                 await asyncio.sleep(moments.uniform(0.0, 1.0))
                 await asyncio.to_thread(server.start)
-                await answers(ready, within=60)
+                await answers(ready)
             hook.delay = 0.0
             simulator.recover("acme", "*")
             store = Store.open(database_url)

@@ -4,7 +4,7 @@ import json
 import re
 
 from harness.program import answers, free_port, program, until
-from harness.running_monitor import install, simulated
+from harness.running_monitor import simulated
 
 from monitor.simulator import serve
 
@@ -48,15 +48,3 @@ async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
 
     assert json.loads(check.output()) == {"status": "ok"}
     assert "no receivers are configured" in monitor.output()
-
-
-async def test_a_taken_port_is_one_clear_line(tmp_path):
-    async with install(tmp_path, simulated()) as installation, installation.run(log="first.log"):
-        await answers(f"{installation.endpoint}/healthz")
-        file = installation.file
-        file.write_text(file.read_text().replace("monitor.db", "other.db"))
-        async with installation.run(log="second.log") as second:
-            assert await second.ended() == 1
-
-    (line,) = second.lines()
-    assert "another program listens there" in line["message"]

@@ -43,13 +43,10 @@ async def test_a_new_workspace_and_a_new_receiver_join_and_nothing_is_told_again
     await monitor.reload(receivers=[crm])
     monitor.simulator.sign_out("acme", "Jane of acme")
     await monitor.until_told(1)
-    polls = 'linkedapi_polls_total{workspace="acme",outcome="ok"} '
-    before = int((await monitor.metrics()).partition(polls)[2].partition("\n")[0])
 
     await monitor.reload(workspaces=[ACME, BETA], receivers=[crm, chat])
     monitor.simulator.sign_out("beta", "John of beta")
     await monitor.hook.wait(lambda: len(monitor.hook.events) == 2 and monitor.hook.slack)
-    after = int((await monitor.metrics()).partition(polls)[2].partition("\n")[0])
     monitor.simulator.recover("acme", "*")
     await monitor.until_told(3)
 
@@ -60,7 +57,6 @@ async def test_a_new_workspace_and_a_new_receiver_join_and_nothing_is_told_again
     ]
     assert "John of beta" in str(monitor.hook.slack)
     assert "Jane of acme" not in str(monitor.hook.slack)  # chat has not heard of her incident
-    assert after >= before  # counters go on
     assert SECRET_TOKEN not in monitor.program.output()
 
 

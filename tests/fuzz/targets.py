@@ -104,16 +104,12 @@ def _check_problems(error: ConfigError, content: bytes) -> None:
     assert error.problems
     assert HUSH not in str(error) or HUSH.encode() in content
     assert all(line.isprintable() for line in str(error).split("\n"))
+    # Every problem names its line, its variable, or the section that is not there.
     for problem in error.problems:
-        _check_problem(problem, len(content) + 1)
-
-
-def _check_problem(problem, lines: int) -> None:
-    """Every problem names its line, its variable, or the section that is not there."""
-    if problem.line is not None:
-        assert problem.source == str(FILE)
-        assert 1 <= problem.line <= lines
-    elif problem.source is None:
-        assert VARIABLE.fullmatch(problem.path)
-    else:
-        assert (problem.path, "is missing" in problem.message) == ("workspaces", True)
+        if problem.line is not None:
+            assert problem.source == str(FILE)
+            assert 1 <= problem.line <= len(content) + 1
+        elif problem.source is None:
+            assert VARIABLE.fullmatch(problem.path)
+        else:
+            assert (problem.path, "is missing" in problem.message) == ("workspaces", True)

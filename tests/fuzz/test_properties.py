@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 from fuzz.targets import HUSH, ORIGIN, TOKEN, check_answer, check_config
+from harness import payloads
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,17 +46,14 @@ odd_values = st.recursive(
 def healthy(draw):
     """An account as the documentation has it."""
     status = draw(st.sampled_from(["active", "frozen", "reconnection_required"]))
-    account = {
-        "id": draw(ids),
-        "name": draw(words),
-        "url": draw(st.sampled_from([f"https://www.linkedin.com/in/{n}/" for n in "abc"])),
-        "avatarUrl": draw(st.none() | words),
-        "headline": draw(st.none() | words),
-        "countryCode": "DE",
-        "identificationToken": "id_0123456789abcdef",
-        "status": status,
-        "connectedAt": "2026-02-20T11:11:51.732Z",
-    }
+    account = payloads.account(
+        id=draw(ids),
+        name=draw(words),
+        url=draw(st.sampled_from([f"https://www.linkedin.com/in/{n}/" for n in "abc"])),
+        avatarUrl=draw(st.none() | words),
+        headline=draw(st.none() | words),
+        status=status,
+    )
     if status == "reconnection_required":
         account |= {"reconnectionSessionId": account["id"], "reconnectionLink": LINK}
     return account

@@ -10,7 +10,7 @@ import httpx
 import yaml
 
 from harness.dashboards import TimeRange
-from harness.program import WEBHOOK_SECRET, Hooks, answers, free_port, hooks, program, running
+from harness.program import Hooks, answers, configure, free_port, hooks, program, running
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "promtool")
@@ -18,21 +18,6 @@ SCRAPE_EVERY = 1
 """Seconds between scrapes, evaluations of rules and messages of Alertmanager."""
 
 WORKSPACES = ("acme", "globex", "initech")
-CONFIG = """
-workspaces:
-  - {{name: acme, token: linked_acme}}
-  - {{name: globex, token: linked_globex}}
-  - {{name: initech, token: linked_initech}}
-linked_api: {{base_url: "{api}"}}
-poll: {{every: 1s, jitter: 0s}}
-incidents: {{blind_after: 5s}}
-receivers:
-  - {{name: crm, type: webhook, url: "{crm}/hook", secret: "{secret}"}}
-  - {{name: team-chat, type: slack, url: "{chat}/slack"}}
-fallback: crm
-storage: {{url: "sqlite:///{folder}/monitor.db"}}
-web: {{listen: "127.0.0.1:{port}"}}
-"""
 
 
 def missing_program():
@@ -40,7 +25,7 @@ def missing_program():
     return next((name for name in PROGRAMS if not shutil.which(name)), None)
 
 
-@dataclass(kw_only=True)
+@dataclass
 class FullStack:
     """Real programs and a simulated Linked API.
 
@@ -50,7 +35,6 @@ class FullStack:
     crm: Hooks
     chat: Hooks
     pager: Hooks
-    monitor_url: str
     control: httpx.AsyncClient
     prometheus: httpx.AsyncClient
     started_at: float
@@ -119,6 +103,18 @@ def write_prometheus_config(folder, addresses):
         file.write_text(yaml.safe_dump(rules))
 
 
+def write_monitor_config(folder, api, crm_url, chat_url):
+    """Configure a monitor of all workspaces; return its file and the address of its endpoint."""
+    file, endpoint = configure(folder, api=api, hooks=crm_url)
+    config = yaml.safe_load(file.read_text())
+    config["workspaces"] = [{"name": name, "token": f"linked_{name}"} for name in WORKSPACES]
+    config["receivers"][0]["url"] = f"{chat_url}/slack"
+    file.write_text(
+        yaml.safe_dump(config | {"fallback": "crm", "incidents": {"blind_after": "5s"}})
+    )
+    return file, endpoint
+
+
 def write_alertmanager_config(folder, slack_url):
     """Copy what is shipped for Alertmanager, with short intervals; it sends to *slack_url*."""
     config = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
@@ -135,40 +131,28 @@ def write_alertmanager_config(folder, slack_url):
 @asynccontextmanager
 async def full_stack(folder):
     """Start everything, with its files in *folder*; it ends with the context."""
-    api_port, monitor_port, prometheus_port, alertmanager_port = (free_port() for _ in range(4))
-    api, monitor, prometheus, alertmanager = (
-        f"127.0.0.1:{port}" for port in (api_port, monitor_port, prometheus_port, alertmanager_port)
-    )
+    api, prometheus, alertmanager = (f"127.0.0.1:{free_port()}" for _ in range(3))
     async with AsyncExitStack() as stack:
-        crm, crm_url = await stack.enter_async_context(hooks())
-        chat, chat_url = await stack.enter_async_context(hooks())
-        pager, pager_url = await stack.enter_async_context(hooks())
-        simulate = ("simulate", "--port", str(api_port), "--accounts", "0")
-        await stack.enter_async_context(program(*simulate, log=folder / "simulate.log"))
-        control = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://{api}/control")
-        )
+        enter = stack.enter_async_context
+        (crm, crm_url), (chat, chat_url), (pager, pager_url) = [
+            await enter(hooks()) for _ in range(3)
+        ]
+        simulate = ("simulate", "--port", api.rpartition(":")[2], "--accounts", "0")
+        await enter(program(*simulate, log=folder / "simulate.log"))
+        control = await enter(httpx.AsyncClient(base_url=f"http://{api}/control"))
         await answers(f"http://{api}/control/state")
         for name in WORKSPACES:
             customer = {"name": name, "token": f"linked_{name}"}
             assert (await control.post("/add_customer", json=customer)).is_success
 
+        file, monitor_url = write_monitor_config(folder, f"http://{api}", crm_url, chat_url)
+        monitor = monitor_url.removeprefix("http://")
         write_prometheus_config(
             folder, {"monitor:9464": monitor, "alertmanager:9093": alertmanager}
         )
         write_alertmanager_config(folder, f"{pager_url}/slack")
-        (folder / "config.yaml").write_text(
-            CONFIG.format(
-                api=f"http://{api}",
-                crm=crm_url,
-                chat=chat_url,
-                folder=folder,
-                port=monitor_port,
-                secret=WEBHOOK_SECRET,
-            )
-        )
         started_at = now()
-        await stack.enter_async_context(
+        await enter(
             running(
                 "prometheus-alertmanager",
                 f"--config.file={folder}/alertmanager.yml",
@@ -178,7 +162,7 @@ async def full_stack(folder):
                 log=folder / "alertmanager.log",
             )
         )
-        await stack.enter_async_context(
+        await enter(
             running(
                 "prometheus",
                 f"--config.file={folder}/prometheus/prometheus.yml",
@@ -187,18 +171,8 @@ async def full_stack(folder):
                 log=folder / "prometheus.log",
             )
         )
-        run = ("run", "-c", str(folder / "config.yaml"))
-        await stack.enter_async_context(program(*run, log=folder / "run.log"))
+        await enter(program("run", "-c", str(file), log=folder / "run.log"))
         await answers(f"http://{prometheus}/-/ready")
-        await answers(f"http://{monitor}/readyz")
-        yield FullStack(
-            crm=crm,
-            chat=chat,
-            pager=pager,
-            monitor_url=f"http://{monitor}",
-            control=control,
-            prometheus=await stack.enter_async_context(
-                httpx.AsyncClient(base_url=f"http://{prometheus}")
-            ),
-            started_at=started_at,
-        )
+        await answers(f"{monitor_url}/readyz")
+        client = await enter(httpx.AsyncClient(base_url=f"http://{prometheus}"))
+        yield FullStack(crm, chat, pager, control, client, started_at)

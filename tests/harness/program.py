@@ -171,9 +171,9 @@ MAIL = """\
 """
 
 
-def configure(folder, *, api, hooks, smtp=None, port=None, storage=None, more=""):
+def configure(folder, *, api, hooks, smtp=None, storage=None, more=""):
     """Write a configuration; return its path and the address of the endpoint."""
-    port = port or free_port()
+    port = free_port()
     file = folder / "config.yaml"
     settings = {
         "api": api,

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import importlib
 import json
-import socket
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.policy import default
@@ -14,10 +13,11 @@ from typing import Any
 import httpx
 import structlog
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult
+from aiosmtpd.smtp import AuthResult
 from httpx_aiohttp import AiohttpTransport
 from slack_sdk.models.blocks import Block
 
+from harness.program import free_port
 from harness.raw_server import RawServer, http, tls_context
 from monitor import notifiers
 from monitor.core.duration import Duration
@@ -84,24 +84,18 @@ class MailServer:
             is_valid = data.login == b"ops" and data.password == password.encode()
             return AuthResult(success=is_valid, handled=False)
 
-        options = {
-            "tls_context": context if tls == "starttls" else None,
-            "require_starttls": tls == "starttls",
-            "authenticator": authenticate if password else None,
-            "auth_require_tls": password is None,  # and without TLS no login is offered
-            "hostname": "127.0.0.1",
-        }
-
-        class LocalController(Controller):
-            def factory(self):
-                return SMTP(self.handler, **options)
-
-        self.port = closed_port()
-        self._controller = LocalController(
+        self.port = free_port()
+        self._controller = Controller(
             self.inbox,
             hostname="127.0.0.1",
             port=self.port,
             ssl_context=context if tls == "tls" else None,
+            server_hostname="127.0.0.1",
+            tls_context=context if tls == "starttls" else None,
+            require_starttls=tls == "starttls",
+            authenticator=authenticate if password else None,
+            auth_require_tls=password is None,  # and without TLS no login is offered
+            enable_SMTPUTF8=False,
         )
 
     def __enter__(self):
@@ -110,11 +104,6 @@ class MailServer:
 
     def __exit__(self, *exc):
         self._controller.stop()
-
-
-def closed_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
 
 
 # ── a receiver of each type ──────────────────────────────────────────────────────────────────────

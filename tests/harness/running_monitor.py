@@ -74,13 +74,9 @@ class RunningMonitor(Installation):
         self.program.hang_up()
         await self.program.until_logged(logs, times=before + 1)
 
-    async def metrics(self):
-        async with httpx.AsyncClient(verify=False) as client:
-            return (await client.get(f"{self.endpoint}/metrics")).text
-
     async def until_metric(self, line):
-        async with asyncio.timeout(20):
-            while line not in await self.metrics():
+        async with asyncio.timeout(20), httpx.AsyncClient(verify=False) as client:
+            while line not in (await client.get(f"{self.endpoint}/metrics")).text:
                 await asyncio.sleep(0.05)
 
     async def until_told(self, count):

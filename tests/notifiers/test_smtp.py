@@ -5,7 +5,8 @@ import socket
 
 import pytest
 import structlog
-from harness.receivers import TIMEOUT, MailServer, closed_port
+from harness.program import free_port
+from harness.receivers import TIMEOUT, MailServer
 
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.notifiers._smtp import SmtpServer, SmtpSettings
@@ -131,7 +132,7 @@ async def test_a_goodbye_that_fails_does_not_undo_what_was_accepted():
 
 
 async def test_a_server_that_is_dead_or_never_greets_is_no_ambiguity():
-    dead = await refusal(closed_port())
+    dead = await refusal(free_port())
     with socket.create_server(("127.0.0.1", 0)) as silent:
         late = await refusal(silent.getsockname()[1])
 

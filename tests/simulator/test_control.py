@@ -13,21 +13,6 @@ def control(http):
     return post
 
 
-async def test_customers_and_accounts_can_be_added_over_http(control, http):
-    await control("add_customer", name="beta", token="linked_beta", seats=3)
-    jane = await control("add_account", customer="beta", name="Jane Doe", country="DE")
-    await control("add-accounts", customer="beta", count=2, status="frozen")
-    await control("sign-out", customer="beta", account=jane["id"])
-
-    response = await http.post(
-        "/admin/accounts.getAll", headers={"linked-api-token": "linked_beta"}
-    )
-
-    first, *others = response.json()["result"]["accounts"]
-    assert (first["status"], first["countryCode"]) == ("reconnection_required", "DE")
-    assert [account["status"] for account in others] == ["frozen", "frozen"]
-
-
 async def test_the_state_has_all_but_tokens(control, http, simulator):
     jane = simulator.add_account("acme", name="Jane", status="reconnection_required")
     await control("rotate_link", customer="acme", account="Jane")
@@ -53,7 +38,7 @@ async def test_actions_take_values_of_every_kind_and_describe_what_they_changed(
 
     session = await control("set_session", customer="acme", account="Jane", status="serving")
     await control("set_session_status", session=session["id"], status="streaming")
-    await control("set_proxy_change", session=session["id"], applying=True)
+    await control("set-proxy-change", session=session["id"], applying=True)
     await control("hide", customer="acme", account="Jane", polls=2)
     await control("set_reconnectable", customer="acme", account="*", possible=False)
     await control("override", customer="acme", result=None)

