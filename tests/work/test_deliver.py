@@ -195,7 +195,7 @@ async def test_a_notice_without_an_incident_may_be_refused_too(harness):
     harness.poll(listed_account("a"), listed_account("b"))
     for _ in range(3):
         harness.poll(listed_account("a"))
-    harness.pager.replies = [GONE]
+    harness.pager.replies = [WRONG]
 
     assert await harness.send() == [("notice", "dead")]
 
