@@ -1,7 +1,6 @@
 """Mutation testing: which changes of the program does no test notice? `make mutants` says.
 
-The program is own code because mutmut 3 changes functions only and cosmic-ray runs every test for
-every change, and neither changes SQL, which stands in constants here and matters most.
+Own code because mutmut 3 changes functions only, cosmic-ray runs all tests for each, neither SQL.
 """
 
 from functools import partial
