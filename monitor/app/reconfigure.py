@@ -96,6 +96,7 @@ class AppliedConfig:
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
+    unreadable: Mapping[str, str]
 
 
 class Reconfigurer:
@@ -195,12 +196,19 @@ class Reconfigurer:
             detached += portion
         names = [settings.name for settings in change.start]
         attached: dict[str, Attached] = {}
-        attach = partial(_attach, replica=self._replica, keep_failures=keep_failures, now=now)
+        unreadable: dict[str, str] = {}
+        attach = partial(
+            _attach,
+            replica=self._replica,
+            keep_failures=keep_failures,
+            now=now,
+            unreadable=unreadable,
+        )
         for start in range(0, len(names), MAX_PORTION):
             portion = names[start : start + MAX_PORTION]
             attached |= await run(partial(attach, names=portion))
         await run(partial(receivers.clear, names=mended, now=now))
-        return AppliedConfig(attached, renamed, rename_ignored, detached)
+        return AppliedConfig(attached, renamed, rename_ignored, detached, unreadable)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
@@ -217,7 +225,9 @@ class Reconfigurer:
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
         for index, settings in enumerate(change.start):
-            recorded, metrics = applied.attached[settings.name], self._resources.metrics
+            recorded, metrics = applied.attached.get(settings.name), self._resources.metrics
+            if recorded is None:
+                continue
             metrics.workspace(recorded.workspace, recorded.open_incidents)
             if recorded.last_good_at is not None:
                 metrics.poll_succeeded(settings.name, recorded.last_good_at)
@@ -260,19 +270,34 @@ def _detach(tx: Connection, watched: Collection[str], now: Micros) -> list[str]:
 
 
 def _attach(
-    tx: Connection, names: Sequence[str], replica: str, *, keep_failures: bool, now: Micros
+    tx: Connection,
+    names: Sequence[str],
+    replica: str,
+    *,
+    keep_failures: bool,
+    now: Micros,
+    unreadable: dict[str, str],
 ) -> dict[str, Attached]:
-    """Attach workspaces; return what is recorded of each."""
+    """Attach workspaces; return what is recorded of each, and note which can't be read."""
     attached = {}
     for name in names:
-        workspace, term = workspaces.attach(tx, name, keep_failures=keep_failures)
-        leases.hold(tx, name, replica)
-        session_intents.mark_unknown(tx, name)
-        hold(tx, name, now=now)
-        open_incidents = incidents.open_by_cause(tx, name)
-        last_good_at = workspaces.last_good_at(tx, name)
-        attached[name] = Attached(workspace, term, open_incidents, last_good_at)
+        try:
+            attached[name] = _attach_one(tx, name, replica, keep_failures=keep_failures, now=now)
+        except ValueError as error:  # a word that another version wrote, say
+            unreadable[name] = str(error)
     return attached
+
+
+def _attach_one(
+    tx: Connection, name: str, replica: str, *, keep_failures: bool, now: Micros
+) -> Attached:
+    workspace, term = workspaces.attach(tx, name, keep_failures=keep_failures)
+    leases.hold(tx, name, replica)
+    session_intents.mark_unknown(tx, name)
+    hold(tx, name, now=now)
+    open_incidents = incidents.open_by_cause(tx, name)
+    last_good_at = workspaces.last_good_at(tx, name)
+    return Attached(workspace, term, open_incidents, last_good_at)
 
 
 def _log(applied: AppliedConfig) -> None:
@@ -281,6 +306,13 @@ def _log(applied: AppliedConfig) -> None:
     for old, name in applied.rename_ignored.items():
         log.warning(
             "renamed_from ignored: the new name is recorded already", workspace=name, old=old
+        )
+    for name, error in applied.unreadable.items():
+        log.error(
+            "workspace is not watched: what is recorded of it can't be read",
+            workspace=name,
+            error=error,
+            hint="did a newer version of the monitor write it? run that one",
         )
     for name in applied.detached:
         log.warning(

@@ -48,6 +48,9 @@ from .receivers import ReceiverState
 MOMENT: Final = Duration.parse("2s")
 """How long a message waits while another configuration is being applied."""
 
+UNREADABLE_PAUSE: Final = Duration.parse("1h")
+"""How long a message waits that can't be read."""
+
 MAX_EXAMINED: Final = 20
 """How many messages are looked at in one claim until one can be sent."""
 
@@ -67,6 +70,7 @@ class Claimed:
 
     Without a *message*, *next_at* is when to look again (None: when something is queued), unless
     there is *more* to look at right now; *refuses* says that the receiver has to be mended.
+    *unreadable* are messages that hold what this version does not know: they wait.
     """
 
     message: Message | None
@@ -76,6 +80,7 @@ class Claimed:
     next_at: Micros | None = None
     more: bool = False
     refuses: bool = False
+    unreadable: tuple[str, ...] = ()
 
 
 NEXT: Final = text("""
@@ -111,18 +116,24 @@ def claim(
         return Claimed(None, next_at=state.not_before, refuses=bool(state.refuses))
     _release_due(tx, receiver.name, by=by, now=now, lease=lease)
     ended: list[Settled] = []
+    unreadable: list[str] = []
     for _ in range(MAX_EXAMINED):
         row = tx.execute(NEXT, {"receiver": receiver.name}).one_or_none()
         if row is None:
             next_at = min(_times(tx, receiver.name, by), default=None)
-            return Claimed(None, ended=tuple(ended), next_at=next_at)
+            return Claimed(None, ended=tuple(ended), next_at=next_at, unreadable=tuple(unreadable))
         if _wait_in_turn(tx, row):
             continue
         if row.undelivered_to is not None and receiver.groups and not row.attempts:
             _bring_together(tx, row)
-        notifications = _recheck(
-            tx, row, receiver, inventory=inventory, now=now, new_id=new_id, ended=ended
-        )
+        try:
+            notifications = _recheck(
+                tx, row, receiver, inventory=inventory, now=now, new_id=new_id, ended=ended
+            )
+        except ValueError:  # a word that another version wrote, say
+            tx.execute(WAIT, {"id": row.id, "waits": "time", "at": now + UNREADABLE_PAUSE})
+            unreadable.append(row.id)
+            continue
         if not notifications:
             continue
         until = now + lease
@@ -137,8 +148,9 @@ def claim(
             attempts=row.attempts + 1,
             created_at=row.created_at,
             ended=tuple(ended),
+            unreadable=tuple(unreadable),
         )
-    return Claimed(None, ended=tuple(ended), more=True)
+    return Claimed(None, ended=tuple(ended), more=True, unreadable=tuple(unreadable))
 
 
 # ── the end of a send ────────────────────────────────────────────────────────────────────────────
@@ -515,15 +527,21 @@ def _recheck(
     new_id: Callable[[], str],
     ended: list[Settled],
 ) -> list[Notification]:
-    """Return what is to be told now; settle the rest, or let it wait."""
+    """Return what is to be told now; settle the rest, or let it wait.
+
+    Raise ValueError, and write nothing, if something of it can't be read.
+    """
+    verdicts = [
+        (queued.notification_id, subject, recheck(queued, receiver))
+        for subject, queued in _queued(tx, row.id, inventory, now)
+    ]
+    if any(verdict is Wait.MOMENT for _, _, verdict in verdicts):  # as all of this workspace
+        tx.execute(WAIT, {"id": row.id, "waits": "time", "at": now + MOMENT})
+        return []
     ready: dict[str, tuple[str, Notification]] = {}
     waiting: dict[str, str] = {}
     cancelled: list[Row[Any]] = []
-    for subject, queued in _queued(tx, row.id, inventory, now):
-        id_, verdict = queued.notification_id, recheck(queued, receiver)
-        if verdict is Wait.MOMENT:  # as all of this workspace
-            tx.execute(WAIT, {"id": row.id, "waits": "time", "at": now + MOMENT})
-            return []
+    for id_, subject, verdict in verdicts:
         if isinstance(verdict, SettledReason):
             cancelled += tx.execute(CANCEL, {"id": id_, "reason": verdict, "now": now})
         elif isinstance(verdict, Notification):

@@ -93,6 +93,13 @@ class Deliverer:
             )
         )
         self.recorder.count(claimed.ended)
+        for message in claimed.unreadable:
+            log.error(
+                "a message can't be read; it waits for an hour",
+                receiver=self.receiver.name,
+                message=message,
+                hint="did a newer version of the monitor write it? run that one",
+            )
         if claimed.refuses:
             await self._divert()
         return claimed

@@ -153,6 +153,12 @@ MANY = [f"w{number:063}" for number in range(60)]  # need a page of the database
 LOCKED = "database is locked"
 
 
+REFUSE_GAMMA = (
+    "CREATE TEMP TRIGGER refuse BEFORE UPDATE ON workspace WHEN new.name = 'gamma'"
+    " BEGIN SELECT RAISE(ABORT, 'no gamma'); END"
+)
+
+
 @pytest.mark.parametrize(
     ("breaking", "mending", "error"),
     [
@@ -163,10 +169,10 @@ LOCKED = "database is locked"
             id="full disk",
         ),
         pytest.param(  # after acme and beta have been detached or attached
-            "UPDATE account SET changes = 'x' WHERE workspace = 'gamma'",
-            "UPDATE account SET changes = '' WHERE workspace = 'gamma'",
-            "invalid literal for int",
-            id="damaged row",
+            REFUSE_GAMMA,
+            "DROP TRIGGER refuse",
+            "no gamma",
+            id="refused row",
         ),
         pytest.param(  # for longer than the store waits, so that nothing can be undone
             "PRAGMA busy_timeout = 1", "PRAGMA busy_timeout = 10000", LOCKED, id="lock"
@@ -185,7 +191,7 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(
 
     await harness.execute(breaking)
     with harness.locked() if error is LOCKED else nullcontext():
-        with pytest.raises((StoreError, ValueError), match=error):
+        with pytest.raises(StoreError, match=error):
             await harness.apply("acme", "gamma", *MANY, more="receivers: [{name: x, type: log}]")
         assert ("beta" in harness.workers.workspaces) is (error is not LOCKED)
     await harness.execute(mending)
@@ -208,15 +214,15 @@ async def test_what_the_first_portions_did_is_undone_when_a_later_one_fails(harn
     await harness.apply("beta", "gamma")
     await harness.poll("gamma")
     await harness.apply("acme")
-    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
+    await harness.execute(REFUSE_GAMMA)
 
-    with pytest.raises(ValueError, match="invalid literal"):
+    with pytest.raises(StoreError, match="no gamma"):
         await harness.apply("acme", "beta", "gamma")
 
     for name in ("beta", "gamma"):
         assert (await harness.row(name))[1] is not None, "detached"
     assert harness.workers.workspaces.keys() == {"acme"}
-    await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'gamma'")
+    await harness.execute("DROP TRIGGER refuse")
     await harness.apply("beta", "gamma")
     assert harness.workers.workspaces.keys() == {"beta", "gamma"}
     assert (await harness.row("acme"))[1] is not None
@@ -358,3 +364,19 @@ async def test_what_needs_a_restart_is_logged_as_long_as_it_does(tmp_path, logs)
         counts.append(sum(entry["event"] == "setting needs a restart" for entry in logs))
 
     assert counts == [2, 4, 4]
+
+
+async def test_a_workspace_that_this_version_cannot_read_holds_up_no_other(harness, logs):
+    await harness.apply("acme", "beta")
+    await harness.poll("acme")
+    await harness.apply("beta")
+    await harness.execute("UPDATE account SET changes = 'of tomorrow' WHERE workspace = 'acme'")
+
+    await harness.apply("acme", "beta")
+
+    assert harness.workers.workspaces.keys() == {"beta"}
+    assert "workspace is not watched" in logs[-1]["event"]
+    assert 'linkedapi_workspace_up{workspace="acme"} 0' in harness.metric
+    await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'acme'")
+    await harness.apply("acme", "beta")
+    assert await harness.poll("acme") == []

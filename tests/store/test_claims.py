@@ -451,6 +451,21 @@ def test_what_is_told_of_blindness_waits_after_a_start_for_a_poll_that_fails(har
     assert harness.deliver() == [("opened", None)]
 
 
+def test_a_message_that_this_version_cannot_read_holds_up_no_other(harness):
+    harness.poll(signed_out("a"), listed_account("b"))
+    harness.run(lambda tx: tx.execute(text("UPDATE notification SET event = 'of tomorrow'")))
+    harness.poll(signed_out("a"), frozen("b"))
+
+    claimed = harness.claim()
+
+    assert claimed.message.notifications[0].account.id == "b"
+    assert len(claimed.unreadable) == 1
+    harness.settle(claimed)
+    assert harness.claim().next_at == harness.now + HOUR
+    harness.run(lambda tx: tx.execute(text("UPDATE notification SET event = 'opened'")))
+    assert harness.deliver(after=HOUR) == [("opened", "a")]
+
+
 # ── receivers that fail ──────────────────────────────────────────────────────────────────────────
 
 
