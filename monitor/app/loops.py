@@ -14,7 +14,7 @@ from monitor.core.errors import MonitorError
 from monitor.metrics.families import HELD, RELOADED
 from monitor.schedule import Schedule
 from monitor.store import clock, leases, outbox, receivers
-from monitor.store.db import LeaseLostError
+from monitor.store.db import LeaseLostError, StoreError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
 from monitor.web.server import bind, serve
@@ -269,7 +269,7 @@ class App:
             passed, latest = now() - latest, now()
             ran, awake = monotonic() - awake, monotonic()
             if passed / 1_000_000 - ran > SLEEP_STEP.seconds:
-                self._look_at_all()
+                await self._look_at_all()
                 clock_due = monotonic()
             if passed < 0 or monotonic() >= clock_due:
                 await guard("clock", self._note_time())
@@ -293,12 +293,16 @@ class App:
                 retention_due, retention_retry = monotonic() + wait, retry
             await asyncio.sleep(0 if self._is_more_due else TICK_EVERY.seconds)
 
-    def _look_at_all(self) -> None:
-        """Poll everything now: nothing that is recorded may still hold."""
+    async def _look_at_all(self) -> None:
+        """Poll everything now, first what has a queue: nothing that is recorded may still hold."""
         log.info("the host was suspended; every workspace is polled")
-        for worker in self._workers.workspaces.values():
+        workers = list(self._workers.workspaces.values())
+        for worker in workers:
             worker.poller.forget_look()
-            worker.wake()
+        queued = set[str]()
+        with suppress(StoreError):  # else in any order
+            queued = await self._store.read(outbox.queued_workspaces)
+        self._workers.look_at_once(sorted(workers, key=lambda it: it.poller.name not in queued))
 
     async def _look_at_queues(self) -> None:
         """Show how much is queued, and cancel what is so for receivers that were removed."""

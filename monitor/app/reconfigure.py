@@ -90,9 +90,10 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What was recorded of it."""
+    """What was recorded of it, and of which workspaces something is *queued*."""
 
     attached: Mapping[str, Attached]
+    queued: Collection[str]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
@@ -208,7 +209,8 @@ class Reconfigurer:
             portion = names[start : start + MAX_PORTION]
             attached |= await run(partial(attach, names=portion))
         await run(partial(receivers.clear, names=mended, now=now))
-        return AppliedConfig(attached, renamed, rename_ignored, detached, unreadable)
+        queued = await self._resources.store.read(outbox.queued_workspaces)
+        return AppliedConfig(attached, queued, renamed, rename_ignored, detached, unreadable)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
@@ -224,6 +226,7 @@ class Reconfigurer:
     def _start_workspaces(
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
+        with_queue = []
         for index, settings in enumerate(change.start):
             recorded, metrics = applied.attached.get(settings.name), self._resources.metrics
             if recorded is None:
@@ -235,6 +238,9 @@ class Reconfigurer:
                 settings, components, self._loop_health, recorded.workspace, recorded.term
             )
             self._workers.start(worker, index, len(change.start))
+            if settings.name in applied.queued:
+                with_queue.append(worker)
+        self._workers.look_at_once(with_queue)
 
     def _change_receivers(self, components: Components) -> None:
         receivers = self._workers.receivers

@@ -27,7 +27,10 @@ MAX_SESSIONS_A_POLL: Final = 3
 """How many reconnection sessions are asked for between two polls of a workspace."""
 
 MAX_SPREAD: Final = Duration.parse("60s")
-"""Within what time every new workspace is first polled: until then its alerts wait."""
+"""Within what time every new workspace is first polled."""
+
+MAX_LOOKS: Final = 50
+"""How many of the workspaces that are to be polled at once are so at the same time."""
 
 POLL_RETRY: Final = Duration.parse("30s")
 """After what time a poll that could not be recorded is repeated, whatever the schedule says."""
@@ -78,11 +81,16 @@ class WorkspaceWorker:
         self._loop_health = loop_health
         self._woken = asyncio.Event()
         self._is_scheduled = False
+        self._then: Callable[[], None] | None = None
 
     def wake(self, *, scheduled: bool = False) -> None:
         """Let it poll now; *scheduled* if it is because a poll is due."""
         self._is_scheduled |= scheduled
         self._woken.set()
+
+    def call_after_poll(self, then: Callable[[], None]) -> None:
+        """Call *then* once the next poll is over, or there will be none."""
+        self._then = then
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -98,8 +106,15 @@ class WorkspaceWorker:
                 self._woken.clear()
                 scheduled, self._is_scheduled = self._is_scheduled, False
                 await self._loop_health.guard(loop, self._poll(scheduled=scheduled))
+                self._end_look()
         finally:
+            self._end_look()
             self._loop_health.end(loop)
+
+    def _end_look(self) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
     def _longest_cycle(self) -> float:
         """Return within how many seconds the next poll is over, if nothing hangs."""
@@ -268,6 +283,13 @@ class Workers:
         """Let the worker of the workspace *name* poll now, and ask for the sessions it is to."""
         if worker := self.workspaces.get(name):
             worker.poller.has_intents = True
+            worker.wake()
+
+    def look_at_once(self, workers: Sequence[WorkspaceWorker]) -> None:
+        """Let *workers* poll in this order, MAX_LOOKS at a time: each wakes another one."""
+        for worker, next_worker in zip(workers, workers[MAX_LOOKS:], strict=False):
+            worker.call_after_poll(next_worker.wake)
+        for worker in workers[:MAX_LOOKS]:
             worker.wake()
 
     def look(self, workers: Sequence[WorkspaceWorker]) -> None:

@@ -270,6 +270,16 @@ def waiting_for_a_look(tx: Connection) -> set[str]:
     return set(tx.execute(WAITING_FOR_A_LOOK).scalars())
 
 
+QUEUED_WORKSPACES: Final = text("""
+SELECT DISTINCT workspace FROM message WHERE settled_at IS NULL
+""")
+
+
+def queued_workspaces(tx: Connection) -> set[str]:
+    """Return the workspaces of which something is queued."""
+    return set(tx.execute(QUEUED_WORKSPACES).scalars())
+
+
 RELEASE_FAILED: Final = text("""
 UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
 WHERE workspace = :workspace AND waits = 'look' AND EXISTS (

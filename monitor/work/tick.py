@@ -73,7 +73,7 @@ class Ticker:
             limit=MAX_REMINDERS,
             is_ours=lambda name: self.term_of(name) is not None,
         )
-        due = await self.recorder.store.run(find)
+        due = await self.recorder.store.read(find)
         if not due:
             return False
         try:
@@ -143,7 +143,7 @@ class Ticker:
         Return whether there was one. If it fails, it is postponed before the error is raised.
         """
         store, now = self.recorder.store, self.recorder.runtime.now()
-        name = await store.run(lambda tx: workspaces.long_detached(tx, now - GRACE_PERIOD))
+        name = await store.read(lambda tx: workspaces.long_detached(tx, now - GRACE_PERIOD))
         if name is None:
             return False
         try:

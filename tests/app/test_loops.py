@@ -16,6 +16,7 @@ from harness.program import answers, free_port, until
 from sqlalchemy import text
 
 from monitor import app
+from monitor.app import workers
 from monitor.app.loops import _first
 from monitor.app.process import REAL
 from monitor.core import backoff
@@ -52,6 +53,25 @@ async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness
         suspended = Duration.parse("8h")
 
         await harness.hook.wait(lambda: harness.hook.events, within=10)
+
+
+@pytest.mark.case("start, or the host slept")
+async def test_after_the_host_was_suspended_who_has_a_queue_is_polled_first(harness, monkeypatch):
+    suspended = 0
+    more = f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm('gone')}]"
+    config = harness.load("acme", "beta", more=more)
+    harness.simulator.sign_out("beta", "*")
+    monkeypatch.setattr(workers, "MAX_SPREAD", Duration.parse("1s"))
+    async with running(config, replace(REAL, now=lambda: REAL.now() + suspended)):
+        await until(lambda: len(harness.simulator.requests) == 2)
+        await until(lambda: harness.hook.requests)
+        monkeypatch.setattr(workers, "MAX_LOOKS", 1)
+
+        suspended = Duration.parse("8h")
+
+        await until(lambda: len(harness.simulator.requests) == 4)
+    requests = harness.simulator.requests
+    assert [request.customer for request in requests] == ["acme", "beta", "beta", "acme"]
 
 
 async def test_a_clock_that_goes_back_is_followed_at_once(harness):

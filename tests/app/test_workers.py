@@ -10,6 +10,7 @@ from harness.program import until
 from monitor.app import workers
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
+from monitor.simulator import Fault
 from monitor.store import receivers
 
 
@@ -138,6 +139,30 @@ async def test_those_who_are_polled_for_other_accounts_are_spread(harness, monke
     await asyncio.sleep(0.3)
     assert polled() == ["acme"]
     await until(lambda: polled() == ["acme", "beta"])
+
+
+@pytest.mark.case("start, or the host slept")
+async def test_who_has_a_queue_is_looked_at_at_the_start_so_many_at_a_time(harness, monkeypatch):
+    def looked_at():
+        return [request.customer for request in harness.simulator.requests[4:]]
+
+    receiver = f"receivers: [{harness.crm('gone')}]"
+    await harness.apply("acme", "gamma", more=receiver)
+    for name in ("acme", "gamma"):
+        await harness.sign_out(name)
+    await harness.apply("another", more=receiver)
+    harness.simulator.faults.add(Fault(kind="hang", customer="acme"))
+    monkeypatch.setattr(workers, "MAX_LOOKS", 1)
+
+    await harness.apply("acme", "beta", "gamma", more=receiver)
+
+    await until(lambda: looked_at() == ["acme"])
+    await asyncio.sleep(0.3)
+    assert looked_at() == ["acme"]
+    await harness.workers.stop_workspaces(["acme"])
+    await until(lambda: looked_at() == ["acme", "gamma"])
+    await asyncio.sleep(0.3)
+    assert looked_at() == ["acme", "gamma"]
 
 
 async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
-from harness.faults import failing_writes
+from harness.faults import failing_writes, locked
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
@@ -54,6 +54,13 @@ async def test_nothing_is_due_at_first(harness, ticker):
     harness.poll(signed_out())
 
     assert not await ticker.tick()
+
+
+async def test_while_nothing_is_due_nothing_waits_for_who_writes(harness, ticker):
+    await tick_all(ticker)
+    with locked(harness.store):
+        assert not await ticker.tick()
+        assert not await ticker.unwatch()
 
 
 @pytest.mark.parametrize(("remind_max", "events"), [(20, ["reminded"]), (0, [])])
