@@ -1,6 +1,7 @@
 """Delivers what the outbox holds: claim, recheck, render, send, settle."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -17,7 +18,7 @@ from monitor.core.route import Receiver
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
 from monitor.store import claims
-from monitor.store.claims import Attempt, Claimed
+from monitor.store.claims import Attempt, Claimed, SettledMessage
 from monitor.store.db import StoreError
 from monitor.store.outbox import Settled
 
@@ -110,7 +111,21 @@ class Deliverer:
             with suppress(StoreError):
                 await self._settle(claimed, message, self._attempt(message, STOPPED, began))
             raise
-        ended = self._attempt(message, result, began)
+        settled = await self._settle_surely(claimed, message, self._attempt(message, result, began))
+        if settled is None:
+            return []
+        ended = list(settled.ended)
+        if settled.receiver.failing_since is not None:
+            ended += await self._expire()
+        if settled.receiver.refuses:
+            await self._divert()
+        else:
+            self._diverted = claims.BEGINNING
+        return ended
+
+    async def _settle_surely(
+        self, claimed: Claimed, message: Message, ended: Attempt
+    ) -> SettledMessage | None:
         is_logged = False
         while True:
             try:
@@ -128,7 +143,9 @@ class Deliverer:
             return Attempt(None, took=took, title=title, post=result.post)
         return Attempt(result, took=took, title=title)
 
-    async def _settle(self, claimed: Claimed, message: Message, ended: Attempt) -> list[Settled]:
+    async def _settle(
+        self, claimed: Claimed, message: Message, ended: Attempt
+    ) -> SettledMessage | None:
         now, fallback, error = self.recorder.runtime.now(), self.rules.fallback, ended.error
         result = await self.recorder.store.run(
             lambda tx: claims.settle(
@@ -147,24 +164,23 @@ class Deliverer:
         self.recorder.metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
         if error is None:
             self._note_delivered(message, since=claimed.created_at, now=now)
-        settled = list(result.ended) if result else []
         if result:
-            is_failing = result.receiver.failing_since is not None
             self.recorder.metrics.receiver(
                 self.receiver.name,
                 not_before=result.receiver.not_before,
-                is_failing=is_failing,
+                is_failing=result.receiver.failing_since is not None,
             )
-            settled += await self._expire() if is_failing else []
-            if result.receiver.refuses:
-                await self._divert()
-            else:
-                self._diverted = claims.BEGINNING
-        is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled)
-        self.recorder.wake([fallback.name] if is_dead and fallback else [])
+        is_dead = self._note_ended(result.ended if result else ())
         self._log(message, claimed.attempts, error, is_dead=is_dead)
-        self.recorder.count(settled)
-        return settled
+        return result
+
+    def _note_ended(self, ended: Sequence[Settled]) -> bool:
+        """Count what came to an end, and wake the fallback if it is to hear of it."""
+        self.recorder.count(ended)
+        is_dead = any(sent.outcome is NotificationState.DEAD for sent in ended)
+        fallback = self.rules.fallback
+        self.recorder.wake([fallback.name] if is_dead and fallback else [])
+        return is_dead
 
     async def _divert(self) -> None:
         """Tell the fallback of the openings that the receiver, which has to be mended, refuses."""
@@ -198,6 +214,8 @@ class Deliverer:
                 new_id=runtime.new_id,
             )
         ):
+            self._note_ended(portion)
+            log.error("given up behind others", receiver=self.receiver.name, count=len(portion))
             ended += portion
         return ended
 
