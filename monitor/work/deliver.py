@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
@@ -78,12 +79,19 @@ class Deliverer:
     recorder: Recorder
     by: str
     _is_failing: bool = False
+    _sending: set[str] = field(default_factory=set)
+    _has_lost_claim: bool = False
     _diverted: tuple[Micros, str] = claims.BEGINNING
 
     async def claim(self) -> Claimed:
         """Claim a message to send, if there is one."""
-        claimed = await self.recorder.store.run(
-            lambda tx: claims.claim(
+        sending = frozenset(self._sending)
+        has_lost_claim, self._has_lost_claim = self._has_lost_claim, True  # until the answer
+
+        def work(tx: Connection) -> Claimed:
+            if has_lost_claim:
+                claims.disown(tx, self.receiver.name, by=self.by, sending=sending)
+            return claims.claim(
                 tx,
                 self.receiver,
                 inventory=self.rules.inventory,
@@ -92,7 +100,11 @@ class Deliverer:
                 lease=LEASE,
                 new_id=self.recorder.runtime.new_id,
             )
-        )
+
+        claimed = await self.recorder.store.run(work)
+        self._has_lost_claim = False
+        if claimed.message is not None:
+            self._sending.add(claimed.message.id)
         self.recorder.count(claimed.ended)
         if claimed.refuses:
             await self._divert()
@@ -112,6 +124,7 @@ class Deliverer:
                 await self._settle(claimed, message, self._attempt(message, STOPPED, began))
             raise
         settled = await self._settle_surely(claimed, message, self._attempt(message, result, began))
+        self._sending.discard(message.id)
         if settled is None:
             return []
         ended = list(settled.ended)
