@@ -132,11 +132,12 @@ def plan(
     group_over: int,
     affected: Sequence[str] = (),
 ) -> Plan:
-    """Return who is to be told of *events*, which come from one commit of one workspace.
+    """Return who is to be told of *events*, which come from one commit.
 
-    Of those of all workspaces everybody hears who hears of one of the *affected*.
+    They are of one workspace, and of all workspaces: of those everybody hears who hears of one of
+    the *affected*. One message holds nothing of both.
     """
-    planned: dict[Recipient, list[Event]] = {}
+    planned: dict[tuple[Recipient, str], list[Event]] = {}
     unrouted: list[Event] = []
     rerouted: list[tuple[str, Recipient]] = []
     for event in events:
@@ -152,12 +153,12 @@ def plan(
         if recipients is None:
             unrouted.append(event)
         for recipient in recipients or ():
-            planned.setdefault(recipient, []).append(event)
+            planned.setdefault((recipient, event.workspace), []).append(event)
         if event.type is EventType.CHANGED:
             unheard = audience.waiting - audience.heard - set(routed or _fallback(routing))
             rerouted += [(incident_id, recipient) for recipient in sorted(unheard)]
     messages: list[PlannedMessage] = []
-    for recipient, group in planned.items():
+    for (recipient, _), group in planned.items():
         group.sort(key=lambda event: _badness(event, accounts))
         if routing.receivers[recipient.receiver].groups and len(group) > group_over:
             messages.append(PlannedMessage(recipient, tuple(group)))

@@ -19,7 +19,7 @@ Rules:
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -151,6 +151,22 @@ def claim(
             unreadable=tuple(unreadable),
         )
     return Claimed(None, ended=tuple(ended), more=True, unreadable=tuple(unreadable))
+
+
+OWN: Final = text("""
+SELECT id FROM message WHERE receiver = :receiver AND state = 'sending' AND claimed_by = :by
+""")
+
+DISOWN: Final = text("UPDATE message SET claimed_by = '' WHERE id = :id")
+
+
+def disown(tx: Connection, receiver: str, *, by: str, sending: Collection[str]) -> None:
+    """Let claims of our own lapse, too, but for what we are *sending*.
+
+    They were committed without an answer: nobody knows of them.
+    """
+    own = tx.execute(OWN, {"receiver": receiver, "by": by}).scalars().all()
+    rows.execute_many(tx, DISOWN, ({"id": id_} for id_ in own if id_ not in sending))
 
 
 # ── the end of a send ────────────────────────────────────────────────────────────────────────────

@@ -34,6 +34,10 @@ SHIFT_BACK: Final = (
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
     text("UPDATE event SET at = :now WHERE at > :now"),
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
+    text("""
+    UPDATE incident SET opened_at = opened_at - :step, resolved_at = resolved_at - :step
+    WHERE workspace = '*' AND resolved_at > :now
+    """),  # else an outage that is over would hold back for as long what is blind
     text("UPDATE account SET since = :now WHERE since > :now"),
     text("UPDATE account SET missing_since = :now WHERE missing_since > :now"),
     text("UPDATE acceptance SET at = :now WHERE at > :now"),

@@ -1,11 +1,13 @@
 """Delivers what the outbox holds: claim, recheck, render, send, settle."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
@@ -17,7 +19,7 @@ from monitor.core.route import Receiver
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
 from monitor.store import claims
-from monitor.store.claims import Attempt, Claimed
+from monitor.store.claims import Attempt, Claimed, SettledMessage
 from monitor.store.db import StoreError
 from monitor.store.outbox import Settled
 
@@ -77,12 +79,19 @@ class Deliverer:
     recorder: Recorder
     by: str
     _is_failing: bool = False
+    _sending: set[str] = field(default_factory=set)
+    _has_lost_claim: bool = False
     _diverted: tuple[Micros, str] = claims.BEGINNING
 
     async def claim(self) -> Claimed:
         """Claim a message to send, if there is one."""
-        claimed = await self.recorder.store.run(
-            lambda tx: claims.claim(
+        sending = frozenset(self._sending)
+        has_lost_claim, self._has_lost_claim = self._has_lost_claim, True  # until the answer
+
+        def work(tx: Connection) -> Claimed:
+            if has_lost_claim:
+                claims.disown(tx, self.receiver.name, by=self.by, sending=sending)
+            return claims.claim(
                 tx,
                 self.receiver,
                 inventory=self.rules.inventory,
@@ -91,7 +100,11 @@ class Deliverer:
                 lease=LEASE,
                 new_id=self.recorder.runtime.new_id,
             )
-        )
+
+        claimed = await self.recorder.store.run(work)
+        self._has_lost_claim = False
+        if claimed.message is not None:
+            self._sending.add(claimed.message.id)
         self.recorder.count(claimed.ended)
         for message in claimed.unreadable:
             log.error(
@@ -117,7 +130,22 @@ class Deliverer:
             with suppress(StoreError):
                 await self._settle(claimed, message, self._attempt(message, STOPPED, began))
             raise
-        ended = self._attempt(message, result, began)
+        settled = await self._settle_surely(claimed, message, self._attempt(message, result, began))
+        self._sending.discard(message.id)
+        if settled is None:
+            return []
+        ended = list(settled.ended)
+        if settled.receiver.failing_since is not None:
+            ended += await self._expire()
+        if settled.receiver.refuses:
+            await self._divert()
+        else:
+            self._diverted = claims.BEGINNING
+        return ended
+
+    async def _settle_surely(
+        self, claimed: Claimed, message: Message, ended: Attempt
+    ) -> SettledMessage | None:
         is_logged = False
         while True:
             try:
@@ -135,7 +163,9 @@ class Deliverer:
             return Attempt(None, took=took, title=title, post=result.post)
         return Attempt(result, took=took, title=title)
 
-    async def _settle(self, claimed: Claimed, message: Message, ended: Attempt) -> list[Settled]:
+    async def _settle(
+        self, claimed: Claimed, message: Message, ended: Attempt
+    ) -> SettledMessage | None:
         now, fallback, error = self.recorder.runtime.now(), self.rules.fallback, ended.error
         result = await self.recorder.store.run(
             lambda tx: claims.settle(
@@ -154,24 +184,23 @@ class Deliverer:
         self.recorder.metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
         if error is None:
             self._note_delivered(message, since=claimed.created_at, now=now)
-        settled = list(result.ended) if result else []
         if result:
-            is_failing = result.receiver.failing_since is not None
             self.recorder.metrics.receiver(
                 self.receiver.name,
                 not_before=result.receiver.not_before,
-                is_failing=is_failing,
+                is_failing=result.receiver.failing_since is not None,
             )
-            settled += await self._expire() if is_failing else []
-            if result.receiver.refuses:
-                await self._divert()
-            else:
-                self._diverted = claims.BEGINNING
-        is_dead = any(sent.outcome is NotificationState.DEAD for sent in settled)
-        self.recorder.wake([fallback.name] if is_dead and fallback else [])
+        is_dead = self._note_ended(result.ended if result else ())
         self._log(message, claimed.attempts, error, is_dead=is_dead)
-        self.recorder.count(settled)
-        return settled
+        return result
+
+    def _note_ended(self, ended: Sequence[Settled]) -> bool:
+        """Count what came to an end, and wake the fallback if it is to hear of it."""
+        self.recorder.count(ended)
+        is_dead = any(sent.outcome is NotificationState.DEAD for sent in ended)
+        fallback = self.rules.fallback
+        self.recorder.wake([fallback.name] if is_dead and fallback else [])
+        return is_dead
 
     async def _divert(self) -> None:
         """Tell the fallback of the openings that the receiver, which has to be mended, refuses."""
@@ -205,6 +234,8 @@ class Deliverer:
                 new_id=runtime.new_id,
             )
         ):
+            self._note_ended(portion)
+            log.error("given up behind others", receiver=self.receiver.name, count=len(portion))
             ended += portion
         return ended
 

@@ -3,6 +3,7 @@
 import pytest
 from harness.core import HOUR, NOON, frozen, signed_out
 from harness.store import DAY, LEASE, REFUSED
+from sqlalchemy import text
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.store import clock, incidents, workspaces
@@ -116,3 +117,20 @@ def test_a_clock_that_went_back_brings_along_how_long_a_look_is_a_recent_one(har
     for later, is_fresh in ((DAY, True), (3 * DAY, False)):
         at = harness.now + later
         assert harness.run(lambda tx, at=at: workspaces.is_fresh(tx, "acme", at)) is is_fresh
+
+
+@pytest.mark.case("Linked API itself is away")
+def test_an_outage_that_is_over_holds_nothing_back_though_the_clock_went_back_since(harness):
+    outage = """INSERT INTO incident (id, workspace, scope, subject, cause, detail, opened_at,
+        resolved_at, reminders) VALUES ('o', '*', 'workspace', 'api', 'unreachable', '', :opened_at,
+        :now, 0)"""
+    values = {"opened_at": harness.now - HOUR, "now": harness.now}
+    harness.run(lambda tx: tx.execute(text(outage), values))
+    set_clock(harness)
+
+    harness.now -= DAY
+    set_clock(harness)
+
+    others = harness.run(lambda tx: workspaces.load_others(tx, "acme"))
+    assert others.outage_ended_at == harness.now
+    assert harness.column("SELECT resolved_at - opened_at FROM incident") == [HOUR]

@@ -16,8 +16,9 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.route import Receiver
+from monitor.store.db import StoreError
 from monitor.store.outbox import GROUP_WAIT
-from monitor.work.deliver import Deliverer, DeliveryRules
+from monitor.work.deliver import LEASE, Deliverer, DeliveryRules
 
 SLOW = DeliveryError(
     "try later",
@@ -237,3 +238,54 @@ async def test_the_fallback_hears_at_once_what_a_receiver_refuses_and_it_later_i
     assert told == [[("opened", "delivered")]] * 3
     assert await harness.send() is None
     assert harness.metric('linkedapi_receiver_failing{receiver="slack"} 0.0')
+
+
+@pytest.mark.case("database away while a message leaves")
+async def test_what_is_dead_is_said_though_the_database_fails_right_after_it_was_noted(
+    harness, monkeypatch, capsys
+):
+    woken, deliverer = [], harness.deliverer
+    deliverer.recorder = replace(deliverer.recorder, wake=woken.append)
+    deliverer.rules = replace(deliverer.rules, fallback=Receiver("mail"))
+    harness.poll(signed_out())
+    harness.pager.replies = [REFUSED]
+
+    async def fail():
+        raise StoreError("the database is away")
+
+    monkeypatch.setattr(Deliverer, "_expire", lambda _: fail())
+    sent = harness.send(after=DAY)
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(sent, 5)
+
+    assert ["mail"] in woken
+    assert "given up" in capsys.readouterr().out
+    assert harness.metric('outcome="dead"} 1')
+    assert harness.column("SELECT number FROM attempt") == [1]
+
+
+@pytest.mark.case("database away while a message leaves")
+async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lapsed(
+    harness, store, monkeypatch
+):
+    harness.poll(signed_out())
+    run = store.run
+
+    async def lose_the_answer(work, **how):
+        await run(work, **how)
+        raise StoreError("the answer was lost")
+
+    monkeypatch.setattr(store, "run", lose_the_answer)
+    with pytest.raises(StoreError):
+        await harness.send()
+    monkeypatch.undo()
+    lapse_at = harness.now + LEASE
+
+    harness.poll(signed_out(), signed_out("a2"), after=1)
+    sending = await harness.deliverer.claim()
+    assert [told.account.id for told in sending.message.notifications] == ["a2"]
+    assert await harness.send() is None
+    assert harness.next_at == lapse_at
+    assert await harness.send(after=HOUR) is None
+    assert await harness.send() == [("opened", "delivered")]
+    assert await harness.send() is None  # the other one is still being sent

@@ -1,7 +1,14 @@
 """Linked API itself is away: one incident in place of one a workspace."""
 
 import pytest
-from harness.core import MINUTE, REJECTED, UNREACHABLE, make_routing
+from harness.core import (
+    MINUTE,
+    REJECTED,
+    UNREACHABLE,
+    listed_account,
+    make_routing,
+    signed_out,
+)
 from harness.store import StoreHarness
 
 from monitor.core.inventory import Inventory
@@ -26,15 +33,22 @@ class Fleet(StoreHarness):
             self.attached[name] = self.workspace, self.term
         self.inventory = Inventory({name: {} for name in names})
 
-    def round(self, failures=(), *, times=1):
-        """Poll everybody once; those in *failures* fail so. Return what happened."""
+    def round(self, failures=(), *, times=1, **accounts):
+        """Poll everybody once; those in *failures* fail so. Return what happened.
+
+        *accounts* are those of each workspace.
+        """
         events = []
         for _ in range(times):
             self.now += MINUTE
             for name, (workspace, term) in self.attached.items():
                 self.workspace, self.term = workspace, term
                 failure = dict(failures).get(name)
-                recorded = self.observe(failure, after=0) if failure else self.poll(after=0)
+                recorded = (
+                    self.observe(failure, after=0)
+                    if failure
+                    else self.poll(*accounts.get(name, ()), after=0)
+                )
                 self.attached[name] = self.workspace, term
                 events += recorded.decision.events
         return [(event.workspace, f"{event.type} {event.cause}") for event in events]
@@ -63,6 +77,19 @@ def test_an_outage_is_one_incident_however_many_workspaces_are_blind(fleet, away
     assert fleet.round() == [("*", "resolved unreachable")]
     assert fleet.deliver_all() == [[("resolved", None)]]
     assert fleet.round(times=9) == []
+
+
+def test_what_ends_with_an_outage_is_told_of_its_own_workspace(store):
+    fleet = Fleet(store, NAMES[:3], group_over=1)
+    fleet.round(c=[signed_out("a1"), signed_out("a2")])
+    fleet.deliver_all()
+    assert fleet.round(failing(*NAMES[:3]), times=9) == [("*", "opened unreachable")]
+    fleet.deliver_all()
+
+    fleet.round(failing("b"), c=[listed_account("a1"), listed_account("a2")])
+
+    told = [[("resolved", None)], [("resolved", "a1"), ("resolved", "a2")]]
+    assert sorted(fleet.deliver_all(), key=len) == told
 
 
 def test_who_is_blind_alone_or_with_one_other_is_told_as_such(fleet):
