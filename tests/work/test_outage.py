@@ -20,11 +20,8 @@ class Fleet(StoreHarness):
     def __init__(self, store, names=NAMES, **kwargs):
         super().__init__(store, **kwargs)
         self.detach()
-        self.attached = {}
-        for name in names:
-            self.attach(name)
-            self.attached[name] = self.workspace, self.term
-        self.inventory = Inventory({name: {} for name in names})
+        self.attached = dict.fromkeys(names)
+        self.restart()
 
     def round(self, failures=(), *, times=1):
         """Poll everybody once; those in *failures* fail so. Return what happened."""
@@ -33,11 +30,19 @@ class Fleet(StoreHarness):
             self.now += MINUTE
             for name, (workspace, term) in self.attached.items():
                 self.workspace, self.term = workspace, term
-                failure = dict(failures).get(name)
-                recorded = self.observe(failure, after=0) if failure else self.poll(after=0)
+                if failure := dict(failures).get(name):
+                    recorded = self.observe(failure, after=0)
+                else:
+                    recorded = self.poll(after=0)
                 self.attached[name] = self.workspace, term
                 events += recorded.decision.events
         return [(event.workspace, f"{event.type} {event.cause}") for event in events]
+
+    def restart(self):
+        for name in self.attached:
+            self.attach(name)
+            self.attached[name] = self.workspace, self.term
+        self.inventory = Inventory({name: {} for name in self.attached})
 
     def leave(self, *names):
         for name in names:
@@ -121,11 +126,25 @@ def test_an_outage_ends_when_at_most_half_are_away(fleet):
 
 def test_an_outage_that_was_over_before_a_restart_ends(fleet):
     fleet.round(failing(*NAMES), times=9)
-    for name in NAMES:
-        fleet.attach(name)
-        fleet.attached[name] = fleet.workspace, fleet.term
+    fleet.restart()
 
+    assert all(workspace.failing for workspace, _ in fleet.attached.values()), "no poll is quiet"
     assert fleet.round() == [("*", "resolved unreachable")]
+
+
+def test_an_outage_outlives_a_restart(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    fleet.restart()
+
+    assert fleet.round(failing(*NAMES), times=9) == []
+
+
+def test_workspaces_that_are_new_and_not_yet_polled_end_no_outage(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    for name in ("f", "g", "h", "i", "j", "k"):
+        fleet.attach(name)
+
+    assert fleet.round(failing(*NAMES)) == []
 
 
 def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):
