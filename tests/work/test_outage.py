@@ -1,7 +1,7 @@
 """Linked API itself is away: one incident in place of one a workspace."""
 
 import pytest
-from harness.core import MINUTE, REJECTED, UNREACHABLE, make_routing
+from harness.core import MINUTE, REJECTED, UNREACHABLE, listed_account, make_routing
 from harness.store import StoreHarness
 
 from monitor.core.inventory import Inventory
@@ -20,6 +20,7 @@ class Fleet(StoreHarness):
     def __init__(self, store, names=NAMES, **kwargs):
         super().__init__(store, **kwargs)
         self.detach()
+        self.listed = ()
         self.attached = dict.fromkeys(names)
         self.restart()
 
@@ -33,7 +34,7 @@ class Fleet(StoreHarness):
                 if failure := dict(failures).get(name):
                     recorded = self.observe(failure, after=0)
                 else:
-                    recorded = self.poll(after=0)
+                    recorded = self.poll(*self.listed, after=0)
                 self.attached[name] = self.workspace, term
                 events += recorded.decision.events
         return [(event.workspace, f"{event.type} {event.cause}") for event in events]
@@ -145,6 +146,15 @@ def test_workspaces_that_are_new_and_not_yet_polled_end_no_outage(fleet):
         fleet.attach(name)
 
     assert fleet.round(failing(*NAMES)) == []
+
+
+def test_an_outage_ends_when_lists_come_again_however_strange(fleet):
+    fleet.listed = (listed_account(),)
+    fleet.round()
+    fleet.round(failing(*NAMES), times=9)
+    fleet.listed = ()
+
+    assert ("*", "resolved unreachable") in fleet.round()
 
 
 def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):
