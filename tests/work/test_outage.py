@@ -1,13 +1,14 @@
 """Linked API itself is away: one incident in place of one a workspace."""
 
 import pytest
-from harness.core import MINUTE, REJECTED, UNREACHABLE, listed_account, make_routing
+from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, listed_account, make_routing
 from harness.store import StoreHarness
 
 from monitor.core.inventory import Inventory
 from monitor.core.model import Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
+from monitor.store import clock
 from monitor.work.poll import PollRules
 
 LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
@@ -155,6 +156,17 @@ def test_an_outage_ends_when_lists_come_again_however_strange(fleet):
     fleet.listed = ()
 
     assert ("*", "resolved unreachable") in fleet.round()
+
+
+def test_an_outage_that_ended_before_the_clock_went_back_excuses_nobody(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    fleet.round()
+    fleet.now -= HOUR
+    fleet.run(lambda tx: clock.set_clock(tx, fleet.now))
+
+    events = fleet.round(failing("a"), times=9)
+
+    assert events == [("a", "opened unreachable")]
 
 
 def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):

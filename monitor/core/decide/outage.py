@@ -48,7 +48,8 @@ def follow(draft: Draft, others: Others | None, failing: FailureStreak | None) -
             draft.resolve(incident, Resolution.RECOVERED, Reason.READ_AGAIN)
         return is_affected
     ended_at = others.outage_ended_at
-    return is_affected and ended_at is not None and draft.now < ended_at + AFTERMATH
+    is_just_over = ended_at is not None and 0 <= draft.now - ended_at < AFTERMATH
+    return is_affected and is_just_over
 
 
 def begin(draft: Draft, others: Others | None, failing: FailureStreak) -> bool:
