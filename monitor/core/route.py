@@ -136,7 +136,7 @@ def plan(
 
     Of those of all workspaces everybody hears who hears of one of the *affected*.
     """
-    planned: dict[Recipient, list[Event]] = {}
+    planned: dict[tuple[Recipient, str], list[Event]] = {}  # a message is of one workspace
     unrouted: list[Event] = []
     rerouted: list[tuple[str, Recipient]] = []
     for event in events:
@@ -152,12 +152,12 @@ def plan(
         if recipients is None:
             unrouted.append(event)
         for recipient in recipients or ():
-            planned.setdefault(recipient, []).append(event)
+            planned.setdefault((recipient, event.workspace), []).append(event)
         if event.type is EventType.CHANGED:
             unheard = audience.waiting - audience.heard - set(routed or _fallback(routing))
             rerouted += [(incident_id, recipient) for recipient in sorted(unheard)]
     messages: list[PlannedMessage] = []
-    for recipient, group in planned.items():
+    for (recipient, _), group in planned.items():
         group.sort(key=lambda event: _badness(event, accounts))
         if routing.receivers[recipient.receiver].groups and len(group) > group_over:
             messages.append(PlannedMessage(recipient, tuple(group)))

@@ -1,7 +1,15 @@
 """Linked API itself is away: one incident in place of one a workspace."""
 
 import pytest
-from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, listed_account, make_routing
+from harness.core import (
+    HOUR,
+    MINUTE,
+    REJECTED,
+    UNREACHABLE,
+    listed_account,
+    make_routing,
+    signed_out,
+)
 from harness.store import StoreHarness
 
 from monitor.core.inventory import Inventory
@@ -167,6 +175,20 @@ def test_an_outage_that_ended_before_the_clock_went_back_excuses_nobody(fleet):
     events = fleet.round(failing("a"), times=9)
 
     assert events == [("a", "opened unreachable")]
+
+
+def test_the_end_of_an_outage_is_no_part_of_what_one_workspace_tells(fleet):
+    ids = [f"a{number}" for number in range(6)]
+    fleet.listed = tuple(map(listed_account, ids))
+    fleet.round()
+    fleet.round(failing(*NAMES), times=9)
+    fleet.deliver_all()
+    fleet.listed = tuple(map(signed_out, ids))
+
+    fleet.round()
+
+    assert [("resolved", None)] in fleet.deliver_all()
+    assert fleet.column("SELECT workspace FROM notification WHERE event = 'resolved'") == ["*"]
 
 
 def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):
