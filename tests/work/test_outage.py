@@ -19,6 +19,7 @@ from monitor.core.route import Match, Route
 from monitor.store import clock
 from monitor.work.poll import PollRules
 
+GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
 LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -189,6 +190,15 @@ def test_the_end_of_an_outage_is_no_part_of_what_one_workspace_tells(fleet):
 
     assert [("resolved", None)] in fleet.deliver_all()
     assert fleet.column("SELECT workspace FROM notification WHERE event = 'resolved'") == ["*"]
+
+
+def test_one_odd_answer_in_an_outage_is_no_blindness_of_its_own(fleet):
+    fleet.round(failing(*NAMES), times=9)
+
+    assert fleet.round({**failing(*NAMES), **failing("a", failure=GARBAGE)}) == []
+    assert fleet.round(failing(*NAMES)) == []
+    failures = {**failing(*NAMES), **failing("a", failure=GARBAGE)}
+    assert fleet.round(failures, times=2) == [("a", "opened bad_response")]
 
 
 def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):

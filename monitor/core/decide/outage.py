@@ -38,11 +38,13 @@ class Others:
 def follow(draft: Draft, others: Others | None, failing: FailureStreak | None) -> bool:
     """End an outage that is over; return whether one is why a workspace is *failing* so.
 
-    Nothing is done if it is not known how the *others* fare.
+    Nothing is done if it is not known how the *others* fare. Another cause counts from the second
+    poll on.
     """
     if others is None:
         return False
-    is_affected = failing is not None and failing.cause in CAUSES
+    streaks = (failing, draft.workspace.failing) if failing else ()
+    is_affected = any(streak and streak.cause in CAUSES for streak in streaks)
     if incident := draft.find_open(API):
         if not _are_most(_affected(others, failing), others):
             draft.resolve(incident, Resolution.RECOVERED, Reason.READ_AGAIN)
