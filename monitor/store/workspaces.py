@@ -204,7 +204,10 @@ UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since 
     failing_cause_since = NULL
 WHERE name = :name AND (:keep = 0 OR detached_at IS NOT NULL) AND NOT EXISTS (
     SELECT 1 FROM incident
-    WHERE workspace = :name AND scope = 'workspace' AND subject = 'reading' AND resolved_at IS NULL
+    WHERE scope = 'workspace' AND resolved_at IS NULL AND (
+        workspace = :name AND subject = 'reading'
+        OR workspace = '*' AND failing_cause IN ('unreachable', 'rate_limited')
+    )
 )
 """)
 
@@ -213,7 +216,7 @@ def attach(tx: Connection, name: str, *, keep_failures: bool = False) -> tuple[W
     """Attach the workspace *name*: return its recorded state and its new term.
 
     A run of failed polls that nobody was told of ends here, as what was between is not known;
-    *keep_failures* if that was not long.
+    *keep_failures* if that was not long. An outage has told of those that it is made of.
     """
     tx.execute(END_FAILURES, {"name": name, "keep": int(keep_failures)})
     term = tx.execute(ATTACH_NEW, {"name": name}).scalar_one()
@@ -246,14 +249,16 @@ def load_failing(tx: Connection, causes: Iterable[Cause]) -> list[str]:
 
 COUNT_OTHERS: Final = text("""
 SELECT failing_cause, COUNT(*) AS workspaces FROM workspace
-WHERE detached_at IS NULL AND name <> :name GROUP BY failing_cause
+WHERE detached_at IS NULL AND name <> :name
+    AND (failing_cause IS NOT NULL OR baseline_at IS NOT NULL)
+GROUP BY failing_cause
 """)
 
 OUTAGE_ENDED_AT: Final = text("SELECT MAX(resolved_at) FROM incident WHERE workspace = '*'")
 
 
 def load_others(tx: Connection, name: str) -> Others:
-    """Return how all workspaces but *name* fare."""
+    """Return how all workspaces but *name* fare, those left out that were never polled."""
     counts = {row.failing_cause: row.workspaces for row in tx.execute(COUNT_OTHERS, {"name": name})}
     return Others(
         count=sum(counts.values()),

@@ -13,7 +13,7 @@ from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
 from monitor.core.decide.blindness import is_quiet as is_quiet_failure
 from monitor.core.decide.blindness import why_blind
-from monitor.core.decide.outage import AFTERMATH
+from monitor.core.decide.outage import AFTERMATH, CAUSES
 from monitor.core.diff import Changes, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
@@ -385,8 +385,12 @@ class Poller:
 
     def _hold(self, failing: FailureStreak | None) -> None:
         """Look again in a while if a blind workspace has no incident: there is an outage."""
-        is_blind = failing and why_blind(failing, self.rules.policy, self._runtime.now())
-        is_held = is_blind and self._blind_cause is None
+        is_held = (
+            failing is not None
+            and failing.cause in CAUSES
+            and self._blind_cause is None
+            and why_blind(failing, self.rules.policy, self._runtime.now())
+        )
         self._held_until = self._runtime.monotonic() + AFTERMATH.seconds if is_held else 0.0
 
     def _back_off(self, observation: Snapshot | Failure) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from harness.core import (
+    HOUR,
     MINUTE,
     REJECTED,
     UNREACHABLE,
@@ -15,8 +16,10 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
+from monitor.store import clock
 from monitor.work.poll import PollRules
 
+GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
 LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -27,11 +30,9 @@ class Fleet(StoreHarness):
     def __init__(self, store, names=NAMES, **kwargs):
         super().__init__(store, **kwargs)
         self.detach()
-        self.attached = {}
-        for name in names:
-            self.attach(name)
-            self.attached[name] = self.workspace, self.term
-        self.inventory = Inventory({name: {} for name in names})
+        self.listed = ()
+        self.attached = dict.fromkeys(names)
+        self.restart()
 
     def round(self, failures=(), *, times=1, **accounts):
         """Poll everybody once; those in *failures* fail so. Return what happened.
@@ -43,15 +44,19 @@ class Fleet(StoreHarness):
             self.now += MINUTE
             for name, (workspace, term) in self.attached.items():
                 self.workspace, self.term = workspace, term
-                failure = dict(failures).get(name)
-                recorded = (
-                    self.observe(failure, after=0)
-                    if failure
-                    else self.poll(*accounts.get(name, ()), after=0)
-                )
+                if failure := dict(failures).get(name):
+                    recorded = self.observe(failure, after=0)
+                else:
+                    recorded = self.poll(*accounts.get(name, self.listed), after=0)
                 self.attached[name] = self.workspace, term
                 events += recorded.decision.events
         return [(event.workspace, f"{event.type} {event.cause}") for event in events]
+
+    def restart(self):
+        for name in self.attached:
+            self.attach(name)
+            self.attached[name] = self.workspace, self.term
+        self.inventory = Inventory({name: {} for name in self.attached})
 
     def leave(self, *names):
         for name in names:
@@ -148,11 +153,68 @@ def test_an_outage_ends_when_at_most_half_are_away(fleet):
 
 def test_an_outage_that_was_over_before_a_restart_ends(fleet):
     fleet.round(failing(*NAMES), times=9)
-    for name in NAMES:
-        fleet.attach(name)
-        fleet.attached[name] = fleet.workspace, fleet.term
+    fleet.restart()
 
+    assert all(workspace.failing for workspace, _ in fleet.attached.values()), "no poll is quiet"
     assert fleet.round() == [("*", "resolved unreachable")]
+
+
+def test_an_outage_outlives_a_restart(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    fleet.restart()
+
+    assert fleet.round(failing(*NAMES), times=9) == []
+
+
+def test_workspaces_that_are_new_and_not_yet_polled_end_no_outage(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    for name in ("f", "g", "h", "i", "j", "k"):
+        fleet.attach(name)
+
+    assert fleet.round(failing(*NAMES)) == []
+
+
+def test_an_outage_ends_when_lists_come_again_however_strange(fleet):
+    fleet.listed = (listed_account(),)
+    fleet.round()
+    fleet.round(failing(*NAMES), times=9)
+    fleet.listed = ()
+
+    assert ("*", "resolved unreachable") in fleet.round()
+
+
+def test_an_outage_that_ended_before_the_clock_went_back_excuses_nobody(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    fleet.round()
+    fleet.now -= HOUR
+    fleet.run(lambda tx: clock.set_clock(tx, fleet.now))
+
+    events = fleet.round(failing("a"), times=9)
+
+    assert events == [("a", "opened unreachable")]
+
+
+def test_the_end_of_an_outage_is_no_part_of_what_one_workspace_tells(fleet):
+    ids = [f"a{number}" for number in range(6)]
+    fleet.listed = tuple(map(listed_account, ids))
+    fleet.round()
+    fleet.round(failing(*NAMES), times=9)
+    fleet.deliver_all()
+    fleet.listed = tuple(map(signed_out, ids))
+
+    fleet.round()
+
+    assert [("resolved", None)] in fleet.deliver_all()
+    assert fleet.column("SELECT workspace FROM notification WHERE event = 'resolved'") == ["*"]
+
+
+def test_one_odd_answer_in_an_outage_is_no_blindness_of_its_own(fleet):
+    fleet.round(failing(*NAMES), times=9)
+
+    assert fleet.round({**failing(*NAMES), **failing("a", failure=GARBAGE)}) == []
+    assert fleet.round(failing(*NAMES)) == []
+    failures = {**failing(*NAMES), **failing("a", failure=GARBAGE)}
+    assert fleet.round(failures, times=2) == [("a", "opened bad_response")]
 
 
 def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):

@@ -158,7 +158,9 @@ async def test_who_is_told_to_wait_polls_nothing_but_notes_in_time_that_it_is_bl
 @pytest.mark.case("Linked API itself is away")
 async def test_a_workspace_that_is_blind_in_an_outage_looks_again_in_a_while(harness):
     def others(cause):
-        update = text("UPDATE workspace SET failing_cause = :cause WHERE name <> 'acme'")
+        update = text("""
+        UPDATE workspace SET baseline_at = 1, failing_cause = :cause WHERE name <> 'acme'
+        """)
         harness.store.run_now(lambda tx: tx.execute(update, {"cause": cause}))
 
     for name in ("beta", "gamma"):

@@ -80,7 +80,7 @@ def decide(
     if observation.strange and accepted_by is None:
         refused = belief.count_strange(draft, observation)
         if not belief.is_believed(draft, refused):
-            after = blindness.observe_failure(draft, belief.refusal(draft))
+            after = blindness.observe_failure(draft, belief.refusal(draft), others)
             return draft.decision(replace(after, refused=refused), incidents)
     outage.follow(draft, others, None)
     after = blindness.recover(draft, accepted_by)

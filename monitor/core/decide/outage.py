@@ -38,17 +38,20 @@ class Others:
 def follow(draft: Draft, others: Others | None, failing: FailureStreak | None) -> bool:
     """End an outage that is over; return whether one is why a workspace is *failing* so.
 
-    Nothing is done if it is not known how the *others* fare.
+    Nothing is done if it is not known how the *others* fare. Another cause counts from the second
+    poll on.
     """
     if others is None:
         return False
-    is_affected = failing is not None and failing.cause in CAUSES
+    streaks = (failing, draft.workspace.failing) if failing else ()
+    is_affected = any(streak and streak.cause in CAUSES for streak in streaks)
     if incident := draft.find_open(API):
         if not _are_most(_affected(others, failing), others):
             draft.resolve(incident, Resolution.RECOVERED, Reason.READ_AGAIN)
         return is_affected
     ended_at = others.outage_ended_at
-    return is_affected and ended_at is not None and draft.now < ended_at + AFTERMATH
+    is_just_over = ended_at is not None and 0 <= draft.now - ended_at < AFTERMATH
+    return is_affected and is_just_over
 
 
 def begin(draft: Draft, others: Others | None, failing: FailureStreak) -> bool:
