@@ -616,6 +616,10 @@ FROM notification
 JOIN event ON event.id = notification.event_id
 LEFT JOIN heard ON heard.incident_id = notification.incident_id
     AND heard.receiver = notification.receiver AND heard.address = notification.address
+    AND NOT EXISTS (
+        SELECT 1 FROM attempt
+        WHERE attempt.message_id = notification.message_id AND attempt.at <= heard.at
+    )
 WHERE notification.message_id = :message_id AND notification.settled_at IS NULL
 ORDER BY notification.position
 """)
@@ -624,7 +628,10 @@ ORDER BY notification.position
 def _queued(
     tx: Connection, message_id: str, inventory: Inventory, now: Micros
 ) -> Iterator[tuple[str, QueuedNotification]]:
-    """Return what a message holds, each with its subject."""
+    """Return what a message holds, each with its subject.
+
+    What was first heard of in an earlier attempt to send it may not have arrived: it is new still.
+    """
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
         watched: bool | None = inventory.watches(row.workspace)

@@ -1,6 +1,7 @@
 """Commits polls to a real database the way the poller does, and delivers."""
 
 from dataclasses import replace
+from graphlib import TopologicalSorter
 from itertools import count
 
 from sqlalchemy import inspect, text
@@ -26,6 +27,19 @@ TIMEOUT = DeliveryError("no answer", reason=AttemptReason.TIMEOUT, ambiguous=Tru
 REFUSED = DeliveryError("HTTP 500", reason=AttemptReason.SERVER)
 GONE = DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, remedy=Remedy.MEND)
 WRONG = DeliveryError("HTTP 400", reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
+
+WAITING_FOR = text("""
+SELECT DISTINCT mine.message_id AS message, earlier.message_id AS other
+FROM notification AS mine JOIN notification AS earlier
+    ON earlier.receiver = mine.receiver AND earlier.address = mine.address
+    AND earlier.workspace = mine.workspace AND earlier.subject = mine.subject
+    AND earlier.message_id <> mine.message_id
+JOIN message ON message.id = mine.message_id
+JOIN message AS before ON before.id = earlier.message_id
+WHERE mine.settled_at IS NULL AND earlier.settled_at IS NULL
+    AND (before.position < message.position
+        OR before.position = message.position AND before.part < message.part)
+""")
 
 
 class StoreHarness:
@@ -150,6 +164,14 @@ class StoreHarness:
             sorted(recipient.receiver for recipient in audience.heard)
             for audience in audiences.values()
         ]
+
+    def check_that_nobody_waits_in_a_circle(self):
+        """Return who waits for whom, as the tables have it; a circle is a CycleError."""
+        graph = {}
+        for row in self.run(lambda tx: tx.execute(WAITING_FOR).all()):
+            graph.setdefault(row.message, set()).add(row.other)
+        TopologicalSorter(graph).prepare()
+        return graph
 
     def column(self, query):
         return self.run(lambda tx: tx.execute(text(query)).scalars().all())

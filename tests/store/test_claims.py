@@ -1,7 +1,6 @@
 """Claiming what is due, looking at it again, sending it, settling it."""
 
 from dataclasses import replace
-from graphlib import TopologicalSorter
 
 import pytest
 from harness.core import (
@@ -21,7 +20,7 @@ from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
-from monitor.core.route import Receiver, Routing
+from monitor.core.route import Match, Receiver, Route, Routing
 from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import Claimed
 from monitor.store.outbox import GROUP_WAIT
@@ -65,6 +64,22 @@ def test_an_unanswered_attempt_counts_as_heard_and_is_repeated_under_its_key(har
     assert again.attempts == 2
     assert harness.heard() == [["slack"]]
     harness.settle(again)
+
+
+@pytest.mark.case("attempt without an answer")
+def test_a_change_that_is_the_first_to_be_told_is_repeated_as_the_opening_that_it_was(store):
+    harness = StoreHarness(store, receivers={"chat": True, "pager": True})
+    receivers = harness.rules.routing.receivers
+    cold = Route(match=Match(causes=("frozen",)), to=("pager",))
+    routing = Routing(receivers, (cold, Route(to=("chat",))))
+    harness.rules = replace(harness.rules, routing=routing)
+    harness.poll(signed_out("a"))
+    harness.poll(frozen("a"))
+    harness.deliver("chat")
+
+    assert harness.deliver("pager", error=TIMEOUT) == [("opened", "a")]
+
+    assert harness.deliver("pager", after=MINUTE) == [("opened", "a")]
 
 
 @pytest.mark.case("crash between send and settle")
@@ -338,27 +353,6 @@ def test_the_end_of_a_workspace_reaches_who_heard_though_its_labels_left_with_it
 
 # ── who waits for whom ───────────────────────────────────────────────────────────────────────────
 
-WAITING_FOR = text("""
-SELECT DISTINCT mine.message_id AS message, earlier.message_id AS other
-FROM notification AS mine JOIN notification AS earlier
-    ON earlier.receiver = mine.receiver AND earlier.address = mine.address
-    AND earlier.workspace = mine.workspace AND earlier.subject = mine.subject
-    AND earlier.message_id <> mine.message_id
-JOIN message ON message.id = mine.message_id
-JOIN message AS before ON before.id = earlier.message_id
-WHERE mine.settled_at IS NULL AND earlier.settled_at IS NULL
-    AND (before.position < message.position
-        OR before.position = message.position AND before.part < message.part)
-""")
-
-
-def check_that_nobody_waits_in_a_circle(harness):
-    """Build the graph of who waits for whom from the tables; a circle is a CycleError."""
-    graph = {}
-    for row in harness.run(lambda tx: tx.execute(WAITING_FOR).all()):
-        graph.setdefault(row.message, set()).add(row.other)
-    return list(TopologicalSorter(graph).static_order())
-
 
 def test_what_two_receivers_refuse_at_the_same_time_never_waits_for_each_other(store):
     receivers = {"hook": False, "crm": False, "mail": True}
@@ -369,9 +363,9 @@ def test_what_two_receivers_refuse_at_the_same_time_never_waits_for_each_other(s
     sending = [harness.claim(name) for name in ("hook", "crm") * 4]
     for claimed in (*sending[::2], *sending[:0:-2]):
         harness.settle(claimed, WRONG)
-        check_that_nobody_waits_in_a_circle(harness)
+        harness.check_that_nobody_waits_in_a_circle()
     while harness.deliver("hook", error=WRONG) or harness.deliver("crm", error=WRONG):
-        check_that_nobody_waits_in_a_circle(harness)
+        harness.check_that_nobody_waits_in_a_circle()
 
     harness.now += GROUP_WAIT
 
@@ -386,7 +380,7 @@ def test_parts_of_a_message_stand_behind_it_in_one_order(store):
     harness.rules.routing.receivers["slack"] = Receiver("slack", groups=False)
     sending = harness.claim()
 
-    assert len(check_that_nobody_waits_in_a_circle(harness)) == 0
+    assert len(harness.check_that_nobody_waits_in_a_circle()) == 0
     assert harness.column("SELECT part FROM message ORDER BY part") == [0, 1, 2]
     assert harness.column("SELECT COUNT(*) FROM message WHERE waits = 'look'") == [1]
     harness.settle(sending)
