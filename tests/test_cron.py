@@ -197,6 +197,7 @@ def test_the_next_time_is_later_than_the_one_asked_about_to_the_microsecond():
         ("* * 32 * *", "the day of month '32' cannot be read"),
         ("* * L * *", "the day of month 'L' cannot be read"),
         ("* * LW * *", "the day of month 'LW' cannot be read"),
+        ("* * * */12 *", "the month '*/12' cannot be read"),
         ("* * * 13 *", "the month '13' cannot be read"),
         ("* * * mon *", "the month 'mon' cannot be read"),
         ("* * * * 8", "the weekday '8' cannot be read"),
@@ -215,6 +216,13 @@ def test_the_next_time_is_later_than_the_one_asked_about_to_the_microsecond():
 def test_a_crontab_that_cannot_be_read_says_where(cron, problem):
     with pytest.raises(ValueError, match=re.escape(problem)):
         check_cron(cron)
+
+
+@pytest.mark.parametrize(
+    "cron", ["*/59 * * * *", "* */23 * * *", "* * */30 * *", "* * * */11 *", "* * * * */7"]
+)
+def test_the_largest_step_of_a_field_can_be_read(cron):
+    assert check_cron(cron) == cron
 
 
 def test_a_day_that_never_comes_is_fine_beside_a_weekday():

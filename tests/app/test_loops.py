@@ -301,6 +301,39 @@ async def test_retention_that_failed_is_retried_before_its_hour_is_over(harness)
         await until(lambda: not monitor._loop_health.is_failing("retention"))
 
 
+async def test_retention_that_went_well_rests_for_an_hour(harness, monkeypatch):
+    passed, pruned = 0.0, []
+    prune = Ticker.prune
+
+    async def counted(ticker):
+        pruned.append(passed)
+        return await prune(ticker)
+
+    monkeypatch.setattr(Ticker, "prune", counted)
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    async with running(config, runtime) as monitor:
+        await until(lambda: "tick" in monitor._loop_health._due)
+        passed += 3601
+        await until(lambda: pruned)
+        await asyncio.sleep(0.5)
+        passed += 3000
+        await asyncio.sleep(2.5)
+
+    assert pruned == [3601]
+
+
+async def test_a_receiver_for_which_nothing_is_queued_has_an_empty_queue(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    async with running(config) as monitor:
+        await until(lambda: harness.simulator.requests)
+
+        await monitor._look_at_queues()
+
+        pending = 'linkedapi_notifications_pending{receiver="crm"} 0\n'
+        assert pending in monitor._resources.metrics.render().decode()
+
+
 IPV6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 
 
@@ -405,3 +438,26 @@ async def test_reminders_that_come_due_faster_than_they_are_told_hold_up_nothing
         monkeypatch.setattr(Ticker, "tick", tick)
 
         await asyncio.wait_for(monitor._repeat(monitor._ticker.tick), 10)
+
+
+@pytest.mark.parametrize("repeated", [0, 1])
+async def test_ticks_that_hang_are_noticed_after_a_minute(harness, monkeypatch, repeated):
+    passed, ticks, hanging = 0.0, iter(range(repeated)), asyncio.Event()
+
+    async def tick(_):
+        if next(ticks, None) is None:
+            hanging.set()
+            await asyncio.Event().wait()
+        return True
+
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    async with running(config, runtime) as monitor:
+        await until(lambda: harness.simulator.requests)
+        monkeypatch.setattr(Ticker, "tick", tick)
+        await asyncio.wait_for(hanging.wait(), 10)
+
+        passed += 50
+        assert "the loop tick" not in str(monitor._loop_health.overdue())
+        passed += 11
+        assert "the loop tick" in str(monitor._loop_health.overdue())

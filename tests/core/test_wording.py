@@ -29,6 +29,10 @@ def test_a_name_that_shows_nothing_becomes_the_id(name):
     assert wording.name_of(forgotten) == f"Account {nameless.incident.account_id}"
 
 
+def test_what_is_about_no_account_is_about_the_workspace():
+    assert wording.name_of(replace(notification(), account=None, incident=None)) == "Workspace acme"
+
+
 @pytest.mark.parametrize(
     "url",
     [

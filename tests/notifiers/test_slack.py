@@ -6,7 +6,7 @@ from harness.raw_server import http
 from harness.receivers import receiver
 
 from monitor.core.errors import DeliveryError, Remedy
-from monitor.core.render import Text, Tone
+from monitor.core.render import Line, Section, Text, Tone
 from monitor.notifiers import slack
 
 
@@ -54,3 +54,13 @@ def test_texts_and_blocks_are_bounded():
     assert (len(header["text"]["text"]), len(lead["text"]["text"])) == (150, 3000)
     assert [len(field["text"]) for field in facts["fields"]] == [2000] * 10
     assert [len(note["text"]) for note in notes["elements"]] == [2000] * 10
+
+
+def test_what_a_section_has_not_is_no_block():
+    line = Line("Jane", "since noon")
+    sections = (Section(title="", lead="", lines=(line,)),)
+    text = Text(thread_title="", tone=Tone.BAD, title="x", lead="", sections=sections)
+
+    _, block = slack.payload(text)["blocks"]
+
+    assert block["text"]["text"] == "Jane, since noon"

@@ -35,6 +35,12 @@ async def refusal(port, **values):
     return error
 
 
+def test_a_server_is_asked_at_the_port_for_submission_unless_another_is_named():
+    settings = SmtpSettings(name="mail", type="email", host="mail.example.com")
+
+    assert settings.port == 587
+
+
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
 async def test_an_unknown_certificate_is_not_trusted(tls):
     with MailServer(tls=tls) as server:
@@ -112,15 +118,19 @@ async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason"),
-    [("break_off", AttemptReason.NETWORK), ("hang", AttemptReason.TIMEOUT)],
+    ("fault", "reason", "text"),
+    [
+        ("break_off", AttemptReason.NETWORK, "the connection broke off"),
+        ("hang", AttemptReason.TIMEOUT, "no answer in time"),
+    ],
 )
-async def test_no_answer_to_the_content_is_ambiguous(fault, reason):
+async def test_no_answer_to_the_content_is_ambiguous(fault, reason, text):
     with MailServer() as server:
         setattr(server.inbox, fault, True)
         error = await refusal(server.port)
 
     assert (error.reason, error.ambiguous) == (reason, True)
+    assert str(error) == f"{text}; it may have arrived"
 
 
 async def test_a_goodbye_that_fails_does_not_undo_what_was_accepted():

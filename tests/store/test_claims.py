@@ -474,6 +474,20 @@ def failing(store):
     return harness
 
 
+def expire(harness):
+    """Give up what has waited too long behind the receiver."""
+    return harness.run(
+        lambda tx: claims.expire(
+            tx,
+            "hook",
+            now=harness.now,
+            deadline=DAY,
+            fallback=harness.receiver("mail"),
+            new_id=harness.new_id,
+        )
+    )
+
+
 def test_a_receiver_that_keeps_failing_is_tried_with_one_message_a_pause(failing):
     assert failing.claim("hook").next_at == failing.now + FIRST_BACKOFF
     probe = failing.claim("hook", after=FIRST_BACKOFF)
@@ -517,18 +531,16 @@ def test_what_waits_behind_a_receiver_that_fails_past_its_deadline_dies_with_the
     else:
         harness.deliver("hook", error=REFUSED, after=DAY + MINUTE)
 
-    expired = harness.run(
-        lambda tx: claims.expire(
-            tx,
-            "hook",
-            now=harness.now,
-            deadline=DAY,
-            fallback=harness.receiver("mail"),
-            new_id=harness.new_id,
-        )
-    )
+    assert [sent.reason for sent in expire(harness)] == ["deadline"] * dead
 
-    assert [sent.reason for sent in expired] == ["deadline"] * dead
+
+def test_what_is_being_sent_does_not_die_with_what_waits(failing):
+    sending = failing.claim("hook", after=FIRST_BACKOFF)
+    failing.deliver("hook", error=REFUSED, after=DAY + MINUTE)
+
+    assert len(expire(failing)) == 2
+    (settled,) = failing.settle(sending)
+    assert settled.outcome == "delivered"
 
 
 def test_each_attempt_is_kept_with_its_message(failing):

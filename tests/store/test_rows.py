@@ -63,3 +63,23 @@ def test_what_was_written_is_read_again_with_its_types(store, colour):
     assert read == thing
     assert type(read.colour) is type(colour)
     assert isinstance(read.span, Duration)
+
+
+def test_a_row_with_the_key_of_another_takes_its_place(store):
+    put = text(rows.upsert("thing", ("owner", "id", "count"), key=("owner", "id")))
+
+    def write_and_read(tx):
+        tx.execute(
+            text("CREATE TABLE thing (owner TEXT, id TEXT, count BIGINT, PRIMARY KEY (owner, id))")
+        )
+        for id_, counted in (("t1", 1), ("t2", 2), ("t1", 3)):
+            tx.execute(put, {"owner": "jane", "id": id_, "count": counted})
+        return tx.execute(text("SELECT id, count FROM thing ORDER BY id")).all()
+
+    assert store.run_now(write_and_read) == [("t1", 3), ("t2", 2)]
+
+
+def test_a_key_is_no_change():
+    put = rows.upsert("thing", ("id", "count"), key=("id",))
+
+    assert put.endswith("ON CONFLICT (id) DO UPDATE SET count = excluded.count")

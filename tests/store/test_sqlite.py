@@ -8,6 +8,8 @@ from harness.core import frozen, listed_account, signed_out
 from harness.faults import failing_writes, full_disk, locked
 from harness.store import StoreHarness
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from monitor.core.duration import Duration
 from monitor.store import sqlite, workspaces
@@ -85,6 +87,15 @@ def test_a_locked_database_is_an_error_that_holds_no_values(harness):
         harness.poll(signed_out())
 
     assert harness.poll(signed_out()).decision.events
+
+
+def test_an_error_of_a_statement_holds_no_values(database_url):
+    engine = sqlite.connect(make_url(database_url), read_only=False).engine
+    with pytest.raises(OperationalError, match="no such table") as caught, engine.begin() as tx:
+        tx.execute(text("INSERT INTO nowhere VALUES (:value)"), {"value": "hush"})
+    engine.dispose()
+
+    assert "hush" not in str(caught.value)
 
 
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(harness):

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+import structlog
 from harness.answers import api_error, html_page
 from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes
@@ -123,6 +124,23 @@ async def test_blindness_is_told_in_time_although_polls_are_paused(harness):
 
     assert await harness.poll(7) == [("opened", "unreachable")]
     assert harness.calls() == 2
+
+
+async def test_why_a_workspace_cannot_be_read_is_logged_once_and_so_is_its_end(harness):
+    outage, refusal = html_page(status=502), api_error("invalidLinkedApiToken", status=401)
+    with structlog.testing.capture_logs() as logs:
+        for fault in (outage, outage, refusal, None, None):
+            harness.simulator.clear_faults()
+            if fault:
+                harness.simulator.faults.add(fault)
+            await harness.poll(after=HOUR)
+
+    told = [(entry["event"], entry.get("cause")) for entry in logs if "read" in entry["event"]]
+    assert told == [
+        ("workspace can't be read", "unreachable"),
+        ("workspace can't be read", "token_rejected"),
+        ("workspace is read again", None),
+    ]
 
 
 @pytest.mark.case("poll failed, repeated soon")
