@@ -77,6 +77,7 @@ class App:
         self._loop_health = LoopHealth(self._runtime.monotonic, self._lease)
         self._schedule = Schedule(jitter=self._runtime.jitter)
         self._more_to_prune = False
+        self._failed_writes = 0
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
         self._reconfigurer = Reconfigurer(
@@ -277,6 +278,8 @@ class App:
                 failed = self._loop_health.is_failing("clock", "unwatch")
                 clock_due = monotonic() + (TICK_EVERY if failed else CLOCK_EVERY).seconds
             await guard("tick", self._repeat(self._ticker.tick))
+            if not self._loop_health.is_failing("tick"):
+                self._look_for_lost_commits()
             if self._workers.queues_changed and monotonic() >= queues_due:
                 self._workers.queues_changed = False
                 await guard("queues", self._look_at_queues())
@@ -303,6 +306,12 @@ class App:
         with suppress(StoreError):  # else in any order
             queued = await self._store.read(outbox.queued_workspaces)
         self._workers.look_at_once(sorted(workers, key=lambda it: it.poller.name not in queued))
+
+    def _look_for_lost_commits(self) -> None:
+        """Wake every receiver after a failure: a commit whose answer was lost woke nobody."""
+        if self._failed_writes != self._store.failed_writes:
+            self._failed_writes = self._store.failed_writes
+            self._workers.wake_receivers(self._workers.receivers)
 
     async def _look_at_queues(self) -> None:
         """Show how much is queued, and cancel what is so for receivers that were removed."""

@@ -153,7 +153,7 @@ class Reconfigurer:
             self._workers.start(worker)
 
     async def _apply(self, components: Components, *, keep_failures: bool) -> None:
-        workers, now, run = self._workers, self._resources.runtime.now(), self._resources.store.run
+        workers, now = self._workers, self._resources.runtime.now()
         present = {name: worker.settings for name, worker in workers.workspaces.items()}
         change = plan_change(present, components.config.workspaces)
         mended = [
@@ -169,7 +169,7 @@ class Reconfigurer:
             with suppress(StoreError):
                 await self._resume()
                 if present:  # else the next start attaches the rest
-                    await run(lambda tx: workspaces.detach(tx, present, now))
+                    await self._detach(present, now)
             raise
         self._paused.clear()
         metrics, config = self._resources.metrics, components.config
@@ -191,10 +191,7 @@ class Reconfigurer:
         run = self._resources.store.run
         renamed, rename_ignored = await run(lambda tx: _rename(tx, change.rename))
         wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
-        detach = partial(_detach, watched=wanted, now=now)
-        detached: list[str] = []
-        while portion := await run(detach):
-            detached += portion
+        detached = await self._detach(wanted, now)
         names = [settings.name for settings in change.start]
         attached: dict[str, Attached] = {}
         unreadable: dict[str, str] = {}
@@ -211,6 +208,13 @@ class Reconfigurer:
         await run(partial(receivers.clear, names=mended, now=now))
         queued = await self._resources.store.read(outbox.queued_workspaces)
         return AppliedConfig(attached, queued, renamed, rename_ignored, detached, unreadable)
+
+    async def _detach(self, watched: Collection[str], now: Micros) -> list[str]:
+        detached: list[str] = []
+        detach = partial(_detach, watched=watched, now=now)
+        while portion := await self._resources.store.run(detach):
+            detached += portion
+        return detached
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts

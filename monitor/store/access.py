@@ -46,6 +46,7 @@ class Access:
 
     def __init__(self, kind: Kind, databases: Sequence[Database]) -> None:
         self.observe: Observe = lambda *_: None
+        self.failures = 0
         self._kind = kind
         self._databases = databases
         self._free: SimpleQueue[Database] = SimpleQueue()
@@ -67,6 +68,7 @@ class Access:
                 began = time.monotonic()
                 result = work(tx)
         except SQLAlchemyError as error:
+            self.failures += 1
             raise database.explain(error) from None
         finally:
             self._free.put(database)

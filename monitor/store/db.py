@@ -87,6 +87,11 @@ class Store:
         """
         self._check = check
 
+    @property
+    def failed_writes(self) -> int:
+        """How many transactions failed so far; of some the answer alone may have been lost."""
+        return self._writing.failures
+
     def observe(self, observe: Observe) -> None:
         """Let *observe* be told how long each transaction waited and took."""
         self._writing.observe = self._reading.observe = observe

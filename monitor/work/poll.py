@@ -265,6 +265,8 @@ class Poller:
     def mark_written(self, liveness: Liveness) -> None:
         """Note that *liveness* has been committed."""
         self._fresh_until = liveness.fresh_until or 0
+        if liveness.fresh_until is None:
+            self._has_polled = False  # since everything was held: a failure, too, lets go
         if self.unwritten is liveness:
             self.unwritten = None
 

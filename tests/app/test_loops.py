@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import structlog
 from harness.answers import html_page
-from harness.faults import failing_writes, locked
+from harness.faults import failing_writes, locked, lost_answers
 from harness.program import answers, free_port, until
 from sqlalchemy import text
 
@@ -99,6 +99,19 @@ async def test_a_look_after_the_host_was_suspended_is_no_scheduled_poll(harness)
         polls = 'linkedapi_polls_total{workspace="acme",outcome="ok"} 2\n'
         await until(lambda: polls in monitor._resources.metrics.render().decode())
         assert not await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))
+
+
+async def test_what_a_commit_without_an_answer_queued_leaves_once_the_database_answers(harness):
+    config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]")
+    async with running(config) as monitor:
+        polled = 'linkedapi_polls_total{workspace="acme",outcome="ok"} 1\n'
+        await until(lambda: polled in monitor._metrics.render().decode())
+        harness.simulator.sign_out("acme", "*")
+        with lost_answers(monitor._store):
+            monitor._workers.workspaces["acme"].wake()
+            await until(lambda: monitor._loop_health.is_failing("poll acme"))
+
+        await harness.hook.wait(lambda: len(harness.hook.events) == 2, within=10)
 
 
 @pytest.mark.case("poll failed, repeated soon")

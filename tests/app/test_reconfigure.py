@@ -228,6 +228,26 @@ async def test_what_the_first_portions_did_is_undone_when_a_later_one_fails(harn
     assert (await harness.row("acme"))[1] is not None
 
 
+async def test_what_is_told_of_who_came_back_for_a_moment_does_not_wait_for_a_look(
+    harness, monkeypatch
+):
+    monkeypatch.setattr(reconfigure, "MAX_PORTION", 1)
+    away = "receivers: [{name: away, type: slack, url: 'http://127.0.0.1:1/nobody'}]"
+    await harness.apply("acme", "beta", "gamma", more=away)
+    await harness.poll("gamma")
+    await harness.sign_out("beta")
+    await harness.apply("acme", more=away)
+    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
+    await harness.execute("UPDATE message SET waits = NULL, next_attempt_at = 0")
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        await harness.apply("acme", "beta", "gamma", more=away)
+
+    waits = "SELECT DISTINCT waits FROM message WHERE workspace = 'beta'"
+    held = await harness.store.run(lambda tx: tx.exec_driver_sql(waits).scalars().all())
+    assert held == [None]
+
+
 class LossyStore(Store):
     """A database whose answer to a commit gets lost, so often as *lost* says."""
 

@@ -4,6 +4,7 @@
     with failing_writes(store, "event"):       # writes to one table fail, after others succeeded
     with locked(store):                        # nothing succeeds: another program is writing
     with full_disk(store):                     # the file can't grow; what fits into it is written
+    with lost_answers(store):                  # what is written is committed, but nobody is told
 
 Each raises StoreError where the store is used.
 """
@@ -65,3 +66,20 @@ def full_disk(store):
         yield
     finally:
         execute(f"max_page_count = {2**31}")
+
+
+@contextmanager
+def lost_answers(store):
+    """Let every commit succeed, and fail for who asked for it."""
+    dialect = store._writing._databases[0].engine.dialect
+    commit = dialect.do_commit
+
+    def commit_unanswered(connection):
+        commit(connection)
+        raise sqlite3.OperationalError("the answer was lost")
+
+    dialect.do_commit = commit_unanswered
+    try:
+        yield
+    finally:
+        dialect.do_commit = commit

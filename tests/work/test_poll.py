@@ -383,6 +383,20 @@ async def test_a_suspended_host_forgets_its_looks_but_not_when_all_was_well(harn
     assert harness.last_good_at() == harness.now
 
 
+async def test_blindness_that_is_held_after_a_poll_has_shown_it_is_let_go_by_the_next(harness):
+    harness.simulator.faults.add(html_page(status=502))
+    assert await harness.poll(7) == [("opened", "unreachable")]
+    harness.poller.forget_look()
+    await harness.poll()
+    await harness.write_liveness()
+    waits = text("SELECT waits FROM message")
+    assert harness.store.run_now(lambda tx: tx.execute(waits).scalars().all()) == ["look"]
+
+    await harness.poll()
+
+    assert harness.store.run_now(lambda tx: tx.execute(waits).scalars().all()) == [None]
+
+
 async def test_a_look_of_an_older_term_is_not_written(harness):
     harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
     await harness.poll()
