@@ -234,8 +234,8 @@ def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
 
 HOLD: Final = text("""
 UPDATE message SET waits = 'look'
-WHERE workspace = :workspace AND state = 'pending' AND waits IS NULL AND settled_at IS NULL
-    AND NOT EXISTS (
+WHERE workspace = :workspace AND state = 'pending' AND settled_at IS NULL
+    AND (waits IS NULL OR waits = 'time') AND NOT EXISTS (
         SELECT 1 FROM notification WHERE notification.message_id = message.id
             AND notification.settled_at IS NULL AND notification.event = 'resolved'
     )

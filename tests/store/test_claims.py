@@ -451,6 +451,18 @@ def test_what_is_told_of_blindness_waits_after_a_start_for_a_poll_that_fails(har
     assert harness.deliver() == [("opened", None)]
 
 
+def test_so_does_what_was_to_be_sent_again(harness):
+    for _ in range(2):
+        harness.observe(REJECTED)
+    harness.deliver(error=REFUSED)
+    harness.run(lambda tx: outbox.hold(tx, "acme"))
+    assert harness.deliver(after=HOUR) is None
+
+    harness.observe(REJECTED)
+
+    assert harness.deliver() == [("opened", None)]
+
+
 # ── receivers that fail ──────────────────────────────────────────────────────────────────────────
 
 
