@@ -268,6 +268,8 @@ class Poller:
     def mark_written(self, liveness: Liveness) -> None:
         """Note that *liveness* has been committed."""
         self._fresh_until = liveness.fresh_until or 0
+        if liveness.fresh_until is None:
+            self._has_polled = False  # what is told of blindness waits for one more poll
         if self.unwritten is liveness:
             self.unwritten = None
 

@@ -365,6 +365,19 @@ async def test_a_suspended_host_forgets_its_looks_but_not_when_all_was_well(harn
     assert harness.last_good_at() == harness.now
 
 
+async def test_blindness_is_told_although_a_poll_fails_before_looks_are_forgotten(harness):
+    harness.simulator.faults.add(html_page(status=502))
+    assert await harness.poll(7) == [("opened", "unreachable")]
+    harness.poller.forget_look()
+    await harness.poll()
+
+    await harness.write_liveness()
+    await harness.poll()
+
+    waits = text("SELECT waits FROM message")
+    assert harness.store.run_now(lambda tx: tx.execute(waits).scalars().all()) == [None]
+
+
 async def test_a_look_of_an_older_term_is_not_written(harness):
     harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
     await harness.poll()
