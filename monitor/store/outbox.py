@@ -234,16 +234,21 @@ def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
 
 HOLD: Final = text("""
 UPDATE message SET waits = 'look'
-WHERE workspace = :workspace AND state = 'pending' AND waits IS NULL AND settled_at IS NULL
-    AND NOT EXISTS (
+WHERE workspace IN (:workspace, '*') AND state = 'pending' AND settled_at IS NULL
+    AND (waits IS NULL OR waits = 'time') AND NOT EXISTS (
         SELECT 1 FROM notification WHERE notification.message_id = message.id
-            AND notification.settled_at IS NULL AND notification.event = 'resolved'
+            AND notification.settled_at IS NULL
+            AND (notification.event = 'resolved'
+                OR notification.workspace = '*' AND notification.event <> 'opened')
     )
 """)
 
 
 def hold(tx: Connection, workspace: str) -> None:
-    """Let what is queued of *workspace*, but for resolutions, wait for a look at it."""
+    """Let what is queued of *workspace*, but for resolutions, wait for a look at it.
+
+    So does that an outage has begun, which nobody but its workspaces can tell.
+    """
     tx.execute(HOLD, {"workspace": workspace})
 
 

@@ -134,8 +134,11 @@ def commit(
         term=term,
         cooldown=rules.cooldown,
     )
-    if decision.workspace and decision.workspace.failing:
+    failing = decision.workspace and decision.workspace.failing
+    if failing:
         receivers = outbox.release_failed(tx, workspace.name, now=now)
+        if failing.cause in CAUSES:
+            receivers |= outbox.release_looked(tx, ALL_WORKSPACES, now=now)
     else:
         receivers = record_look(tx, look(workspace.name, term, rules=rules, now=now), now=now)
     return replace(recorded, receivers=recorded.receivers | receivers)

@@ -460,6 +460,18 @@ def test_a_message_that_this_version_cannot_read_holds_up_no_other(harness):
     assert harness.deliver(after=HOUR) == [("opened", "a")]
 
 
+def test_so_does_what_was_to_be_sent_again(harness):
+    for _ in range(2):
+        harness.observe(REJECTED)
+    harness.deliver(error=REFUSED)
+    harness.run(lambda tx: outbox.hold(tx, "acme"))
+    assert harness.deliver(after=HOUR) is None
+
+    harness.observe(REJECTED)
+
+    assert harness.deliver() == [("opened", None)]
+
+
 # ── receivers that fail ──────────────────────────────────────────────────────────────────────────
 
 

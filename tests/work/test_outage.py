@@ -17,7 +17,7 @@ from monitor.core.model import Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
 from monitor.store import clock
-from monitor.work.poll import PollRules
+from monitor.work.poll import PollRules, hold
 
 GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
 LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
@@ -55,6 +55,7 @@ class Fleet(StoreHarness):
     def restart(self):
         for name in self.attached:
             self.attach(name)
+            self.run(lambda tx, name=name: hold(tx, name, now=self.now))
             self.attached[name] = self.workspace, self.term
         self.inventory = Inventory({name: {} for name in self.attached})
 
@@ -215,6 +216,28 @@ def test_one_odd_answer_in_an_outage_is_no_blindness_of_its_own(fleet):
     assert fleet.round(failing(*NAMES)) == []
     failures = {**failing(*NAMES), **failing("a", failure=GARBAGE)}
     assert fleet.round(failures, times=2) == [("a", "opened bad_response")]
+
+
+@pytest.mark.case("start, or the host slept")
+def test_what_is_queued_of_an_outage_waits_for_a_poll_after_a_restart(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    fleet.restart()
+    assert fleet.deliver() is None
+
+    fleet.round()
+
+    assert fleet.deliver() is None
+    assert fleet.states() == [("slack", "opened", "cancelled", "recovered")]
+
+
+@pytest.mark.case("start, or the host slept")
+def test_an_outage_that_goes_on_after_a_restart_is_told(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    fleet.restart()
+
+    fleet.round(failing(*NAMES))
+
+    assert fleet.deliver_all() == [[("opened", None)]]
 
 
 def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):
