@@ -252,8 +252,8 @@ INSERT INTO post (id, receiver, address, receipt) VALUES (:id, :receiver, :addre
 """)
 
 MARK_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, address, at, told_cause, post_id)
-SELECT incident.id, :receiver, :address, CAST(:at AS BIGINT), :cause, :post_id
+INSERT INTO heard (incident_id, receiver, address, message_id, at, told_cause, post_id)
+SELECT incident.id, :receiver, :address, :message_id, CAST(:at AS BIGINT), :cause, :post_id
 FROM incident WHERE incident.id = :incident_id
 ON CONFLICT (incident_id, receiver, address) DO UPDATE SET told_cause = excluded.told_cause,
     post_id = COALESCE(excluded.post_id, heard.post_id)
@@ -268,6 +268,7 @@ def _mark_heard(
     if post is not None:
         post_id = new_id()
         tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": json.dumps(post)})
+    heard = {**recipient, "message_id": message.id, "at": at, "post_id": post_id}
     causes = {
         notification.incident.id: notification.incident.cause
         for notification in message.notifications
@@ -276,10 +277,7 @@ def _mark_heard(
     rows.execute_many(
         tx,
         MARK_HEARD,
-        (
-            {**recipient, "incident_id": id_, "at": at, "cause": cause, "post_id": post_id}
-            for id_, cause in causes.items()
-        ),
+        ({**heard, "incident_id": id_, "cause": cause} for id_, cause in causes.items()),
     )
 
 
@@ -582,6 +580,7 @@ FROM notification
 JOIN event ON event.id = notification.event_id
 LEFT JOIN heard ON heard.incident_id = notification.incident_id
     AND heard.receiver = notification.receiver AND heard.address = notification.address
+    AND heard.message_id <> notification.message_id
 WHERE notification.message_id = :message_id AND notification.settled_at IS NULL
 ORDER BY notification.position
 """)
@@ -590,7 +589,10 @@ ORDER BY notification.position
 def _queued(
     tx: Connection, message_id: str, inventory: Inventory, now: Micros
 ) -> Iterator[tuple[str, QueuedNotification]]:
-    """Return what a message holds, each with its subject."""
+    """Return what a message holds, each with its subject.
+
+    What was first heard of by this message itself may not have arrived: it is as new as then.
+    """
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
         watched: bool | None = inventory.watches(row.workspace)

@@ -20,7 +20,7 @@ from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
-from monitor.core.route import Receiver, Routing
+from monitor.core.route import Match, Receiver, Route, Routing
 from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import Claimed
 from monitor.store.outbox import GROUP_WAIT
@@ -64,6 +64,22 @@ def test_an_unanswered_attempt_counts_as_heard_and_is_repeated_under_its_key(har
     assert again.attempts == 2
     assert harness.heard() == [["slack"]]
     harness.settle(again)
+
+
+@pytest.mark.case("attempt without an answer")
+def test_a_change_that_is_the_first_to_be_told_is_repeated_as_the_opening_that_it_was(store):
+    harness = StoreHarness(store, receivers={"chat": True, "pager": True})
+    receivers = harness.rules.routing.receivers
+    cold = Route(match=Match(causes=("frozen",)), to=("pager",))
+    routing = Routing(receivers, (cold, Route(to=("chat",))))
+    harness.rules = replace(harness.rules, routing=routing)
+    harness.poll(signed_out("a"))
+    harness.poll(frozen("a"))
+    harness.deliver("chat")
+
+    assert harness.deliver("pager", error=TIMEOUT) == [("opened", "a")]
+
+    assert harness.deliver("pager", after=MINUTE) == [("opened", "a")]
 
 
 @pytest.mark.case("crash between send and settle")
