@@ -280,8 +280,8 @@ INSERT INTO post (id, receiver, address, receipt) VALUES (:id, :receiver, :addre
 """)
 
 MARK_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, address, at, told_cause, post_id)
-SELECT incident.id, :receiver, :address, CAST(:at AS BIGINT), :cause, :post_id
+INSERT INTO heard (incident_id, receiver, address, message_id, at, told_cause, post_id)
+SELECT incident.id, :receiver, :address, :message_id, CAST(:at AS BIGINT), :cause, :post_id
 FROM incident WHERE incident.id = :incident_id
 ON CONFLICT (incident_id, receiver, address) DO UPDATE SET told_cause = excluded.told_cause,
     post_id = COALESCE(excluded.post_id, heard.post_id)
@@ -296,6 +296,7 @@ def _mark_heard(
     if post is not None:
         post_id = new_id()
         tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": json.dumps(post)})
+    heard = {**recipient, "message_id": message.id, "at": at, "post_id": post_id}
     causes = {
         notification.incident.id: notification.incident.cause
         for notification in message.notifications
@@ -304,10 +305,7 @@ def _mark_heard(
     rows.execute_many(
         tx,
         MARK_HEARD,
-        (
-            {**recipient, "incident_id": id_, "at": at, "cause": cause, "post_id": post_id}
-            for id_, cause in causes.items()
-        ),
+        ({**heard, "incident_id": id_, "cause": cause} for id_, cause in causes.items()),
     )
 
 
@@ -616,10 +614,7 @@ FROM notification
 JOIN event ON event.id = notification.event_id
 LEFT JOIN heard ON heard.incident_id = notification.incident_id
     AND heard.receiver = notification.receiver AND heard.address = notification.address
-    AND NOT EXISTS (
-        SELECT 1 FROM attempt
-        WHERE attempt.message_id = notification.message_id AND attempt.at <= heard.at
-    )
+    AND heard.message_id <> notification.message_id
 WHERE notification.message_id = :message_id AND notification.settled_at IS NULL
 ORDER BY notification.position
 """)
@@ -630,7 +625,7 @@ def _queued(
 ) -> Iterator[tuple[str, QueuedNotification]]:
     """Return what a message holds, each with its subject.
 
-    What was first heard of in an earlier attempt to send it may not have arrived: it is new still.
+    What was first heard of by this message itself may not have arrived: it is as new as then.
     """
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)

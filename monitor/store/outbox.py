@@ -366,8 +366,8 @@ ORDER BY created_at, id LIMIT :limit
 """)
 
 MARK_SENDING_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, address, at)
-SELECT DISTINCT incident_id, receiver, address, CAST(:now AS BIGINT) FROM notification
+INSERT INTO heard (incident_id, receiver, address, message_id, at)
+SELECT DISTINCT incident_id, receiver, address, message_id, CAST(:now AS BIGINT) FROM notification
 WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
     AND event <> 'notice'
 ON CONFLICT (incident_id, receiver, address) DO NOTHING

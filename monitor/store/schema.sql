@@ -223,10 +223,12 @@ CREATE TABLE post (
     receipt TEXT NOT NULL
 );
 
+-- Who was told of an incident: by which message first, and when.
 CREATE TABLE heard (
     incident_id TEXT NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
     receiver TEXT NOT NULL,
     address TEXT NOT NULL,
+    message_id TEXT NOT NULL,
     at BIGINT NOT NULL,
     told_cause TEXT,
     post_id TEXT REFERENCES post (id) ON DELETE SET NULL,
