@@ -17,7 +17,7 @@ from sqlalchemy import text
 
 from monitor import app
 from monitor.app import workers
-from monitor.app.loops import _first
+from monitor.app.loops import App, _first
 from monitor.app.process import REAL
 from monitor.core import backoff
 from monitor.core.duration import Duration
@@ -345,6 +345,31 @@ async def test_a_receiver_for_which_nothing_is_queued_has_an_empty_queue(harness
 
         pending = 'linkedapi_notifications_pending{receiver="crm"} 0\n'
         assert pending in monitor._resources.metrics.render().decode()
+
+
+async def test_what_has_not_changed_is_not_looked_at_every_second(harness, monkeypatch):
+    passed, looks = 0.0, []
+
+    def counted(name, look):
+        async def counting(monitor):
+            looks.append(name)
+            return await look(monitor)
+
+        return counting
+
+    for name in ("_note_time", "_look_at_queues"):
+        monkeypatch.setattr(App, name, counted(name, getattr(App, name)))
+    settings = f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]"
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    async with running(harness.load("acme", more=settings), runtime):
+        await until(lambda: harness.simulator.requests)
+        await asyncio.sleep(2.5)
+        looks.clear()
+
+        passed += 5
+        await asyncio.sleep(1.5)
+
+        assert looks == []
 
 
 IPV6 = pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")

@@ -90,6 +90,14 @@ def test_a_route_hears_what_matches_all_its_parts(match, hears):
     assert bool(planned(event(), routing=routing, accounts=accounts).unrouted) is not hears
 
 
+@pytest.mark.parametrize(("scope", "hears"), [("workspace", True), ("account", False)])
+def test_what_is_about_no_account_is_about_the_workspace(scope, hears):
+    routing = make_routing(PEOPLE, Route(match=Match(scopes=(scope,)), to=("mail",)))
+    blind = event(cause=Cause.UNREACHABLE, account=None)
+
+    assert receivers(blind, routing=routing) == ["mail"] * hears
+
+
 @pytest.mark.parametrize(("continues", "hear"), [(False, ["mail"]), (True, ["mail", "slack"])])
 def test_the_first_match_wins_unless_it_continues(continues, hear):
     routes = (Route(to=("mail",), continues=continues), Route(to=("slack",)))

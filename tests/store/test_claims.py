@@ -555,6 +555,17 @@ def test_what_is_being_sent_does_not_die_with_what_waits(failing):
     assert settled.outcome == "delivered"
 
 
+def test_what_has_waited_longest_dies_first(failing, monkeypatch):
+    monkeypatch.setattr(outbox, "MAX_PORTION", 1)
+    failing.poll(*(frozen(id_) for id_ in ("a0", "a1", "a2", "a3", "late")), after=HOUR)
+    failing.deliver("hook", error=REFUSED, after=2 * DAY)
+
+    assert [len(expire(failing)) for _ in range(3)] == [1, 1, 1]
+
+    waiting = "SELECT subject FROM notification WHERE receiver = 'hook' AND state = 'pending'"
+    assert failing.column(waiting) == ["late"]
+
+
 def test_each_attempt_is_kept_with_its_message(failing):
     failing.deliver("hook", after=MINUTE)
 
