@@ -127,6 +127,26 @@ def cancel_rerouted(
     return end(tx, tx.execute(CANCEL_REROUTED, values), now=now)
 
 
+SET_STATE: Final = text("""
+UPDATE notification SET state = :to, reason = :reason, settled_at = :at
+WHERE message_id = :message_id AND settled_at IS NULL
+RETURNING *, state AS outcome
+""")
+
+
+def set_state(
+    tx: Connection,
+    message_id: str,
+    *,
+    to: NotificationState,
+    reason: SettledReason | None = None,
+    at: Micros | None = None,
+) -> Sequence[Row[Any]]:
+    """Change the notifications of a message that have not ended yet, and return them."""
+    values = {"message_id": message_id, "to": to, "reason": reason, "at": at}
+    return tx.execute(SET_STATE, values).all()
+
+
 # ── queueing ─────────────────────────────────────────────────────────────────────────────────────
 
 AUDIENCE: Final = text("""

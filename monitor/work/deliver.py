@@ -18,8 +18,9 @@ from monitor.core.render import render
 from monitor.core.route import Receiver
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
-from monitor.store import claims
-from monitor.store.claims import Attempt, Claimed, SettledMessage
+from monitor.store import attempts, claims
+from monitor.store.attempts import Attempt, SettledMessage
+from monitor.store.claims import Claimed
 from monitor.store.db import StoreError
 from monitor.store.outbox import Settled
 
@@ -81,7 +82,7 @@ class Deliverer:
     _is_failing: bool = False
     _sending: set[str] = field(default_factory=set)
     _has_lost_claim: bool = False
-    _diverted: tuple[Micros, str] = claims.BEGINNING
+    _diverted: tuple[Micros, str] = attempts.BEGINNING
 
     async def claim(self) -> Claimed:
         """Claim a message to send, if there is one."""
@@ -140,7 +141,7 @@ class Deliverer:
         if settled.receiver.refuses:
             await self._divert()
         else:
-            self._diverted = claims.BEGINNING
+            self._diverted = attempts.BEGINNING
         return ended
 
     async def _settle_surely(
@@ -168,7 +169,7 @@ class Deliverer:
     ) -> SettledMessage | None:
         now, fallback, error = self.recorder.runtime.now(), self.rules.fallback, ended.error
         result = await self.recorder.store.run(
-            lambda tx: claims.settle(
+            lambda tx: attempts.settle(
                 tx,
                 claimed,
                 ended,
@@ -208,7 +209,7 @@ class Deliverer:
         if fallback is None or fallback.name == self.receiver.name:
             return
         while last := await self.recorder.store.run(
-            lambda tx: claims.divert(
+            lambda tx: attempts.divert(
                 tx,
                 self.receiver.name,
                 fallback,
@@ -225,7 +226,7 @@ class Deliverer:
         ended: list[Settled] = []
         runtime = self.recorder.runtime
         while portion := await self.recorder.store.run(
-            lambda tx: claims.expire(
+            lambda tx: attempts.expire(
                 tx,
                 self.receiver.name,
                 now=runtime.now(),

@@ -16,8 +16,8 @@ from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Receiver
 from monitor.core.secret import Secret
-from monitor.store import claims, outbox, workspaces
-from monitor.store.claims import Attempt
+from monitor.store import attempts, claims, outbox, workspaces
+from monitor.store.attempts import Attempt
 from monitor.work.poll import commit
 
 LEASE = Duration.parse("25s")
@@ -128,7 +128,7 @@ class StoreHarness:
         """Settle an attempt; return what came to an end, or None if it was sent again since."""
         attempt = Attempt(error, Duration(0), "title", post)
         settled = self.run(
-            lambda tx: claims.settle(
+            lambda tx: attempts.settle(
                 tx,
                 claimed,
                 attempt,

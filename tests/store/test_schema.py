@@ -12,6 +12,7 @@ from sqlalchemy import TextClause, inspect, text
 
 from monitor.store import (
     accounts,
+    attempts,
     claims,
     clock,
     incidents,
@@ -211,13 +212,13 @@ def statements():
 
 
 MODULES = (
-    *(accounts, claims, clock, incidents, listings, outbox, receivers, retention),
+    *(accounts, attempts, claims, clock, incidents, listings, outbox, receivers, retention),
     *(session_intents, sessions, workspaces),
 )
 NUMBERS = ("now", "start", "at", "until", "before", "since", "limit", "position", "part")
 HOT = (
     *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
-    *(claims.QUEUED, claims.SET_STATE, claims.ADD_PART, claims.EXPIRED, claims.MARK_HEARD),
+    *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),
     *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.CLOSE_EMPTY, outbox.NEXT_IN_TURN),
     *(outbox.ADD_MESSAGE, outbox.ADD_NOTIFICATION, outbox.RELEASE, outbox.HOLD),
     *(outbox.RELEASE_LOOKED, outbox.RELEASE_FAILED, outbox.LIVE, outbox.OLDEST),

@@ -1,0 +1,269 @@
+"""The end of a send: what an attempt came to, who has heard, and how the receiver fares since.
+
+Rules:
+1. The end of a send counts unless the message has been sent again since: `attempts` is the fence.
+2. Who took a message, or may have taken it, has heard of its incidents.
+3. A message that is wrong is dead at once, one past its deadline with the attempt that fails then;
+   what waits behind a receiver that fails counts that receiver's attempts as its own.
+4. What somebody has to mend a receiver for, the fallback hears at once.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from monitor.core.backoff import delivery_backoff
+from monitor.core.duration import Duration
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
+from monitor.core.model import EventType, Message, Micros, NotificationState, SettledReason
+from monitor.core.route import Receiver
+from monitor.core.text import sanitize
+
+from . import outbox, receivers, rows
+from .claims import Claimed
+from .outbox import Settled
+from .receivers import ReceiverState
+
+MAX_ERROR: Final = 300
+"""More characters of an error or a title are not kept."""
+
+
+SETTLE: Final = text("""
+UPDATE message SET state = :state, waits = :waits, next_attempt_at = :next_attempt_at,
+    unanswered = unanswered + :unanswered, claimed_by = NULL, claimed_until = NULL,
+    settled_at = :settled_at
+WHERE id = :id AND settled_at IS NULL AND attempts = :attempts
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended: *error* is None if the message was accepted.
+
+    *took* is how long it lasted, *title* how its text began; *post* is what the receiver needs to
+    edit it later.
+    """
+
+    error: DeliveryError | None
+    took: Duration
+    title: str
+    post: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class SettledMessage:
+    """What a settled attempt brought to an end, and how the receiver fares since."""
+
+    ended: tuple[Settled, ...]
+    receiver: ReceiverState
+
+
+def settle(
+    tx: Connection,
+    claimed: Claimed,
+    attempt: Attempt,
+    *,
+    now: Micros,
+    deadline: Duration,
+    jitter: float,
+    fallback: Receiver | None,
+    new_id: Callable[[], str],
+) -> SettledMessage | None:
+    """Record how an attempt ended; return None if the message has been sent again since.
+
+    A message is dead once an attempt that began past its deadline failed, or if it is wrong itself;
+    then *fallback* is told.
+    """
+    message, error = claimed.message, attempt.error
+    assert message is not None
+    reason, again_at = None, now
+    if error is None:
+        outcome = NotificationState.DELIVERED
+    elif error.remedy is Remedy.DROP:
+        outcome, reason = NotificationState.DEAD, SettledReason.PERMANENT
+    elif message.now >= claimed.created_at + deadline:
+        outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE
+    else:
+        outcome = NotificationState.PENDING
+        again_at += delivery_backoff(claimed.attempts, jitter=jitter, ambiguous=error.ambiguous)
+    is_over = outcome is not NotificationState.PENDING
+    values = {
+        "id": message.id,
+        "attempts": claimed.attempts,
+        "state": outcome,
+        "waits": None if is_over else "time",
+        "next_attempt_at": again_at,
+        "unanswered": int(error is not None and error.ambiguous),
+        "settled_at": now if is_over else None,
+    }
+    if tx.execute(SETTLE, values).rowcount != 1:
+        return None
+    _write_attempt(tx, claimed, attempt)
+    if error is None or error.ambiguous:
+        _mark_heard(tx, message, attempt.post, at=min(message.now, now), new_id=new_id)
+    sent = outbox.set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
+    state = _note_receiver(tx, message.receiver, error, jitter=jitter, now=now)
+    if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
+        outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
+    ended = outbox.end(tx, sent, now=now) if is_over else []
+    return SettledMessage(tuple(ended), state)
+
+
+WRITE_ATTEMPT: Final = text("""
+INSERT INTO attempt (message_id, number, at, took, reason, answer, title)
+VALUES (:message_id, :number, :at, :took, :reason, :answer, :title)
+ON CONFLICT (message_id, number) DO UPDATE SET took = excluded.took, reason = excluded.reason,
+    answer = excluded.answer, title = excluded.title
+""")
+
+
+def _write_attempt(tx: Connection, claimed: Claimed, attempt: Attempt) -> None:
+    message, error = claimed.message, attempt.error
+    assert message is not None
+    values = {
+        "message_id": message.id,
+        "number": claimed.attempts,
+        "at": message.now,
+        "took": int(attempt.took),
+        "reason": error.reason if error else AttemptReason.OK,
+        "answer": sanitize(str(error), limit=MAX_ERROR) if error else None,
+        "title": sanitize(attempt.title, limit=MAX_ERROR),
+    }
+    tx.execute(WRITE_ATTEMPT, values)
+
+
+ADD_POST: Final = text("""
+INSERT INTO post (id, receiver, address, receipt) VALUES (:id, :receiver, :address, :receipt)
+""")
+
+MARK_HEARD: Final = text("""
+INSERT INTO heard (incident_id, receiver, address, message_id, at, told_cause, post_id)
+SELECT incident.id, :receiver, :address, :message_id, CAST(:at AS BIGINT), :cause, :post_id
+FROM incident WHERE incident.id = :incident_id
+ON CONFLICT (incident_id, receiver, address) DO UPDATE SET told_cause = excluded.told_cause,
+    post_id = COALESCE(excluded.post_id, heard.post_id)
+""")
+
+
+def _mark_heard(
+    tx: Connection, message: Message, post: Any, *, at: Micros, new_id: Callable[[], str]
+) -> None:
+    recipient = {"receiver": message.receiver, "address": message.address}
+    post_id = None
+    if post is not None:
+        post_id = new_id()
+        tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": json.dumps(post)})
+    heard = {**recipient, "message_id": message.id, "at": at, "post_id": post_id}
+    causes = {
+        notification.incident.id: notification.incident.cause
+        for notification in message.notifications
+        if notification.incident and notification.event is not EventType.NOTICE
+    }
+    rows.execute_many(
+        tx,
+        MARK_HEARD,
+        ({**heard, "incident_id": id_, "cause": cause} for id_, cause in causes.items()),
+    )
+
+
+def _note_receiver(
+    tx: Connection, name: str, error: DeliveryError | None, *, jitter: float, now: Micros
+) -> ReceiverState:
+    before = receivers.load(tx, name)
+    if error is None or error.remedy is Remedy.DROP:
+        receivers.note_success(tx, before, now=now)
+        return ReceiverState(name)
+    return receivers.note_failure(
+        tx,
+        before,
+        sanitize(str(error), limit=MAX_ERROR),
+        refuses=error.remedy is Remedy.MEND,
+        retry_after=error.retry_after,
+        jitter=jitter,
+        now=now,
+    )
+
+
+EXPIRED: Final = text("""
+SELECT id FROM message
+WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
+    AND created_at <= :before AND created_at >= :since
+ORDER BY created_at LIMIT :limit
+""")
+
+EXPIRE: Final = text("""
+UPDATE message SET state = 'dead', waits = NULL, settled_at = :at WHERE id = :message_id
+""")
+
+
+def expire(
+    tx: Connection,
+    receiver: str,
+    *,
+    now: Micros,
+    deadline: Duration,
+    fallback: Receiver | None,
+    new_id: Callable[[], str],
+) -> list[Settled]:
+    """Give up a portion of what waits behind a failing receiver past its deadline.
+
+    The receiver has failed since before that deadline, and until after it: the attempts that it
+    waited behind count as its own.
+    """
+    state = receivers.load(tx, receiver)
+    if state.failing_since is None:
+        return []
+    values = {"receiver": state.name, "before": now - deadline, "limit": outbox.MAX_PORTION}
+    expired = tx.execute(EXPIRED, {**values, "since": state.failing_since - deadline}).scalars()
+    dead: list[Row[Any]] = []
+    for id_ in expired.all():
+        reason = SettledReason.DEADLINE
+        dead += outbox.set_state(tx, id_, to=NotificationState.DEAD, reason=reason, at=now)
+        tx.execute(EXPIRE, {"message_id": id_, "at": now})
+    if fallback and fallback.name != receiver:
+        outbox.enqueue_for_fallback(tx, dead, fallback, now=now, new_id=new_id)
+    return outbox.end(tx, dead, now=now)
+
+
+PORTION: Final = text("""
+SELECT id, created_at FROM message
+WHERE receiver = :receiver AND settled_at IS NULL AND (created_at, id) > (:at, :id)
+ORDER BY created_at, id LIMIT :limit
+""")
+
+OPENINGS: Final = text("""
+SELECT * FROM notification
+WHERE message_id = :message_id AND settled_at IS NULL AND event = 'opened'
+    AND undelivered_to IS NULL
+""")
+
+BEGINNING: Final = (0, "")
+"""Before all that is queued."""
+
+
+def divert(
+    tx: Connection,
+    receiver: str,
+    fallback: Receiver,
+    *,
+    after: tuple[Micros, str],
+    now: Micros,
+    new_id: Callable[[], str],
+) -> tuple[Micros, str] | None:
+    """Tell *fallback* of a portion of the openings that wait for a receiver to be mended.
+
+    *after* is how far the earlier portions went. Return how far this one did, None if there is no
+    more, or the receiver need not be mended.
+    """
+    if not receivers.load(tx, receiver).refuses:
+        return None
+    at, id_ = after
+    values = {"receiver": receiver, "at": at, "id": id_, "limit": outbox.MAX_PORTION}
+    portion = tx.execute(PORTION, values).all()
+    for message in portion:
+        openings = tx.execute(OPENINGS, {"message_id": message.id}).all()
+        outbox.enqueue_for_fallback(tx, openings, fallback, now=now, new_id=new_id)
+    return (portion[-1].created_at, portion[-1].id) if portion else None

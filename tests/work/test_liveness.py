@@ -1,0 +1,106 @@
+"""How old a look at a workspace may be, and when it is written."""
+
+from dataclasses import replace
+
+import pytest
+from harness.answers import html_page
+from harness.poll import poll_harness
+from sqlalchemy import text
+
+from monitor.config.settings import PollSettings
+from monitor.core.duration import Duration
+from monitor.store import workspaces
+
+
+@pytest.fixture
+async def harness(tmp_path):
+    """Three accounts, all well, polled once."""
+    async with poll_harness(tmp_path, accounts=3) as harness:
+        assert await harness.poll() == []
+        yield harness
+
+
+async def test_only_what_was_looked_at_lately_is_current(tmp_path):
+    async with poll_harness(tmp_path) as harness:
+        assert not harness.is_fresh()
+        await harness.poll()
+        assert harness.is_fresh()
+        harness.now += Duration.parse("8h")  # asleep
+        assert not harness.is_fresh()
+        harness.simulator.faults.add(html_page(status=502))
+        await harness.poll()
+        assert not harness.is_fresh()  # nobody knows
+
+
+@pytest.mark.parametrize("why", ["lapsed", "suspended", "attached again"])
+async def test_a_look_that_others_wait_for_is_written_at_once_though_it_is_quiet(harness, why):
+    if why == "lapsed":
+        harness.now += Duration.parse("1h")
+    elif why == "suspended":
+        harness.poller.forget_look()
+        await harness.write_liveness()
+    else:
+        harness.poller.resume(*harness.store.run_now(lambda tx: workspaces.attach(tx, "acme")))
+    assert not harness.is_fresh()
+
+    await harness.poll()
+
+    assert harness.is_fresh()
+    assert harness.poller.unwritten is None
+
+
+async def test_a_suspended_host_forgets_its_looks_but_not_when_all_was_well(harness):
+    await harness.poll()
+
+    harness.poller.forget_look()
+    await harness.write_liveness()
+
+    assert not harness.is_fresh()
+    assert harness.last_good_at() == harness.now
+
+
+async def test_blindness_that_is_held_after_a_poll_has_shown_it_is_let_go_by_the_next(harness):
+    harness.simulator.faults.add(html_page(status=502))
+    assert await harness.poll(7) == [("opened", "unreachable")]
+    harness.poller.forget_look()
+    await harness.poll()
+    await harness.write_liveness()
+    waits = text("SELECT waits FROM message")
+    assert harness.store.run_now(lambda tx: tx.execute(waits).scalars().all()) == ["look"]
+
+    await harness.poll()
+
+    assert harness.store.run_now(lambda tx: tx.execute(waits).scalars().all()) == [None]
+
+
+async def test_a_look_of_an_older_term_is_not_written(harness):
+    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+    await harness.poll()
+
+    await harness.write_liveness()
+
+    assert not harness.is_fresh()
+
+
+@pytest.mark.parametrize(
+    ("cron", "polled_after", "hours", "current"),
+    [
+        ("*/5 8-20 * * *", "1m", "10h", False),  # all afternoon without a poll
+        ("0 8 * * *", "1m", "40h", True),  # until the poll of the day after tomorrow
+        ("0 8 * * *", "1m", "45h", False),
+        ("0 8 * * mon", "1m", "160h", True),
+        # On Friday at 20:54, so the next is due at 20:55, then on Monday at 8.
+        ("*/5 8-20 * * mon-fri", "6293m", "59h", True),
+        ("*/5 8-20 * * mon-fri", "6293m", "62h", False),
+    ],
+)
+async def test_how_old_a_look_may_be_goes_by_the_rhythm(
+    harness, cron, polled_after, hours, current
+):
+    rules = replace(harness.poller.rules, next_due=PollSettings(cron=cron).next_due)
+    harness.poller.reconfigure(rules, harness.source)
+    await harness.poll(after=Duration.parse(polled_after))
+
+    harness.now += Duration.parse(hours)
+
+    assert harness.is_fresh() is current
