@@ -382,8 +382,8 @@ def _queued(
     for row in tx.execute(QUEUED, {"message_id": message_id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
         watched: bool | None = inventory.watches(row.workspace)
-        if not watched and workspaces.is_attached(tx, row.workspace):
-            watched = None  # it may be so in a moment
+        if watched is not workspaces.is_attached(tx, row.workspace):
+            watched = None  # another configuration is being applied
         yield (
             row.subject,
             QueuedNotification(

@@ -22,7 +22,7 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.route import Match, Receiver, Route, Routing
 from monitor.store import outbox, workspaces
-from monitor.store.claims import Claimed
+from monitor.store.claims import MOMENT, Claimed
 from monitor.store.outbox import GROUP_WAIT
 
 
@@ -289,6 +289,16 @@ def test_nothing_of_a_workspace_that_left_the_configuration_waits_for_ever(harne
     harness.detach()
 
     assert harness.deliver(after=HOUR) == [("opened", "a")]
+
+
+def test_what_leaves_while_its_workspace_is_being_removed_waits_for_no_look(harness):
+    harness.poll(signed_out())
+    harness.forget_look()
+    harness.detach()  # but the configuration in force still has it
+
+    assert harness.claim().next_at == harness.now + MOMENT
+    harness.inventory = Inventory({})
+    assert harness.deliver(after=MOMENT) == [("opened", "a1")]
 
 
 def watch(harness, inventory):

@@ -395,6 +395,7 @@ async def test_a_workspace_that_cannot_be_ended_does_not_keep_others_from_it(har
 async def test_an_end_that_could_not_be_recorded_is_recorded_later(harness, ticker):
     sign_out(harness)
     harness.detach()
+    harness.inventory = Inventory({})
     harness.now += DAY
     with failing_writes(harness.store, "event"), pytest.raises(StoreError):
         await ticker.unwatch()
