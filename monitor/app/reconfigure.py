@@ -20,8 +20,9 @@ from monitor.config import Config, ConfigError
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
-from monitor.core.model import Cause, Micros, Workspace
+from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Workspace
 from monitor.core.secret import Secret
+from monitor.metrics.families import INCIDENTS_OPEN
 from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
 from monitor.work.poll import hold
@@ -90,9 +91,10 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What was recorded of it."""
+    """What was recorded of it; *outages* counts the open incidents of all workspaces."""
 
     attached: Mapping[str, Attached]
+    outages: Mapping[Cause, int]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
@@ -175,6 +177,8 @@ class Reconfigurer:
             workspaces=[settings.name for settings in config.workspaces],
             receivers={name: settings.type for name, settings in components.settings.items()},
         )
+        for cause, count in applied.outages.items():
+            metrics.set(INCIDENTS_OPEN, count, workspace=ALL_WORKSPACES, cause=cause)
         metrics.configure(
             per_account=config.metrics.per_account, account_names=config.metrics.account_names
         )
@@ -200,7 +204,8 @@ class Reconfigurer:
             portion = names[start : start + MAX_PORTION]
             attached |= await run(partial(attach, names=portion))
         await run(partial(receivers.clear, names=mended, now=now))
-        return AppliedConfig(attached, renamed, rename_ignored, detached)
+        outages = await run(lambda tx: incidents.open_by_cause(tx, ALL_WORKSPACES))
+        return AppliedConfig(attached, outages, renamed, rename_ignored, detached)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
