@@ -20,8 +20,9 @@ from monitor.config import Config, ConfigError
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
-from monitor.core.model import Cause, Micros, Workspace
+from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Workspace
 from monitor.core.secret import Secret
+from monitor.metrics.families import INCIDENTS_OPEN
 from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
 from monitor.work.poll import hold
@@ -90,10 +91,14 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What was recorded of it, and of which workspaces something is *queued*."""
+    """What was recorded of it.
+
+    Of the workspaces *queued* something is to be told; *outages* counts the open incidents of all.
+    """
 
     attached: Mapping[str, Attached]
     queued: Collection[str]
+    outages: Mapping[Cause, int]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
@@ -177,6 +182,8 @@ class Reconfigurer:
             workspaces=[settings.name for settings in config.workspaces],
             receivers={name: settings.type for name, settings in components.settings.items()},
         )
+        for cause, count in applied.outages.items():
+            metrics.set(INCIDENTS_OPEN, count, workspace=ALL_WORKSPACES, cause=cause)
         metrics.configure(
             per_account=config.metrics.per_account, account_names=config.metrics.account_names
         )
@@ -206,8 +213,15 @@ class Reconfigurer:
             portion = names[start : start + MAX_PORTION]
             attached |= await run(partial(attach, names=portion))
         await run(partial(receivers.clear, names=mended, now=now))
-        queued = await self._resources.store.read(outbox.queued_workspaces)
-        return AppliedConfig(attached, queued, renamed, rename_ignored, detached, unreadable)
+        queued, outages = await self._resources.store.read(
+            lambda tx: (
+                outbox.queued_workspaces(tx),
+                incidents.open_by_cause(tx, ALL_WORKSPACES),
+            )
+        )
+        return AppliedConfig(
+            attached, queued, outages, renamed, rename_ignored, detached, unreadable
+        )
 
     async def _detach(self, watched: Collection[str], now: Micros) -> list[str]:
         detached: list[str] = []

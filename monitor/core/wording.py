@@ -158,8 +158,10 @@ def advice(notification: Notification, *, many: bool = False) -> str:
 
 
 def _explain(notification: Notification, incident: Incident, *, many: bool) -> str:
-    if remedy := _REMEDIES.get(incident.cause):
-        return f"{remedy} Until then nobody hears of new problems with its accounts."
+    is_of_all = notification.workspace == ALL_WORKSPACES
+    if remedy := _REMEDIES.get(Cause.UNREACHABLE if is_of_all else incident.cause):
+        whose = "their" if is_of_all else "its"
+        return f"{remedy} Until then nobody hears of new problems with {whose} accounts."
     if incident.cause is Cause.RECONNECTION_REQUIRED:
         return _login(notification, many=many)
     if incident.cause is Cause.FROZEN:
@@ -251,7 +253,8 @@ def _what_it_was(notification: Notification, *, many: bool) -> str:
         return "The problem is over."
     span = humanize(incident.resolved_at - incident.opened_at)
     if is_workspace(notification):
-        return f"It was out of sight for {span}; what changed meanwhile is told separately."
+        it_was = "They were" if notification.workspace == ALL_WORKSPACES else "It was"
+        return f"{it_was} out of sight for {span}; what changed meanwhile is told separately."
     return f"It was {_STATES[incident.cause]} for {span}."
 
 

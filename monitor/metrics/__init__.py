@@ -22,7 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from monitor.core.model import Cause, Micros, Transition, Workspace
+from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Transition, Workspace
 
 from . import families
 from .exposition import Chunk, chunk, expose, header
@@ -68,6 +68,9 @@ class Metrics:
             self._workspaces = {
                 name: present.get(name) or WorkspaceSeries(name) for name in workspaces
             }
+            if self._workspaces:  # then they may have incidents together
+                name = ALL_WORKSPACES
+                self._workspaces[name] = present.get(name) or WorkspaceSeries(name)
             for receiver in self._types.keys() - receivers.keys():
                 for family in families.OF_RECEIVERS:
                     if family.type == "gauge":

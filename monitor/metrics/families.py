@@ -223,5 +223,6 @@ FAMILIES: Final = tuple(value for value in globals().values() if isinstance(valu
 """All of them, in the order in which they are shown."""
 
 OF_WORKSPACES: Final = [family for family in FAMILIES if "workspace" in family.labels]
+OF_ALL_WORKSPACES: Final = [INCIDENTS_OPEN, INCIDENTS]
 OF_RECEIVERS: Final = [family for family in FAMILIES if {"receiver", "type"} & {*family.labels}]
 OF_MONITOR: Final = [family for family in FAMILIES if family not in OF_WORKSPACES + OF_RECEIVERS]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Final, Literal
 
-from monitor.core.model import Account, Cause, Status, Workspace
+from monitor.core.model import ALL_WORKSPACES, Account, Cause, Status, Workspace
 
 from . import families
 from .exposition import Chunk, chunk, escape
@@ -45,7 +45,8 @@ class WorkspaceSeries(Series):
         super().__init__(f'workspace="{escape(name)}"')
         self._workspace: Workspace | None = None
         self._blocks: list[_Block] = []
-        self.init(families.OF_WORKSPACES)
+        is_of_all = name == ALL_WORKSPACES
+        self.init(families.OF_ALL_WORKSPACES if is_of_all else families.OF_WORKSPACES)
 
     def update(self, workspace: Workspace, open_incidents: Mapping[Cause, int]) -> None:
         """Show what is recorded."""

@@ -18,7 +18,7 @@ from monitor.core.model import ALL_WORKSPACES, Cause, Event, Micros, Resolution,
 from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.metrics.families import INCIDENTS, RECOVERY, UNROUTED
+from monitor.metrics.families import INCIDENTS, INCIDENTS_OPEN, RECOVERY, UNROUTED
 from monitor.store import incidents, outbox, session_intents, workspaces
 from monitor.store.db import Store
 from monitor.store.outbox import Settled
@@ -136,6 +136,9 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
             reason=event.reason,
         )
     for incident in decision.incidents:
+        if incident.workspace == ALL_WORKSPACES:
+            is_open = float(incident.is_open)
+            metrics.set(INCIDENTS_OPEN, is_open, workspace=ALL_WORKSPACES, cause=incident.cause)
         if incident.account_id and incident.resolution is Resolution.RECOVERED:
             lasted = (incident.resolved_at or incident.opened_at) - incident.opened_at
             metrics.observe(RECOVERY, lasted / 1_000_000, phase="active")

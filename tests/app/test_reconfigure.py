@@ -14,6 +14,7 @@ from monitor.app.reconfigure import Change, Reloader, plan_change
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
+from monitor.core.model import ALL_WORKSPACES, API, Cause, Incident
 from monitor.core.secret import Secret
 from monitor.store import incidents
 from monitor.store.db import Store, StoreError
@@ -96,6 +97,16 @@ async def test_what_a_workspace_knows_outlives_a_reload(harness):
     harness.simulator.recover("acme", "*")
     assert [await harness.poll("acme") for _ in range(3)][:2] == [[], []]
     assert not await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))
+
+
+async def test_an_outage_from_before_the_start_is_shown(harness):
+    about = {"scope": API[0], "subject": API[1], "cause": Cause.UNREACHABLE, "opened_at": NOON}
+    outage = Incident("1", ALL_WORKSPACES, **about)
+    await harness.store.run(lambda tx: incidents.write(tx, [outage]))
+
+    await harness.apply("acme")
+
+    assert 'incidents_open{workspace="*",cause="unreachable"} 1' in harness.metric
 
 
 async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):

@@ -101,6 +101,10 @@ def test_an_outage_is_told_of_most_workspaces():
     assert resolved.title == "Most workspaces can be checked again"
     assert opened.thread_title == resolved.thread_title == "Linked API problem: most workspaces"
     assert "*" not in words(opened) + words(resolved)
+    assert opened.lead.endswith("Until then nobody hears of new problems with their accounts.")
+    assert resolved.lead.startswith("They were out of sight for ")
+    limited = read(notification(EventType.OPENED, Cause.RATE_LIMITED, workspace="*"))
+    assert limited.lead == opened.lead, "not one token is to blame"
 
 
 @pytest.mark.odd_input("two accounts of one name")

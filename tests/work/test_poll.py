@@ -186,6 +186,8 @@ async def test_a_workspace_that_is_blind_in_an_outage_looks_again_in_a_while(har
     others("unreachable")
     harness.simulator.faults.add(html_page(status=502))
     assert await harness.poll(8) == [("opened", "unreachable")]
+    is_open = 'linkedapi_incidents_open{workspace="*",cause="unreachable"}'
+    assert f"{is_open} 1" in harness.exposition
 
     with failing_writes(harness.store, "workspace"):
         assert await harness.poll(after=Duration.parse("1s")) == []
@@ -193,6 +195,7 @@ async def test_a_workspace_that_is_blind_in_an_outage_looks_again_in_a_while(har
     others(None)
 
     assert await harness.poll(2) == [("resolved", "unreachable")]
+    assert f"{is_open} 0" in harness.exposition
     assert await harness.poll(4) == [("opened", "unreachable")]
     assert [incident.workspace for incident in _open(harness, "acme")] == ["acme"]
     assert _open(harness, "*") == []

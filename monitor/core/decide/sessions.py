@@ -66,7 +66,8 @@ def conclude(
     """
     if incident is None or not incident.is_open:
         return Decision()
-    if account is None or not (is_over or has_link(session)):
+    needs_login = account is not None and account.status is Status.RECONNECTION_REQUIRED
+    if account is None or not needs_login or not (is_over or has_link(session)):
         return Decision(released=(incident.id,))
     draft = Draft(Workspace(incident.workspace), now, new_id, released=[incident.id])
     if session is None or not has_link(session):

@@ -102,6 +102,25 @@ def test_a_link_of_an_account_that_is_not_recorded_any_more_is_dropped():
     assert concluded(SESSION, gone=True).sessions == {}
 
 
+@pytest.mark.parametrize("account", [frozen("a"), listed_account("a")])
+def test_a_link_that_comes_when_no_login_is_needed_any_more_is_no_news(account):
+    harness, _ = polled(NO_LINK)
+    harness.policy = replace(harness.policy, resolve_after=2)
+    harness.poll(account)
+    (incident,) = harness.open
+
+    decision = conclude(
+        incident,
+        harness.workspace.accounts["a"],
+        SESSION,
+        is_over=False,
+        now=harness.now,
+        new_id=str,
+    )
+
+    assert decision == Decision(released=(incident.id,))
+
+
 def test_a_link_that_comes_after_the_end_is_no_news():
     assert concluded(SESSION, resolved_at=1, resolution=Resolution.RECOVERED) == Decision()
     assert conclude(None, None, SESSION, is_over=True, now=1, new_id=str) == Decision()
