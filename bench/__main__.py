@@ -1,6 +1,6 @@
 """Measures the named parts, or all of them, and prints one table.
 
-python -m bench [--quick] [decode] [metrics] [running] [latency] [commit] [start]
+python -m bench [--quick] [decode] [metrics] [running] [latency] [commit] [queue] [start]
 """
 
 import argparse
@@ -23,6 +23,7 @@ PARTS: Final = {
     "decode": "decode + diff of 1,000 accounts",
     "metrics": "a scrape of /metrics",
     "commit": "a commit on SQLite",
+    "queue": "long queues",
     "start": "starting",
     "latency": "from detection to delivery",
     "running": "the program at work",

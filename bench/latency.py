@@ -37,10 +37,10 @@ def rows(*, quick: bool) -> Sequence[Row]:
 async def _measure(changes: int) -> Sequence[Row]:
     with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
         async with (
-            _webhook() as (arrivals, webhook),
+            webhook() as (arrivals, hook),
             simulated(1, ACCOUNTS) as api,
             monitor(
-                Path(folder) / "0", api=api, workspaces=1, hook=webhook, every="1s", jitter="0s"
+                Path(folder) / "0", api=api, workspaces=1, hook=hook, every="1s", jitter="0s"
             ) as running,
             httpx.AsyncClient(base_url=f"{api}/control/", trust_env=False, timeout=60) as control,
         ):
@@ -95,7 +95,7 @@ def _spread(times: Sequence[float]) -> str:
 
 
 @asynccontextmanager
-async def _webhook() -> AsyncIterator[tuple[asyncio.Queue[tuple[float, int]], str]]:
+async def webhook() -> AsyncIterator[tuple[asyncio.Queue[tuple[float, int]], str]]:
     """Serve a webhook; give the queue of the times at which openings arrived, and its URL."""
     arrivals: asyncio.Queue[tuple[float, int]] = asyncio.Queue()
 

@@ -26,17 +26,19 @@ linked_api: {{base_url: "{api}"}}
 poll: {{every: {every}, jitter: {jitter}}}
 receivers:
   - {{name: crm, type: webhook, url: "{hook}", secret: whsec_YSBiZW5jaG1hcmsncyBvd24gc2VjcmV0}}
-storage: {{url: "sqlite:///{folder}/monitor.db"}}
+{more}storage: {{url: "sqlite:///{folder}/monitor.db"}}
 web: {{listen: "127.0.0.1:{port}"}}
 workspaces:
 """
 
 
 @asynccontextmanager
-async def simulated(customers: int, accounts: int) -> AsyncIterator[str]:
+async def simulated(customers: int, accounts: int, *, frozen: bool = False) -> AsyncIterator[str]:
     """Run a simulated Linked API; give its address."""
+    frozen_argument = ["frozen"] if frozen else []
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.simulated", str(customers), str(accounts)),
+        *frozen_argument,
         stdin=PIPE,
         stdout=PIPE,
         cwd=ROOT,
@@ -79,11 +81,28 @@ class Monitor:
 
 @asynccontextmanager
 async def monitor(
-    folder: Path, *, api: str, workspaces: int, hook: str, every: str, jitter: str = "5s"
+    folder: Path,
+    *,
+    api: str,
+    workspaces: int,
+    hook: str,
+    every: str,
+    jitter: str = "5s",
+    more: str = "",
 ) -> AsyncIterator[Monitor]:
-    """Run a monitor of so many workspaces until the context ends."""
-    port = _free_port()
-    text = SETTINGS.format(api=api, every=every, jitter=jitter, hook=hook, folder=folder, port=port)
+    """Run a monitor of so many workspaces until the context ends.
+
+    *more* are further receivers of the configuration, and what else it says.
+    """
+    text = SETTINGS.format(
+        api=api,
+        every=every,
+        jitter=jitter,
+        hook=hook,
+        more=more,
+        folder=folder,
+        port=(port := _free_port()),
+    )
     file = _write_config(folder, text, workspaces)
     environment = {name: value for name, value in os.environ.items() if "LINKED" not in name}
     started = time.perf_counter()
@@ -120,7 +139,7 @@ async def _wait_until_ready(client: httpx.AsyncClient, process: Process) -> None
 
 
 def _write_config(folder: Path, text: str, workspaces: int) -> Path:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     lines = (f"  - {{name: c{number}, token: linked_{number}}}\n" for number in range(workspaces))
     file = folder / "config.yaml"
     file.write_text(text + "".join(lines), encoding="utf-8")

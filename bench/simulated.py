@@ -1,8 +1,9 @@
 """A simulated Linked API in a process of its own, until its standard input ends.
 
-python -m bench.simulated CUSTOMERS ACCOUNTS
+python -m bench.simulated CUSTOMERS ACCOUNTS [frozen]
 
-It prints its address. The customers are c0, c1, … with the tokens linked_0, linked_1, …
+It prints its address. The customers are c0, c1, … with the tokens linked_0, linked_1, …; all
+accounts are active, or *frozen*.
 """
 
 import asyncio
@@ -13,11 +14,13 @@ from monitor.simulator import Simulator, serve
 
 async def main() -> None:
     """Serve."""
-    customers, accounts = map(int, sys.argv[1:])
+    customers, accounts = map(int, sys.argv[1:3])
     simulator = Simulator()
     for number in range(customers):
         simulator.add_customer(f"c{number}", f"linked_{number}")
         simulator.add_accounts(f"c{number}", accounts)
+        if sys.argv[3:] == ["frozen"]:
+            simulator.freeze(f"c{number}", "*")
     async with serve(simulator) as address:
         sys.stdout.write(f"{address}\n")
         sys.stdout.flush()

@@ -5,8 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness.core import NOON
+from sqlalchemy import inspect, text
 
+from bench.fill import customers, queue_by_polls, queue_in_bulk
 from bench.table import Row, table
+from monitor.store.db import Store
 
 
 @pytest.mark.slow
@@ -41,3 +45,53 @@ def test_a_limit_that_was_missed_is_marked(ratio, limit, shown):
 
     assert "**a part**" in title
     assert [cell.strip() for cell in row.strip("|").split("|")][:2] == shown
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_queue_that_is_written_in_bulk_is_like_one_that_polls_have_made(tmp_path, held):
+    def shape(name, write):
+        store = Store.open(f"sqlite:///{tmp_path}/{name}.db")
+        write(store, customers(100, 10), "hook", at=NOON, held=held)
+        try:
+            return store.read_now(_columns), store.read_now(_count_whole)
+        finally:
+            store.close()
+
+    polled, in_bulk = shape("polled", queue_by_polls), shape("in_bulk", queue_in_bulk)
+
+    assert in_bulk == polled
+    assert in_bulk[0]["message", "waits"] == ({"look"} if held else {None})
+    assert in_bulk[1] == 1000
+
+
+def _columns(tx):
+    """What each column holds: its values, or if there are many how many, and how many differ."""
+    held = {}
+    for table_name in inspect(tx).get_table_names():
+        rows = tx.execute(text(f"SELECT * FROM {table_name}"))
+        for name, *column in zip(rows.keys(), *rows, strict=True):
+            values = set(column)
+            summary = len(column), len(values), None in values
+            held[table_name, name] = values if len(values) < 3 else summary
+    return held
+
+
+def _count_whole(tx):
+    """How many notifications there are whose rows in other tables name the same things."""
+    query = """
+    SELECT COUNT(*) FROM notification
+    JOIN message ON message.id = notification.message_id
+        AND message.workspace = notification.workspace
+        AND message.receiver = notification.receiver
+        AND message.position = notification.position
+    JOIN event ON event.id = notification.event_id
+        AND event.workspace = notification.workspace
+        AND event.account_id = notification.subject AND event.incident_id = notification.incident_id
+    JOIN incident ON incident.id = event.incident_id AND incident.subject = event.account_id
+        AND incident.workspace = event.workspace
+    JOIN account ON account.id = event.account_id AND account.workspace = event.workspace
+    JOIN transition ON transition.account_id = account.id
+        AND transition.workspace = account.workspace
+    JOIN workspace ON workspace.name = account.workspace
+    """
+    return tx.execute(text(query)).scalar_one()
