@@ -237,3 +237,21 @@ async def test_the_fallback_hears_at_once_what_a_receiver_refuses_and_it_later_i
     assert told == [[("opened", "delivered")]] * 3
     assert await harness.send() is None
     assert harness.metric('linkedapi_receiver_failing{receiver="slack"} 0.0')
+
+
+@pytest.mark.case("receiver to be mended")
+async def test_the_fallback_hears_nothing_of_what_was_over_when_a_receiver_refused_the_rest(
+    harness,
+):
+    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
+    harness.poll(frozen("over"), frozen("open"), listed_account("well"))
+    harness.poll(listed_account("over"), frozen("open"), listed_account("well"))
+    harness.pager.replies = [GONE]
+
+    assert await harness.send() == []
+
+    (copy,) = harness.claim("mail", after=GROUP_WAIT).message.notifications
+    assert copy.account.id == "open"
+    assert [told for told in harness.states() if "mail" in told] == [
+        ("mail", "opened", "sending", None)
+    ]
