@@ -334,6 +334,22 @@ def test_who_owned_an_account_hears_the_end_and_who_owns_it_now_an_opening(harne
     assert {end.notifications[0].event for end in ends} == {"resolved"}
 
 
+def test_what_has_been_told_to_one_owner_lets_nothing_go_that_waits_for_another(harness):
+    owned(harness, a="jane")
+    harness.poll(signed_out("a"), listed_account("b"))
+    harness.claim("mail")
+    owned(harness, a="joe")
+    harness.poll(frozen("a"), listed_account("b"), after=1)
+    to_joe = harness.claim("mail")
+    harness.poll(listed_account("a"), listed_account("b"), after=1)
+    assert harness.claim("mail").message is None  # both ends wait for their openings
+
+    harness.settle(to_joe)
+
+    assert to_joe.message.address == "joe"
+    assert harness.column("SELECT address FROM message WHERE waits = 'turn'") == ["jane"]
+
+
 def test_what_waits_for_a_workspace_under_a_name_that_is_not_known_yet_waits_on(harness):
     owned(harness, a="jane@example.com")
     harness.poll(signed_out("a"))

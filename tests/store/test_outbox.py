@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import LINK, MINUTE, frozen, listed_account, make_routing, signed_out
-from harness.store import DAY, TIMEOUT, WRONG, StoreHarness
+from harness.store import DAY, REFUSED, TIMEOUT, WRONG, StoreHarness
 
 from monitor.core.inventory import Inventory
 from monitor.core.route import Match, Route
@@ -215,6 +215,17 @@ def test_an_opening_waits_for_the_link_that_is_asked_for_until_it_arrives(store,
     assert notification.link == (Secret(LINK) if arrives else None)
     harness.settle(claimed)
     assert harness.deliver() is None
+
+
+def test_an_opening_that_was_refused_waits_for_its_time_though_the_link_arrives(store):
+    harness = StoreHarness(store, create=True)
+    harness.poll(signed_out(link=""))
+    harness.deliver(error=REFUSED, after=LINK_WAIT)
+
+    harness.poll(signed_out(), after=1)
+
+    assert harness.deliver() is None
+    assert harness.deliver(after=MINUTE) == [("opened", "a1")]
 
 
 @pytest.mark.case("first link of an incident that had none")

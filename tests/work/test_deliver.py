@@ -289,3 +289,21 @@ async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lap
     assert await harness.send(after=HOUR) is None
     assert await harness.send() == [("opened", "delivered")]
     assert await harness.send() is None  # the other one is still being sent
+
+
+@pytest.mark.case("receiver to be mended")
+async def test_the_fallback_hears_nothing_of_what_was_over_when_a_receiver_refused_the_rest(
+    harness,
+):
+    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
+    harness.poll(frozen("over"), frozen("open"), listed_account("well"))
+    harness.poll(listed_account("over"), frozen("open"), listed_account("well"))
+    harness.pager.replies = [GONE]
+
+    assert await harness.send() == []
+
+    (copy,) = harness.claim("mail", after=GROUP_WAIT).message.notifications
+    assert copy.account.id == "open"
+    assert [told for told in harness.states() if "mail" in told] == [
+        ("mail", "opened", "sending", None)
+    ]
