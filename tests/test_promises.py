@@ -5,7 +5,6 @@ Each of these has been seen to fail with its guard taken out.
 
 import asyncio
 import re
-from collections import defaultdict
 from itertools import count
 
 import httpx
@@ -13,6 +12,7 @@ import pytest
 from harness.answers import api_error, html_page, redirect
 from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
 from harness.faults import failing_writes
+from harness.history import History
 from harness.poll import poll_harness
 from harness.program import WEBHOOK_SECRET, answers, configure, hooks, program, until
 from harness.running_monitor import simulated
@@ -24,7 +24,7 @@ from sqlalchemy import text
 from monitor import app
 from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, serve
-from monitor.store import accounts, incidents, outbox
+from monitor.store import outbox
 from monitor.store.db import Store, StoreError
 
 OPENED = ("opened", "reconnection_required")
@@ -48,8 +48,7 @@ class DeliveryHistory:
 
     def __init__(self, store, **policy):
         self.harness = StoreHarness(store, receivers={"chat": True, "crm": False}, **policy)
-        self.unanswered = []
-        self.attempts = defaultdict(list)  # (receiver, incident) → [(event, message id, answered)]
+        self.history = History(self.harness)
         self.sending = None
 
     def step(self, kind, value):
@@ -71,33 +70,13 @@ class DeliveryHistory:
 
     def begin(self, receiver):
         claimed = self.harness.claim(receiver)
-        self.unanswered = []
-        if claimed.message is None:
-            return
-        for notification in claimed.message.notifications:
-            self.check_that_it_holds(notification)
-            incident_id = notification.incident and notification.incident.id
-            attempt = [str(notification.event), claimed.message.id, "unknown"]
-            self.attempts[receiver, incident_id].append(attempt)
-            self.unanswered.append(attempt)
-        self.sending = claimed
-
-    def check_that_it_holds(self, notification):
-        """Promise 5, at the moment of every single send."""
-        if notification.event == "notice":
-            return
-        incident = self.harness.run(lambda tx: incidents.load(tx, notification.incident.id))
-        assert incident.is_open is (notification.event != "resolved")
-        if notification.link is not None:
-            account = self.harness.run(lambda tx: accounts.load(tx, "acme", incident.account_id))
-            assert account.status == "reconnection_required"
+        if claimed.message is not None:
+            self.history.begin(claimed)
+            self.sending = claimed
 
     def end(self, error):
-        settled = self.harness.settle(self.sending, error)
-        if settled is not None:
-            answer = "delivered" if error is None else "unknown" if error.ambiguous else "refused"
-            for attempt in self.unanswered:
-                attempt[2] = answer
+        if self.harness.settle(self.sending, error) is not None:
+            self.history.end(self.sending, error)
         self.sending = None
 
     def finish(self):
@@ -120,19 +99,7 @@ class DeliveryHistory:
         # Promise 1: settled one way or the other, cancelled only for a reason that is true.
         assert {row.state for row in rows} <= {"delivered", "cancelled"}
         assert {row.reason for row in rows} <= {None, "recovered", "superseded"}
-        for (_, incident), attempts in self.attempts.items():
-            if incident is None:
-                continue
-            arrived = [(kind, key) for kind, key, answer in attempts if answer != "refused"]
-            kinds = [kind for kind, _ in dict.fromkeys(arrived)]
-            # Promise 4: an opening first, a resolution last, both or neither.
-            assert kinds == [] or (kinds[0] == "opened" and kinds[-1] == "resolved"), attempts
-            # Promise 3: a repetition has the same key, and only what was not answered is repeated.
-            assert kinds.count("opened") <= 1, attempts
-            assert kinds.count("resolved") <= 1, attempts
-            for number, (_, key, answer) in enumerate(attempts):
-                repeated = key in [later for _, later, _ in attempts[number + 1 :]]
-                assert not (answer == "delivered" and repeated), attempts
+        self.history.check()
 
 
 @settings(max_examples=60, deadline=None)
