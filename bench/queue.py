@@ -24,8 +24,8 @@ from monitor.core.model import Snapshot, Status
 from monitor.core.route import Receiver
 from monitor.core.secret import Secret
 from monitor.simulator import Simulator
-from monitor.store import claims, outbox, workspaces
-from monitor.store.claims import Attempt
+from monitor.store import attempts, claims, outbox, workspaces
+from monitor.store.attempts import Attempt
 from monitor.store.db import Store
 from monitor.work.deliver import LEASE
 from monitor.work.poll import commit
@@ -153,7 +153,7 @@ class _Outbox:
         claimed = self.store.run_now(claim)
         assert claimed.message is not None
         settle = partial(
-            claims.settle,
+            attempts.settle,
             claimed=claimed,
             attempt=Attempt(error, Duration(0), "title"),
             now=self._now,
@@ -165,7 +165,7 @@ class _Outbox:
         self.store.run_now(settle)
         if error is not None:
             expire = partial(
-                claims.expire,
+                attempts.expire,
                 receiver=receiver,
                 now=self._now,
                 deadline=DEADLINE,

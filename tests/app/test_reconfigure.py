@@ -248,10 +248,10 @@ async def test_what_is_told_of_who_came_back_for_a_moment_does_not_wait_for_a_lo
     await harness.poll("gamma")
     await harness.sign_out("beta")
     await harness.apply("acme", more=away)
-    await harness.execute("UPDATE account SET changes = 'x' WHERE workspace = 'gamma'")
+    await harness.execute(REFUSE_GAMMA)
     await harness.execute("UPDATE message SET waits = NULL, next_attempt_at = 0")
 
-    with pytest.raises(ValueError, match="invalid literal"):
+    with pytest.raises(StoreError, match="no gamma"):
         await harness.apply("acme", "beta", "gamma", more=away)
 
     waits = "SELECT DISTINCT waits FROM message WHERE workspace = 'beta'"
