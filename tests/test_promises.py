@@ -247,7 +247,7 @@ async def test_promise_6_no_secret_is_in_any_log_metric_error_message_or_the_dat
     links = {event["data"]["link"] for event in hook.events}
     sessions = {link.rpartition("/")[2] for link in links}
     assert len(sessions) == 3, "alerts with links have been sent, so there was something to leak"
-    assert "not delivered" in monitor.output(), (
+    assert "not delivered" in monitor.output(), "a receiver failed, so an error could have leaked"
         "a receiver failed, so there was an error to leak in"
     )
     files = tmp_path.glob("monitor.db*")
