@@ -366,6 +366,7 @@ class App:
         if step:
             for poller in pollers:
                 poller.forget_look()
+            self._workers.wake_receivers(self._workers.receivers)  # what they wait for was moved
 
 
 async def _first_of(*events: asyncio.Event) -> None:
