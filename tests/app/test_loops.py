@@ -179,6 +179,20 @@ async def test_what_was_queued_for_a_receiver_that_left_is_told_to_the_fallback(
     assert "receiver removed; its queue is cancelled" in [entry["event"] for entry in logs]
 
 
+async def test_nothing_is_cancelled_of_a_receiver_that_has_come_back_meanwhile(harness):
+    away = '{name: away, type: slack, url: "http://127.0.0.1:1/nobody"}'
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{away}]")
+    harness.simulator.sign_out("acme", "*")
+    pending = 'linkedapi_notifications_pending{receiver="away"} 2\n'
+    async with running(config) as monitor:
+        await until(lambda: pending in monitor._metrics.render().decode())
+
+        await monitor._cancel_removed("away")
+
+        states = await monitor._store.read(select("SELECT DISTINCT state FROM notification"))
+        assert "cancelled" not in states
+
+
 async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness):
     config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]")
     soon = f"{HERE}\npoll: {{every: 1s}}\nreceivers: [{harness.crm()}]"
