@@ -330,19 +330,18 @@ class App:
             await self._cancel_removed(name)
 
     async def _cancel_removed(self, receiver: str) -> None:
-        """Cancel what is queued for a receiver that left the configuration."""
+        """Cancel what is queued for a receiver that left the configuration, until it is back."""
         components, runtime = self._components, self._runtime
-        while (
-            cancelled := await self._store.run(
-                lambda tx: outbox.cancel_removed(
-                    tx,
-                    receiver,
-                    components.fallback,
-                    now=runtime.now(),
-                    new_id=runtime.new_id,
-                )
-            )
-        ) is not None:
+        cancel = partial(
+            outbox.cancel_removed,
+            receiver=receiver,
+            fallback=components.fallback,
+            new_id=runtime.new_id,
+        )
+        while receiver not in self._workers.receivers:
+            cancelled = await self._store.run(partial(cancel, now=runtime.now()))
+            if cancelled is None:
+                break
             components.recorder.count(cancelled)
             self._workers.wake_receivers([components.fallback.name] if components.fallback else [])
 
@@ -370,6 +369,7 @@ class App:
         if step:
             for poller in pollers:
                 poller.forget_look()
+            self._workers.wake_receivers(self._workers.receivers)  # what they wait for was moved
 
 
 async def _first_of(*events: asyncio.Event) -> None:

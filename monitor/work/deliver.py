@@ -208,6 +208,8 @@ class Deliverer:
         fallback, runtime = self.rules.fallback, self.recorder.runtime
         if fallback is None or fallback.name == self.receiver.name:
             return
+        if self._diverted[0] > runtime.now():  # the clock went back
+            self._diverted = claims.BEGINNING
         while last := await self.recorder.store.run(
             lambda tx: attempts.divert(
                 tx,

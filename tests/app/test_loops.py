@@ -87,6 +87,28 @@ async def test_a_clock_that_goes_back_is_followed_at_once(harness):
             await until(lambda: followed in [entry["event"] for entry in logs], within=10)
 
 
+async def test_what_was_due_before_the_clock_went_back_does_not_wait_for_it_to_come_there(
+    harness, monkeypatch
+):
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", Duration.parse("1s"))
+    step = 0
+    harness.hook.status = 500
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    harness.simulator.sign_out("acme", "*")
+    async with running(config, replace(REAL, now=lambda: REAL.now() + step)) as monitor:
+        await until(lambda: harness.hook.events)
+        worker = monitor._workers.receivers["crm"]
+        await until(lambda: worker._next_at and not worker._in_flight)
+        harness.hook.status = 200
+        step = -Duration.parse("1h")
+        worker.wake()  # before the clock is followed
+
+        delivered = 'linkedapi_notifications_total{receiver="crm",type="webhook",event="opened"'
+        delivered += ',outcome="delivered"} 2\n'
+        metrics = monitor._metrics
+        await until(lambda: delivered in metrics.render().decode(), within=10)
+
+
 async def test_a_look_after_the_host_was_suspended_is_no_scheduled_poll(harness):
     suspended = 0
     config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nincidents: {{open_after: 2}}")
@@ -175,6 +197,20 @@ async def test_what_was_queued_for_a_receiver_that_left_is_told_to_the_fallback(
         event["type"].partition(".")[2] for event in harness.hook.events
     }
     assert "receiver removed; its queue is cancelled" in [entry["event"] for entry in logs]
+
+
+async def test_nothing_is_cancelled_of_a_receiver_that_has_come_back_meanwhile(harness):
+    away = '{name: away, type: slack, url: "http://127.0.0.1:1/nobody"}'
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{away}]")
+    harness.simulator.sign_out("acme", "*")
+    pending = 'linkedapi_notifications_pending{receiver="away"} 2\n'
+    async with running(config) as monitor:
+        await until(lambda: pending in monitor._metrics.render().decode())
+
+        await monitor._cancel_removed("away")
+
+        states = await monitor._store.read(select("SELECT DISTINCT state FROM notification"))
+        assert "cancelled" not in states
 
 
 async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness):

@@ -16,6 +16,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.route import Receiver
+from monitor.store import clock
 from monitor.store.db import StoreError
 from monitor.store.outbox import GROUP_WAIT
 from monitor.work.deliver import LEASE, Deliverer, DeliveryRules
@@ -307,3 +308,20 @@ async def test_the_fallback_hears_nothing_of_what_was_over_when_a_receiver_refus
     assert [told for told in harness.states() if "mail" in told] == [
         ("mail", "opened", "sending", None)
     ]
+
+
+@pytest.mark.case("receiver to be mended", "clock back")
+async def test_the_fallback_hears_of_what_comes_after_the_clock_went_back_too(harness):
+    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
+    harness.poll(signed_out("a1"))
+    harness.pager.replies = [GONE, GONE]
+    assert await harness.send() == []
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+
+    harness.now -= HOUR
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.poll(signed_out("a1"), signed_out("a2"), after=1)
+    await harness.send()
+
+    copies = "SELECT subject FROM notification WHERE receiver = 'mail' ORDER BY subject"
+    assert harness.column(copies) == ["a1", "a2"]
