@@ -82,7 +82,7 @@ async def test_in_the_end_everything_is_told_and_told_once(store, seed):
         engine = store._writing._databases[0].engine
         event.listen(engine, "commit", lambda _: time.sleep(COMMIT))
     turmoil = Turmoil(store, random.Random(seed))
-    for _ in range(turmoil.random.choice([30, 60, 100])):
+    for _ in range(turmoil.random.choice([20, 40, 80])):
         await turmoil.step()
     await turmoil.recover()
     turmoil.history.check()
