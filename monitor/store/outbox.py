@@ -54,6 +54,11 @@ WHERE id = :message_id AND state = 'pending' AND NOT EXISTS (
 )
 """)
 
+REST: Final = text("""
+UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
+WHERE waits = 'turn' AND id = :message_id
+""")
+
 NEXT_IN_TURN: Final = text("""
 UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
 WHERE waits = 'turn' AND id IN (
@@ -67,11 +72,14 @@ WHERE waits = 'turn' AND id IN (
 def end(tx: Connection, ended: Iterable[Row[Any]], *, now: Micros) -> list[Settled]:
     """Follow up what came to an end, rows of `notification` with their state as *outcome*.
 
-    Messages of which nothing is left are closed, and what waited behind them need not any more.
+    Messages of which nothing is left are closed, what waited behind them need not any more, nor may
+    the rest of a message that waited because of what ended.
     """
     notifications = list(ended)
-    messages = dict.fromkeys(row.message_id for row in notifications)
-    rows.execute_many(tx, CLOSE_EMPTY, ({"message_id": id_, "now": now} for id_ in messages))
+    ids = dict.fromkeys(row.message_id for row in notifications)
+    messages = [{"message_id": id_, "now": now} for id_ in ids]
+    rows.execute_many(tx, CLOSE_EMPTY, messages)
+    rows.execute_many(tx, REST, messages)
     queues = dict.fromkeys(
         (row.receiver, row.address, row.workspace, row.subject) for row in notifications
     )

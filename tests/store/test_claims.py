@@ -413,6 +413,20 @@ def test_parts_of_a_message_stand_behind_it_in_one_order(store):
     assert harness.deliver() == [("opened", "c")]
 
 
+def test_the_rest_of_a_message_does_not_wait_for_what_is_over_in_it(store):
+    harness = StoreHarness(store, group_over=1)
+    harness.poll(signed_out("a"), listed_account("b"))
+    sending = harness.claim()
+    harness.poll(frozen("a"), frozen("b"))
+    assert harness.deliver() is None  # a's change waits for its opening
+
+    harness.poll(listed_account("a"), frozen("b"))
+
+    assert harness.deliver() == [("opened", "b")]
+    harness.settle(sending)
+    assert harness.deliver() == [("resolved", "a")]
+
+
 def test_a_group_that_may_have_arrived_is_not_parted(store):
     harness = StoreHarness(store, resolve_after=2)
     harness.poll(signed_out("a"), frozen("b"), listed_account("c"))
