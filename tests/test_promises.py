@@ -248,8 +248,6 @@ async def test_promise_6_no_secret_is_in_any_log_metric_error_message_or_the_dat
     sessions = {link.rpartition("/")[2] for link in links}
     assert len(sessions) == 3, "alerts with links have been sent, so there was something to leak"
     assert "not delivered" in monitor.output(), "a receiver failed, so an error could have leaked"
-        "a receiver failed, so there was an error to leak in"
-    )
     files = tmp_path.glob("monitor.db*")
     database = b"".join(file.read_bytes() for file in files).decode("latin-1")
     secrets = {token, path, password, WEBHOOK_SECRET, WEBHOOK_SECRET.removeprefix("whsec_")}
