@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.backoff import receiver_pause
+from monitor.core.backoff import UNANSWERED_WAIT, receiver_pause
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
@@ -67,13 +67,22 @@ def note_success(tx: Connection, before: ReceiverState, *, now: Micros) -> None:
     if is_news or before.not_before is not None or before.failing_since is not None:
         tx.execute(WRITE, rows.values(ReceiverState(before.name, last_ok_at=now)))
     if before.failing_since is not None and now - before.failing_since > MIN_OUTAGE:
-        tx.execute(RETRY_NOW, {"receiver": before.name, "now": now})
+        _retry_now(tx, before.name, now)
 
 
 RETRY_NOW: Final = text("""
 UPDATE message SET waits = NULL, next_attempt_at = :now
-WHERE receiver = :receiver AND waits = 'time' AND attempts > unanswered
+WHERE receiver = :receiver AND waits = 'time' AND attempts > unanswered AND NOT (
+    unanswered > 0 AND EXISTS (
+        SELECT 1 FROM attempt WHERE attempt.message_id = message.id AND attempt.at > :since
+    )
+)
 """)
+"""What may have arrived a moment ago keeps its time."""
+
+
+def _retry_now(tx: Connection, name: str, now: Micros) -> None:
+    tx.execute(RETRY_NOW, {"receiver": name, "now": now, "since": now - UNANSWERED_WAIT})
 
 
 def note_failure(
@@ -121,4 +130,4 @@ def clear(tx: Connection, names: Iterable[str], *, now: Micros) -> None:
     """Try the receivers *names* again at once: they are configured anew."""
     for name in names:
         if tx.execute(CLEAR, {"name": name}).rowcount:
-            tx.execute(RETRY_NOW, {"receiver": name, "now": now})
+            _retry_now(tx, name, now)

@@ -6,10 +6,11 @@ from harness.core import (
     MINUTE,
     frozen,
 )
-from harness.store import DAY, REFUSED, StoreHarness
+from harness.store import DAY, REFUSED, TIMEOUT, StoreHarness
 from sqlalchemy import text
 
-from monitor.core.backoff import FIRST_BACKOFF
+from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
+from monitor.core.duration import Duration
 from monitor.store import attempts, outbox
 
 
@@ -53,6 +54,21 @@ def test_a_receiver_that_keeps_failing_is_tried_with_one_message_a_pause(failing
 
     assert len(failing.deliver_all("hook")) == 3
     assert failing.column("SELECT not_before FROM receiver WHERE name = 'hook'") == [None]
+
+
+SOON = Duration.parse("40s")
+
+
+def test_what_may_have_arrived_a_moment_ago_is_not_repeated_as_soon_as_a_receiver_is_back(harness):
+    harness.poll(signed_out("a"))
+    harness.deliver(error=REFUSED)
+    assert harness.deliver(error=TIMEOUT, after=SOON) == [("opened", "a")]
+    harness.poll(signed_out("a"), signed_out("b"), after=0)
+
+    assert harness.deliver(after=SOON) == [("opened", "b")]
+
+    assert harness.deliver() is None
+    assert harness.deliver(after=UNANSWERED_WAIT - SOON) == [("opened", "a")]
 
 
 def test_a_message_that_a_receiver_fails_on_does_not_hold_up_the_others(failing):
