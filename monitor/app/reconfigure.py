@@ -90,10 +90,15 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What was recorded of it, and of which workspaces something is *queued*."""
+    """What was recorded of it.
+
+    Of the workspaces *queued* something is to be told; sessions are to be asked for of those
+    *wanting*.
+    """
 
     attached: Mapping[str, Attached]
     queued: Collection[str]
+    wanting: Collection[str]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
@@ -201,8 +206,10 @@ class Reconfigurer:
             portion = names[start : start + MAX_PORTION]
             attached |= await run(partial(attach, names=portion))
         await run(partial(receivers.clear, names=mended, now=now))
-        queued = await self._resources.store.read(outbox.queued_workspaces)
-        return AppliedConfig(attached, queued, renamed, rename_ignored, detached)
+        queued, wanting = await self._resources.store.read(
+            lambda tx: (outbox.queued_workspaces(tx), session_intents.unfinished_workspaces(tx))
+        )
+        return AppliedConfig(attached, queued, wanting, renamed, rename_ignored, detached)
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
         accounts, self._accounts = self._accounts, components.config.accounts
@@ -227,6 +234,7 @@ class Reconfigurer:
             worker = WorkspaceWorker(
                 settings, components, self._loop_health, recorded.workspace, recorded.term
             )
+            worker.poller.has_intents = settings.name in applied.wanting
             self._workers.start(worker, index, len(change.start))
             if settings.name in applied.queued:
                 with_queue.append(worker)
