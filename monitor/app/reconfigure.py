@@ -93,12 +93,14 @@ class Attached:
 class AppliedConfig:
     """What was recorded of it.
 
-    Of the workspaces *queued* something is to be told; *outages* counts the open incidents of all.
+    Of the workspaces *queued* something is to be told, of those *wanting* sessions are to be asked
+    for; *outages* counts the open incidents of all workspaces.
     """
 
     attached: Mapping[str, Attached]
     queued: Collection[str]
     outages: Mapping[Cause, int]
+    wanting: Collection[str]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
@@ -213,14 +215,15 @@ class Reconfigurer:
             portion = names[start : start + MAX_PORTION]
             attached |= await run(partial(attach, names=portion))
         await run(partial(receivers.clear, names=mended, now=now))
-        queued, outages = await self._resources.store.read(
+        queued, outages, wanting = await self._resources.store.read(
             lambda tx: (
                 outbox.queued_workspaces(tx),
                 incidents.open_by_cause(tx, ALL_WORKSPACES),
+                session_intents.unfinished_workspaces(tx),
             )
         )
         return AppliedConfig(
-            attached, queued, outages, renamed, rename_ignored, detached, unreadable
+            attached, queued, outages, wanting, renamed, rename_ignored, detached, unreadable
         )
 
     async def _detach(self, watched: Collection[str], now: Micros) -> list[str]:
@@ -255,6 +258,7 @@ class Reconfigurer:
             worker = WorkspaceWorker(
                 settings, components, self._loop_health, recorded.workspace, recorded.term
             )
+            worker.poller.has_intents = settings.name in applied.wanting
             self._workers.start(worker, index, len(change.start))
             if settings.name in applied.queued:
                 with_queue.append(worker)

@@ -93,3 +93,13 @@ UPDATE session_intent SET outcome = 'unknown' WHERE workspace = :workspace AND o
 def mark_unknown(tx: Connection, workspace: str) -> None:
     """Mark calls that a stopped process left behind: their outcome is unknown."""
     tx.execute(MARK_UNKNOWN, {"workspace": workspace})
+
+
+UNFINISHED_OF: Final = text("""
+SELECT DISTINCT workspace FROM session_intent WHERE outcome IN ('wanted', 'calling')
+""")
+
+
+def unfinished_workspaces(tx: Connection) -> set[str]:
+    """Return the workspaces that have unfinished intents."""
+    return set(tx.execute(UNFINISHED_OF).scalars())

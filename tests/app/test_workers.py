@@ -12,6 +12,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.simulator import Fault
 from monitor.store import receivers
+from monitor.work.reconnect import Reconnector
 
 
 @pytest.mark.odd_input("session expires before a reminder")
@@ -260,3 +261,23 @@ async def test_a_quiet_poll_makes_no_transaction(harness):
     await worker._poll(scheduled=True)
 
     assert harness.simulator.request_log.counts == {"accounts.getAll": 2}
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+async def test_sessions_are_asked_for_at_the_start_only_if_some_were_wanted(
+    harness, monkeypatch, wanted
+):
+    async def reconnect(reconnector):
+        asked.append(reconnector.workspace)
+
+    asked = []
+    monkeypatch.setattr(Reconnector, "reconnect", reconnect)
+    account, _ = harness.simulator.customer("acme").accounts
+    if wanted:
+        values = f"VALUES ('x', 'acme', '{account}', 'y', 0, 'wanted')"
+        await harness.execute(f"INSERT INTO session_intent {values}")
+
+    await harness.apply("acme")
+
+    await harness.workers.workspaces["acme"]._poll(scheduled=True)
+    assert asked == ["acme"] * wanted

@@ -5,6 +5,7 @@ from harness.core import (
     HOUR,
     MINUTE,
     frozen,
+    signed_out,
 )
 from harness.store import DAY, REFUSED, TIMEOUT, StoreHarness
 from sqlalchemy import text
