@@ -1,7 +1,7 @@
 """The outbox at random: whatever happens to it, in the end everything is told, and told once.
 
-FUZZ_EXAMPLES says how many runs, FUZZ_SEED which is the first; FUZZ_DATABASE=postgresql runs them
-there, and FUZZ_COMMIT=3 lets a commit take 3 ms.
+FUZZ_EXAMPLES says how many runs, FUZZ_SEED which is the first: FUZZ_SEED=17 FUZZ_EXAMPLES=1 repeats
+one. FUZZ_DATABASE=postgresql runs them there, and FUZZ_COMMIT=3 lets a commit take 3 ms.
 """
 
 import asyncio

@@ -246,6 +246,8 @@ class OutboxHarness(StoreHarness):
         if reason == (error.reason if error else AttemptReason.OK):
             self.history.end(send.claimed, error)
         send.worker.is_woken = True
+        if send.worker not in self.workers.values():  # nobody is woken, but they look once a minute
+            _wake(self.workers, self.present)
 
     async def deliver_due(self):
         """Let all receivers accept what is due."""
