@@ -226,7 +226,8 @@ def test_a_removed_accounts_notice_still_knows_its_name(harness):
 
 
 def test_the_next_wake_is_the_earliest_retry_or_lapse(harness):
-    assert harness.claim().next_at is None
+    nothing = harness.claim()
+    assert (nothing.next_at, nothing.more) == (None, False)
     harness.poll(signed_out())
     claimed = harness.claim()
     assert harness.claim().next_at is None  # the end of our own send wakes us
