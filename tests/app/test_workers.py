@@ -235,3 +235,12 @@ async def test_a_quiet_poll_makes_no_transaction(harness):
     await worker._poll(scheduled=True)
 
     assert harness.simulator.request_log.counts == {"accounts.getAll": 2}
+
+
+async def test_nobody_works_for_who_is_not_in_the_configuration(harness):
+    await harness.apply("acme")
+
+    harness.workers.wake_receivers(["nobody"])
+
+    assert harness.workers.term_of("acme") is not None
+    assert harness.workers.term_of("nobody") is None

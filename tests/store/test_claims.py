@@ -84,6 +84,18 @@ def test_a_lapsed_claim_counts_as_heard_and_is_sent_again(harness):
     assert harness.settle(again)
 
 
+def test_a_claim_that_has_not_lapsed_is_left_alone_when_something_else_is_due(harness):
+    harness.poll(signed_out("a"), listed_account("b"))
+    harness.claim()
+    harness.poll(signed_out("a"), frozen("b"), after=1)
+    harness.deliver(error=REFUSED)
+    harness.process = "the next"
+
+    assert harness.deliver(after=FIRST_BACKOFF) == [("opened", "b")]
+
+    assert harness.column("SELECT state FROM message ORDER BY position") == ["sending", "delivered"]
+
+
 def test_the_end_of_a_send_counts_though_another_process_has_taken_it_back(harness):
     harness.poll(signed_out())
     sending = harness.claim()
