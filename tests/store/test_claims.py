@@ -12,6 +12,7 @@ from harness.core import (
     UNREACHABLE,
     frozen,
     listed_account,
+    make_routing,
     signed_out,
 )
 from harness.store import DAY, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
@@ -21,7 +22,7 @@ from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
-from monitor.core.route import Receiver, Routing
+from monitor.core.route import Receiver, Route, Routing
 from monitor.store import claims, outbox, workspaces
 from monitor.store.claims import Claimed
 from monitor.store.outbox import GROUP_WAIT
@@ -420,6 +421,22 @@ def test_parts_of_a_message_stand_behind_it_in_one_order(store):
     assert harness.column("SELECT COUNT(*) FROM message WHERE waits = 'look'") == [1]
     harness.settle(sending)
     assert harness.deliver() == [("opened", "c")]
+
+
+def test_parts_about_the_same_account_leave_in_their_order(store):
+    harness = StoreHarness(store, receivers={"hook": False, "mail": True}, fallback="mail")
+    routing = make_routing({"hook": False, "mail": True}, Route(to=("hook",)), fallback="mail")
+    harness.rules = replace(harness.rules, routing=routing)
+    for account, error in ((frozen(), None), (listed_account(), WRONG), (frozen(), WRONG)):
+        harness.poll(account, after=1)
+        harness.deliver("hook", error=error)
+    assert len(harness.deliver("mail", error=REFUSED, after=GROUP_WAIT)) == 2
+
+    harness.rules.routing.receivers["mail"] = Receiver("mail", groups=False)
+
+    errors = (REFUSED, None, None)
+    told = [harness.deliver("mail", error, after=MINUTE) for error in errors]
+    assert told == [[("notice", "a1")], [("notice", "a1")], [("opened", "a1")]]
 
 
 def test_a_group_that_may_have_arrived_is_not_parted(store):
