@@ -210,12 +210,12 @@ class Poller:
             if decision is None:
                 workspace = await self._load()
                 changes = self._compare(workspace, observation)
-        failing = self._workspace.failing if self._workspace else None
+        failing = (await self._load()).failing
         if failing is None:
             self._metrics.poll_succeeded(self.name, self._runtime.now())
         self._metrics.polled(self.name, failing.cause if failing else "ok", took)
         if source is self._source:  # else another token may be accepted
-            self._back_off(observation)
+            self._back_off(observation, failing)
         return decision
 
     def repeat_in(self) -> float | None:
@@ -398,8 +398,7 @@ class Poller:
         )
         self._held_until = self._runtime.monotonic() + AFTERMATH.seconds if is_held else 0.0
 
-    def _back_off(self, observation: Snapshot | Failure) -> None:
-        failing = self._workspace.failing if self._workspace else None
+    def _back_off(self, observation: Snapshot | Failure, failing: FailureStreak | None) -> None:
         if failing is None:
             self._failed_polls, self._repeat_at = 0, None
             return

@@ -308,13 +308,16 @@ async def test_a_monitor_that_was_replaced_finishes_its_send_and_does_nothing_mo
 
 async def test_a_monitor_that_lost_its_lease_works_on_when_it_has_it_again(harness):
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]\npoll: {{every: 1s}}")
+    told = []
     async with running(config) as monitor:
+        monitor._sd_notify = lambda *lines: told.append(lines)
         await until(lambda: harness.simulator.requests)
         (term,) = await monitor._store.read(select("SELECT term FROM workspace"))
         await monitor._store.run(replace_by_another)
         await until(lambda: not monitor._is_at_work)
 
         await until(lambda: monitor._is_at_work)
+        assert ("READY=1", "STATUS=waiting for another monitor to end") in told
         harness.simulator.sign_out("acme", "*")
         await harness.hook.wait(lambda: len(harness.hook.events) == 2)
 

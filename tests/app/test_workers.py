@@ -291,3 +291,12 @@ async def test_sessions_are_asked_for_at_the_start_only_if_some_were_wanted(
 
     await harness.workers.workspaces["acme"]._poll(scheduled=True)
     assert asked == ["acme"] * wanted
+
+
+async def test_nobody_works_for_who_is_not_in_the_configuration(harness):
+    await harness.apply("acme")
+
+    harness.workers.wake_receivers(["nobody"])
+
+    assert harness.workers.term_of("acme") is not None
+    assert harness.workers.term_of("nobody") is None

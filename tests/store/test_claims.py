@@ -11,6 +11,7 @@ from harness.core import (
     UNREACHABLE,
     frozen,
     listed_account,
+    make_routing,
     signed_out,
 )
 from harness.store import DAY, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
@@ -97,6 +98,18 @@ def test_a_lapsed_claim_counts_as_heard_and_is_sent_again(harness):
     assert again.message.id == lost.message.id
     assert harness.settle(lost) is None  # it has been sent again since
     assert harness.settle(again)
+
+
+def test_a_claim_that_has_not_lapsed_is_left_alone_when_something_else_is_due(harness):
+    harness.poll(signed_out("a"), listed_account("b"))
+    harness.claim()
+    harness.poll(signed_out("a"), frozen("b"), after=1)
+    harness.deliver(error=REFUSED)
+    harness.process = "the next"
+
+    assert harness.deliver(after=FIRST_BACKOFF) == [("opened", "b")]
+
+    assert harness.column("SELECT state FROM message ORDER BY position") == ["sending", "delivered"]
 
 
 def test_the_end_of_a_send_counts_though_another_process_has_taken_it_back(harness):
@@ -241,7 +254,8 @@ def test_a_removed_accounts_notice_still_knows_its_name(harness):
 
 
 def test_the_next_wake_is_the_earliest_retry_or_lapse(harness):
-    assert harness.claim().next_at is None
+    nothing = harness.claim()
+    assert (nothing.next_at, nothing.more) == (None, False)
     harness.poll(signed_out())
     claimed = harness.claim()
     assert harness.claim().next_at is None  # the end of our own send wakes us
@@ -425,6 +439,22 @@ def test_the_rest_of_a_message_does_not_wait_for_what_is_over_in_it(store):
     assert harness.deliver() == [("opened", "b")]
     harness.settle(sending)
     assert harness.deliver() == [("resolved", "a")]
+
+
+def test_parts_about_the_same_account_leave_in_their_order(store):
+    harness = StoreHarness(store, receivers={"hook": False, "mail": True}, fallback="mail")
+    routing = make_routing({"hook": False, "mail": True}, Route(to=("hook",)), fallback="mail")
+    harness.rules = replace(harness.rules, routing=routing)
+    for account, error in ((frozen(), None), (listed_account(), WRONG), (frozen(), WRONG)):
+        harness.poll(account, after=1)
+        harness.deliver("hook", error=error)
+    assert len(harness.deliver("mail", error=REFUSED, after=GROUP_WAIT)) == 2
+
+    harness.rules.routing.receivers["mail"] = Receiver("mail", groups=False)
+
+    errors = (REFUSED, None, None)
+    told = [harness.deliver("mail", error, after=MINUTE) for error in errors]
+    assert told == [[("notice", "a1")], [("notice", "a1")], [("opened", "a1")]]
 
 
 def test_a_group_that_may_have_arrived_is_not_parted(store):

@@ -106,6 +106,8 @@ async def test_an_error_or_a_bug_is_tried_again_under_the_same_id(harness, capsy
     assert harness.next_at == harness.now + wait
     assert await harness.send(after=HOUR) == [("opened", "delivered")]
 
+    reason = "server" if error is REFUSED else "client"
+    assert harness.metric(f'receiver="slack",type="slack",reason="{reason}"}} 1')
     assert len({message.id for message in harness.pager.messages}) == 1
     assert "secret" not in capsys.readouterr().out
 

@@ -79,6 +79,8 @@ def fleet(store):
 def test_an_outage_is_one_incident_however_many_workspaces_are_blind(fleet, away):
     assert fleet.round(failing(*away), times=20) == [("*", "opened unreachable")]
     assert fleet.deliver_all() == [[("opened", None)]]
+    details = fleet.column("SELECT detail FROM event WHERE workspace = '*'")
+    assert details == [f"{len(away)} of 5 workspaces can't be read"]
 
     assert fleet.round() == [("*", "resolved unreachable")]
     assert fleet.deliver_all() == [[("resolved", None)]]

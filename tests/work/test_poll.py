@@ -19,7 +19,7 @@ from monitor.core.model import Workspace
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault
-from monitor.store import clock, incidents, workspaces
+from monitor.store import clock, incidents, outbox, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work import poll
 from monitor.work.poll import Poller
@@ -260,6 +260,28 @@ async def test_what_could_not_be_recorded_is_no_good_poll_and_recorded_by_the_ne
 
     assert 'linkedapi_polls_total{workspace="acme",outcome="ok"} 1' in harness.exposition
     assert await harness.poll() == [OPENED]
+
+
+async def test_a_failed_poll_that_could_not_be_recorded_is_repeated_as_planned(harness):
+    harness.simulator.faults.add(html_page(status=502))
+    await harness.poll()
+    planned = harness.poller.repeat_in()
+
+    with failing_writes(harness.store), pytest.raises(StoreError):
+        await harness.poll(after=HOUR)
+
+    assert planned > 0
+    assert harness.poller.repeat_in() == 0
+
+
+async def test_a_batch_of_liveness_lets_go_what_waits_for_a_look(harness):
+    harness.simulator.sign_out("acme", "a1")
+    await harness.poll(2)
+    harness.store.run_now(lambda tx: outbox.hold(tx, "acme"))
+
+    await harness.write_liveness()
+
+    assert harness.store.run_now(outbox.waiting_for_a_look) == set()
 
 
 async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(harness):

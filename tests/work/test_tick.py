@@ -14,6 +14,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.store import incidents, workspaces
 from monitor.store.db import LeaseLostError, StoreError
+from monitor.work import tick
 from monitor.work.record import Recorded
 from monitor.work.tick import Ticker, TickRules
 
@@ -65,8 +66,9 @@ async def test_while_nothing_is_due_nothing_waits_for_who_writes(harness, ticker
 
 @pytest.mark.parametrize(("remind_max", "events"), [(20, ["reminded"]), (0, [])])
 async def test_reminders_begin_once_the_configuration_has_steps(
-    harness, ticker, remind_max, events
+    harness, ticker, monkeypatch, remind_max, events
 ):
+    monkeypatch.setattr(tick, "MAX_REMINDERS", 1)
     policy = harness.rules.policy
     harness.rules = replace(harness.rules, policy=replace(policy, remind=()))
     ticker.rules = replace(ticker.rules, policy=harness.rules.policy)
