@@ -1,5 +1,7 @@
 """What people read."""
 
+from dataclasses import replace
+
 import pytest
 from harness.core import LINK
 from harness.notifications import (
@@ -155,3 +157,14 @@ def test_what_is_no_longer_watched_is_no_recovery(cause):
             word in words(text).lower()
             for word in ("recover", "active", "again", "over.", *LOGIN_WORDS)
         )
+
+
+@pytest.mark.parametrize(
+    ("count", "names"), [(5, "r0, r1, r2, r3, r4."), (6, "r0, r1, r2, r3, r4 and 1 more.")]
+)
+def test_a_fallback_reads_five_names_of_those_who_could_not_be_told(count, names):
+    copies = [replace(notification(), undelivered_to=f"r{number}") for number in range(count)]
+
+    text = render(message(*copies), timezone="UTC")
+
+    assert text.notes[-1].startswith(f"Could not be told to {names} ")
