@@ -17,7 +17,7 @@ from harness.core import (
 from harness.store import DAY, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
 from sqlalchemy import text
 
-from monitor.core.backoff import UNANSWERED_WAIT
+from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
