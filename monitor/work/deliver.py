@@ -209,7 +209,7 @@ class Deliverer:
         if fallback is None or fallback.name == self.receiver.name:
             return
         if self._diverted[0] > runtime.now():  # the clock went back
-            self._diverted = claims.BEGINNING
+            self._diverted = attempts.BEGINNING
         while last := await self.recorder.store.run(
             lambda tx: attempts.divert(
                 tx,
