@@ -72,6 +72,12 @@ SELECT COUNT(CASE WHEN state = 'pending' AND waits IS NULL THEN 1 END) AS ready,
 FROM message WHERE receiver = :receiver AND settled_at IS NULL
 """)
 
+# What was taken for a lost send counts as heard, even if it is refused after all.
+NOTED = text("""
+SELECT reason, EXISTS (SELECT 1 FROM heard WHERE message_id = :id) AS is_heard FROM attempt
+WHERE message_id = :id AND number = :number
+""")
+
 IN_TURN = text("SELECT id FROM message WHERE waits = 'turn'")
 
 AT_ODDS = text("""
@@ -240,10 +246,10 @@ class OutboxHarness(StoreHarness):
         else:
             send.reply.answer.set_exception(error)
         await send.task
-        query = text("SELECT reason FROM attempt WHERE message_id = :id AND number = :number")
         values = {"id": message.id, "number": send.claimed.attempts}
-        reason = self.run(lambda tx: tx.execute(query, values).scalar_one_or_none())
-        if reason == (error.reason if error else AttemptReason.OK):
+        noted = self.run(lambda tx: tx.execute(NOTED, values).one_or_none())
+        reason = error.reason if error else AttemptReason.OK
+        if noted and noted.reason == reason and not (error and noted.is_heard):
             self.history.end(send.claimed, error)
         send.worker.is_woken = True
         if send.worker not in self.workers.values():  # nobody is woken, but they look once a minute
