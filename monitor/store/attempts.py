@@ -8,7 +8,6 @@ Rules:
 4. What somebody has to mend a receiver for, the fallback hears at once.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -50,7 +49,7 @@ class Attempt:
     error: DeliveryError | None
     took: Duration
     title: str
-    post: Any = None
+    post: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +148,13 @@ ON CONFLICT (incident_id, receiver, address) DO UPDATE SET told_cause = excluded
 
 
 def _mark_heard(
-    tx: Connection, message: Message, post: Any, *, at: Micros, new_id: Callable[[], str]
+    tx: Connection, message: Message, post: str | None, *, at: Micros, new_id: Callable[[], str]
 ) -> None:
     recipient = {"receiver": message.receiver, "address": message.address}
     post_id = None
     if post is not None:
         post_id = new_id()
-        tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": json.dumps(post)})
+        tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": post})
     heard = {**recipient, "message_id": message.id, "at": at, "post_id": post_id}
     causes = {
         notification.incident.id: notification.incident.cause

@@ -100,7 +100,7 @@ def claim(
 ) -> Claimed:
     """Claim the next message for *receiver*, with everything about it read again just now.
 
-    *by* names the process: its own claims don't lapse, whatever the clock does. The message is None
+    *by* names the worker: its own claims don't lapse, whatever the clock does. The message is None
     if nothing can be sent now.
     """
     state = receivers.load(tx, receiver.name)

@@ -1,6 +1,7 @@
 """Delivers what the outbox holds: claim, recheck, render, send, settle."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -159,10 +160,14 @@ class Deliverer:
 
     def _attempt(self, message: Message, result: Receipt | DeliveryError, began: float) -> Attempt:
         took = Duration(int((self.recorder.runtime.monotonic() - began) * 1_000_000))
-        title = render(message, timezone="UTC").title
-        if isinstance(result, Receipt):
-            return Attempt(None, took=took, title=title, post=result.post)
-        return Attempt(result, took=took, title=title)
+        title, post = "", None
+        try:  # neither a title nor a post is worth a send whose end is not recorded
+            title = render(message, timezone="UTC").title
+            post = json.dumps(result.post) if isinstance(result, Receipt) and result.post else None
+        except Exception:
+            log.exception("an attempt can't be described", receiver=self.receiver.name)
+        error = result if isinstance(result, DeliveryError) else None
+        return Attempt(error, took=took, title=title, post=post)
 
     async def _settle(
         self, claimed: Claimed, message: Message, ended: Attempt

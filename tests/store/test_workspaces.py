@@ -57,7 +57,7 @@ def eventful(harness):
     harness.poll(
         listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"), listed_account("e")
     )
-    harness.settle(harness.claim(), post={"ts": "1"})
+    harness.settle(harness.claim(), post='{"ts": "1"}')
     for _ in range(3):
         harness.poll(listed_account("a"), signed_out("b"), frozen("c"), listed_account("d"))
     harness.poll(signed_out("a"), signed_out("b", link=""), listed_account("d"), ignored="d")

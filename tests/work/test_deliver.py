@@ -327,3 +327,27 @@ async def test_the_fallback_hears_of_what_comes_after_the_clock_went_back_too(ha
 
     copies = "SELECT subject FROM notification WHERE receiver = 'mail' ORDER BY subject"
     assert harness.column(copies) == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("post", [{"ts": "1"}, object()], ids=["a post", "no JSON"])
+async def test_a_send_is_settled_whatever_its_notifier_brings_back(harness, monkeypatch, post):
+    async def send(_):
+        return Receipt(post=post)
+
+    monkeypatch.setattr(harness.pager, "send", send)
+    harness.poll(signed_out())
+
+    assert await harness.send() == [("opened", "delivered")]
+
+    posts = [] if type(post) is object else ['{"ts": "1"}']
+    assert harness.column("SELECT receipt FROM post") == posts
+
+
+async def test_a_message_that_cannot_be_written_is_tried_again_and_not_lost(harness, monkeypatch):
+    harness.poll(signed_out())
+    monkeypatch.setattr("monitor.work.deliver.render", lambda *_, **__: 1 / 0)
+    harness.pager.replies = [ValueError("a bug")]
+
+    assert await harness.send() == []
+
+    assert await harness.send(after=HOUR) == [("opened", "delivered")]
