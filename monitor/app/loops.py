@@ -13,7 +13,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.metrics.families import HELD, RELOADED
 from monitor.schedule import Schedule
-from monitor.store import clock, leases, outbox, receivers
+from monitor.store import clock, incidents, leases, outbox, outside, receivers, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
@@ -73,11 +73,13 @@ class App:
         self._applying = asyncio.Lock()
         self._is_at_work = False
         self._is_more_due = False
+        self._is_all_due = False
         self._lease = Lease(self._store, self._runtime)
         self._loop_health = LoopHealth(self._runtime.monotonic, self._lease)
         self._schedule = Schedule(jitter=self._runtime.jitter)
         self._more_to_prune = False
         self._failed_writes = 0
+        self._changes: int | None = None  # from outside, as far as they were followed
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
         self._reconfigurer = Reconfigurer(
@@ -277,9 +279,7 @@ class App:
                 await guard("unwatch", self._unwatch())
                 failed = self._loop_health.is_failing("clock", "unwatch")
                 clock_due = monotonic() + (TICK_EVERY if failed else CLOCK_EVERY).seconds
-            await guard("tick", self._repeat(self._ticker.tick))
-            if not self._loop_health.is_failing("tick"):
-                self._look_for_lost_commits()
+            await guard("tick", self._follow())
             if self._workers.queues_changed and monotonic() >= queues_due:
                 self._workers.queues_changed = False
                 await guard("queues", self._look_at_queues())
@@ -296,6 +296,25 @@ class App:
                 retention_due, retention_retry = monotonic() + wait, retry
             await asyncio.sleep(0 if self._is_more_due else TICK_EVERY.seconds)
 
+    async def _follow(self) -> None:
+        """Do what is due, and wake those whom a commit concerns that woke nobody here.
+
+        That is another process's, or one of ours whose answer was lost: then the next that is read
+        tells.
+        """
+        failed_writes = self._store.failed_writes
+        changes, due_at = await self._store.read(
+            lambda tx: (outside.count(tx), incidents.next_due_at(tx))
+        )
+        if changes != self._changes and self._changes is not None:
+            for name in await self._store.read(workspaces.load_accepted):
+                self._workers.wake_workspace(name)
+        if (failed_writes, changes) != (self._failed_writes, self._changes):
+            self._failed_writes, self._changes = failed_writes, changes
+            self._workers.wake_receivers(self._workers.receivers)
+        if self._ticker.has_to_plan or (due_at is not None and due_at <= self._runtime.now()):
+            await self._repeat(self._ticker.tick)
+
     async def _look_at_all(self) -> None:
         """Poll everything now, first what has a queue: nothing that is recorded may still hold."""
         log.info("the host was suspended; every workspace is polled")
@@ -306,12 +325,7 @@ class App:
         with suppress(StoreError):  # else in any order
             queued = await self._store.read(outbox.queued_workspaces)
         self._workers.look_at_once(sorted(workers, key=lambda it: it.poller.name not in queued))
-
-    def _look_for_lost_commits(self) -> None:
-        """Wake every receiver after a failure: a commit whose answer was lost woke nobody."""
-        if self._failed_writes != self._store.failed_writes:
-            self._failed_writes = self._store.failed_writes
-            self._workers.wake_receivers(self._workers.receivers)
+        self._is_all_due = True
 
     async def _look_at_queues(self) -> None:
         """Show how much is queued, and cancel what is so for receivers that were removed."""
@@ -369,7 +383,9 @@ class App:
         if step:
             for poller in pollers:
                 poller.forget_look()
-            self._workers.wake_receivers(self._workers.receivers)  # what they wait for was moved
+        if step or self._is_all_due:
+            self._is_all_due = False
+            self._workers.wake_receivers(self._workers.receivers)  # what they wait for has moved
 
 
 async def _first_of(*events: asyncio.Event) -> None:

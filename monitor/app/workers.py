@@ -41,10 +41,6 @@ QUEUE_RETRY: Final = Duration.parse("5s")
 MIN_WAIT: Final = Duration.parse("50ms")
 """How long a receiver's worker waits at least for what is due at a time."""
 
-MAX_SLEEP: Final = Duration.parse("1m")
-"""How long a receiver's worker sleeps at most: the last sends of another monitor, which may queue
-something for it, wake nobody here."""
-
 MAX_CLAIMING: Final = Duration.parse("60s")
 """Within what time a worker that was woken has begun all sends that it can."""
 
@@ -201,14 +197,13 @@ class ReceiverWorker:
                 self._loop_health.rest(loop)
         self._loop_health.end(loop)
 
-    def _wait(self, loop: str) -> float:
-        """Return after how many seconds something may be due."""
+    def _wait(self, loop: str) -> float | None:
+        """Return after how many seconds something is due, None if nothing is to come."""
         if self._loop_health.is_failing(loop):
             return QUEUE_RETRY.seconds
         if self._next_at is None:
-            return MAX_SLEEP.seconds
-        wait = (self._next_at - self._now()) / 1_000_000
-        return min(max(wait, MIN_WAIT.seconds), MAX_SLEEP.seconds)
+            return None
+        return max((self._next_at - self._now()) / 1_000_000, MIN_WAIT.seconds)
 
     async def _begin_sends(self, group: asyncio.TaskGroup) -> None:
         while len(self._in_flight) < MAX_IN_FLIGHT and not self._is_stopped:

@@ -17,7 +17,7 @@ from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from . import address, postgresql, sqlite
+from . import address, outside, postgresql, sqlite
 from .access import Access, Database, Observe
 from .errors import LeaseLostError, StoreError
 from .schema import Schema
@@ -104,16 +104,25 @@ class Store:
         """Run *work* as `run_now` does, on the store's thread.
 
         It is finished even if the caller is cancelled. What can't be made up for is *urgent*: it
-        is tried each time, even while the database fails slowly, and passes the fence.
+        is tried each time, even while the database fails slowly, and passes the fence; a monitor
+        that works in place of this one is told that something has changed.
         """
         if urgent:
-            return await self._writing.run(work, urgent=True)
+            return await self._writing.run(partial(self._pass, work), urgent=True)
 
         def fenced(tx: Connection) -> T:
             self._check(tx)
             return work(tx)
 
         return await self._writing.run(fenced)
+
+    def _pass(self, work: Callable[[Connection], T], tx: Connection) -> T:
+        result = work(tx)
+        try:
+            self._check(tx)
+        except LeaseLostError:
+            outside.note(tx)
+        return result
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Return what *work* reads, all of it of one moment; raise StoreError if it takes long."""

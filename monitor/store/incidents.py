@@ -43,6 +43,17 @@ def open_by_cause(tx: Connection, workspace: str) -> dict[Cause, int]:
     return {Cause(row.cause): row.incidents for row in counts}
 
 
+NEXT_DUE_AT: Final = text("""
+SELECT MIN(next_due_at) FROM incident WHERE next_due_at IS NOT NULL
+""")
+
+
+def next_due_at(tx: Connection) -> Micros | None:
+    """Return when an incident is due next, be it held; None if none is to come."""
+    at: Micros | None = tx.execute(NEXT_DUE_AT).scalar_one()
+    return at
+
+
 _IS_DUE: Final = """
 FROM incident
 JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at IS NULL

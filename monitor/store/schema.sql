@@ -11,6 +11,12 @@ CREATE TABLE clock (
     at BIGINT NOT NULL
 );
 
+-- How often others than the monitor that works have changed something that concerns it.
+CREATE TABLE outside (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    changes BIGINT NOT NULL
+);
+
 -- The monitor that works, and when it last said that it lives, on its own clock.
 CREATE TABLE replica (
     id TEXT PRIMARY KEY,

@@ -26,7 +26,7 @@ from monitor.core.model import (
     Workspace,
 )
 
-from . import accounts, incidents, rows, sessions
+from . import accounts, incidents, outside, rows, sessions
 from .errors import LeaseLostError
 
 LOAD: Final = text("SELECT * FROM workspace WHERE name = :name")
@@ -279,7 +279,18 @@ ON CONFLICT (workspace) DO UPDATE SET list_key = excluded.list_key, at = exclude
 def accept(tx: Connection, name: str, *, now: Micros, way: str, actor: str) -> bool:
     """Let the refused list of the workspace *name* be believed; return False if there is none."""
     values = {"name": name, "at": now, "way": way, "actor": actor}
-    return tx.execute(ACCEPT, values).rowcount == 1
+    is_accepted = tx.execute(ACCEPT, values).rowcount == 1
+    if is_accepted:
+        outside.note(tx)
+    return is_accepted
+
+
+ACCEPTED: Final = text("SELECT workspace FROM acceptance")
+
+
+def load_accepted(tx: Connection) -> list[str]:
+    """Return the workspaces whose refused list somebody has accepted, and no poll has seen yet."""
+    return list(tx.execute(ACCEPTED).scalars())
 
 
 TAKE_ACCEPTANCE: Final = text("""
@@ -377,7 +388,4 @@ def postpone(tx: Connection, name: str, detached_at: Micros) -> None:
 
 
 def _lease_lost(name: str) -> LeaseLostError:
-    return LeaseLostError(
-        f"another monitor took over the workspace {name!r} in this database;"
-        " run one monitor a database"
-    )
+    return LeaseLostError(f"another monitor took over the workspace {name!r} in this database")

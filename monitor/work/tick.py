@@ -54,6 +54,11 @@ class Ticker:
     look: Callable[[str], None]
     planned_for: TickRules | None = None
 
+    @property
+    def has_to_plan(self) -> bool:
+        """Whether the rules are others than before, so that something may be due by them."""
+        return self.planned_for is not self.rules
+
     async def tick(self) -> bool:
         """Process the reminder that has been due longest, with all that are due in its workspace.
 
@@ -63,7 +68,7 @@ class Ticker:
         another monitor has taken over the workspace.
         """
         now, rules = self.recorder.runtime.now(), self.rules
-        if self.planned_for is not rules:
+        if self.has_to_plan:
             if await self._plan_reminders(rules.policy, now):
                 return True
             self.planned_for = rules

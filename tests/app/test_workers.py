@@ -108,16 +108,6 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
     assert not worker._in_flight
 
 
-async def test_a_receiver_is_told_though_nobody_wakes_its_worker(harness, monkeypatch):
-    monkeypatch.setattr(workers, "MAX_SLEEP", Duration.parse("50ms"))
-    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
-    harness.workers.receivers["crm"].wake = lambda: None  # as another monitor can't, either
-
-    await harness.sign_out("acme")
-
-    await harness.hook.wait(lambda: harness.hook.events)
-
-
 async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
     more = f"receivers: [{harness.crm()}]\npoll: {{cron: '0 8 * * *'}}"
     await harness.apply("acme", "beta", more=more)

@@ -95,7 +95,7 @@ def test_a_newer_term_keeps_an_older_one_from_recording(harness):
     harness.poll(listed_account())
     attach(harness)
 
-    with pytest.raises(LeaseLostError, match="one monitor a database"):
+    with pytest.raises(LeaseLostError):
         harness.poll(signed_out())
 
     assert harness.run(lambda tx: incidents.load_open(tx, "acme")) == {}

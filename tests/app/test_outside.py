@@ -1,0 +1,107 @@
+"""What others commit is noticed by the monitor that works; else it asks for nothing."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from harness.program import until
+
+from monitor import app
+from monitor.app.process import REAL
+from monitor.core import backoff
+from monitor.core.duration import Duration
+from monitor.store import leases, workspaces
+
+IDLE = "web: {listen: '127.0.0.1:0'}\npoll: {every: 6h}"
+
+
+@pytest.fixture
+async def monitor(harness):
+    """A monitor with two receivers that has nothing to do."""
+    crm = harness.crm()
+    receivers = f"receivers: [{crm}, {crm.replace('crm', 'pager')}]"
+    config = harness.load("acme", more=f"{IDLE}\n{receivers}")
+    async with running(config) as monitor:
+        await until(lambda: harness.simulator.requests)
+        await asyncio.sleep(1.5)  # what the start brought
+        yield monitor
+
+
+@asynccontextmanager
+async def running(config, runtime=REAL):
+    async with app.opened(config, runtime) as monitor:
+        task = asyncio.create_task(monitor.run())
+        try:
+            yield monitor
+        finally:
+            monitor.stop()
+            await asyncio.wait_for(task, 20)
+
+
+def transactions(monitor, kind):
+    """How many there were so far."""
+    series = f'linkedapi_store_transaction_duration_seconds_count{{kind="{kind}"}} '
+    page = monitor._metrics.render().decode()
+    return int(page.partition(series)[2].partition("\n")[0] or 0)
+
+
+async def test_a_list_that_somebody_accepts_is_believed_at_once(harness, monitor, monkeypatch):
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", Duration.parse("1h"))
+    for account in list(harness.simulator.customer("acme").accounts):
+        harness.simulator.remove("acme", account)
+    harness.simulator.add_accounts("acme", 2)
+    monitor._workers.workspaces["acme"].wake()
+    accept = partial(workspaces.accept, name="acme", now=app.now(), way="cli", actor="ops")
+    await until(lambda: len(harness.simulator.requests) == 2)
+
+    await until(lambda: harness.store.run_now(accept))
+
+    load = partial(workspaces.load, name="acme")
+    listed = harness.simulator.customer("acme").accounts.keys()
+    await until(lambda: harness.store.read_now(load).accounts.keys() == listed)
+
+
+async def test_who_has_nothing_to_do_writes_nothing_and_asks_once_a_second(monitor):
+    before = [transactions(monitor, kind) for kind in ("read", "write")]
+
+    await asyncio.sleep(3)
+
+    reads, writes = (
+        transactions(monitor, kind) - count
+        for kind, count in zip(("read", "write"), before, strict=True)
+    )
+    assert (2 <= reads <= 4, writes) == (True, 0)
+
+
+async def test_the_end_of_a_send_by_a_former_monitor_wakes_the_receivers(harness, monitor):
+    writes = transactions(monitor, "write")
+    harness.store.fence(partial(leases.check, replica="the former"))
+
+    await harness.store.run(leases.replicas, urgent=True)
+
+    woken = len(monitor._workers.receivers)
+    await until(lambda: transactions(monitor, "write") == writes + woken, within=5)
+
+
+async def test_a_resolution_that_became_due_while_the_host_was_suspended_leaves(
+    harness, monkeypatch
+):
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", Duration.parse("1h"))
+    suspended = 0
+    harness.simulator.sign_out("acme", "*")
+    config = harness.load("acme", more=f"{IDLE}\nreceivers: [{harness.crm()}]")
+    async with running(config, replace(REAL, now=lambda: REAL.now() + suspended)) as monitor:
+        await until(lambda: len(harness.hook.events) == 2)
+        worker = monitor._workers.receivers["crm"]
+        harness.hook.status = 500
+        harness.simulator.recover("acme", "*")
+        monitor._workers.workspaces["acme"].wake()
+        await until(lambda: len(harness.hook.events) > 2 and not worker._in_flight)
+        await asyncio.sleep(0.2)  # until its worker sleeps
+        harness.hook.status, refused = 200, len(harness.hook.events)
+
+        suspended = Duration.parse("8h")
+
+        await until(lambda: len(harness.hook.events) == refused + 2, within=20)
