@@ -247,7 +247,7 @@ class Reconfigurer:
     def _start_workspaces(
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
-        with_queue = []
+        queued, with_incidents = [], []
         for index, settings in enumerate(change.start):
             recorded, metrics = applied.attached.get(settings.name), self._resources.metrics
             if recorded is None:
@@ -259,10 +259,13 @@ class Reconfigurer:
                 settings, components, self._loop_health, recorded.workspace, recorded.term
             )
             worker.poller.has_intents = settings.name in applied.wanting
-            self._workers.start(worker, index, len(change.start))
+            looked_at = recorded.last_good_at
+            self._workers.start(worker, index, len(change.start), looked_at=looked_at)
             if settings.name in applied.queued:
-                with_queue.append(worker)
-        self._workers.look_at_once(with_queue)
+                queued.append(worker)
+            elif recorded.open_incidents:
+                with_incidents.append(worker)
+        self._workers.look_at_once([*queued, *with_incidents])  # for what is told of them soon
 
     def _change_receivers(self, components: Components) -> None:
         receivers = self._workers.receivers

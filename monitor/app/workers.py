@@ -27,7 +27,7 @@ MAX_SESSIONS_A_POLL: Final = 3
 """How many reconnection sessions are asked for between two polls of a workspace."""
 
 MAX_SPREAD: Final = Duration.parse("60s")
-"""Within what time every new workspace is first polled."""
+"""Within what time every workspace is first polled that is new, or overdue."""
 
 MAX_LOOKS: Final = 50
 """How many of the workspaces that are to be polled at once are so at the same time."""
@@ -261,16 +261,41 @@ class Workers:
             if name in self.receivers:
                 self.receivers[name].wake()
 
-    def start(self, worker: WorkspaceWorker, index: int = 0, count: int = 1) -> None:
-        """Let *worker* poll; it is number *index* of *count* that start together."""
+    def start(
+        self,
+        worker: WorkspaceWorker,
+        index: int = 0,
+        count: int = 1,
+        *,
+        looked_at: Micros | None = None,
+    ) -> None:
+        """Let *worker* poll; it is number *index* of *count* that start together.
+
+        It was *looked_at* then, by whoever had it before.
+        """
         self.workspaces[worker.settings.name] = worker
-        self.schedule(worker, index, count)
+        self.schedule(worker, index, count, looked_at=looked_at)
         worker.task = self._group.create_task(worker.run())
 
-    def schedule(self, worker: WorkspaceWorker, index: int, count: int) -> None:
-        """Wake *worker* as its settings say, number *index* of *count* first within MAX_SPREAD."""
+    def schedule(
+        self,
+        worker: WorkspaceWorker,
+        index: int,
+        count: int,
+        *,
+        looked_at: Micros | None = None,
+    ) -> None:
+        """Wake *worker* as its settings say.
+
+        That is first when a poll is due that follows the one when it was *looked_at*, or else, as
+        number *index* of *count*, within MAX_SPREAD.
+        """
         name, poll, now = worker.settings.name, worker.settings.poll, self._now()
-        offset = spread(index, count, Duration(min(poll.next_due(now) - now, MAX_SPREAD)))
+        due_at = now if looked_at is None else poll.next_due(looked_at)
+        if due_at > now:
+            offset = Duration(due_at - now).seconds
+        else:
+            offset = spread(index, count, Duration(min(poll.next_due(now) - now, MAX_SPREAD)))
         self._schedule.add(
             name,
             partial(worker.wake, scheduled=True),

@@ -207,6 +207,35 @@ async def test_another_schedule_counts_at_once_and_the_same_one_is_left_alone(ha
     assert poller.rules.next_due(NOON) == NOON + Duration.parse("20h")
 
 
+def polls(harness):
+    return [
+        request.customer
+        for request in harness.simulator.requests
+        if request.method == "accounts.getAll"
+    ]
+
+
+@pytest.mark.case("start, or the host slept")
+@pytest.mark.parametrize("is_out", [False, True])
+async def test_who_comes_back_is_polled_when_that_is_due_or_at_once_for_what_is_open(
+    harness, is_out
+):
+    beta = {"poll": {"every": "6h"}}
+    await harness.apply("acme", beta=beta)
+    if is_out:
+        harness.simulator.sign_out("beta", "*")
+    await harness.poll("beta")
+    await harness.apply("acme")
+
+    await harness.apply("acme", beta=beta)
+
+    assert harness.triggers()["beta"]._offset == pytest.approx(6 * 3600, abs=60)
+    if is_out:
+        await until(lambda: len(polls(harness)) == 2)
+    await asyncio.sleep(0.1)
+    assert polls(harness) == ["beta"] * (1 + is_out)
+
+
 async def test_a_new_token_counts_at_once_and_the_same_one_keeps_its_pause(harness):
     await harness.apply("acme", "beta")
     await harness.poll("acme")
