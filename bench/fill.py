@@ -19,7 +19,8 @@ from monitor.core.secret import Secret
 from monitor.store import workspaces
 from monitor.store.db import Store
 from monitor.store.rows import insert
-from monitor.work.poll import PollRules, commit, hold
+from monitor.work.liveness import hold
+from monitor.work.poll import PollRules, commit
 
 _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "workspace": (

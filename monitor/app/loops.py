@@ -18,7 +18,7 @@ from monitor.store.db import LeaseLostError, StoreError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
 from monitor.web.server import bind, serve
-from monitor.work.poll import write_liveness
+from monitor.work.liveness import write_liveness
 from monitor.work.tick import Ticker
 
 from .components import Components, Resources

@@ -25,7 +25,7 @@ from monitor.core.secret import Secret
 from monitor.metrics.families import INCIDENTS_OPEN
 from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
-from monitor.work.poll import hold
+from monitor.work.liveness import hold
 
 from .components import Components, Resources
 from .loop_health import LoopHealth

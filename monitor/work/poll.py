@@ -1,8 +1,7 @@
 """One poll of one workspace: fetch, diff, decide, and record everything in one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Final
 
 import structlog
@@ -39,16 +38,11 @@ from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
 from monitor.store import incidents, outbox, sessions, workspaces
 
+from .liveness import STALE, record_look
 from .record import Recorded, Recorder, publish, record
-
-STALE: Final = Duration.parse("2m")
-"""How long after the next but one poll was due a look at a workspace counts as a recent one."""
 
 ACCEPTED_FOR: Final = Duration.parse("1h")
 """How long a list that a person accepted is waited for."""
-
-MAX_BATCH: Final = 500
-"""How many workspaces' liveness is in one commit at the most."""
 
 log = structlog.get_logger("poll")
 
@@ -63,26 +57,9 @@ class PollRules:
     create: bool
     cooldown: Duration
 
-
-def look(name: str, term: int, *, rules: PollRules, now: Micros) -> Liveness:
-    """Return what a good poll of the workspace *name* says that is just over."""
-    return Liveness(name, term, now, rules.next_due(rules.next_due(now)) + STALE)
-
-
-def hold(tx: Connection, workspace: str, *, now: Micros) -> None:
-    """Let all that is to be told of *workspace* wait until it has been polled."""
-    outbox.hold(tx, workspace)
-    incidents.hold_blindness(tx, workspace, until=now + STALE)
-
-
-def record_look(tx: Connection, liveness: Liveness, *, now: Micros) -> set[str]:
-    """Write that a workspace was just read, and let go what waited for it.
-
-    Return the receivers that have something to send. Raise LeaseLostError if the claim is not the
-    latest.
-    """
-    workspaces.write_look(tx, liveness)
-    return outbox.release_looked(tx, liveness.name, now=now)
+    def look(self, name: str, term: int, now: Micros) -> Liveness:
+        """Return what a good poll of the workspace *name* says that is just over."""
+        return Liveness(name, term, now, self.next_due(self.next_due(now)) + STALE)
 
 
 def commit(
@@ -140,7 +117,7 @@ def commit(
         if failing.cause in CAUSES:
             receivers |= outbox.release_looked(tx, ALL_WORKSPACES, now=now)
     else:
-        receivers = record_look(tx, look(workspace.name, term, rules=rules, now=now), now=now)
+        receivers = record_look(tx, rules.look(workspace.name, term, now), now=now)
     return replace(recorded, receivers=recorded.receivers | receivers)
 
 
@@ -326,7 +303,7 @@ class Poller:
     async def _mark_looked(self) -> None:
         """Write that the workspace was read: at once if that is news, else in the next batch."""
         now = self._runtime.now()
-        self.unwritten = liveness = look(self.name, self.term, rules=self.rules, now=now)
+        self.unwritten = liveness = self.rules.look(self.name, self.term, now)
         if self._fresh_until < now:
             receivers = await self._store.run(lambda tx: record_look(tx, liveness, now=now))
             self.mark_written(liveness)
@@ -374,7 +351,7 @@ class Poller:
         self._has_polled = True
         if isinstance(observation, Snapshot) and after.failing is None:
             self.unwritten = None
-            self._fresh_until = look(self.name, self.term, rules=rules, now=now).fresh_until or 0
+            self._fresh_until = rules.look(self.name, self.term, now).fresh_until or 0
             if rules is self.rules:  # else the next poll compares every account anew
                 wanted = {incident.subject for incident in recorded.decision.wanted}
                 self._quiet = {
@@ -419,35 +396,6 @@ class Poller:
         """Repeat a failed poll later than planned."""
         if self._repeat_at is not None:
             self._repeat_at = self._runtime.monotonic() + wait.seconds
-
-
-async def write_liveness(recorder: Recorder, pollers: Iterable[Poller]) -> None:
-    """Write what the latest polls say of their workspaces' liveness, in portions."""
-    now = recorder.runtime.now()
-    waiting = [poller for poller in pollers if poller.unwritten]
-    for start in range(0, len(waiting), MAX_BATCH):
-        portion = [  # as it is now: another portion may have taken its time
-            (poller, poller.unwritten)
-            for poller in waiting[start : start + MAX_BATCH]
-            if poller.unwritten
-        ]
-        batch = [liveness for _, liveness in portion]
-        receivers = await recorder.store.run(partial(_write_batch, batch=batch, now=now))
-        recorder.wake(receivers)
-        for poller, liveness in portion:
-            poller.mark_written(liveness)
-
-
-def _write_batch(tx: Connection, batch: Sequence[Liveness], now: Micros) -> set[str]:
-    """Write *batch*; return the receivers for which that lets something go."""
-    workspaces.write_liveness(tx, batch)
-    waiting, receivers = outbox.waiting_for_a_look(tx), set[str]()
-    for liveness in batch:
-        if liveness.fresh_until is None:
-            hold(tx, liveness.name, now=now)
-        elif liveness.name in waiting:
-            receivers |= outbox.release_looked(tx, liveness.name, now=now)
-    return receivers
 
 
 def _log_edges(before: Workspace, after: Workspace) -> None:

@@ -19,7 +19,7 @@ from monitor.core.policy import DeliveryPolicy
 from monitor.store import outbox, receivers, workspaces
 from monitor.store.claims import Claimed
 from monitor.work.deliver import Deliverer, DeliveryRules
-from monitor.work.poll import hold
+from monitor.work.liveness import hold
 from monitor.work.tick import Ticker, TickRules
 
 

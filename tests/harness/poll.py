@@ -14,7 +14,8 @@ from monitor.source.token import Token
 from monitor.source.transport import open_http
 from monitor.store import sessions, workspaces
 from monitor.store.db import Store
-from monitor.work.poll import Poller, write_liveness
+from monitor.work.liveness import write_liveness
+from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
 
 TOKEN = "linked_acme"

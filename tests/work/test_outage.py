@@ -17,7 +17,8 @@ from monitor.core.model import Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
 from monitor.store import clock
-from monitor.work.poll import PollRules, hold
+from monitor.work.liveness import hold
+from monitor.work.poll import PollRules
 
 GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
 LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")

@@ -21,7 +21,7 @@ from monitor.core.secret import Secret
 from monitor.simulator import Fault
 from monitor.store import clock, incidents, outbox, workspaces
 from monitor.store.db import LeaseLostError, StoreError
-from monitor.work import poll
+from monitor.work import liveness
 from monitor.work.poll import Poller
 
 OPENED = ("opened", "reconnection_required")
@@ -321,7 +321,7 @@ async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_p
 
 
 async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):
-    monkeypatch.setattr(poll, "MAX_BATCH", 1)
+    monkeypatch.setattr(liveness, "MAX_BATCH", 1)
     other = Poller(
         Workspace("other"),
         1,
@@ -332,7 +332,7 @@ async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):
     other.forget_look()
     harness.poller.forget_look()
     recorder = harness.poller._recorder
-    writing = asyncio.create_task(poll.write_liveness(recorder, [other, harness.poller]))
+    writing = asyncio.create_task(liveness.write_liveness(recorder, [other, harness.poller]))
     await asyncio.sleep(0)  # the first of two portions is under way
 
     await harness.poller._mark_looked()

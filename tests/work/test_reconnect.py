@@ -17,7 +17,6 @@ from monitor.simulator import Fault
 from monitor.source.settings import LinkedApiSettings
 from monitor.store import workspaces
 from monitor.store.db import LeaseLostError, StoreError
-from monitor.work.poll import look
 from monitor.work.tick import Ticker, TickRules
 
 STATE = "accounts.getConnectionSession"
@@ -137,7 +136,7 @@ async def remind(harness, ticker, *, after=HOUR):
     harness.store.run_now(lambda tx: [tx.execute(statement) for statement in SETTLE])
     harness.now += after
     harness.seconds += after.seconds
-    seen = look("acme", harness.poller.term, rules=harness.poller.rules, now=harness.now)
+    seen = harness.poller.rules.look("acme", harness.poller.term, harness.now)
     harness.store.run_now(lambda tx: workspaces.write_look(tx, seen))
     assert await ticker.tick()
     return looked_at
