@@ -1,0 +1,76 @@
+"""Liveness: when a workspace was last read, and what waits until it is.
+
+The first look of a term is written at once, others in batches.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+from sqlalchemy import Connection
+
+from monitor.core.duration import Duration
+from monitor.core.model import Liveness, Micros
+from monitor.store import incidents, outbox, workspaces
+
+from .record import Recorder
+
+STALE: Final = Duration.parse("2m")
+"""How long after the next but one poll was due a look at a workspace counts as a recent one."""
+
+MAX_BATCH: Final = 500
+"""How many workspaces' liveness is in one commit at the most."""
+
+
+class Looker(Protocol):
+    """Who looks at a workspace: *unwritten* is what its latest look says, until it is written."""
+
+    unwritten: Liveness | None
+
+    def mark_written(self, liveness: Liveness) -> None:
+        """Note that *liveness* has been committed."""
+
+
+def hold(tx: Connection, workspace: str, *, now: Micros) -> None:
+    """Let all that is to be told of *workspace* wait until it has been polled."""
+    outbox.hold(tx, workspace)
+    incidents.hold_blindness(tx, workspace, until=now + STALE)
+
+
+def record_look(tx: Connection, liveness: Liveness, *, now: Micros) -> set[str]:
+    """Write that a workspace was just read, and let go what waited for it.
+
+    Return the receivers that have something to send. Raise LeaseLostError if the claim is not the
+    latest.
+    """
+    workspaces.write_look(tx, liveness)
+    return outbox.release_looked(tx, liveness.name, now=now)
+
+
+async def write_liveness(recorder: Recorder, pollers: Iterable[Looker]) -> None:
+    """Write what the latest polls say of their workspaces' liveness, in portions."""
+    now = recorder.runtime.now()
+    waiting = [poller for poller in pollers if poller.unwritten]
+    for start in range(0, len(waiting), MAX_BATCH):
+        portion = [  # as it is now: another portion may have taken its time
+            (poller, poller.unwritten)
+            for poller in waiting[start : start + MAX_BATCH]
+            if poller.unwritten
+        ]
+        batch = [liveness for _, liveness in portion]
+        receivers = await recorder.store.run(partial(_write_batch, batch=batch, now=now))
+        recorder.wake(receivers)
+        for poller, liveness in portion:
+            poller.mark_written(liveness)
+
+
+def _write_batch(tx: Connection, batch: Sequence[Liveness], now: Micros) -> set[str]:
+    """Write *batch*; return the receivers for which that lets something go."""
+    workspaces.write_liveness(tx, batch)
+    waiting, receivers = outbox.waiting_for_a_look(tx), set[str]()
+    for liveness in batch:
+        if liveness.fresh_until is None:
+            hold(tx, liveness.name, now=now)
+        elif liveness.name in waiting:
+            receivers |= outbox.release_looked(tx, liveness.name, now=now)
+    return receivers
