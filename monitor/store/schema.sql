@@ -79,7 +79,7 @@ CREATE TABLE session (
     account_id TEXT NOT NULL,
     id TEXT,
     link TEXT,
-    unlisted_since BIGINT,
+    unconfirmed_since BIGINT,
     PRIMARY KEY (workspace, account_id),
     FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );

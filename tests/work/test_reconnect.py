@@ -171,7 +171,7 @@ async def test_a_link_that_we_asked_for_and_that_still_is_good_is_told_again(har
     await remind(harness, ticker)
     assert await harness.reconnector.reconnect() == "needless"
 
-    assert harness.session() == before
+    assert harness.session() == replace(before, unconfirmed_since=harness.now)
     assert waiting(harness) == 0
     assert harness.calls(CREATE) == 1
 

@@ -28,7 +28,7 @@ def needs_link(account: Account, session: Session | None) -> bool:
 
 def is_doubtful(session: Session | None) -> bool:
     """Return whether there is a link that may have expired without the account list saying so."""
-    return session is not None and has_link(session) and session.unlisted_since is not None
+    return session is not None and has_link(session) and session.unconfirmed_since is not None
 
 
 def lack_link(draft: Draft) -> tuple[Incident, ...]:
@@ -56,13 +56,15 @@ def conclude(
     account: Account | None,
     session: Session | None,
     *,
+    before: Session | None = None,
     is_over: bool,
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
-    """Decide what asking for a session of *account* came to: a link, or none to wait for.
+    """Decide what asking for a *session* of *account* came to: a link, or none to wait for.
 
-    *is_over* says that the session it had has ended: the link of that is not told any more.
+    It may be the one that it had *before*, which is still good; *is_over* says that that has ended:
+    its link is not told any more.
     """
     if incident is None or not incident.is_open:
         return Decision()
@@ -73,6 +75,7 @@ def conclude(
     if session is None or not has_link(session):
         draft.sessions[account.id] = None
     else:
-        draft.sessions[account.id] = replace(session, unlisted_since=now)
-        draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
+        draft.sessions[account.id] = replace(session, unconfirmed_since=now)
+        if before is None or session.link != before.link:
+            draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
     return draft.decision(None, {incident.about: incident})
