@@ -37,6 +37,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
 from monitor.store import incidents, outbox, sessions, workspaces
+from monitor.store.db import StoreError
 
 from .liveness import STALE, record_look
 from .record import Recorded, Recorder, publish, record
@@ -319,9 +320,7 @@ class Poller:
     ) -> Decision | None:
         """Record what a poll means, or nothing if others have changed the accounts since."""
         now, rules = self._runtime.now(), self.rules
-        had_intents = self.has_intents
-        # until the commit is known to have happened
-        self._workspace, self._blind_cause, self.has_intents = None, None, True
+        self._workspace, self._blind_cause = None, None  # until it is known to be committed
 
         def work(tx: Connection) -> Recorded | None:
             if workspaces.load_version(tx, self.name) != workspace.version:
@@ -337,10 +336,14 @@ class Poller:
                 new_id=self._runtime.new_id,
             )
 
-        recorded = await self._store.run(work)
-        self.has_intents = had_intents or (recorded is not None and recorded.has_intents)
+        try:
+            recorded = await self._store.run(work)
+        except StoreError:
+            self.has_intents = True  # it may have been committed
+            raise
         if recorded is None:
             return None
+        self.has_intents |= recorded.has_intents
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after

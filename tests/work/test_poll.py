@@ -1,6 +1,7 @@
 """Polls, end to end in one process: simulated API, real client, real store."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
@@ -318,6 +319,22 @@ async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_p
         assert await harness.poll() == []
         assert harness.poller.has_intents
         assert await harness.reconnector.reconnect() is not None
+
+
+async def test_a_session_that_is_wanted_while_a_poll_is_recorded_is_asked_for(harness):
+    harness.poller.has_intents = False
+    harness.simulator.sign_out("acme", "a1")
+    writing = threading.Event()
+    busy = asyncio.create_task(harness.store.run(lambda _: writing.wait()))
+    polling = asyncio.create_task(harness.poll())
+    await until(lambda: harness.poller._workspace is None)
+
+    harness.poller.has_intents = True
+    writing.set()
+
+    assert await polling == [OPENED]
+    assert harness.poller.has_intents
+    await busy
 
 
 async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):
