@@ -6,6 +6,7 @@ import pytest
 from harness.answers import html_page
 from harness.core import NOON
 from harness.program import until
+from sqlalchemy import text
 
 from monitor.app import workers
 from monitor.core.duration import Duration
@@ -39,6 +40,38 @@ async def test_the_link_that_is_lost_while_it_is_asked_about_is_asked_for_by_the
     harness.workers.wake_workspace("acme")
 
     await until(lambda: harness.simulator.request_log.counts.get(create) == 2)
+
+
+@pytest.mark.odd_input("session expires before a reminder")
+async def test_a_link_that_expired_while_a_receiver_was_away_is_replaced_before_it_is_told(harness):
+    def links():
+        select = text("SELECT link FROM session WHERE link IS NOT NULL")
+        return harness.store.read_now(lambda tx: tx.execute(select).scalars().all())
+
+    def note_failure(tx):
+        crm, pause = receivers.load(tx, "crm"), Duration.parse("1h")
+        receivers.note_failure(
+            tx, crm, "HTTP 429", refuses=False, retry_after=pause, jitter=1.0, now=harness.now
+        )
+
+    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
+    await harness.store.run(note_failure)
+    account, _ = harness.simulator.customer("acme").accounts
+    harness.simulator.sign_out("acme", account)
+    without = ("reconnectionLink", "reconnectionSessionId")
+    harness.simulator.patch("acme", account, without=without)
+    harness.workers.wake_workspace("acme")
+    await until(links)
+    (expired,) = links()
+    harness.simulator.set_session("acme", account, "expired")
+    harness.now += Duration.parse("2h")
+    await harness.poll("acme")
+
+    harness.workers.receivers["crm"].wake()
+
+    await harness.hook.wait(lambda: harness.hook.events)
+    assert links() != [expired]
+    assert [event["data"]["link"] for event in harness.hook.events] == links()
 
 
 async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monkeypatch):

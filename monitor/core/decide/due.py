@@ -68,7 +68,7 @@ def remind(
             next_due_at = next_reminder(sent, policy, now)
             reminded = replace(incident, reminders=sent, next_due_at=next_due_at)
             draft.emit(EventType.REMINDED, reminded, Reason.REMINDER_DUE, incident.detail)
-            if is_doubtful(reminder.session):
+            if is_doubtful(reminder.session, now):
                 doubtful.append(reminded)
             continue
         draft.incidents[incident.about] = replace(incident, next_due_at=next_due_at)

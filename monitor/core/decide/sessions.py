@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from monitor.core.draft import Decision, Draft
+from monitor.core.duration import Duration
 from monitor.core.model import (
     Account,
     EventType,
@@ -14,6 +16,12 @@ from monitor.core.model import (
     Status,
     Workspace,
 )
+
+LINK_WAIT: Final = Duration.parse("10s")
+"""How long a message waits for the link that is being asked for, or about."""
+
+LINK_TRUST: Final = Duration.parse("10m")
+"""How long a link that the account list does not show is told without asking whether it is good."""
 
 
 def has_link(session: Session | None) -> bool:
@@ -26,9 +34,11 @@ def needs_link(account: Account, session: Session | None) -> bool:
     return account.status is Status.RECONNECTION_REQUIRED and not has_link(session)
 
 
-def is_doubtful(session: Session | None) -> bool:
+def is_doubtful(session: Session | None, now: Micros) -> bool:
     """Return whether there is a link that may have expired without the account list saying so."""
-    return session is not None and has_link(session) and session.unconfirmed_since is not None
+    if session is None or session.link is None or session.unconfirmed_since is None:
+        return False
+    return now - session.unconfirmed_since >= LINK_TRUST
 
 
 def lack_link(draft: Draft) -> tuple[Incident, ...]:
@@ -48,7 +58,8 @@ def needs_session(
     if account is None or incident is None or not incident.is_open:
         return False
     needs_login = account.status is Status.RECONNECTION_REQUIRED
-    return needs_login and (not has_link(session) or is_doubtful(session))
+    is_listed = session is not None and has_link(session) and session.unconfirmed_since is None
+    return needs_login and not is_listed
 
 
 def conclude(
