@@ -130,7 +130,7 @@ class OutboxHarness(StoreHarness):
             "acme", self.term, self.api, None, self.rules.create, HOUR, recorder
         )
         self.has_intents = True
-        self.ticker = Ticker(None, recorder, term_of=lambda _: self.term, look=self.look)
+        self.ticker = Ticker(None, recorder, term_of=lambda _: self.term)
         self.configure()
 
     async def kill(self):
