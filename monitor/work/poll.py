@@ -155,7 +155,7 @@ class Poller:
         self._repeat_at: float | None = None
         self.unwritten: Liveness | None = None
         self._fresh_until: Micros = 0  # as it is written
-        self._has_polled = False  # in this term
+        self._has_polled = False  # in this term, under these rules
         self._blind_cause: Cause | None = None  # of the open incident, as far as is known
         self._held_until = 0.0
         self.has_intents = True  # others may have left some
@@ -224,9 +224,11 @@ class Poller:
     def _is_quiet(self, workspace: Workspace, changes: Changes | Failure) -> bool:
         """Return whether recording this would change nothing."""
         failing = workspace.failing
+        if not self._has_polled:  # an outage may have ended with workspaces that left
+            return False
         if isinstance(changes, Changes):
             return not changes and failing is None and workspace.baseline_at is not None
-        if failing is None or not self._has_polled:
+        if failing is None:
             return False
         policy, now = self.rules.policy, self._runtime.now()
         cause = self._told_cause(failing)
@@ -263,11 +265,11 @@ class Poller:
         self.forget_look()
 
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
-        """Use another configuration from now on, and compare every account anew."""
+        """Use another configuration from now on, and record the next poll, news or not."""
         if source is not self._source:
             self._failed_polls, self._paused_until = 0, 0.0  # another token may be accepted
         self.rules, self._source = rules, source
-        self._quiet = {}
+        self._quiet, self._has_polled = {}, False
 
     async def _load(self) -> Workspace:
         if self._workspace is None:
