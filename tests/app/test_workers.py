@@ -13,6 +13,8 @@ from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.simulator import Fault
 from monitor.store import receivers
+from monitor.store.claims import Claimed
+from monitor.work.deliver import Deliverer
 from monitor.work.reconnect import Reconnector
 
 
@@ -125,6 +127,24 @@ async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten
 
     await until(lambda: harness.working() == {"acme", "log"})
     assert not harness.health.is_failing("poll beta", "send crm 0")
+
+
+async def test_one_claim_may_take_a_minute_however_many_there_are(harness, monkeypatch):
+    def is_overdue(after):
+        harness.seconds += after
+        return any("send crm" in problem for problem in harness.health.overdue())
+
+    async def claim(_):
+        overdue.append([is_overdue(60), is_overdue(1)])
+        return Claimed(None, more=len(overdue) < 3)
+
+    overdue = []
+    monkeypatch.setattr(Deliverer, "claim", claim)
+
+    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
+
+    await until(lambda: len(overdue) == 3)
+    assert overdue == [[False, True]] * 3
 
 
 async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, monkeypatch):
