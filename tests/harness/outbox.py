@@ -73,7 +73,7 @@ SELECT COUNT(CASE WHEN state = 'pending' AND waits IS NULL THEN 1 END) AS ready,
 FROM message WHERE receiver = :receiver AND settled_at IS NULL
 """)
 
-# What was taken for a lost send counts as heard, even if it is refused after all.
+# Of what was taken for lost a part may be over before it is refused after all: it counts as heard.
 NOTED = text("""
 SELECT reason, EXISTS (SELECT 1 FROM heard WHERE message_id = :id) AS is_heard FROM attempt
 WHERE message_id = :id AND number = :number
