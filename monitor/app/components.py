@@ -66,8 +66,8 @@ class Source:
 class Components:
     """The objects made of one configuration.
 
-    *wake* wakes receivers. Making them changes nothing; raise MonitorError if one of them can't
-    work as configured.
+    *wake* wakes receivers, *look* a workspace. Making them changes nothing; raise MonitorError if
+    one of them can't work as configured.
     """
 
     def __init__(
@@ -77,10 +77,11 @@ class Components:
         api: httpx.AsyncClient,
         *,
         wake: Callable[[Collection[str]], None],
+        look: Callable[[str], None],
     ) -> None:
         self.config = config
         self._requested = resources.metrics.requested
-        self.recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake)
+        self.recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake, look)
         self._api = api
         self.settings = {settings.name: settings for settings in _receivers(config)}
         self.receivers = {

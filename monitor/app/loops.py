@@ -115,7 +115,6 @@ class App:
                 components.tick_rules,
                 components.recorder,
                 term_of=workers.term_of,
-                look=workers.wake_workspace,
             )
             await self._lease.keep()
             async with self._group:

@@ -124,7 +124,8 @@ class Reconfigurer:
     async def prepare(self, config: Config) -> Components:
         """Return the objects made of *config*; raise MonitorError if it can't work."""
         workers, api = self._workers, await self._resources.api(config.linked_api)
-        return Components(config, self._resources, api, wake=workers.wake_receivers)
+        wake, look = workers.wake_receivers, workers.wake_workspace
+        return Components(config, self._resources, api, wake=wake, look=look)
 
     async def apply(self, components: Components, *, keep_failures: bool = False) -> None:
         """Apply the configuration of *components*; raise what is wrong, and keep the old one.

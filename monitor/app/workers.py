@@ -42,7 +42,7 @@ MIN_WAIT: Final = Duration.parse("50ms")
 """How long a receiver's worker waits at least for what is due at a time."""
 
 MAX_CLAIMING: Final = Duration.parse("60s")
-"""Within what time a worker that was woken has begun all sends that it can."""
+"""Within what time a receiver's worker has claimed a message, or found that there is none."""
 
 SHUTDOWN_GRACE: Final = Duration.parse("5s")
 """How long sends may go on after the monitor was told to stop."""
@@ -192,8 +192,7 @@ class ReceiverWorker:
                     async with asyncio.timeout(self._wait(loop)):
                         await self._woken.wait()
                 self._woken.clear()
-                self._loop_health.beat(loop, MAX_CLAIMING.seconds)
-                await self._loop_health.guard(loop, self._begin_sends(group))
+                await self._loop_health.guard(loop, self._begin_sends(group, loop))
                 self._loop_health.rest(loop)
         self._loop_health.end(loop)
 
@@ -205,8 +204,9 @@ class ReceiverWorker:
             return None
         return max((self._next_at - self._now()) / 1_000_000, MIN_WAIT.seconds)
 
-    async def _begin_sends(self, group: asyncio.TaskGroup) -> None:
+    async def _begin_sends(self, group: asyncio.TaskGroup, loop: str) -> None:
         while len(self._in_flight) < MAX_IN_FLIGHT and not self._is_stopped:
+            self._loop_health.beat(loop, MAX_CLAIMING.seconds)
             claimed = await self.deliverer.claim()
             self._next_at = claimed.next_at
             if claimed.message is not None:

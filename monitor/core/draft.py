@@ -33,9 +33,8 @@ class Decision:
     """What to record, all at once: the rows to write, and what happened (each event says why).
 
     *workspace* is the state after it (None: not touched). *wanted* are the incidents whose account
-    needs a login and has no link, or one that may have expired; *released* the ids of those whose
-    openings need not wait for a link any more. *baseline* says that this was the first good poll of
-    the workspace.
+    needs a login and has no link; *released* the ids of those whose messages need not wait for a
+    link any more. *baseline* says that this was the first good poll of the workspace.
     """
 
     workspace: Workspace | None = None

@@ -143,13 +143,14 @@ class IntentOutcome(StrEnum):
 class Session:
     """A reconnection session of an account and the link that opens it, as last seen.
 
-    *unlisted_since* is since when the account list does not show it: from the start if we asked for
-    it, as a rule. It may have expired since.
+    *unconfirmed_since* is when it was last known to be good, as the account list does not show it:
+    when it came, if we asked for it, or was listed last, or was asked about. It may have expired
+    since. None: the list shows it.
     """
 
     id: str | None
     link: Secret | None
-    unlisted_since: Micros | None = None
+    unconfirmed_since: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Rules:
 1. The end of a send counts unless the message has been sent again since: `attempts` is the fence.
-2. Who took a message, or may have taken it, has heard of its incidents.
+2. Who took a message, or may have taken it, has heard of its incidents; who refused after all what
+   was taken for lost, has not.
 3. A message that is wrong is dead at once, one past its deadline with the attempt that fails then;
    what waits behind a receiver that fails counts that receiver's attempts as its own.
 4. What somebody has to mend a receiver for, the fallback hears at once.
@@ -32,10 +33,14 @@ MAX_ERROR: Final = 300
 
 SETTLE: Final = text("""
 UPDATE message SET state = :state, waits = :waits, next_attempt_at = :next_attempt_at,
-    unanswered = unanswered + :unanswered, claimed_by = NULL, claimed_until = NULL,
-    settled_at = :settled_at
+    unanswered = unanswered + :unanswered - (
+        SELECT COUNT(*) FROM attempt WHERE message_id = :id AND number = :attempts
+    ),
+    claimed_by = NULL, claimed_until = NULL, settled_at = :settled_at
 WHERE id = :id AND settled_at IS NULL AND attempts = :attempts
+RETURNING unanswered
 """)
+"""An attempt that was taken for lost is there already, and has been counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +103,15 @@ def settle(
         "unanswered": int(error is not None and error.ambiguous),
         "settled_at": now if is_over else None,
     }
-    if tx.execute(SETTLE, values).rowcount != 1:
+    unanswered = tx.execute(SETTLE, values).scalar_one_or_none()
+    if unanswered is None:
         return None
     _write_attempt(tx, claimed, attempt)
+    sent = outbox.set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
     if error is None or error.ambiguous:
         _mark_heard(tx, message, attempt.post, at=min(message.now, now), new_id=new_id)
-    sent = outbox.set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
+    elif not unanswered:
+        rows.execute_many(tx, UNMARK_HEARD, (row._asdict() for row in sent))
     state = _note_receiver(tx, message.receiver, error, jitter=jitter, now=now)
     if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
         outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
@@ -166,6 +174,14 @@ def _mark_heard(
         MARK_HEARD,
         ({**heard, "incident_id": id_, "cause": cause} for id_, cause in causes.items()),
     )
+
+
+UNMARK_HEARD: Final = text("""
+DELETE FROM heard
+WHERE incident_id = :incident_id AND receiver = :receiver AND address = :address
+    AND message_id = :message_id
+""")
+"""What a message still holds nobody was told of by a later one: that waits behind it."""
 
 
 def _note_receiver(

@@ -14,16 +14,18 @@ Rules:
 2. A claim that lapsed was a send whose outcome is unknown: its receiver counts as having heard.
 3. A message that may have arrived stays as it is: its id is the key that it arrived under.
 4. What waits is marked with what ends its wait, and not looked at before: see `message.waits`.
-5. "Nothing claimed" never means "queue empty".
+5. A link that may have expired is asked about before it is told, and waited for only so long.
+6. "Nothing claimed" never means "queue empty".
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.backoff import UNANSWERED_WAIT
+from monitor.core.decide.sessions import LINK_TRUST, LINK_WAIT, is_doubtful
 from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import (
@@ -37,8 +39,18 @@ from monitor.core.model import (
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 
-from . import accounts, incidents, outbox, receivers, rows, sessions, workspaces
+from . import (
+    accounts,
+    incidents,
+    outbox,
+    receivers,
+    rows,
+    session_intents,
+    sessions,
+    workspaces,
+)
 from .outbox import Settled
+from .session_intents import SessionIntent
 
 MOMENT: Final = Duration.parse("2s")
 """How long a message waits while another configuration is being applied."""
@@ -62,7 +74,8 @@ class Claimed:
 
     Without a *message*, *next_at* is when to look again (None: when something is queued), unless
     there is *more* to look at right now; *refuses* says that the receiver has to be mended.
-    *unreadable* are messages that hold what this version does not know: they wait.
+    *unreadable* are messages that hold what this version does not know: they wait. *asking* are the
+    workspaces whose sessions are to be asked about.
     """
 
     message: Message | None
@@ -73,6 +86,25 @@ class Claimed:
     more: bool = False
     refuses: bool = False
     unreadable: tuple[str, ...] = ()
+    asking: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Examined:
+    """What a claim came across until there was a message to send: see `Claimed`."""
+
+    ended: list[Settled] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    asking: set[str] = field(default_factory=set)
+
+    def claimed(self, message: Message | None = None, **rest: Any) -> Claimed:
+        return Claimed(
+            message,
+            ended=tuple(self.ended),
+            unreadable=tuple(self.unreadable),
+            asking=frozenset(self.asking),
+            **rest,
+        )
 
 
 NEXT: Final = text("""
@@ -107,26 +139,26 @@ def claim(
     if state.not_before is not None and state.not_before > now:
         return Claimed(None, next_at=state.not_before, refuses=bool(state.refuses))
     _release_due(tx, receiver.name, by=by, now=now, lease=lease)
-    ended: list[Settled] = []
-    unreadable: list[str] = []
+    examined = _Examined()
     for _ in range(MAX_EXAMINED):
         row = tx.execute(NEXT, {"receiver": receiver.name}).one_or_none()
         if row is None:
-            next_at = min(_times(tx, receiver.name, by), default=None)
-            return Claimed(None, ended=tuple(ended), next_at=next_at, unreadable=tuple(unreadable))
+            return examined.claimed(next_at=min(_times(tx, receiver.name, by), default=None))
         if _wait_in_turn(tx, row):
             continue
         if row.undelivered_to is not None and receiver.groups and not row.attempts:
             _bring_together(tx, row)
         try:
             notifications = _recheck(
-                tx, row, receiver, inventory=inventory, now=now, new_id=new_id, ended=ended
+                tx, row, receiver, inventory=inventory, now=now, new_id=new_id, ended=examined.ended
             )
         except ValueError:  # a word that another version wrote, say
             tx.execute(WAIT, {"id": row.id, "waits": "time", "at": now + UNREADABLE_PAUSE})
-            unreadable.append(row.id)
+            examined.unreadable.append(row.id)
             continue
-        if not notifications:
+        if not notifications or _wait_for_answers(
+            tx, row, notifications, now=now, new_id=new_id, asking=examined.asking
+        ):
             continue
         until = now + lease
         values = {"id": row.id, "attempts": row.attempts, "by": by, "until": until}
@@ -135,14 +167,12 @@ def claim(
         if state.failing_since is not None:
             receivers.leave_alone(tx, receiver.name, until=until)
         outbox.set_state(tx, row.id, to=NotificationState.SENDING)
-        return Claimed(
-            message=Message(row.id, receiver.name, tuple(notifications), now, row.address),
+        return examined.claimed(
+            Message(row.id, receiver.name, tuple(notifications), now, row.address),
             attempts=row.attempts + 1,
             created_at=row.created_at,
-            ended=tuple(ended),
-            unreadable=tuple(unreadable),
         )
-    return Claimed(None, ended=tuple(ended), more=True, unreadable=tuple(unreadable))
+    return examined.claimed(more=True)
 
 
 OWN: Final = text("""
@@ -357,6 +387,34 @@ def _part(
     part_id = new_id()
     tx.execute(ADD_PART, {"id": row.id, "part_id": part_id, "waits": waits})
     rows.execute_many(tx, MOVE, ({"id": id_, "part_id": part_id} for id_ in notification_ids))
+
+
+def _wait_for_answers(
+    tx: Connection,
+    row: Row[Any],
+    notifications: Iterable[Notification],
+    *,
+    now: Micros,
+    new_id: Callable[[], str],
+    asking: set[str],
+) -> bool:
+    """Let it be asked about links that may have expired; return whether the message waits for that.
+
+    If it was asked lately, and nobody could say, the message leaves as it is.
+    """
+    wait_until = now
+    for incident in (it.incident for it in notifications if it.incident and it.link):
+        workspace, account_id = incident.workspace, incident.subject
+        if is_doubtful(sessions.load(tx, workspace, account_id), now):
+            intent = SessionIntent(new_id(), workspace, account_id, incident.id)
+            session_intents.add(tx, [intent], cooldown=LINK_TRUST, now=now)
+            since = session_intents.unfinished_since(tx, workspace, account_id)
+            if since is not None:
+                asking.add(workspace)
+                wait_until = max(wait_until, since + LINK_WAIT)
+    if wait_until > now:
+        tx.execute(WAIT, {"id": row.id, "waits": "time", "at": wait_until})
+    return wait_until > now
 
 
 QUEUED: Final = text("""

@@ -29,7 +29,7 @@ SHIFT_BACK: Final = (
     text("UPDATE receiver SET not_before = not_before - :step WHERE not_before > :now"),
     text("UPDATE receiver SET failing_since = :now WHERE failing_since > :now"),
     text("UPDATE receiver SET last_ok_at = :now WHERE last_ok_at > :now"),
-    text("UPDATE session SET unlisted_since = :now WHERE unlisted_since > :now"),
+    text("UPDATE session SET unconfirmed_since = :now WHERE unconfirmed_since > :now"),
     text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
     text("UPDATE event SET at = :now WHERE at > :now"),

@@ -62,8 +62,9 @@ JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at 
 WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL"""
 
 DUE_WORKSPACES: Final = text(f"""
-SELECT incident.workspace {_IS_DUE}
-ORDER BY incident.next_due_at LIMIT :limit
+SELECT incident.workspace, incident.next_due_at, incident.id {_IS_DUE}
+    AND (incident.next_due_at, incident.id) > (:after_at, :after_id)
+ORDER BY incident.next_due_at, incident.id LIMIT :limit
 """)
 
 DUE: Final = text(f"""
@@ -82,9 +83,12 @@ def due(
     configuration or are not ours.
     """
     values = {"now": now, "limit": limit}
-    for name in tx.execute(DUE_WORKSPACES, values).scalars().all():
-        if is_ours(name):
-            return list(tx.execute(DUE, {**values, "workspace": name}).scalars())
+    after = {"after_at": 0, "after_id": ""}
+    while page := tx.execute(DUE_WORKSPACES, {**values, **after}).all():
+        for row in page:
+            if is_ours(row.workspace):
+                return list(tx.execute(DUE, {**values, "workspace": row.workspace}).scalars())
+        after = {"after_at": page[-1].next_due_at, "after_id": page[-1].id}
     return []
 
 

@@ -79,7 +79,7 @@ CREATE TABLE session (
     account_id TEXT NOT NULL,
     id TEXT,
     link TEXT,
-    unlisted_since BIGINT,
+    unconfirmed_since BIGINT,
     PRIMARY KEY (workspace, account_id),
     FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );
@@ -133,7 +133,7 @@ CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE 
 CREATE INDEX incident_of_all ON incident (resolved_at) WHERE workspace = '*';
 
 -- The tick: what is due.
-CREATE INDEX incident_due ON incident (next_due_at) WHERE next_due_at IS NOT NULL;
+CREATE INDEX incident_due ON incident (next_due_at, id) WHERE next_due_at IS NOT NULL;
 
 CREATE TABLE event (
     id TEXT PRIMARY KEY,

@@ -62,6 +62,19 @@ def may_ask(tx: Connection, intent: SessionIntent, *, cooldown: Duration, now: M
     )
 
 
+UNFINISHED_SINCE: Final = text("""
+SELECT MAX(at) FROM session_intent
+WHERE workspace = :workspace AND account_id = :account_id AND outcome IN ('wanted', 'calling')
+""")
+
+
+def unfinished_since(tx: Connection, workspace: str, account_id: str) -> Micros | None:
+    """Return since when a session of an account is to be asked for, None if none is."""
+    values = {"workspace": workspace, "account_id": account_id}
+    at: Micros | None = tx.execute(UNFINISHED_SINCE, values).scalar_one()
+    return at
+
+
 CLAIM: Final = text("""
 UPDATE session_intent SET outcome = 'calling' WHERE id = (
     SELECT id FROM session_intent

@@ -108,6 +108,8 @@ class Deliverer:
         if claimed.message is not None:
             self._sending.add(claimed.message.id)
         self.recorder.count(claimed.ended)
+        for workspace in claimed.asking:
+            self.recorder.look(workspace)
         for message in claimed.unreadable:
             log.error(
                 "a message can't be read; it waits for an hour",

@@ -37,6 +37,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
 from monitor.store import incidents, outbox, sessions, workspaces
+from monitor.store.db import StoreError
 
 from .liveness import STALE, record_look
 from .record import Recorded, Recorder, publish, record
@@ -154,7 +155,7 @@ class Poller:
         self._repeat_at: float | None = None
         self.unwritten: Liveness | None = None
         self._fresh_until: Micros = 0  # as it is written
-        self._has_polled = False  # in this term
+        self._has_polled = False  # in this term, under these rules
         self._blind_cause: Cause | None = None  # of the open incident, as far as is known
         self._held_until = 0.0
         self.has_intents = True  # others may have left some
@@ -223,9 +224,11 @@ class Poller:
     def _is_quiet(self, workspace: Workspace, changes: Changes | Failure) -> bool:
         """Return whether recording this would change nothing."""
         failing = workspace.failing
+        if not self._has_polled:  # an outage may have ended with workspaces that left
+            return False
         if isinstance(changes, Changes):
             return not changes and failing is None and workspace.baseline_at is not None
-        if failing is None or not self._has_polled:
+        if failing is None:
             return False
         policy, now = self.rules.policy, self._runtime.now()
         cause = self._told_cause(failing)
@@ -262,11 +265,11 @@ class Poller:
         self.forget_look()
 
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
-        """Use another configuration from now on, and compare every account anew."""
+        """Use another configuration from now on, and record the next poll, news or not."""
         if source is not self._source:
             self._failed_polls, self._paused_until = 0, 0.0  # another token may be accepted
         self.rules, self._source = rules, source
-        self._quiet = {}
+        self._quiet, self._has_polled = {}, False
 
     async def _load(self) -> Workspace:
         if self._workspace is None:
@@ -319,9 +322,7 @@ class Poller:
     ) -> Decision | None:
         """Record what a poll means, or nothing if others have changed the accounts since."""
         now, rules = self._runtime.now(), self.rules
-        had_intents = self.has_intents
-        # until the commit is known to have happened
-        self._workspace, self._blind_cause, self.has_intents = None, None, True
+        self._workspace, self._blind_cause = None, None  # until it is known to be committed
 
         def work(tx: Connection) -> Recorded | None:
             if workspaces.load_version(tx, self.name) != workspace.version:
@@ -337,10 +338,14 @@ class Poller:
                 new_id=self._runtime.new_id,
             )
 
-        recorded = await self._store.run(work)
-        self.has_intents = had_intents or (recorded is not None and recorded.has_intents)
+        try:
+            recorded = await self._store.run(work)
+        except StoreError:
+            self.has_intents = True  # it may have been committed
+            raise
         if recorded is None:
             return None
+        self.has_intents |= recorded.has_intents
         after = recorded.decision.workspace
         assert after is not None
         self._workspace = after

@@ -44,7 +44,10 @@ class _Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What asking came to; *is_over* says that the session that there was has ended."""
+    """What asking came to: the *session* with a link that there is now, be it the one before.
+
+    *is_over* says that the one before has ended.
+    """
 
     outcome: IntentOutcome
     session: Session | None = None
@@ -81,7 +84,7 @@ class Reconnector:
             return None
         intent, answer = claimed.intent, await self._ask(claimed)
         outcome = answer.outcome
-        recorded = await store.run(lambda tx: self._finish(tx, intent, answer))
+        recorded = await store.run(lambda tx: self._finish(tx, claimed, answer))
         publish(recorded, self.recorder)
         self.recorder.metrics.count(SESSIONS_CREATED, workspace=self.workspace, outcome=outcome)
         log.info(
@@ -117,7 +120,8 @@ class Reconnector:
         session_id = before.id if before else None
         try:
             if session_id and await self._is_live(session_id):
-                return _Answer(IntentOutcome.NEEDLESS if has_link(before) else IntentOutcome.KEPT)
+                outcome = IntentOutcome.NEEDLESS if has_link(before) else IntentOutcome.KEPT
+                return _Answer(outcome, before)
         except ApiError as error:  # it was only a question
             return _Answer(IntentOutcome.LATER if error.ambiguous else _outcome(error))
         if self.create and claimed.may_create:
@@ -141,14 +145,20 @@ class Reconnector:
                 return False
             raise
 
-    def _finish(self, tx: Connection, intent: SessionIntent, answer: _Answer) -> Recorded:
-        runtime = self.recorder.runtime
+    def _finish(self, tx: Connection, claimed: _Claimed, answer: _Answer) -> Recorded:
+        intent, runtime = claimed.intent, self.recorder.runtime
         now, new_id = runtime.now(), runtime.new_id
         session_intents.finish(tx, intent, answer.outcome)
         account = accounts.load(tx, self.workspace, intent.account_id)
         incident = incidents.load(tx, intent.incident_id)
         decision = conclude(
-            incident, account, answer.session, is_over=answer.is_over, now=now, new_id=new_id
+            incident,
+            account,
+            answer.session,
+            before=claimed.session,
+            is_over=answer.is_over,
+            now=now,
+            new_id=new_id,
         )
         return record(
             tx,

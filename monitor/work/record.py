@@ -6,12 +6,12 @@ decision ─► record (in the transaction): rows, what is outdated, whom it goe
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
 from monitor.core.decide.outage import CAUSES
+from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.model import ALL_WORKSPACES, Cause, Event, Micros, Resolution, Workspace
@@ -24,20 +24,22 @@ from monitor.store.db import Store
 from monitor.store.outbox import Settled
 from monitor.store.session_intents import SessionIntent
 
-LINK_WAIT: Final = Duration.parse("10s")
-"""How long an opening waits for the link that is being asked for."""
-
 log = structlog.get_logger("incidents")
 
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """What units of work record with; *wake* wakes receivers for which something is queued."""
+    """What units of work record with.
+
+    *wake* wakes receivers for which something is queued; *look* lets a workspace be polled now, and
+    its sessions be asked for and about.
+    """
 
     store: Store
     metrics: Metrics
     runtime: Runtime
     wake: Callable[[Collection[str]], None] = lambda _: None
+    look: Callable[[str], None] = lambda _: None
 
     def count(self, settled: Iterable[Settled]) -> None:
         """Count notifications that came to an end."""

@@ -44,14 +44,12 @@ class TickRules:
 class Ticker:
     """Does what is due, one incident at a time.
 
-    *term_of* returns under which claim a workspace is ours, None if it is not at the moment; *look*
-    lets a workspace be polled now, and asked about the links that the tick doubts.
+    *term_of* returns under which claim a workspace is ours, None if it is not at the moment.
     """
 
     rules: TickRules
     recorder: Recorder
     term_of: Callable[[str], int | None]
-    look: Callable[[str], None]
     planned_for: TickRules | None = None
 
     @property
@@ -121,8 +119,6 @@ class Ticker:
         if recorded is None:
             return False
         publish(recorded, self.recorder)
-        for name in {incident.workspace for incident in recorded.decision.wanted}:
-            self.look(name)
         return True
 
     async def note_time(self, claims: Mapping[str, int]) -> Duration:
@@ -185,11 +181,7 @@ class Ticker:
 
     def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded | None:
         reminders = [
-            Due(
-                incident,
-                accounts.load(tx, incident.workspace, incident.account_id),
-                sessions.load(tx, incident.workspace, incident.account_id),
-            )
+            Due(incident, accounts.load(tx, incident.workspace, incident.account_id))
             for incident_id in due
             if (incident := incidents.load(tx, incident_id))
             and incident.next_due_at is not None

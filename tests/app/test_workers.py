@@ -6,12 +6,15 @@ import pytest
 from harness.answers import html_page
 from harness.core import NOON
 from harness.program import until
+from sqlalchemy import text
 
 from monitor.app import workers
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.simulator import Fault
 from monitor.store import receivers
+from monitor.store.claims import Claimed
+from monitor.work.deliver import Deliverer
 from monitor.work.reconnect import Reconnector
 
 
@@ -39,6 +42,38 @@ async def test_the_link_that_is_lost_while_it_is_asked_about_is_asked_for_by_the
     harness.workers.wake_workspace("acme")
 
     await until(lambda: harness.simulator.request_log.counts.get(create) == 2)
+
+
+@pytest.mark.odd_input("session expires before a reminder")
+async def test_a_link_that_expired_while_a_receiver_was_away_is_replaced_before_it_is_told(harness):
+    def links():
+        select = text("SELECT link FROM session WHERE link IS NOT NULL")
+        return harness.store.read_now(lambda tx: tx.execute(select).scalars().all())
+
+    def note_failure(tx):
+        crm, pause = receivers.load(tx, "crm"), Duration.parse("1h")
+        receivers.note_failure(
+            tx, crm, "HTTP 429", refuses=False, retry_after=pause, jitter=1.0, now=harness.now
+        )
+
+    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
+    await harness.store.run(note_failure)
+    account, _ = harness.simulator.customer("acme").accounts
+    harness.simulator.sign_out("acme", account)
+    without = ("reconnectionLink", "reconnectionSessionId")
+    harness.simulator.patch("acme", account, without=without)
+    harness.workers.wake_workspace("acme")
+    await until(links)
+    (expired,) = links()
+    harness.simulator.set_session("acme", account, "expired")
+    harness.now += Duration.parse("2h")
+    await harness.poll("acme")
+
+    harness.workers.receivers["crm"].wake()
+
+    await harness.hook.wait(lambda: harness.hook.events)
+    assert links() != [expired]
+    assert [event["data"]["link"] for event in harness.hook.events] == links()
 
 
 async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monkeypatch):
@@ -92,6 +127,24 @@ async def test_the_loops_of_who_left_are_not_missed_and_their_failures_forgotten
 
     await until(lambda: harness.working() == {"acme", "log"})
     assert not harness.health.is_failing("poll beta", "send crm 0")
+
+
+async def test_one_claim_may_take_a_minute_however_many_there_are(harness, monkeypatch):
+    def is_overdue(after):
+        harness.seconds += after
+        return any("send crm" in problem for problem in harness.health.overdue())
+
+    async def claim(_):
+        overdue.append([is_overdue(60), is_overdue(1)])
+        return Claimed(None, more=len(overdue) < 3)
+
+    overdue = []
+    monkeypatch.setattr(Deliverer, "claim", claim)
+
+    await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
+
+    await until(lambda: len(overdue) == 3)
+    assert overdue == [[False, True]] * 3
 
 
 async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, monkeypatch):

@@ -28,8 +28,11 @@ from harness.store import DAY, GONE, REFUSED, TIMEOUT, WRONG
 from sqlalchemy import event, text
 
 from monitor.core.duration import Duration
+from monitor.core.errors import ApiError
+from monitor.core.model import Cause, Session
 from monitor.core.policy import Flapping
 from monitor.core.route import Match, Route
+from monitor.core.secret import Secret
 from monitor.work import deliver
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
@@ -97,6 +100,28 @@ OPEN = text("SELECT id, cause FROM incident WHERE resolved_at IS NULL")
 HEARD = text("SELECT receiver FROM heard WHERE incident_id = :id")
 
 
+class Api:
+    """Linked API as far as it knows sessions: they end and fail at *random*."""
+
+    def __init__(self, random):
+        self._random = random
+
+    async def get_connection_session(self, session_id):
+        del session_id
+        self._fail()
+        return self._random.choice(["pending", "pending", "streaming", "expired"])
+
+    async def create_reconnection_session(self, account_id):
+        self._fail()
+        link = f"https://app.linkedapi.io/connection/{account_id}{self._random.random()}"
+        return Session(link.rpartition("/")[2], Secret(link))
+
+    def _fail(self):
+        if self._random.random() < 0.2:
+            ambiguous = self._random.choice([False, True])
+            raise ApiError("no answer", cause=Cause.UNREACHABLE, ambiguous=ambiguous)
+
+
 class Turmoil(OutboxHarness):
     """A monitor to which *random* things happen."""
 
@@ -109,6 +134,7 @@ class Turmoil(OutboxHarness):
             *ROUTES[0],
             fallback=choose([None, "mail", "mail", "chat", "crm"]),
             jitter=random.random(),
+            api=Api(random),
             create=choose([False, True]),
             resolve_after=choose([1, 1, 2]),
             open_after=choose([1, 1, 2]),
@@ -138,6 +164,7 @@ class Turmoil(OutboxHarness):
             self.change_mood: 2,
             self.wait: 3,
             self.tick: 2,
+            self.ask: 2,
             self.start_anew: 1,
             self.turn_clock_back: 0.5,
             self.suspend: 0.3,
@@ -259,5 +286,6 @@ class Turmoil(OutboxHarness):
             await self.look_at_queues()
             for _ in range(40):
                 self.now += MINUTE // 2
+                await self.ask()
                 await self.deliver_due()
             self.check()

@@ -76,12 +76,14 @@ def make_rules(policy: IncidentPolicy, routes: Routing, *, create: bool) -> Poll
     return PollRules(policy, routes, lambda at: at + MINUTE, create=create, cooldown=HOUR)
 
 
-def make_recorder(harness, receivers, *, jitter=0.0, wake=lambda _: None) -> Recorder:
+def make_recorder(
+    harness, receivers, *, jitter=0.0, wake=lambda _: None, look=lambda _: None
+) -> Recorder:
     """What units of work record with: the store, clock and ids of *harness*, metrics from 0."""
     metrics = Metrics(version=__version__)
     metrics.declare(workspaces=["acme"], receivers=receivers)
     runtime = Runtime(lambda: harness.now, lambda: harness.seconds, lambda: jitter, harness.new_id)
-    return Recorder(harness.store, metrics, runtime, wake)
+    return Recorder(harness.store, metrics, runtime, wake, look)
 
 
 class CoreHarness:

@@ -6,7 +6,8 @@ from itertools import groupby, pairwise
 
 from sqlalchemy import text
 
-from monitor.store import accounts, incidents
+from monitor.core.decide.sessions import LINK_TRUST, is_doubtful
+from monitor.store import accounts, incidents, sessions
 
 DEAD_ENDS = text("""
 SELECT receiver, incident_id FROM notification
@@ -15,6 +16,11 @@ WHERE event = 'resolved' AND (state = 'dead' OR reason = 'receiver_removed')
 
 NOT_REPEATED = text("""
 SELECT message_id, incident_id FROM notification WHERE reason = 'superseded'
+""")
+
+ASKED = text("""
+SELECT 1 FROM session_intent
+WHERE account_id = :account_id AND (at > :since OR outcome IN ('wanted', 'calling')) LIMIT 1
 """)
 
 
@@ -61,8 +67,20 @@ class History:
         incident = self.harness.run(lambda tx: incidents.load(tx, notification.incident.id))
         assert incident.is_open is (notification.event != "resolved")
         if notification.link is not None:
-            account = self.harness.run(lambda tx: accounts.load(tx, "acme", incident.account_id))
+            account, session, is_asked = self.harness.run(
+                lambda tx: self._read(tx, incident.account_id)
+            )
             assert account.status == "reconnection_required"
+            assert notification.link == session.link
+            assert is_asked or not is_doubtful(session, self.harness.now)
+
+    def _read(self, tx, account_id):
+        values = {"account_id": account_id, "since": self.harness.now - LINK_TRUST}
+        return (
+            accounts.load(tx, "acme", account_id),
+            sessions.load(tx, "acme", account_id),
+            tx.execute(ASKED, values).one_or_none() is not None,
+        )
 
     def end(self, claimed, error):
         """Note how an attempt ended, if that counts."""

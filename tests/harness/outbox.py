@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy import text
 
-from harness.core import MINUTE, make_recorder, make_routing
+from harness.core import HOUR, MINUTE, make_recorder, make_routing
 from harness.history import History
 from harness.store import DAY, StoreHarness
 from monitor.core.errors import AttemptReason
@@ -20,6 +20,7 @@ from monitor.store import outbox, receivers, workspaces
 from monitor.store.claims import Claimed
 from monitor.work.deliver import Deliverer, DeliveryRules
 from monitor.work.liveness import hold
+from monitor.work.reconnect import Reconnector
 from monitor.work.tick import Ticker, TickRules
 
 
@@ -72,7 +73,7 @@ SELECT COUNT(CASE WHEN state = 'pending' AND waits IS NULL THEN 1 END) AS ready,
 FROM message WHERE receiver = :receiver AND settled_at IS NULL
 """)
 
-# What was taken for a lost send counts as heard, even if it is refused after all.
+# Of what was taken for lost a part may be over before it is refused after all: it counts as heard.
 NOTED = text("""
 SELECT reason, EXISTS (SELECT 1 FROM heard WHERE message_id = :id) AS is_heard FROM attempt
 WHERE message_id = :id AND number = :number
@@ -92,11 +93,12 @@ class OutboxHarness(StoreHarness):
     """A monitor of the workspace `acme` and what it does with its outbox.
 
     *present* are the receivers in its configuration, of all that there are: *kinds*, as for
-    `make_routing`.
+    `make_routing`. Sessions are asked for and about at *api*.
     """
 
-    def __init__(self, store, kinds, *routes, fallback, jitter, **policy):
+    def __init__(self, store, kinds, *routes, fallback, jitter, api=None, **policy):
         super().__init__(store, receivers=kinds, fallback=fallback, **policy)
+        self.api = api
         store.run = self._take_turn  # threads would take their time, and each time another
         self.kinds = kinds
         self.jitter = jitter
@@ -122,8 +124,13 @@ class OutboxHarness(StoreHarness):
             dict.fromkeys(self.kinds, "webhook"),
             jitter=self.jitter,
             wake=partial(_wake, self.workers),
+            look=self.look,
         )
-        self.ticker = Ticker(None, recorder, term_of=lambda _: self.term, look=lambda _: None)
+        self.reconnector = Reconnector(
+            "acme", self.term, self.api, None, self.rules.create, HOUR, recorder
+        )
+        self.has_intents = True
+        self.ticker = Ticker(None, recorder, term_of=lambda _: self.term)
         self.configure()
 
     async def kill(self):
@@ -156,6 +163,7 @@ class OutboxHarness(StoreHarness):
             inventory=self.inventory,
         )
         self.rules = replace(self.rules, routing=routing)
+        self.reconnector.routing = routing
         self.ticker.rules = TickRules(self.rules.policy, routing, keep=180 * DAY)
         fallback = self.receiver(self.fallback) if self.fallback else None
         rules = DeliveryRules(DeliveryPolicy(), self.inventory, fallback)
@@ -179,7 +187,17 @@ class OutboxHarness(StoreHarness):
     def observe(self, changes, after=MINUTE):
         recorded = super().observe(changes, after)
         _wake(self.workers, recorded.receivers)
+        self.has_intents |= recorded.has_intents
         return recorded
+
+    def look(self, workspace):
+        """Let sessions of *workspace* be asked for and about."""
+        self.has_intents |= workspace == "acme"
+
+    async def ask(self):
+        """Ask for or about a session, if one is to be."""
+        if self.has_intents:
+            self.has_intents = await self.reconnector.reconnect() is not None
 
     async def step_clock(self, back):
         """Let the clock go *back*."""

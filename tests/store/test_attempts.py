@@ -1,17 +1,21 @@
 """How receivers that fail are left alone, and what becomes of what waits for them."""
 
+from dataclasses import replace
+
 import pytest
 from harness.core import (
     HOUR,
     MINUTE,
     frozen,
+    listed_account,
     signed_out,
 )
-from harness.store import DAY, REFUSED, TIMEOUT, StoreHarness
+from harness.store import DAY, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
 from sqlalchemy import text
 
 from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
+from monitor.core.route import Match, Route, Routing
 from monitor.store import attempts, outbox
 
 
@@ -55,6 +59,82 @@ def test_a_receiver_that_keeps_failing_is_tried_with_one_message_a_pause(failing
 
     assert len(failing.deliver_all("hook")) == 3
     assert failing.column("SELECT not_before FROM receiver WHERE name = 'hook'") == [None]
+
+
+def lose(harness):
+    """Let the next message be claimed, and another process take the send for lost."""
+    claimed = harness.claim()
+    harness.process += "'s next"
+    assert harness.claim(after=LEASE).message is None
+    assert harness.heard() == [["slack"]]
+    return claimed
+
+
+@pytest.mark.case("crash between send and settle")
+def test_what_was_taken_for_lost_and_is_refused_after_all_was_not_heard(harness):
+    harness.poll(signed_out("a"))
+
+    harness.settle(lose(harness), REFUSED)
+
+    assert harness.heard() == [[]]
+    harness.poll(listed_account("a"))
+    assert harness.deliver_all() == []
+    assert harness.column("SELECT unanswered FROM message") == [0]
+
+
+def test_a_receiver_that_refuses_for_good_what_was_taken_for_lost_hears_of_no_end(store):
+    harness = StoreHarness(store, fallback="mail")
+    harness.poll(signed_out("a"))
+    harness.settle(lose(harness), WRONG)
+
+    harness.poll(listed_account("a"))
+
+    assert harness.deliver_all() == []
+
+
+@pytest.mark.case("attempt without an answer")
+def test_who_may_have_taken_an_earlier_attempt_has_heard_though_the_next_one_is_refused(harness):
+    harness.poll(signed_out("a"))
+    harness.deliver(error=TIMEOUT)
+    harness.now += MINUTE
+
+    harness.settle(lose(harness), REFUSED)
+
+    assert harness.heard() == [["slack"]]
+    assert harness.column("SELECT unanswered FROM message") == [1]
+    harness.poll(listed_account("a"))
+    assert harness.deliver(after=HOUR) == [("resolved", "a")]
+
+
+def test_who_heard_by_an_earlier_message_has_heard_though_a_later_one_is_refused(harness):
+    harness.poll(signed_out("a"))
+    harness.deliver()
+    harness.poll(frozen("a"))
+
+    harness.settle(lose(harness), REFUSED)
+
+    assert harness.heard() == [["slack"]]
+
+
+def test_who_was_told_meanwhile_of_a_part_of_what_was_taken_for_lost_hears_its_end(store):
+    harness = StoreHarness(store, receivers={"chat": True, "slack": True}, group_over=1)
+    receivers = harness.rules.routing.receivers
+    cold = Route(match=Match(causes=("frozen",)), to=("slack",))
+    routing = Routing(receivers, (cold, Route(to=("chat",))))
+    harness.rules = replace(harness.rules, routing=routing)
+    harness.poll(signed_out("a"), signed_out("b"))
+    harness.deliver("chat")
+    harness.poll(frozen("a"), frozen("b"))
+    claimed = harness.claim()
+    harness.process = "the next"
+    harness.claim(after=LEASE)
+    harness.poll(signed_out("a"), frozen("b"), after=1)
+    assert harness.deliver() == [("changed", "a")]
+
+    harness.settle(claimed, REFUSED)
+
+    harness.poll(listed_account("a"), frozen("b"))
+    assert ("resolved", "a") in [told for message in harness.deliver_all() for told in message]
 
 
 SOON = Duration.parse("40s")

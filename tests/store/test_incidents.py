@@ -45,6 +45,25 @@ def test_a_workspace_that_left_is_not_due_until_it_is_back_and_holds_up_no_other
     assert due() == ["old"]
 
 
+def test_what_is_due_of_others_holds_up_nothing_however_much_it_is(harness):
+    harness.poll(*map(signed_out, "abcd"))
+    harness.poll(*map(signed_out, "abcde"))
+    harness.attach("beta")
+    harness.poll(signed_out("ours"))
+    harness.now += HOUR
+
+    for limit in (1, 2, 3, 9):
+        due = harness.run(
+            lambda tx, limit=limit: incidents.due(
+                tx, harness.now, limit=limit, is_ours=lambda name: name == "beta"
+            )
+        )
+        assert subjects(harness, due) == ["ours"]
+    assert not harness.run(
+        lambda tx: incidents.due(tx, harness.now, limit=1, is_ours=lambda _: False)
+    )
+
+
 def test_what_has_been_due_longest_comes_first(harness):
     harness.poll(signed_out("a"))
     harness.poll(signed_out("a"), signed_out("b"))

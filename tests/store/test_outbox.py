@@ -6,11 +6,11 @@ import pytest
 from harness.core import LINK, MINUTE, frozen, listed_account, make_routing, signed_out
 from harness.store import DAY, REFUSED, TIMEOUT, WRONG, StoreHarness
 
+from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.inventory import Inventory
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.store import outbox
-from monitor.work.record import LINK_WAIT
 
 
 @pytest.mark.parametrize("ignored", [(), ("a1",)], ids=["recovered", "unwatched"])

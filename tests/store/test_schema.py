@@ -238,6 +238,16 @@ def test_no_statement_of_a_delivery_reads_all_that_was_ever_sent(store, statemen
     assert not [step for step in plan if whole.search(step.partition("  (cost")[0])]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the other plans by its rows
+def test_the_tick_reads_what_is_due_in_the_order_of_an_index(store):
+    values = {"now": 9, "after_at": 0, "after_id": "", "limit": 9}
+
+    plan = store.run_now(lambda tx: planned(tx, incidents.DUE_WORKSPACES, values))
+
+    assert "USING INDEX incident_due ((next_due_at,id)>(?,?) AND next_due_at<?)" in plan[0]
+    assert not any("TEMP B-TREE" in step for step in plan)
+
+
 def planned(tx, statement, values):
     """The steps that the database takes for *statement*."""
     if tx.dialect.name == "sqlite":

@@ -1,6 +1,7 @@
 """Polls, end to end in one process: simulated API, real client, real store."""
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,7 @@ from sqlalchemy import text
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
-from monitor.core.model import Workspace
+from monitor.core.model import ALL_WORKSPACES, API, Cause, Incident, Workspace
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.simulator import Fault
@@ -318,6 +319,49 @@ async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_p
         assert await harness.poll() == []
         assert harness.poller.has_intents
         assert await harness.reconnector.reconnect() is not None
+
+
+AFFECTED = text("""
+INSERT INTO workspace (
+    name, term, version, failing_cause, failing_detail, failing_since, failing_cause_since
+) VALUES (:name, 1, 0, 'unreachable', '', 0, 0)
+""")
+
+
+@pytest.mark.parametrize("is_rejected", [False, True])
+async def test_an_outage_ends_once_those_that_it_is_made_of_have_left(tmp_path, is_rejected):
+    async with poll_harness(tmp_path, accounts=0) as harness:
+        await harness.poll()
+        if is_rejected:
+            harness.simulator.set_token("acme", "another")
+            assert await harness.poll(9) == [("opened", "token_rejected")]
+        outage = Incident("1", ALL_WORKSPACES, *API, Cause.UNREACHABLE, harness.now)
+        for name in ("b", "c", "d"):
+            harness.store.run_now(lambda tx, name=name: tx.execute(AFFECTED, {"name": name}))
+        harness.store.run_now(lambda tx: incidents.write(tx, [outage]))
+        harness.poller.reconfigure(harness.poller.rules, harness.source)
+        assert await harness.poll(2, after=HOUR) == []
+
+        harness.store.run_now(lambda tx: workspaces.detach(tx, ["acme"], harness.now))
+        harness.poller.reconfigure(harness.poller.rules, harness.source)
+
+        assert await harness.poll(after=HOUR) == [("resolved", "unreachable")]
+
+
+async def test_a_session_that_is_wanted_while_a_poll_is_recorded_is_asked_for(harness):
+    harness.poller.has_intents = False
+    harness.simulator.sign_out("acme", "a1")
+    writing = threading.Event()
+    busy = asyncio.create_task(harness.store.run(lambda _: writing.wait()))
+    polling = asyncio.create_task(harness.poll())
+    await until(lambda: harness.poller._workspace is None)
+
+    harness.poller.has_intents = True
+    writing.set()
+
+    assert await polling == [OPENED]
+    assert harness.poller.has_intents
+    await busy
 
 
 async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):

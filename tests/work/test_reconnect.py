@@ -13,10 +13,13 @@ from harness.program import until
 from sqlalchemy import text
 
 from monitor.core.duration import Duration
+from monitor.core.inventory import Inventory
+from monitor.core.policy import DeliveryPolicy
 from monitor.simulator import Fault
 from monitor.source.settings import LinkedApiSettings
 from monitor.store import workspaces
 from monitor.store.db import LeaseLostError, StoreError
+from monitor.work.deliver import Deliverer, DeliveryRules
 from monitor.work.tick import Ticker, TickRules
 
 STATE = "accounts.getConnectionSession"
@@ -120,25 +123,21 @@ SETTLE = [
 WAITING = text("SELECT COUNT(*) FROM message WHERE state = 'pending' AND next_attempt_at > :now")
 
 
-@pytest.fixture
-def ticker(harness):
-    """Reminds of what is due, and notes who is to be looked at."""
-    rules = harness.poller.rules
-    rules = TickRules(rules.policy, rules.routing, keep=Duration.parse("180d"))
-    looked_at = []
-    ticker = Ticker(rules, harness.poller._recorder, lambda _: 1, looked_at.append)
-    return ticker, looked_at
-
-
-async def remind(harness, ticker, *, after=HOUR):
-    """Let a reminder of what was told be due; return who is to be looked at first."""
-    ticker, looked_at = ticker
+async def remind(harness, *, after=HOUR):
+    """Let a reminder of what was told be due and about to leave; return who is looked at first."""
+    rules, looked_at = harness.poller.rules, []
+    recorder = replace(harness.poller._recorder, look=looked_at.append)
+    ticks = TickRules(rules.policy, rules.routing, keep=Duration.parse("180d"))
+    ticker = Ticker(ticks, recorder, lambda _: 1)
+    deliveries = DeliveryRules(DeliveryPolicy(), Inventory({"acme": {}}))
+    chat = rules.routing.receivers["chat"]
     harness.store.run_now(lambda tx: [tx.execute(statement) for statement in SETTLE])
     harness.now += after
     harness.seconds += after.seconds
     seen = harness.poller.rules.look("acme", harness.poller.term, harness.now)
     harness.store.run_now(lambda tx: workspaces.write_look(tx, seen))
     assert await ticker.tick()
+    await Deliverer(chat, None, deliveries, recorder, "by").claim()
     return looked_at
 
 
@@ -147,15 +146,13 @@ def waiting(harness):
 
 
 @pytest.mark.odd_input("session expires before a reminder")
-async def test_a_link_that_we_asked_for_and_that_expired_is_replaced_before_a_reminder(
-    harness, ticker
-):
+async def test_a_link_that_we_asked_for_and_that_expired_is_replaced_before_a_reminder(harness):
     await sign_out(harness)
     await harness.reconnector.reconnect()
     before = harness.session()
     harness.simulator.set_session("acme", "a1", "expired")
 
-    assert await remind(harness, ticker) == ["acme"]
+    assert await remind(harness) == ["acme"]
     assert waiting(harness) == 1
     assert await harness.reconnector.reconnect() == "created"
 
@@ -163,27 +160,27 @@ async def test_a_link_that_we_asked_for_and_that_expired_is_replaced_before_a_re
     assert waiting(harness) == 0
 
 
-async def test_a_link_that_we_asked_for_and_that_still_is_good_is_told_again(harness, ticker):
+async def test_a_link_that_we_asked_for_and_that_still_is_good_is_told_again(harness):
     await sign_out(harness)
     await harness.reconnector.reconnect()
     before = harness.session()
 
-    await remind(harness, ticker)
+    await remind(harness)
     assert await harness.reconnector.reconnect() == "needless"
 
-    assert harness.session() == before
+    assert harness.session() == replace(before, unconfirmed_since=harness.now)
     assert waiting(harness) == 0
     assert harness.calls(CREATE) == 1
 
 
-async def test_an_expired_link_is_told_no_more_though_it_is_too_early_for_another(harness, ticker):
+async def test_an_expired_link_is_told_no_more_though_it_is_too_early_for_another(harness):
     await sign_out(harness)
     await harness.reconnector.reconnect()
     harness.reconnector.cooldown = 3 * HOUR
     harness.poller.rules = replace(harness.poller.rules, cooldown=3 * HOUR)
     harness.simulator.set_session("acme", "a1", "expired")
 
-    await remind(harness, ticker)
+    await remind(harness)
     assert await harness.reconnector.reconnect() == "later"
     assert harness.session() is None
     harness.poller.compare_anew()
@@ -194,51 +191,51 @@ async def test_an_expired_link_is_told_no_more_though_it_is_too_early_for_anothe
     assert await harness.reconnector.reconnect() == "created"
 
 
-async def test_if_nobody_can_say_whether_a_link_is_good_it_is_told(harness, ticker):
+async def test_if_nobody_can_say_whether_a_link_is_good_it_is_told(harness):
     await sign_out(harness)
     await harness.reconnector.reconnect()
     before = harness.session()
     harness.simulator.faults.add(Fault(status=502, body=b"", method=STATE))
 
-    await remind(harness, ticker)
+    await remind(harness)
     assert await harness.reconnector.reconnect() == "later"
 
     assert harness.session() == before
     assert waiting(harness) == 0
 
 
-async def test_once_asking_is_switched_off_an_expired_link_is_told_no_more(harness, ticker):
+async def test_once_asking_is_switched_off_an_expired_link_is_told_no_more(harness):
     await sign_out(harness)
     await harness.reconnector.reconnect()
     harness.reconnector.create = False
     harness.simulator.set_session("acme", "a1", "expired")
 
-    await remind(harness, ticker)
+    await remind(harness)
     assert await harness.reconnector.reconnect() == "needless"
 
     assert harness.session() is None
     assert harness.calls(CREATE) == 1
 
 
-async def test_a_link_that_the_list_shows_is_told_again_without_a_question(harness, ticker):
+async def test_a_link_that_the_list_shows_is_told_again_without_a_question(harness):
     await harness.poll()
     harness.simulator.sign_out("acme", "a1")
     await harness.poll()
 
-    assert await remind(harness, ticker) == []
+    assert await remind(harness) == []
 
     assert waiting(harness) == 0
     assert await harness.reconnector.reconnect() is None
 
 
-async def test_a_link_that_the_list_shows_no_more_is_asked_about(harness, ticker):
+async def test_a_link_that_the_list_shows_no_more_is_asked_about(harness):
     await harness.poll()
     harness.simulator.sign_out("acme", "a1")
     await harness.poll()
     harness.simulator.patch("acme", "a1", without=LINK_AND_ID)
     await harness.poll()
 
-    await remind(harness, ticker)
+    await remind(harness)
 
     assert await harness.reconnector.reconnect() == "needless"
     assert harness.calls(STATE) == 1

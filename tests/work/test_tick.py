@@ -32,7 +32,7 @@ def ticker(harness):
         keep=Duration.parse("180d"),
     )
     recorder = make_recorder(harness, {"slack": "slack"})
-    return Ticker(rules, recorder, term_of=lambda _: harness.term, look=lambda _: None)
+    return Ticker(rules, recorder, term_of=lambda _: harness.term)
 
 
 def sign_out(harness, *ids):

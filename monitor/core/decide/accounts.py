@@ -163,8 +163,8 @@ def _why_changed(before: Cause, after: Cause) -> Reason:
 def _latest(session: Session | None, listed: ListedAccount, now: Micros) -> Session | None:
     """Return the session of an account that is still bad: a link we have outlives its absence."""
     if listed.status is Status.RECONNECTION_REQUIRED and not has_link(listed.session) and session:
-        since = now if session.unlisted_since is None else session.unlisted_since
-        return replace(session, unlisted_since=since)
+        since = now if session.unconfirmed_since is None else session.unconfirmed_since
+        return replace(session, unconfirmed_since=since)
     return listed.session
 
 

@@ -22,7 +22,6 @@ from monitor.core.model import (
 from monitor.core.policy import IncidentPolicy
 
 from . import accounts
-from .sessions import is_doubtful
 
 REMINDER_RECHECK: Final = Duration.parse("30s")
 """How long a reminder is put off while the present state is unknown."""
@@ -30,11 +29,10 @@ REMINDER_RECHECK: Final = Duration.parse("30s")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An incident whose reminder is due; its account and its session as they are recorded."""
+    """An incident whose reminder is due, and its account as it is recorded."""
 
     incident: Incident
     account: Account | None
-    session: Session | None = None
 
 
 def remind(
@@ -51,10 +49,9 @@ def remind(
 
     Those of accounts are held while their present state is unknown: the workspace is not *current*
     (looked at lately), or *failing*, or the account is missing or seems recovered.
-    Overdue reminders collapse to one. If the link may have expired, it is asked about first.
+    Overdue reminders collapse to one.
     """
     draft = Draft(Workspace(workspace), now, new_id, policy)
-    doubtful: list[Incident] = []
     for reminder in due:
         incident = reminder.incident
         if not incident.is_open or incident.acknowledged_at is not None:
@@ -68,11 +65,9 @@ def remind(
             next_due_at = next_reminder(sent, policy, now)
             reminded = replace(incident, reminders=sent, next_due_at=next_due_at)
             draft.emit(EventType.REMINDED, reminded, Reason.REMINDER_DUE, incident.detail)
-            if is_doubtful(reminder.session):
-                doubtful.append(reminded)
             continue
         draft.incidents[incident.about] = replace(incident, next_due_at=next_due_at)
-    return draft.decision(None, {}, wanted=tuple(doubtful))
+    return draft.decision(None, {})
 
 
 def _is_uncertain(due: Due, *, is_known: bool) -> bool:

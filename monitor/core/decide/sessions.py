@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from monitor.core.draft import Decision, Draft
+from monitor.core.duration import Duration
 from monitor.core.model import (
     Account,
     EventType,
@@ -14,6 +16,12 @@ from monitor.core.model import (
     Status,
     Workspace,
 )
+
+LINK_WAIT: Final = Duration.parse("10s")
+"""How long a message waits for the link that is being asked for, or about."""
+
+LINK_TRUST: Final = Duration.parse("10m")
+"""How long a link that the account list does not show is told without asking whether it is good."""
 
 
 def has_link(session: Session | None) -> bool:
@@ -26,9 +34,11 @@ def needs_link(account: Account, session: Session | None) -> bool:
     return account.status is Status.RECONNECTION_REQUIRED and not has_link(session)
 
 
-def is_doubtful(session: Session | None) -> bool:
+def is_doubtful(session: Session | None, now: Micros) -> bool:
     """Return whether there is a link that may have expired without the account list saying so."""
-    return session is not None and has_link(session) and session.unlisted_since is not None
+    if session is None or session.link is None or session.unconfirmed_since is None:
+        return False
+    return now - session.unconfirmed_since >= LINK_TRUST
 
 
 def lack_link(draft: Draft) -> tuple[Incident, ...]:
@@ -48,7 +58,8 @@ def needs_session(
     if account is None or incident is None or not incident.is_open:
         return False
     needs_login = account.status is Status.RECONNECTION_REQUIRED
-    return needs_login and (not has_link(session) or is_doubtful(session))
+    is_listed = session is not None and has_link(session) and session.unconfirmed_since is None
+    return needs_login and not is_listed
 
 
 def conclude(
@@ -56,13 +67,15 @@ def conclude(
     account: Account | None,
     session: Session | None,
     *,
+    before: Session | None = None,
     is_over: bool,
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
-    """Decide what asking for a session of *account* came to: a link, or none to wait for.
+    """Decide what asking for a *session* of *account* came to: a link, or none to wait for.
 
-    *is_over* says that the session it had has ended: the link of that is not told any more.
+    It may be the one that it had *before*, which is still good; *is_over* says that that has ended:
+    its link is not told any more.
     """
     if incident is None or not incident.is_open:
         return Decision()
@@ -73,6 +86,7 @@ def conclude(
     if session is None or not has_link(session):
         draft.sessions[account.id] = None
     else:
-        draft.sessions[account.id] = replace(session, unlisted_since=now)
-        draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
+        draft.sessions[account.id] = replace(session, unconfirmed_since=now)
+        if before is None or session.link != before.link:
+            draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
     return draft.decision(None, {incident.about: incident})

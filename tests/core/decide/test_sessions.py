@@ -45,13 +45,14 @@ def test_a_session_is_needed_only_while_a_login_is_and_there_is_no_link(account,
     assert not needs_session(None, incident, session)
 
 
-def concluded(session, *, gone=False, is_over=False, **incident):
+def concluded(session, *, gone=False, before=None, is_over=False, **incident):
     harness, _ = polled(NO_LINK)
     account = None if gone else harness.workspace.accounts["a"]
     return conclude(
         replace(harness.open[0], **incident),
         account,
         session,
+        before=before,
         is_over=is_over,
         now=harness.now,
         new_id=lambda: "e",
@@ -62,9 +63,17 @@ def test_a_link_that_came_is_kept_told_and_waited_for_no_longer():
     decision = concluded(SESSION)
 
     (event,) = decision.events
-    assert decision.sessions == {"a": replace(SESSION, unlisted_since=NOON + MINUTE)}
+    assert decision.sessions == {"a": replace(SESSION, unconfirmed_since=NOON + MINUTE)}
     assert (event.type, event.reason) == (EventType.REFRESHED, Reason.LINK_CREATED)
     assert decision.released == (event.incident_id,)
+
+
+def test_a_link_that_turns_out_to_be_good_is_no_news_but_known_to_be_so_from_now_on():
+    decision = concluded(SESSION, before=SESSION)
+
+    assert decision.sessions == {"a": replace(SESSION, unconfirmed_since=NOON + MINUTE)}
+    assert decision.events == ()
+    assert len(decision.released) == 1
 
 
 @pytest.mark.parametrize("session", [None, Session("d90ac1f6", None)])
@@ -90,7 +99,7 @@ def test_a_session_is_needed_too_if_the_list_does_not_show_the_link_that_there_i
     harness.poll(NO_LINK)
     account, session = harness.workspace.accounts["a"], harness.sessions["a"]
 
-    assert session == replace(listed, unlisted_since=harness.now)
+    assert session == replace(listed, unconfirmed_since=harness.now)
     assert needs_session(account, harness.open[0], session)
     harness.poll(NO_LINK)
     assert harness.sessions["a"] == session
