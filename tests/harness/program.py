@@ -38,8 +38,12 @@ class Hooks(RawServer):
         self.status = 200
         self.delay = 0.0
 
+    def paths(self):
+        """What has been asked for."""
+        return {request.line.split()[1] for request in self.requests}
+
     async def _take(self, reader, writer):
-        request = self.requests[-1]
+        request, status = self.requests[-1], self.status
         path = request.line.split()[1]
         if path == "/never":
             await silence(reader, writer)
@@ -51,7 +55,7 @@ class Hooks(RawServer):
         else:
             return writer.write(http(404))
         await asyncio.sleep(self.delay)
-        return writer.write(http(self.status, b"ok"))
+        return writer.write(http(status, b"ok"))
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """What a database and a receiver say about who was told what, compared."""
 
 import asyncio
-from collections import defaultdict
+import json
+from collections import Counter, defaultdict
 
 from sqlalchemy import text
 
@@ -10,6 +11,11 @@ NOTIFICATIONS = text("""
 SELECT notification.*, message.attempts FROM notification
 JOIN message ON message.id = notification.message_id
 WHERE notification.receiver = 'crm'
+""")
+DELIVERED = text("""
+SELECT message_id, event, account.name FROM notification
+JOIN account ON account.workspace = notification.workspace AND account.id = notification.subject
+WHERE receiver = 'chat' AND state = 'delivered'
 """)
 LIVE = text("SELECT COUNT(*) FROM notification WHERE state IN ('pending', 'sending')")
 
@@ -58,3 +64,16 @@ def reconcile(store, hook, *, at_least):
 def _is_cut_short(row):
     """Whether it is an opening of which nobody knows if it left before its incident ended."""
     return row.event == "opened" and row.state == "cancelled" and row.attempts > 0
+
+
+def reconcile_posts(store, hook):
+    """Check that `chat` got each message once that was settled as delivered to it, and no other."""
+    delivered = defaultdict(list)
+    for message_id, event, name in store.run_now(lambda tx: tx.execute(DELIVERED).all()):
+        delivered[message_id].append((name, event == "resolved"))
+    names = {name for notifications in delivered.values() for name, _ in notifications}
+    posted = []
+    for post in hook.slack:
+        words = json.dumps(post, ensure_ascii=False)
+        posted.append(sorted((name, "active again" in words) for name in names if name in words))
+    assert Counter(map(str, posted)) == Counter(str(sorted(each)) for each in delivered.values())
