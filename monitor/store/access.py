@@ -79,7 +79,7 @@ class Access:
         """Run *work* as `run_now` does, on a thread.
 
         It is finished even if the caller is cancelled. While the database fails slowly, only
-        *urgent* work is tried each time: what can't be made up for.
+        *urgent* work is tried each time: what can't be made up for. Once that succeeds, all is.
         """
         loop = asyncio.get_running_loop()
         turn = partial(self._run_in_turn, work, time.monotonic(), urgent=urgent)
@@ -91,12 +91,14 @@ class Access:
         if began < self._circuit_open_until and not urgent:
             raise StoreError(self._reason)
         try:
-            return self.run_now(work, since=since)
+            result = self.run_now(work, since=since)
         except StoreError as error:
             failed = time.monotonic()
             if failed - began > SLOW_FAILURE.seconds:
                 self._circuit_open_until, self._reason = 2 * failed - began, str(error)
             raise
+        self._circuit_open_until = 0.0
+        return result
 
     def close(self) -> None:
         """Finish what was begun and close the connections."""

@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 from sqlalchemy import text
 
-from monitor.store import clock, listings, workspaces
+from monitor.core.duration import Duration
+from monitor.store import access, clock, listings, workspaces
 from monitor.store.db import Store, StoreError
 
 
@@ -171,6 +172,20 @@ async def test_it_is_seen_how_long_work_waited_for_its_turn(store):
     assert took[0] >= 0.1
     assert took[1] >= 0.1
     assert waited[2] >= 0.1
+
+
+async def test_what_was_refused_is_let_in_at_once_when_the_database_works_again(store, monkeypatch):
+    monkeypatch.setattr(access, "SLOW_FAILURE", Duration.parse("100ms"))
+
+    def fail_slowly(tx):
+        time.sleep(1)
+        tx.execute(text("SELECT nothing FROM nowhere"))
+
+    with pytest.raises(StoreError):
+        await store.run(fail_slowly)
+    await store.run(listings.accounts, urgent=True)
+
+    await store.run(listings.accounts)
 
 
 def test_opening_to_read_waits_for_no_writer(database_url, store):
