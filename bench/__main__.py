@@ -1,6 +1,6 @@
 """Measures the named parts, or all of them, and prints one table.
 
-python -m bench [--quick] [decode] [metrics] [running] [latency] [commit] [queue] [start]
+python -m bench [--quick] [decode] [metrics] [running] [latency] [commit] [queue] [restart] [start]
 """
 
 import argparse
@@ -24,6 +24,7 @@ PARTS: Final = {
     "metrics": "a scrape of /metrics",
     "commit": "a commit on SQLite",
     "queue": "long queues",
+    "restart": "a restart after a kill",
     "start": "starting",
     "latency": "from detection to delivery",
     "running": "the program at work",

@@ -24,7 +24,7 @@ from monitor.work.poll import PollRules, commit
 
 _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "workspace": (
-        "name = :workspace AND copy.is_first",
+        "name = :workspace AND copy.is_first = 1",
         {"name": "workspace", "fingerprint_salt": "salt", "fingerprint_token": "token"},
     ),
     "account": (
@@ -148,7 +148,11 @@ def _copy(tx: Connection, sample: Customer, owners: Iterable[Customer]) -> None:
     position = tx.execute(text("SELECT MAX(position) FROM notification")).scalar_one()
     values = {"workspace": sample.name, "account": sample.accounts[0].id, "position": position}
     copies = list(_copies(owners, position))
-    tx.execute(text(f"CREATE TEMPORARY TABLE copy ({', '.join(copies[0])})"))
+    columns = (
+        f"{name} {'BIGINT' if isinstance(value, int) else 'TEXT'}"
+        for name, value in copies[0].items()
+    )
+    tx.execute(text(f"CREATE TEMPORARY TABLE copy ({', '.join(columns)})"))
     tx.execute(text(insert("copy", list(copies[0]))), copies)
     for table, (where, others) in _TABLES.items():
         names = [column["name"] for column in inspect(tx).get_columns(table)]
@@ -170,7 +174,7 @@ def _copies(owners: Iterable[Customer], position: int) -> Iterator[dict[str, Any
             position += 1
             yield {
                 "position": position,
-                "is_first": number == 0,
+                "is_first": int(number == 0),
                 "workspace": owner.name,
                 "salt": fingerprint.salt,
                 "token": fingerprint.token,

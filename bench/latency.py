@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import mean, median, quantiles
@@ -17,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from monitor import app
+from monitor.core.model import Micros
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
@@ -27,6 +29,15 @@ ACCOUNTS: Final = 1000
 INTERVAL: Final = 1.0
 _GOLDEN_RATIO: Final = 0.618034
 """Steps of this size spread over the interval evenly, however many they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message that has arrived: *at* is when on the clock that measures, *now* the time then."""
+
+    id: str
+    at: float
+    now: Micros
 
 
 def rows(*, quick: bool) -> Sequence[Row]:
@@ -66,7 +77,7 @@ async def _measure(changes: int) -> Sequence[Row]:
 
 
 async def _change(
-    control: httpx.AsyncClient, arrivals: asyncio.Queue[tuple[float, int]], id_: str, wait: float
+    control: httpx.AsyncClient, arrivals: asyncio.Queue[Arrival], id_: str, wait: float
 ) -> tuple[float, float]:
     """Sign an account out after *wait* seconds.
 
@@ -75,13 +86,13 @@ async def _change(
     await asyncio.sleep(wait)
     started, changed_at = time.perf_counter(), app.now()
     await control.post("sign_out", json={"customer": "c0", "account": id_})
-    arrived, arrived_at = await asyncio.wait_for(arrivals.get(), TIMEOUT)
+    arrival = await asyncio.wait_for(arrivals.get(), TIMEOUT)
     requests = (await control.get("requests")).json()["result"]["requests"]
     polls = [
         _micros(request["at"]) for request in requests if request["method"] == "accounts.getAll"
     ]
     polled_at = min(at for at in polls if at > changed_at)
-    return arrived - started, (arrived_at - polled_at) / 1e6
+    return arrival.at - started, (arrival.now - polled_at) / 1e6
 
 
 def _micros(iso_time: str) -> int:
@@ -95,15 +106,15 @@ def _spread(times: Sequence[float]) -> str:
 
 
 @asynccontextmanager
-async def webhook() -> AsyncIterator[tuple[asyncio.Queue[tuple[float, int]], str]]:
-    """Serve a webhook; give the queue of the times at which openings arrived, and its URL."""
-    arrivals: asyncio.Queue[tuple[float, int]] = asyncio.Queue()
+async def webhook() -> AsyncIterator[tuple[asyncio.Queue[Arrival], str]]:
+    """Serve a webhook; give the queue of the openings that have arrived, and its URL."""
+    arrivals: asyncio.Queue[Arrival] = asyncio.Queue()
 
     async def receive(request: Request) -> Response:
-        times = time.perf_counter(), app.now()
+        arrival = Arrival(request.headers["webhook-id"], time.perf_counter(), app.now())
         payload: Any = await request.json()
         if payload["type"] == "incident.opened":
-            arrivals.put_nowait(times)
+            arrivals.put_nowait(arrival)
         return Response()
 
     stopping = asyncio.Event()

@@ -26,7 +26,7 @@ linked_api: {{base_url: "{api}"}}
 poll: {{every: {every}, jitter: {jitter}}}
 receivers:
   - {{name: crm, type: webhook, url: "{hook}", secret: whsec_YSBiZW5jaG1hcmsncyBvd24gc2VjcmV0}}
-{more}storage: {{url: "sqlite:///{folder}/monitor.db"}}
+{more}storage: {{url: "{storage}"}}
 web: {{listen: "127.0.0.1:{port}"}}
 workspaces:
 """
@@ -89,10 +89,12 @@ async def monitor(
     every: str,
     jitter: str = "5s",
     more: str = "",
+    storage: str | None = None,
 ) -> AsyncIterator[Monitor]:
     """Run a monitor of so many workspaces until the context ends.
 
-    *more* are further receivers of the configuration, and what else it says.
+    *more* are further receivers of the configuration, and what else it says. *storage* is the
+    address of its database, which else is a file in *folder*.
     """
     text = SETTINGS.format(
         api=api,
@@ -100,7 +102,7 @@ async def monitor(
         jitter=jitter,
         hook=hook,
         more=more,
-        folder=folder,
+        storage=storage or f"sqlite:///{folder}/monitor.db",
         port=(port := _free_port()),
     )
     file = _write_config(folder, text, workspaces)

@@ -1,12 +1,9 @@
-"""What long queues cost: a delivery beside them, one alert among many receivers, a restart."""
+"""What long queues cost: a delivery beside them, and one alert among many receivers."""
 
 import asyncio
-import sqlite3
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -15,22 +12,19 @@ from typing import Final
 import httpx
 from sqlalchemy import text
 
-from monitor import app
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot, Status
 from monitor.core.route import Receiver
-from monitor.core.secret import Secret
-from monitor.simulator import Simulator
 from monitor.store import attempts, claims, outbox, workspaces
 from monitor.store.attempts import Attempt
 from monitor.store.db import Store
 from monitor.work.deliver import LEASE
 from monitor.work.poll import commit
 
-from .fill import Customer, account, customers, new_id, poll_rules, queue_in_bulk
+from .fill import account, customers, new_id, poll_rules, queue_in_bulk
 from .latency import webhook
 from .measure import format_seconds, median_ratio, wall_seconds
 from .program import TIMEOUT, monitor, simulated
@@ -65,10 +59,6 @@ RECEIVERS: Final = 300
 MAX_WRITES: Final = 6
 """How many transactions one alert may take: of the poll, and to claim and settle its message."""
 
-MAX_FIRST: Final = 5.0
-MAX_LOOKED_AT: Final = 20.0
-"""Seconds after a start until the first delivery, and until all with a queue are looked at."""
-
 
 def rows(*, quick: bool) -> Sequence[Row]:
     """Measure all of it."""
@@ -76,7 +66,6 @@ def rows(*, quick: bool) -> Sequence[Row]:
         *_waiting((1_000, 20_000) if quick else (1_000, 20_000, 100_000), 60 if quick else 200),
         *_behind_a_dead_receiver((10_000,) if quick else (10_000, 100_000), 60 if quick else 200),
         *asyncio.run(_alerts(5 if quick else 12, window=15.0 if quick else 45.0)),
-        *asyncio.run(_restart(400 if quick else 2_000)),
     ]
 
 
@@ -295,60 +284,3 @@ async def _alerts(alerts: int, window: float) -> Sequence[Row]:
 
 def _writes(series: Mapping[str, float]) -> float:
     return series['linkedapi_store_transaction_duration_seconds_count{kind="write"}']
-
-
-async def _restart(count: int) -> Sequence[Row]:
-    with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
-        file = Path(folder) / "monitor.db"
-        with closing(Store.open(f"sqlite:///{file}")) as store:
-            queue_in_bulk(store, _simulated_customers(count), "crm", at=app.now(), held=False)
-        async with webhook() as (arrivals, hook), simulated(count, ACCOUNTS, frozen=True) as api:
-            started = time.perf_counter()
-            async with monitor(
-                Path(folder), api=api, workspaces=count, hook=hook, every="60s"
-            ) as running:
-                ready_cpu = running.cpu()
-                first_at, _ = await asyncio.wait_for(arrivals.get(), TIMEOUT)
-                await _until_looked_at(file)
-                looked_at = time.perf_counter() - started
-                delivered = 1 + arrivals.qsize()
-                cpu = running.cpu()
-    first = first_at - started
-    what = f"restart, {count:,} workspaces, {count * ACCOUNTS:,} queued"
-    return [
-        Row(
-            f"{what}: first delivery",
-            f"{first:.1f} s; ready after {running.ready_after:.1f} s, CPU {ready_cpu:.1f} s",
-            first / MAX_FIRST,
-            1.0,
-            f"{MAX_FIRST:.0f} s allowed",
-        ),
-        Row(
-            f"{what}: all looked at",
-            f"{looked_at:.1f} s, CPU {cpu:.1f} s; {delivered:,} delivered by then",
-            looked_at / MAX_LOOKED_AT,
-            1.0,
-            f"{MAX_LOOKED_AT:.0f} s allowed",
-        ),
-    ]
-
-
-def _simulated_customers(count: int) -> Iterator[Customer]:
-    """Give the customers of `bench.simulated`, which are the same each time."""
-    simulator = Simulator()
-    for number in range(count):
-        name, token = f"c{number}", f"linked_{number}"
-        simulator.add_customer(name, token)
-        listed = (
-            replace(account(one.id), name=one.name, url=one.url, country=one.country)
-            for one in simulator.add_accounts(name, ACCOUNTS)
-        )
-        yield Customer(name, Secret(token), tuple(listed))
-
-
-async def _until_looked_at(file: Path) -> None:
-    query = "SELECT COUNT(*) FROM workspace WHERE fresh_until IS NULL"
-    async with asyncio.timeout(TIMEOUT):
-        with closing(sqlite3.connect(file)) as database:
-            while database.execute(query).fetchone()[0]:
-                await asyncio.sleep(0.1)

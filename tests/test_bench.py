@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from harness.core import NOON
 from sqlalchemy import inspect, text
 
+from bench import restart
 from bench.fill import customers, queue_by_polls, queue_in_bulk
 from bench.table import Row, table
 from monitor.store.db import Store
@@ -95,3 +97,22 @@ def _count_whole(tx):
     JOIN workspace ON workspace.name = account.workspace
     """
     return tx.execute(text(query)).scalar_one()
+
+
+SENT = [("a", "delivered", 0), ("b", "delivered", 0), ("in flight", "delivered", 1)]
+
+
+@pytest.mark.parametrize(
+    ("received", "messages", "wrong"),
+    [
+        (["a", "in flight"], SENT, "1 lost"),
+        (["a", "b", "b", "in flight"], SENT, "1 told twice"),
+        (["a", "b", "c", "in flight"], SENT, "1 not recorded"),
+        (["a", "b", "in flight"], [*SENT, ("c", "dead", 0)], "1 not delivered"),
+    ],
+)
+def test_a_restart_that_loses_or_repeats_anything_is_no_figure(received, messages, wrong):
+    with pytest.raises(RuntimeError, match=f"^{wrong}$"):
+        restart.compare(messages, Counter(received))
+
+    assert "3 messages, none lost" in restart.compare(SENT, Counter(["a", "b", *2 * ["in flight"]]))
