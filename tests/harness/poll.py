@@ -1,6 +1,7 @@
 """One workspace polled in this process: the real client, store and poller, a simulated API."""
 
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from itertools import count
 
 from harness.core import HOUR, MINUTE, NOON, make_recorder, make_routing, make_rules
@@ -59,6 +60,11 @@ class PollHarness:
             observe=self.metrics.requested,
             monotonic=lambda: self.seconds,
         )
+
+    def reload(self, *, source=None, **changes):
+        """Go by other rules from now on, or by another *source*."""
+        rules = replace(self.poller.rules, **changes)
+        self.poller.reconfigure(rules, source or self.source)
 
     def new_id(self):
         return f"{next(self.numbers):05d}"

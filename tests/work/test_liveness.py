@@ -12,14 +12,6 @@ from monitor.core.duration import Duration
 from monitor.store import workspaces
 
 
-@pytest.fixture
-async def harness(tmp_path):
-    """Three accounts, all well, polled once."""
-    async with poll_harness(tmp_path, accounts=3) as harness:
-        assert await harness.poll() == []
-        yield harness
-
-
 async def test_only_what_was_looked_at_lately_is_current(tmp_path):
     async with poll_harness(tmp_path) as harness:
         assert not harness.is_fresh()

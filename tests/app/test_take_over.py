@@ -1,0 +1,132 @@
+"""Two monitors on one database, as task groups in this process: one works, the other waits."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from functools import partial
+
+import structlog
+from harness.faults import failing_writes
+from harness.program import until
+from harness.running_app import HERE, events, running, select
+
+from monitor.app.process import REAL
+from monitor.core.duration import Duration
+from monitor.store import leases
+
+
+async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness):
+    config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]")
+    soon = f"{HERE}\npoll: {{every: 1s}}\nreceivers: [{harness.crm()}]"
+    more = harness.load("acme", "beta", more=soon)
+    held = "linkedapi_workspaces_held {}\n".format
+    async with running(config) as first:
+        await until(lambda: harness.simulator.requests)
+        with structlog.testing.capture_logs() as logs:
+            async with running(config, load=lambda: more) as second:
+                await until(lambda: "started" in events(logs))
+                metrics = second._resources.metrics
+                assert held(1) in first._resources.metrics.render().decode()
+                assert held(0) in metrics.render().decode()
+                assert 'workspace="acme"' not in metrics.render().decode()
+                assert await second._problems() == []
+                second.reload()
+                await until(lambda: "configuration reloaded" in events(logs))
+                await asyncio.sleep(1.5)
+                assert len(harness.simulator.requests) == 1
+                assert "lease taken; this monitor works now" not in events(logs)
+
+                first.stop()
+                await until(lambda: held(2) in metrics.render().decode(), within=5)
+                await until(lambda: len(harness.simulator.requests) >= 3)
+    waiting = "another monitor works on this database; waiting until it ends"
+    assert events(logs).count(waiting) == 1
+
+
+async def test_a_monitor_that_waits_commits_nothing_though_its_clock_is_behind(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    behind = replace(REAL, now=lambda: REAL.now() - Duration.parse("1h"))
+    noted = select("SELECT at FROM clock")
+    async with running(config) as first:
+        await until(lambda: first._is_at_work)
+        (before,) = await first._store.read(noted)
+        async with running(config, behind):
+            await asyncio.sleep(2)
+
+        assert await first._store.read(noted) >= [before]
+
+
+async def test_a_take_over_that_fails_is_tried_again(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    async with running(config) as first, running(config) as second:
+        await until(lambda: first._is_at_work or second._is_at_work)
+        former, other = (first, second) if first._is_at_work else (second, first)
+        with failing_writes(other._store, "clock"):
+            former.stop()
+            await until(lambda: other._loop_health.is_failing("begin"))
+            assert await other._problems() != []
+            assert not other._is_at_work
+
+        await until(lambda: other._is_at_work)
+        await until(lambda: harness.simulator.requests)
+
+
+async def test_the_service_manager_of_a_monitor_that_waits_sees_it_ready_and_alive(
+    harness, tmp_path
+):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.setblocking(False)  # noqa: FBT003 - the socket's own interface
+        receive = partial(asyncio.get_running_loop().sock_recv, manager, 4096)
+        async with running(config) as first:
+            await until(lambda: first._is_at_work)
+            async with running(config, notify_socket=address), asyncio.timeout(20):
+                sent = [(await receive()).decode() for _ in range(3)]
+
+    ready, *alive = sorted(sent)
+    assert ready == "READY=1\nSTATUS=waiting for another monitor to end"
+    assert alive == ["WATCHDOG=1"] * 2
+
+
+async def test_a_monitor_that_was_replaced_finishes_its_send_and_does_nothing_more(harness):
+    harness.hook.delay = 1.0
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]\npoll: {{every: 1s}}")
+    harness.simulator.sign_out("acme", "*")
+    async with running(config) as monitor:
+        await harness.hook.wait(lambda: len(harness.hook.events) == 2)
+        monitor._store._lock = None  # as with PostgreSQL; else it takes all back at once
+        await monitor._store.run(replace_by_another)
+        await until(lambda: not monitor._is_at_work)
+        polled = len(harness.simulator.requests)
+        await asyncio.sleep(2)
+
+        states = select("SELECT DISTINCT state FROM notification")
+        assert await monitor._store.read(states) == ["delivered"]
+        assert len(harness.simulator.requests) == polled
+        assert "linkedapi_workspaces_held 0" in monitor._resources.metrics.render().decode()
+
+
+async def test_a_monitor_that_lost_its_lease_works_on_when_it_has_it_again(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]\npoll: {{every: 1s}}")
+    told = []
+    async with running(config) as monitor:
+        monitor._sd_notify = lambda *lines: told.append(lines)
+        await until(lambda: harness.simulator.requests)
+        (term,) = await monitor._store.read(select("SELECT term FROM workspace"))
+        await monitor._store.run(replace_by_another)
+        await until(lambda: not monitor._is_at_work)
+
+        await until(lambda: monitor._is_at_work)
+        assert ("READY=1", "STATUS=waiting for another monitor to end") in told
+        harness.simulator.sign_out("acme", "*")
+        await harness.hook.wait(lambda: len(harness.hook.events) == 2)
+
+        assert await monitor._store.read(select("SELECT term FROM workspace")) > [term]
+
+
+def replace_by_another(tx):
+    """What a monitor does that takes over."""
+    leases.replace(tx, "another", silent=leases.replicas(tx), now=1)
+    leases.take(tx, "another")

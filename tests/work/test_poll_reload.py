@@ -1,0 +1,158 @@
+"""Polls by another configuration than before: other rules, other accounts, another token."""
+
+import asyncio
+
+import pytest
+from harness.core import make_routing
+from harness.poll import TOKEN, poll_harness
+from harness.program import until
+
+from monitor.core.inventory import AccountMatch, AccountRule, Inventory
+from monitor.core.secret import Secret
+from monitor.simulator import Fault
+
+OPENED = ("opened", "reconnection_required")
+RESOLVED = ("resolved", "reconnection_required")
+
+
+def ignoring(name):
+    inventory = Inventory({"acme": {}}, [AccountRule(AccountMatch(names=(name,)), ignore=True)])
+    return make_routing({"chat": True}, inventory=inventory)
+
+
+async def test_an_ignored_account_is_never_heard_of(tmp_path):
+    async with poll_harness(tmp_path, accounts=3) as harness:
+        harness.simulator.rename("acme", "a1", "Test one")
+        harness.reload(routing=ignoring("Test *"))
+        await harness.poll()
+        harness.simulator.sign_out("acme", "a1")
+
+        assert await harness.poll(3) == []
+
+        assert set(harness.recorded().accounts) == {"a2", "a3"}
+        assert "Test one" not in harness.exposition
+
+
+async def test_a_reload_that_ignores_an_account_ends_its_incident_with_the_next_poll(harness):
+    harness.simulator.rename("acme", "a1", "Test one")
+    harness.simulator.sign_out("acme", "a1")
+    await harness.poll(2)
+
+    harness.reload(routing=ignoring("Test *"))
+
+    assert await harness.poll(3) == [RESOLVED]
+    assert set(harness.recorded().accounts) == {"a2", "a3"}
+    assert "Test one" not in harness.exposition
+    harness.reload(routing=ignoring("Nobody"))
+    assert await harness.poll(3) == [OPENED]
+
+
+@pytest.mark.case("only account of a workspace removed")
+async def test_an_ignored_account_proves_whose_list_it_is_after_a_restart_too(tmp_path):
+    async with poll_harness(tmp_path, accounts=4) as harness:
+        harness.simulator.rename("acme", "a1", "Test one")
+        harness.reload(routing=ignoring("Test *"))
+        await harness.poll()
+        for id_ in ("a2", "a3", "a4"):
+            harness.simulator.remove("acme", id_)
+        harness.poller.resume(harness.recorded(), harness.poller.term)
+
+        assert await harness.poll(10) == [("notice", "disappeared")] * 3
+
+
+async def test_the_token_that_was_last_good_is_noted_though_there_is_no_news(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    async with poll_harness(tmp_path, token=file) as harness:
+        await harness.poll()
+        before = harness.recorded().fingerprint
+        harness.simulator.set_token("acme", "linked_rotated")
+        file.write_text("linked_rotated")
+
+        await harness.poll()
+
+        after = harness.recorded().fingerprint
+        assert (after.salt, after.token == before.token) == (before.salt, False)
+
+
+async def test_a_new_name_alone_makes_an_account_ignored(harness):
+    harness.reload(routing=ignoring("Test *"))
+    await harness.poll()
+
+    harness.simulator.rename("acme", "a1", "Test one")
+
+    assert await harness.poll(2) == []
+    assert set(harness.recorded().accounts) == {"a2", "a3"}
+    assert 'linkedapi_accounts{workspace="acme",status="active"} 2' in harness.exposition
+
+
+async def test_if_everything_is_ignored_the_workspace_is_still_up(harness):
+    harness.reload(routing=ignoring("*"))
+
+    assert await harness.poll(30) == []
+    assert harness.recorded().accounts == {}
+    assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.exposition
+
+
+async def test_a_reload_compares_every_account_anew(harness):
+    harness.simulator.sign_out("acme", "a1")
+    harness.simulator.patch("acme", "a1", without=("reconnectionLink", "reconnectionSessionId"))
+    await harness.poll(2)
+    assert await harness.reconnector.reconnect() is None
+
+    harness.reload(create=True)
+    harness.reconnector.create = True
+    await harness.poll()
+
+    assert await harness.reconnector.reconnect() == "created"
+
+
+async def test_after_a_reload_while_the_list_is_fetched_every_account_is_compared_anew(harness):
+    harness.simulator.rename("acme", "a1", "Test one")
+    run, begun, go = harness.store.run, asyncio.Event(), asyncio.Event()
+
+    async def held(work):
+        begun.set()
+        await go.wait()
+        return await run(work)
+
+    harness.store.run = held
+    polling = asyncio.create_task(harness.poll())
+    await asyncio.wait_for(begun.wait(), 10)
+    harness.reload(routing=ignoring("Test *"))
+    harness.store.run = run
+    go.set()
+
+    assert await asyncio.wait_for(polling, 10) == []
+    assert set(harness.recorded().accounts) == {"a1", "a2", "a3"}  # compared under the old rules
+    await harness.poll()
+    assert set(harness.recorded().accounts) == {"a2", "a3"}
+
+
+async def test_another_client_ends_the_pause_of_a_rejected_token(harness):
+    harness.simulator.set_token("acme", "linked_rotated")
+    await harness.poll(5)
+    calls = harness.calls()
+
+    harness.reload(source=harness.make_source(Secret("linked_rotated")))
+
+    assert await harness.poll() == [("resolved", "token_rejected")]
+    assert harness.calls() == calls + 1
+
+
+async def test_a_refusal_of_the_old_token_does_not_hold_up_the_new_one(harness):
+    harness.simulator.set_token("acme", "linked_rotated")
+    await harness.poll(5)
+    harness.seconds += 3600
+    harness.simulator.faults.add(Fault(kind="delay", delay=0.3, times=1))
+    requests = len(harness.simulator.requests)
+    polling = asyncio.create_task(harness.poll())
+    await until(lambda: len(harness.simulator.requests) > requests)
+
+    harness.reload(source=harness.make_source(Secret("linked_rotated")))
+    await polling
+
+    calls = harness.calls()
+    await harness.poll()
+    assert harness.calls() == calls + 1
+    assert harness.is_fresh()
