@@ -7,6 +7,8 @@ import pytest
 from harness.program import hooks
 from harness.workers import WorkersHarness
 
+from monitor.app import loops
+from monitor.core.duration import Duration
 from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
@@ -34,3 +36,10 @@ async def harness(tmp_path, request):
         harness.schedule._scheduler.pause()
         stack.push_async_callback(harness.workers.stop)
         yield harness
+
+
+@pytest.fixture
+def quick_loops(monkeypatch):
+    """Loops of the monitor that look ten times as often for what there is to do."""
+    monkeypatch.setattr(loops, "TICK_EVERY", Duration.parse("100ms"))
+    monkeypatch.setattr(loops, "RENEW_EVERY", Duration.parse("1s"))

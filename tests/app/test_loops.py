@@ -27,6 +27,8 @@ from monitor.store import incidents
 from monitor.web.server import bind
 from monitor.work.tick import Ticker
 
+pytestmark = pytest.mark.usefixtures("quick_loops")
+
 
 @pytest.mark.case("start, or the host slept")
 async def test_after_the_host_was_suspended_everything_is_polled_at_once(harness):
@@ -230,9 +232,9 @@ async def test_retention_that_went_well_rests_for_an_hour(harness, monkeypatch):
         await until(lambda: "tick" in monitor._loop_health._due)
         passed += 3601
         await until(lambda: pruned)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         passed += 3000
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(0.5)
 
     assert pruned == [3601]
 
@@ -264,11 +266,13 @@ async def test_what_has_not_changed_is_not_looked_at_every_second(harness, monke
     runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
     async with running(harness.load("acme", more=settings), runtime):
         await until(lambda: harness.simulator.requests)
-        await asyncio.sleep(2.5)
+        for _ in range(2):
+            passed += 2
+            await asyncio.sleep(0.3)
         looks.clear()
 
         passed += 5
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.5)
 
         assert looks == []
 

@@ -5,6 +5,7 @@ import socket
 from dataclasses import replace
 from functools import partial
 
+import pytest
 import structlog
 from harness.faults import failing_writes
 from harness.program import until
@@ -13,6 +14,8 @@ from harness.running_app import HERE, events, running, select
 from monitor.app.process import REAL
 from monitor.core.duration import Duration
 from monitor.store import leases
+
+pytestmark = pytest.mark.usefixtures("quick_loops")
 
 
 async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness):
@@ -51,7 +54,7 @@ async def test_a_monitor_that_waits_commits_nothing_though_its_clock_is_behind(h
         await until(lambda: first._is_at_work)
         (before,) = await first._store.read(noted)
         async with running(config, behind):
-            await asyncio.sleep(2)
+            await asyncio.sleep(0.5)
 
         assert await first._store.read(noted) >= [before]
 
@@ -109,17 +112,19 @@ async def test_a_monitor_that_was_replaced_finishes_its_send_and_does_nothing_mo
 
 
 async def test_a_monitor_that_lost_its_lease_works_on_when_it_has_it_again(harness):
+    passed = 0.0
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]\npoll: {{every: 1s}}")
-    told = []
-    async with running(config) as monitor:
+    told, waiting = [], ("READY=1", "STATUS=waiting for another monitor to end")
+    async with running(config, runtime) as monitor:
         monitor._sd_notify = lambda *lines: told.append(lines)
         await until(lambda: harness.simulator.requests)
         (term,) = await monitor._store.read(select("SELECT term FROM workspace"))
         await monitor._store.run(replace_by_another)
-        await until(lambda: not monitor._is_at_work)
+        passed += 15  # the time is to be noted
+        await until(lambda: waiting in told)
 
         await until(lambda: monitor._is_at_work)
-        assert ("READY=1", "STATUS=waiting for another monitor to end") in told
         harness.simulator.sign_out("acme", "*")
         await harness.hook.wait(lambda: len(harness.hook.events) == 2)
 
