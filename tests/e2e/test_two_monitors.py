@@ -3,11 +3,12 @@
 import asyncio
 import signal
 import time
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 import httpx
 import pytest
+from harness import postgresql
 from harness.line import line
 from harness.program import Program, answers, free_port
 from harness.reconcile import reconcile
@@ -113,7 +114,22 @@ async def test_on_sqlite_a_kill_proves_that_the_first_is_dead(tmp_path, database
             assert WAITING not in third.program.output()
 
 
-async def test_on_postgresql_the_second_takes_over_within_45_s_of_a_kill(tmp_path, postgres_url):
+async def test_on_postgresql_who_falls_silent_is_replaced_and_does_nothing_more(tmp_path, postgres):
+    silent = (
+        the_second_takes_over_within_45_s_of_a_kill,
+        a_holder_that_was_frozen_ends_its_send_and_does_nothing_more,
+        a_holder_that_is_cut_off_from_the_database_stops_before_the_other_begins,
+    )
+    with ExitStack() as stack:
+        async with asyncio.TaskGroup() as at_once:  # they do little but wait for leases to lapse
+            for number, scenario in enumerate(silent):
+                folder = tmp_path / str(number)
+                folder.mkdir()
+                url = stack.enter_context(postgresql.schema(*postgres))
+                at_once.create_task(scenario(folder, url), name=scenario.__name__)
+
+
+async def the_second_takes_over_within_45_s_of_a_kill(tmp_path, postgres_url):
     simulator = simulated()
     async with (
         install(tmp_path, simulator, storage=postgres_url) as installation,
@@ -136,7 +152,7 @@ async def test_on_postgresql_the_second_takes_over_within_45_s_of_a_kill(tmp_pat
     await check_books(postgres_url, hook)
 
 
-async def test_a_holder_that_was_frozen_ends_its_send_and_does_nothing_more(tmp_path, postgres_url):
+async def a_holder_that_was_frozen_ends_its_send_and_does_nothing_more(tmp_path, postgres_url):
     simulator = simulated(accounts=1)
     simulator.sign_out("acme", "*")
     async with install(tmp_path, simulator, storage=postgres_url) as installation:
@@ -169,7 +185,7 @@ async def test_a_holder_that_was_frozen_ends_its_send_and_does_nothing_more(tmp_
     await check_books(postgres_url, hook)
 
 
-async def test_a_holder_that_is_cut_off_from_the_database_stops_before_the_other_begins(
+async def a_holder_that_is_cut_off_from_the_database_stops_before_the_other_begins(
     tmp_path, postgres_url
 ):
     simulator = simulated()
