@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import structlog
 from harness import postgresql
-from harness.store import StoreHarness
+from harness.store import StoreHarness, open_store
 
 from monitor.store.db import Store
 
@@ -21,6 +21,8 @@ LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", 
 def pytest_configure(config):
     # Clients that load every authority of the world take 30 ms each; no test needs one.
     os.environ["SSL_CERT_FILE"] = str(CERTIFICATE)
+    # Without compiled files, every program that a test starts would compile all of the monitor.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for marker in (
         "odd_input(name, ...): what the test is about, of ODD_INPUTS in tests/cases.py",
         "case(name, ...): what the test is about, of CASES in tests/cases.py",
@@ -39,6 +41,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(E2E) or "on_a_terminal" in item.fixturenames:
             item.add_marker("slow")
+    items.sort(key=lambda item: not item.get_closest_marker("slow"))  # quick ones fill what is left
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +78,22 @@ def postgres_url(postgres):
         yield url
 
 
+@pytest.fixture(scope="session")
+def postgres_tables(postgres):
+    """The address of a schema with the monitor's tables, and a connection into it."""
+    with postgresql.schema(*postgres) as url, psycopg.connect(url, autocommit=True) as connection:
+        Store.open(url).close()
+        yield url, connection
+
+
+@pytest.fixture
+def postgres_tables_url(postgres_tables):
+    """The address of the monitor's tables, with nothing in them: others have used them before."""
+    url, connection = postgres_tables
+    postgresql.empty(connection)
+    return url
+
+
 @pytest.fixture
 def database_url(tmp_path):
     return f"sqlite:///{tmp_path}/monitor.db"
@@ -82,7 +101,7 @@ def database_url(tmp_path):
 
 @pytest.fixture
 def store(database_url):
-    store = Store.open(database_url)
+    store = open_store(database_url)
     yield store
     store.close()
 

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, closing
 
 import pytest
 from harness.program import hooks
+from harness.store import open_store
 from harness.workers import WorkersHarness
 
 from monitor.app import loops
@@ -22,7 +23,8 @@ async def harness(tmp_path, request):
         simulator.add_accounts(name, 2)
     store_type = getattr(request, "param", Store)
     async with AsyncExitStack() as stack:
-        store = stack.enter_context(closing(store_type.open(f"sqlite:///{tmp_path}/monitor.db")))
+        file = f"sqlite:///{tmp_path}/monitor.db"
+        store = stack.enter_context(closing(open_store(file, store_type)))
         api = await stack.enter_async_context(serve(simulator))
         receiver = await stack.enter_async_context(hooks())
         clients = await stack.enter_async_context(AsyncExitStack())

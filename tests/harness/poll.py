@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 from harness.core import HOUR, MINUTE, NOON, make_recorder, make_routing, make_rules
+from harness.store import open_store
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
 from monitor.simulator import Assumptions, Simulator, serve
@@ -14,7 +15,6 @@ from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
 from monitor.source.transport import open_http
 from monitor.store import sessions, workspaces
-from monitor.store.db import Store
 from monitor.work.liveness import write_liveness
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
@@ -118,7 +118,7 @@ async def poll_harness(folder, *, accounts=1, assumptions=None, **kwargs):
     simulator.add_customer("acme", TOKEN)
     for number in range(accounts):
         simulator.add_account("acme", None, id=f"a{number + 1}")
-    with closing(Store.open(f"sqlite:///{folder}/monitor.db")) as store:
+    with closing(open_store(f"sqlite:///{folder}/monitor.db")) as store:
         async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
             yield PollHarness(api, http, store, simulator, **kwargs)
     assert set(simulator.request_log.counts) <= set(Method), "whatever happens, nothing is harmed"

@@ -145,3 +145,14 @@ def schema(server_url, admin):
     address = make_url(server_url).update_query_dict(own)
     yield address.render_as_string(hide_password=False)
     admin.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+def empty(connection):
+    """Delete what is in the monitor's tables, whichever need others: those made last go first."""
+    tables = connection.execute("""
+        SELECT relname FROM pg_class
+        WHERE relnamespace = current_schema::regnamespace AND relkind = 'r'
+            AND relname <> 'migration'
+        ORDER BY oid DESC
+    """)
+    connection.execute("; ".join(f"DELETE FROM {name}" for (name,) in tables.fetchall()))

@@ -8,9 +8,10 @@ from sqlalchemy import create_engine, text
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path):
-    """The address of an empty database."""
+    """The address of an empty database; its tables may be there if the test opens its store."""
     if request.param == "postgresql":
-        return request.getfixturevalue("postgres_url")
+        is_opened = "store" in request.fixturenames
+        return request.getfixturevalue("postgres_tables_url" if is_opened else "postgres_url")
     return f"sqlite:///{tmp_path}/monitor.db"
 
 

@@ -53,7 +53,9 @@ def test_what_was_written_is_read_again_with_its_types(store, colour):
     added = text(rows.insert("thing", rows.columns(Thing)))
 
     def write_and_read(tx):
-        tx.execute(text("CREATE TABLE thing (id TEXT, count BIGINT, colour TEXT, span BIGINT)"))
+        tx.execute(
+            text("CREATE TEMPORARY TABLE thing (id TEXT, count BIGINT, colour TEXT, span BIGINT)")
+        )
         rows.execute_many(tx, added, [rows.values(thing)])
         return tx.execute(text("SELECT * FROM thing")).one()
 
@@ -69,9 +71,8 @@ def test_a_row_with_the_key_of_another_takes_its_place(store):
     put = text(rows.upsert("thing", ("owner", "id", "count"), key=("owner", "id")))
 
     def write_and_read(tx):
-        tx.execute(
-            text("CREATE TABLE thing (owner TEXT, id TEXT, count BIGINT, PRIMARY KEY (owner, id))")
-        )
+        columns = "owner TEXT, id TEXT, count BIGINT, PRIMARY KEY (owner, id)"
+        tx.execute(text(f"CREATE TEMPORARY TABLE thing ({columns})"))
         for id_, counted in (("t1", 1), ("t2", 2), ("t1", 3)):
             tx.execute(put, {"owner": "jane", "id": id_, "count": counted})
         return tx.execute(text("SELECT id, count FROM thing ORDER BY id")).all()
