@@ -179,8 +179,8 @@ class Turmoil(OutboxHarness):
         self.check()
 
     def fill(self):
-        """Queue much, and start anew."""
-        self.statuses = {f"a{number}": "good" for number in range(200)}
+        """Queue more than is looked at in one go, and start anew."""
+        self.statuses = {f"a{number}": "good" for number in range(120)}
         self.poll_again()
         self.statuses |= dict.fromkeys(list(self.statuses)[1:], "cold")
         self.poll_again()

@@ -42,6 +42,7 @@ class History:
     def __init__(self, harness):
         self.harness = harness
         self.handed = []
+        self._in_attempt = defaultdict(list)
         self._unable = set()
 
     def excuse(self, absent, events):
@@ -52,42 +53,38 @@ class History:
 
     def begin(self, claimed):
         """Note what is being sent."""
-        for notification in claimed.message.notifications:
-            self._check_that_it_holds(notification)
+        notifications = claimed.message.notifications
+        self.harness.run(lambda tx: self._check_that_they_hold(tx, notifications))
+        for notification in notifications:
             incident = notification.incident and notification.incident.id
             event, receiver = str(notification.event), claimed.message.receiver
-            self.handed.append(
-                Handed(receiver, incident, event, claimed.message.id, claimed.attempts)
-            )
+            handed = Handed(receiver, incident, event, claimed.message.id, claimed.attempts)
+            self.handed.append(handed)
+            self._in_attempt[claimed.message.id, claimed.attempts].append(handed)
 
-    def _check_that_it_holds(self, notification):
+    def _check_that_they_hold(self, tx, notifications):
         """Promise 5, at the moment of every single send."""
-        if notification.event == "notice":
-            return
-        incident = self.harness.run(lambda tx: incidents.load(tx, notification.incident.id))
-        assert incident.is_open is (notification.event != "resolved")
-        if notification.link is not None:
-            account, session, is_asked = self.harness.run(
-                lambda tx: self._read(tx, incident.account_id)
-            )
-            assert account.status == "reconnection_required"
-            assert notification.link == session.link
-            assert is_asked or not is_doubtful(session, self.harness.now)
+        for notification in notifications:
+            if notification.event == "notice":
+                continue
+            incident = incidents.load(tx, notification.incident.id)
+            assert incident.is_open is (notification.event != "resolved")
+            if notification.link is not None:
+                account = accounts.load(tx, "acme", incident.account_id)
+                session = sessions.load(tx, "acme", incident.account_id)
+                assert account.status == "reconnection_required"
+                assert notification.link == session.link
+                assert self._is_asked(tx, account.id) or not is_doubtful(session, self.harness.now)
 
-    def _read(self, tx, account_id):
+    def _is_asked(self, tx, account_id):
         values = {"account_id": account_id, "since": self.harness.now - LINK_TRUST}
-        return (
-            accounts.load(tx, "acme", account_id),
-            sessions.load(tx, "acme", account_id),
-            tx.execute(ASKED, values).one_or_none() is not None,
-        )
+        return tx.execute(ASKED, values).one_or_none() is not None
 
     def end(self, claimed, error):
         """Note how an attempt ended, if that counts."""
-        for handed in self.handed:
-            if (handed.key, handed.attempt) == (claimed.message.id, claimed.attempts):
-                ambiguous = error is not None and error.ambiguous
-                handed.answer = "unknown" if ambiguous else "refused" if error else "delivered"
+        ambiguous = error is not None and error.ambiguous
+        for handed in self._in_attempt[claimed.message.id, claimed.attempts]:
+            handed.answer = "unknown" if ambiguous else "refused" if error else "delivered"
 
     def check(self):
         """Promises 3 and 4, once everything has been delivered."""

@@ -4,15 +4,17 @@ Workers sleep as they do in the monitor: one reads its queue once it was woken o
 """
 
 import asyncio
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from graphlib import TopologicalSorter
 
 from sqlalchemy import text
 
 from harness.core import HOUR, MINUTE, make_recorder, make_routing
 from harness.history import History
-from harness.store import DAY, StoreHarness
+from harness.store import DAY, StoreHarness, who_waits
 from monitor.core.errors import AttemptReason
 from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
@@ -67,10 +69,11 @@ class Send:
 
 
 NEXT = text("""
-SELECT COUNT(CASE WHEN state = 'pending' AND waits IS NULL THEN 1 END) AS ready,
-    MIN(CASE WHEN waits = 'time' THEN next_attempt_at
-        WHEN state = 'sending' AND claimed_by <> :by THEN claimed_until END) AS due_at
-FROM message WHERE receiver = :receiver AND settled_at IS NULL
+SELECT receiver, claimed_by,
+    COUNT(CASE WHEN state = 'pending' AND waits IS NULL THEN 1 END) AS ready,
+    MIN(CASE WHEN waits = 'time' THEN next_attempt_at END) AS due_at,
+    MIN(CASE WHEN state = 'sending' THEN claimed_until END) AS lapses_at
+FROM message WHERE settled_at IS NULL GROUP BY receiver, claimed_by
 """)
 
 # Of what was taken for lost a part may be over before it is refused after all: it counts as heard.
@@ -287,27 +290,33 @@ class OutboxHarness(StoreHarness):
 
     def check(self):
         """Check what holds after every step."""
-        waiting = self.check_that_nobody_waits_in_a_circle()
-        in_turn, at_odds, sleeping = self.run(self._read)
+        waiting, in_turn, at_odds, queues, states = self.run(self._read)
+        TopologicalSorter(waiting).prepare()
         assert in_turn <= waiting.keys(), "one waits for what is over"
         assert not at_odds
-        for worker, ready, due_at, not_before in sleeping:
-            name = worker.deliverer.receiver.name
-            latest = [at for at in (self.now if ready else None, due_at) if at is not None]
-            if latest:
+        for name, worker in self.workers.items():
+            latest = [at for queue in queues[name] for at in self._due(queue, worker.deliverer.by)]
+            if latest and not worker.is_due(self.now):
+                not_before = states[name].not_before if name in states else None
                 until = max(min(latest), not_before or 0) + MINUTE  # what ends late waits that long
                 assert worker.next_at is not None, f"{name} sleeps for ever"
                 assert worker.next_at <= until, f"{name} sleeps too long"
 
     def _read(self, tx):
         in_turn, at_odds = (tx.execute(query).scalars().all() for query in (IN_TURN, AT_ODDS))
-        sleeping = []
-        for name, worker in self.workers.items():
-            if not worker.is_due(self.now):
-                values = {"receiver": name, "by": worker.deliverer.by}
-                ready, due_at = tx.execute(NEXT, values).one()
-                sleeping.append((worker, ready, due_at, receivers.load(tx, name).not_before))
-        return set(in_turn), at_odds, sleeping
+        queues = defaultdict(list)
+        for queue in tx.execute(NEXT):
+            queues[queue.receiver].append(queue)
+        return who_waits(tx), set(in_turn), at_odds, queues, receivers.load_all(tx)
+
+    def _due(self, queue, by):
+        """Give when something of a queue is due for the worker *by*, whose own sends are not."""
+        if queue.ready:
+            yield self.now
+        if queue.due_at is not None:
+            yield queue.due_at
+        if queue.lapses_at is not None and queue.claimed_by != by:
+            yield queue.lapses_at
 
 
 def _wake(workers, names):

@@ -47,6 +47,14 @@ WHERE mine.settled_at IS NULL AND earlier.settled_at IS NULL
 """)
 
 
+def who_waits(tx):
+    """Return for which messages each message waits."""
+    graph = {}
+    for row in tx.execute(WAITING_FOR):
+        graph.setdefault(row.message, set()).add(row.other)
+    return graph
+
+
 @cache
 def _sqlite_tables():
     """A file of SQLite with the monitor's tables, as the monitor makes it."""
@@ -193,11 +201,9 @@ class StoreHarness:
 
     def check_that_nobody_waits_in_a_circle(self):
         """Return who waits for whom, as the tables have it; a circle is a CycleError."""
-        graph = {}
-        for row in self.run(lambda tx: tx.execute(WAITING_FOR).all()):
-            graph.setdefault(row.message, set()).add(row.other)
-        TopologicalSorter(graph).prepare()
-        return graph
+        waiting = self.run(who_waits)
+        TopologicalSorter(waiting).prepare()
+        return waiting
 
     def column(self, query):
         return self.run(lambda tx: tx.execute(text(query)).scalars().all())

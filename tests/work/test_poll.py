@@ -10,6 +10,7 @@ from harness.answers import api_error, html_page
 from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes
 from harness.poll import TOKEN, poll_harness
+from harness.program import until
 from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
