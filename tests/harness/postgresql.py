@@ -82,6 +82,7 @@ class Server:
 
     def start(self):
         options = ("fsync=off", f"unix_socket_directories={self.folder}", "max_connections=30")
+        options += ("autovacuum=off",)  # or plans would change when it comes by
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [

@@ -64,11 +64,12 @@ def _sqlite_tables():
 
 
 def open_store(url, store_type=Store):
-    """Open a store, which with SQLite is quick: its tables are a copy, and it waits for no disk."""
-    file = url.removeprefix("sqlite:///")
-    if file == url:
+    """Open a store; with SQLite new tables are a copy, and nothing waits for the disk."""
+    if not url.startswith("sqlite:///"):
         return store_type.open(url)
-    Path(file).write_bytes(_sqlite_tables())
+    file = Path(url.removeprefix("sqlite:///"))
+    if not file.exists():
+        file.write_bytes(_sqlite_tables())
     store = store_type.open(url)
     for access in (store._writing, store._reading):
         with closing(access._databases[0].engine.raw_connection()) as connection:
