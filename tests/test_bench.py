@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from harness.core import NOON
+from harness.store import open_store
 from sqlalchemy import inspect, text
 
 from bench import restart
 from bench.fill import customers, queue_by_polls, queue_in_bulk
 from bench.table import Row, table
-from monitor.store.db import Store
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_a_limit_that_was_missed_is_marked(ratio, limit, shown):
 @pytest.mark.parametrize("held", [False, True])
 def test_a_queue_that_is_written_in_bulk_is_like_one_that_polls_have_made(tmp_path, held):
     def shape(name, write):
-        store = Store.open(f"sqlite:///{tmp_path}/{name}.db")
+        store = open_store(f"sqlite:///{tmp_path}/{name}.db")
         write(store, customers(100, 10), "hook", at=NOON, held=held)
         try:
             return store.read_now(_columns), store.read_now(_count_whole)

@@ -1,5 +1,6 @@
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import hypothesis
@@ -38,6 +39,7 @@ def days(cron, start=NOON, count=7):
     return [f"{due:%a %d}".lower() for due in times(cron, start, count)]
 
 
+@cache
 def values(field, first, last, names=()):
     """Every value that a field of a crontab names: an independent reading of crontab(5)."""
     numbers = set()

@@ -16,7 +16,7 @@ from harness.history import History
 from harness.poll import poll_harness
 from harness.program import WEBHOOK_SECRET, answers, configure, hooks, program, until
 from harness.running_monitor import simulated
-from harness.store import DAY, LEASE, REFUSED, TIMEOUT, StoreHarness
+from harness.store import DAY, LEASE, REFUSED, TIMEOUT, StoreHarness, open_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -25,7 +25,7 @@ from monitor import app
 from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, serve
 from monitor.store import outbox
-from monitor.store.db import Store, StoreError
+from monitor.store.db import StoreError
 
 OPENED = ("opened", "reconnection_required")
 
@@ -107,7 +107,7 @@ class DeliveryHistory:
 def test_promises_1_3_4_5_hold_for_every_receiver_whatever_happens(
     tmp_path_factory, steps, resolve_after
 ):
-    store = Store.open(f"sqlite:///{tmp_path_factory.mktemp('history')}/monitor.db")
+    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('history')}/monitor.db")
     try:
         history = DeliveryHistory(store, resolve_after=resolve_after)
         for step in steps:

@@ -76,11 +76,17 @@ def fill_disk(file, pid):
     return lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("breaking", [lock, fill_disk])
-async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobody(
-    tmp_path, file, breaking
-):
-    async with install(tmp_path, simulated(), storage=f"sqlite:///{file}") as installation:
+async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobody(tmp_path):
+    async with asyncio.TaskGroup() as at_once:  # they do little but wait for the database
+        for breaking in (lock, fill_disk):
+            folder = tmp_path / breaking.__name__
+            folder.mkdir()
+            at_once.create_task(fail_under_the_monitor(folder, breaking), name=breaking.__name__)
+
+
+async def fail_under_the_monitor(folder, breaking):
+    file = folder / "monitor.db"
+    async with install(folder, simulated(), storage=f"sqlite:///{file}") as installation:
         hook, endpoint = installation.hook, installation.endpoint
         async with installation.run() as monitor:
             await monitor.until_logged("first look")

@@ -24,6 +24,7 @@ LINK = f"{ORIGIN}/connection/hush"
 PLAIN = "swordfish-is-written-down"
 
 CORPUS = Path(__file__).parent / "corpus"
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # that of libyaml is ten times as fast
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 
 steady = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -76,7 +77,9 @@ def encode(value):
 
 @steady
 @given(
-    st.lists(healthy(), max_size=4, unique_by=lambda entry: entry["id"]), st.lists(odd()), st.data()
+    st.lists(healthy(), max_size=4, unique_by=lambda entry: entry["id"]),
+    st.lists(odd(), max_size=6),
+    st.data(),
 )
 def test_odd_entries_hide_no_valid_account(valid, strange, data):
     listed = data.draw(st.permutations(valid + strange))
@@ -229,7 +232,7 @@ def documents(draw):
 
 
 def written(tree, **style):
-    return yaml.safe_dump(tree, allow_unicode=True, **style).encode()
+    return yaml.dump(tree, Dumper=DUMPER, allow_unicode=True, **style).encode()
 
 
 def as_json(config):
