@@ -13,7 +13,7 @@ from harness.store import StoreHarness, open_store
 
 from monitor.store.db import Store
 
-E2E = Path(__file__).parent / "e2e"
+SLOW = [Path(__file__).parent / name for name in ("e2e", "fuzz")]
 CERTIFICATE = Path(__file__).parent / "harness/tls/expired.pem"
 LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
 
@@ -39,7 +39,8 @@ def pytest_xdist_auto_num_workers():
 @pytest.hookimpl(tryfirst=True)  # before -m chooses among them
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.is_relative_to(E2E) or "on_a_terminal" in item.fixturenames:
+        is_slow = any(map(item.path.is_relative_to, SLOW))
+        if is_slow or "on_a_terminal" in item.fixturenames:
             item.add_marker("slow")
     items.sort(key=lambda item: not item.get_closest_marker("slow"))  # quick ones fill what is left
 

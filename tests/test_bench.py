@@ -49,6 +49,7 @@ def test_a_limit_that_was_missed_is_marked(ratio, limit, shown):
     assert [cell.strip() for cell in row.strip("|").split("|")][:2] == shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held", [False, True])
 def test_a_queue_that_is_written_in_bulk_is_like_one_that_polls_have_made(tmp_path, held):
     def shape(name, write):

@@ -86,6 +86,7 @@ def fields(first, last, names=()):
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago"]
 
 
+@pytest.mark.slow
 @hypothesis.settings(deadline=None)
 @given(
     cron=st.tuples(

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 import structlog
+from harness.answers import html_page
 from harness.core import NOON
 from harness.program import until
 
@@ -114,6 +115,7 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
     await harness.sign_out("beta")
     await harness.apply("acme")
     harness.now += Duration.parse("23h")
+    harness.simulator.faults.add(html_page(status=502))
 
     await harness.apply("acme", "beta")
 
@@ -121,6 +123,7 @@ async def test_a_workspace_that_comes_back_goes_on_where_it_was(harness):
     assert 'cause="reconnection_required"} 2' in harness.metric
     assert 'last_successful_poll_timestamp_seconds{workspace="beta"} 1795435320' in harness.metric
     assert not await harness.is_fresh("beta")
+    harness.simulator.clear_faults()
     assert await harness.poll("beta") == []
     assert await harness.is_fresh("beta")
     harness.simulator.recover("beta", "*")

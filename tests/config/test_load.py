@@ -111,6 +111,7 @@ def test_a_configuration_cannot_be_changed(load_text):
         config.timezone = "Europe/Berlin"
 
 
+@pytest.mark.slow
 def test_ten_thousand_workspaces_are_not_too_many(load_text):
     entries = "".join(
         f"  - name: w{number}\n    token: t{number}\n    labels: {{team: a, owner: b}}\n"

@@ -195,7 +195,7 @@ async def test_what_asks_for_patience_gets_it_within_reason(http_harness, value,
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (silence, AttemptReason.TIMEOUT),
+        pytest.param(silence, AttemptReason.TIMEOUT, marks=pytest.mark.slow),
         (then(b"HTTP/1.1 200 O", reset), AttemptReason.NETWORK),
         (close, AttemptReason.NETWORK),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", AttemptReason.NETWORK),

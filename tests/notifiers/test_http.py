@@ -56,7 +56,9 @@ async def send(http, url, notifier=Chat):
     await notifier(settings, http=http, timezone="UTC", timeout=TIMEOUT).send(message())
 
 
-@pytest.mark.parametrize("reply", [silence, BROKEN_OFF, close, b"nonsense\r\n\r\n"])
+@pytest.mark.parametrize(
+    "reply", [pytest.param(silence, marks=pytest.mark.slow), BROKEN_OFF, close, b"nonsense\r\n\r\n"]
+)
 async def test_what_left_without_an_answer_is_ambiguous(http, server, reply):
     server.replies = [reply]
 

@@ -121,7 +121,7 @@ async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():
     ("fault", "reason", "text"),
     [
         ("break_off", AttemptReason.NETWORK, "the connection broke off"),
-        ("hang", AttemptReason.TIMEOUT, "no answer in time"),
+        pytest.param("hang", AttemptReason.TIMEOUT, "no answer in time", marks=pytest.mark.slow),
     ],
 )
 async def test_no_answer_to_the_content_is_ambiguous(fault, reason, text):
@@ -141,6 +141,7 @@ async def test_a_goodbye_that_fails_does_not_undo_what_was_accepted():
     assert len(server.inbox.mails) == 1
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_dead_or_never_greets_is_no_ambiguity():
     dead = await refusal(free_port())
     with socket.create_server(("127.0.0.1", 0)) as silent:

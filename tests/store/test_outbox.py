@@ -250,7 +250,7 @@ def test_the_backlog_counts_notifications_and_knows_the_oldest(harness):
 
 
 @pytest.mark.case("many changes at once")
-@pytest.mark.parametrize("count", [6, 1000])
+@pytest.mark.parametrize("count", [6, pytest.param(1000, marks=pytest.mark.slow)])
 def test_many_at_once_become_one_message(harness, count):
     ids = [f"a{number}" for number in range(count)]
     harness.poll(*map(listed_account, ids))

@@ -116,6 +116,7 @@ def test_a_server_that_is_away_is_one_clear_error(host, expected):
     assert re.search(expected, error)
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -193,6 +194,7 @@ def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store
     assert store.run_now(after) == (0, 0, ["0", "0", "0"])
 
 
+@pytest.mark.slow
 def test_a_database_of_a_stopped_server_is_closed_at_once(own_server):
     own_server.run("CREATE DATABASE short")
     harness = StoreHarness(Store.open(own_server.url("short")))
