@@ -21,7 +21,7 @@ class ClientHarness:
         self.server = server
         self.http = http
         self.observed = []
-        self.now = time.monotonic()
+        self.now = float(int(time.monotonic()))  # so that sums of seconds are exact
         self.api = LinkedApi(
             http=http,
             token=token,
