@@ -1,7 +1,7 @@
 """The settings of the store: the section `storage`."""
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
+from pydantic import BaseModel, Field, field_serializer, field_validator
 
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
@@ -13,13 +13,11 @@ def _default_url() -> Secret:
     return Secret(f"sqlite:///{user_data_path('linkedapi-monitor') / 'monitor.db'}")
 
 
-class StorageSettings(BaseModel):
+class StorageSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `storage`: where the state lives, and for how long ended incidents are kept.
 
     *url* may hold a password.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: Secret = Field(default_factory=_default_url)
     keep: Duration = Duration.parse("180d")
