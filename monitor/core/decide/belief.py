@@ -19,10 +19,9 @@ FEW: Final = 2
 def count_strange(draft: Draft, changes: Changes) -> RefusedList:
     """Return what is recorded of a strange list if it is refused."""
     workspace = draft.workspace
-    before, known_by = workspace.refused, workspace.fingerprint
+    before, recorded = workspace.refused, workspace.fingerprint
     polls = before.polls if before and before.key == changes.strange else 0
-    now_by = changes.fingerprint or known_by
-    is_same_token = known_by is not None and now_by is not None and known_by.token == now_by.token
+    is_same_token = recorded and (changes.fingerprint or recorded).token == recorded.token
     polls = draft.count(polls) if is_same_token else 0
     return RefusedList(changes.strange, len(changes.listed), polls)
 
