@@ -107,16 +107,14 @@ class Store:
         is tried each time, even while the database fails slowly, and passes the fence; a monitor
         that works in place of this one is told that something has changed.
         """
-        if urgent:
-            return await self._writing.run(partial(self._pass, work), urgent=True)
+        checked = self._check_after if urgent else self._check_before
+        return await self._writing.run(partial(checked, work), urgent=urgent)
 
-        def fenced(tx: Connection) -> T:
-            self._check(tx)
-            return work(tx)
+    def _check_before(self, work: Callable[[Connection], T], tx: Connection) -> T:
+        self._check(tx)
+        return work(tx)
 
-        return await self._writing.run(fenced)
-
-    def _pass(self, work: Callable[[Connection], T], tx: Connection) -> T:
+    def _check_after(self, work: Callable[[Connection], T], tx: Connection) -> T:
         result = work(tx)
         try:
             self._check(tx)

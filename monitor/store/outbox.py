@@ -80,12 +80,11 @@ def end(tx: Connection, ended: Iterable[Row[Any]], *, now: Micros) -> list[Settl
     messages = [{"message_id": id_, "now": now} for id_ in ids]
     rows.execute_many(tx, CLOSE_EMPTY, messages)
     rows.execute_many(tx, REST, messages)
-    queues = dict.fromkeys(
-        (row.receiver, row.address, row.workspace, row.subject) for row in notifications
-    )
-    names = ("receiver", "address", "workspace", "subject")
-    values = ({**dict(zip(names, queue, strict=True)), "now": now} for queue in queues)
-    rows.execute_many(tx, NEXT_IN_TURN, values)
+    by_queue = {
+        (row.receiver, row.address, row.workspace, row.subject): row for row in notifications
+    }
+    queues = ({**row._asdict(), "now": now} for row in by_queue.values())
+    rows.execute_many(tx, NEXT_IN_TURN, queues)
     return [rows.read(Settled, row) for row in notifications]
 
 
@@ -275,7 +274,7 @@ WHERE workspace IN (:workspace, '*') AND state = 'pending' AND settled_at IS NUL
 def hold(tx: Connection, workspace: str) -> None:
     """Let what is queued of *workspace*, but for resolutions, wait for a look at it.
 
-    So does that an outage has begun, which nobody but its workspaces can tell.
+    So does the opening of an outage: only a poll of one of its workspaces shows whether it goes on.
     """
     tx.execute(HOLD, {"workspace": workspace})
 

@@ -21,7 +21,6 @@ MIN_OUTAGE: Final = Duration.parse("1m")
 
 A shorter one may be a message that the receiver fails on, among others that it takes."""
 
-
 OK_EVERY: Final = Duration.parse("1m")
 """How often at the most it is noted that a receiver works."""
 
@@ -96,9 +95,8 @@ def note_failure(
     now: Micros,
 ) -> ReceiverState:
     """Note that an attempt failed, and leave the receiver alone for a while; return its state."""
-    is_first = before.failing_since is None
     since = min(before.failing_since or now, now)
-    failing_for = None if is_first else Duration(now - since)
+    failing_for = None if before.failing_since is None else Duration(now - since)
     pause = receiver_pause(failing_for, jitter=jitter, retry_after=retry_after)
     after = ReceiverState(
         before.name,
