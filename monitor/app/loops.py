@@ -73,13 +73,13 @@ class App:
         self._applying = asyncio.Lock()
         self._is_at_work = False
         self._is_more_due = False
-        self._is_all_due = False
+        self._has_slept = False
         self._lease = Lease(self._store, self._runtime)
         self._loop_health = LoopHealth(self._runtime.monotonic, self._lease)
         self._schedule = Schedule(jitter=self._runtime.jitter)
         self._more_to_prune = False
         self._failed_writes = 0
-        self._changes: int | None = None  # from outside, as far as they were followed
+        self._changes: int | None = None  # from outside, when they were last counted
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
         self._reconfigurer = Reconfigurer(
@@ -111,11 +111,7 @@ class App:
         try:
             self._components = await self._reconfigurer.prepare(self._config)
             components, workers = self._components, self._workers
-            self._ticker = Ticker(
-                components.tick_rules,
-                components.recorder,
-                term_of=workers.term_of,
-            )
+            self._ticker = Ticker(components.tick_rules, components.recorder, workers.term_of)
             await self._lease.keep()
             async with self._group:
                 if self._lease.held.is_set():
@@ -275,10 +271,10 @@ class App:
                 clock_due = monotonic()
             if passed < 0 or monotonic() >= clock_due:
                 await guard("clock", self._note_time())
-                await guard("unwatch", self._unwatch())
+                await guard("unwatch", self._repeat(self._ticker.unwatch))
                 failed = self._loop_health.is_failing("clock", "unwatch")
                 clock_due = monotonic() + (TICK_EVERY if failed else CLOCK_EVERY).seconds
-            await guard("tick", self._follow())
+            await guard("tick", self._do_what_is_due())
             if self._workers.queues_changed and monotonic() >= queues_due:
                 self._workers.queues_changed = False
                 await guard("queues", self._look_at_queues())
@@ -295,11 +291,11 @@ class App:
                 retention_due, retention_retry = monotonic() + wait, retry
             await asyncio.sleep(0 if self._is_more_due else TICK_EVERY.seconds)
 
-    async def _follow(self) -> None:
-        """Do what is due, and wake those whom a commit concerns that woke nobody here.
+    async def _do_what_is_due(self) -> None:
+        """Wake those whom a commit concerns that woke nobody here, and let the ticker do its work.
 
-        That is another process's, or one of ours whose answer was lost: then the next that is read
-        tells.
+        Such a commit is another process's, or one of ours whose answer was lost. All is read in
+        one transaction a second.
         """
         failed_writes = self._store.failed_writes
         changes, due_at = await self._store.read(
@@ -324,7 +320,7 @@ class App:
         with suppress(StoreError):  # else in any order
             queued = await self._store.read(outbox.queued_workspaces)
         self._workers.look_at_once(sorted(workers, key=lambda it: it.poller.name not in queued))
-        self._is_all_due = True
+        self._has_slept = True
 
     async def _look_at_queues(self) -> None:
         """Show how much is queued, and cancel what is so for receivers that were removed."""
@@ -362,9 +358,6 @@ class App:
         self._more_to_prune = False
         self._more_to_prune = await self._ticker.prune()
 
-    async def _unwatch(self) -> None:
-        await self._repeat(self._ticker.unwatch)
-
     async def _repeat(self, work: Callable[[], Awaitable[bool]]) -> None:
         """Repeat *work* while there is some, but not so long that others have no turn."""
         self._loop_health.beat("tick", 60)
@@ -382,9 +375,9 @@ class App:
         if step:
             for poller in pollers:
                 poller.forget_look()
-        if step or self._is_all_due:
-            self._is_all_due = False
-            self._workers.wake_receivers(self._workers.receivers)  # what they wait for has moved
+        if step or self._has_slept:
+            self._has_slept = False
+            self._workers.wake_receivers(self._workers.receivers)  # the times they wait for moved
 
 
 async def _first_of(*events: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""From the configuration in force to another one, at the start and at each SIGHUP.
+"""From the configuration in force to another one, at each SIGHUP; from none, when work begins.
 
 What was removed is stopped; what is new is attached and what was removed detached, in portions;
 then everything uses the new configuration at once. If a portion fails all continues as before: what
@@ -91,7 +91,7 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What was recorded of it.
+    """What applying a configuration wrote, and what it found recorded.
 
     Of the workspaces *queued* something is to be told, of those *wanting* sessions are to be asked
     for; *outages* counts the open incidents of all workspaces.
@@ -243,14 +243,14 @@ class Reconfigurer:
                 index = change.reschedule[settings.name]
                 self._workers.schedule(worker, index, len(components.config.workspaces))
         if self._accounts != accounts:
-            self._workers.look(workers)  # others may be watched now
+            self._workers.look_soon(workers)  # others may be watched now
 
     def _start_workspaces(
         self, change: Change, applied: AppliedConfig, components: Components
     ) -> None:
-        queued, with_incidents = [], []
+        queued, with_incidents, metrics = [], [], self._resources.metrics
         for index, settings in enumerate(change.start):
-            recorded, metrics = applied.attached.get(settings.name), self._resources.metrics
+            recorded = applied.attached.get(settings.name)
             if recorded is None:
                 continue
             metrics.workspace(recorded.workspace, recorded.open_incidents)
@@ -260,8 +260,7 @@ class Reconfigurer:
                 settings, components, self._loop_health, recorded.workspace, recorded.term
             )
             worker.poller.has_intents = settings.name in applied.wanting
-            looked_at = recorded.last_good_at
-            self._workers.start(worker, index, len(change.start), looked_at=looked_at)
+            self._workers.start(worker, index, len(change.start), looked_at=recorded.last_good_at)
             if settings.name in applied.queued:
                 queued.append(worker)
             elif recorded.open_incidents:

@@ -49,7 +49,7 @@ SHUTDOWN_GRACE: Final = Duration.parse("5s")
 
 
 class WorkspaceWorker:
-    """Polls one workspace whenever it is woken, and asks for the links that its accounts lack."""
+    """Polls one workspace whenever it is woken, and asks for or about links of its accounts."""
 
     task: asyncio.Task[None]
 
@@ -269,10 +269,7 @@ class Workers:
         *,
         looked_at: Micros | None = None,
     ) -> None:
-        """Let *worker* poll; it is number *index* of *count* that start together.
-
-        It was *looked_at* then, by whoever had it before.
-        """
+        """Let *worker* poll, as `schedule` says."""
         self.workspaces[worker.settings.name] = worker
         self.schedule(worker, index, count, looked_at=looked_at)
         worker.task = self._group.create_task(worker.run())
@@ -287,8 +284,8 @@ class Workers:
     ) -> None:
         """Wake *worker* as its settings say.
 
-        That is first when a poll is due that follows the one when it was *looked_at*, or else, as
-        number *index* of *count*, within MAX_SPREAD.
+        If its workspace was last *looked_at* so lately that no poll is due yet, it is first woken
+        when one is, else within MAX_SPREAD, as number *index* of *count* that start together.
         """
         name, poll, now = worker.settings.name, worker.settings.poll, self._now()
         due_at = now if looked_at is None else poll.next_due(looked_at)
@@ -317,7 +314,7 @@ class Workers:
         for worker in workers[:MAX_LOOKS]:
             worker.wake()
 
-    def look(self, workers: Sequence[WorkspaceWorker]) -> None:
+    def look_soon(self, workers: Sequence[WorkspaceWorker]) -> None:
         """Let *workers* poll within MAX_SPREAD, one after the other, if none is due by then."""
         now, loop = self._now(), asyncio.get_running_loop()
         late = [

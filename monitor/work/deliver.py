@@ -259,9 +259,9 @@ class Deliverer:
                 self.recorder.metrics.observe(RECOVERY, since_detection, phase="notified")
 
     def _log(
-        self, message: Message, attempts: int, error: DeliveryError | None, *, is_dead: bool
+        self, message: Message, number: int, error: DeliveryError | None, *, is_dead: bool
     ) -> None:
-        bound = log.bind(receiver=self.receiver.name, message=message.id, attempt=attempts)
+        bound = log.bind(receiver=self.receiver.name, message=message.id, attempt=number)
         if error is None:
             bound.info("delivered", events=[str(sent.event) for sent in message.notifications])
             if self._is_failing:

@@ -42,7 +42,7 @@ class TickRules:
 
 @dataclass(slots=True)
 class Ticker:
-    """Does what is due, one incident at a time.
+    """Does what time alone brings, one workspace at a time.
 
     *term_of* returns under which claim a workspace is ours, None if it is not at the moment.
     """
