@@ -58,7 +58,7 @@ class PollRules:
     create: bool
     cooldown: Duration
 
-    def look(self, name: str, term: int, now: Micros) -> Liveness:
+    def liveness(self, name: str, term: int, now: Micros) -> Liveness:
         """Return what a good poll of the workspace *name* says that is just over."""
         return Liveness(name, term, now, self.next_due(self.next_due(now)) + STALE)
 
@@ -118,7 +118,7 @@ def commit(
         if failing.cause in CAUSES:
             receivers |= outbox.release_looked(tx, ALL_WORKSPACES, now=now)
     else:
-        receivers = record_look(tx, rules.look(workspace.name, term, now), now=now)
+        receivers = record_look(tx, rules.liveness(workspace.name, term, now), now=now)
     return replace(recorded, receivers=recorded.receivers | receivers)
 
 
@@ -126,7 +126,8 @@ class Poller:
     """Polls one workspace. Only the holder of the latest claim (*term*) may record anything.
 
     *unwritten* is what the latest good poll says of the workspace's liveness, until it is written.
-    *has_intents* says that sessions may have to be asked for, until whoever does so sets it back.
+    *has_intents* says that sessions may have to be asked for or about, until whoever does so sets
+    it back.
     """
 
     def __init__(
@@ -306,7 +307,7 @@ class Poller:
     async def _mark_looked(self) -> None:
         """Write that the workspace was read: at once if that is news, else in the next batch."""
         now = self._runtime.now()
-        self.unwritten = liveness = self.rules.look(self.name, self.term, now)
+        self.unwritten = liveness = self.rules.liveness(self.name, self.term, now)
         if self._fresh_until < now:
             receivers = await self._store.run(lambda tx: record_look(tx, liveness, now=now))
             self.mark_written(liveness)
@@ -356,7 +357,7 @@ class Poller:
         self._has_polled = True
         if isinstance(observation, Snapshot) and after.failing is None:
             self.unwritten = None
-            self._fresh_until = rules.look(self.name, self.term, now).fresh_until or 0
+            self._fresh_until = rules.liveness(self.name, self.term, now).fresh_until or 0
             if rules is self.rules:  # else the next poll compares every account anew
                 wanted = {incident.subject for incident in recorded.decision.wanted}
                 self._quiet = {

@@ -134,7 +134,7 @@ async def remind(harness, *, after=HOUR):
     harness.store.run_now(lambda tx: [tx.execute(statement) for statement in SETTLE])
     harness.now += after
     harness.seconds += after.seconds
-    seen = harness.poller.rules.look("acme", harness.poller.term, harness.now)
+    seen = harness.poller.rules.liveness("acme", harness.poller.term, harness.now)
     harness.store.run_now(lambda tx: workspaces.write_look(tx, seen))
     assert await ticker.tick()
     await Deliverer(chat, None, deliveries, recorder, "by").claim()
