@@ -282,7 +282,7 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Liveness:
-    """What a poll under *term* says of when a workspace was last polled.
+    """What a poll under *term* says of the workspace *name*.
 
     *last_good_at* is when it was last read well (None: no news), *fresh_until* how long this poll
     counts as a recent one (None: nothing that is recorded may still hold).
@@ -298,7 +298,7 @@ class Liveness:
 class Incident:
     """An open (or ended) problem.
 
-    *subject* is an account's id, or what of a workspace it is about (`reading`: it is blind).
+    *subject* is an account's id, or what else it is about: `reading` a workspace, or the `api`.
     """
 
     id: str

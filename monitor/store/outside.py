@@ -1,7 +1,7 @@
 """Changes from outside: how the monitor that works notices what others committed.
 
-Its own commits say whom they concern. Whatever another process commits is counted, and who works
-reads that one number every second: no wait is longer for it, and nothing is asked again.
+Its own commits say whom they concern. Those of another process that concern it are counted, and it
+reads that one number every second.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ ON CONFLICT (id) DO UPDATE SET changes = outside.changes + 1
 
 
 def note(tx: Connection) -> None:
-    """Let the monitor that works see that something of this transaction concerns it."""
+    """Count this transaction: something of it concerns the monitor that works."""
     tx.execute(NOTE)
 
 
@@ -23,5 +23,5 @@ COUNT: Final = text("SELECT changes FROM outside WHERE id = 1")
 
 
 def count(tx: Connection) -> int:
-    """Return how often others have changed something so far."""
+    """Return how many such transactions there were so far."""
     return tx.execute(COUNT).scalar_one_or_none() or 0

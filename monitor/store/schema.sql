@@ -84,7 +84,7 @@ CREATE TABLE session (
     FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );
 
--- Reconnection sessions that we asked for: the intent is committed before the call.
+-- Reconnection sessions that we ask for or about: the intent is committed before the call.
 CREATE TABLE session_intent (
     id TEXT PRIMARY KEY,
     workspace TEXT NOT NULL,
@@ -126,7 +126,7 @@ CREATE TABLE incident (
     next_due_at BIGINT
 );
 
--- At most one open incident about one thing: an account, or reading the workspace.
+-- At most one open incident about one thing: an account, reading the workspace, or (of '*') Linked API.
 CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
 
 -- When the latest outage of Linked API was over.

@@ -1,4 +1,4 @@
-"""Intents to ask for reconnection sessions: each is committed before the call.
+"""Intents to ask for reconnection sessions, or about them: each is committed before the call.
 
     wanted ──claim──► calling ──► created | kept | needless | refused | later | limited | unknown
 
@@ -22,7 +22,7 @@ UNFINISHED: Final = ("wanted", "calling")
 
 @dataclass(frozen=True, slots=True)
 class SessionIntent:
-    """The intent to create a session for one account."""
+    """The intent to ask for a session of one account, or about the one that it has."""
 
     id: str
     workspace: str
@@ -69,7 +69,7 @@ WHERE workspace = :workspace AND account_id = :account_id AND outcome IN ('wante
 
 
 def unfinished_since(tx: Connection, workspace: str, account_id: str) -> Micros | None:
-    """Return since when a session of an account is to be asked for, None if none is."""
+    """Return since when a session of an account is to be asked for or about, None if none is."""
     values = {"workspace": workspace, "account_id": account_id}
     at: Micros | None = tx.execute(UNFINISHED_SINCE, values).scalar_one()
     return at

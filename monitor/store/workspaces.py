@@ -5,8 +5,9 @@
                              └──────────────attach────────────────┴────────────────────────┘
 
 Nothing of a detached workspace is polled or sent any more, and nothing is deleted yet. Its *term*
-counts how often it was attached: only who holds the latest term may write. Its *version* counts how
-often its accounts were changed by others than its polls, which then have to be loaded again.
+counts how often it was attached or taken over: only who holds the latest term may write. Its
+*version* counts how often its accounts were changed by others than its polls, which then have to be
+loaded again.
 """
 
 from collections.abc import Container, Iterable, Mapping

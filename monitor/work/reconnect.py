@@ -1,4 +1,4 @@
-"""Asks for a reconnection session where an account needs a login and has no link.
+"""Asks for a reconnection session where an account needs a login and has no link that is good.
 
 Asking cancels the session that is running and kills its link, so it is done only where there is
 none: never while a session may be in use, at most once per account and cooldown, and never twice
@@ -44,7 +44,7 @@ class _Claimed:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What asking came to: the *session* with a link that there is now, be it the one before.
+    """What asking came to: the *session* that there is now, a new one or the one before.
 
     *is_over* says that the one before has ended.
     """
@@ -56,7 +56,7 @@ class _Answer:
 
 @dataclass(slots=True)
 class Reconnector:
-    """Asks for the sessions that one workspace lacks, one at a time, under the claim *term*."""
+    """Asks for and about sessions of one workspace, one at a time, under the claim *term*."""
 
     workspace: str
     term: int

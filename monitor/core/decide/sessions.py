@@ -74,8 +74,8 @@ def conclude(
 ) -> Decision:
     """Decide what asking for a *session* of *account* came to: a link, or none to wait for.
 
-    It may be the one that it had *before*, which is still good; *is_over* says that that has ended:
-    its link is not told any more.
+    It may be the one that the account had *before*, still good. *is_over* says that the one before
+    has ended: its link is not told any more.
     """
     if incident is None or not incident.is_open:
         return Decision()
