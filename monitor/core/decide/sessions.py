@@ -29,11 +29,6 @@ def has_link(session: Session | None) -> bool:
     return session is not None and session.link is not None
 
 
-def needs_link(account: Account, session: Session | None) -> bool:
-    """Return whether *account* needs a login and its *session* has no link for it."""
-    return account.status is Status.RECONNECTION_REQUIRED and not has_link(session)
-
-
 def is_doubtful(session: Session | None, now: Micros) -> bool:
     """Return whether there is a link that may have expired without the account list saying so."""
     if session is None or session.link is None or session.unconfirmed_since is None:
@@ -46,7 +41,8 @@ def lack_link(draft: Draft) -> tuple[Incident, ...]:
     return tuple(
         incident
         for account in draft.accounts.values()
-        if needs_link(account, draft.session_of(account.id))
+        if account.status is Status.RECONNECTION_REQUIRED
+        and not has_link(draft.session_of(account.id))
         and (incident := draft.find_open_of(account.id))
     )
 
