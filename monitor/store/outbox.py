@@ -229,8 +229,9 @@ def _add_message(
     new_id: Callable[[], str],
     undelivered_to: str | None = None,
 ) -> str:
+    message_id = new_id()
     values = {
-        "id": new_id(),
+        "id": message_id,
         "workspace": workspace,
         **recipient._asdict(),
         "undelivered_to": undelivered_to,
@@ -239,7 +240,7 @@ def _add_message(
         "now": now,
     }
     tx.execute(ADD_MESSAGE, values)
-    return str(values["id"])
+    return message_id
 
 
 RELEASE: Final = text("""

@@ -16,7 +16,7 @@ from monitor.store import incidents, outbox, workspaces
 from .record import Recorder
 
 STALE: Final = Duration.parse("2m")
-"""How long after the next but one poll was due a look at a workspace counts as a recent one."""
+"""A look at a workspace counts as recent until so long after the next poll but one is due."""
 
 MAX_BATCH: Final = 500
 """How many workspaces' liveness is in one commit at the most."""

@@ -81,7 +81,6 @@ def record(
     *before* is what was recorded of the workspace, as far as the decision needed it; *cooldown* is
     how long no second session is asked for. Raise LeaseLostError if *term* is not the latest.
     """
-    after = decision.workspace
     workspaces.record(tx, decision, before.name, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
     cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
@@ -114,7 +113,7 @@ def record(
         cancelled=tuple(cancelled),
         unrouted=planned.unrouted,
         receivers=frozenset(receivers),
-        open_incidents=incidents.open_by_cause(tx, after.name) if after else {},
+        open_incidents=incidents.open_by_cause(tx, before.name) if decision.workspace else {},
         has_intents=bool(added),
     )
 

@@ -93,9 +93,9 @@ class Ticker:
         for step in range(min(len(policy.remind), policy.remind_max)):
             is_last = step == len(policy.remind) - 1
             sent = range(step, policy.remind_max if is_last else step + 1)
-            plan = partial(incidents.plan_reminders, sent=sent, limit=MAX_REMINDERS)
             due_at = now + policy.remind[step]
-            if await self.recorder.store.run(partial(plan, due_at=due_at)):
+            plan = partial(incidents.plan_reminders, sent=sent, due_at=due_at, limit=MAX_REMINDERS)
+            if await self.recorder.store.run(plan):
                 return True
         return False
 
