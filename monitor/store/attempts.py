@@ -33,14 +33,16 @@ MAX_ERROR: Final = 300
 
 SETTLE: Final = text("""
 UPDATE message SET state = :state, waits = :waits, next_attempt_at = :next_attempt_at,
-    unanswered = unanswered + :unanswered - (
-        SELECT COUNT(*) FROM attempt WHERE message_id = :id AND number = :attempts
-    ),
+    unanswered = unanswered + CASE (
+        SELECT CASE WHEN took IS NULL THEN 'lost' ELSE 'settled' END FROM attempt
+        WHERE message_id = :id AND number = :attempts
+    ) WHEN 'lost' THEN :unanswered - 1 WHEN 'settled' THEN 0 ELSE :unanswered END,
     claimed_by = NULL, claimed_until = NULL, settled_at = :settled_at
 WHERE id = :id AND settled_at IS NULL AND attempts = :attempts
 RETURNING unanswered
 """)
-"""An attempt that was taken for lost is there already, and has been counted."""
+"""An attempt that was taken for lost is there already, and has been counted; so has one that was
+settled by a commit whose answer was lost."""
 
 
 @dataclass(frozen=True, slots=True)

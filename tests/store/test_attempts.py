@@ -106,6 +106,21 @@ def test_who_may_have_taken_an_earlier_attempt_has_heard_though_the_next_one_is_
     assert harness.deliver(after=HOUR) == [("resolved", "a")]
 
 
+@pytest.mark.parametrize(("error", "unanswered"), [(TIMEOUT, 2), (REFUSED, 1)])
+def test_the_end_of_a_send_that_is_committed_twice_counts_once(harness, error, unanswered):
+    harness.poll(signed_out("a"))
+    harness.deliver(error=TIMEOUT)
+    claimed = harness.claim(after=MINUTE)
+    harness.settle(claimed, error)
+
+    harness.settle(claimed, error)  # the answer to the first commit was lost
+
+    assert harness.column("SELECT unanswered FROM message") == [unanswered]
+    assert harness.heard() == [["slack"]]
+    harness.poll(listed_account("a"))
+    assert harness.deliver(after=HOUR) == [("resolved", "a")]
+
+
 def test_who_heard_by_an_earlier_message_has_heard_though_a_later_one_is_refused(harness):
     harness.poll(signed_out("a"))
     harness.deliver()
