@@ -324,6 +324,7 @@ class Poller:
         """Record what a poll means, or nothing if others have changed the accounts since."""
         now, rules = self._runtime.now(), self.rules
         self._workspace, self._blind_cause = None, None  # until it is known to be committed
+        unwritten = self._take_unwritten()
 
         def work(tx: Connection) -> Recorded | None:
             if workspaces.load_version(tx, self.name) != workspace.version:
@@ -339,16 +340,19 @@ class Poller:
                 new_id=self._runtime.new_id,
             )
 
+        after = None
         try:
             recorded = await self._store.run(work)
+            after = recorded.decision.workspace if recorded else None
         except StoreError:
             self.has_intents = True  # it may have been committed
             raise
-        if recorded is None:
+        finally:
+            if after is None or after.failing is not None:
+                self.unwritten = self.unwritten or unwritten
+        if recorded is None or after is None:
             return None
         self.has_intents |= recorded.has_intents
-        after = recorded.decision.workspace
-        assert after is not None
         self._workspace = after
         self._blind_cause = next(
             (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None
@@ -356,7 +360,6 @@ class Poller:
         self._hold(after.failing)
         self._has_polled = True
         if isinstance(observation, Snapshot) and after.failing is None:
-            self.unwritten = None
             self._fresh_until = rules.liveness(self.name, self.term, now).fresh_until or 0
             if rules is self.rules:  # else the next poll compares every account anew
                 wanted = {incident.subject for incident in recorded.decision.wanted}
@@ -370,6 +373,11 @@ class Poller:
         publish(recorded, self._recorder)
         _log_edges(workspace, after)
         return recorded.decision
+
+    def _take_unwritten(self) -> Liveness | None:
+        """Return what is not written yet; a batch would write it after the commit of a look."""
+        unwritten, self.unwritten = self.unwritten, None
+        return unwritten
 
     def _hold(self, failing: FailureStreak | None) -> None:
         """Look again in a while if a blind workspace has no incident: there is an outage."""

@@ -1,15 +1,21 @@
 """How old a look at a workspace may be, and when it is written."""
 
+import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
 from harness.answers import html_page
+from harness.core import MINUTE
+from harness.faults import failing_writes
 from harness.poll import poll_harness
+from harness.program import until
 from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
 from monitor.store import workspaces
+from monitor.store.db import StoreError
 
 
 async def test_only_what_was_looked_at_lately_is_current(tmp_path):
@@ -63,6 +69,49 @@ async def test_blindness_that_is_held_after_a_poll_has_shown_it_is_let_go_by_the
     await harness.poll()
 
     assert harness.store.run_now(lambda tx: tx.execute(waits).scalars().all()) == [None]
+
+
+async def test_what_is_forgotten_before_a_look_is_not_written_after_it(harness):
+    harness.poller.forget_look()
+    may_write, waiting = threading.Event(), harness.store._writing._threads._work_queue
+    async with asyncio.TaskGroup() as group:
+        group.create_task(harness.store.run(lambda _: may_write.wait()))
+        group.create_task(harness.poll())
+        await until(waiting.qsize)
+
+        writing = group.create_task(harness.write_liveness())
+        await until(lambda: writing.done() or waiting.qsize() > 1)
+        may_write.set()
+
+    assert harness.is_fresh()
+
+
+async def test_what_is_forgotten_while_a_look_is_recorded_stays_forgotten(harness):
+    harness.poller.forget_look()
+    may_write, waiting = threading.Event(), harness.store._writing._threads._work_queue
+    async with asyncio.TaskGroup() as group:
+        group.create_task(harness.store.run(lambda _: may_write.wait()))
+        group.create_task(harness.poll())
+        await until(waiting.qsize)
+
+        harness.poller.forget_look()
+        may_write.set()
+    await harness.write_liveness()
+
+    assert not harness.is_fresh()
+
+
+async def test_when_all_was_well_is_not_forgotten_by_a_poll_that_fails(harness):
+    await harness.poll(2)
+    harness.simulator.faults.add(html_page(status=502))
+    assert harness.poller.unwritten
+
+    with failing_writes(harness.store), pytest.raises(StoreError):
+        await harness.poll()
+    await harness.poll()
+    await harness.write_liveness()
+
+    assert harness.last_good_at() == harness.now - 2 * MINUTE
 
 
 async def test_a_look_of_an_older_term_is_not_written(harness):
