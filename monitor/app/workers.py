@@ -127,9 +127,11 @@ class WorkspaceWorker:
         for _ in range(MAX_SESSIONS_A_POLL):
             if not self.poller.has_intents:
                 break
-            self.poller.has_intents = await self.reconnector.reconnect() is not None
-            if self.poller.has_intents:
-                self.poller.compare_anew()  # one that has lost its link wants another
+            try:
+                self.poller.has_intents = await self.reconnector.reconnect() is not None
+            finally:  # it may have been committed, though the answer was lost
+                if self.poller.has_intents:
+                    self.poller.compare_anew()  # one that has lost its link wants another
 
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""

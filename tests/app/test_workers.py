@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from harness.answers import html_page
 from harness.core import NOON
+from harness.faults import lost_answers
 from harness.program import until
 from sqlalchemy import text
 
@@ -17,31 +18,58 @@ from monitor.store.claims import Claimed
 from monitor.work.deliver import Deliverer
 from monitor.work.reconnect import Reconnector
 
+CREATE = "accounts.createReconnectionSession"
+STATE = "accounts.getConnectionSession"
 
-@pytest.mark.odd_input("session expires before a reminder")
-async def test_the_link_that_is_lost_while_it_is_asked_about_is_asked_for_by_the_next_poll(harness):
+DOUBT = """
+INSERT INTO session_intent SELECT 'x', workspace, account_id, incident_id, at + 1, 'wanted'
+FROM session_intent
+"""
+
+
+async def have_link_asked_for(harness):
+    """Sign an account out that gets no link by itself; return it once one was asked for."""
     await harness.apply("acme")
     harness.simulator.sign_out("acme", "*")
     account, _ = harness.simulator.customer("acme").accounts
     without = ("reconnectionLink", "reconnectionSessionId")
     harness.simulator.patch("acme", account, without=without)
-    worker = harness.workers.workspaces["acme"]
-    create = "accounts.createReconnectionSession"
     harness.workers.wake_workspace("acme")
-    await until(lambda: harness.simulator.request_log.counts.get(create) == 1)
-    await until(lambda: worker.poller._quiet == {})
+    await until(lambda: harness.simulator.request_log.counts.get(CREATE) == 1)
+    await until(lambda: harness.workers.workspaces["acme"].poller._quiet == {})
+    return account
+
+
+@pytest.mark.odd_input("session expires before a reminder")
+async def test_the_link_that_is_lost_while_it_is_asked_about_is_asked_for_by_the_next_poll(harness):
+    account = await have_link_asked_for(harness)
     harness.simulator.set_session("acme", account, "expired")
-    doubt = "INSERT INTO session_intent SELECT 'x', workspace, account_id, incident_id, at + 1,"
-    await harness.execute(f"{doubt} 'wanted' FROM session_intent")
+    await harness.execute(DOUBT)
 
     harness.workers.wake_workspace("acme")
     harness.workers.wake_workspace("nobody")
-    await until(lambda: "accounts.getConnectionSession" in harness.simulator.request_log.counts)
+    await until(lambda: STATE in harness.simulator.request_log.counts)
     harness.now += Duration.parse("2h")
-    await until(lambda: worker.poller._quiet == {})
+    await until(lambda: harness.workers.workspaces["acme"].poller._quiet == {})
     harness.workers.wake_workspace("acme")
 
-    await until(lambda: harness.simulator.request_log.counts.get(create) == 2)
+    await until(lambda: harness.simulator.request_log.counts.get(CREATE) == 2)
+
+
+async def test_the_link_that_is_lost_by_a_commit_without_an_answer_is_asked_for_as_well(harness):
+    account = await have_link_asked_for(harness)
+    harness.simulator.set_session("acme", account, "expired")
+    await harness.execute(DOUBT)
+    harness.simulator.faults.add(Fault(kind="delay", method=STATE, delay=1.0))
+    harness.workers.wake_workspace("acme")
+    await until(lambda: STATE in harness.simulator.request_log.counts)
+
+    with lost_answers(harness.store):
+        await until(lambda: harness.health.is_failing("poll acme"))
+    harness.now += Duration.parse("2h")
+    harness.workers.wake_workspace("acme")
+
+    await until(lambda: harness.simulator.request_log.counts.get(CREATE) == 2)
 
 
 @pytest.mark.odd_input("session expires before a reminder")
