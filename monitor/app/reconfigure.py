@@ -178,6 +178,7 @@ class Reconfigurer:
                 await self._resume()
                 if present:  # else the next start attaches the rest
                     await self._detach(present, now)
+            workers.wake_receivers(workers.receivers)  # for what was let go meanwhile
             raise
         self._paused.clear()
         metrics, config = self._resources.metrics, components.config

@@ -7,6 +7,7 @@ import pytest
 import structlog
 from harness.answers import html_page
 from harness.core import NOON
+from harness.faults import failing_reads
 from harness.program import until
 
 from monitor import config
@@ -260,6 +261,27 @@ async def test_what_is_told_of_who_came_back_for_a_moment_does_not_wait_for_a_lo
     waits = "SELECT DISTINCT waits FROM message WHERE workspace = 'beta'"
     held = await harness.store.run(lambda tx: tx.exec_driver_sql(waits).scalars().all())
     assert held == [None]
+
+
+async def test_what_was_let_go_before_a_reload_failed_leaves_all_the_same(harness):
+    more = f"receivers: [{harness.crm()}]"
+    await harness.execute(
+        "INSERT INTO receiver (name, not_before, refuses) VALUES ('crm', 9e18, 0)"
+    )
+    await harness.apply("acme", "beta", more=more)
+    await harness.sign_out("beta")
+    worker = harness.workers.receivers["crm"]
+    await until(lambda: worker._next_at)
+    await harness.execute("UPDATE message SET waits = 'look'")  # as after a start
+    await harness.execute("DELETE FROM receiver")
+    worker.wake()
+    await until(lambda: worker._next_at is None)
+
+    with failing_reads(harness.store), pytest.raises(StoreError):
+        await harness.apply("acme", more=more)
+    await harness.poll("beta")
+
+    await harness.hook.wait(lambda: len(harness.hook.events) == 2, within=10)
 
 
 class LossyStore(Store):

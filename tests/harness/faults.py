@@ -2,6 +2,7 @@
 
     with failing_writes(store):                # reads succeed, no write does
     with failing_writes(store, "event"):       # writes to one table fail, after others succeeded
+    with failing_reads(store):                 # writes succeed, and what they read; nothing else
     with locked(store):                        # nothing succeeds: another program is writing
     with full_disk(store):                     # the file can't grow; what fits into it is written
     with lost_answers(store):                  # what is written is committed, but nobody is told
@@ -10,7 +11,7 @@ Each raises StoreError where the store is used.
 """
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from sqlalchemy import text
 
@@ -35,6 +36,23 @@ def failing_writes(store, table=None):
         run(store, lambda tx: tx.connection.driver_connection.set_authorizer(authorizer))
 
     use(authorize)
+    try:
+        yield
+    finally:
+        use(None)
+
+
+@contextmanager
+def failing_reads(store):
+    """Let nothing be read but by who writes."""
+    engines = [database.engine for database in store._reading._databases]
+
+    def use(authorizer):
+        for engine in engines:
+            with closing(engine.raw_connection()) as connection:
+                connection.driver_connection.set_authorizer(authorizer)
+
+    use(lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_READ else 0)
     try:
         yield
     finally:
