@@ -6,12 +6,13 @@ import pytest
 from harness.core import LINK, frozen, signed_out
 from harness.store import REFUSED, StoreHarness
 
-from monitor.core.decide.sessions import LINK_TRUST, LINK_WAIT
+from monitor.core.decide.sessions import LINK_TRUST, LINK_WAIT, conclude
 from monitor.core.duration import Duration
 from monitor.core.model import IntentOutcome
 from monitor.core.policy import COOLDOWNS
 from monitor.core.secret import Secret
-from monitor.store import outbox, session_intents, sessions
+from monitor.store import accounts, incidents, session_intents, sessions
+from monitor.work.record import record
 
 SECOND = Duration.parse("1s")
 
@@ -20,24 +21,31 @@ INTENTS = "SELECT account_id FROM session_intent ORDER BY account_id"
 
 @pytest.fixture
 def harness(store):
-    """`slack` and `hook` are to hear of an account whose link the list does not show any more."""
-    harness = StoreHarness(store, receivers={"slack": True, "hook": False})
+    """Three are to hear of an account whose link the list does not show any more."""
+    harness = StoreHarness(store, receivers={"slack": True, "hook": False, "mail": True})
     harness.poll(signed_out("a"))
     harness.poll(signed_out("a", link=""))
     return harness
 
 
 def answer(harness, outcome, *, is_good=False):
-    """Let the next question about a session end so."""
+    """Let the next question about a session end so, as whoever asks records it."""
 
     def finish(tx):
         intent = session_intents.claim(tx, "acme")
+        session = sessions.load(tx, "acme", intent.account_id)
         session_intents.finish(tx, intent, outcome)
-        outbox.release(tx, intent.incident_id, now=harness.now)
-        if is_good:
-            session = sessions.load(tx, "acme", intent.account_id)
-            confirmed = replace(session, unconfirmed_since=harness.now)
-            sessions.write(tx, "acme", {intent.account_id: confirmed})
+        decision = conclude(
+            incidents.load(tx, intent.incident_id),
+            accounts.load(tx, "acme", intent.account_id),
+            session if is_good else None,
+            before=session,
+            is_over=False,
+            now=harness.now,
+            new_id=harness.new_id,
+        )
+        rules = {"routing": harness.rules.routing, "group_over": 1, "term": harness.term}
+        record(tx, harness.workspace, decision, now=harness.now, new_id=harness.new_id, **rules)
 
     harness.run(finish)
 
@@ -64,12 +72,14 @@ def test_a_link_that_was_known_to_be_good_a_while_ago_is_told_without_a_question
 
 
 def test_a_link_that_proved_to_be_good_is_not_asked_about_again_at_once(harness):
+    harness.deliver("mail")
     harness.claim(after=LINK_TRUST)
     answer(harness, IntentOutcome.NEEDLESS, is_good=True)
 
     assert harness.deliver() == [("opened", "a")]
     assert harness.deliver("hook", after=LINK_TRUST - 1) == [("opened", "a")]
     assert harness.column(INTENTS) == ["a"]
+    assert harness.deliver("mail") is None, "it is no new link"
 
 
 def test_all_receivers_wait_for_the_same_answer(harness):
@@ -89,6 +99,8 @@ def test_a_link_of_which_nobody_can_say_whether_it_is_good_is_told(harness, outc
     wait = COOLDOWNS.get(outcome, LINK_TRUST)
     assert harness.deliver("hook", after=wait - 1) == [("opened", "a")]
     assert harness.column(INTENTS) == ["a"]
+    assert harness.claim("mail", after=1).asking == {"acme"}
+    assert harness.column(INTENTS) == ["a", "a"]
 
 
 def test_what_was_sent_before_waits_for_the_answer_too(harness):
