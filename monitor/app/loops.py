@@ -190,6 +190,7 @@ class App:
             await self._loop_health.guard("lease", self._lease.keep(), needs_lease=False)
 
     async def _take_over(self) -> None:
+        await self._workers.finish_sends()  # from before; else they would count as lost
         await self._loop_health.guard("begin", self._begin())
         if not self._is_at_work:
             self._lease.lose("this monitor could not begin to work")  # it is taken again
@@ -214,9 +215,9 @@ class App:
     async def _stop_work(self) -> None:
         """Stop all that needs the lease; what is being sent comes to its end."""
         self._metrics.set(HELD, 0)
-        await self._workers.stop()
+        await self._workers.suspend()
         async with self._applying:
-            await self._workers.stop()  # those, too, that a reload has started meanwhile
+            await self._workers.suspend()  # those, too, that a reload has started meanwhile
             self._is_at_work = False
             self._workers.clear()
             self._reconfigurer.reset()

@@ -225,7 +225,7 @@ class ReceiverWorker:
         finally:
             self._loop_health.end(f"send {message.id}")
             self._in_flight.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-            self.wake()
+            self.deliverer.recorder.wake([self.settings.name])  # whoever works for it by now
 
     def reconfigure(self, settings: ReceiverSettings, components: Components) -> None:
         """Use another configuration from now on."""
@@ -341,12 +341,20 @@ class Workers:
 
     async def stop(self) -> None:
         """Stop all: cancel the polls, and the sends that are not over within SHUTDOWN_GRACE."""
+        await self.suspend()
+        await cancel(tuple(self._sends))
+
+    async def suspend(self) -> None:
+        """Stop all but the sends under way: what is known of one is recorded when that can be."""
         for receiver in self.receivers.values():
             receiver.stop()
         await cancel([worker.task for worker in self.workspaces.values()])
+        await self.finish_sends()
+
+    async def finish_sends(self) -> None:
+        """Wait for the sends of those who were stopped, but no longer than SHUTDOWN_GRACE."""
         if self._sends:
-            _, late = await asyncio.wait(self._sends, timeout=SHUTDOWN_GRACE.seconds)
-            await cancel(late)
+            await asyncio.wait(self._sends, timeout=SHUTDOWN_GRACE.seconds)
 
     def clear(self) -> None:
         """Forget all that have been stopped."""

@@ -11,9 +11,11 @@ from harness.faults import failing_writes
 from harness.program import until
 from harness.running_app import HERE, events, running, select
 
+from monitor.app import workers
 from monitor.app.process import REAL
 from monitor.core.duration import Duration
 from monitor.store import leases
+from monitor.work import deliver
 
 pytestmark = pytest.mark.usefixtures("quick_loops")
 
@@ -129,6 +131,35 @@ async def test_a_monitor_that_lost_its_lease_works_on_when_it_has_it_again(harne
         await harness.hook.wait(lambda: len(harness.hook.events) == 2)
 
         assert await monitor._store.read(select("SELECT term FROM workspace")) > [term]
+
+
+@pytest.mark.case("database away while a message leaves")
+async def test_how_a_send_ended_is_known_still_when_a_lost_lease_is_held_again(
+    harness, monkeypatch
+):
+    monkeypatch.setattr(deliver, "SETTLE_RETRY", Duration.parse("1500ms"))
+    monkeypatch.setattr(workers, "SHUTDOWN_GRACE", Duration.parse("2s"))
+    passed = Duration(0)
+    runtime = replace(REAL, now=lambda: REAL.now() + passed)
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    harness.hook.delay = 0.5
+    harness.simulator.sign_out("acme", "*")
+    async with running(config, runtime) as monitor:
+        await harness.hook.wait(lambda: len(harness.hook.events) == 2)
+        with failing_writes(monitor._store), structlog.testing.capture_logs() as logs:
+            unknown = "the end of a send can't be recorded yet"
+            await until(lambda: events(logs).count(unknown) == 2)
+            monitor._lease.lose()
+            await until(lambda: not monitor._is_at_work)
+            passed = Duration.parse("2m")  # what was claimed has lapsed by now
+        await until(lambda: monitor._is_at_work)
+        polls = len(harness.simulator.requests)
+        monitor._workers.workspaces["acme"].wake()
+        await until(lambda: len(harness.simulator.requests) > polls)
+
+        states = select("SELECT DISTINCT state FROM message")
+        await until(lambda: monitor._store.read_now(states) == ["delivered"], within=5)
+        assert len(harness.hook.events) == 2
 
 
 def replace_by_another(tx):
