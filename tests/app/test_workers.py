@@ -189,6 +189,22 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
     assert not worker._in_flight
 
 
+async def test_who_is_back_in_the_configuration_goes_on_once_the_former_send_has_ended(harness):
+    more = f"receivers: [{harness.crm()}]"
+    harness.hook.delay = 2.0
+    await harness.apply("acme", more=more)
+    await harness.sign_out("acme")
+    await harness.hook.wait(lambda: len(harness.hook.events) == 2)
+    await harness.apply("acme")
+    await harness.apply("acme", more=more)
+    harness.simulator.freeze("acme", "*")
+
+    harness.now += Duration.parse("1s")
+    await harness.workers.workspaces["acme"].poller.poll()  # what is being sent has not lapsed
+
+    await harness.hook.wait(lambda: len(harness.hook.events) == 4, within=10)
+
+
 async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
     more = f"receivers: [{harness.crm()}]\npoll: {{cron: '0 8 * * *'}}"
     await harness.apply("acme", "beta", more=more)
