@@ -1,6 +1,7 @@
 """A worker for each workspace and for each receiver, and the loops of each."""
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -25,6 +26,9 @@ MAX_IN_FLIGHT: Final = 4
 
 MAX_SESSIONS_A_POLL: Final = 3
 """How many reconnection sessions are asked for between two polls of a workspace."""
+
+MORE_SESSIONS_AFTER: Final = Duration.parse("10s")
+"""After what time it is polled again if there are more sessions to ask for, or about."""
 
 MAX_SPREAD: Final = Duration.parse("60s")
 """Within what time every workspace is first polled that is new, or overdue."""
@@ -98,10 +102,8 @@ class WorkspaceWorker:
         try:
             while True:
                 self._loop_health.beat(loop, self._longest_cycle())
-                is_failing = self._loop_health.is_failing(loop)
-                retry = POLL_RETRY.seconds if is_failing else self.poller.repeat_in()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(retry):
+                    async with asyncio.timeout(self._wait(loop)):
                         await self._woken.wait()
                 self._woken.clear()
                 scheduled, self._is_scheduled = self._is_scheduled, False
@@ -115,6 +117,15 @@ class WorkspaceWorker:
         then, self._then = self._then, None
         if then is not None:
             then()
+
+    def _wait(self, loop: str) -> float | None:
+        """Return after how many seconds to poll though no poll is due, None if not at all."""
+        if self._loop_health.is_failing(loop):
+            return POLL_RETRY.seconds
+        repeat_in = self.poller.repeat_in()
+        if self.poller.has_intents:
+            return min(MORE_SESSIONS_AFTER.seconds, math.inf if repeat_in is None else repeat_in)
+        return repeat_in
 
     def _longest_cycle(self) -> float:
         """Return within how many seconds the next poll is over, if nothing hangs."""

@@ -143,7 +143,8 @@ def claim(
     for _ in range(MAX_EXAMINED):
         row = tx.execute(NEXT, {"receiver": receiver.name}).one_or_none()
         if row is None:
-            return examined.claimed(next_at=min(_times(tx, receiver.name, by), default=None))
+            next_at = min(_times(tx, receiver.name, by), default=None)
+            return examined.claimed(next_at=next_at, refuses=bool(state.refuses))
         if _wait_in_turn(tx, row):
             continue
         if row.undelivered_to is not None and receiver.groups and not row.attempts:

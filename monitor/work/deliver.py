@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -117,8 +117,8 @@ class Deliverer:
                 message=message,
                 hint="did a newer version of the monitor write it? run that one",
             )
-        if claimed.refuses:
-            await self._divert()
+        if claimed.refuses and await self._divert():
+            return replace(claimed, more=True)
         return claimed
 
     async def send(self, claimed: Claimed, message: Message) -> list[Settled]:
@@ -141,9 +141,7 @@ class Deliverer:
         ended = list(settled.ended)
         if settled.receiver.failing_since is not None:
             ended += await self._expire()
-        if settled.receiver.refuses:
-            await self._divert()
-        else:
+        if not settled.receiver.refuses:
             self._diverted = attempts.BEGINNING
         return ended
 
@@ -210,14 +208,17 @@ class Deliverer:
         self.recorder.wake([fallback.name] if is_dead and fallback else [])
         return is_dead
 
-    async def _divert(self) -> None:
-        """Tell the fallback of the openings that the receiver, which has to be mended, refuses."""
+    async def _divert(self) -> bool:
+        """Tell the fallback of some openings that the receiver, which has to be mended, refuses.
+
+        Return whether there may be more.
+        """
         fallback, runtime = self.rules.fallback, self.recorder.runtime
         if fallback is None or fallback.name == self.receiver.name:
-            return
+            return False
         if self._diverted[0] > runtime.now():  # the clock went back
             self._diverted = attempts.BEGINNING
-        while last := await self.recorder.store.run(
+        last = await self.recorder.store.run(
             lambda tx: attempts.divert(
                 tx,
                 self.receiver.name,
@@ -226,9 +227,12 @@ class Deliverer:
                 now=runtime.now(),
                 new_id=runtime.new_id,
             )
-        ):
-            self._diverted = last
-            self.recorder.wake([fallback.name])
+        )
+        if last is None:
+            return False
+        self._diverted = last
+        self.recorder.wake([fallback.name])
+        return True
 
     async def _expire(self) -> list[Settled]:
         """Give up what has waited too long behind the receiver, which fails."""

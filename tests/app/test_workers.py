@@ -240,6 +240,22 @@ async def test_those_who_are_polled_for_other_accounts_are_spread(harness, monke
 
 
 @pytest.mark.case("start, or the host slept")
+async def test_however_many_links_are_missing_they_are_asked_for_before_the_next_poll(
+    harness, monkeypatch
+):
+    monkeypatch.setattr(workers, "MORE_SESSIONS_AFTER", Duration.parse("50ms"))
+    harness.simulator.add_accounts("acme", 5)
+    await harness.apply(acme={"poll": {"every": "6h"}})
+    harness.simulator.sign_out("acme", "*")
+    for account in harness.simulator.customer("acme").accounts:
+        without = ("reconnectionLink", "reconnectionSessionId")
+        harness.simulator.patch("acme", account, without=without)
+
+    harness.workers.wake_workspace("acme")
+
+    await until(lambda: harness.simulator.request_log.counts.get(CREATE) == 7, within=5)
+
+
 async def test_who_has_a_queue_is_looked_at_at_the_start_so_many_at_a_time(harness, monkeypatch):
     def looked_at():
         return [request.customer for request in harness.simulator.requests[4:]]

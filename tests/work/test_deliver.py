@@ -304,6 +304,8 @@ async def test_the_fallback_hears_nothing_of_what_was_over_when_a_receiver_refus
     harness.pager.replies = [GONE]
 
     assert await harness.send() == []
+    assert (await harness.deliverer.claim()).more
+    assert not (await harness.deliverer.claim()).more
 
     (copy,) = harness.claim("mail", after=GROUP_WAIT).message.notifications
     assert copy.account.id == "open"
@@ -318,12 +320,14 @@ async def test_the_fallback_hears_of_what_comes_after_the_clock_went_back_too(ha
     harness.poll(signed_out("a1"))
     harness.pager.replies = [GONE, GONE]
     assert await harness.send() == []
+    assert (await harness.deliverer.claim()).more
     harness.run(lambda tx: clock.set_clock(tx, harness.now))
 
     harness.now -= HOUR
     harness.run(lambda tx: clock.set_clock(tx, harness.now))
     harness.poll(signed_out("a1"), signed_out("a2"), after=1)
     await harness.send()
+    await harness.deliverer.claim()
 
     copies = "SELECT subject FROM notification WHERE receiver = 'mail' ORDER BY subject"
     assert harness.column(copies) == ["a1", "a2"]
