@@ -12,6 +12,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
+from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
@@ -164,9 +165,12 @@ def unanswered(text: str, *, sent: bool, late: bool) -> DeliveryError:
 def open_http() -> httpx.AsyncClient:
     """Return the client that all receivers share; the usual proxy variables are honoured.
 
-    Each attempt has its own time limit, and no receiver waits for another's connections.
+    Each attempt has its own time limit, and no receiver waits for another's connections, nor does
+    what one of them answers reach another: cookies are not kept.
     """
-    return httpx.AsyncClient(
+    http = httpx.AsyncClient(
         timeout=None,  # noqa: S113 - see above
         limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
     )
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return http

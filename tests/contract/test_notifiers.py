@@ -40,6 +40,17 @@ async def test_what_was_accepted_gets_a_receipt(harness):
     assert await harness.notifier.send(message()) == Receipt()
 
 
+async def test_what_one_receiver_answers_changes_no_request_to_another(http_harness):
+    server = http_harness.server
+    server.replies = [http(200, b"ok", {"set-cookie": f"c{n}={'x' * 3500}"}) for n in range(3)]
+
+    for _ in range(3):
+        await http_harness.send(message())
+
+    first, *others = (request.headers for request in http_harness.received)
+    assert [headers.keys() for headers in others] == [first.keys()] * 2
+
+
 async def test_a_resolution_arrives_with_its_duration(harness):
     text = as_text(await harness.send(message(notification(EventType.RESOLVED))))
 

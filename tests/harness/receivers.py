@@ -10,11 +10,9 @@ from email.policy import default
 from functools import partial
 from typing import Any
 
-import httpx
 import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
-from httpx_aiohttp import AiohttpTransport
 from slack_sdk.models.blocks import Block
 
 from harness.program import free_port
@@ -132,7 +130,7 @@ async def receiver(kind, **changes):
     """Run a server for the type *kind* and a notifier that sends to it; *changes* are settings."""
     assert {kind} <= SERVERS.keys() & CHECKS.keys(), f"give {kind} a server and a check here"
     module = importlib.import_module(f"monitor.notifiers.{kind}")
-    client = httpx.AsyncClient(transport=AiohttpTransport(verify=False), timeout=None)
+    client = notifiers.open_http()
     async with client, SERVERS[kind]() as (server, values, received):
         settings = module.Settings.model_validate(
             {"name": "ops", "type": kind, **values, **changes}
