@@ -23,7 +23,7 @@ from .decode import Decoder, result_of
 from .errors import ExchangeError, http_error, incomplete
 from .settings import LinkedApiSettings
 from .token import Token
-from .transport import exchange
+from .transport import MAX_BODY, exchange
 from .wire import parse_session
 
 Observe = Callable[[str, str, float], None]
@@ -41,6 +41,12 @@ class Method(StrEnum):
     GET_SESSION = "accounts.getConnectionSession"
     CREATE_SESSION = "accounts.createReconnectionSession"
 
+
+ACCOUNT_BODY: Final = 1024
+"""How many bytes of a body an account may take, where all may have more than MAX_BODY."""
+
+SHORT_BODY: Final = 256 * 1024
+"""Bytes; a longer body is read on a thread."""
 
 _RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)  # each new link voids the one before
 
@@ -68,7 +74,8 @@ class LinkedApi:
         self._observe = observe
         self._monotonic = monotonic
         self._budget = budget or Budget(settings.requests_per_minute)
-        self._decoder = Decoder(link_origins)
+        self._decoder = Decoder(link_origins, max_accounts=settings.max_accounts)
+        self._max_body = max(MAX_BODY, ACCOUNT_BODY * settings.max_accounts)
         self._headers = {
             "content-type": "application/json",
             "accept": "application/json",
@@ -131,7 +138,7 @@ class LinkedApi:
                 response, body = await self._exchange(method, payload, token, deadline)
                 if not response.is_success:
                     raise http_error(response.status_code, response.headers, body, secret=token)
-                value = parse(body, token)
+                value = await _parse(parse, body, token)
             except ApiError as error:
                 self._observe(method, _outcome(error), self._monotonic() - started)
                 raise
@@ -170,8 +177,15 @@ class LinkedApi:
         )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                return await exchange(self._http, request)
+                return await exchange(self._http, request, max_body=self._max_body)
         raise ExchangeError(f"did not answer within {self._settings.timeout}", outcome="timeout")
+
+
+async def _parse(parse: Callable[[bytes, str], T], body: bytes, token: str) -> T:
+    """Let *parse* read a *body*, a long one on a thread: nobody else waits for it."""
+    if len(body) <= SHORT_BODY:
+        return parse(body, token)
+    return await asyncio.to_thread(parse, body, token)
 
 
 def _outcome(error: ApiError) -> str:

@@ -19,6 +19,7 @@ from monitor.core.model import Snapshot, Status
 from monitor.core.text import redact
 
 from .errors import api_error, incomplete, unexpected
+from .settings import MAX_ACCOUNTS
 from .wire import ParsedAccount, WireAccount, lenient, loads, origin, parse_account
 
 MAX_WARNINGS: Final = 20
@@ -42,10 +43,12 @@ _TYPED: Final = msgspec.json.Decoder(_Envelope)
 class Decoder:
     """Reads the account lists of one workspace and remembers the last one.
 
-    *origins* are those that links may have, as `wire.origin` spells them.
+    *origins* are those that links may have, as `wire.origin` spells them. A list of more than
+    *max_accounts* is not read.
     """
 
-    def __init__(self, link_origins: Iterable[str]) -> None:
+    def __init__(self, link_origins: Iterable[str], *, max_accounts: int = MAX_ACCOUNTS) -> None:
+        self._max_accounts = max_accounts
         self.origins = frozenset(filter(None, map(origin, link_origins)))
         self._wires: Sequence[WireAccount | None] = ()
         self._accounts: dict[str, ParsedAccount] = {}
@@ -54,6 +57,11 @@ class Decoder:
     def decode(self, body: bytes, *, secret: str = "") -> Snapshot:
         """Turn *body* into a snapshot, or raise ApiError; *secret* is masked in all texts."""
         wires = _wire_accounts(body, secret)
+        if len(wires) > self._max_accounts:
+            raise incomplete(
+                f"lists {len(wires)} accounts, more than linked_api.max_accounts"
+                f" ({self._max_accounts}) allows"
+            )
         if self._snapshot is not None and wires == self._wires:
             return self._snapshot
         accounts = self._parse(wires)

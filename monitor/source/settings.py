@@ -1,6 +1,7 @@
 """The settings of the Linked API client: the sections `workspaces` (in part) and `linked_api`."""
 
 from pathlib import Path
+from typing import Final
 from urllib.parse import SplitResult
 
 from pydantic import BaseModel, Field, field_validator
@@ -9,17 +10,22 @@ from monitor.core.duration import Duration
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 
+MAX_ACCOUNTS: Final = 10_000
+"""How many accounts a workspace may have if nothing else is said."""
+
 
 class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """The section `linked_api`.
 
-    A *proxy* may carry credentials, so it is a secret; without one the usual proxy variables count.
-    *ca_file* is trusted in addition to the usual authorities.
+    A list of more than *max_accounts* is not read. A *proxy* may carry credentials, so it is a
+    secret; without one the usual proxy variables count. *ca_file* is trusted in addition to the
+    usual authorities.
     """
 
     base_url: str = "https://api.linkedapi.io"
     timeout: Duration = Duration.parse("30s")
     requests_per_minute: int = Field(default=60, ge=1, le=100)
+    max_accounts: int = Field(default=MAX_ACCOUNTS, ge=1, le=1_000_000)
     proxy: Secret | None = None
     ca_file: Path | None = None
 

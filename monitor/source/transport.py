@@ -24,7 +24,7 @@ from .settings import LinkedApiSettings
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 KEEP_ALIVE: Final = 300.0
 MAX_CONNECTIONS: Final = 1000
-MAX_BODY: Final = 10 * 2**20  # bytes
+MAX_BODY: Final = 10 * 2**20  # bytes, if nothing else is said
 MAX_ERROR_BODY: Final = 64 * 2**10
 
 _ANY_FORMAT: Final = 32 + zlib.MAX_WBITS  # zlib finds out itself whether it is gzip or zlib
@@ -53,14 +53,19 @@ def open_http(settings: LinkedApiSettings) -> httpx.AsyncClient:
     return http
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-    """Return the response to *request* and its whole body, decompressed, or raise `ApiError`."""
+async def exchange(
+    http: httpx.AsyncClient, request: httpx.Request, *, max_body: int = MAX_BODY
+) -> tuple[httpx.Response, bytes]:
+    """Return the response to *request* and its whole body, decompressed, or raise `ApiError`.
+
+    A body has at most *max_body* bytes.
+    """
     failure: ApiError
     responded = False
     try:
         async with aclosing(await http.send(request, stream=True)) as response:
             responded = True
-            return response, await _body(response)
+            return response, await _body(response, max_body)
     except ApiError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - whatever goes wrong below, the poll saw nothing
@@ -68,12 +73,12 @@ async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> tuple[htt
     raise failure  # out here, so that no exception with the request's headers hangs on it
 
 
-async def _body(response: httpx.Response) -> bytes:
+async def _body(response: httpx.Response, limit: int) -> bytes:
     """Read the body up to its limit: of an error what fits, of an account list all or nothing."""
     if response.is_success:
-        body = await _decompressed(response, MAX_BODY)
-        if len(body) > MAX_BODY:
-            raise unreadable(f"with more than {MAX_BODY // 2**20} MiB")
+        body = await _decompressed(response, limit)
+        if len(body) > limit:
+            raise unreadable(f"with more than {limit // 2**20} MiB")
         return body
     try:
         return (await _decompressed(response, MAX_ERROR_BODY))[:MAX_ERROR_BODY]

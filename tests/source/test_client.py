@@ -1,12 +1,15 @@
 """What each of the three calls sends, makes of its response, and when it is retried."""
 
+import asyncio
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
 from harness.client import TOKEN, client_harness, poll_once
 from harness.payloads import LINK, account, body
+from harness.program import until
 from harness.raw_server import close, error, http, reset, silence, then
 from linkedapi.admin import LinkedApiAdmin
 from linkedapi.types.admin import AdminConfig
@@ -16,8 +19,9 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Session, Skipped, Snapshot
 from monitor.core.secret import Secret
-from monitor.source.client import Method
+from monitor.source.client import SHORT_BODY, Method
 from monitor.source.token import Token
+from monitor.source.transport import MAX_BODY
 
 GOOD = http(200, body(account(0)))
 PAGE = b"<!doctype html><html><body>Sorry</body></html>"
@@ -267,3 +271,41 @@ def test_no_code_path_names_any_other_call_that_there_is(group):
 @pytest.mark.parametrize("mark", ["/admin", "linked-api-token"])
 def test_only_the_client_knows_how_to_call_the_api(mark):
     assert [file.name for file, text in PRODUCT.items() if mark in text] == ["client.py"]
+
+
+async def test_a_list_of_more_accounts_than_allowed_is_not_read():
+    three, four = (http(200, body(*map(account, range(count)))) for count in (3, 4))
+    async with client_harness(three, four, max_accounts=3) as harness:
+        assert isinstance(await harness.api.get_all(), Snapshot)
+
+        failure = await harness.api.get_all()
+
+    assert failure.cause is Cause.BAD_RESPONSE
+    assert failure.detail.endswith("lists 4 accounts, more than linked_api.max_accounts (3) allows")
+
+
+async def test_who_has_more_accounts_may_have_a_longer_answer():
+    padding = " " * (MAX_BODY + 1)
+    long = http(200, body(account(0)) + padding.encode())
+    failure, _ = await poll_once(long)
+    assert failure.detail.endswith("with more than 10 MiB")
+
+    snapshot, _ = await poll_once(long, max_accounts=20_000)
+
+    assert isinstance(snapshot, Snapshot)
+
+
+async def test_nobody_waits_while_a_long_answer_is_read(monkeypatch):
+    read, goes_on = threading.Event(), threading.Event()
+
+    def decode(*_, **__):
+        read.set()
+        assert goes_on.wait(10), "the event loop waits for this"
+        return Snapshot((), ())
+
+    async with client_harness(http(200, b" " * (SHORT_BODY + 1))) as harness:
+        monkeypatch.setattr(harness.api._decoder, "decode", decode)
+        poll = asyncio.create_task(harness.api.get_all())
+        await until(read.is_set)
+        goes_on.set()
+        assert await poll == Snapshot((), ())
