@@ -10,6 +10,7 @@ Rules:
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -181,10 +182,10 @@ ADD_MESSAGE: Final = text("""
 INSERT INTO message (
     id, workspace, receiver, address, undelivered_to, state, waits, position, part, attempts,
     unanswered, next_attempt_at, created_at
+) VALUES (
+    :id, :workspace, :receiver, :address, :undelivered_to, 'pending', :waits, :position, 0, 0,
+    0, :start, :now
 )
-SELECT :id, :workspace, :receiver, :address, :undelivered_to, 'pending', :waits,
-    COALESCE(MAX(position), 0) + 1, 0, 0, 0, CAST(:start AS BIGINT), CAST(:now AS BIGINT)
-FROM notification
 """)
 
 ADD_NOTIFICATION: Final = text("""
@@ -194,10 +195,23 @@ INSERT INTO notification (
 )
 SELECT :id, message.id, event.id, :event, event.incident_id, message.workspace,
     COALESCE(event.account_id, incident.subject), message.receiver, message.address,
-    (SELECT COALESCE(MAX(position), 0) + 1 FROM notification), 'pending', message.undelivered_to
+    CAST(:position AS BIGINT), 'pending', message.undelivered_to
 FROM message, event LEFT JOIN incident ON incident.id = event.incident_id
 WHERE message.id = :message_id AND event.id = :event_id
 """)
+
+NEXT_POSITION: Final = text("SELECT COALESCE(MAX(position), 0) + 1 FROM notification")
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """A message to queue: of each event that it tells the id, and as what it is told."""
+
+    workspace: str
+    recipient: Recipient
+    events: Sequence[tuple[str, EventType]]
+    start: Micros
+    undelivered_to: str | None = None
 
 
 def queue(
@@ -209,38 +223,50 @@ def queue(
     new_id: Callable[[], str],
 ) -> None:
     """Queue *messages*; *waits* says until when the opening of an incident waits."""
-    for message in messages:
-        start = max(waits.get(event.incident_id or "", now) for event in message.events)
-        message_id = _add_message(
-            tx, message.events[0].workspace, message.recipient, start=start, now=now, new_id=new_id
+    queued = [
+        _Queued(
+            message.events[0].workspace,
+            message.recipient,
+            [(event.id, event.type) for event in message.events],
+            max(waits.get(event.incident_id or "", now) for event in message.events),
         )
-        for event in message.events:
-            values = {"id": new_id(), "message_id": message_id, "event_id": event.id}
-            tx.execute(ADD_NOTIFICATION, {**values, "event": event.type})
+        for message in messages
+    ]
+    _add(tx, queued, now=now, new_id=new_id)
 
 
-def _add_message(
-    tx: Connection,
-    workspace: str,
-    recipient: Recipient,
-    *,
-    start: Micros,
-    now: Micros,
-    new_id: Callable[[], str],
-    undelivered_to: str | None = None,
-) -> str:
-    message_id = new_id()
-    values = {
-        "id": message_id,
-        "workspace": workspace,
-        **recipient._asdict(),
-        "undelivered_to": undelivered_to,
-        "waits": "time" if start > now else None,
-        "start": start,
-        "now": now,
-    }
-    tx.execute(ADD_MESSAGE, values)
-    return message_id
+def _add(
+    tx: Connection, queued: Sequence[_Queued], *, now: Micros, new_id: Callable[[], str]
+) -> None:
+    """Add messages, each behind all that there are, and number what they hold."""
+    positions = count(tx.execute(NEXT_POSITION).scalar_one())
+    messages, notifications = [], []
+    for message in queued:
+        message_id, places = new_id(), list(islice(positions, len(message.events)))
+        messages.append(
+            {
+                "id": message_id,
+                "workspace": message.workspace,
+                **message.recipient._asdict(),
+                "undelivered_to": message.undelivered_to,
+                "waits": "time" if message.start > now else None,
+                "position": places[0],
+                "start": message.start,
+                "now": now,
+            }
+        )
+        notifications += [
+            {
+                "id": new_id(),
+                "message_id": message_id,
+                "event_id": event_id,
+                "event": event,
+                "position": place,
+            }
+            for place, (event_id, event) in zip(places, message.events, strict=True)
+        ]
+    rows.execute_many(tx, ADD_MESSAGE, messages)
+    rows.execute_many(tx, ADD_NOTIFICATION, notifications)
 
 
 RELEASE: Final = text("""
@@ -350,17 +376,9 @@ def enqueue_for_fallback(
         undelivered_to = row.undelivered_to or row.receiver
         event = _fallback_event(tx, row.incident_id, recipient, undelivered_to)
         if event is not None:
-            message_id = _add_message(
-                tx,
-                row.workspace,
-                recipient,
-                start=start,
-                now=now,
-                new_id=new_id,
-                undelivered_to=undelivered_to,
-            )
-            values = {"id": new_id(), "message_id": message_id, "event_id": row.event_id}
-            tx.execute(ADD_NOTIFICATION, {**values, "event": event})
+            told = [(row.event_id, event)]
+            copy = _Queued(row.workspace, recipient, told, start, undelivered_to)
+            _add(tx, [copy], now=now, new_id=new_id)
 
 
 IS_KNOWN: Final = text("""

@@ -220,7 +220,7 @@ HOT = (
     *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
     *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),
     *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.CLOSE_EMPTY, outbox.NEXT_IN_TURN),
-    *(outbox.ADD_MESSAGE, outbox.ADD_NOTIFICATION, outbox.RELEASE, outbox.HOLD),
+    *(outbox.NEXT_POSITION, outbox.ADD_NOTIFICATION, outbox.RELEASE, outbox.HOLD),
     *(outbox.RELEASE_LOOKED, outbox.RELEASE_FAILED, outbox.LIVE, outbox.OLDEST),
     *(outbox.IS_KNOWN, receivers.RETRY_NOW),
 )
