@@ -10,6 +10,7 @@ import msgspec
 from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
 from monitor.core.diff import diff
+from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.simulator import Simulator
@@ -114,6 +115,7 @@ class _Poll:
             {},
             {},
             policy=policy,
+            inventory=Inventory(),
             create=True,
             scheduled=True,
             now=0,

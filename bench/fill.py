@@ -29,7 +29,14 @@ _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     ),
     "account": (
         "id = :account",
-        {"workspace": "workspace", "id": "account", "name": "name", "url": "url"},
+        {
+            "workspace": "workspace",
+            "id": "account",
+            "name": "name",
+            "url": "url",
+            "matched_name": "name",
+            "matched_url": "url",
+        },
     ),
     "transition": (
         "account_id = :account",

@@ -78,6 +78,7 @@ CASES = frozenset(
         "flapping account stays bad",
         "many changes at once",
         "burst of unscheduled polls",
+        "new name matches other rules",
         # workspaces
         "another workspace's token pasted",
         "only account of a workspace removed",
@@ -123,7 +124,6 @@ COMING = frozenset(
         "accounts newly frozen, the subscription asked",
         "subscription",
         "third incident of the same cause in 7 days",
-        "new name matches other rules",
         "link rotates after it was told",
         "login fails",
         "new session right after a success",

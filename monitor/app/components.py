@@ -152,6 +152,7 @@ def inventory(config: Config) -> Inventory:
     return Inventory(
         {workspace.name: dict(workspace.labels) for workspace in config.workspaces},
         config.accounts,
+        routed=(glob for route in config.routes for glob in route.match.accounts),
     )
 
 

@@ -6,7 +6,8 @@ Most polls say nothing new, so the common path touches each account once and bui
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .fingerprint import list_key, lists_ignored
+from .fingerprint import ignored_before, list_key
+from .inventory import matched_anew
 from .model import Account, Fingerprint, ListedAccount, Snapshot, Workspace
 from .url import profile_key
 
@@ -16,7 +17,8 @@ class Changes:
     """The accounts that need a decision: *listed* in the list, *missing* from it, or *unwatched*.
 
     Unwatched are those that the configuration no longer wants, whether they are listed or not;
-    *ignored* are the ids of the listed ones among them and of all others that it does not want.
+    *ignored* are the ids of the listed ones among them and of all others that it does not want;
+    *renamed* are those of these that it would want as they are called now, and nobody was told.
     *fingerprint* is there if another than the recorded one is right now. A *strange* list has none
     of the known accounts: this is its key, and all else is true only if it is believed.
     """
@@ -25,11 +27,14 @@ class Changes:
     missing: tuple[Account, ...] = ()
     unwatched: tuple[Account, ...] = ()
     ignored: frozenset[str] = frozenset()
+    renamed: tuple[ListedAccount, ...] = ()
     fingerprint: Fingerprint | None = None
     strange: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.listed or self.missing or self.unwatched or self.fingerprint)
+        return bool(
+            self.listed or self.missing or self.unwatched or self.renamed or self.fingerprint
+        )
 
 
 def diff(
@@ -37,12 +42,14 @@ def diff(
     snapshot: Snapshot,
     quiet: Mapping[str, ListedAccount],
     ignores: Callable[[Account | ListedAccount], bool] = lambda _: False,
+    rules: str = "",
 ) -> Changes:
     """Return what needs a decision, given what was *quiet* (seen before, and nothing pending).
 
     Accounts that the configuration *ignores* are as good as not listed, but for one thing: if they
     were listed before, the list is that of this workspace. One with none of the known accounts may
-    be another customer's, or a broken one; it is strange.
+    be another customer's, or a broken one; it is strange. While the *rules* are those of before,
+    whoever was watched, or ignored, remains so under another name.
     """
     news = [
         account
@@ -50,28 +57,53 @@ def diff(
         if (last := quiet.get(account.id)) is not account  # the same object, most times
         and last != account
     ]
-    ignored = frozenset(account.id for account in news if ignores(account))
+    recorded, removed = workspace.accounts, workspace.removed
+    is_matched, ignored_ids = workspace.is_matched_by(rules), frozenset[str]()
+    if is_matched:
+        unwatched_ids = (account.id for account in news if account.id not in recorded)
+        ignored_ids = ignored_before(workspace.fingerprint, unwatched_ids)
+
+    def is_ignored(account: ListedAccount) -> bool:
+        row = recorded.get(account.id) or removed.get(account.id)
+        if row and is_matched and row.matched_name is not None:
+            return ignores(row)
+        return account.id in ignored_ids or ignores(account)
+
+    ignored = frozenset(account.id for account in news if is_ignored(account))
     listed = tuple(account for account in news if account.id not in ignored)
-    recorded = workspace.accounts
+    renamed = tuple(
+        account
+        for account in news
+        if account.id in ignored
+        and account.id in ignored_ids
+        and not _is_told(removed.get(account.id))
+        and not ignores(account)
+    )
     if len(snapshot.accounts) - len(ignored) == len(recorded) and all(
         account.id in recorded for account in listed
     ):
-        return Changes(listed, ignored=ignored)
+        return Changes(listed, ignored=ignored, renamed=renamed)
     present = {account.id for account in snapshot.accounts}
     absent = tuple(account for id_, account in recorded.items() if id_ not in present)
-    missing = tuple(account for account in absent if not ignores(account))
+    matched = absent if is_matched else map(matched_anew, absent)
+    unwanted = {account.id for account in matched if ignores(account)}
+    missing = tuple(account for account in absent if account.id not in unwanted)
     unwatched = (
         *(recorded[id_] for id_ in sorted(ignored & recorded.keys())),
-        *(account for account in absent if ignores(account)),
+        *(account for account in absent if account.id in unwanted),
     )
     is_strange = (
         missing
         and len(absent) == len(recorded)
         and not _any_returned(missing, snapshot)
-        and not lists_ignored(workspace.fingerprint, present)
+        and not ignored_before(workspace.fingerprint, present)
     )
     strange = list_key(present) if is_strange else ""
-    return Changes(listed, missing, unwatched, ignored, strange=strange)
+    return Changes(listed, missing, unwatched, ignored, renamed, strange=strange)
+
+
+def _is_told(account: Account | None) -> bool:
+    return account is not None and account.rules_told_at is not None
 
 
 def _any_returned(missing: tuple[Account, ...], snapshot: Snapshot) -> bool:

@@ -187,6 +187,11 @@ class Draft:
         merged = {**self.workspace.accounts, **self.accounts}
         return {id_: account for id_, account in merged.items() if account.removed_at is None}
 
+    def removed_after(self) -> dict[str, Account]:
+        """Return the accounts of the workspace that are removed now."""
+        merged = {**self.workspace.removed, **self.accounts}
+        return {id_: account for id_, account in merged.items() if account.removed_at is not None}
+
     def decision(
         self,
         workspace: Workspace | None,
@@ -198,7 +203,7 @@ class Draft:
         before = self.workspace
         return Decision(
             workspace=workspace,
-            accounts=_differing(self.accounts, before.accounts),
+            accounts=_differing(self.accounts, {**before.removed, **before.accounts}),
             sessions=self.sessions,
             incidents=_differing(self.incidents, incidents),
             events=tuple(self.events),

@@ -7,22 +7,28 @@ from typing import Final
 from .model import Fingerprint
 from .secret import Secret
 
-MAX_IGNORED: Final = 100
-"""The hashes of more ignored accounts are not kept: one that is listed again is enough."""
+MAX_IGNORED: Final = 10_000
+"""The hashes of more ignored accounts are not kept."""
 
 
-def make_fingerprint(salt: str, token: Secret | None, ignored: Iterable[str]) -> Fingerprint:
-    """Return by what the lists of a workspace will be known: its *token* and *ignored* ids."""
+def make_fingerprint(
+    salt: str, token: Secret | None, ignored: Iterable[str], rules: str = ""
+) -> Fingerprint:
+    """Return by what the lists of a workspace will be known: its *token* and *ignored* ids.
+
+    *rules* stands for those by which these are ignored.
+    """
     ids = sorted(ignored)[:MAX_IGNORED]
     text = token.reveal() if token else ""
-    return Fingerprint(salt, _hash(salt, text), tuple(_hash(salt, id_) for id_ in ids))
+    return Fingerprint(salt, _hash(salt, text), tuple(_hash(salt, id_) for id_ in ids), rules)
 
 
-def lists_ignored(fingerprint: Fingerprint | None, ids: Iterable[str]) -> bool:
-    """Return whether one of the listed *ids* was listed, and ignored, before."""
+def ignored_before(fingerprint: Fingerprint | None, ids: Iterable[str]) -> frozenset[str]:
+    """Return which of the listed *ids* were listed, and ignored, before."""
     if fingerprint is None or not fingerprint.ignored:
-        return False
-    return not {_hash(fingerprint.salt, id_) for id_ in ids}.isdisjoint(fingerprint.ignored)
+        return frozenset()
+    hashes = frozenset(fingerprint.ignored)
+    return frozenset(id_ for id_ in ids if _hash(fingerprint.salt, id_) in hashes)
 
 
 def list_key(ids: Iterable[str]) -> str:

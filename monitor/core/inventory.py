@@ -3,11 +3,18 @@
 Rules:
 1. Of the rules that match an account, the first that says something about a key decides it.
 2. What a rule says of an account goes before the labels of its workspace.
+3. Whoever may edit a profile must not decide who gets its login link, or whether it is watched. So
+   an account is matched by the name and url that it had when it was first seen; others count once
+   somebody has accepted them or the rules have changed.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
 from urllib.parse import unquote
 
 from .model import Account, ListedAccount
@@ -48,14 +55,21 @@ class AccountRule(ConfigSection):
 
 
 class Inventory:
-    """The watched *workspaces* with their labels, and the *rules* about their accounts."""
+    """The watched *workspaces* with their labels, and the *rules* about their accounts.
+
+    *routed* are the globs by which routes choose accounts.
+    """
 
     def __init__(
         self,
         workspaces: Mapping[str, Mapping[str, str]] | None = None,
         rules: Sequence[AccountRule] = (),
+        routed: Iterable[str] = (),
     ) -> None:
         self._workspaces = workspaces or {}
+        self._rules = rules
+        self._routed = tuple(routed)
+        self._keys: dict[str, str] = {}
         self._labelling = tuple(rule for rule in rules if rule.labels)
         self._ignoring = tuple(rule for rule in rules if rule.ignore is not None)
 
@@ -81,6 +95,49 @@ class Inventory:
                 return bool(rule.ignore)
         return False
 
+    def key(self, workspace: str) -> str:
+        """Return what stands for the rules, and for which of them are about *workspace*."""
+        if workspace not in self._keys:
+            about = [_is_about(rule.match, workspace) for rule in self._rules]
+            self._keys[workspace] = sha256(f"{self._text} {about}".encode()).hexdigest()[:32]
+        return self._keys[workspace]
+
+    @cached_property
+    def _text(self) -> str:
+        return json.dumps([_spoken(asdict(rule)) for rule in self._rules], sort_keys=True)
+
+    def rematches(self, account: Account) -> bool:
+        """Return whether other rules, or routes, would match *account* as it is called now."""
+        return self._matching(account) != self._matching(matched_anew(account))
+
+    def _matching(self, account: Account) -> object:
+        if self.ignores(account.workspace, account):
+            return None
+        routed = [glob for glob in self._routed if matches_any((glob,), names_of(account))]
+        return self.labels(account.workspace, account), routed
+
+
+def matched_anew(account: Account) -> Account:
+    """Return *account* matched by the name and url that it has now."""
+    return replace(account, matched_name=account.name, matched_url=account.url, rules_told_at=None)
+
+
+def names_of(account: Account | ListedAccount) -> tuple[str, ...]:
+    """Return the name that *account* is matched by, if there is one."""
+    name = account.matched_name if isinstance(account, Account) else account.name
+    return () if name is None else (name,)
+
+
+def _urls_of(account: Account | ListedAccount) -> tuple[str, ...]:
+    url = account.matched_url if isinstance(account, Account) else account.url
+    return () if url is None else (url,)
+
+
+def _spoken(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what *rule* says: a key that a later version adds makes no other rule of it."""
+    match = {key: value for key, value in rule["match"].items() if value}
+    return {key: value for key, value in rule.items() if value is not None} | {"match": match}
+
 
 def matches_any(patterns: Iterable[str], texts: Iterable[str]) -> bool:
     """Return whether one of the *texts* fits one of the globs."""
@@ -89,16 +146,20 @@ def matches_any(patterns: Iterable[str], texts: Iterable[str]) -> bool:
 
 def _matches(match: AccountMatch, workspace: str, account: Account | ListedAccount) -> bool:
     return (
-        (not match.workspaces or matches_any(match.workspaces, (workspace,)))
+        _is_about(match, workspace)
         and (not match.ids or matches_any(match.ids, (account.id,)))
-        and (not match.names or matches_any(match.names, (account.name,)))
-        and (not match.urls or _matches_address(match.urls, account.url))
+        and (not match.names or matches_any(match.names, names_of(account)))
+        and (not match.urls or _matches_address(match.urls, _urls_of(account)))
     )
 
 
-def _matches_address(patterns: Iterable[str], url: str) -> bool:
+def _is_about(match: AccountMatch, workspace: str) -> bool:
+    return not match.workspaces or matches_any(match.workspaces, (workspace,))
+
+
+def _matches_address(patterns: Iterable[str], urls: Sequence[str]) -> bool:
     bare = (_bare(pattern) for pattern in patterns)
-    return matches_any(patterns, (url,)) or matches_any(bare, (profile_key(url),))
+    return matches_any(patterns, urls) or matches_any(bare, [profile_key(url) for url in urls])
 
 
 def _bare(pattern: str) -> str:

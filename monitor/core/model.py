@@ -90,6 +90,11 @@ class Reason(StrEnum):
     LINK_LISTED = "link_listed"
     LINK_CREATED = "link_created"
     REMINDER_DUE = "reminder_due"
+    RENAMED = "renamed"
+
+
+RULES_CHANGED: Final = "rules_changed"
+"""The detail of a `notice`: other rules would match an account by its new name or url."""
 
 
 class Resolution(StrEnum):
@@ -208,6 +213,10 @@ class Account:
     *since* is when the present status was first seen. *bad_polls* counts towards opening an
     incident, *good_polls* towards resolving it, *missing_polls* towards believing that the account
     is gone; *changes* are the latest changes of status, for noticing flapping.
+
+    *matched_name* and *matched_url* are those that the rules about accounts go by, whatever its
+    profile says by now (None: it is ignored, and they were not kept); *rules_told_at* is when
+    people were told that others would match as it is called now.
     """
 
     workspace: str
@@ -225,6 +234,13 @@ class Account:
     missing_since: Micros | None = None
     changes: tuple[Micros, ...] = ()
     removed_at: Micros | None = None
+    matched_name: str | None = None
+    matched_url: str | None = None
+    rules_told_at: Micros | None = None
+
+
+MATCHED: Final = ("matched_name", "matched_url", "rules_told_at")
+"""What is recorded of how an account is matched by the rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +258,14 @@ class Fingerprint:
     """By what a list is known to be that of its workspace: hashes made with a *salt*.
 
     *token* is that of the token of the last good poll, *ignored* those of the ids of accounts that
-    were listed then and are not watched (some of them, if there are many).
+    were listed then and are not watched. *rules* stands for the rules that said so, and by which
+    all accounts of the workspace are matched.
     """
 
     salt: str
     token: str
     ignored: tuple[str, ...] = ()
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +283,7 @@ class RefusedList:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """What is recorded about one workspace and its accounts (removed ones left out).
+    """What is recorded about one workspace and its *accounts* (without those that were *removed*).
 
     *baseline_at* is when the first good poll was recorded, *version* counts how often others than
     its polls changed its accounts.
@@ -278,6 +296,11 @@ class Workspace:
     fingerprint: Fingerprint | None = None
     refused: RefusedList | None = None
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    removed: Mapping[str, Account] = field(default_factory=dict)
+
+    def is_matched_by(self, rules: str) -> bool:
+        """Return whether *rules* are those by which its accounts are matched."""
+        return self.fingerprint is not None and self.fingerprint.rules == rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import Enum
 
 from .decide.sessions import has_link
 from .model import (
+    RULES_CHANGED,
     Account,
     Cause,
     EventType,
@@ -72,6 +73,9 @@ def recheck(queued: QueuedNotification, receiver: Receiver) -> Notification | Se
 def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason | None:
     """Return why *queued* has nothing true or new to say any more, if so."""
     incident, account = queued.incident, queued.account
+    if incident is None and queued.detail == RULES_CHANGED:
+        is_told = account is not None and account.rules_told_at is not None
+        return None if is_told else SettledReason.SUPERSEDED
     if incident is None:
         came_back = account is not None and account.removed_at is None
         return SettledReason.SUPERSEDED if came_back else None

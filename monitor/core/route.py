@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, NamedTuple
 
-from .inventory import Inventory, matches_any
+from .inventory import Inventory, matches_any, names_of
 from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
 from .policy import ConfigSection, OneOrMore, Texts
 
@@ -23,7 +23,7 @@ from .policy import ConfigSection, OneOrMore, Texts
 class Match(ConfigSection):
     """Which events a route is for: those that match all parts; an empty part matches everything.
 
-    *workspaces* and *accounts* (their ids or names) may be globs.
+    *workspaces* and *accounts* (their ids, or the names that they are matched by) may be globs.
     """
 
     causes: Annotated[tuple[Cause, ...], OneOrMore] = field(default=(), metadata={"alias": "cause"})
@@ -257,7 +257,7 @@ def _matches(
     match: Match, event: Event, account: Account | None, labels: Mapping[str, str]
 ) -> bool:
     scope = Scope.ACCOUNT if event.account_id else Scope.WORKSPACE
-    names = (account.id, account.name) if account else (event.account_id or "",)
+    names = (account.id, *names_of(account)) if account else (event.account_id or "",)
     return (
         (not match.causes or event.cause in match.causes)
         and (not match.scopes or scope in match.scopes)

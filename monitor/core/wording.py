@@ -12,6 +12,7 @@ from typing import Final
 from .duration import MICROSECONDS, humanize
 from .model import (
     ALL_WORKSPACES,
+    RULES_CHANGED,
     Cause,
     EventType,
     Incident,
@@ -49,6 +50,11 @@ _REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.RATE_LIMITED: "Find what else uses this token so heavily, or poll less often.",
     Cause.BAD_RESPONSE: "Linked API may be disturbed or have changed; look for a newer monitor.",
 }
+_RENAMED: Final = (
+    "Whoever edits a profile can change its name and address, so nothing follows from that: owners,"
+    " routes and what is ignored stay as they were. To let the new name count, run"
+    " “linkedapi-monitor accounts accept ID” with the account id."
+)
 _UNSAFE: Final = frozenset(" …<>\"'`|\\")
 _PLATFORM: Final = "the Linked API platform"
 
@@ -73,6 +79,12 @@ def account_id(notification: Notification) -> str:
 def is_workspace(notification: Notification) -> bool:
     """Say whether *notification* is about a workspace that can't be read."""
     return notification.incident is not None and notification.incident.scope is Scope.WORKSPACE
+
+
+def is_renamed(notification: Notification) -> bool:
+    """Say whether it tells that other rules would match an account as it is called now."""
+    is_notice = notification.event is EventType.NOTICE and notification.incident is None
+    return is_notice and notification.detail == RULES_CHANGED
 
 
 def resolution_of(notification: Notification) -> Resolution | None:
@@ -113,6 +125,8 @@ def predicate(notification: Notification, *, many: bool = False) -> str:
     if resolution is not None:
         blind = is_workspace(notification) and resolution is Resolution.RECOVERED
         return "can be checked again" if blind else _RESOLUTIONS[resolution][many]
+    if is_renamed(notification):
+        return f"{'have' if many else 'has'} a new name or address that other rules match"
     if incident is None:
         return "have news" if many else "has news"
     if notification.event is EventType.REFRESHED and login_link(notification) is not None:
@@ -152,6 +166,8 @@ def advice(notification: Notification, *, many: bool = False) -> str:
     resolution, incident = resolution_of(notification), notification.incident
     if resolution is not None:
         return _after(notification, resolution, many=many)
+    if is_renamed(notification):
+        return _RENAMED
     if incident is None:
         return clean(notification.detail, MAX_DETAIL)
     return _explain(notification, incident, many=many) + _earlier_links(notification, incident)
@@ -278,6 +294,8 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
             yield "Details", detail
     elif account is not None:
         yield "Noticed", _when(notification.at, timezone)
+        if is_renamed(notification):
+            yield "Matched as", clean(account.matched_name or "") or "ignored"
     if notification.labels:
         labels = notification.labels.items()
         pairs = ", ".join(f"{clean(key, 40)}: {clean(value, 40)}" for key, value in labels)

@@ -18,14 +18,12 @@ def load(tx: Connection, workspace: str, id_: str | None) -> Account | None:
     return None if row is None else _account(row)
 
 
-LOAD_LISTED: Final = text(
-    "SELECT * FROM account WHERE workspace = :workspace AND removed_at IS NULL"
-)
+LOAD_ALL: Final = text("SELECT * FROM account WHERE workspace = :workspace")
 
 
-def load_listed(tx: Connection, workspace: str) -> dict[str, Account]:
-    """Return the accounts of *workspace* that are not removed, by id."""
-    return {row.id: _account(row) for row in tx.execute(LOAD_LISTED, {"workspace": workspace})}
+def load_all(tx: Connection, workspace: str) -> dict[str, Account]:
+    """Return the accounts of *workspace* by id, removed or not."""
+    return {row.id: _account(row) for row in tx.execute(LOAD_ALL, {"workspace": workspace})}
 
 
 WRITE: Final = text(

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 ACCOUNTS: Final = text("""
 SELECT account.workspace, account.id, account.name, account.url, account.country, account.status,
     account.raw_status, account.since, workspace.last_good_at AS as_of,
+    account.matched_name, account.matched_url, account.rules_told_at,
     incident.id AS incident_id, session.link
 FROM account
 JOIN workspace ON workspace.name = account.workspace
@@ -21,6 +22,18 @@ ORDER BY account.workspace, account.status = 'active', account.name, account.id
 def accounts(tx: Connection) -> list[dict[str, Any]]:
     """Return every account that is listed now, the bad ones of each workspace first."""
     return [dict(row) for row in tx.execute(ACCOUNTS).mappings()]
+
+
+RENAMED: Final = text("""
+SELECT account.* FROM account JOIN workspace ON workspace.name = account.workspace
+WHERE account.rules_told_at IS NOT NULL AND workspace.detached_at IS NULL
+ORDER BY account.workspace, account.id
+""")
+
+
+def renamed_accounts(tx: Connection) -> list[dict[str, Any]]:
+    """Return the accounts that other rules would match as they are called now."""
+    return [dict(row) for row in tx.execute(RENAMED).mappings()]
 
 
 WORKSPACES: Final = text("""

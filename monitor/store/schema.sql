@@ -39,6 +39,7 @@ CREATE TABLE workspace (
     fingerprint_salt TEXT,
     fingerprint_token TEXT,
     fingerprint_ignored TEXT NOT NULL DEFAULT '',
+    fingerprint_rules TEXT,
     refused_key TEXT,
     refused_listed BIGINT,
     refused_polls BIGINT,
@@ -70,6 +71,9 @@ CREATE TABLE account (
     missing_since BIGINT,
     changes TEXT NOT NULL,
     removed_at BIGINT,
+    matched_name TEXT,
+    matched_url TEXT,
+    rules_told_at BIGINT,
     PRIMARY KEY (workspace, id)
 );
 

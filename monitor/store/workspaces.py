@@ -19,6 +19,7 @@ from monitor.core.decide.outage import Others
 from monitor.core.draft import Decision
 from monitor.core.model import (
     Cause,
+    Event,
     FailureStreak,
     Fingerprint,
     Liveness,
@@ -39,13 +40,15 @@ def load(tx: Connection, name: str) -> Workspace:
     if row is None:
         return Workspace(name)
     is_failing, is_refused = row.failing_cause is not None, row.refused_key is not None
+    by_id = accounts.load_all(tx, name)
     return rows.read(
         Workspace,
         row,
         failing=rows.read(FailureStreak, row, "failing_") if is_failing else None,
         fingerprint=_fingerprint(row),
         refused=rows.read(RefusedList, row, "refused_") if is_refused else None,
-        accounts=accounts.load_listed(tx, name),
+        accounts={id_: it for id_, it in by_id.items() if it.removed_at is None},
+        removed={id_: it for id_, it in by_id.items() if it.removed_at is not None},
     )
 
 
@@ -79,6 +82,14 @@ VERSION: Final = text("SELECT version FROM workspace WHERE name = :name")
 def load_version(tx: Connection, name: str) -> int:
     """Return how often others than its polls changed the accounts of the workspace *name*."""
     return tx.execute(VERSION, {"name": name}).scalar_one_or_none() or 0
+
+
+VERSIONS: Final = text("SELECT name, version FROM workspace")
+
+
+def load_versions(tx: Connection) -> dict[str, int]:
+    """Return how often others than its polls changed the accounts of each workspace."""
+    return {row.name: row.version for row in tx.execute(VERSIONS)}
 
 
 IS_FAILING: Final = text("""
@@ -304,6 +315,23 @@ def take_acceptance(tx: Connection, name: str, key: str, since: Micros) -> str |
     values = {"name": name, "key": key, "since": since}
     actor: str | None = tx.execute(TAKE_ACCEPTANCE, values).scalar_one_or_none()
     return actor
+
+
+ACCEPT_ACCOUNT: Final = text("""
+UPDATE account SET matched_name = name, matched_url = url, rules_told_at = NULL
+WHERE workspace = :name AND id = :id
+""")
+
+RAISE_VERSION: Final = text("UPDATE workspace SET version = version + 1 WHERE name = :name")
+
+
+def accept_account(tx: Connection, accepted: Event) -> None:
+    """Let an account be matched as it is called now; *accepted* says which, and by whom."""
+    values = {"name": accepted.workspace, "id": accepted.account_id}
+    tx.execute(ACCEPT_ACCOUNT, values)
+    tx.execute(RAISE_VERSION, values)
+    incidents.write_events(tx, [accepted])
+    outside.note(tx)
 
 
 RENAME: Final = (

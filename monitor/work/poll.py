@@ -94,6 +94,7 @@ def commit(
         open_incidents,
         sessions.load_all(tx, workspace.name),
         policy=rules.policy,
+        inventory=rules.routing.inventory,
         create=rules.create,
         scheduled=scheduled,
         now=now,
@@ -142,6 +143,7 @@ class Poller:
         self.name = workspace.name
         self.rules = rules
         self._workspace: Workspace | None = workspace
+        self._version = workspace.version  # the latest that there is, as far as is known
         self.term = term
         self._quiet: dict[str, ListedAccount] = {}
         self._warned: frozenset[str] = frozenset()
@@ -258,6 +260,12 @@ class Poller:
         """Look at every account again with the next poll, whether or not the list says news."""
         self._quiet = {}
 
+    def expect(self, version: int) -> bool:
+        """Go by what others recorded as *version* of the accounts; return whether that is news."""
+        is_news = version > self._version
+        self._version = max(version, self._version)
+        return is_news
+
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
@@ -273,9 +281,9 @@ class Poller:
         self._quiet, self._has_polled = {}, False
 
     async def _load(self) -> Workspace:
-        if self._workspace is None:
+        if self._workspace is None or self._workspace.version < self._version:
             self._workspace = await self._store.run(lambda tx: workspaces.load(tx, self.name))
-            self._quiet = {}
+            self._version, self._quiet = self._workspace.version, {}
         return self._workspace
 
     def _compare(self, workspace: Workspace, observation: Snapshot | Failure) -> Changes | Failure:
@@ -286,20 +294,22 @@ class Poller:
             log.warning("odd account list", workspace=self.name, what=warning)
         self._warned = warnings
         inventory = self.rules.routing.inventory
+        rules = inventory.key(self.name)
         changes = diff(
             workspace,
             observation,
             self._quiet,
             lambda account: inventory.ignores(self.name, account),
+            rules,
         )
-        fingerprint = self._identify(workspace.fingerprint, changes)
+        fingerprint = self._identify(workspace.fingerprint, changes, rules)
         is_new = fingerprint != workspace.fingerprint
         return replace(changes, fingerprint=fingerprint) if is_new else changes
 
-    def _identify(self, before: Fingerprint | None, changes: Changes) -> Fingerprint:
+    def _identify(self, before: Fingerprint | None, changes: Changes, rules: str) -> Fingerprint:
         """Return by what the list is known again; hashes are made anew only for something new."""
         salt = before.salt if before else self._runtime.new_id()
-        made_of = (salt, self._source.token.last(), changes.ignored)
+        made_of = (salt, self._source.token.last(), changes.ignored, rules)
         if self._fingerprint is None or self._fingerprint[0] != made_of:
             self._fingerprint = made_of, make_fingerprint(*made_of)
         return self._fingerprint[1]

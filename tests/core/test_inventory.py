@@ -1,12 +1,15 @@
 """Who owns which account, and which are not watched."""
 
+from dataclasses import replace
+
 import pytest
-from harness.core import listed_account
+from harness.core import CoreHarness, listed_account
 
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 
 ALL = AccountMatch(ids=("*",))
 OTHER = AccountMatch(ids=("other",))
+OF_ACME = AccountMatch(workspaces=("acme",))
 
 
 def test_what_is_said_of_an_account_goes_before_what_is_said_of_its_workspace():
@@ -129,3 +132,39 @@ def test_a_workspace_is_watched_while_it_is_in_the_configuration():
     assert inventory.watches("acme")
     assert not inventory.watches("beta")
     assert not Inventory().watches("acme")
+
+
+NAMED = AccountRule(AccountMatch(names=("Jane *",)), {"owner": "jane"})
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_same"),
+    [
+        ([NAMED], True),
+        ([], False),
+        ([NAMED, NAMED], False),
+        ([replace(NAMED, ignore=False)], False),
+        ([replace(NAMED, labels={"owner": "joe"})], False),
+        ([replace(NAMED, match=AccountMatch(workspaces=("a*",), names=("Jane *",)))], False),
+    ],
+)
+def test_the_key_of_rules_is_another_if_they_are(rules, is_same):
+    key = Inventory({"acme": {}}, [NAMED]).key("acme")
+
+    assert (Inventory({"acme": {"team": "growth"}}, rules).key("acme") == key) is is_same
+
+
+def test_the_key_of_rules_is_another_for_a_new_name_of_the_workspace_if_other_rules_are_about_it():
+    of_all, of_acme = Inventory(rules=[NAMED]), Inventory(rules=[AccountRule(OF_ACME, {"a": "b"})])
+
+    assert of_all.key("acme") == of_all.key("beta")
+    assert of_acme.key("acme") != of_acme.key("beta")
+
+
+def test_what_routes_choose_by_name_is_matched_otherwise_under_another_name():
+    harness = CoreHarness()
+    harness.polls(listed_account(), listed_account(name="Dana Fox"))
+    account = harness.workspace.accounts["a1"]
+
+    assert Inventory(routed=["Dana *"]).rematches(account)
+    assert not Inventory(routed=["a1", "*"]).rematches(account)

@@ -90,6 +90,15 @@ def test_a_route_hears_what_matches_all_its_parts(match, hears):
     assert bool(planned(event(), routing=routing, accounts=accounts).unrouted) is not hears
 
 
+@pytest.mark.case("new name matches other rules")
+def test_a_route_goes_by_the_name_that_an_account_is_matched_by():
+    routing = make_routing(PEOPLE, Route(match=Match(accounts=("Dana *",)), to=("mail",)))
+    harness = polled(frozen())
+    harness.poll(frozen(name="Dana Fox"))
+
+    assert receivers(event(), routing=routing, accounts=harness.workspace.accounts) == []
+
+
 @pytest.mark.parametrize(("scope", "hears"), [("workspace", True), ("account", False)])
 def test_what_is_about_no_account_is_about_the_workspace(scope, hears):
     routing = make_routing(PEOPLE, Route(match=Match(scopes=(scope,)), to=("mail",)))

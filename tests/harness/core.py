@@ -9,12 +9,16 @@ from monitor.core.decide.due import unwatch
 from monitor.core.diff import diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.fingerprint import make_fingerprint
+from monitor.core.fingerprint import list_key, make_fingerprint
+from monitor.core.inventory import Inventory
 from monitor.core.model import (
     Cause,
+    Event,
+    EventType,
     Failure,
     Incident,
     ListedAccount,
+    Reason,
     Session,
     Snapshot,
     Status,
@@ -86,6 +90,12 @@ def make_recorder(
     return Recorder(harness.store, metrics, runtime, wake, look)
 
 
+def acceptance(account_id="a1", *, at=NOON) -> Event:
+    """What is recorded when a person accepts the new name of an account of `acme`."""
+    reason = Reason.ACCEPTED
+    return Event("accepted", EventType.NOTICE, at, "acme", account_id, None, reason=reason)
+
+
 class CoreHarness:
     """A workspace and its incidents, polled through the pure core; one minute passes per poll."""
 
@@ -99,6 +109,7 @@ class CoreHarness:
         self.ids = map(str, count(1))
         self.events = []
         self.ignored = set()
+        self.inventory = Inventory()
         self.token = Secret("linked_acme")
 
     def poll(self, *accounts, scheduled=True, after=MINUTE, accepted_by=None) -> Decision:
@@ -116,10 +127,9 @@ class CoreHarness:
     def observe(self, observation, *, scheduled=True, after=MINUTE, accepted_by=None) -> Decision:
         self.now += after
         if isinstance(observation, Snapshot):
-            changes = diff(
-                self.workspace, observation, {}, lambda account: account.id in self.ignored
-            )
-            fingerprint = make_fingerprint("salt", self.token, changes.ignored)
+            rules = list_key({*self.ignored, self.inventory.key("acme")})
+            changes = diff(self.workspace, observation, {}, self.ignores, rules)
+            fingerprint = make_fingerprint("salt", self.token, changes.ignored, rules)
             observation = replace(changes, fingerprint=fingerprint)
         decision = decide(
             self.workspace,
@@ -127,6 +137,7 @@ class CoreHarness:
             {incident.about: incident for incident in self.open},
             self.sessions,
             policy=self.policy,
+            inventory=self.inventory,
             create=self.create,
             scheduled=scheduled,
             now=self.now,
@@ -134,6 +145,9 @@ class CoreHarness:
             accepted_by=accepted_by,
         )
         return self.take(decision)
+
+    def ignores(self, account) -> bool:
+        return account.id in self.ignored or self.inventory.ignores("acme", account)
 
     def unwatch(self) -> Decision:
         """Let the workspace leave the configuration for good."""

@@ -63,6 +63,7 @@ def account(name="Jane Doe", *, id_="d90ac1f6-1111-4222-8333-444455556666", **fi
         "raw_status": "reconnection_required",
         "since": NOON - 5 * MINUTE,
         "first_seen_at": 0,
+        "matched_name": name,
     }
     return Account(**{**values, **fields})
 
@@ -119,12 +120,16 @@ def message(*notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON
     return Message(id_, "ops", notifications or (notification(),), now, address)
 
 
+RENAMED = account(matched_name="Jane Roe", rules_told_at=NOON)
+
+
 def every_notification():
     """Every kind of notification of one incident or account."""
     for event in EventType:
         if event is EventType.NOTICE:
             yield notification(event, detail="disappeared")
             yield notification(event, detail="replaced")
+            yield notification(event, detail="rules_changed", person=RENAMED)
             yield notification(event, account=None, detail="This is a test.", workspace="")
             continue
         for cause in Cause:

@@ -121,8 +121,9 @@ class StoreHarness:
 
     def poll(self, *accounts, after=MINUTE, ignored=()):
         snapshot = Snapshot(accounts)
-        changes = diff(self.workspace, snapshot, {}, lambda account: account.id in ignored)
-        fingerprint = make_fingerprint("salt", Secret("linked_acme"), changes.ignored)
+        rules = repr(sorted(ignored))
+        changes = diff(self.workspace, snapshot, {}, lambda account: account.id in ignored, rules)
+        fingerprint = make_fingerprint("salt", Secret("linked_acme"), changes.ignored, rules)
         return self.observe(replace(changes, fingerprint=fingerprint), after=after)
 
     def observe(self, changes, after=MINUTE):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import HOUR, LINK, MINUTE, frozen, listed_account, signed_out
+from harness.core import HOUR, LINK, MINUTE, acceptance, frozen, listed_account, signed_out
 from harness.store import DAY, LEASE, REFUSED, TIMEOUT, StoreHarness
 
 from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
@@ -316,6 +316,37 @@ def owned(harness, **owners):
         AccountRule(AccountMatch(ids=(id_,)), {"owner": owner}) for id_, owner in owners.items()
     ]
     watch(harness, Inventory({"acme": {}}, rules))
+
+
+@pytest.mark.case("new name matches other rules")
+def test_a_new_name_gives_no_link_to_whom_it_would_belong_and_its_owner_hears_of_it(harness):
+    names = {"Dana *": "dana", "*": "ops"}
+    rules = [AccountRule(AccountMatch(names=(glob,)), {"owner": names[glob]}) for glob in names]
+    watch(harness, Inventory({"acme": {}}, rules))
+    harness.poll(signed_out("a"))
+    harness.deliver("mail")
+    harness.poll(frozen("a", name="Dana Fox"))
+
+    told = []
+    while (claimed := harness.claim("mail")).message is not None:
+        (told_now,) = claimed.message.notifications
+        told.append((told_now.event, told_now.detail, claimed.message.address))
+        harness.settle(claimed)
+
+    assert told == [("changed", "", "ops"), ("notice", "rules_changed", "ops")]
+
+
+@pytest.mark.case("new name matches other rules")
+def test_what_was_accepted_meanwhile_is_not_told(harness):
+    rules = [AccountRule(AccountMatch(names=("Dana *",)), {"owner": "dana"})]
+    watch(harness, Inventory({"acme": {"owner": "ops"}}, rules))
+    harness.poll(listed_account("a"))
+    harness.poll(listed_account("a", name="Dana Fox"))
+
+    harness.run(lambda tx: workspaces.accept_account(tx, acceptance("a")))
+
+    assert harness.deliver("mail") is None
+    assert harness.states() == [("mail", "notice", "cancelled", "superseded")]
 
 
 @pytest.mark.case("owner of an account changes while open")

@@ -67,7 +67,8 @@ def eventful(harness):
     harness.observe(REJECTED)
     wanted = [SessionIntent("c1", "acme", "b", "0001")]
     harness.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=harness.now))
-    harness.run(lambda tx: tx.execute(text("UPDATE account SET changes = '1 2' WHERE id = 'c'")))
+    filled = text("UPDATE account SET changes = '1 2', rules_told_at = 1")
+    harness.run(lambda tx: tx.execute(filled))
     harness.run(lambda tx: clock.set_clock(tx, harness.now))
     harness.run(lambda tx: leases.replace(tx, "replica", silent={}, now=harness.now))
     harness.run(lambda tx: leases.hold(tx, "acme", "replica"))

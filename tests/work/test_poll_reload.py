@@ -3,13 +3,14 @@
 import asyncio
 
 import pytest
-from harness.core import make_routing
+from harness.core import acceptance, make_routing
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
 
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.secret import Secret
 from monitor.simulator import Fault
+from monitor.store import workspaces
 
 OPENED = ("opened", "reconnection_required")
 RESOLVED = ("resolved", "reconnection_required")
@@ -75,15 +76,80 @@ async def test_the_token_that_was_last_good_is_noted_though_there_is_no_news(tmp
         assert (after.salt, after.token == before.token) == (before.salt, False)
 
 
-async def test_a_new_name_alone_makes_an_account_ignored(harness):
+@pytest.mark.case("new name matches other rules")
+async def test_a_new_name_alone_makes_no_account_ignored_after_a_restart_neither(harness):
     harness.reload(routing=ignoring("Test *"))
+    harness.simulator.sign_out("acme", "a1")
     await harness.poll()
+    harness.poller.resume(harness.recorded(), harness.poller.term)
 
     harness.simulator.rename("acme", "a1", "Test one")
 
+    assert await harness.poll(3) == [("notice", "rules_changed")]
+    assert set(harness.recorded().accounts) == {"a1", "a2", "a3"}
+    harness.poller.resume(harness.recorded(), harness.poller.term)
+    assert await harness.poll(3) == []
+
+
+@pytest.mark.case("new name matches other rules")
+async def test_a_new_name_alone_lets_no_ignored_account_be_watched_after_a_restart_neither(harness):
+    harness.simulator.rename("acme", "a1", "Test one")
+    harness.reload(routing=ignoring("Test *"))
+    await harness.poll()
+    harness.poller.resume(harness.recorded(), harness.poller.term)
+
+    harness.simulator.rename("acme", "a1", "Somebody")
+
+    assert await harness.poll(3) == [("notice", "rules_changed")]
+    harness.poller.resume(harness.recorded(), harness.poller.term)
+    assert await harness.poll(3) == []
+    assert set(harness.recorded().accounts) == {"a2", "a3"}
+
+
+@pytest.mark.case("new name matches other rules")
+async def test_a_name_counts_if_the_rules_changed_while_no_monitor_ran(harness):
+    harness.reload(routing=ignoring("Test *"))
+    await harness.poll()
+    harness.simulator.rename("acme", "a1", "Demo one")
+
+    harness.reload(routing=ignoring("Demo *"))
+    harness.poller.resume(harness.recorded(), harness.poller.term)
+
     assert await harness.poll(2) == []
     assert set(harness.recorded().accounts) == {"a2", "a3"}
-    assert 'linkedapi_accounts{workspace="acme",status="active"} 2' in harness.exposition
+
+
+async def test_a_quiet_poll_writes_nothing_whoever_was_renamed(harness):
+    harness.simulator.rename("acme", "a1", "Test one")
+    harness.reload(routing=ignoring("Test *"))
+    await harness.poll()
+    harness.simulator.rename("acme", "a1", "Somebody")
+    harness.simulator.rename("acme", "a2", "Test two")
+    assert await harness.poll() == [("notice", "rules_changed")] * 2
+    await harness.poll()
+    recorded = []
+    harness.poller._record = recorded.append
+
+    await harness.poll(3)
+
+    assert recorded == []
+
+
+@pytest.mark.case("new name matches other rules")
+async def test_what_a_person_accepted_counts_with_the_next_poll_news_or_not(harness):
+    harness.reload(routing=ignoring("Test *"))
+    harness.simulator.sign_out("acme", "a1")
+    await harness.poll()
+    harness.simulator.rename("acme", "a1", "Test one")
+    await harness.poll(2)
+
+    harness.store.run_now(lambda tx: workspaces.accept_account(tx, acceptance("a1")))
+
+    versions = harness.store.run_now(workspaces.load_versions)
+    assert harness.poller.expect(versions["acme"])
+    assert not harness.poller.expect(versions["acme"])
+    assert await harness.poll(2) == [RESOLVED]
+    assert set(harness.recorded().accounts) == {"a2", "a3"}
 
 
 async def test_if_everything_is_ignored_the_workspace_is_still_up(harness):

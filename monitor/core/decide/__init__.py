@@ -15,6 +15,7 @@ Rules:
 accounts   what a good poll shows            blindness  what a failed poll means
 belief     lists without a known account     sessions   links: which are missing, which came
 due        what time alone brings            outage     most workspaces can't be read at once
+matching   new names that rules would match
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from typing import Final
 
 from monitor.core.diff import Changes
 from monitor.core.draft import Decision, Draft
+from monitor.core.inventory import Inventory
 from monitor.core.model import (
     Account,
     Failure,
@@ -36,7 +38,7 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 
-from . import accounts, belief, blindness, outage
+from . import accounts, belief, blindness, matching, outage
 from .accounts import AccountState, Input
 from .sessions import lack_link
 
@@ -60,6 +62,7 @@ def decide(
     sessions: Mapping[str, Session],
     *,
     policy: IncidentPolicy,
+    inventory: Inventory,
     create: bool,
     scheduled: bool,
     now: Micros,
@@ -70,9 +73,10 @@ def decide(
     """Decide what one poll of *workspace* means.
 
     *incidents* are the open ones of the workspace by what they are about, *sessions* those of its
-    accounts by their ids. *create* says whether a missing link is to be asked for, *scheduled*
-    whether the schedule caused this poll, *accepted_by* which person said that a strange list is
-    right, *others* how other workspaces fare (None: that doesn't matter).
+    accounts by their ids; *inventory* has the rules that match accounts. *create* says whether a
+    missing link is to be asked for, *scheduled* whether the schedule caused this poll,
+    *accepted_by* which person said that a strange list is right, *others* how other workspaces fare
+    (None: that doesn't matter).
     """
     draft = Draft(workspace, now, new_id, policy, scheduled, sessions, incidents=dict(incidents))
     if isinstance(observation, Failure):
@@ -84,14 +88,21 @@ def decide(
             return draft.decision(replace(after, refused=refused), incidents)
     outage.follow(draft, others, None)
     after = blindness.recover(draft, accepted_by)
-    if observation.fingerprint:
-        after = replace(after, fingerprint=observation.fingerprint)
+    fingerprint, is_rematched = observation.fingerprint, False
+    if fingerprint:
+        is_rematched = not workspace.is_matched_by(fingerprint.rules)
+        after = replace(after, fingerprint=fingerprint)
     for listed in observation.listed:
         account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
+        if not is_rematched:
+            account = matching.notice(draft, account, inventory)
         step = TRANSITIONS[accounts.account_state(draft, account), accounts.observe(listed)]
         draft.accounts[account.id] = step(draft, account, listed)
     accounts.note_missing(draft, observation.missing, is_believed=bool(observation.strange))
     accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
-    after = replace(after, accounts=draft.accounts_after())
+    matching.notice_ignored(draft, observation.renamed)
+    if is_rematched:
+        matching.match_all_anew(draft, observation.ignored)
+    after = replace(after, accounts=draft.accounts_after(), removed=draft.removed_after())
     wanted = lack_link(draft) if create else ()
     return draft.decision(after, incidents, wanted=wanted)

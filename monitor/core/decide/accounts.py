@@ -5,8 +5,10 @@ from dataclasses import replace
 from enum import StrEnum
 
 from monitor.core.draft import Draft
+from monitor.core.inventory import matched_anew
 from monitor.core.model import (
     LISTED,
+    MATCHED,
     Account,
     Cause,
     EventType,
@@ -60,7 +62,7 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
     seen = {key: getattr(listed, key) for key in LISTED}
     if before is None:
         draft.transition(listed.id, None, listed.status)
-        before = Account(workspace=draft.workspace.name, **seen, since=now, first_seen_at=now)
+        before = new_account(draft, listed)
     changes = before.changes
     if draft.find_open_of(before.id) is None or not _is_flapping(before, draft.policy):
         recent = now - draft.policy.flapping.within
@@ -73,6 +75,17 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
     return replace(
         before, **seen, since=since, changes=changes, missing_polls=0, missing_since=None
     )
+
+
+def new_account(draft: Draft, listed: ListedAccount) -> Account:
+    """Return an account that was not watched; one that returns is matched as it was before."""
+    seen = {key: getattr(listed, key) for key in LISTED}
+    now, former = draft.now, draft.workspace.removed.get(listed.id)
+    account = Account(workspace=draft.workspace.name, **seen, since=now, first_seen_at=now)
+    if former is None or former.matched_name is None:
+        return matched_anew(account)
+    matched = {key: getattr(former, key) for key in MATCHED}
+    return replace(account, **matched)
 
 
 def account_state(draft: Draft, account: Account) -> AccountState:
