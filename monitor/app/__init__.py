@@ -35,6 +35,7 @@ __all__ = [
     "inventory",
     "load",
     "look",
+    "new_id",
     "now",
     "opened",
     "run",

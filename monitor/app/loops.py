@@ -303,7 +303,11 @@ class App:
             lambda tx: (outside.count(tx), incidents.next_due_at(tx))
         )
         if changes != self._changes and self._changes is not None:
-            for name in await self._store.read(workspaces.load_accepted):
+            accepted, versions = await self._store.read(
+                lambda tx: (workspaces.load_accepted(tx), workspaces.load_versions(tx))
+            )
+            self._workers.expect(versions)
+            for name in accepted:
                 self._workers.wake_workspace(name)
         if (failed_writes, changes) != (self._failed_writes, self._changes):
             self._failed_writes, self._changes = failed_writes, changes

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, cast
@@ -319,6 +319,12 @@ class Workers:
         if worker := self.workspaces.get(name):
             worker.poller.has_intents = True
             worker.wake()
+
+    def expect(self, versions: Mapping[str, int]) -> None:
+        """Let workspaces be polled now whose accounts others have changed: see `Poller.expect`."""
+        for name, worker in self.workspaces.items():
+            if worker.poller.expect(versions.get(name, 0)):
+                worker.wake()
 
     def look_at_once(self, workers: Sequence[WorkspaceWorker]) -> None:
         """Let *workers* poll in this order, MAX_LOOKS at a time: each wakes another one."""

@@ -10,13 +10,14 @@ from monitor import __version__
 from monitor.config import ConfigError
 from monitor.core.errors import MonitorError
 
+from .accounts import accounts
 from .check import check
 from .config import config
 from .demo import demo
 from .health import healthcheck
 from .output import Exit, print_error
 from .receivers import receivers
-from .recorded import accounts, deliveries, incidents
+from .recorded import deliveries, incidents
 from .run import run
 from .simulate import simulate
 from .workspaces import workspaces
@@ -29,8 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, check, demo, simulate, accounts, incidents, deliveries, healthcheck):
+for command in (run, check, demo, simulate, incidents, deliveries, healthcheck):
     app.command()(command)
+app.add_typer(accounts, name="accounts")
 app.add_typer(config, name="config")
 app.add_typer(receivers, name="receivers")
 app.add_typer(workspaces, name="workspaces")

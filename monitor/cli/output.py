@@ -51,6 +51,7 @@ _TIMES: Final = {
     "resolved_at",
     "next_attempt_at",
     "created_at",
+    "rules_told_at",
 }
 
 _STYLES: Final = {

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from harness.core import acceptance
 from harness.program import until
 from harness.running_app import HERE, running
 
@@ -53,6 +54,25 @@ async def test_a_list_that_somebody_accepts_is_believed_at_once(harness, monitor
     load = partial(workspaces.load, name="acme")
     listed = harness.simulator.customer("acme").accounts.keys()
     await until(lambda: harness.store.read_now(load).accounts.keys() == listed)
+
+
+@pytest.mark.case("new name matches other rules")
+async def test_a_name_that_somebody_accepts_counts_at_once(harness, monkeypatch):
+    monkeypatch.setattr(backoff, "FIRST_BACKOFF", Duration.parse("1h"))
+    rules = 'accounts: [{match: {name: "Test *"}, ignore: true}]'
+    config = harness.load("acme", more=f"{IDLE}\n{rules}\nreceivers: [{harness.crm()}]")
+    id_ = next(iter(harness.simulator.customer("acme").accounts))
+    load = partial(workspaces.load, name="acme")
+    async with running(config) as monitor:
+        await until(lambda: id_ in harness.store.read_now(load).accounts)
+        harness.simulator.rename("acme", id_, "Test one")
+        monitor._workers.workspaces["acme"].wake()
+        await until(lambda: harness.hook.events)
+
+        accepted = acceptance(id_, at=app.now())
+        harness.store.run_now(lambda tx: workspaces.accept_account(tx, accepted))
+
+        await until(lambda: id_ not in harness.store.read_now(load).accounts, within=5)
 
 
 async def test_who_has_nothing_to_do_writes_nothing_and_asks_once_a_tick(monitor):
