@@ -42,6 +42,7 @@ def check(document: Document, sections: Sections) -> list[str]:
         for location, message in (
             *_unknown_workspaces(document),
             *_unknown_address_labels(sections),
+            *_decided_by_name(sections),
             *_idle_routes(document, sections),
             *_repeated_tokens(document, sections.workspaces),
         )
@@ -175,6 +176,20 @@ def _unknown_address_labels(sections: Sections) -> Iterator[tuple[Location, str]
         label = receiver.address_label
         if label and (problem := _unknown_label(label, sections)):
             yield ("receivers", index, "to", "label"), f"will never hear anything: {problem}"
+
+
+def _decided_by_name(sections: Sections) -> Iterator[tuple[Location, str]]:
+    """Yield what only a name or url decides: who gets a login link, or whether it is watched."""
+    addresses = {receiver.address_label for receiver in sections.receivers.values()}
+    for index, rule in sections.accounts.items():
+        match = rule.match
+        if not (match.names or match.urls) or (match.ids and "*" not in match.ids):
+            continue
+        decided: list[Location] = [("ignore",)] if rule.ignore is not None else []
+        decided += [("labels", label) for label in rule.labels if label in addresses]
+        for location in decided:
+            message = "goes by a name or url, which whoever edits the profile can choose; match ids"
+            yield ("accounts", index, *location), message
 
 
 def _idle_routes(document: Document, sections: Sections) -> Iterator[tuple[Location, str]]:

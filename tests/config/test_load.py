@@ -51,7 +51,8 @@ timezone: Europe/Berlin
 """
     )
 
-    assert config.warnings == ()
+    (warning,) = config.warnings
+    assert "accounts[0].labels.owner: goes by a name or url" in warning
     assert json.loads(config.model_dump_json(exclude_defaults=True)) == snapshot
 
 

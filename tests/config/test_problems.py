@@ -199,6 +199,9 @@ FITS = {
     "a label and all": ROUTES + "[{match: {labels: {team: growth}}, to: ops}, {to: ops}]",
     "some, and a fallback": ROUTES + "[{match: {cause: frozen}, to: ops}]\nfallback: ops",
     "an owner": ONE % LABEL + "accounts: [{labels: {owner: jane@example.com}}]",
+    "an owner by id": ONE % LABEL
+    + "accounts: [{match: {id: a-1, name: 'J*'}, labels: {owner: jane@example.com}}]",
+    "no owner by name": ONE % "" + "accounts: [{match: {name: 'J*'}, labels: {owner: jane}}]",
 }
 ODD = {
     "some to nobody": ROUTES + "[{match: {cause: frozen}, to: ops}]",
@@ -215,6 +218,10 @@ ODD = {
     "another label": ONE % LABEL + "accounts: [{labels: {team: x}}]",
     "misspelt workspaces of owners": ONE % ""
     + "accounts:\n  - match: {workspace: [defalt, 'x*']}\n    ignore: true",
+    "owners and ignore by names": ONE % LABEL
+    + """accounts:
+  - {match: {name: "J*"}, labels: {team: x, owner: jane@example.com}}
+  - {match: {id: "*", url: linkedin.com/in/x}, ignore: true}""",
 }
 
 
