@@ -132,6 +132,54 @@ def test_other_rules_match_all_accounts_as_they_are_called_by_then():
     assert set(harness.workspace.accounts) == {"a", "b", "c"}
 
 
+def change_rules(harness):
+    harness.inventory = Inventory({"acme": {}}, [*RULES, AccountRule(labels={"team": "growth"})])
+
+
+def test_a_name_that_comes_with_other_rules_counts_without_a_word():
+    harness = polled(listed_account("a"), listed_account("b"))
+
+    change_rules(harness)
+    listed = listed_account("a", name="Dana a"), listed_account("b", name="Test b")
+
+    assert told(harness.poll(*listed), harness.poll(*listed)) == []
+    assert (set(harness.workspace.accounts), owner(harness, "a")) == ({"a"}, "dana")
+
+
+def test_other_rules_count_for_the_latest_name_of_an_account_that_was_removed():
+    harness = polled(listed_account("a"), listed_account("b"), listed_account("c"))
+    harness.poll(listed_account("a", name="Dana a"), listed_account("b"), listed_account("c"))
+    for _ in range(3):
+        harness.poll(listed_account("b"), listed_account("c"))
+
+    change_rules(harness)
+    assert len(harness.poll(listed_account("b"), listed_account("c")).accounts) == 1
+    returned = listed_account("a", name="Dana Doe"), listed_account("b"), listed_account("c")
+
+    assert told(harness.poll(*returned)) == []
+    assert owner(harness, "a") == "dana"
+
+
+def test_other_rules_write_no_account_that_is_called_as_before():
+    harness = polled(listed_account("a"), listed_account("b"), listed_account("c"))
+    for _ in range(3):
+        harness.poll(listed_account("b"), listed_account("c"))
+
+    change_rules(harness)
+
+    assert harness.poll(listed_account("b"), listed_account("c")).accounts == ()
+
+
+def test_other_rules_ignore_a_missing_account_by_its_latest_name():
+    harness = polled(listed_account("a"), listed_account("b"))
+    harness.poll(listed_account("a", name="Test a"), listed_account("b"))
+
+    change_rules(harness)
+    harness.poll(listed_account("b"))
+
+    assert set(harness.workspace.accounts) == {"b"}
+
+
 def test_rules_that_come_while_an_account_is_missing_count_for_it_too():
     harness = polled(listed_account("a"), listed_account("b"))
     harness.poll(listed_account("b"))
