@@ -302,7 +302,7 @@ class App:
         changes, due_at = await self._store.read(
             lambda tx: (outside.count(tx), incidents.next_due_at(tx))
         )
-        if changes != self._changes and self._changes is not None:
+        if changes != self._changes:
             accepted, versions = await self._store.read(
                 lambda tx: (workspaces.load_accepted(tx), workspaces.load_versions(tx))
             )

@@ -138,6 +138,14 @@ def test_a_removal_is_told_unless_the_account_came_back():
     assert recheck(here, RECEIVER) is SettledReason.SUPERSEDED
 
 
+@pytest.mark.case("new name matches other rules")
+def test_a_new_name_is_told_unless_it_counts_already():
+    renamed = queued(EventType.NOTICE, incident=None, detail="rules_changed")
+
+    assert recheck(with_account(renamed, rules_told_at=1), RECEIVER).detail == "rules_changed"
+    assert recheck(renamed, RECEIVER) is SettledReason.SUPERSEDED
+
+
 @pytest.mark.parametrize("happened", [EventType.OPENED, EventType.REMINDED, EventType.CHANGED])
 def test_the_fallback_is_not_told_what_another_missed_once_it_is_over(happened):
     missed = queued(EventType.NOTICE, happened=happened, undelivered_to="slack")

@@ -69,3 +69,13 @@ def test_a_resolution_before_its_opening_lasted_nothing():
     facts = wording.facts(replace(resolved, incident=incident), now=NOON, timezone="UTC")
 
     assert ("Lasted", "0 s") in facts
+
+
+@pytest.mark.case("new name matches other rules")
+@pytest.mark.parametrize(("matched", "shown"), [("Jane Roe", "Jane Roe"), (None, "ignored")])
+def test_of_a_new_name_it_is_said_how_the_account_is_matched(matched, shown):
+    renamed = notification(
+        EventType.NOTICE, detail="rules_changed", person=account(matched_name=matched)
+    )
+
+    assert ("Matched as", shown) in wording.facts(renamed, now=NOON, timezone="UTC")
