@@ -2,13 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final
 
 from .model import Fingerprint
 from .secret import Secret
-
-MAX_IGNORED: Final = 10_000
-"""The hashes of more ignored accounts are not kept."""
 
 
 def make_fingerprint(
@@ -18,7 +14,7 @@ def make_fingerprint(
 
     *rules* stands for those by which these are ignored.
     """
-    ids = sorted(ignored)[:MAX_IGNORED]
+    ids = sorted(ignored)
     text = token.reveal() if token else ""
     return Fingerprint(salt, _hash(salt, text), tuple(_hash(salt, id_) for id_ in ids), rules)
 
