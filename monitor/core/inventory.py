@@ -119,6 +119,9 @@ class Inventory:
 
 def matched_anew(account: Account) -> Account:
     """Return *account* matched by the name and url that it has now."""
+    before = account.matched_name, account.matched_url, account.rules_told_at
+    if before == (account.name, account.url, None):
+        return account
     return replace(account, matched_name=account.name, matched_url=account.url, rules_told_at=None)
 
 

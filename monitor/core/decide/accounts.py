@@ -5,7 +5,6 @@ from dataclasses import replace
 from enum import StrEnum
 
 from monitor.core.draft import Draft
-from monitor.core.inventory import matched_anew
 from monitor.core.model import (
     LISTED,
     MATCHED,
@@ -79,13 +78,18 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
 
 def new_account(draft: Draft, listed: ListedAccount) -> Account:
     """Return an account that was not watched; one that returns is matched as it was before."""
-    seen = {key: getattr(listed, key) for key in LISTED}
     now, former = draft.now, draft.workspace.removed.get(listed.id)
-    account = Account(workspace=draft.workspace.name, **seen, since=now, first_seen_at=now)
+    account = Account(
+        workspace=draft.workspace.name,
+        **{key: getattr(listed, key) for key in LISTED},
+        since=now,
+        first_seen_at=now,
+        matched_name=listed.name,
+        matched_url=listed.url,
+    )
     if former is None or former.matched_name is None:
-        return matched_anew(account)
-    matched = {key: getattr(former, key) for key in MATCHED}
-    return replace(account, **matched)
+        return account
+    return replace(account, **{key: getattr(former, key) for key in MATCHED})
 
 
 def account_state(draft: Draft, account: Account) -> AccountState:
