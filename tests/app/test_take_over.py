@@ -122,6 +122,7 @@ async def test_a_monitor_that_lost_its_lease_works_on_when_it_has_it_again(harne
         monitor._sd_notify = lambda *lines: told.append(lines)
         await until(lambda: harness.simulator.requests)
         (term,) = await monitor._store.read(select("SELECT term FROM workspace"))
+        monitor._reconfigurer._paused.append((None, None))  # of a reload that failed
         await monitor._store.run(replace_by_another)
         passed += 15  # the time is to be noted
         await until(lambda: waiting in told)

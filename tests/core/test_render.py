@@ -168,3 +168,9 @@ def test_a_fallback_reads_five_names_of_those_who_could_not_be_told(count, names
     text = render(message(*copies), timezone="UTC")
 
     assert text.notes[-1].startswith(f"Could not be told to {names} ")
+
+
+def test_the_name_of_a_workspace_takes_up_no_more_of_a_title_than_forty_characters():
+    long = notification(EventType.OPENED, workspace="w" * 64)
+
+    assert read(long, long).title.endswith(f" ({'w' * 39}…)")

@@ -88,8 +88,8 @@ class History:
 
     def check(self):
         """Promises 3 and 4, once everything has been delivered."""
-        self._check_repetitions()
         dead_ends = self._pairs(DEAD_ENDS) | self._unable
+        self._check_repetitions(dead_ends)
         stories = defaultdict(list)
         for handed in self.handed:
             if handed.incident and handed.event != "notice" and handed.answer != "refused":
@@ -103,7 +103,7 @@ class History:
             assert kinds.count("opened") == 1, arrived
             assert kinds.count("resolved") <= 1, arrived
 
-    def _check_repetitions(self):
+    def _check_repetitions(self, dead_ends):
         """Only what was not answered is repeated, and it stays what it was or less of it."""
         superseded = self._pairs(NOT_REPEATED)
         by_key = sorted(self.handed, key=lambda each: (each.key, each.attempt))
@@ -117,7 +117,8 @@ class History:
                     assert {(each.event, each.incident) for each in after} <= told, (before, after)
             for each in attempts[-1]:
                 is_lost = each.event == "opened" and each.answer == "unknown"
-                if is_lost and (key, each.incident) in superseded:
+                is_told = (each.receiver, each.incident) not in dead_ends
+                if is_lost and is_told and (key, each.incident) in superseded:
                     assert self._next(each) not in (None, "reminded"), each
 
     def _next(self, handed):

@@ -77,6 +77,10 @@ async def test_a_login_that_fails_has_to_be_mended_unless_the_server_says_later(
     assert (error.reason, error.remedy) == (AttemptReason.AUTH, remedy)
 
 
+AUTH = (530, 534, 535, 538)
+"""The codes of RFC 4954 and RFC 3207 by which a server wants a login, or another one."""
+
+
 @pytest.mark.parametrize(
     ("step", "refused"), [("mail", Remedy.MEND), ("rcpt", Remedy.MEND), ("data", Remedy.DROP)]
 )
@@ -85,7 +89,7 @@ async def test_a_login_that_fails_has_to_be_mended_unless_the_server_says_later(
     [
         ("451 4.3.0 ops@example.com later", AttemptReason.SERVER, Remedy.RETRY),
         ("550 5.1.1 ops@example.com no", AttemptReason.CLIENT, None),
-        ("530 5.7.0 login first", AttemptReason.AUTH, Remedy.MEND),
+        *((f"{code} 5.7.0 login first", AttemptReason.AUTH, Remedy.MEND) for code in AUTH),
     ],
 )
 async def test_the_code_of_a_reply_and_its_step_decide(step, refused, reply, reason, remedy):

@@ -27,6 +27,8 @@ def test_a_workspaces_incident_is_listed_too(harness):
 
 def test_deliveries_are_listed_newest_first(harness):
     harness.poll(signed_out())
+    (row,) = harness.run(lambda tx: listings.deliveries(tx, limit=9))
+    assert (row["event"], row["state"]) == ("opened", "pending"), "nothing was ever sent there"
     harness.deliver()
     harness.poll(listed_account())
 
