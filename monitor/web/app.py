@@ -21,13 +21,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
 
+from .peer import peer_of
+
 CHECK_TIMEOUT: Final = 5.0
 """Seconds that the checks of `/readyz` may take."""
 
 MAX_SCRAPES: Final = 8
 """How many scrapes are answered at the same time: each holds a whole response in memory."""
 
-_CHUNK_SIZE: Final = 256 * 1024
+MAX_PEER_SCRAPES: Final = 4
+"""How many of them may be one peer's: slow readers elsewhere keep Prometheus from nothing."""
+
+_CHUNK_SIZE: Final = 64 * 1024
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger("web")
@@ -67,16 +72,20 @@ class _Scrapes:
         self._metrics = metrics
         self._expected = f"Bearer {token.reveal()}".encode() if token else None
         self._rendering = asyncio.Lock()
-        self._slots = asyncio.Semaphore(MAX_SCRAPES)
+        self._peers: list[str] = []
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         request = Request(scope)
         if not self._authorized(request):
             raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
-        if self._slots.locked():
+        peer = peer_of(scope["client"])
+        if len(self._peers) >= MAX_SCRAPES or self._peers.count(peer) >= MAX_PEER_SCRAPES:
             raise HTTPException(503, "too many scrapes at once", headers={"Retry-After": "5"})
-        async with self._slots:
+        self._peers.append(peer)
+        try:
             await self._respond(send, compressed=_accepts_gzip(request))
+        finally:
+            self._peers.remove(peer)
 
     def _authorized(self, request: Request) -> bool:
         if self._expected is None:

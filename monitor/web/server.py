@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -10,17 +11,15 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from monitor.core.errors import MonitorError
 
+from .connection import LOGGER, MAX_CONNECTIONS, TRANSFER_TIMEOUT, Connection
 from .settings import WebSettings
 
-TRANSFER_TIMEOUT: Final = 75.0
-"""Seconds that a connection may wait for a whole request, and that its response may take."""
+SEND_BUFFER: Final = 128 * 1024
+"""Bytes that the system may hold of an answer: a slow reader is noticed once they are full."""
 
-MAX_CONNECTIONS: Final = 100
-MAX_HEADER_BYTES: Final = 16 * 1024
 SHUTDOWN_GRACE: Final = 1
 """Seconds that responses in flight may take after the stop."""
 
@@ -51,6 +50,7 @@ def bind(settings: WebSettings) -> socket.socket:
     try:
         if os.name == "posix":  # elsewhere it would let two programs have the port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # its connections' too
         sock.bind(address)
         sock.listen(MAX_CONNECTIONS)  # until then another program might still take the port
     except OSError as error:
@@ -67,6 +67,7 @@ def _problem(settings: WebSettings, reason: str) -> MonitorError:
 
 async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -> None:
     """Serve *app* on *sock* until *stopping* is set, then finish what is in flight and close it."""
+    logging.getLogger(LOGGER).setLevel(logging.ERROR)  # strangers don't write our log
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -77,9 +78,8 @@ async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        limit_concurrency=MAX_CONNECTIONS,
         backlog=MAX_CONNECTIONS,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=16 * 1024,
         timeout_keep_alive=int(TRANSFER_TIMEOUT),
         timeout_graceful_shutdown=SHUTDOWN_GRACE,
     )
@@ -113,40 +113,3 @@ class Server(uvicorn.Server):
             server.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-
-
-class Connection(H11Protocol):
-    """uvicorn's connection, with a time limit for each request and each response.
-
-    A client that sends its request byte by byte, or reads no response, would keep it otherwise.
-    """
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time limit of the first request."""
-        super().connection_made(transport)
-        self._restart_timeout()
-
-    def handle_events(self) -> None:
-        """Handle what was received; from a complete request on, the response is timed."""
-        before = self.cycle
-        super().handle_events()
-        if self.cycle is not before:
-            self._restart_timeout()
-
-    def on_response_complete(self) -> None:
-        """Begin to wait for the next request."""
-        self._restart_timeout()
-        super().on_response_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the time limit."""
-        super().connection_lost(exc)
-        if self._deadline:
-            self._deadline.cancel()
-
-    def _restart_timeout(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-        self._deadline = self.loop.call_later(TRANSFER_TIMEOUT, self.transport.abort)

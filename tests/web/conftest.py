@@ -59,18 +59,29 @@ class Endpoint:
             self.stopping.set()
             await asyncio.wait_for(self.serving, 10)
 
-    async def connect(self, *lines):
-        """Open a plain connection and send *lines*."""
-        reader, writer = await asyncio.open_connection(*self.address)
+    async def connect(self, *lines, peer="127.0.0.1"):
+        """Open a plain connection from the address *peer* and send *lines*."""
+        return await self.send(b"".join(line.encode() + b"\r\n" for line in lines), peer=peer)
+
+    async def send(self, sent, *, peer="127.0.0.1"):
+        """Open a plain connection from the address *peer* and send the bytes *sent*."""
+        reader, writer = await asyncio.open_connection(*self.address, local_addr=(peer, 0))
         self._writers.append(writer)
-        writer.write(b"".join(line.encode() + b"\r\n" for line in lines))
+        writer.write(sent)
         await writer.drain()
         return reader
 
-    async def stall(self):
+    async def ask(self, path, *, peer="127.0.0.1"):
+        """Return the head of the answer to the address *peer*, in lower case."""
+        reader = await self.connect(f"GET {path} HTTP/1.1", "Host: x", "", peer=peer)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        return head.decode().lower()
+
+    async def stall(self, *, peer="127.0.0.1"):
         """Ask for the metrics and read no more than the first line of the response."""
-        reader = await self.connect("GET /metrics HTTP/1.1", "Host: x", "")
+        reader = await self.connect("GET /metrics HTTP/1.1", "Host: x", "", peer=peer)
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        return reader
 
 
 @pytest.fixture

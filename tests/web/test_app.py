@@ -148,6 +148,12 @@ async def test_metrics_may_need_a_token(endpoint, header, status):
         assert response.json() == {"error": "Unauthorized"}
 
 
+async def test_no_scrape_is_counted_before_its_token(endpoint, monkeypatch):
+    monkeypatch.setattr(web, "MAX_SCRAPES", 0)
+    async with endpoint.served(token=TOKEN) as client:
+        assert (await client.get("/metrics")).status_code == 401
+
+
 # ── promise 9: bounded ───────────────────────────────────────────────────────────────────────────
 
 

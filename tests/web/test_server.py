@@ -1,13 +1,10 @@
 import asyncio
 import os
 import signal
-from contextlib import suppress
 
 import pytest
 
 from monitor.core.errors import MonitorError
-from monitor.web import app as web
-from monitor.web import server
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
 
@@ -143,76 +140,3 @@ async def test_signals_are_left_alone(client):
     await client.get("/healthz")
 
     assert [*map(signal.getsignal, signals)] == before
-
-
-# ── promise 9: bounded ───────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.usefixtures("client")
-@pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        (["GET /healthz HTTP/1.1", "X: " + "x" * 100_000], 400),
-        (["POST /healthz HTTP/1.1", "Host: x", "Content-Length: 9999999", "", "x" * 100_000], 405),
-    ],
-    ids=["huge headers", "a body"],
-)
-async def test_what_is_too_much_is_refused_and_not_waited_for(endpoint, sent, status):
-    reader = await endpoint.connect(*sent)
-
-    assert (await reader.readline()).startswith(f"HTTP/1.1 {status}".encode())
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        [],
-        ["GET /healthz HTTP/1.1", "X-Slow: y"],
-        ["POST /healthz HTTP/1.1", "Host: x", "Content-Length: 1000000", "", "no more comes"],
-        ["GET /healthz HTTP/1.1", "Host: x", ""],
-    ],
-)
-async def test_no_connection_waits_for_ever(endpoint, monkeypatch, sent):
-    monkeypatch.setattr(server, "TRANSFER_TIMEOUT", 0.2)
-    async with endpoint.served():
-        reader = await endpoint.connect(*sent)
-
-        async with asyncio.timeout(10):
-            with suppress(ConnectionResetError):
-                await reader.read()
-
-
-@pytest.mark.usefixtures("huge")
-async def test_a_stalled_reader_is_cut_off(endpoint, monkeypatch):
-    monkeypatch.setattr(server, "TRANSFER_TIMEOUT", 1.0)
-    monkeypatch.setattr(web, "MAX_SCRAPES", 1)
-    async with endpoint.served() as client:
-        await endpoint.stall()
-        held = await client.get("/metrics")
-
-        async with asyncio.timeout(10):
-            while (await client.head("/metrics")).status_code != 200:
-                pass
-
-    assert held.status_code == 503
-
-
-@pytest.mark.usefixtures("client")
-async def test_requests_one_after_the_other_share_a_connection(endpoint):
-    ask = ["GET /healthz HTTP/1.1", "Host: x", ""]
-
-    reader = await endpoint.connect(*ask, *ask)
-
-    for _ in range(2):
-        assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200")
-
-
-async def test_too_many_connections_are_refused(endpoint, monkeypatch):
-    monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
-    async with endpoint.served() as client:
-        for _ in range(3):
-            await endpoint.connect("GET /he")
-
-        response = await client.get("/healthz")
-
-    assert response.status_code == 503
