@@ -4,6 +4,7 @@
   the newcomer may ask for `/healthz` only: health has no limit.
 - A request has to arrive, and its answer to end, within TRANSFER_TIMEOUT.
 - Who reads answers slower than MIN_RATE is cut off once PATIENCE is used up.
+- What could be read in two ways is refused, and what is sent after an answer is not read.
 """
 
 import asyncio
@@ -12,11 +13,13 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
+import h11
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .peer import peer_of
+from .requests import Requests
 
 TRANSFER_TIMEOUT: Final = 75.0
 """Seconds that a connection may wait for a whole request, and that its response may take."""
@@ -47,6 +50,7 @@ class Connection(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.conn = Requests()
         self.logger = logging.getLogger(LOGGER)
         self.peer = ""
         self.idle_since = 0.0
@@ -74,7 +78,8 @@ class Connection(H11Protocol):
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def tell(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._crowded:
+            unread = self.conn.their_state is h11.SEND_BODY
+            if message["type"] == "http.response.start" and (unread or self._crowded):
                 message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
             await self.flow.drain()
             earned = len(message.get("body", b"")) / MIN_RATE
@@ -91,6 +96,15 @@ class Connection(H11Protocol):
         super().handle_events()
         if self.cycle is not before:
             self._restart_timeout()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what was received, in place of any other answer; one that began breaks off."""
+        if self.cycle:
+            self.cycle.disconnected = True
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""

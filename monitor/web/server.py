@@ -79,7 +79,6 @@ async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -
         date_header=False,
         proxy_headers=False,
         backlog=MAX_CONNECTIONS,
-        h11_max_incomplete_event_size=16 * 1024,
         timeout_keep_alive=int(TRANSFER_TIMEOUT),
         timeout_graceful_shutdown=SHUTDOWN_GRACE,
     )

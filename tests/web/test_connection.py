@@ -280,3 +280,84 @@ async def test_requests_one_after_the_other_share_a_connection(endpoint):
 
     for _ in range(2):
         assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200")
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /healthz HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+REFUSED = {
+    "two lengths": POST + b"Content-Length: 5\r\n" + CHUNKED,
+    "a length twice": POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+    "a list of lengths": POST + b"Content-Length: 1, 1\r\n\r\nx",
+    "two tokens": GET + b"Authorization: a\r\nauthorization: b\r\n\r\n",
+    "chunks of HTTP/1.0": b"POST / HTTP/1.0\r\nHost: x\r\n" + CHUNKED,
+    "a folded line": GET + b"X: a\r\n b\r\n\r\n",
+    "a bare LF": GET + b"X: a\nY: b\r\n\r\n",
+    "bare LFs at the end": GET + b"X: a\n\n",
+    "a body to GET": GET + b"Content-Length: 1\r\n\r\nx",
+    "chunks to GET": GET + CHUNKED,
+    "5,000 headers": GET + b"a:\r\n" * 5_000 + b"\r\n",
+    "101 headers": GET + b"a:\r\n" * 100 + b"\r\n",
+    "a long head": GET + b"X: " + b"x" * 17_000 + b"\r\n\r\n",
+    "a head without end": GET + b"X: " + b"x" * 17_000,
+    "no chunk": POST + b"Transfer-Encoding: chunked\r\n\r\nno chunk\r\n",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+}
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("sent", REFUSED.values(), ids=REFUSED)
+async def test_what_can_be_read_in_two_ways_or_is_too_much_is_refused(endpoint, sent, caplog):
+    answer = await ended(await endpoint.send(sent))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert not caplog.records
+
+
+@pytest.mark.usefixtures("client")
+async def test_a_head_may_come_in_pieces_and_have_a_hundred_headers(endpoint):
+    head = GET + b"a: b\r\n" * 99 + b"\r\n"
+    reader, writer = await asyncio.open_connection(*endpoint.address)
+    for at in range(len(head)):
+        writer.write(head[at : at + 1])
+        await writer.drain()
+
+    assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+    writer.close()
+
+
+@pytest.mark.usefixtures("client")
+@pytest.mark.parametrize("length", ["Content-Length: 9999999", "Transfer-Encoding: chunked"])
+async def test_what_is_sent_after_the_answer_is_not_read(endpoint, length):
+    reader = await endpoint.connect("POST /healthz HTTP/1.1", "Host: x", length, "", "5")
+
+    answer = (await ended(reader)).lower()
+
+    assert answer.startswith(b"http/1.1 405 ")
+    assert b"connection: close" in answer
+
+
+async def test_an_answer_breaks_off_if_the_body_breaks(endpoint, caplog):
+    broken = asyncio.Event()
+
+    async def app(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await broken.wait()
+        await send({"type": "http.response.body", "body": b"late"})
+
+    endpoint.app = lambda **_options: app
+    async with endpoint.served():
+        reader, writer = await asyncio.open_connection(*endpoint.address)
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+        writer.write(b"no chunk\r\n")
+        rest = await ended(reader)
+        broken.set()
+        writer.close()
+
+    assert b"HTTP/1.1" not in rest
+    assert b"late" not in rest
+    assert not caplog.records
