@@ -376,8 +376,8 @@ def enqueue_for_fallback(
         undelivered_to = row.undelivered_to or row.receiver
         event = _fallback_event(tx, row.incident_id, recipient, undelivered_to)
         if event is not None:
-            told = [(row.event_id, event)]
-            copy = _Queued(row.workspace, recipient, told, start, undelivered_to)
+            events = [(row.event_id, event)]
+            copy = _Queued(row.workspace, recipient, events, start, undelivered_to)
             _add(tx, [copy], now=now, new_id=new_id)
 
 
