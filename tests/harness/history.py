@@ -44,10 +44,12 @@ class History:
         self.handed = []
         self._in_attempt = defaultdict(list)
         self._unable = set()
+        self._missed = set()
 
     def excuse(self, absent, events):
-        """Note that the receivers *absent* can't hear the ends among *events*."""
+        """Note that the receivers *absent* can't hear of *events*: how incidents changed or ended."""
         for event in events:
+            self._missed.update((name, event.incident_id) for name in absent)
             if event.type == "resolved":
                 self._unable.update((name, event.incident_id) for name in absent)
 
@@ -88,8 +90,8 @@ class History:
 
     def check(self):
         """Promises 3 and 4, once everything has been delivered."""
+        self._check_repetitions()
         dead_ends = self._pairs(DEAD_ENDS) | self._unable
-        self._check_repetitions(dead_ends)
         stories = defaultdict(list)
         for handed in self.handed:
             if handed.incident and handed.event != "notice" and handed.answer != "refused":
@@ -103,7 +105,7 @@ class History:
             assert kinds.count("opened") == 1, arrived
             assert kinds.count("resolved") <= 1, arrived
 
-    def _check_repetitions(self, dead_ends):
+    def _check_repetitions(self):
         """Only what was not answered is repeated, and it stays what it was or less of it."""
         superseded = self._pairs(NOT_REPEATED)
         by_key = sorted(self.handed, key=lambda each: (each.key, each.attempt))
@@ -117,8 +119,8 @@ class History:
                     assert {(each.event, each.incident) for each in after} <= told, (before, after)
             for each in attempts[-1]:
                 is_lost = each.event == "opened" and each.answer == "unknown"
-                is_told = (each.receiver, each.incident) not in dead_ends
-                if is_lost and is_told and (key, each.incident) in superseded:
+                was_there = (each.receiver, each.incident) not in self._missed
+                if is_lost and was_there and (key, each.incident) in superseded:
                     assert self._next(each) not in (None, "reminded"), each
 
     def _next(self, handed):
