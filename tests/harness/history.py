@@ -47,7 +47,7 @@ class History:
         self._missed = set()
 
     def excuse(self, absent, events):
-        """Note that the receivers *absent* can't hear of *events*: how incidents changed or ended."""
+        """Note that receivers are *absent*: they hear of no change and end among *events*."""
         for event in events:
             self._missed.update((name, event.incident_id) for name in absent)
             if event.type == "resolved":
