@@ -314,17 +314,15 @@ def _attach(
     attached = {}
     for name in names:
         try:
-            attached[name] = _attach_one(tx, name, replica, keep_failures=keep_failures, now=now)
+            attached[name] = _attach_one(tx, name, keep_failures=keep_failures, now=now)
         except ValueError as error:  # a word that another version wrote, say
             unreadable[name] = str(error)
+    leases.hold(tx, replica)
     return attached
 
 
-def _attach_one(
-    tx: Connection, name: str, replica: str, *, keep_failures: bool, now: Micros
-) -> Attached:
+def _attach_one(tx: Connection, name: str, *, keep_failures: bool, now: Micros) -> Attached:
     workspace, term = workspaces.attach(tx, name, keep_failures=keep_failures)
-    leases.hold(tx, name, replica)
     session_intents.mark_unknown(tx, name)
     hold(tx, name, now=now)
     open_incidents = incidents.open_by_cause(tx, name)

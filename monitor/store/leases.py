@@ -92,12 +92,12 @@ def give_back(tx: Connection, replica: str) -> None:
     tx.execute(GIVE_BACK, {"replica": replica})
 
 
-HOLD: Final = text("UPDATE workspace SET holder = :replica WHERE name = :name")
+HOLD: Final = text("UPDATE workspace SET holder = :replica WHERE holder IS NULL")
 
 
-def hold(tx: Connection, name: str, replica: str) -> None:
-    """Record that *replica* holds the workspace *name*, which is new to it."""
-    tx.execute(HOLD, {"name": name, "replica": replica})
+def hold(tx: Connection, replica: str) -> None:
+    """Record that *replica*, which has taken all others, holds the workspaces that are new."""
+    tx.execute(HOLD, {"replica": replica})
 
 
 def _lost() -> LeaseLostError:

@@ -63,7 +63,7 @@ def test_what_is_taken_has_another_term_and_in_portions(harness, monkeypatch):
     monkeypatch.setattr(leases, "PORTION", 2)
     for name in ("beta", "gamma"):
         harness.run(partial(workspaces.attach, name=name))
-    harness.run(lambda tx: leases.hold(tx, "gamma", "two"))
+    harness.run(lambda tx: leases.hold(tx, "two"))
     before = harness.run(workspaces.load_terms)
 
     assert [take(harness, "one") for _ in range(3)] == [2, 1, 0]

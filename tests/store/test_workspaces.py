@@ -71,7 +71,7 @@ def eventful(harness):
     harness.run(lambda tx: tx.execute(filled))
     harness.run(lambda tx: clock.set_clock(tx, harness.now))
     harness.run(lambda tx: leases.replace(tx, "replica", silent={}, now=harness.now))
-    harness.run(lambda tx: leases.hold(tx, "acme", "replica"))
+    harness.run(lambda tx: leases.hold(tx, "replica"))
     harness.detach()
 
 
