@@ -239,6 +239,8 @@ def _add(
     tx: Connection, queued: Sequence[_Queued], *, now: Micros, new_id: Callable[[], str]
 ) -> None:
     """Add messages, each behind all that there are, and number what they hold."""
+    if not queued:
+        return
     positions = count(tx.execute(NEXT_POSITION).scalar_one())
     messages, notifications = [], []
     for message in queued:
