@@ -67,7 +67,7 @@ class Connection(H11Protocol):
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a TCP one always
         """Find room for the newcomer, and start the time limit of its first request."""
         others = [each for each in self.connections if isinstance(each, Connection)]
         super().connection_made(transport)

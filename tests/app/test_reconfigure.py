@@ -9,6 +9,7 @@ from harness.answers import html_page
 from harness.core import NOON
 from harness.faults import failing_reads
 from harness.program import until
+from harness.running_app import select
 
 from monitor import config
 from monitor.app import reconfigure
@@ -436,3 +437,11 @@ async def test_a_workspace_that_this_version_cannot_read_holds_up_no_other(harne
     await harness.execute("UPDATE account SET changes = '' WHERE workspace = 'acme'")
     await harness.apply("acme", "beta")
     assert await harness.poll("acme") == []
+
+
+async def test_what_is_new_is_held_by_this_monitor(harness):
+    await harness.apply("acme")
+    await harness.apply("acme", "beta")
+
+    holders = await harness.store.run(select("SELECT DISTINCT holder FROM workspace"))
+    assert holders == [harness.reconfigurer._replica]

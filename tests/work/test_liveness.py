@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -71,14 +72,20 @@ async def test_blindness_that_is_held_after_a_poll_has_shown_it_is_let_go_by_the
     assert harness.store.run_now(lambda tx: tx.execute(waits).scalars().all()) == [None]
 
 
-async def test_what_is_forgotten_before_a_look_is_not_written_after_it(harness):
-    harness.poller.forget_look()
+@asynccontextmanager
+async def a_look_that_waits_to_be_recorded(harness):
+    """A poll whose commit waits for its turn; give the queue, and what ends the wait."""
     may_write, waiting = threading.Event(), harness.store._writing._threads._work_queue
     async with asyncio.TaskGroup() as group:
         group.create_task(harness.store.run(lambda _: may_write.wait()))
         group.create_task(harness.poll())
         await until(waiting.qsize)
+        yield group, waiting, may_write
 
+
+async def test_what_is_forgotten_before_a_look_is_not_written_after_it(harness):
+    harness.poller.forget_look()
+    async with a_look_that_waits_to_be_recorded(harness) as (group, waiting, may_write):
         writing = group.create_task(harness.write_liveness())
         await until(lambda: writing.done() or waiting.qsize() > 1)
         may_write.set()
@@ -88,12 +95,7 @@ async def test_what_is_forgotten_before_a_look_is_not_written_after_it(harness):
 
 async def test_what_is_forgotten_while_a_look_is_recorded_stays_forgotten(harness):
     harness.poller.forget_look()
-    may_write, waiting = threading.Event(), harness.store._writing._threads._work_queue
-    async with asyncio.TaskGroup() as group:
-        group.create_task(harness.store.run(lambda _: may_write.wait()))
-        group.create_task(harness.poll())
-        await until(waiting.qsize)
-
+    async with a_look_that_waits_to_be_recorded(harness) as (_, _, may_write):
         harness.poller.forget_look()
         may_write.set()
     await harness.write_liveness()
