@@ -83,7 +83,10 @@ class Access:
         """
         loop = asyncio.get_running_loop()
         turn = partial(self._run_in_turn, work, time.monotonic(), urgent=urgent)
-        return await asyncio.shield(loop.run_in_executor(self._threads, turn))
+        ended = loop.run_in_executor(self._threads, turn)
+        ended.add_done_callback(_retrieve)
+        await asyncio.wait([ended])
+        return ended.result()
 
     def _run_in_turn(self, work: Callable[[Connection], T], since: float, *, urgent: bool) -> T:
         """Run *work*, but refuse at once for as long as the database last took to fail."""
@@ -105,3 +108,9 @@ class Access:
         self._threads.shutdown(wait=True)
         for database in self._databases:
             database.engine.dispose()
+
+
+def _retrieve(ended: asyncio.Future[T]) -> None:
+    """Ask how work *ended*, lest asyncio complains that nobody does: its caller may be gone."""
+    if not ended.cancelled():
+        ended.exception()

@@ -1,6 +1,7 @@
 """Transactions: all or nothing, one at a time, off the event loop."""
 
 import asyncio
+import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from sqlalchemy import text
 
 from monitor.core.duration import Duration
 from monitor.store import access, clock, listings, workspaces
-from monitor.store.db import Store, StoreError
+from monitor.store.db import LeaseLostError, Store, StoreError
 
 
 def test_a_failed_transaction_leaves_nothing(harness):
@@ -53,6 +54,26 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(harness):
     assert all(task.cancelled() for task in waiting)
     attached = await harness.store.run(workspaces.load_attached)
     assert set(attached) == {"acme", "begun", "queued"}
+
+
+async def test_how_work_fails_that_nobody_waits_for_any_more_is_no_complaint(harness):
+    begun, go_on, complaints = threading.Event(), threading.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    def fail(_):
+        begun.set()
+        assert go_on.wait(20)
+        raise LeaseLostError("another monitor has taken over this database")
+
+    task = asyncio.create_task(harness.store.run(fail))
+    assert await asyncio.to_thread(begun.wait, 20)
+    task.cancel()
+    await asyncio.wait([task])
+    go_on.set()
+    await harness.store.run(lambda _: None)  # after it, on the same thread
+    gc.collect()
+
+    assert complaints == []
 
 
 async def test_closing_waits_for_what_was_begun(database_url):
