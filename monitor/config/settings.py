@@ -211,13 +211,18 @@ def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
 @cache
 def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
     """Return the keys that *kind* declares at *location*, each with its schema."""
-    root = adapter(kind).json_schema(schema_generator=_Schema)
+    root = _schema(kind)
     schema = _resolved(root, root)
     for step in location:
         inner = schema.get("properties", {}).get(step)
         schema = _resolved(root, inner or schema.get("items") or {})
     properties: Mapping[str, Any] = schema.get("properties", {})
     return properties
+
+
+@cache
+def _schema(kind: Any) -> Mapping[str, Any]:
+    return adapter(kind).json_schema(schema_generator=_Schema)
 
 
 @cache

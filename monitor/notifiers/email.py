@@ -7,6 +7,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, getaddresses
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 import jinja2
@@ -95,13 +96,7 @@ class Notifier(notifiers.Notifier):
     def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__(settings, **options)
         self._server = SmtpServer(settings, timeout=self.timeout)
-        self._html = jinja2.Environment(
-            loader=jinja2.PackageLoader("monitor.notifiers"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        ).get_template("email.html")
+        self._html = _html()
 
     async def send(self, message: Message) -> Receipt:
         """Send *message* as one mail, once; raise DeliveryError if it was not accepted."""
@@ -150,6 +145,18 @@ class Notifier(notifiers.Notifier):
         mail.set_content(plain_text(text))
         mail.add_alternative(self._html.render(text=text), subtype="html")
         return mail
+
+
+@cache
+def _html() -> jinja2.Template:
+    """Return the template of mails: compiling it takes longer than all else of a receiver."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("monitor.notifiers"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("email.html")
 
 
 def plain_text(text: Text) -> str:
