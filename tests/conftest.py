@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,8 +22,10 @@ LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", 
 def pytest_configure(config):
     # Clients that load every authority of the world take 30 ms each; no test needs one.
     os.environ["SSL_CERT_FILE"] = str(CERTIFICATE)
-    # Without compiled files, every program that a test starts would compile all of the monitor.
+    # Without compiled files, every program that a test starts would compile all of the monitor, and
+    # every run would rewrite the assertions of all tests.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     for marker in (
         "odd_input(name, ...): what the test is about, of ODD_INPUTS in tests/cases.py",
         "case(name, ...): what the test is about, of CASES in tests/cases.py",
@@ -31,9 +34,10 @@ def pytest_configure(config):
         config.addinivalue_line("markers", marker)
 
 
-def pytest_xdist_auto_num_workers():
-    """Return how many workers -n auto starts: one more than cores, as some wait for programs."""
-    return min((os.cpu_count() or 1) + 1, 8)
+def pytest_xdist_auto_num_workers(config):
+    """Return how many workers -n auto starts: one more than cores where slow tests wait."""
+    waiting = 0 if config.option.markexpr == "not slow" else 1
+    return min((os.cpu_count() or 1) + waiting, 8)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses among them

@@ -3,7 +3,6 @@
 import json
 import re
 import tomllib
-from functools import cache
 from inspect import signature
 from pathlib import Path
 
@@ -45,20 +44,15 @@ def rows(name):
 # ── configuration ────────────────────────────────────────────────────────────────────────────────
 
 
-@cache
-def declared_at(location):
-    return declared(config.Config, location)
-
-
 def keys(location=(), path=""):
     """Every key of the file with its default: ("poll.every", "1m")."""
-    for name, schema in declared_at(location).items():
+    for name, schema in declared(config.Config, location).items():
         here = (*location, name)
         if here == ("workspaces", 0, "poll"):  # has the keys of the section `poll`
             yield f"{path}{name}", None
-        elif declared_at(here):
+        elif declared(config.Config, here):
             yield from keys(here, f"{path}{name}.")
-        elif declared_at((*here, 0)):
+        elif declared(config.Config, (*here, 0)):
             yield from keys((*here, 0), f"{path}{name}[].")
         else:
             yield f"{path}{name}", schema.get("default")

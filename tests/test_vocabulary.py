@@ -5,6 +5,7 @@ that nothing in it is called any more: no module, class, function, parameter, va
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,7 @@ GONE = {
 }
 
 
+@cache
 def names(path):
     """Return what the module at *path* is called and everything that it names."""
     words = {path.stem}

@@ -1,7 +1,6 @@
 """Transactions: all or nothing, one at a time, off the event loop."""
 
 import asyncio
-import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +70,6 @@ async def test_how_work_fails_that_nobody_waits_for_any_more_is_no_complaint(har
     await asyncio.wait([task])
     go_on.set()
     await harness.store.run(lambda _: None)  # after it, on the same thread
-    gc.collect()
 
     assert complaints == []
 
