@@ -33,8 +33,8 @@ COPY --from=build /opt/linkedapi-monitor /opt/linkedapi-monitor
 ENV PATH=/opt/linkedapi-monitor/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    LINKEDAPI_MONITOR_STORAGE_URL=sqlite:////data/monitor.db \
-    LINKEDAPI_MONITOR_LISTEN=0.0.0.0:9464
+    LINKEDAPI_MONITOR_DEFAULT_STORAGE_URL=sqlite:////data/monitor.db \
+    LINKEDAPI_MONITOR_DEFAULT_LISTEN=0.0.0.0:9464
 USER 10001:10001
 WORKDIR /data
 VOLUME /data

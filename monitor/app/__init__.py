@@ -70,7 +70,8 @@ async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
     async with opened(config, load=load, on_load=on_load, notify_socket=socket) as app:
         stop_on_signals(app.stop)
         process.reload_on_signal(app.reload)
-        await app.run()
+        with closing(process.endpoint_record()) as record:
+            await app.run(ready=lambda url: record.write(url.removeprefix("http://"), config.path))
 
 
 async def look(config: Config) -> dict[str, Observation]:

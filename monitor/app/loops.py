@@ -14,6 +14,7 @@ from monitor.core.errors import MonitorError
 from monitor.metrics.families import HELD, RELOADED
 from monitor.schedule import Schedule
 from monitor.store import clock, incidents, leases, outbox, outside, receivers, workspaces
+from monitor.store.address import describe, parse
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
@@ -127,13 +128,17 @@ class App:
         log.info("stopped")
 
     async def _run(self, ready: Callable[[str], None] | None, address: str) -> None:
+        config = self._config
         lease = self._group.create_task(self._keep_lease())
         watch = self._group.create_task(self._watch())
         reloads = self._group.create_task(self._follow_configuration())
         self._schedule.start()
+        overridden = {"overridden": dict(config.overridden)} if config.overridden else {}
         log.info(
             "started",
             endpoint=address,
+            database=describe(parse(config.storage.url.reveal())),
+            **overridden,
             workspaces=len(self._workers.workspaces),
             receivers=list(self._workers.receivers),
         )

@@ -15,6 +15,7 @@ from monitor import config
 from monitor.config import Config
 from monitor.core.model import Micros
 from monitor.core.runtime import Runtime
+from monitor.web import endpoint
 
 
 def now() -> Micros:
@@ -41,6 +42,11 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a number without a name, as containers have
         return f"uid {os.getuid()}"
+
+
+def endpoint_record() -> endpoint.Record:
+    """Return where this process leaves the address of its endpoint for health checks."""
+    return endpoint.Record(endpoint.places(os.environ))
 
 
 def notify_socket() -> str | None:

@@ -19,7 +19,8 @@ config = typer.Typer(help="The configuration.", no_args_is_help=True)
 def check(config_file: ConfigOption = None) -> None:
     """Check the configuration; print every problem with its line and exit 2 if there is one."""
     loaded = app.load(config_file)
-    for warning in loaded.warnings:
+    overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
+    for warning in (*loaded.warnings, *overrides):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(
         f"ok: {_count(len(loaded.workspaces), 'workspace')},"

@@ -1,9 +1,12 @@
 """The health check, alone: it runs every half minute for years, so it loads next to nothing."""
 
 import http.client
+import os
 from typing import Annotated, Final
 
 import typer
+
+from monitor.web import endpoint
 
 from .options import ConfigOption
 
@@ -17,23 +20,25 @@ def healthcheck(
         str | None,
         typer.Option(
             envvar="LINKEDAPI_MONITOR_LISTEN",
-            help="HOST:PORT of the monitor; else the configured one.",
+            help="HOST:PORT of the monitor; else where the running one said that it is.",
         ),
     ] = None,
 ) -> None:
     """Ask the running monitor whether all its loops cycle; exit 0 if so, 1 if not."""
-    host, _, port = (listen or _configured(config_file)).rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 - asked, not bound
+    if not listen or listen.endswith(":0"):  # any free port
+        listen = endpoint.find(endpoint.places(os.environ), config_file)
+    listen = listen or _configured(config_file)
     healthy = False
     try:
-        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
+        host, port = endpoint.to_ask(listen)
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
         connection.request("GET", "/healthz")
         response = connection.getresponse()
         typer.echo(response.read(4096).decode("utf-8", "replace").strip())
         healthy = response.status == http.client.OK
         connection.close()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        typer.echo(f"no answer from http://{host}:{port}/healthz: {error}", err=True)
+        typer.echo(f"no answer from http://{listen}/healthz: {error}", err=True)
     raise typer.Exit(0 if healthy else 1)
 
 

@@ -29,7 +29,7 @@ from .document import ConfigError, Document, Location, Problem, Table
 from .environment import CONFIG, TOKEN, add_environment, read_secret_files
 from .explain import alternatives, report_invalid, report_unknown, suggestion
 from .file import read
-from .settings import Config, PollSettings, WorkspaceSettings, adapter, schema
+from .settings import Config, Findings, PollSettings, WorkspaceSettings, adapter, schema
 
 __all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
 
@@ -61,7 +61,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if poll.timezone is None:
         poll = poll.model_copy(update={"timezone": values.get("timezone", "UTC")})
     lists["workspaces"] = _with_poll(lists["workspaces"], poll)
-    return Config.model_validate({**values, **lists}, context=warnings)
+    findings = Findings(tuple(warnings), document.overridden, path)
+    return Config.model_validate({**values, **lists}, context=findings)
 
 
 def _with_poll(

@@ -71,15 +71,23 @@ class ConfigError(MonitorError):
 class Document:
     """The *root* of a document and its *problems*; *source* is the name of its file.
 
-    *origins* has the environment variable of each location whose value is not from the file;
-    *reported* are the locations of the problems.
+    *origins* has the environment variable of each location whose value is not from the file,
+    *overridden* that of each key whose value in the file does not count; *reported* are the
+    locations of the problems.
     """
 
     root: Table = field(default_factory=Table)
     source: str | None = None
     origins: dict[Location, str] = field(default_factory=dict)
+    overridden: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     reported: set[Location] = field(default_factory=set)
+
+    def has(self, section: str, key: str) -> bool:
+        """Return whether *key* of *section* has a value, or its `_file` form has one."""
+        table = self.root.get(section)
+        names = (key, f"{key}_file")
+        return isinstance(table, Table) and any(table.get(name) is not None for name in names)
 
     def find(self, location: Location) -> tuple[int | None, Location, Any]:
         """Return line, location and value of the deepest part of *location* that exists."""

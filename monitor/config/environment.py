@@ -21,7 +21,15 @@ _OVERRIDES: Final = {
     "LINKED_API_BASE_URL": ("linked_api", "base_url"),
     "LINKEDAPI_MONITOR_STORAGE_URL": ("storage", "url"),
     "LINKEDAPI_MONITOR_LISTEN": ("web", "listen"),
+    "LINKEDAPI_MONITOR_LOG_LEVEL": ("log", "level"),
+    "LINKEDAPI_MONITOR_LOG_FORMAT": ("log", "format"),
 }
+_DEFAULTS: Final = {
+    "LINKEDAPI_MONITOR_DEFAULT_STORAGE_URL": ("storage", "url"),
+    "LINKEDAPI_MONITOR_DEFAULT_LISTEN": ("web", "listen"),
+}
+"""What packages set, such as the container image: whatever people say counts instead."""
+
 VARIABLES: Final = (
     TOKEN,
     TOKEN_FILE,
@@ -30,6 +38,7 @@ VARIABLES: Final = (
     "ALERT_EMAIL_TO",
     "ALERT_EMAIL_FROM",
     *_OVERRIDES,
+    *_DEFAULTS,
 )
 _SMTP: Final = {"smtp": ("starttls", 587), "smtps": ("tls", 465)}
 _SMTP_FORM: Final = "must be smtp://user:password@host:587 or smtps://user:password@host:465"
@@ -45,13 +54,27 @@ def add_environment(document: Document, environ: Mapping[str, str]) -> None:
         _add_receivers(document, environ)
     for variable, (section, key) in _OVERRIDES.items():
         if value := environ.get(variable):
-            if root.get(section) is None:
-                root[section] = Table()
-            if isinstance(table := root[section], Table):
-                root[section] = Table({**table, key: SensitiveText(value)})
-                root[section].lines.update(table.lines)
-                root[section].pop(f"{key}_file", None)
-                document.origins[section, key] = variable
+            if document.has(section, key):
+                document.overridden[f"{section}.{key}"] = variable
+            _set(document, section, key, value, variable)
+    for variable, (section, key) in _DEFAULTS.items():
+        if (value := environ.get(variable)) and not document.has(section, key):
+            _set(document, section, key, value, variable)
+
+
+def _set(document: Document, section: str, key: str, value: str, variable: str) -> None:
+    """Let *key* of *section* have the *value* of *variable*, unless the section is something odd.
+
+    The table is another one: an alias may stand for the same one elsewhere.
+    """
+    root = document.root
+    if root.get(section) is None:
+        root[section] = Table()
+    if isinstance(table := root[section], Table):
+        root[section] = Table({**table, key: SensitiveText(value)})
+        root[section].lines.update(table.lines)
+        root[section].pop(f"{key}_file", None)
+        document.origins[section, key] = variable
 
 
 def _variables(document: Document, environ: Mapping[str, str]) -> dict[str, str]:

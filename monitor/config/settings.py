@@ -5,6 +5,7 @@ Below it: the keys of the settings and their JSON Schema.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -126,6 +127,19 @@ class LogSettings(BaseModel, frozen=True, extra="forbid"):
     format: Literal["json", "console"] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was found while the configuration was loaded: *warnings* of what is odd but usable.
+
+    *overridden* has the variable that counts instead of each key that the file has; *path* is the
+    file, None if there is none.
+    """
+
+    warnings: tuple[str, ...] = ()
+    overridden: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
+
+
 class Config(BaseModel):
     """Everything that people decide, as it was when it was loaded."""
 
@@ -147,16 +161,26 @@ class Config(BaseModel):
     log: LogSettings = LogSettings()
     timezone: TimezoneName = "UTC"
 
-    _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _findings: Findings = PrivateAttr(default=Findings())
 
     def model_post_init(self, context: Any) -> None:
-        """Keep the warnings, which are the context of the validation."""
-        self._warnings = tuple(context or ())
+        """Keep what was found, which is the context of the validation."""
+        self._findings = context or Findings()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is odd but usable, one problem each."""
-        return self._warnings
+        return self._findings.warnings
+
+    @property
+    def overridden(self) -> Mapping[str, str]:
+        """The variable that counts instead of each key that the file has."""
+        return self._findings.overridden
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it was loaded from, if there was one."""
+        return self._findings.path
 
     @property
     def link_origins(self) -> tuple[str, ...]:

@@ -27,3 +27,9 @@ def parse(url: str) -> URL:
     if address.drivername != "sqlite" or address.host or name in ("", ":memory:"):
         raise ValueError(_FORMS)
     return address
+
+
+def describe(address: URL) -> str:
+    """Return what to call the database at *address*: a file, or a name and its host; no more."""
+    name = str(address.database)
+    return f"{name} at {address.host}" if address.host else name

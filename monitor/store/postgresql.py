@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from monitor.core.duration import Duration
 
 from .access import MAX_READ, Database
+from .address import describe
 from .errors import StoreError, failed
 
 _SETTINGS: Final = {
@@ -118,7 +119,7 @@ class TransactionTimeout:
 
 def connect(address: URL, *, read_only: bool) -> Database:
     """Return a connection to the database at *address*, to read it or to write to it."""
-    name = f"{address.database} at {address.host}" if address.host else str(address.database)
+    name = describe(address)
     parameters = chain.from_iterable(address.normalized_query.values())
     secrets = [address.username, address.password, *parameters]
     try:

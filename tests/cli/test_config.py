@@ -10,6 +10,15 @@ def test_config_check_counts_what_there_is(run, configured):
     assert ran.out == "ok: 1 workspace, 0 receivers, 0 routes\n"
 
 
+def test_config_check_says_which_variable_overrides_the_file(run, configured, monkeypatch):
+    monkeypatch.setenv("LINKEDAPI_MONITOR_STORAGE_URL", "sqlite:////data/monitor.db")
+
+    ran = run("config", "check", "-c", configured())
+
+    assert ran.code == 0
+    assert ran.err == "warning: storage.url: LINKEDAPI_MONITOR_STORAGE_URL overrides the file\n"
+
+
 @pytest.mark.parametrize("command", ["check", "show"])
 def test_a_wrong_configuration_is_every_problem_and_exit_2(run, configured, command):
     ran = run("config", command, "-c", configured(more="pol: {}\nweb: {listen: nowhere}"))

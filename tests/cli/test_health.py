@@ -1,3 +1,8 @@
+from contextlib import closing
+
+from monitor.web.endpoint import Record, places
+
+
 def test_a_health_check_without_a_monitor_is_unhealthy(run, configured):
     file = configured(more="web: {listen: '127.0.0.1:9'}")
 
@@ -11,6 +16,19 @@ def test_a_health_check_goes_by_the_answer(run, api):
     listen = api.removeprefix("http://")
 
     assert run("healthcheck", "--listen", listen).code == 1  # the simulated API has no /healthz
+
+
+def test_a_health_check_asks_the_running_monitor_and_reads_no_configuration(
+    run, api, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("LINKEDAPI_MONITOR_CONFIG", str(tmp_path / "nowhere.yaml"))
+    with closing(Record(places({"RUNTIME_DIRECTORY": str(tmp_path)}))) as record:
+        record.write(api.removeprefix("http://"), None)
+
+        assert "Cannot GET /healthz" in run("healthcheck").out
+        assert run("healthcheck", "-c", str(tmp_path / "wrong.yaml")).code == 2
+    assert run("healthcheck").code == 2
 
 
 def test_the_health_check_of_a_wrong_configuration_is_an_error_and_exit_2(

@@ -95,6 +95,8 @@ SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:pas
         ({"LINKED_API_BASE_URL": "ftp://api"}, "LINKED_API_BASE_URL: must start with https://"),
         ({"LINKED_API_BASE_URL": "http://api"}, "LINKED_API_BASE_URL: must start with https://"),
         ({"LINKEDAPI_MONITOR_STORAGE_URL": "mysql://db"}, "LINKEDAPI_MONITOR_STORAGE_URL: must"),
+        ({"LINKEDAPI_MONITOR_LOG_LEVEL": "loud"}, "LINKEDAPI_MONITOR_LOG_LEVEL: must be debug"),
+        ({"LINKEDAPI_MONITOR_DEFAULT_LISTEN": "x"}, "LINKEDAPI_MONITOR_DEFAULT_LISTEN: must be "),
         ({"LINKEDAPI_MONITOR_LISTEN": "here"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
     ],
 )
@@ -116,6 +118,51 @@ def test_three_variables_outdo_the_file(load_text):
     assert config.web.listen == "0.0.0.0:9464"
     assert config.storage.url.reveal() == "sqlite:////data/monitor.db"
     assert str(config.storage.keep) == "9d"
+
+
+def test_what_outdoes_the_file_is_named(load_text):
+    config = load_text(
+        WORKSPACE
+        + "web: {listen: '127.0.0.1:1'}\nstorage: {url_file: nowhere}\nlog: {level: null}",
+        LINKEDAPI_MONITOR_LISTEN="127.0.0.1:2",
+        LINKEDAPI_MONITOR_STORAGE_URL="sqlite:////data/monitor.db",
+        LINKEDAPI_MONITOR_LOG_LEVEL="warning",
+        LINKEDAPI_MONITOR_LOG_FORMAT="console",
+    )
+
+    assert config.overridden == {
+        "web.listen": "LINKEDAPI_MONITOR_LISTEN",
+        "storage.url": "LINKEDAPI_MONITOR_STORAGE_URL",
+    }
+    assert (config.log.level, config.log.format) == ("warning", "console")
+
+
+PACKAGED = {
+    "LINKEDAPI_MONITOR_DEFAULT_STORAGE_URL": "sqlite:////data/monitor.db",
+    "LINKEDAPI_MONITOR_DEFAULT_LISTEN": "[::]:9464",
+}
+
+
+def test_what_a_package_says_is_weaker_than_the_file(load_text, tmp_path):
+    (tmp_path / "url").write_text("postgresql://db.example.com/monitor?sslmode=require\n")
+
+    config = load_text(
+        WORKSPACE + "storage: {url_file: url}\nweb: {listen: '127.0.0.1:1'}", **PACKAGED
+    )
+
+    assert config.storage.url.reveal().startswith("postgresql://db.example.com")
+    assert config.web.listen == "127.0.0.1:1"
+    assert config.overridden == {}
+
+
+def test_what_a_package_says_counts_where_nobody_says_more(load_text):
+    environ = PACKAGED | {"LINKEDAPI_MONITOR_LISTEN": "127.0.0.1:2"}
+
+    config = load_text(WORKSPACE + "storage: {keep: 9d, url: null}\nweb:", **environ)
+
+    assert config.storage.url.reveal() == "sqlite:////data/monitor.db"
+    assert config.web.listen == "127.0.0.1:2"
+    assert loaded(**PACKAGED).web.listen == "[::]:9464"
 
 
 def test_a_variable_outdoes_the_file_of_a_secret(load_text):

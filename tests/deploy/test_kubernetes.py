@@ -84,7 +84,7 @@ def test_a_database_that_fails_takes_the_pod_out_of_service_and_does_not_restart
 def test_the_pod_listens_where_its_probes_ask(pod):
     (container,) = pod["spec"]["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
-    assert environment["LINKEDAPI_MONITOR_LISTEN"] == "0.0.0.0:9464"
+    assert environment["LINKEDAPI_MONITOR_DEFAULT_LISTEN"] == "0.0.0.0:9464"
     assert container["ports"] == [{"name": "http", "containerPort": 9464}]
 
 

@@ -4,7 +4,7 @@ import json
 import re
 
 from harness.program import answers, free_port, program, until
-from harness.running_monitor import simulated
+from harness.running_monitor import install, simulated
 
 from monitor.simulator import serve
 
@@ -47,4 +47,30 @@ async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
             assert await monitor.stop() == 0
 
     assert json.loads(check.output()) == {"status": "ok"}
+    (started,) = (line for line in monitor.lines() if line["event"] == "started")
+    assert started["database"] == f"{tmp_path}/only.db"
+    assert "overridden" not in started
     assert "no receivers are configured" in monitor.output()
+
+
+async def test_a_packages_defaults_are_weaker_than_the_file_and_its_health_check_finds_it(tmp_path):
+    env = {
+        "LINKEDAPI_MONITOR_DEFAULT_STORAGE_URL": f"sqlite:///{tmp_path}/packaged.db",
+        "LINKEDAPI_MONITOR_DEFAULT_LISTEN": "0.0.0.0:1",
+        "LINKED_API_BASE_URL": "http://127.0.0.1:9",
+    }
+    async with (
+        install(tmp_path, simulated()) as installation,
+        installation.run(env=env) as monitor,
+    ):
+        await answers(f"{installation.endpoint}/healthz")
+        await monitor.until_logged("started")
+        async with program("healthcheck", log=tmp_path / "health.log", env=env) as check:
+            assert await check.ended() == 0
+        assert {path.name for path in tmp_path.glob("packaged*")} == {"packaged.db-endpoint"}
+        assert await monitor.stop() == 0
+
+    (started,) = (line for line in monitor.lines() if line["event"] == "started")
+    assert started["database"] == f"{tmp_path}/monitor.db"
+    assert started["overridden"] == {"linked_api.base_url": "LINKED_API_BASE_URL"}
+    assert not list(tmp_path.glob("packaged*"))
