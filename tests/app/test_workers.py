@@ -231,12 +231,16 @@ async def test_those_who_are_polled_for_other_accounts_are_spread(harness, monke
     names = {"acme": cron, "beta": cron, "gamma": {"poll": {"every": "1s"}}}
     await harness.apply(**names)
 
-    await harness.apply(**names, more="accounts: [{match: {id: nobody}, ignore: true}]")
+    others = "accounts: [{match: {id: nobody}, ignore: true}]"
+    await harness.apply(**names, more=others)
 
     await until(polled)
     await asyncio.sleep(0.3)
     assert polled() == ["acme"]
     await until(lambda: polled() == ["acme", "beta"])
+    await harness.apply(**names, more=f"{others}\nincidents: {{resolve_after: 2}}")
+    await asyncio.sleep(0.3)
+    assert polled() == ["acme", "beta"], "the accounts are the same"
 
 
 @pytest.mark.case("start, or the host slept")

@@ -133,6 +133,12 @@ def test_everything_at_once_is_bounded():
     assert read(notification(), notification(cause=Cause.FROZEN)).notes == ()
 
 
+def test_a_subject_holds_40_characters_of_a_workspace():
+    subject = read(notification(workspace="w" * 41)).thread_title
+
+    assert subject.endswith(f"({'w' * 39}…)")
+
+
 @pytest.mark.odd_input("hostile name")
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_come_out_tame(name):

@@ -167,6 +167,18 @@ def test_what_may_have_arrived_a_moment_ago_is_not_repeated_as_soon_as_a_receive
     assert harness.deliver(after=UNANSWERED_WAIT - SOON) == [("opened", "a")]
 
 
+def test_a_group_goes_on_collecting_when_its_receiver_is_back(store):
+    harness = StoreHarness(store, receivers={"hook": True, "mail": True}, fallback="mail")
+    harness.poll(signed_out("a"))
+    harness.deliver("mail", error=REFUSED)
+    harness.deliver("hook", error=WRONG, after=HOUR)
+
+    assert harness.deliver("mail") == [("opened", "a")]
+
+    assert harness.deliver("mail") is None
+    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
+
+
 def test_a_message_that_a_receiver_fails_on_does_not_hold_up_the_others(failing):
     told = []
     for _ in range(5):

@@ -83,7 +83,7 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path, place):
 
 
 def test_a_locked_database_is_an_error_that_holds_no_values(harness):
-    with locked(harness.store), pytest.raises(StoreError, match="is locked; another program"):
+    with locked(harness.store), pytest.raises(StoreError, match=r": database is locked; another"):
         harness.poll(signed_out())
 
     assert harness.poll(signed_out()).decision.events

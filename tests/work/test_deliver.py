@@ -294,6 +294,29 @@ async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lap
     assert await harness.send() is None  # the other one is still being sent
 
 
+@pytest.mark.case("database away while a message leaves")
+async def test_what_had_failed_and_was_claimed_without_an_answer_is_sent_too(
+    harness, store, monkeypatch
+):
+    harness.poll(signed_out())
+    harness.pager.replies = [REFUSED]
+    assert await harness.send() == []
+    run = store.run
+
+    async def lose_the_answer(work, **how):
+        await run(work, **how)
+        raise StoreError("the answer was lost")
+
+    monkeypatch.setattr(store, "run", lose_the_answer)
+    with pytest.raises(StoreError):
+        await harness.send(after=HOUR)
+    monkeypatch.undo()
+
+    assert await harness.send() is None
+    assert await harness.send(after=HOUR) is None
+    assert await harness.send() == [("opened", "delivered")]
+
+
 @pytest.mark.case("receiver to be mended")
 async def test_the_fallback_hears_nothing_of_what_was_over_when_a_receiver_refused_the_rest(
     harness,
