@@ -238,10 +238,7 @@ async def _stalls(fleet: Fleet, where: str) -> list[Row]:
 
 
 def _endpoint(metrics: Metrics) -> ASGIApp:
-    async def ready() -> list[str]:
-        return []
-
-    return build(metrics=metrics, alive=list, ready=ready, metrics_token=None)
+    return build(metrics=metrics, alive=list, ready=list, metrics_token=None, is_local=True)
 
 
 async def _stall(work: Coroutine[None, None, None] | None) -> str:

@@ -18,7 +18,7 @@ from monitor.store.address import describe, parse
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
-from monitor.web.server import bind, serve
+from monitor.web.server import bind, is_local, serve
 from monitor.work.liveness import write_liveness
 from monitor.work.tick import Ticker
 
@@ -32,7 +32,9 @@ from .workers import Workers, cancel
 SLEEP_STEP: Final = Duration.parse("30s")
 """If the clock runs ahead of the monotonic one by so much at once, the host was suspended."""
 
-LOOPS: Final = ("lease", "begin", "clock", "unwatch", "tick", "queues", "resume", "retention")
+LOOPS: Final = (
+    *("database", "lease", "begin", "clock", "unwatch", "tick", "queues", "resume", "retention"),
+)
 """The loops that must not fail if the monitor is to be ready; those of one workspace or receiver
 may."""
 
@@ -41,6 +43,10 @@ CLOCK_EVERY: Final = Duration.parse("15s")
 QUEUES_EVERY: Final = Duration.parse("2s")
 RETENTION_EVERY: Final = Duration.parse("1h")
 RETENTION_RETRY: Final = Duration.parse("5s")
+DATABASE_EVERY: Final = Duration.parse("2s")
+
+SLOW_DATABASE: Final = Duration.parse("5s")
+"""After what time without an answer the database does not work, as far as is known."""
 
 log = structlog.get_logger("app")
 
@@ -81,6 +87,7 @@ class App:
         self._more_to_prune = False
         self._failed_writes = 0
         self._changes: int | None = None  # from outside, when they were last counted
+        self._asked_at: float | None = None  # when the database was, and has not answered yet
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
         self._reconfigurer = Reconfigurer(
@@ -108,6 +115,8 @@ class App:
             alive=self._loop_health.overdue,
             ready=self._problems,
             metrics_token=self._config.web.metrics_token,
+            is_local=is_local(sock),
+            hosts=self._config.web.hosts,
         )
         try:
             self._components = await self._reconfigurer.prepare(self._config)
@@ -132,6 +141,7 @@ class App:
         lease = self._group.create_task(self._keep_lease())
         watch = self._group.create_task(self._watch())
         reloads = self._group.create_task(self._follow_configuration())
+        database = self._group.create_task(self._follow_database())
         self._schedule.start()
         overridden = {"overridden": dict(config.overridden)} if config.overridden else {}
         log.info(
@@ -159,7 +169,7 @@ class App:
         if self._is_at_work:
             with suppress(MonitorError):
                 await self._note_time()
-        await cancel([lease, watch])
+        await cancel([lease, watch, database])
 
     def _notify_ready(self) -> None:
         status = f"workspaces watched: {len(self._workers.workspaces)}"
@@ -167,23 +177,39 @@ class App:
             status = "waiting for another monitor to end"
         self._sd_notify("READY=1", f"STATUS={status}")
 
-    async def _problems(self) -> list[str]:
-        try:
-            await self._store.read(leases.replicas)
-        except MonitorError as error:
-            return [str(error)]
-        return self._loop_health.problems(LOOPS)
+    def _problems(self) -> list[str]:
+        """Return why this monitor is not ready, as far as is known already."""
+        problems = self._loop_health.problems(LOOPS)
+        if self._asked_at is not None:
+            silent_for = self._runtime.monotonic() - self._asked_at
+            if silent_for > SLOW_DATABASE.seconds:
+                problems.append(f"the database has not answered for {silent_for:.0f} s")
+        return problems
+
+    async def _follow_database(self) -> None:
+        """Ask the database now and then, so that it is known whether it works."""
+        while True:
+            self._asked_at = self._runtime.monotonic()
+            ask = self._store.read(leases.replicas)
+            await self._loop_health.guard("database", ask, needs_lease=False)
+            self._asked_at = None
+            await asyncio.sleep(DATABASE_EVERY.seconds)
 
     async def _watch(self) -> None:
         """Tell the service manager that no loop hangs, and notice a lease that has run out.
 
         Nothing here waits for the database.
         """
+        was_overdue = False
         while True:
             with suppress(LeaseLostError):
                 self._lease.check()
-            if not self._loop_health.overdue():
+            overdue = self._loop_health.overdue()
+            if not overdue:
                 self._sd_notify("WATCHDOG=1")
+            elif not was_overdue:
+                log.error("loops hang", problems=overdue)
+            was_overdue = bool(overdue)
             await asyncio.sleep(TICK_EVERY.seconds)
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────

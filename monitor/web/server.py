@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from monitor.core.errors import MonitorError
 
 from .connection import LOGGER, MAX_CONNECTIONS, TRANSFER_TIMEOUT, Connection
+from .hosts import is_loopback
 from .settings import WebSettings
 
 SEND_BUFFER: Final = 128 * 1024
@@ -63,6 +64,11 @@ def bind(settings: WebSettings) -> socket.socket:
 
 def _problem(settings: WebSettings, reason: str) -> MonitorError:
     return MonitorError(f"cannot listen on {settings.listen} (web.listen): {reason}")
+
+
+def is_local(sock: socket.socket) -> bool:
+    """Return whether only this machine reaches *sock*."""
+    return is_loopback(sock.getsockname()[0])
 
 
 async def serve(app: ASGIApp, sock: socket.socket, *, stopping: asyncio.Event) -> None:

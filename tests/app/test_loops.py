@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from harness.running_app import HERE, running, select
 from sqlalchemy import text
 
 from monitor import app
-from monitor.app import workers
+from monitor.app import loops, workers
 from monitor.app.loops import App, _first
 from monitor.app.process import REAL
 from monitor.core import backoff
@@ -405,3 +406,36 @@ async def test_ticks_that_hang_are_noticed_after_a_minute(harness, monkeypatch, 
         assert "the loop tick" not in str(monitor._loop_health.overdue())
         passed += 11
         assert "the loop tick" in str(monitor._loop_health.overdue())
+
+
+async def test_a_database_that_does_not_answer_is_known_to_readiness_without_a_question(harness):
+    passed, answer = 0.0, threading.Event()
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    async with running(config, runtime) as monitor:
+        await until(lambda: harness.simulator.requests)
+        assert monitor._problems() == []
+        reads = [asyncio.create_task(monitor._store.read(lambda _: answer.wait())) for _ in "ab"]
+        await until(lambda: monitor._asked_at is not None)
+
+        passed += 60
+        silent = monitor._problems()
+        answer.set()
+        await asyncio.gather(*reads)
+        await until(lambda: monitor._problems() == [])
+
+    assert len(silent) == 1
+    assert silent[0].startswith("the database has not answered for 6")
+
+
+async def test_loops_that_hang_are_an_error_in_the_log_once(harness):
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    with structlog.testing.capture_logs() as logs:
+        async with running(config) as monitor:
+            for within in (-1, 60, -1):
+                monitor._loop_health.beat("a loop", within)
+                await asyncio.sleep(3 * loops.TICK_EVERY.seconds)
+
+    said = [entry["problems"] for entry in logs if entry["event"] == "loops hang"]
+    assert ["the loop a loop is 1 s overdue"] in said
+    assert len(said) == 2

@@ -67,6 +67,7 @@ WRONG = {
     "what a part says of an item": "incidents:\n  remind:\n    - 1h\n    - often",
     "a missing key": "receivers:\n\n  - {type: log}",
     "an address that is a number": "web: {listen: 80}",
+    "a host with its port": "web: {hosts: ['localhost:80']}",
     # variables
     "an unset variable": "web:\n  metrics_token: ${HUSH}",
     "an unset variable in a list": OPS + "routes: [{to: [ops, '${OPS}']}]",

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from harness.metrics import MetricsHarness
+from starlette.responses import Response
 
 from monitor.metrics import Metrics
 from monitor.web.app import build
@@ -27,27 +28,36 @@ class Endpoint:
         self.metrics = MetricsHarness()
         self.hanging = []
         self.missing = []
+        self.answer = None  # to /slow, in place of the application
         self.stopping = asyncio.Event()
         self.address = None
         self.serving = None
         self._writers = []
 
-    async def ready(self):
-        return self.missing
-
-    def app(self, *, token=None):
-        return build(
+    def app(self, *, token=None, is_local=True, hosts=()):
+        app = build(
             metrics=self.metrics,
             alive=lambda: self.hanging,
-            ready=lambda: self.ready(),  # noqa: PLW0108 - a test may replace it meanwhile
+            ready=lambda: self.missing,
             metrics_token=token,
+            is_local=is_local,
+            hosts=hosts,
         )
 
+        async def with_a_slow_page(scope, receive, send):
+            if scope["path"] == "/slow":
+                await self.answer()
+                await Response()(scope, receive, send)
+            else:
+                await app(scope, receive, send)
+
+        return with_a_slow_page
+
     @asynccontextmanager
-    async def served(self, *, token=None):
+    async def served(self, **options):
         sock = bind(WebSettings(listen="127.0.0.1:0"))
         self.address = sock.getsockname()
-        serving = serve(self.app(token=token), sock, stopping=self.stopping)
+        serving = serve(self.app(**options), sock, stopping=self.stopping)
         self.serving = asyncio.create_task(serving)
         url = f"http://127.0.0.1:{self.address[1]}"
         try:
@@ -73,13 +83,13 @@ class Endpoint:
 
     async def ask(self, path, *, peer="127.0.0.1"):
         """Return the head of the answer to the address *peer*, in lower case."""
-        reader = await self.connect(f"GET {path} HTTP/1.1", "Host: x", "", peer=peer)
+        reader = await self.connect(f"GET {path} HTTP/1.1", "Host: localhost", "", peer=peer)
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
         return head.decode().lower()
 
     async def stall(self, *, peer="127.0.0.1"):
         """Ask for the metrics and read no more than the first line of the response."""
-        reader = await self.connect("GET /metrics HTTP/1.1", "Host: x", "", peer=peer)
+        reader = await self.connect("GET /metrics HTTP/1.1", "Host: localhost", "", peer=peer)
         assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
         return reader
 

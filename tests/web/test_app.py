@@ -104,18 +104,77 @@ async def test_problems_are_shown_where_they_belong(endpoint, client):
         assert await health(client, "/readyz") == answer(*missing)
 
 
-async def test_checks_that_fail_or_hang_are_a_problem_without_details(
-    endpoint, client, monkeypatch
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize(
+    ("token", "is_local", "credentials", "shown"),
+    [
+        (None, True, None, True),
+        (None, False, None, False),
+        (TOKEN, True, None, False),
+        (TOKEN, False, "Bearer wrong", False),
+        (TOKEN, False, f"Bearer {TOKEN.reveal()}", True),
+    ],
+)
+async def test_strangers_are_not_told_why_health_fails(  # noqa: PLR0917 - one case a row
+    endpoint, path, token, is_local, credentials, shown
 ):
-    async def fail():
-        raise RuntimeError("secret detail")
+    endpoint.hanging = endpoint.missing = ["/data/monitor.db is locked"]
+    async with endpoint.served(token=token, is_local=is_local) as client:
+        headers = {"Authorization": credentials.encode()} if credentials else {}
+        response = await client.get(path, headers=headers)
 
-    endpoint.ready = fail
-    assert await health(client, "/readyz") == answer("the checks failed; the log says why")
+    problems = {"problems": ["/data/monitor.db is locked"]} if shown else {}
+    assert response.status_code == 503
+    assert response.json() == {"status": "failing"} | problems
 
-    monkeypatch.setattr(web, "CHECK_TIMEOUT", 0.05)
-    endpoint.ready = asyncio.Event().wait
-    assert await health(client, "/readyz") == answer("the checks took longer than 0 s")
+
+# ── the host ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/elsewhere"])
+async def test_no_page_of_another_name_reads_what_only_this_machine_may(endpoint, path):
+    async with endpoint.served(hosts=["monitor.example.com"]) as client:
+        response = await client.get(path, headers={"Host": "evil.example.com:9464"})
+
+    assert response.status_code == 421
+    assert list(response.json()) == ["error"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LOCALHOST:9464", "localhost.", "prometheus.localhost"),
+        *("127.0.0.1:9464", "127.1.2.3", "[::1]", "[::1]:9464", "[::ffff:127.0.0.1]:1"),
+        *("monitor.example.com", "Monitor.Example.com.:443"),
+    ],
+)
+async def test_this_machine_and_the_hosts_that_are_configured_are_known(endpoint, host):
+    async with endpoint.served(hosts=["Monitor.example.com"]) as client:
+        assert (await client.get("/healthz", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", "x", "192.0.2.1", "0.0.0.0", "[::]", "[2001:db8::1]:9464", "localhost.example.com"),
+        *("localhost:80:80", "localhost, evil", "user@localhost", "127.0.0.1.example.com", "[::1"),
+    ],
+)
+async def test_what_only_looks_like_this_machine_is_not(endpoint, host):
+    async with endpoint.served() as client:
+        assert (await client.get("/healthz", headers={"Host": host})).status_code == 421
+
+
+async def test_a_health_check_of_http_1_0_need_not_name_a_host(endpoint):
+    async with endpoint.served():
+        reader = await endpoint.connect("GET /healthz HTTP/1.0", "")
+
+        assert b" 200 " in await asyncio.wait_for(reader.readline(), 10)
+
+
+async def test_an_endpoint_for_all_goes_by_every_name(endpoint):
+    async with endpoint.served(is_local=False) as client:
+        assert (await client.get("/metrics", headers={"Host": "10.0.0.7:1"})).status_code == 200
 
 
 # ── the token ────────────────────────────────────────────────────────────────────────────────────

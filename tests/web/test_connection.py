@@ -10,21 +10,20 @@ from monitor.web import connection
 from monitor.web.peer import peer_of
 
 SILENT = ["GET /he"]
-HANGING = ["GET /readyz HTTP/1.1", "Host: x", ""]
+HANGING = ["GET /slow HTTP/1.1", "Host: localhost", ""]
 OTHER, THIRD = "127.0.0.2", "127.0.0.3"
 
 
 @pytest.fixture
 def hanging(endpoint):
-    """Checks of `/readyz` that take as long as the test; each says that it was asked."""
+    """A page that takes as long as the test; it says each time that it was asked for."""
     asked = asyncio.Semaphore(0)
 
     async def hang():
         asked.release()
         await endpoint.stopping.wait()
-        return []
 
-    endpoint.ready = hang
+    endpoint.answer = hang
     return asked
 
 
@@ -194,8 +193,14 @@ def test_limits_count_by_host(client, peer):
     [
         [],
         ["GET /healthz HTTP/1.1", "X-Slow: y"],
-        ["POST /healthz HTTP/1.1", "Host: x", "Content-Length: 1000000", "", "no more comes"],
-        ["GET /healthz HTTP/1.1", "Host: x", ""],
+        [
+            "POST /healthz HTTP/1.1",
+            "Host: localhost",
+            "Content-Length: 1000000",
+            "",
+            "no more comes",
+        ],
+        ["GET /healthz HTTP/1.1", "Host: localhost", ""],
     ],
 )
 async def test_no_connection_waits_for_ever(endpoint, monkeypatch, sent):
@@ -274,7 +279,7 @@ async def test_slow_readers_keep_no_scrape_from_others(endpoint):
 
 @pytest.mark.usefixtures("client")
 async def test_requests_one_after_the_other_share_a_connection(endpoint):
-    ask = ["GET /healthz HTTP/1.1", "Host: x", "Content-Length: 0", ""]
+    ask = ["GET /healthz HTTP/1.1", "Host: localhost", "Content-Length: 0", ""]
 
     reader = await endpoint.connect(*ask, *ask)
 
@@ -282,15 +287,15 @@ async def test_requests_one_after_the_other_share_a_connection(endpoint):
         assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200")
 
 
-GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-POST = b"POST /healthz HTTP/1.1\r\nHost: x\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /healthz HTTP/1.1\r\nHost: localhost\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 REFUSED = {
     "two lengths": POST + b"Content-Length: 5\r\n" + CHUNKED,
     "a length twice": POST + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
     "a list of lengths": POST + b"Content-Length: 1, 1\r\n\r\nx",
     "two tokens": GET + b"Authorization: a\r\nauthorization: b\r\n\r\n",
-    "chunks of HTTP/1.0": b"POST / HTTP/1.0\r\nHost: x\r\n" + CHUNKED,
+    "chunks of HTTP/1.0": b"POST / HTTP/1.0\r\nHost: localhost\r\n" + CHUNKED,
     "a folded line": GET + b"X: a\r\n b\r\n\r\n",
     "a bare LF": GET + b"X: a\nY: b\r\n\r\n",
     "bare LFs at the end": GET + b"X: a\n\n",
@@ -331,7 +336,7 @@ async def test_a_head_may_come_in_pieces_and_have_a_hundred_headers(endpoint):
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("length", ["Content-Length: 9999999", "Transfer-Encoding: chunked"])
 async def test_what_is_sent_after_the_answer_is_not_read(endpoint, length):
-    reader = await endpoint.connect("POST /healthz HTTP/1.1", "Host: x", length, "", "5")
+    reader = await endpoint.connect("POST /healthz HTTP/1.1", "Host: localhost", length, "", "5")
 
     answer = (await ended(reader)).lower()
 

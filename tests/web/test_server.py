@@ -92,9 +92,9 @@ async def test_ends_soon_while_a_request_hangs_and_a_reader_stalls(endpoint):
         asked.set()
         await asyncio.Event().wait()
 
-    endpoint.ready = hang
+    endpoint.answer = hang
     async with endpoint.served():
-        await endpoint.connect("GET /readyz HTTP/1.1", "Host: x", "")
+        await endpoint.connect("GET /slow HTTP/1.1", "Host: localhost", "")
         await endpoint.stall()
         await asked.wait()
 
@@ -104,20 +104,19 @@ async def test_ends_soon_while_a_request_hangs_and_a_reader_stalls(endpoint):
 async def test_a_response_in_flight_is_finished(endpoint):
     go_on, asked = asyncio.Event(), asyncio.Event()
 
-    async def ready():
+    async def answer():
         asked.set()
         await go_on.wait()
-        return []
 
-    endpoint.ready = ready
+    endpoint.answer = answer
     async with endpoint.served() as client:
-        answer = asyncio.create_task(client.get("/readyz"))
+        answered = asyncio.create_task(client.get("/slow"))
         await asked.wait()
 
         endpoint.stopping.set()
         go_on.set()
 
-        assert (await answer).status_code == 200
+        assert (await answered).status_code == 200
 
 
 async def test_ends_when_it_is_cancelled(endpoint):
