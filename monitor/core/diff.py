@@ -41,7 +41,7 @@ def diff(
     workspace: Workspace,
     snapshot: Snapshot,
     quiet: Mapping[str, ListedAccount],
-    ignores: Callable[[Account | ListedAccount], bool],
+    ignores: Callable[[Account | ListedAccount], bool] = lambda _: False,
     rules: str = "",
 ) -> Changes:
     """Return what needs a decision, given what was *quiet* (seen before, and nothing pending).

@@ -104,3 +104,11 @@ def test_every_account_is_quiet_looked_at_missing_or_unwatched(before, listed, i
         wanted - listed.keys(),
         before.keys() & ignored,
     )
+
+
+def test_nobody_is_ignored_unless_rules_say_so():
+    harness = CoreHarness()
+
+    changes = diff(harness.workspace, Snapshot((listed_account("a"),)), {})
+
+    assert ids(changes) == ("a", "", "")
