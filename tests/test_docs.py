@@ -168,7 +168,7 @@ def test_the_example_of_a_notifier_works():
     request = module["Notifier"](settings, http=None, timezone="UTC").request(message())
 
     assert request.url == settings.url
-    assert "🔴 Jane Doe is signed out of LinkedIn" in json.loads(request.body)["text"]
+    assert "🔴 “Jane Doe” is signed out of LinkedIn" in json.loads(request.body)["text"]
 
 
 # ── metrics, commands, exit codes ────────────────────────────────────────────────────────────────

@@ -1,15 +1,18 @@
 """Text of others made safe to show, to log and to store; points in time as people read them.
 
 Names are hostile: they may hold line breaks, characters that cannot be seen, or such that turn the
-direction of what surrounds them.
+direction of what surrounds them, addresses that a program of the reader would make a link, or
+sentences that pass for ours.
 
-    clean      for people: one line, nothing invisible
+    clean      for people: one line, nothing that hides, no address that becomes a link
+    set_off    for people, where a sentence goes on around it: cleaned text in quotation marks
     redact     for errors and logs: one line, printable, secrets masked
     sanitize   for machines: unchanged but for what JSON and databases refuse
 """
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -21,20 +24,72 @@ REDACTED: Final = "[hidden]"
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 _CREDENTIAL: Final = re.compile(r"\b(?:linked|account|id|whsec)_[A-Za-z0-9_-]{8,}")
 _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffe\uffff")
-_STACKED: Final = re.compile(r"([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]{3})[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")  # fmt: skip  # noqa: E501
+_NON_JOINER: Final = "\u200c"
+_JOINER: Final = "\u200d"
+_EMOJI_STYLE: Final = "\ufe0f"
+_VIRAMA: Final = 9  # its combining class: the sign that takes the vowel from a letter of India
+
+MAX_MARKS: Final = 4
+"""How many marks a letter may bear: what Burmese, Tibetan and pointed Hebrew need."""
+
+WORD_JOINER: Final = "\u2060"
+"""It is not seen, and around the marks of an address it keeps programs from making it a link."""
+
+_OF_ADDRESSES: Final = re.compile(r"[.:@\u3002\uff0e\uff1a\uff20\uff61](?=\S)|/(?=/)|\\(?=\\)")
+_JOINED_TWICE: Final = re.compile(f"{WORD_JOINER}+")
+_QUOTES: Final = re.compile(r"[\u201c-\u201f\u2033\u301d-\u301f\uff02]|(?<!\w)\"|\"(?!\w)")
+_APOSTROPHE: Final = "'"
+_APOSTROPHES: Final = re.compile(r"['\u2018-\u201b\u2032`\u00b4]{2,}")  # look like the others
 
 
 def clean(text: str, limit: int = 80) -> str:
-    """Return *text* on one line, without what cannot be seen or turns its surroundings around."""
-    visible = "".join(map(_visible, unicodedata.normalize("NFC", text[: limit * 8])))
-    return shorten(_STACKED.sub(r"\1", " ".join(visible.split())), limit)
+    """Return *text* on one line that shows all that it holds, turns nothing around and can't link.
+
+    Programs that show it take what looks like an address for one; word joiners keep them from it.
+    """
+    visible = "".join(_visible(unicodedata.normalize("NFC", text[: limit * 8])))
+    line = _OF_ADDRESSES.sub(rf"{WORD_JOINER}\g<0>{WORD_JOINER}", " ".join(visible.split()))
+    return shorten(_JOINED_TWICE.sub(WORD_JOINER, line), limit)
 
 
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if character in _INVISIBLE or category in ("Cf", "Cs"):
-        return ""
-    return " " if category in ("Cc", "Zl", "Zp", "Zs") else character
+def _visible(text: str) -> Iterator[str]:
+    """Yield what of *text* can be seen or shapes what can; no letter bears too many marks."""
+    before, marks = " ", 0
+    for character, after in zip(text, f"{text[1:]} ", strict=False):
+        category = unicodedata.category(character)
+        if category in ("Cc", "Zl", "Zp", "Zs"):
+            character, marks = " ", 0  # noqa: PLW2901
+        elif category in ("Cf", "Cs") or character in _INVISIBLE:
+            if not _shapes(character, before, after):
+                continue
+        elif category.startswith("M"):
+            marks = 0 if category == "Mc" else marks + 1  # such takes up room of its own
+            if marks > MAX_MARKS or before == " ":
+                continue
+        else:
+            marks = 0
+        before = character
+        yield character
+
+
+def _shapes(character: str, before: str, after: str) -> bool:
+    """Return whether it decides what its neighbours look like: as letters, or as one emoji."""
+    if character not in (_JOINER, _NON_JOINER):
+        return False
+    if unicodedata.combining(before) == _VIRAMA:
+        return True
+    if character == _NON_JOINER:
+        is_arabic = unicodedata.bidirectional(before) in ("AL", "NSM")
+        return is_arabic and unicodedata.bidirectional(after) == "AL"
+    if unicodedata.combining(after) == _VIRAMA:
+        return before.isalpha()
+    is_emoji = before == _EMOJI_STYLE or unicodedata.category(before) in ("So", "Sk")
+    return is_emoji and unicodedata.category(after) == "So"
+
+
+def set_off(text: str) -> str:
+    """Return cleaned *text* in quotation marks that nothing in it can be mistaken for."""
+    return f"\u201c{_APOSTROPHES.sub(_APOSTROPHE, _QUOTES.sub(_APOSTROPHE, text))}\u201d"
 
 
 def redact(text: str, *, limit: int, secret: str = "") -> str:

@@ -1,6 +1,15 @@
 """Web addresses, wherever one is configured or comes from others; which profile one leads to."""
 
+import re
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
+
+MAX_PROFILE: Final = 500
+
+_PROFILE: Final = re.compile(
+    r"https://(?:www\.)?linkedin\.com/in/(?:[\w~-]|%[89A-Fa-f][0-9A-Fa-f])+/?"
+)
+"""A person's page and nothing else; of what is escaped only letters beyond ASCII."""
 
 
 def split_web_url(url: str) -> SplitResult | None:
@@ -11,6 +20,14 @@ def split_web_url(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if is_usable else None
+
+
+def is_profile(url: str) -> bool:
+    """Return whether *url* is the address of a person's page on LinkedIn, and leads nowhere else.
+
+    Linked API writes it with `www.`; LinkedIn's hosts by country redirect, and are none.
+    """
+    return len(url) <= MAX_PROFILE and _PROFILE.fullmatch(url) is not None
 
 
 def profile_key(url: str) -> str:

@@ -1,7 +1,8 @@
 """The words of one notification: what happened to whom, what it means and what to do.
 
 Rules:
-1. Names, addresses and details come from others and are hostile: everything passes `clean`.
+1. Names, addresses and details come from others and are hostile: everything passes `clean`, and in
+   a sentence or beside one it is `set_off`.
 2. Nobody is asked to log in to an account that a login would not bring back.
 3. A link never stands in a sentence: it is an action of its own, or it is not there at all.
 """
@@ -23,8 +24,8 @@ from .model import (
     Status,
 )
 from .secret import Secret
-from .text import clean, format_time, shorten
-from .url import split_web_url
+from .text import clean, format_time, set_off, shorten
+from .url import is_profile
 
 MAX_DETAIL: Final = 300
 
@@ -55,18 +56,18 @@ _RENAMED: Final = (
     " routes and what is ignored stay as they were. To let the new name count, run"
     " “linkedapi-monitor accounts accept ID” with the account id."
 )
-_UNSAFE: Final = frozenset(" …<>\"'`|\\")
 _PLATFORM: Final = "the Linked API platform"
 
 
-def name_of(notification: Notification) -> str:
-    """Name the account or the workspace that *notification* is about."""
+def name_of(notification: Notification, limit: int = 80) -> str:
+    """Name the account or the workspace that *notification* is about, as a sentence can hold it."""
     if notification.workspace == ALL_WORKSPACES:
         return "Most workspaces"
-    if is_workspace(notification) or account_id(notification) == "":
+    identity = account_id(notification)
+    if is_workspace(notification) or not identity:
         return f"Workspace {clean(notification.workspace)}"
-    name = clean(notification.account.name) if notification.account else ""
-    return name or f"Account {account_id(notification)}"
+    name = clean(notification.account.name, limit) if notification.account else ""
+    return set_off(name) if name else f"Account {set_off(shorten(identity, limit))}"
 
 
 def account_id(notification: Notification) -> str:
@@ -109,11 +110,8 @@ def login_link(notification: Notification) -> Secret | None:
 
 def profile_link(notification: Notification) -> str | None:
     """Return the address of the LinkedIn profile, if that is what the account's address is."""
-    url = clean(notification.account.url, 500) if notification.account else ""
-    parts = split_web_url(url)
-    if parts is None or parts.username is not None or set(url) & _UNSAFE:
-        return None
-    return url if f".{parts.hostname}".endswith(".linkedin.com") else None
+    url = notification.account.url if notification.account else ""
+    return url if is_profile(url) else None
 
 
 # ── what happened ────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +153,7 @@ def thread_title(notification: Notification) -> str:
         return "Linked API problem: most workspaces"
     if is_workspace(notification):
         return f"Linked API problem: workspace {workspace}"
-    return f"LinkedIn account problem: {shorten(name_of(notification), 50)} ({workspace})"
+    return f"LinkedIn account problem: {name_of(notification, 50)} ({workspace})"
 
 
 # ── what it means and what to do ─────────────────────────────────────────────────────────────────
@@ -185,7 +183,7 @@ def _explain(notification: Notification, incident: Incident, *, many: bool) -> s
     if incident.cause is Cause.FLAPPING:
         return _flapping(notification, incident, many=many)
     raw = "" if many else clean(incident.raw_status or "", 40)
-    says = f"Linked API calls it “{raw}”. " if raw else ""
+    says = f"Linked API calls it {set_off(raw)}. " if raw else ""
     return f"{says}Take it as not working and look at it in {_PLATFORM}."
 
 

@@ -10,13 +10,13 @@ from monitor.core.errors import Remedy
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, render
 from monitor.core.secret import Secret
-from monitor.core.text import shorten
+from monitor.core.text import WORD_JOINER, shorten
 
 from . import _http
 
 NOT_UNDERSTOOD: Final = "Slack did not understand the message; please report this"
 
-_MARKUP: Final = frozenset("*_~`<>&@#!|\\")
+_MARKUP: Final = frozenset(f"*_~`<>&@#!|\\{WORD_JOINER}")
 
 
 class Settings(_http.HttpSettings):
@@ -124,6 +124,5 @@ def _button(action: Action, **style: str) -> list[dict[str, Any]]:
 
 
 def _escape(text: str) -> str:
-    """Escape the three characters that Slack asks for, and keep `@here` from calling anybody."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return escaped.replace("@", "@\u2060")
+    """Escape the three characters that Slack asks for."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -17,6 +17,7 @@ from monitor.core.model import EventType, Message, Micros, NotificationState, Re
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.render import render
 from monitor.core.route import Receiver
+from monitor.core.text import WORD_JOINER
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
 from monitor.store import attempts, claims
@@ -162,7 +163,8 @@ class Deliverer:
         took = Duration(int((self.recorder.runtime.monotonic() - began) * 1_000_000))
         title, post = "", None
         try:  # neither a title nor a post is worth a send whose end is not recorded
-            title = render(message, timezone="UTC").title
+            text = render(message, timezone="UTC")
+            title = text.title.replace(WORD_JOINER, "")
             post = json.dumps(result.post) if isinstance(result, Receipt) and result.post else None
         except Exception:
             log.exception("an attempt can't be described", receiver=self.receiver.name)

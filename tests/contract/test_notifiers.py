@@ -3,6 +3,8 @@
 A new type needs a server and a check in `harness/receivers.py`, and nothing here.
 """
 
+import re
+
 import pytest
 from harness.core import LINK, NOON
 from harness.notifications import HOSTILE, account, every_notification, message, notification
@@ -84,6 +86,8 @@ async def test_a_hostile_name_is_harmless(harness, name, event):
         assert delivery.get_body(("html",)) is not None
     if harness.kind != "webhook":
         assert not set(as_text(delivery)) & set("\x00\x1b\u202e\u200b\u2067")
+    if harness.kind not in ("webhook", "log"):
+        assert not re.search(r"evil\.|t\.co/|//evil|@evil|mailto:", as_text(delivery))
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))

@@ -88,7 +88,7 @@ def test_all_messages_of_an_incident_have_one_subject():
 
     texts = [read(case) for case in (*cases, notification(EventType.CHANGED, Cause.FROZEN))]
 
-    assert {text.thread_title for text in texts} == {"LinkedIn account problem: Jane Doe (acme)"}
+    assert {text.thread_title for text in texts} == {"LinkedIn account problem: “Jane Doe” (acme)"}
     assert [text.follows for text in texts] == [False, True, True, True, True, True]
 
 
@@ -115,7 +115,7 @@ def test_two_people_of_one_name_are_told_apart():
 
     lines = read(*twins).sections[0].lines
 
-    assert [line.name for line in lines] == ["Jane Doe (aaaaaaaa)", "Jane Doe (bbbbbbbb)"]
+    assert [line.name for line in lines] == ["“Jane Doe” (aaaaaaaa)", "“Jane Doe” (bbbbbbbb)"]
 
 
 def test_a_group_is_as_bad_as_its_worst_member():

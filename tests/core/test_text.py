@@ -1,19 +1,24 @@
 """Text of others made safe to show, to log and to store."""
 
+import re
+
 import pytest
 from harness.core import LINK, NOON
-from harness.notifications import INVISIBLE
+from harness.notifications import INVISIBLE, NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.text import (
+    MAX_MARKS,
     REDACTED,
+    WORD_JOINER,
     check_timezone,
     clean,
     format_time,
     iso_time,
     redact,
     sanitize,
+    set_off,
 )
 
 TOKEN = "sesame-opens-every-door"  # of no shape that gives it away
@@ -26,8 +31,90 @@ def test_clean_text_is_one_visible_line_within_its_limit(text, limit):
     assert len(cleaned) <= limit
     assert not INVISIBLE & set(cleaned)
     assert cleaned == cleaned.strip()
-    assert clean(cleaned, limit) == cleaned
     cleaned.encode()
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_of_any_language_stays_as_it_is(name):
+    assert clean(name).replace(WORD_JOINER, "") == name
+    assert clean(f"\u202e\u200b{name}\u200e \u200d\u200c") == clean(name)
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        *("a\u200db", "a\u200cb", "\u200d", "山\u200d田", "🦊\u200da", "a\u200d🦊", "م\u200da"),
+        *("🦊\u200c🦊", "ก\u200dก", "x\u0300\u200cb", "م\u200c"),
+    ],
+)
+def test_what_joins_or_parts_nothing_does_not_stay(joined):
+    assert clean(joined) == joined.replace("\u200d", "").replace("\u200c", "")
+
+
+@pytest.mark.parametrize(
+    "letter", ["Z", "я", "ש", "م", "न", "ก", "ល", "မ", "བ", "한", "山", "🦊", "1"], ids=ascii
+)
+@pytest.mark.parametrize(
+    "mark",
+    [*"\u0351\u0483\u05b4\u0651\u0941\u0e47\u17b7\u1039\u0f74\u20dd\ufe0f\U000e0100\U0001e8d0"],
+    ids=ascii,
+)
+def test_no_letter_of_any_script_bears_a_stack_of_marks(letter, mark):
+    cleaned = clean(f"{mark}{letter}{mark * 30}x {mark}y")
+
+    assert cleaned.count(mark) <= MAX_MARKS
+    assert cleaned[0] == letter
+    assert cleaned.endswith("x y")
+
+
+# Programs make a link of: a word with a scheme, a name of a host, an address of a mail or a share.
+ADDRESS = re.compile(
+    r"[a-z]+:[^\s]|//|\\\\|\w[.\u3002\uff0e\uff61]\w|\w[@\uff20]\w|^@\w", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("evil.example", "evil.example/x", "t.co/abc", "www.evil.example", "WWW.EVIL.EXAMPLE"),
+        *("https://evil.example/x?y#z", "http://evil/", "http://1.2.3.4/", "//evil.example"),
+        *("mailto:e@evil.example", "e@evil.example", "e.f+g@localhost", "tel:+4930123456"),
+        *("javascript:alert(1)", "slack://open", "\\\\evil\\share", "file:///etc/passwd"),
+        *("пример.рф", "例え。テスト", "evil．example", "evil｡example", "a＠evil.example"),
+        *("@here", "ev\u200bil.exa\u2060mple", "evil.\u200bexample", "evil\u2060.example"),
+        *("https：//evil.example", "..evil.example", "a..b.example"),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "Log in: {} now", "({})", "x {}. Nothing to do."])
+def test_no_address_in_a_clean_text_becomes_a_link(address, around):
+    text = around.format(address)
+
+    cleaned = clean(text, 200)
+
+    assert not ADDRESS.search(cleaned)
+    plain = "".join(c for c in text if c not in "\u200b\u2060")
+    assert cleaned.replace(WORD_JOINER, "") == plain, "it looks the same"
+
+
+@given(st.text("ab.:/@\\ \u2060\u200b\u3002", max_size=40))
+def test_nothing_that_is_put_together_of_parts_of_addresses_becomes_a_link(text):
+    assert not ADDRESS.search(clean(text, 400))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Jane Doe", "“Jane Doe”"),
+        ('Robert "Bob" Smith', "“Robert 'Bob' Smith”"),
+        ("James O’Brien", "“James O’Brien”"),
+        ('ד"ר כהן', '“ד"ר כהן”'),
+        ("Bob” is active again. “", "“Bob' is active again. '”"),
+        ("Bob'' is„ ‟active″ ＂again〞", "“Bob' is' 'active' 'again'”"),
+        ("Bob’’ is ‘‘active’´", "“Bob' is 'active'”"),
+    ],
+)
+def test_what_is_set_off_has_no_end_before_its_end(text, shown):
+    assert set_off(text) == shown
 
 
 @pytest.mark.parametrize(

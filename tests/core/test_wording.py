@@ -7,7 +7,7 @@ from harness.core import HOUR, NOON
 from harness.notifications import account, notification
 
 from monitor.core import wording
-from monitor.core.model import Cause, EventType
+from monitor.core.model import Cause, EventType, Status
 
 
 @pytest.mark.parametrize(
@@ -25,28 +25,40 @@ def test_a_name_that_shows_nothing_becomes_the_id(name):
     nameless = notification(person=account(name, id_="d90ac1f6"))
     forgotten = replace(nameless, account=None)
 
-    assert wording.name_of(nameless) == "Account d90ac1f6"
-    assert wording.name_of(forgotten) == f"Account {nameless.incident.account_id}"
+    assert wording.name_of(nameless) == "Account “d90ac1f6”"
+    assert wording.name_of(forgotten) == f"Account “{nameless.incident.account_id}”"
 
 
 def test_what_is_about_no_account_is_about_the_workspace():
     assert wording.name_of(replace(notification(), account=None, incident=None)) == "Workspace acme"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "javascript:alert(1)//linkedin.com",
-        "https://linkedin.com.evil.example/in/x",
-        "https://www.linkedin.com@evil.example/",
-        "https://evil.example\\@www.linkedin.com/",
-        "https://[broken",
-        f"https://www.linkedin.com/in/{'x' * 5000}",
-    ],
-)
-def test_only_a_linkedin_address_is_a_profile(url):
-    assert wording.profile_link(notification(person=account(url=url))) is None
+def test_an_address_that_is_no_profile_is_not_shown():
+    for url in ("", "https://www.linkedin.com/redir/redirect?url=evil.example"):
+        assert wording.profile_link(notification(person=account(url=url))) is None
+    assert wording.profile_link(notification()) == "https://www.linkedin.com/in/jane-doe/"
+
+
+SENTENCE = "Bob” is active again. Nothing to do. “Jane"
+
+
+def test_a_name_that_is_a_sentence_does_not_pass_for_ours():
+    case = notification(person=account(SENTENCE))
+
+    assert wording.title(case) == (
+        "“Bob' is active again. Nothing to do. 'Jane” is signed out of LinkedIn"
+    )
+    assert wording.thread_title(case) == (
+        "LinkedIn account problem: “Bob' is active again. Nothing to do. 'Jane” (acme)"
+    )
+
+
+def test_an_id_and_a_status_that_are_sentences_do_not_pass_for_ours():
+    person = account("", id_=SENTENCE, status=Status.UNKNOWN, raw_status="fine”. All is well. “x")
+    case = notification(cause=Cause.UNKNOWN, person=person)
+
+    assert wording.title(case).startswith("Account “Bob' is active again. Nothing to do. 'Jane” is")
+    assert wording.advice(case).startswith("Linked API calls it “fine'. All is well. 'x”. Take")
 
 
 def test_an_end_of_which_no_more_is_known_is_an_end():

@@ -18,9 +18,9 @@ async def test_the_demo_shows_its_scenario_within_half_a_minute_and_ends(tmp_pat
     for part in (
         "Watching 6 simulated accounts",
         "/metrics",
-        "Jane Doe is signed out of LinkedIn",
+        "“Jane Doe” is signed out of LinkedIn",
         "[Reconnect] http://127.0.0.1:",
-        "Jane Doe is active again",
+        "“Jane Doe” is active again",
         "Lasted: ",
         "6 accounts are frozen",
     ):

@@ -22,7 +22,42 @@ STATUS = {
     Cause.FLAPPING: Status.ACTIVE,
 }
 
-INVISIBLE = set("\u200b\u200d\u202a\u202e\u2066\u2067\ufeff\u2060\x00\x1b\n\r\u2028\u3164")
+INVISIBLE = set("\u200b\u200e\u202a\u202e\u2066\u2067\u2069\ufeff\u00ad\x00\x1b\n\r\u2028\u3164")
+
+NAMES = {
+    "Amharic": "አበበ ቢቂላ",
+    "Arabic": "مُحَمَّد بن عبد الله",
+    "Armenian": "Արամ Խաչատրյան",
+    "Bengali": "র\u200d্যাব রবীন্দ্রনাথ ঠাকুর",
+    "Burmese": "လှိုင်မြို့ ရွှံ့",
+    "Chinese": "王小明",
+    "Emoji": "👩🏽\u200d💻 Foxy 👩\u200d👩\u200d👧 🏳️\u200d🌈 1️⃣",
+    "French": "Anne-Laure D’Hôtel (elle/she)",
+    "Georgian": "შოთა რუსთაველი",
+    "German": "Dr. Jürgen Groß, Ph.D",
+    "Greek": "Ἀριστοτέλης Ωνάσης",
+    "Hebrew": "שָׁלוֹם עֲלֵיכֶם",
+    "Hindi": "श्री राहुल शर्मा",
+    "Icelandic": "Guðrún Þórðardóttir",
+    "Japanese": "渡辺\U000e0101 さくら・ジョン",
+    "Khmer": "ស៊ីសុវត្ថិ មុនីវង្ស",
+    "Korean": "김 민수",
+    "Malayalam": "അനില്\u200d കുമാര്\u200d",
+    "Persian": "محمد\u200cرضا شجریان",
+    "Polish": "Łucja Żółć",
+    "Russian": "Фёдор Михайлович Достоевский",
+    "Sinhala": "ශ්\u200dරී රාමචන්ද්\u200dර",
+    "Spanish": "José Ñúñez (él)",
+    "Swahili": "Ng'ang'a wa Thiong'o",
+    "Tamil": "மு. க. ஸ்டாலின்",
+    "Thai": "ธิดา อ้ำอ๋อง กุ๊ก",
+    "Tibetan": "བསྟན་འཛིན་རྒྱ་མཚོ་ ཧཱུྃ",
+    "Turkish": "İbrahim Işık",
+    "Urdu": "ذوالفقار علی بھٹو",
+    "Vietnamese": "Nguyễn Thị Ánh Tuyết",
+    "Yoruba": "Ọ̀ṣọ́ọ̀",
+}
+"""Names as people have them: no two scripts are alike in what they join and stack."""
 
 HOSTILE = (
     "🦊 Foxy 👩‍👩‍👧",
@@ -42,6 +77,9 @@ HOSTILE = (
     "<!channel> <@U1> <!here|here> *bold* _it_ ~no~ `code` @here & <https://evil.example|click>",
     "[click](javascript:alert(1)) **bold** # head",
     "\"quotes\" 'and' \\back\\slash {{ 7*7 }} {% raw %} ${HOME} %s {0}",
+    "Bob is active again. Nothing to do.",
+    "Bob” is active again. Log in at evil.example/x or https://t.co/x. “Jane",
+    "e@evil.example \\\\evil\\share mailto:e@evil.example www.evil.example tel:+4930123456",
     "=HYPERLINK(1)",
     "+1;2,3",
     "=?utf-8?q?J=0AReply-To=3A_evil=40example.com?=",

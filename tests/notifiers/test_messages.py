@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import MINUTE, NOON
-from harness.notifications import account, message, notification
+from harness.notifications import NAMES, account, message, notification
 from harness.receivers import receiver
 from harness.snapshots import HtmlFile, JsonFile, TextFile
 
@@ -34,6 +34,7 @@ def with_incident(case, **changes):
 
 
 HOSTILE = "<b>Jane</b>\r\nBcc: e@example.com <!channel> *x* @here {{ 7*7 }} \u202eenaJ"
+SENTENCE = "Bob” is active again. Log in at evil.example/x, https://t.co/x or e@evil.example “Jane"
 SINGLE = {
     "opened": notification(),
     "opened-without-link": notification(link=None),
@@ -48,6 +49,11 @@ SINGLE = {
         labels={HOSTILE: HOSTILE},
         undelivered_to=HOSTILE,
     ),
+    "opened-sentence": notification(
+        person=account(SENTENCE, url="https://www.linkedin.com/redir/redirect?url=evil.example"),
+        labels={"owner": "jane@example.com"},
+    ),
+    "opened-arabic": notification(person=account(NAMES["Arabic"])),
     "changed": notification(EventType.CHANGED, Cause.FROZEN),
     "changed-workspace": notification(EventType.CHANGED, Cause.TOKEN_REJECTED),
     "reminded": notification(EventType.REMINDED),
@@ -78,8 +84,11 @@ MESSAGES = {name: message(case) for name, case in SINGLE.items()} | {
 }
 
 SAME_MAIL = ("opened-without-link", "opened-workspace", "changed", "reminded")  # as others look
-PAGES = ("opened", "opened-hostile", "resolved", "notice-test", "group-of-many-kinds")
-BLOCKS = ("opened", "opened-hostile", "resolved", "group-of-many-kinds")
+PAGES = (
+    *("opened", "opened-hostile", "opened-sentence", "resolved", "notice-test"),
+    "group-of-many-kinds",
+)
+BLOCKS = ("opened", "opened-hostile", "opened-sentence", "resolved", "group-of-many-kinds")
 EVENTS = (
     *("opened", "opened-workspace", "opened-hostile", "changed", "resolved"),
     *("notice-disappeared", "notice-test"),
