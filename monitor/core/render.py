@@ -124,6 +124,25 @@ def _notes(notifications: Sequence[Notification]) -> tuple[str, ...]:
     return (f"Could not be told to {names}. You read this because you are the fallback.",)
 
 
+def plain_text(text: Text) -> str:
+    """Write *text*, its links included, for readers without markup."""
+    blocks = [text.title, text.lead]
+    if text.action:
+        blocks.append(f"{text.action.label}: {text.action.url.reveal()}")
+    facts = [*text.facts, *([("Profile", text.profile_link)] if text.profile_link else [])]
+    blocks.append("\n".join(f"{label}: {value}" for label, value in facts))
+    for section in text.sections:
+        lines = [*filter(None, (section.title, section.lead)), ""]
+        for line in section.lines:
+            link = f"\n    {line.action.label}: {line.action.url.reveal()}" if line.action else ""
+            lines.append(f"  - {line.name}, {line.what}{link}")
+        if section.more:
+            lines.append(f"  and {section.more} more")
+        blocks.append("\n".join(lines))
+    blocks.extend(text.notes)
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
 # ── many at once ─────────────────────────────────────────────────────────────────────────────────
 
 

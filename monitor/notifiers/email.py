@@ -16,7 +16,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message, Receipt
-from monitor.core.render import Text, render
+from monitor.core.render import plain_text, render
 
 from ._smtp import SmtpServer, SmtpSettings
 
@@ -157,22 +157,3 @@ def _html() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template("email.html")
-
-
-def plain_text(text: Text) -> str:
-    """Write *text* for readers without HTML."""
-    blocks = [text.title, text.lead]
-    if text.action:
-        blocks.append(f"{text.action.label}: {text.action.url.reveal()}")
-    facts = [*text.facts, *([("Profile", text.profile_link)] if text.profile_link else [])]
-    blocks.append("\n".join(f"{label}: {value}" for label, value in facts))
-    for section in text.sections:
-        lines = [*filter(None, (section.title, section.lead)), ""]
-        for line in section.lines:
-            link = f"\n    {line.action.label}: {line.action.url.reveal()}" if line.action else ""
-            lines.append(f"  - {line.name}, {line.what}{link}")
-        if section.more:
-            lines.append(f"  and {section.more} more")
-        blocks.append("\n".join(lines))
-    blocks.extend(text.notes)
-    return "\n\n".join(filter(None, blocks)) + "\n"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from monitor.core.errors import Remedy
 from monitor.core.model import Message
-from monitor.core.render import Action, Section, Text, render
+from monitor.core.render import Action, Section, Text, plain_text, render
 from monitor.core.secret import Secret
 from monitor.core.text import WORD_JOINER, shorten
 
@@ -59,7 +59,11 @@ class Notifier(_http.HttpNotifier[Settings]):
 
 
 def payload(text: Text) -> dict[str, Any]:
-    """Write *text* as blocks; *text* itself remains for notifications and screen readers."""
+    """Write *text* as blocks, and as `text` for notifications, and for all that shows no blocks.
+
+    Other chats take the same messages and show `text` alone: it has all, the links included, and
+    nobody is to fetch these for a preview.
+    """
     header = {"type": "header", "text": _plain_text(f"{text.symbol} {text.title}", 150)}
     blocks: list[dict[str, Any]] = [header]
     if text.lead:
@@ -75,8 +79,19 @@ def payload(text: Text) -> dict[str, Any]:
         blocks.append({"type": "actions", "elements": buttons})
     if text.notes:
         blocks.append(_context(*text.notes[:10]))
-    fallback = " ".join(filter(None, (text.symbol, text.title + ".", text.lead)))
-    return {"text": _escape(fallback)[:3000], "mrkdwn": False, "blocks": blocks[:50]}
+    return {
+        "text": _whole_lines(_escape(f"{text.symbol} {plain_text(text)}"), 3000),
+        "mrkdwn": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "blocks": blocks[:50],
+    }
+
+
+def _whole_lines(text: str, limit: int) -> str:
+    """Return the lines of *text* that are not over *limit* characters together."""
+    lines, _, _ = f"{text}\n"[: limit + 1].rpartition("\n")
+    return lines or text[:limit]
 
 
 def _section(section: Section) -> list[dict[str, Any]]:

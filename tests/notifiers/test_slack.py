@@ -1,12 +1,13 @@
 """What is special about Slack; how its messages look is in `__snapshots__/test_messages`."""
 
 import pytest
-from harness.notifications import message, notification
+from harness.core import LINK
+from harness.notifications import account, message, notification
 from harness.raw_server import http
 from harness.receivers import receiver
 
 from monitor.core.errors import DeliveryError, Remedy
-from monitor.core.render import Line, Section, Text, Tone
+from monitor.core.render import Line, Section, Text, Tone, render
 from monitor.notifiers import slack
 
 
@@ -49,8 +50,10 @@ def test_texts_and_blocks_are_bounded():
         notes=("x" * 5000,) * 50,
     )
 
-    header, lead, facts, notes = slack.payload(text)["blocks"]
+    payload = slack.payload(text)
+    header, lead, facts, notes = payload["blocks"]
 
+    assert len(payload["text"]) == 3000
     assert (len(header["text"]["text"]), len(lead["text"]["text"])) == (150, 3000)
     assert [len(field["text"]) for field in facts["fields"]] == [2000] * 10
     assert [len(note["text"]) for note in notes["elements"]] == [2000] * 10
@@ -64,3 +67,18 @@ def test_what_a_section_has_not_is_no_block():
     _, block = slack.payload(text)["blocks"]
 
     assert block["text"]["text"] == "Jane, since noon"
+
+
+def test_what_shows_no_blocks_has_the_links_and_none_in_half():
+    people = [account(id_=f"{number}") for number in range(20)]
+    links = [f"https://app.linkedapi.io/c/{number:03}/{'x' * 96}" for number in range(20)]
+    cases = (notification(person=p, link=x) for p, x in zip(people, links, strict=True))
+    payload = slack.payload(render(message(*cases), timezone="UTC"))
+
+    shown = [line.split()[-1] for line in payload["text"].splitlines() if "Reconnect:" in line]
+    assert shown == links[: len(shown)]
+    assert 12 <= len(shown) < 20, "as many as there is room for"
+    assert (payload["unfurl_links"], payload["unfurl_media"]) == (False, False)
+    one = slack.payload(render(message(), timezone="UTC"))["text"]
+    assert f"\nReconnect: {LINK}\n" in one
+    assert one.startswith("🔴 “Jane Doe” is signed out of LinkedIn\n")
