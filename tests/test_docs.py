@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import tomllib
 from inspect import signature
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from harness.notifications import message
+from harness.receivers import KEY
 from typer.main import get_command
 
 from monitor import config, notifiers
@@ -18,7 +20,7 @@ from monitor.config.environment import CONFIG, VARIABLES
 from monitor.config.settings import declared, secret_keys
 from monitor.core.model import Cause, EventType, Resolution
 from monitor.metrics.families import FAMILIES
-from monitor.notifiers import ReceiverSettings
+from monitor.notifiers import ReceiverSettings, webhook
 from monitor.simulator import Fault, Simulator
 from monitor.simulator.actions import ACTIONS
 
@@ -169,6 +171,44 @@ def test_the_example_of_a_notifier_works():
 
     assert request.url == settings.url
     assert "🔴 “Jane Doe” is signed out of LinkedIn" in json.loads(request.body)["text"]
+
+
+def signed(now, **settings):
+    values = {"name": "crm", "type": "webhook", "url": "https://crm.example/hook", **settings}
+    notifier = webhook.Notifier(webhook.Settings(**values), http=None, timezone="UTC")
+    request = notifier.request(message(now=int(now * 1_000_000)))
+    return dict(request.headers), request.body
+
+
+@pytest.mark.parametrize(
+    ("ago", "change", "is_ours"),
+    [
+        (0, {}, True),
+        (240, {}, True),
+        (-240, {}, True),
+        (360, {}, False),
+        (-360, {}, False),
+        (25 * 365 * 86_400, {}, False),
+        (0, {"webhook-signature": "v1,{other} {ours}"}, True),
+        (0, {"webhook-signature": "{ours} v1,{other}"}, True),
+        (0, {"webhook-signature": "v2,{other} {ours}"}, True),
+        (0, {"webhook-signature": "v1,{other}"}, False),
+        (0, {"webhook-signature": "no signature"}, False),
+        (0, {"webhook-signature": "v1,ä"}, False),
+        (0, {"webhook-timestamp": "soon"}, False),
+        (0, {"webhook-id": "another"}, False),
+        (0, {"webhook-id": ""}, False),
+    ],
+)
+def test_the_example_of_a_verifier_takes_what_we_signed_lately(ago, change, is_ours):
+    blocks, module = dict(FENCE.findall(PAGES["docs/receivers.md"])), {}
+    exec(blocks["python"], module)
+    headers, body = signed(time.time() - ago, secret=KEY)  # noqa: TID251 - it goes by the clock
+    words = {"ours": headers["webhook-signature"], "other": "A" * 43 + "="}
+    headers |= {name: value.format(**words) for name, value in change.items()}
+
+    assert module["is_from_monitor"](KEY, headers, body) is is_ours
+    assert not module["is_from_monitor"](KEY, headers, body + b" ")
 
 
 # ── metrics, commands, exit codes ────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
 from functools import partial
@@ -14,6 +15,7 @@ import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from slack_sdk.models.blocks import Block
+from standardwebhooks import Webhook
 
 from harness.program import free_port
 from harness.raw_server import RawServer, http, tls_context
@@ -229,7 +231,10 @@ def check_mail(mail):
 
 def check_webhook(request):
     assert set(json.loads(request.body)) == {"type", "timestamp", "data"}
-    request.body.decode()
+    headers = request.headers
+    sent_at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    signature = Webhook(KEY).sign(headers["webhook-id"], sent_at, request.body.decode())
+    assert headers["webhook-signature"] == signature
 
 
 CHECKS = {"email": check_mail, "log": json.dumps, "slack": check_slack, "webhook": check_webhook}
