@@ -137,7 +137,8 @@ def examples():
 
 @pytest.mark.parametrize("text", list(examples()))
 def test_every_example_of_a_configuration_loads(text, tmp_path):
-    (tmp_path / "secret").write_text("a-secret")
+    (tmp_path / "secret").write_text("a-secret-of-any-kind")
+    (tmp_path / "metrics-token").write_text("a-token-beside-the-file")
     text = re.sub(r"(/run/secrets|\$\{CREDENTIALS_DIRECTORY\})/[\w/-]+", f"{tmp_path}/secret", text)
     file = tmp_path / "config.yaml"
     file.write_text(text, encoding="utf-8")

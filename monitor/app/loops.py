@@ -18,7 +18,7 @@ from monitor.store.address import describe, parse
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
-from monitor.web.server import bind, is_local, serve
+from monitor.web.server import bind, is_local, serve, url
 from monitor.work.liveness import write_liveness
 from monitor.work.tick import Ticker
 
@@ -109,7 +109,6 @@ class App:
         Raise MonitorError if it can't start.
         """
         sock = bind(self._config.web)
-        host, port = self._config.web.listen.rpartition(":")[0], sock.getsockname()[1]
         endpoint = build(
             metrics=self._metrics,
             alive=self._loop_health.overdue,
@@ -127,7 +126,7 @@ class App:
                 if self._lease.held.is_set():
                     await self._begin()
                 self._group.create_task(serve(endpoint, sock, stopping=self._stopping))
-                await self._run(ready, f"http://{host}:{port}")
+                await self._run(ready, url(sock))
         except ExceptionGroup as group:
             raise _first(group) from None
         finally:

@@ -25,6 +25,7 @@ from monitor.core.secret import Secret
 from monitor.metrics.families import INCIDENTS_OPEN
 from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
+from monitor.web.settings import WebSettings
 from monitor.work.liveness import hold
 
 from .components import Components, Resources
@@ -118,11 +119,13 @@ class Reconfigurer:
         self._workers = workers
         self._loop_health = loop_health
         self._accounts: Sequence[AccountRule] = ()
+        self._web: WebSettings | None = None
         self._lock = asyncio.Lock()
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
 
     async def prepare(self, config: Config) -> Components:
         """Return the objects made of *config*; raise MonitorError if it can't work."""
+        self._web = self._web or config.web  # in force until a restart
         workers, api = self._workers, await self._resources.api(config.linked_api)
         wake, look = workers.wake_receivers, workers.wake_workspace
         return Components(config, self._resources, api, wake=wake, look=look)
@@ -188,9 +191,10 @@ class Reconfigurer:
         )
         for cause, count in applied.outages.items():
             metrics.set(INCIDENTS_OPEN, count, workspace=ALL_WORKSPACES, cause=cause)
-        metrics.configure(
-            per_account=config.metrics.per_account, account_names=config.metrics.account_names
-        )
+        names = config.metrics.account_names
+        if names == "auto":
+            names = self._web is not None and self._web.is_private
+        metrics.configure(per_account=config.metrics.per_account, account_names=names)
         self._reconfigure_workspaces(change, components)
         self._start_workspaces(change, applied, components)
         self._change_receivers(components)

@@ -11,6 +11,7 @@ from monitor.core.inventory import AccountRule
 from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
+from monitor.web.settings import WebSettings
 
 from .document import Document, Location, Table, is_presentable
 from .explain import suggestion
@@ -28,6 +29,7 @@ class Sections:
     workspaces: Mapping[int, WorkspaceSettings] = field(default_factory=dict)
     accounts: Mapping[int, AccountRule] = field(default_factory=dict)
     receivers: Mapping[int, ReceiverSettings] = field(default_factory=dict)
+    web: WebSettings | None = None
 
 
 def check(document: Document, sections: Sections) -> list[str]:
@@ -45,6 +47,7 @@ def check(document: Document, sections: Sections) -> list[str]:
             *_decided_by_name(sections),
             *_idle_routes(document, sections),
             *_repeated_tokens(document, sections.workspaces),
+            *_open_metrics(sections.web),
         )
     ]
 
@@ -254,3 +257,9 @@ def _repeated_tokens(
             continue
         if first.setdefault(token, index) != index:
             yield location, f"is the token of workspaces[{first[token]}] as well"
+
+
+def _open_metrics(web: WebSettings | None) -> Iterator[tuple[Location, str]]:
+    if web and not web.is_private:
+        message = "other hosts can read the metrics; set web.metrics_token, or listen on 127.0.0.1"
+        yield ("web", "listen"), message

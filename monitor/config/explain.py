@@ -120,7 +120,9 @@ def _message(details: Mapping[str, Any], document: Document, location: Location)
 
 def _choice(expected: str, value: Any) -> str:
     """Return which words are possible (*expected* is pydantic's own list of them)."""
-    words = re.findall(r"'([^']*)'", expected)
+    words = [
+        word or truth.lower() for word, truth in re.findall(r"'([^']*)'|\b(True|False)\b", expected)
+    ]
     message = f"must be {alternatives(words)}"
     if not isinstance(value, str) or not is_word(value):
         return message

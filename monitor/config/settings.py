@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -113,11 +114,19 @@ class WorkspaceSettings(BaseModel, frozen=True, extra="forbid"):
         return self
 
 
+def _to_bool(value: Any) -> Any:
+    """Read the word that a variable holds."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
 class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
-    """The section `metrics`: which accounts have series of their own, and whether with names."""
+    """The section `metrics`: which accounts have series of their own, and whether with names.
+
+    By itself (`auto`) it shows names only to this machine, or to who has the token.
+    """
 
     per_account: Literal["all", "unhealthy", "none"] = "all"
-    account_names: bool = True
+    account_names: Annotated[Literal[True, False, "auto"], BeforeValidator(_to_bool)] = "auto"
 
 
 class LogSettings(BaseModel, frozen=True, extra="forbid"):

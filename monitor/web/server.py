@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -29,37 +29,65 @@ _REASONS: Final = {
     errno.EACCES: "not permitted; ports below 1024 are for privileged programs",
     errno.EADDRNOTAVAIL: "this machine has no such address",
 }
+_ABSENT: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""Errors of an address that this machine, or its kernel, does not have."""
+
+_ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - asked for by whoever configures it
 
 
 def bind(settings: WebSettings) -> socket.socket:
-    """Return a socket that listens where *settings* say; raise MonitorError if it can't."""
+    """Return a socket that listens where *settings* say; raise MonitorError if it can't.
+
+    `[::]` is all addresses of both families, and 0.0.0.0 where the kernel has no IPv6. Of a name
+    the first address counts that this machine has.
+    """
+    hosts = [settings.host, _ANY_IPV4] if settings.is_any_ipv6 else [settings.host]
     try:
-        addresses = socket.getaddrinfo(
-            settings.host,
-            settings.port,
-            type=socket.SOCK_STREAM,
-            proto=socket.IPPROTO_TCP,  # asyncio turns Nagle's delay off for sockets that name it
-            flags=socket.AI_PASSIVE,
-        )
+        addresses = [
+            found
+            for host in hosts
+            for found in socket.getaddrinfo(
+                host,
+                settings.port,
+                type=socket.SOCK_STREAM,
+                proto=socket.IPPROTO_TCP,  # asyncio turns Nagle's delay off for those that name it
+                flags=socket.AI_PASSIVE,
+            )
+        ]
     except (OSError, UnicodeError):
         raise _problem(settings, f"there is no host {settings.host!r}") from None
-    family, kind, protocol, _, address = addresses[0]
-    try:
-        sock = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _problem(settings, os.strerror(error.errno or 0)) from None
+    code = 0
+    for family, _, _, _, address in addresses:
+        try:
+            return _listen(socket.AddressFamily(family), address)
+        except OSError as error:
+            code = code or error.errno or 0
+            if error.errno not in _ABSENT:
+                break
+    raise _problem(settings, _REASONS.get(code, os.strerror(code)))
+
+
+def _listen(family: socket.AddressFamily, address: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # elsewhere it would let two programs have the port
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:  # whatever the system's default is
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # its connections' too
         sock.bind(address)
         sock.listen(MAX_CONNECTIONS)  # until then another program might still take the port
-    except OSError as error:
+    except OSError:
         sock.close()
-        code = error.errno or 0
-        raise _problem(settings, _REASONS.get(code, os.strerror(code))) from None
+        raise
     sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
     return sock
+
+
+def url(sock: socket.socket) -> str:
+    """Return the address at which *sock* listens, as one writes it."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _problem(settings: WebSettings, reason: str) -> MonitorError:

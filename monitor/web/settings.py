@@ -1,13 +1,20 @@
 """The settings of the HTTP endpoint: the section `web`."""
 
 import re
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Final
 
 from pydantic import BaseModel, field_validator
 
 from monitor.core.secret import Secret
 
+from .hosts import is_loopback
+
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
+MIN_TOKEN: Final = 16
+"""Characters of a bearer token: a shorter one can be guessed."""
+
 _LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+):(?P<port>\d{1,5})")
 
 
@@ -22,13 +29,25 @@ class WebSettings(BaseModel, frozen=True, extra="forbid"):
     metrics_token: Secret | None = None
     hosts: tuple[str, ...] = ()
 
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_long_enough(cls, value: Secret | None) -> Secret | None:
+        if value is not None and len(value.reveal()) < MIN_TOKEN:
+            raise ValueError(
+                f"must have {MIN_TOKEN} or more characters, such as `openssl rand -hex 32` writes"
+            )
+        return value
+
     @field_validator("listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
         match = _LISTEN.fullmatch(value)
-        if match is None or int(match["port"]) > 65535:
-            raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464")
-        return value
+        if match and int(match["port"]) <= 65535:
+            with suppress(ValueError):
+                if match["host"].startswith("["):
+                    ip_address(match["host"].strip("[]"))
+                return value
+        raise ValueError("must be HOST:PORT, such as 127.0.0.1:9464 or [::]:9464")
 
     @field_validator("hosts")
     @classmethod
@@ -41,6 +60,16 @@ class WebSettings(BaseModel, frozen=True, extra="forbid"):
     def host(self) -> str:
         """The host part, an IPv6 address without its brackets."""
         return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def is_any_ipv6(self) -> bool:
+        """Whether it is `[::]`, however that is written."""
+        return ":" in self.host and ip_address(self.host).is_unspecified
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine, or who has the token, gets to see the metrics."""
+        return self.metrics_token is not None or is_loopback(self.host)
 
     @property
     def port(self) -> int:

@@ -72,6 +72,32 @@ async def test_the_first_configuration_puts_everybody_to_work(harness):
     assert 'linkedapi_workspace_up{workspace="beta"} 0' in harness.metric
 
 
+OPEN = "web: {listen: '[::]:9464'}"
+TOKEN = "web: {listen: '[::]:9464', metrics_token: abcdefghijklmnop}"
+
+
+@pytest.mark.parametrize(
+    ("at_start", "later", "shows_names"),
+    [
+        ("", "", True),
+        (OPEN, OPEN, False),
+        (TOKEN, OPEN, True),
+        (OPEN, TOKEN, False),  # the token needs a restart
+        (OPEN, f"{OPEN}\nmetrics: {{account_names: true}}", True),
+        (TOKEN, f"{TOKEN}\nmetrics: {{account_names: false}}", False),
+    ],
+)
+async def test_names_are_shown_to_everybody_only_if_somebody_says_so(
+    harness, at_start, later, shows_names
+):
+    await harness.apply("acme", more=at_start)
+    await harness.apply("acme", more=later)
+    harness.simulator.add_account("acme", name="Jane Doe")
+    await harness.poll("acme")
+
+    assert ("Jane Doe" in harness.metric) == shows_names
+
+
 async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
     log, new = "{name: log, type: log}", "{name: new, type: log}"
     await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}, {log}]")

@@ -97,6 +97,7 @@ SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:pas
         ({"LINKEDAPI_MONITOR_STORAGE_URL": "mysql://db"}, "LINKEDAPI_MONITOR_STORAGE_URL: must"),
         ({"LINKEDAPI_MONITOR_LOG_LEVEL": "loud"}, "LINKEDAPI_MONITOR_LOG_LEVEL: must be debug"),
         ({"LINKEDAPI_MONITOR_DEFAULT_LISTEN": "x"}, "LINKEDAPI_MONITOR_DEFAULT_LISTEN: must be "),
+        ({"LINKEDAPI_MONITOR_LISTEN": "[:::]:1"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
         ({"LINKEDAPI_MONITOR_LISTEN": "here"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
     ],
 )
@@ -208,7 +209,7 @@ def test_what_a_file_says_is_not_added_to(load_text):
 
 def test_secrets_may_stand_in_files_beside_the_configuration(load_text, tmp_path):
     (tmp_path / "slack").write_text(f"{SLACK_URL}\n")
-    (tmp_path / "metrics").write_text("hush\n")
+    (tmp_path / "metrics").write_text("hush-hush-hush-hush\n")
 
     config = load_text(
         WORKSPACE
@@ -217,7 +218,7 @@ def test_secrets_may_stand_in_files_beside_the_configuration(load_text, tmp_path
     )
 
     assert config.receivers[0].url == Secret(SLACK_URL)
-    assert config.web.metrics_token == Secret("hush")
+    assert config.web.metrics_token == Secret("hush-hush-hush-hush")
 
 
 def test_a_secret_that_is_null_is_as_if_it_were_not_there(load_text, tmp_path):

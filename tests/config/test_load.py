@@ -44,7 +44,7 @@ routes:
 fallback: ops
 delivery: {deadline: 1h}
 storage: {url: "sqlite:///x.db", keep: 30d}
-web: {listen: "0.0.0.0:9000", metrics_token: hush}
+web: {listen: "0.0.0.0:9000", metrics_token: hush-hush-hush-hush}
 metrics: {per_account: unhealthy, account_names: false}
 log: {level: debug, format: console}
 timezone: Europe/Berlin

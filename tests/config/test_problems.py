@@ -68,6 +68,7 @@ WRONG = {
     "a missing key": "receivers:\n\n  - {type: log}",
     "an address that is a number": "web: {listen: 80}",
     "a host with its port": "web: {hosts: ['localhost:80']}",
+    "a token that can be guessed": "web: {metrics_token: fifteen-letters}",
     # variables
     "an unset variable": "web:\n  metrics_token: ${HUSH}",
     "an unset variable in a list": OPS + "routes: [{to: [ops, '${OPS}']}]",
@@ -135,7 +136,7 @@ WRONG = {
     ),
     "owners that own nothing": ACCOUNTS,
     # secrets in files
-    "a secret beside its file": "web:\n  metrics_token: a\n  metrics_token_file: b",
+    "a secret beside its file": "web:\n  metrics_token: abcdefghijklmnop\n  metrics_token_file: b",
     "a misspelt secret's file": SLACK % ", url: 'https://a', urls_fil: x",
     "a secret of a receiver in two places": SLACK % ", url: 'https://a', url_file: b",
     "a secret of a receiver in neither": SLACK % "",
@@ -202,6 +203,9 @@ FITS = {
     "an owner": ONE % LABEL + "accounts: [{labels: {owner: jane@example.com}}]",
     "an owner by id": ONE % LABEL
     + "accounts: [{match: {id: a-1, name: 'J*'}, labels: {owner: jane@example.com}}]",
+    "metrics for this machine": WORKSPACE + "web: {listen: 'localhost:1'}",
+    "metrics for who has the token": WORKSPACE
+    + "web: {listen: '0.0.0.0:1', metrics_token: abcdefghijklmnop}",
     "no owner by name": ONE % "" + "accounts: [{match: {name: 'J*'}, labels: {owner: jane}}]",
 }
 ODD = {
@@ -215,6 +219,7 @@ ODD = {
   - {match: {workspace: [default, "b*"]}, to: ops}
   - {match: {workspace: ${TEXT}}, to: ops}
   - {to: ops}""",
+    "metrics for everybody": WORKSPACE + "web: {listen: '[::]:9464'}",
     "no label": ONE % LABEL,
     "another label": ONE % LABEL + "accounts: [{labels: {team: x}}]",
     "misspelt workspaces of owners": ONE % ""

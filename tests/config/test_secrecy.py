@@ -6,7 +6,7 @@ from monitor.config import ConfigError
 
 from .conftest import WORKSPACE
 
-HUSH = "hunter2hunter2"
+HUSH = "hunter2hunter2hunter2"
 
 PLACES = [
     "workspaces: [{token: SECRET, token_file: SECRET}]",

@@ -23,13 +23,13 @@ workspaces: [{name: a, token: token-a}, {name: b, token: token-b}]
 linked_api: {proxy: "http://me:proxy%20password@proxy:3128"}
 receivers:
   - {name: ops, type: slack, url: "https://hooks.slack.com/services/x"}
-web: {metrics_token: hush}
+web: {metrics_token: hush-hush-hush-hush}
 storage: {url: "sqlite:///x.db"}
 """
     )
 
     assert {secret.reveal() for secret in config.secrets()} == {
-        *("token-a", "token-b", "hush", "https://hooks.slack.com/services/x"),
+        *("token-a", "token-b", "hush-hush-hush-hush", "https://hooks.slack.com/services/x"),
         *("http://me:proxy%20password@proxy:3128", "proxy%20password", "proxy password"),
     }
 

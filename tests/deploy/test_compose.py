@@ -59,6 +59,20 @@ def test_the_configuration_of_the_profile_simulator_is_valid_and_watches_the_sim
     assert not config.warnings
 
 
+def test_prometheus_shows_the_token_that_the_monitor_asks_for(deploy, file, services):
+    config = load(deploy / "compose" / "simulator" / "config.yaml", {})
+    secrets = yaml.safe_load(file.read_text())["secrets"]
+    scraped = yaml.safe_load((deploy / "prometheus" / "prometheus.yml").read_text())
+    (job,) = (j for j in scraped["scrape_configs"] if j["job_name"] == "linkedapi-monitor")
+    (name,) = services["prometheus"]["secrets"]
+    folder = services["monitor"]["volumes"][1].partition(":/etc")[0]
+
+    assert secrets[name]["file"] == f"{folder}/metrics-token"
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{name}"
+    token = (deploy / "compose" / "simulator" / "metrics-token").read_text().strip()
+    assert config.web.metrics_token.reveal() == token
+
+
 def test_what_is_mounted_from_the_repository_is_there(file, services):
     for service in services.values():
         for volume in service.get("volumes", ()):

@@ -31,7 +31,7 @@ def test_the_schemas_of_kubernetes_have_every_field_of_the_base(rendered, tmp_pa
     file = tmp_path / "rendered.yaml"
     file.write_text(yaml.safe_dump_all(rendered.values()))
     code, output = run_tool("kubernetes-validate", "--strict", file)
-    assert (code, output.count("passed")) == (0, 4), output
+    assert (code, output.count("passed")) == (0, 5), output
 
 
 def test_the_rendered_deployment_reads_the_rendered_configuration(rendered):
@@ -84,7 +84,7 @@ def test_a_database_that_fails_takes_the_pod_out_of_service_and_does_not_restart
 def test_the_pod_listens_where_its_probes_ask(pod):
     (container,) = pod["spec"]["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
-    assert environment["LINKEDAPI_MONITOR_DEFAULT_LISTEN"] == "0.0.0.0:9464"
+    assert environment["LINKEDAPI_MONITOR_DEFAULT_LISTEN"] == "[::]:9464"
     assert container["ports"] == [{"name": "http", "containerPort": 9464}]
 
 
@@ -99,11 +99,29 @@ def test_service_and_pod_monitor_find_the_pod(deploy, base, pod):
     assert port["targetPort"] == endpoint["port"] == container["ports"][0]["name"]
 
 
-def test_the_configuration_of_the_base_reads_its_token_from_the_mounted_secret(base, pod):
+def test_the_configuration_of_the_base_reads_its_tokens_from_the_mounted_secret(base, pod):
     (container,) = pod["spec"]["containers"]
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "secrets"]
-    (workspace,) = yaml.safe_load((base / "config.yaml").read_text())["workspaces"]
-    assert str(Path(workspace["token_file"]).parent) == mount["mountPath"]
+    config = yaml.safe_load((base / "config.yaml").read_text())
+    files = [config["workspaces"][0]["token_file"], config["web"]["metrics_token_file"]]
+    assert {str(Path(file).parent) for file in files} == {mount["mountPath"]}
+
+
+def test_the_metrics_are_for_prometheus_alone(deploy, base, pod):
+    (policy,) = documents(base / "networkpolicy.yaml")
+    (pod_monitor,) = documents(deploy / "kubernetes/components/podmonitor/podmonitor.yaml")
+    config = yaml.safe_load((base / "config.yaml").read_text())
+    (endpoint,) = pod_monitor["spec"]["podMetricsEndpoints"]
+    secret = [volume["secret"] for volume in pod["spec"]["volumes"] if "secret" in volume]
+
+    assert policy["spec"]["podSelector"]["matchLabels"] == pod["metadata"]["labels"]
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
+    (rule,) = policy["spec"]["ingress"]
+    assert rule["from"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": "http"}]
+    credentials = endpoint["authorization"]["credentials"]
+    assert credentials["name"] == secret[0]["secretName"]
+    assert credentials["key"] == Path(config["web"]["metrics_token_file"]).name
 
 
 def documents(file):

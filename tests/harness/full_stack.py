@@ -105,9 +105,11 @@ def write_prometheus_config(folder, addresses):
 
 def write_monitor_config(folder, api, crm_url, chat_url):
     """Configure a monitor of all workspaces; return its file and the address of its endpoint."""
+    (folder / "metrics-token").write_text("what-prometheus-has-to-show\n")
     file, endpoint = configure(folder, api=api, hooks=crm_url)
     config = yaml.safe_load(file.read_text())
     config["workspaces"] = [{"name": name, "token": f"linked_{name}"} for name in WORKSPACES]
+    config["web"]["metrics_token_file"] = "metrics-token"
     config["receivers"][0]["url"] = f"{chat_url}/slack"
     file.write_text(
         yaml.safe_dump(config | {"fallback": "crm", "incidents": {"blind_after": "5s"}})
@@ -148,7 +150,12 @@ async def full_stack(folder):
         file, monitor_url = write_monitor_config(folder, f"http://{api}", crm_url, chat_url)
         monitor = monitor_url.removeprefix("http://")
         write_prometheus_config(
-            folder, {"monitor:9464": monitor, "alertmanager:9093": alertmanager}
+            folder,
+            {
+                "monitor:9464": monitor,
+                "alertmanager:9093": alertmanager,
+                "/run/secrets/metrics-token": f"{folder}/metrics-token",
+            },
         )
         write_alertmanager_config(folder, f"{pager_url}/slack")
         started_at = now()

@@ -1,11 +1,13 @@
 import asyncio
+import errno
 import os
 import signal
+import socket
 
 import pytest
 
 from monitor.core.errors import MonitorError
-from monitor.web.server import bind, serve
+from monitor.web.server import bind, serve, url
 from monitor.web.settings import WebSettings
 
 
@@ -25,6 +27,35 @@ def test_binds_where_the_settings_say(host):
 
     assert address in ({"127.0.0.1", "::1"} if host == "localhost" else {host.strip("[]")})
     assert port > 0
+
+
+@pytest.mark.parametrize("where", ["[::]:0", "[0:0::0]:0"])
+def test_all_addresses_are_those_of_both_families(where):
+    with listen(where) as sock:
+        port = sock.getsockname()[1]
+        if sock.family is not socket.AF_INET6:
+            pytest.skip("no IPv6 here")
+
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), timeout=5).close()
+        with pytest.raises(MonitorError, match="another program"):
+            listen(f"0.0.0.0:{port}")
+
+
+@pytest.mark.parametrize("code", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_where_the_kernel_has_no_ipv6_all_addresses_are_those_of_ipv4(monkeypatch, code):
+    class OnlyIPv4(socket.socket):
+        def bind(self, address):
+            if self.family is socket.AF_INET6:
+                raise OSError(code, "no IPv6")
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", OnlyIPv4)
+
+    with listen("[::]:0") as sock:
+        assert url(sock) == f"http://0.0.0.0:{sock.getsockname()[1]}"
+    with pytest.raises(MonitorError, match=r"\[::1\]:0 \(web.listen\)"):
+        listen("[::1]:0")
 
 
 def test_a_taken_port_is_one_clear_line_and_free_again_after_a_stop():
