@@ -17,6 +17,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot, Status
+from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.store import attempts, claims, outbox, workspaces
 from monitor.store.attempts import Attempt
@@ -144,7 +145,7 @@ class _Outbox:
         settle = partial(
             attempts.settle,
             claimed=claimed,
-            attempt=Attempt(error, Duration(0), "title"),
+            attempt=Attempt(error or Receipt(), Duration(0), "title"),
             now=self._now,
             deadline=DEADLINE,
             jitter=1.0,

@@ -19,6 +19,7 @@ from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
 from monitor.core.model import EventType, Message, Notification, Observation
+from monitor.core.receipt import Receipt
 from monitor.core.runtime import Runtime
 from monitor.source.transport import open_http
 from monitor.store.db import Store
@@ -104,5 +105,5 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
             address = settings[name].sample_address
             message = Message(new_id(), name, (notification,), now(), address)
             result = await attempt(notifier, message)
-            results[name] = result if isinstance(result, DeliveryError) else None
+            results[name] = result.failure if isinstance(result, Receipt) else result
     return results

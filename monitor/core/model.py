@@ -410,7 +410,8 @@ class Message:
     """What is sent: one or more notifications for one receiver, under one idempotency key (*id*).
 
     *now* is when this attempt starts; the worst notification comes first. *address* is the one that
-    a label of the accounts gave, for a receiver without its own.
+    a label of the accounts gave, for a receiver without its own; *done* are those of several that
+    took it in an earlier attempt, or refused it for good.
     """
 
     id: str
@@ -418,15 +419,4 @@ class Message:
     notifications: tuple[Notification, ...]
     now: Micros
     address: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a notifier brings back from a message that was accepted.
-
-    *accepted* are the addresses that took it if others of the same message did not, else it is
-    empty; *post* is JSON by which the notifier finds again what it posted, and nobody else reads.
-    """
-
-    accepted: tuple[str, ...] = ()
-    post: object = None
+    done: tuple[str, ...] = ()

@@ -22,7 +22,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
-from monitor.core.model import Message, Receipt
+from monitor.core.model import Message
+from monitor.core.receipt import Receipt
 from monitor.core.text import check_timezone
 
 GROUP: Final = "linkedapi_monitor.notifiers"

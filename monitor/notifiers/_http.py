@@ -23,7 +23,8 @@ from monitor import __version__
 from monitor.core.backoff import retry_after
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Message, Micros, Receipt
+from monitor.core.model import Message, Micros
+from monitor.core.receipt import Receipt
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 

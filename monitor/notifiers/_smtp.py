@@ -10,26 +10,24 @@ Rules:
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from typing import Literal, Self
 
 import aiosmtplib
-import structlog
 from pydantic import Field, model_validator
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
-from monitor.core.model import Receipt
 from monitor.core.secret import Secret
 
 from . import ReceiverSettings, unanswered
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
-
-log = structlog.get_logger("notifiers.smtp")
+_SERVER_CODES = _AUTH_CODES | {421}
+"""What is said of the connection, whatever it answers."""
 
 
 class _Step(Enum):
@@ -69,11 +67,16 @@ class SmtpServer:
         self._tls_context = _tls_context(settings)
         self._timeout = timeout.seconds
 
-    async def send(self, mail: bytes, *, sender: str, recipients: Sequence[str]) -> Receipt:
-        """Send *mail*, once; raise DeliveryError unless it was accepted for somebody."""
+    async def send(
+        self, mail: bytes, *, sender: str, recipients: Sequence[str]
+    ) -> Mapping[str, int]:
+        """Send *mail* to those who take it, once; return the codes by which others were refused.
+
+        Raise DeliveryError if something else kept it from being accepted.
+        """
         username, password = self._settings.username, self._settings.password
         step = _Step.CONNECT
-        accepted: Sequence[str] = ()
+        refusals: Mapping[str, int] = {}
         error: DeliveryError | None = None
         try:
             async with asyncio.timeout(self._timeout):
@@ -84,18 +87,19 @@ class SmtpServer:
                         await smtp.login(username, password.reveal())
                     step = _Step.ADDRESSES
                     await smtp.mail(sender)
-                    accepted = await self._add_recipients(smtp, recipients)
-                    step = _Step.CONTENT
-                    await smtp.data(mail)
+                    refusals = await _add_recipients(smtp, recipients)
+                    if len(refusals) < len(recipients):
+                        step = _Step.CONTENT
+                        await smtp.data(mail)
                     step = _Step.ACCEPTED
                     await smtp.quit()
-        except DeliveryError as refusal:
-            error = refusal
+        except DeliveryError as refused:
+            error = refused
         except Exception as failure:  # noqa: BLE001 - its text may name addresses
             error = _to_error(failure, step)
         if error is not None and step is not _Step.ACCEPTED:
             raise error  # out here, so that no exception with an address hangs on it
-        return Receipt(() if len(accepted) == len(recipients) else tuple(accepted))
+        return refusals
 
     def _client(self) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
@@ -107,21 +111,20 @@ class SmtpServer:
             timeout=self._timeout,
         )
 
-    async def _add_recipients(self, smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> list[str]:
-        """Name the recipients, return the accepted; raise DeliveryError if there is none."""
-        accepted, codes = [], []
-        for recipient in recipients:
-            try:
-                await smtp.rcpt(recipient)
-                accepted.append(recipient)
-            except aiosmtplib.SMTPResponseException as refusal:
-                codes.append(refusal.code)
-        if not accepted:
-            raise _refusal("no recipient was accepted", min(codes), step=_Step.ADDRESSES)
-        if codes:
-            name = self._settings.name
-            log.warning("some recipients were refused", receiver=name, codes=sorted(codes))
-        return accepted
+
+async def _add_recipients(smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> Mapping[str, int]:
+    """Name the recipients; return the codes by which some were refused."""
+    refusals = {}
+    for recipient in recipients:
+        try:
+            await smtp.rcpt(recipient)
+        except aiosmtplib.SMTPResponseException as refused:
+            if refused.code in _SERVER_CODES:
+                raise _refusal(
+                    "the server takes no mail", refused.code, step=_Step.ADDRESSES
+                ) from None
+            refusals[recipient] = refused.code
+    return refusals
 
 
 def _tls_context(settings: SmtpSettings) -> ssl.SSLContext:
@@ -154,6 +157,11 @@ def _to_error(failure: Exception, step: _Step) -> DeliveryError:
     # Once it knows us, all that can be wrong is how an address of this mail is written.
     remedy = Remedy.DROP if step is _Step.ADDRESSES else Remedy.MEND
     return DeliveryError(text, reason=reason, remedy=remedy)
+
+
+def refusal(text: str, code: int) -> DeliveryError:
+    """Say what a reply means that refuses us, or all recipients."""
+    return _refusal(text, code, step=_Step.ADDRESSES)
 
 
 def _refusal(text: str, code: int, *, step: _Step) -> DeliveryError:

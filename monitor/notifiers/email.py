@@ -15,10 +15,11 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Message, Receipt
+from monitor.core.model import Message
+from monitor.core.receipt import Receipt
 from monitor.core.render import plain_text, render
 
-from ._smtp import SmtpServer, SmtpSettings
+from ._smtp import SmtpServer, SmtpSettings, refusal
 
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 _NO_ADDRESS: Final = "must be an address such as ops@example.com or Ops <ops@example.com>"
@@ -109,11 +110,15 @@ class Notifier(notifiers.Notifier):
             problem = f"the mail could not be written: {type(error).__name__}"
         if problem is not None:  # out here, so that no exception with an address hangs on it
             raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
-        return await self._server.send(
-            mail,
-            sender=_parse_address(self.settings.from_)[1],
-            recipients=[address for _, address in to],
-        )
+        recipients = [address for _, address in to if address not in message.done]
+        if not recipients:  # who is left was taken out of the configuration
+            return Receipt()
+        sender = _parse_address(self.settings.from_)[1]
+        refusals = await self._server.send(mail, sender=sender, recipients=recipients)
+        is_own = not isinstance(self.settings.to, ByLabel)
+        if is_own and not message.done and len(refusals) == len(recipients):
+            raise refusal("no recipient was accepted", min(refusals.values()))
+        return _receipt(recipients, refusals)
 
     def _addresses(self, message: Message) -> tuple[str, ...]:
         """Return the recipients as they are written."""
@@ -157,3 +162,21 @@ def _html() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template("email.html")
+
+
+def _receipt(recipients: Sequence[str], refusals: Mapping[str, int]) -> Receipt:
+    """Say who took a mail and who did not; one who was refused by 4xx may take it later."""
+    if not refusals:
+        return Receipt()
+    accepted = tuple(address for address in recipients if address not in refusals)
+    refused = tuple(address for address, code in refusals.items() if code >= 500)
+    later = len(refusals) - len(refused)
+    counts = [(len(refused), "for good"), (later, "for now")]
+    kinds = " and ".join(f"{number} {how}" for number, how in counts if number)
+    codes = ", ".join(map(str, sorted({*refusals.values()})))
+    failure = DeliveryError(
+        f"recipients refused: {kinds}, of {len(recipients)} (SMTP {codes})",
+        reason=AttemptReason.CLIENT if refused else AttemptReason.SERVER,
+        remedy=Remedy.RETRY if later else Remedy.DROP,
+    )
+    return Receipt(accepted, refused, failure)

@@ -6,7 +6,8 @@ import structlog
 
 from monitor import notifiers
 from monitor.core.duration import humanize
-from monitor.core.model import Message, Micros, Notification, Receipt
+from monitor.core.model import Message, Micros, Notification
+from monitor.core.receipt import Receipt
 from monitor.core.render import Tone, render_notification
 from monitor.core.text import WORD_JOINER, clean
 from monitor.core.wording import account_id

@@ -7,9 +7,12 @@ Rules:
 3. A message that is wrong is dead at once, one past its deadline with the attempt that fails then;
    what waits behind a receiver that fails counts that receiver's attempts as its own.
 4. What somebody has to mend a receiver for, the fallback hears at once.
+5. A message that some of its addresses took is tried again for the others, alone, until its
+   deadline. They hold up nothing; the fallback hears of what nobody took.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +22,7 @@ from monitor.core.backoff import delivery_backoff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import EventType, Message, Micros, NotificationState, SettledReason
+from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.core.text import sanitize
 
@@ -33,7 +37,7 @@ MAX_ERROR: Final = 300
 
 SETTLE: Final = text("""
 UPDATE message SET state = :state, waits = :waits, next_attempt_at = :next_attempt_at,
-    unanswered = unanswered + CASE (
+    done = :done, unanswered = unanswered + CASE (
         SELECT CASE WHEN took IS NULL THEN 'lost' ELSE 'settled' END FROM attempt
         WHERE message_id = :id AND number = :attempts
     ) WHEN 'lost' THEN :unanswered - 1 WHEN 'settled' THEN 0 ELSE :unanswered END,
@@ -47,16 +51,26 @@ settled by a commit whose answer was lost."""
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt ended: *error* is None if the message was accepted.
+    """How one attempt ended: with its receipt, or an error.
 
     *took* is how long it lasted, *title* how its text began; *post* is what the receiver needs to
     edit it later.
     """
 
-    error: DeliveryError | None
+    result: Receipt | DeliveryError
     took: Duration
     title: str
     post: str | None = None
+
+    @property
+    def error(self) -> DeliveryError | None:
+        """What went wrong, if only for some of the addresses."""
+        return self.result.failure if isinstance(self.result, Receipt) else self.result
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether anybody took the message."""
+        return isinstance(self.result, Receipt) and self.result.is_taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +95,22 @@ def settle(
     """Record how an attempt ended; return None if the message has been sent again since.
 
     A message is dead once an attempt that began past its deadline failed, or if it is wrong itself;
-    then *fallback* is told.
+    then *fallback* is told, unless some of its addresses took it.
     """
     message, error = claimed.message, attempt.error
     assert message is not None
-    reason, again_at = None, now
-    if error is None:
-        outcome = NotificationState.DELIVERED
-    elif error.remedy is Remedy.DROP:
-        outcome, reason = NotificationState.DEAD, SettledReason.PERMANENT
-    elif message.now >= claimed.created_at + deadline:
-        outcome, reason = NotificationState.DEAD, SettledReason.DEADLINE
-    else:
-        outcome = NotificationState.PENDING
-        again_at += delivery_backoff(claimed.attempts, jitter=jitter, ambiguous=error.ambiguous)
+    again_at, done = now, _done(message, attempt)
+    outcome, reason = _outcome(attempt, is_late=message.now >= claimed.created_at + deadline)
     is_over = outcome is not NotificationState.PENDING
+    if error is not None and not is_over:
+        again_at += delivery_backoff(claimed.attempts, jitter=jitter, ambiguous=error.ambiguous)
     values = {
         "id": message.id,
         "attempts": claimed.attempts,
         "state": outcome,
         "waits": None if is_over else "time",
         "next_attempt_at": again_at,
+        "done": json.dumps(done) if done else None,
         "unanswered": int(error is not None and error.ambiguous),
         "settled_at": now if is_over else None,
     }
@@ -110,15 +119,41 @@ def settle(
         return None
     _write_attempt(tx, claimed, attempt)
     sent = outbox.set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
-    if error is None or error.ambiguous:
-        _mark_heard(tx, message, attempt.post, at=min(message.now, now), new_id=new_id)
-    elif not unanswered:
-        rows.execute_many(tx, UNMARK_HEARD, (row._asdict() for row in sent))
-    state = _note_receiver(tx, message.receiver, error, jitter=jitter, now=now)
-    if outcome is NotificationState.DEAD and fallback and fallback.name != message.receiver:
+    if not message.done:  # else it has been heard
+        if attempt.is_taken or (error and error.ambiguous):
+            _mark_heard(tx, message, attempt.post, at=min(message.now, now), new_id=new_id)
+        elif not unanswered:
+            rows.execute_many(tx, UNMARK_HEARD, (row._asdict() for row in sent))
+    state = _note_receiver(tx, message.receiver, attempt, jitter=jitter, now=now)
+    is_lost = outcome is NotificationState.DEAD and not message.done
+    if is_lost and fallback and fallback.name != message.receiver:
         outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
+    if done:
+        outbox.pass_turn(tx, sent, now=now)
+    elif error is None:
+        sent = [*sent, *_cancel_rest(tx, sent)]
     ended = outbox.end(tx, sent, now=now) if is_over else []
     return SettledMessage(tuple(ended), state)
+
+
+def _outcome(attempt: Attempt, *, is_late: bool) -> tuple[NotificationState, SettledReason | None]:
+    error = attempt.error
+    if error is None:
+        return NotificationState.DELIVERED, None
+    if not is_late and error.remedy is not Remedy.DROP:
+        return NotificationState.PENDING, None
+    if attempt.is_taken:
+        return NotificationState.DELIVERED, None
+    is_wrong = error.remedy is Remedy.DROP
+    return NotificationState.DEAD, SettledReason.PERMANENT if is_wrong else SettledReason.DEADLINE
+
+
+def _done(message: Message, attempt: Attempt) -> list[str]:
+    """Return the addresses that need no further attempt, if any of them took *message*."""
+    if not attempt.is_taken and not message.done:
+        return []
+    receipt = attempt.result if isinstance(attempt.result, Receipt) else Receipt()
+    return list(dict.fromkeys((*message.done, *receipt.accepted, *receipt.refused)))
 
 
 WRITE_ATTEMPT: Final = text("""
@@ -187,10 +222,10 @@ WHERE incident_id = :incident_id AND receiver = :receiver AND address = :address
 
 
 def _note_receiver(
-    tx: Connection, name: str, error: DeliveryError | None, *, jitter: float, now: Micros
+    tx: Connection, name: str, attempt: Attempt, *, jitter: float, now: Micros
 ) -> ReceiverState:
-    before = receivers.load(tx, name)
-    if error is None or error.remedy is Remedy.DROP:
+    before, error = receivers.load(tx, name), attempt.result
+    if isinstance(error, Receipt) or error.remedy is Remedy.DROP:
         receivers.note_success(tx, before, now=now)
         return ReceiverState(name)
     return receivers.note_failure(
@@ -204,8 +239,29 @@ def _note_receiver(
     )
 
 
+CANCEL_REST: Final = text("""
+UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :settled_at
+WHERE receiver = :receiver AND address = :address AND workspace = :workspace AND subject = :subject
+    AND incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    AND event <> 'notice' AND position < :position AND EXISTS (
+        SELECT 1 FROM message
+        WHERE message.id = notification.message_id AND message.done IS NOT NULL
+    )
+RETURNING *, state AS outcome
+""")
+
+
+def _cancel_rest(tx: Connection, delivered: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """Cancel what some addresses have not got yet of the incidents that all were told of now."""
+    cancelled: list[Row[Any]] = []
+    for row in delivered:
+        if row.event != EventType.NOTICE:
+            cancelled += tx.execute(CANCEL_REST, row._asdict())
+    return cancelled
+
+
 EXPIRED: Final = text("""
-SELECT id FROM message
+SELECT id, done FROM message
 WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
     AND created_at <= :before AND created_at >= :since
 ORDER BY created_at LIMIT :limit
@@ -234,20 +290,21 @@ def expire(
     if state.failing_since is None:
         return []
     values = {"receiver": state.name, "before": now - deadline, "limit": outbox.MAX_PORTION}
-    expired = tx.execute(EXPIRED, {**values, "since": state.failing_since - deadline}).scalars()
+    expired = tx.execute(EXPIRED, {**values, "since": state.failing_since - deadline}).all()
     dead: list[Row[Any]] = []
-    for id_ in expired.all():
+    for message in expired:
         reason = SettledReason.DEADLINE
-        dead += outbox.set_state(tx, id_, to=NotificationState.DEAD, reason=reason, at=now)
-        tx.execute(EXPIRE, {"message_id": id_, "at": now})
-    if fallback and fallback.name != receiver:
-        outbox.enqueue_for_fallback(tx, dead, fallback, now=now, new_id=new_id)
+        ended = outbox.set_state(tx, message.id, to=NotificationState.DEAD, reason=reason, at=now)
+        tx.execute(EXPIRE, {"message_id": message.id, "at": now})
+        if fallback and fallback.name != receiver and message.done is None:
+            outbox.enqueue_for_fallback(tx, ended, fallback, now=now, new_id=new_id)
+        dead += ended
     return outbox.end(tx, dead, now=now)
 
 
 PORTION: Final = text("""
 SELECT id, created_at FROM message
-WHERE receiver = :receiver AND settled_at IS NULL AND (created_at, id) > (:at, :id)
+WHERE receiver = :receiver AND settled_at IS NULL AND done IS NULL AND (created_at, id) > (:at, :id)
 ORDER BY created_at, id LIMIT :limit
 """)
 

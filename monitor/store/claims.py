@@ -15,9 +15,11 @@ Rules:
 3. A message that may have arrived stays as it is: its id is the key that it arrived under.
 4. What waits is marked with what ends its wait, and not looked at before: see `message.waits`.
 5. A link that may have expired is asked about before it is told, and waited for only so long.
-6. "Nothing claimed" never means "queue empty".
+6. A message that some of its addresses took stays as it is, for the others; nothing waits for it.
+7. "Nothing claimed" never means "queue empty".
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -169,7 +171,14 @@ def claim(
             receivers.leave_alone(tx, receiver.name, until=until)
         outbox.set_state(tx, row.id, to=NotificationState.SENDING)
         return examined.claimed(
-            Message(row.id, receiver.name, tuple(notifications), now, row.address),
+            Message(
+                row.id,
+                receiver.name,
+                tuple(notifications),
+                now,
+                row.address,
+                tuple(json.loads(row.done or "[]")),
+            ),
             attempts=row.attempts + 1,
             created_at=row.created_at,
         )
@@ -265,7 +274,7 @@ JOIN notification AS earlier
     ON earlier.receiver = mine.receiver AND earlier.address = mine.address
     AND earlier.workspace = mine.workspace AND earlier.subject = mine.subject
     AND earlier.settled_at IS NULL AND earlier.message_id NOT IN (mine.message_id, :except)
-JOIN message AS other ON other.id = earlier.message_id
+JOIN message AS other ON other.id = earlier.message_id AND other.done IS NULL
 WHERE mine.message_id = :id AND mine.settled_at IS NULL
     AND (other.position < :position OR other.position = :position AND other.part < :part)
 LIMIT 1
@@ -348,7 +357,7 @@ def _recheck(
     ended += outbox.end(tx, cancelled, now=now)
     held = set(waiting.values())
     later = [id_ for id_, (subject, _) in ready.items() if subject in held]
-    if waiting and (row.unanswered or len(later) == len(ready)):
+    if waiting and (row.unanswered or row.done or len(later) == len(ready)):
         tx.execute(WAIT, {"id": row.id, "waits": "look", "at": row.next_attempt_at})
         return []
     if waiting:

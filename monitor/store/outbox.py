@@ -81,12 +81,17 @@ def end(tx: Connection, ended: Iterable[Row[Any]], *, now: Micros) -> list[Settl
     messages = [{"message_id": id_, "now": now} for id_ in ids]
     rows.execute_many(tx, CLOSE_EMPTY, messages)
     rows.execute_many(tx, REST, messages)
+    pass_turn(tx, notifications, now=now)
+    return [rows.read(Settled, row) for row in notifications]
+
+
+def pass_turn(tx: Connection, notifications: Iterable[Row[Any]], *, now: Micros) -> None:
+    """Let what waited behind *notifications* go, or wait for others."""
     by_queue = {
         (row.receiver, row.address, row.workspace, row.subject): row for row in notifications
     }
     queues = ({**row._asdict(), "now": now} for row in by_queue.values())
     rows.execute_many(tx, NEXT_IN_TURN, queues)
-    return [rows.read(Settled, row) for row in notifications]
 
 
 CANCEL_ENDED: Final = text("""
@@ -161,7 +166,9 @@ AUDIENCE: Final = text("""
 SELECT receiver, address, 'heard' AS state FROM heard WHERE incident_id = :incident_id
 UNION ALL
 SELECT receiver, address, state FROM notification
-WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice'
+WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice' AND NOT EXISTS (
+    SELECT 1 FROM message WHERE message.id = notification.message_id AND message.done IS NOT NULL
+)
 """)
 
 
@@ -409,7 +416,7 @@ def _fallback_event(
 # ── receivers that are gone ──────────────────────────────────────────────────────────────────────
 
 LIVE: Final = text("""
-SELECT id FROM message WHERE receiver = :receiver AND settled_at IS NULL
+SELECT id, done FROM message WHERE receiver = :receiver AND settled_at IS NULL
 ORDER BY created_at, id LIMIT :limit
 """)
 
@@ -447,12 +454,15 @@ def cancel_removed(
     back, it has heard.
     """
     values = {"receiver": receiver, "limit": MAX_PORTION}
-    messages = [{"message_id": id_, "now": now} for id_ in tx.execute(LIVE, values).scalars()]
+    live = tx.execute(LIVE, values).all()
+    messages = [{"message_id": row.id, "now": now} for row in live]
     rows.execute_many(tx, MARK_SENDING_HEARD, messages)
     cancelled = [row for values in messages for row in tx.execute(CANCEL_REMOVED, values)]
     rows.execute_many(tx, CANCEL_REMOVED_MESSAGE, messages)
     if fallback:
-        enqueue_for_fallback(tx, cancelled, fallback, now=now, new_id=new_id)
+        taken = {row.id for row in live if row.done is not None}
+        untold = [row for row in cancelled if row.message_id not in taken]
+        enqueue_for_fallback(tx, untold, fallback, now=now, new_id=new_id)
     return end(tx, cancelled, now=now) if messages else None
 
 

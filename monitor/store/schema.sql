@@ -155,7 +155,9 @@ CREATE INDEX event_incident ON event (incident_id);
 
 -- One message belongs to one workspace and one recipient. What a pending one waits for: its time
 -- ('time': next_attempt_at), a look at its workspace ('look'), an earlier message ('turn'); NULL is
--- nothing: it can leave. `unanswered` counts attempts that may have arrived.
+-- nothing: it can leave. `unanswered` counts attempts that may have arrived. `done` is NULL until one
+-- of several addresses took it: then it is for the others alone, and holds up nothing; JSON of those
+-- that took it or refused it for good.
 CREATE TABLE message (
     id TEXT PRIMARY KEY,
     workspace TEXT NOT NULL,
@@ -168,6 +170,7 @@ CREATE TABLE message (
     part BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
     unanswered BIGINT NOT NULL,
+    done TEXT,
     next_attempt_at BIGINT NOT NULL,
     claimed_by TEXT,
     claimed_until BIGINT,

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
-from monitor.core.model import EventType, Message, Micros, NotificationState, Receipt
+from monitor.core.model import EventType, Message, Micros, NotificationState
 from monitor.core.policy import DeliveryPolicy
+from monitor.core.receipt import Receipt
 from monitor.core.render import render
 from monitor.core.route import Receiver
 from monitor.core.text import WORD_JOINER
@@ -59,7 +60,8 @@ async def attempt(notifier: Notifier, message: Message) -> Receipt | DeliveryErr
     """Send *message* once; return its receipt or why it failed, whatever the notifier raises."""
     try:
         async with asyncio.timeout(SEND_TIMEOUT.seconds):
-            return await notifier.send(message)
+            receipt: object = await notifier.send(message)
+            return receipt if isinstance(receipt, Receipt) else Receipt()  # whoever wrote it
     except DeliveryError as error:
         return error
     except TimeoutError:
@@ -168,8 +170,7 @@ class Deliverer:
             post = json.dumps(result.post) if isinstance(result, Receipt) and result.post else None
         except Exception:
             log.exception("an attempt can't be described", receiver=self.receiver.name)
-        error = result if isinstance(result, DeliveryError) else None
-        return Attempt(error, took=took, title=title, post=post)
+        return Attempt(result, took=took, title=title, post=post)
 
     async def _settle(
         self, claimed: Claimed, message: Message, ended: Attempt
@@ -190,7 +191,7 @@ class Deliverer:
         )
         reason = error.reason if error else AttemptReason.OK
         self.recorder.metrics.count(ATTEMPTS, receiver=self.receiver.name, reason=reason)
-        if error is None:
+        if ended.is_taken and not message.done:
             self._note_delivered(message, since=claimed.created_at, now=now)
         if result:
             self.recorder.metrics.receiver(
@@ -199,7 +200,7 @@ class Deliverer:
                 is_failing=result.receiver.failing_since is not None,
             )
         is_dead = self._note_ended(result.ended if result else ())
-        self._log(message, claimed.attempts, error, is_dead=is_dead)
+        self._log(message, claimed.attempts, ended, is_dead=is_dead)
         return result
 
     def _note_ended(self, ended: Sequence[Settled]) -> bool:
@@ -264,17 +265,21 @@ class Deliverer:
                 since_detection = max(0, now - notification.at) / 1_000_000
                 self.recorder.metrics.observe(RECOVERY, since_detection, phase="notified")
 
-    def _log(
-        self, message: Message, number: int, error: DeliveryError | None, *, is_dead: bool
-    ) -> None:
+    def _log(self, message: Message, number: int, ended: Attempt, *, is_dead: bool) -> None:
         bound = log.bind(receiver=self.receiver.name, message=message.id, attempt=number)
-        if error is None:
+        result, error = ended.result, ended.error
+        if ended.is_taken:
             bound.info("delivered", events=[str(sent.event) for sent in message.notifications])
-            if self._is_failing:
-                bound.info("receiver works again")
-        elif is_dead:
+        if isinstance(result, Receipt) and self._is_failing:
+            bound.info("receiver works again")
+        if error is not None:
+            bound = bound.bind(reason=error.reason, error=str(error))
+        if is_dead:
             incidents = [sent.incident.id for sent in message.notifications if sent.incident]
-            bound.error("given up", reason=error.reason, error=str(error), incidents=incidents[:20])
-        elif not self._is_failing:
-            bound.warning("not delivered, will try again", reason=error.reason, error=str(error))
-        self._is_failing = error is not None
+            bound.error("given up", incidents=incidents[:20])
+        elif isinstance(result, Receipt) and error is not None:
+            say = bound.error if result.refused else bound.warning
+            say("some addresses did not take it")
+        elif error is not None and not self._is_failing:
+            bound.warning("not delivered, will try again")
+        self._is_failing = isinstance(result, DeliveryError)

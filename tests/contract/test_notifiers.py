@@ -14,7 +14,8 @@ from harness.receivers import CHECKS, HTTP, PATH, SECRETS, SERVERS, as_text, rec
 
 from monitor import notifiers
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Cause, EventType, Receipt, Resolution, Status
+from monitor.core.model import Cause, EventType, Resolution, Status
+from monitor.core.receipt import Receipt
 
 TYPES = notifiers.notifier_types()
 GROUPS = [kind for kind in TYPES if notifiers._load(kind).Notifier.groups]

@@ -154,8 +154,10 @@ def notification(
     return Notification(**{**values, **fields})
 
 
-def message(*notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON, address=""):
-    return Message(id_, "ops", notifications or (notification(),), now, address)
+def message(
+    *notifications, id_="3b7c0d1e-0000-4000-8000-000000000001", now=NOON, address="", done=()
+):
+    return Message(id_, "ops", notifications or (notification(),), now, address, done)
 
 
 RENAMED = account(matched_name="Jane Roe", rules_told_at=NOON)

@@ -16,8 +16,8 @@ from harness.core import HOUR, MINUTE, make_recorder, make_routing
 from harness.history import History
 from harness.store import DAY, StoreHarness, who_waits
 from monitor.core.errors import AttemptReason
-from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
+from monitor.core.receipt import Receipt
 from monitor.store import outbox, receivers, workspaces
 from monitor.store.claims import Claimed
 from monitor.work.deliver import Deliverer, DeliveryRules

@@ -18,6 +18,7 @@ from monitor.core.fingerprint import make_fingerprint
 from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot
 from monitor.core.policy import IncidentPolicy
+from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.core.secret import Secret
 from monitor.store import attempts, claims, outbox, workspaces
@@ -40,7 +41,7 @@ FROM notification AS mine JOIN notification AS earlier
     AND earlier.workspace = mine.workspace AND earlier.subject = mine.subject
     AND earlier.message_id <> mine.message_id
 JOIN message ON message.id = mine.message_id
-JOIN message AS before ON before.id = earlier.message_id
+JOIN message AS before ON before.id = earlier.message_id AND before.done IS NULL
 WHERE mine.settled_at IS NULL AND earlier.settled_at IS NULL
     AND (before.position < message.position
         OR before.position = message.position AND before.part < message.part)
@@ -161,8 +162,11 @@ class StoreHarness:
         )
 
     def settle(self, claimed, error=None, post=None):
-        """Settle an attempt; return what came to an end, or None if it was sent again since."""
-        attempt = Attempt(error, Duration(0), "title", post)
+        """Settle an attempt; return what came to an end, or None if it was sent again since.
+
+        *error* may also be the receipt of a message that not all of its addresses took.
+        """
+        attempt = Attempt(error or Receipt(), Duration(0), "title", post)
         settled = self.run(
             lambda tx: attempts.settle(
                 tx,

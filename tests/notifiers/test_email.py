@@ -7,7 +7,8 @@ from harness.receivers import TIMEOUT, MailServer
 from pydantic import ValidationError
 
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
-from monitor.core.model import EventType, Receipt
+from monitor.core.model import EventType
+from monitor.core.receipt import Receipt
 from monitor.notifiers import email
 
 PASSWORD = "hunter2hunter2"
@@ -43,15 +44,90 @@ async def test_the_mails_of_an_incident_make_one_thread():
     assert opening["message-id"] != resolution["message-id"]
 
 
-async def test_the_receipt_of_a_mail_that_some_were_refused_names_those_who_got_it():
-    to = ["gone@example.com", "Ops <ops@example.com>", "joe@example.com"]
-    with MailServer() as server:
-        assert await send(message(), port=server.port, to=to) == Receipt()
-        server.inbox.replies["gone@example.com"] = "550 5.1.1 gone@example.com is unknown"
-        receipt = await send(message(), port=server.port, to=to)
+# ── recipients, one by one ───────────────────────────────────────────────────────────────────────
 
-    assert receipt == Receipt(accepted=("ops@example.com", "joe@example.com"))
-    assert server.inbox.recipients[-1] == list(receipt.accepted)
+OPS, BOSS, GONE = "ops@example.com", "boss@example.com", "gone@example.com"
+REPLIES = {
+    BOSS: "450 4.2.0 boss@example.com is greylisted, come back later",
+    GONE: "550 5.1.1 gone@example.com is unknown",
+}
+
+
+async def receipt(mail=None, *, to, replies=REPLIES):
+    """Send a mail to a server that refuses BOSS for now and GONE for good."""
+    with MailServer() as server:
+        server.inbox.replies |= replies
+        receipt = await send(mail or message(), port=server.port, to=to)
+    return receipt, server.inbox.recipients
+
+
+async def test_all_who_take_a_mail_are_one_receipt():
+    assert await receipt(to=[OPS, BOSS], replies={}) == (Receipt(), [[OPS, BOSS]])
+
+
+async def test_who_is_refused_for_now_is_to_be_tried_again_and_who_is_refused_for_good_is_not():
+    given, recipients = await receipt(to=[GONE, f"Ops <{OPS}>", BOSS])
+
+    assert (given.accepted, given.refused) == ((OPS,), (GONE,))
+    assert (
+        str(given.failure) == "recipients refused: 1 for good and 1 for now, of 3 (SMTP 450, 550)"
+    )
+    assert (given.failure.reason, given.failure.remedy) == (AttemptReason.CLIENT, Remedy.RETRY)
+    assert recipients == [[OPS]]
+
+
+async def test_a_retry_writes_only_to_those_who_have_not_answered():
+    given, recipients = await receipt(message(done=(OPS, GONE)), to=[GONE, OPS, BOSS], replies={})
+
+    assert given == Receipt()
+    assert recipients == [[BOSS]]
+
+
+@pytest.mark.parametrize(
+    ("left", "reason", "remedy"),
+    [(BOSS, AttemptReason.SERVER, Remedy.RETRY), (GONE, AttemptReason.CLIENT, Remedy.DROP)],
+)
+async def test_what_the_last_of_several_answers_is_not_said_of_the_receiver(left, reason, remedy):
+    given, recipients = await receipt(message(done=(OPS,)), to=[OPS, left])
+
+    assert not given.is_taken
+    assert (given.failure.reason, given.failure.remedy) == (reason, remedy)
+    assert recipients == []
+
+
+async def test_nobody_is_written_to_if_all_who_are_left_were_taken_out_of_the_configuration():
+    assert await receipt(message(done=(OPS,)), to=[OPS]) == (Receipt(), [])
+
+
+@pytest.mark.parametrize("remedy", [Remedy.MEND, Remedy.RETRY])
+async def test_if_nobody_takes_a_mail_the_receiver_has_failed(remedy):
+    with pytest.raises(DeliveryError, match="no recipient was accepted") as caught:
+        await receipt(to=[GONE] if remedy is Remedy.MEND else [GONE, BOSS])
+
+    assert caught.value.remedy is remedy
+
+
+@pytest.mark.parametrize(
+    ("address", "remedy"), [(BOSS, Remedy.RETRY), (f"Gone <{GONE}>", Remedy.DROP)]
+)
+async def test_what_an_address_of_a_label_answers_is_not_said_of_those_of_other_accounts(
+    address, remedy
+):
+    given, _ = await receipt(message(address=address), to=OWNER)
+
+    assert not given.is_taken
+    assert given.failure.remedy is remedy
+    assert "example" not in str(given.failure)
+
+
+async def test_a_server_that_gives_up_among_the_recipients_took_nothing():
+    with pytest.raises(DeliveryError, match=r"the server takes no mail \(SMTP 421\)") as caught:
+        await receipt(to=[OPS, BOSS], replies={BOSS: "421 4.3.2 shutting down"})
+
+    assert (caught.value.ambiguous, caught.value.remedy) == (False, Remedy.RETRY)
+
+
+# ── settings ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])

@@ -4,7 +4,6 @@ import re
 import socket
 
 import pytest
-import structlog
 from harness.program import free_port
 from harness.receivers import TIMEOUT, MailServer
 
@@ -21,7 +20,7 @@ async def send(port, *, recipients=(RECIPIENT,), **values):
         {"name": "mail", "type": "email", "host": "127.0.0.1", "port": port, "tls": "none"} | values
     )
     server = SmtpServer(settings, timeout=TIMEOUT)
-    await server.send(b"Subject: x\r\n\r\nA mail.\r\n", sender=SENDER, recipients=recipients)
+    return await server.send(b"Subject: x\r\n\r\nA mail.\r\n", sender=SENDER, recipients=recipients)
 
 
 async def refusal(port, **values):
@@ -81,9 +80,7 @@ AUTH = (530, 534, 535, 538)
 """The codes of RFC 4954 and RFC 3207 by which a server wants a login, or another one."""
 
 
-@pytest.mark.parametrize(
-    ("step", "refused"), [("mail", Remedy.MEND), ("rcpt", Remedy.MEND), ("data", Remedy.DROP)]
-)
+@pytest.mark.parametrize(("step", "refused"), [("mail", Remedy.MEND), ("data", Remedy.DROP)])
 @pytest.mark.parametrize(
     ("reply", "reason", "remedy"),
     [
@@ -111,14 +108,12 @@ async def test_an_address_that_cannot_be_written_to_the_server_makes_the_mail_wr
 
 
 async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():
-    with MailServer() as server, structlog.testing.capture_logs() as lines:
+    with MailServer() as server:
         server.inbox.replies["gone@example.com"] = "550 5.1.1 gone@example.com is unknown"
-        await send(server.port, recipients=["gone@example.com", RECIPIENT])
-        await send(server.port)
+        refusals = await send(server.port, recipients=["gone@example.com", RECIPIENT])
 
-    assert server.inbox.recipients == [[RECIPIENT], [RECIPIENT]]
-    assert [line["codes"] for line in lines] == [[550]]
-    assert "example" not in repr(lines)
+    assert refusals == {"gone@example.com": 550}
+    assert server.inbox.recipients == [[RECIPIENT]]
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,17 @@ from typing import ClassVar
 
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_recorder, signed_out
+from harness.receivers import MailServer
 from harness.store import DAY, GONE, REFUSED, WRONG, StoreHarness
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
-from monitor.core.model import Receipt
 from monitor.core.policy import DeliveryPolicy
+from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
+from monitor.notifiers import email
 from monitor.store import clock
 from monitor.store.db import StoreError
 from monitor.store.outbox import GROUP_WAIT
@@ -378,3 +380,40 @@ async def test_a_message_that_cannot_be_written_is_tried_again_and_not_lost(harn
     assert await harness.send() == []
 
     assert await harness.send(after=HOUR) == [("opened", "delivered")]
+
+
+# ── several addresses ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_who_is_greylisted_gets_the_mail_later_and_alone(harness, capsys):
+    ops, boss, gone = "ops@example.com", "boss@example.com", "gone@example.com"
+    with MailServer() as server:
+        settings = email.Settings.model_validate(
+            {
+                "name": "slack",
+                "type": "email",
+                "host": "127.0.0.1",
+                "port": server.port,
+                "tls": "none",
+                "from": "monitor@example.com",
+                "to": [ops, boss, gone],
+            }
+        )
+        harness.deliverer.notifier = email.Notifier(settings, http=None, timezone="UTC")
+        server.inbox.replies |= {boss: "450 4.2.0 greylisted", gone: "550 5.1.1 gone@example.com"}
+        harness.poll(signed_out())
+
+        assert await harness.send(after=MINUTE) == []
+        assert await harness.send(after=MINUTE) == []
+        del server.inbox.replies[boss]
+        assert await harness.send(after=MINUTE) == [("opened", "delivered")]
+
+    assert server.inbox.recipients == [[ops], [boss]]
+    assert len({mail["message-id"] for mail in server.inbox.mails}) == 1
+    for reason, count in (("client", 1), ("server", 1), ("ok", 1)):
+        assert harness.metric(f'receiver="slack",type="slack",reason="{reason}"}} {count}')
+    assert harness.metric('linkedapi_notification_latency_seconds_count{type="slack"} 1')
+    log = capsys.readouterr().out
+    assert log.count("recipients refused: 1 for good and 1 for now, of 3 (SMTP 450, 550)") == 1
+    assert log.count("recipients refused: 1 for now, of 1 (SMTP 450)") == 1
+    assert "example" not in log
