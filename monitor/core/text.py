@@ -47,7 +47,9 @@ def clean(text: str, limit: int = 80) -> str:
 
     Programs that show it take what looks like an address for one; word joiners keep them from it.
     """
-    visible = "".join(_visible(unicodedata.normalize("NFC", text[: limit * 8])))
+    visible = text[: limit * 8]
+    if not (visible.isascii() and visible.isprintable()):
+        visible = "".join(_visible(unicodedata.normalize("NFC", visible)))
     line = _OF_ADDRESSES.sub(rf"{WORD_JOINER}\g<0>{WORD_JOINER}", " ".join(visible.split()))
     return shorten(_JOINED_TWICE.sub(WORD_JOINER, line), limit)
 
@@ -89,7 +91,12 @@ def _shapes(character: str, before: str, after: str) -> bool:
 
 def set_off(text: str) -> str:
     """Return cleaned *text* in quotation marks that nothing in it can be mistaken for."""
-    return f"\u201c{_APOSTROPHES.sub(_APOSTROPHE, _QUOTES.sub(_APOSTROPHE, text))}\u201d"
+    return f"\u201c{without_quotes(text)}\u201d"
+
+
+def without_quotes(text: str) -> str:
+    """Return *text* with an apostrophe for each quotation mark, or what looks like one."""
+    return _APOSTROPHES.sub(_APOSTROPHE, _QUOTES.sub(_APOSTROPHE, text))
 
 
 def redact(text: str, *, limit: int, secret: str = "") -> str:

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Final, Literal
 
 from monitor.core.model import ALL_WORKSPACES, Account, Cause, Status, Workspace
+from monitor.core.text import clean, sanitize, without_quotes
 
 from . import families
 from .exposition import Chunk, chunk, escape
@@ -20,6 +21,7 @@ from .series import Series
 PerAccount = Literal["all", "unhealthy", "none"]
 
 _MAX_NAME_LENGTH: Final = 100
+_BRACKETS: Final = str.maketrans("<>", "\u2039\u203a")
 _BLOCK_SIZE: Final = 100
 
 
@@ -80,9 +82,18 @@ class WorkspaceSeries(Series):
         lines: dict[Family, list[str]] = {STATUS: [], INFO: [], SINCE: []}
         for account in accounts:
             labels = f'{self._common},account_id="{escape(account.id)}"'
-            name = f'name="{escape(account.name[:_MAX_NAME_LENGTH])}",' if names else ""
-            info = f'{name}country="{escape(account.country)}"'
+            name = f'name="{_words(account.name)}",' if names else ""
+            info = f'{name}country="{_words(account.country)}"'
             lines[STATUS].append(f'{STATUS.name}{{{labels},status="{account.status}"}} 1\n')
             lines[INFO].append(f"{INFO.name}{{{labels},{info}}} 1\n")
             lines[SINCE].append(f"{SINCE.name}{{{labels}}} {account.since / 1_000_000}\n")
         return {family: chunk("".join(texts)) for family, texts in lines.items()}
+
+
+def _words(text: str) -> str:
+    """Write *text* of others as a label's value: alerts put it into sentences, chats and mails.
+
+    There it can neither leave the quotation marks around it nor be markup.
+    """
+    cleaned = clean(sanitize(text, limit=_MAX_NAME_LENGTH), 2 * _MAX_NAME_LENGTH)
+    return escape(without_quotes(cleaned).translate(_BRACKETS))

@@ -130,6 +130,19 @@ def write_alertmanager_config(folder, slack_url):
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(config))
 
 
+def running_alertmanager(folder, address, slack_url):
+    """Run Alertmanager at *address*, as it is configured in deploy; it sends to *slack_url*."""
+    write_alertmanager_config(folder, slack_url)
+    return running(
+        "prometheus-alertmanager",
+        f"--config.file={folder}/alertmanager.yml",
+        f"--storage.path={folder}/alerts",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+        log=folder / "alertmanager.log",
+    )
+
+
 @asynccontextmanager
 async def full_stack(folder):
     """Start everything, with its files in *folder*; it ends with the context."""
@@ -157,18 +170,8 @@ async def full_stack(folder):
                 "/run/secrets/metrics-token": f"{folder}/metrics-token",
             },
         )
-        write_alertmanager_config(folder, f"{pager_url}/slack")
         started_at = now()
-        await enter(
-            running(
-                "prometheus-alertmanager",
-                f"--config.file={folder}/alertmanager.yml",
-                f"--storage.path={folder}/alerts",
-                f"--web.listen-address={alertmanager}",
-                "--cluster.listen-address=",
-                log=folder / "alertmanager.log",
-            )
-        )
+        await enter(running_alertmanager(folder, alertmanager, f"{pager_url}/slack"))
         await enter(
             running(
                 "prometheus",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from harness.core import NOON, UNREACHABLE
 from harness.metrics import account
@@ -104,3 +106,16 @@ def test_fewer_accounts_leave_no_series_behind(metrics):
     metrics.show(*(account(f"a{n}") for n in range(120)))
 
     assert metrics.render().count(b"linkedapi_account_info{") == 120
+
+
+@pytest.mark.odd_input("hostile name")
+def test_a_name_is_no_markup_and_no_address_where_alerts_put_it(metrics):
+    name = "<!channel> “Eve” \u202e<http://evil.example|here>\nx & \u0301@here " + "x" * 500
+    metrics.show(replace(account("a1"), name=name, country="<!here>\r"))
+
+    (info,) = (dict(labels) for name, labels in metrics.series() if name.endswith("account_info"))
+    shown = "‹!channel› 'Eve' ‹http://evil.example|here› x & @here"
+    assert info["name"].replace("\u2060", "").startswith(shown)
+    assert "evil.example" not in info["name"]
+    assert len(info["name"]) <= 200
+    assert info["country"] == "‹!here›"

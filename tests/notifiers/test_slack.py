@@ -79,6 +79,6 @@ def test_what_shows_no_blocks_has_the_links_and_none_in_half():
     assert shown == links[: len(shown)]
     assert 12 <= len(shown) < 20, "as many as there is room for"
     assert (payload["unfurl_links"], payload["unfurl_media"]) == (False, False)
-    one = slack.payload(render(message(), timezone="UTC"))["text"]
-    assert f"\nReconnect: {LINK}\n" in one
-    assert one.startswith("🔴 “Jane Doe” is signed out of LinkedIn\n")
+    single = slack.payload(render(message(), timezone="UTC"))["text"]
+    assert f"\nReconnect: {LINK}\n" in single
+    assert single.startswith("🔴 “Jane Doe” is signed out of LinkedIn\n")
