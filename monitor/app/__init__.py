@@ -15,24 +15,28 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
+import structlog
+
 from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import DeliveryError
 from monitor.core.model import EventType, Message, Notification, Observation
 from monitor.core.receipt import Receipt
 from monitor.core.runtime import Runtime
+from monitor.net.proxy import from_environment
 from monitor.source.transport import open_http
 from monitor.store.db import Store
 from monitor.work.deliver import attempt
 
 from . import components, process
-from .components import inventory
+from .components import check_network, inventory
 from .loops import App
 from .process import REAL, load, new_id, now, stop_on_signals, user
 from .reconfigure import OnLoad
 
 __all__ = [
     "App",
+    "check_network",
     "inventory",
     "load",
     "look",
@@ -45,6 +49,8 @@ __all__ = [
     "user",
 ]
 
+log = structlog.get_logger("app")
+
 
 @asynccontextmanager
 async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> AsyncIterator[App]:
@@ -54,8 +60,11 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
     """
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(Store.open(config.storage.url.reveal())))
-        http = await stack.enter_async_context(notifiers.open_http())
-        yield App(config, components.Resources(store, http, runtime, stack), **options)
+        proxies = from_environment()
+        for warning in proxies.warnings:
+            log.warning("odd surroundings", warning=warning)
+        http = await stack.enter_async_context(notifiers.open_http(proxies))
+        yield App(config, components.Resources(store, http, runtime, stack, proxies), **options)
 
 
 async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
@@ -90,7 +99,8 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
     """Send a test message to the receivers *names*; return for each why it failed, if it did."""
     settings = {receiver.name: receiver for receiver in config.receivers}
     results: dict[str, DeliveryError | None] = {}
-    async with notifiers.open_http() as http:
+    proxies = from_environment()
+    async with notifiers.open_http(proxies) as http:
         for name in names:
             notification = Notification(
                 event=EventType.NOTICE,
@@ -101,7 +111,9 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 incident=None,
                 detail="This is a test of linkedapi-monitor. Nothing is wrong.",
             )
-            notifier = notifiers.build(settings[name], http=http, timezone=config.timezone)
+            notifier = notifiers.build(
+                settings[name], http=http, proxies=proxies, timezone=config.timezone
+            )
             address = settings[name].sample_address
             message = Message(new_id(), name, (notification,), now(), address)
             result = await attempt(notifier, message)

@@ -1,6 +1,6 @@
 """From a configuration to the objects made of it, each given what it needs and no more."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -14,7 +14,8 @@ from monitor.core.inventory import Inventory
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
-from monitor.notifiers import ReceiverSettings
+from monitor.net.proxy import Proxies, from_environment
+from monitor.notifiers import Notifier, ReceiverSettings
 from monitor.source.budget import Budget
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
@@ -39,6 +40,7 @@ class Resources:
     http: httpx.AsyncClient
     runtime: Runtime
     closing: AsyncExitStack
+    proxies: Proxies = field(default_factory=from_environment)
     metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
     apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
 
@@ -51,7 +53,9 @@ class Resources:
         It stays open until the end: a request may still be in flight on it.
         """
         if settings not in self.apis:
-            self.apis[settings] = await self.closing.enter_async_context(open_http(settings))
+            self.apis[settings] = await self.closing.enter_async_context(
+                open_http(settings, self.proxies)
+            )
         return self.apis[settings]
 
 
@@ -99,10 +103,9 @@ class Components:
         )
         self.tick_rules = TickRules(config.incidents, self.routing, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, self.routing.inventory, self.fallback)
-        self.notifiers = {
-            name: notifiers.build(settings, http=resources.http, timezone=config.timezone)
-            for name, settings in self.settings.items()
-        }
+        self.notifiers = build_notifiers(
+            config, self.settings, http=resources.http, proxies=resources.proxies
+        )
 
     def rules(self, settings: WorkspaceSettings) -> PollRules:
         """Return the configuration of one workspace's polls."""
@@ -145,6 +148,32 @@ def source(
         monotonic=REAL.monotonic,
         budget=budget,
     )
+
+
+def build_notifiers(
+    config: Config,
+    receivers: Mapping[str, ReceiverSettings],
+    *,
+    http: httpx.AsyncClient,
+    proxies: Proxies,
+) -> dict[str, Notifier]:
+    """Return the notifier of each of the *receivers*."""
+    return {
+        name: notifiers.build(settings, http=http, proxies=proxies, timezone=config.timezone)
+        for name, settings in receivers.items()
+    }
+
+
+def check_network(config: Config) -> tuple[str, ...]:
+    """Make whatever would speak to others, without a word to them; return what is odd.
+
+    Raise SetupError if something can't work as configured, or in these surroundings.
+    """
+    proxies = from_environment()
+    open_http(config.linked_api, proxies)
+    receivers = {settings.name: settings for settings in config.receivers}
+    build_notifiers(config, receivers, http=notifiers.open_http(proxies), proxies=proxies)
+    return proxies.warnings
 
 
 def inventory(config: Config) -> Inventory:

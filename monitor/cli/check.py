@@ -1,12 +1,12 @@
 """The command that looks at everything once."""
 
-import asyncio
 from typing import Any
 
 import typer
 
 from monitor import app
 from monitor.core.model import LISTED, Failure, Skipped
+from monitor.net import loop
 
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
@@ -25,7 +25,7 @@ def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
     rows: list[dict[str, Any]] = []
     codes: list[Exit] = []
     inventory = app.inventory(config)
-    for workspace, observation in asyncio.run(app.look(config)).items():
+    for workspace, observation in loop.run(app.look(config)).items():
         if isinstance(observation, Skipped):
             continue
         if isinstance(observation, Failure):

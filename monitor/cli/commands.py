@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from monitor import __version__
-from monitor.config import ConfigError
-from monitor.core.errors import MonitorError
+from monitor.core.errors import MonitorError, SetupError
 
 from .accounts import accounts
 from .check import check
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except MonitorError as error:
-        is_config = isinstance(error, ConfigError)
+        is_config = isinstance(error, SetupError)
         print_error("config" if is_config else "error", str(error))
         sys.exit(Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL)
     except BrokenPipeError:

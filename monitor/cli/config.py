@@ -20,7 +20,7 @@ def check(config_file: ConfigOption = None) -> None:
     """Check the configuration; print every problem with its line and exit 2 if there is one."""
     loaded = app.load(config_file)
     overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
-    for warning in (*loaded.warnings, *overrides):
+    for warning in (*loaded.warnings, *overrides, *app.check_network(loaded)):
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(
         f"ok: {_count(len(loaded.workspaces), 'workspace')},"

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from monitor import app, config
+from monitor.net import loop
 from monitor.simulator import Simulator, login, play, serve
 from monitor.web.server import bind
 from monitor.web.server import serve as serve_endpoint
@@ -57,7 +58,7 @@ def demo(
     a stand-in for Slack that prints what it is sent.
     """
     with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-demo-") as folder:
-        asyncio.run(_Demo(Path(folder), port).run(seconds))
+        loop.run(_Demo(Path(folder), port).run(seconds))
 
 
 class _Demo:

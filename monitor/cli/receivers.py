@@ -1,11 +1,11 @@
 """The commands about the receivers."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
 from monitor import app
+from monitor.net import loop
 
 from .options import ConfigOption, JsonOption
 from .output import Exit, print_rows
@@ -31,7 +31,7 @@ def send_test(
             listed = ", ".join(configured) or "none is configured"
             typer.echo(f"error: there is no receiver {name!r} ({listed})", err=True)
             raise typer.Exit(Exit.VALIDATION)
-    errors = asyncio.run(app.try_receivers(config, names or configured))
+    errors = loop.run(app.try_receivers(config, names or configured))
     rows = [
         {"receiver": name, "accepted": error is None, "error": error and str(error)}
         for name, error in errors.items()

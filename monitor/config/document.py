@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from monitor.core.errors import MonitorError
+from monitor.core.errors import SetupError
 
 MAX_SHOWN: Final = 50
 """So many problems are shown at once."""
@@ -55,7 +55,7 @@ class Problem:
         return ": ".join(filter(None, (place, self.path, self.message)))
 
 
-class ConfigError(MonitorError):
+class ConfigError(SetupError):
     """The configuration cannot be used; the text has one line for each of its *problems*."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

@@ -1,6 +1,7 @@
 """The errors at the monitor's boundaries. Each knows whether a retry can help.
 
     MonitorError                what a person must know; its text says what to do
+     ├── SetupError             the configuration or its surroundings can't be used
      ├── ApiError               Linked API refused or could not be reached
      └── DeliveryError          a notifier could not hand its message over
 
@@ -16,6 +17,10 @@ from .model import Cause
 
 class MonitorError(Exception):
     """Something a person must know about; the text says what to do."""
+
+
+class SetupError(MonitorError):
+    """The configuration, or what surrounds the program, can't be used as it is."""
 
 
 class AttemptReason(StrEnum):

@@ -12,7 +12,6 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
@@ -24,7 +23,12 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
 from monitor.core.model import Message
 from monitor.core.receipt import Receipt
+from monitor.core.secret import Secret
 from monitor.core.text import check_timezone
+from monitor.net import http as net
+from monitor.net.failure import IN_TIME
+from monitor.net.proxy import Proxies
+from monitor.net.tls import tls_context
 
 GROUP: Final = "linkedapi_monitor.notifiers"
 ATTEMPT_TIMEOUT: Final = Duration.parse("10s")
@@ -55,6 +59,11 @@ class ReceiverSettings(BaseModel):
     def sample_address(self) -> str:
         """Where a test message goes, for a receiver without an address of its own."""
         return ""
+
+    @property
+    def urls(self) -> tuple[Secret, ...]:
+        """The addresses that its messages are posted to, for a receiver that is told by HTTP."""
+        return ()
 
     def check_address(self, address: str) -> None:
         """Raise ValueError if a label's value is no *address* for this receiver."""
@@ -102,11 +111,17 @@ def groups(settings: ReceiverSettings) -> bool:
     return bool(_load(settings.type).Notifier.groups)
 
 
-def build(settings: ReceiverSettings, *, http: httpx.AsyncClient, timezone: str) -> Notifier:
-    """Make the notifier of a receiver; raise MonitorError if it can't work as configured.
+def build(
+    settings: ReceiverSettings, *, http: httpx.AsyncClient, proxies: Proxies, timezone: str
+) -> Notifier:
+    """Make the notifier of a receiver; raise SetupError if it can't work as configured.
+
+    *proxies* are those that *http* uses.
 
     It shows times in the receiver's own time zone, else in *timezone*.
     """
+    for url in settings.urls:
+        proxies.find(url.reveal())
     zone = settings.timezone or timezone
     notifier: Notifier = _load(settings.type).Notifier(settings, http=http, timezone=zone)
     return notifier
@@ -150,28 +165,24 @@ def _load(kind: str) -> ModuleType:
     return module
 
 
-def unanswered(text: str, *, sent: bool, late: bool) -> DeliveryError:
+def unanswered(text: str, *, sent: bool, late: bool, why: str = "") -> DeliveryError:
     """Say what an attempt without an answer means: once anything of it was *sent*, ambiguity.
 
-    *text* says how it ended unless it was too *late*.
+    *text* says how it ended unless it was too *late*; *why* says why there was no connection.
     """
     if not sent:
-        text = "could not be reached" + (" in time" if late else "")
+        why = why or (IN_TIME if late else "")
+        text = "could not be reached" + (f": {why}" if why else "")
         return DeliveryError(text, reason=AttemptReason.NETWORK)
     text = "no answer in time" if late else text
     reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
     return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)
 
 
-def open_http() -> httpx.AsyncClient:
-    """Return the client that all receivers share; the usual proxy variables are honoured.
+def open_http(proxies: Proxies) -> httpx.AsyncClient:
+    """Return the client that all receivers share; the caller closes it.
 
-    Each attempt has its own time limit, and no receiver waits for another's connections, nor does
-    what one of them answers reach another: cookies are not kept.
+    Each attempt has its own time limit and connection: messages are rare, and a connection that was
+    kept may be dead without anybody knowing.
     """
-    http = httpx.AsyncClient(
-        timeout=None,  # noqa: S113 - see above
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-    )
-    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return http
+    return net.open_http(proxies=proxies, tls_context=tls_context())

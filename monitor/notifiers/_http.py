@@ -27,6 +27,7 @@ from monitor.core.model import Message, Micros
 from monitor.core.receipt import Receipt
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
+from monitor.net.failure import connect_failure
 
 from . import Notifier, ReceiverSettings, unanswered
 
@@ -43,6 +44,11 @@ class HttpSettings(ReceiverSettings):
     """What every receiver has that is told by HTTP: an address, which is a secret."""
 
     url: Secret
+
+    @property
+    def urls(self) -> tuple[Secret, ...]:
+        """The one address."""
+        return (self.url,)
 
     @field_validator("url")
     @classmethod
@@ -93,9 +99,9 @@ class HttpNotifier(Notifier, Generic[S]):
             async with asyncio.timeout(self.timeout.seconds):
                 error = await self._exchange(request, body, now=message.now)
         except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
-            connecting = isinstance(failure, httpx.ConnectTimeout)  # of aiohttp, any broken one
-            late = isinstance(failure, TimeoutError | httpx.TimeoutException) and not connecting
-            error = unanswered("no answer", sent=body.sent, late=late)
+            late = isinstance(failure, TimeoutError)
+            why = connect_failure(failure) or ""
+            error = unanswered("no answer", sent=body.sent, late=late, why=why)
         if error is not None:
             raise error  # out here, so that no exception with the address hangs on it
         return Receipt()
@@ -109,8 +115,6 @@ class HttpNotifier(Notifier, Generic[S]):
             "content-type": "application/json",
             "content-length": str(len(body.content)),
             "accept-encoding": "identity",
-            # Messages are rare, and a connection that was kept may be dead without anybody knowing.
-            "connection": "close",
         }
         address = request.url.reveal()
         outgoing = self.http.build_request("POST", address, content=body, headers=headers)

@@ -5,7 +5,6 @@ Texts of httpx and aiohttp may hold URLs with credentials, so none of them is pa
 """
 
 import errno
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -19,6 +18,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.text import redact
+from monitor.net.failure import connect_failure
 
 from .wire import MALFORMED, loads
 
@@ -56,7 +56,7 @@ def exchange_error(error: Exception, *, responded: bool) -> ExchangeError:
     cause: BaseException = error
     if isinstance(error, httpx.HTTPError) and error.__cause__:
         cause = error.__cause__  # aiohttp's own, which says more
-    if reason := _connect_failure(cause):
+    if reason := connect_failure(error):
         outcome = "timeout" if isinstance(cause, aiohttp.ConnectionTimeoutError) else "network"
         return ExchangeError(f"could not be reached: {reason}", outcome=outcome, ambiguous=False)
     match cause:
@@ -74,27 +74,6 @@ def exchange_error(error: Exception, *, responded: bool) -> ExchangeError:
             return unreadable("with something that is not HTTP")
         case _:
             return ExchangeError(f"could not be reached: {type(cause).__name__}")
-
-
-def _connect_failure(error: BaseException) -> str | None:  # noqa: PLR0911 - a table
-    """Return why there was no connection to send the request on; None if there was one."""
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return "its name could not be resolved"
-        case aiohttp.ClientConnectorCertificateError(certificate_error=failure):
-            return f"bad certificate: {getattr(failure, 'verify_message', '')[:100]}"
-        case aiohttp.ClientSSLError():
-            return "no TLS connection could be made"
-        case aiohttp.ClientProxyConnectionError():
-            return "the proxy does not accept connections"
-        case aiohttp.ClientHttpProxyError(status=status):
-            return f"the proxy answered HTTP {status}"
-        case aiohttp.ConnectionTimeoutError():
-            return "no connection in time"
-        case aiohttp.ClientConnectorError(os_error=reason):
-            return os.strerror(reason.errno) if reason.errno else "no connection"
-        case _:
-            return None
 
 
 def unreadable(how: str) -> ExchangeError:

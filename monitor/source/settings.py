@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
+from monitor.net.proxy import parse_proxy
 
 MAX_ACCOUNTS: Final = 10_000
 """How many accounts a workspace may have if nothing else is said."""
@@ -45,9 +46,9 @@ class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_er
     @classmethod
     def _is_proxy(cls, value: Secret | None) -> Secret | None:
         if value is not None:
-            text = value.reveal()
-            if not text.startswith(("http://", "https://")) or _split(text) is None:
-                raise ValueError("must be an address such as http://proxy.example.com:3128")
+            if "://" not in value.reveal():
+                raise ValueError("must start with http:// or https://")
+            parse_proxy(value)
         return value
 
     @field_validator("timeout")

@@ -1,28 +1,20 @@
-"""HTTP to Linked API: one client for all workspaces, one bounded exchange at a time.
+"""HTTP to Linked API: one client for all workspaces, one bounded exchange at a time."""
 
-httpx's interface on aiohttp's connection pool: no redirects, no cookies, no HTTP/2, bodies up to a
-limit.
-"""
-
-import ssl
-import urllib.request
 import zlib
 from contextlib import aclosing
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final
-from urllib.parse import urlsplit
 
-import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
-from monitor.core.errors import ApiError, MonitorError
+from monitor.core.errors import ApiError
+from monitor.net import http as net
+from monitor.net.proxy import Proxies, always, from_environment
+from monitor.net.tls import tls_context
 
 from .errors import exchange_error, unreadable
 from .settings import LinkedApiSettings
 
-CONNECT_TIMEOUT: Final = 5.0  # seconds
-KEEP_ALIVE: Final = 300.0
+KEEP_ALIVE: Final = 300.0  # seconds
 MAX_CONNECTIONS: Final = 1000
 MAX_BODY: Final = 10 * 2**20  # bytes, if nothing else is said
 MAX_ERROR_BODY: Final = 64 * 2**10
@@ -30,27 +22,22 @@ MAX_ERROR_BODY: Final = 64 * 2**10
 _ANY_FORMAT: Final = 32 + zlib.MAX_WBITS  # zlib finds out itself whether it is gzip or zlib
 
 
-def open_http(settings: LinkedApiSettings) -> httpx.AsyncClient:
-    """Open the one HTTP client that all workspaces share; the caller closes it."""
-    tls_context = _tls_context(settings)
-    proxy = _proxy(settings)
+def open_http(settings: LinkedApiSettings, proxies: Proxies | None = None) -> httpx.AsyncClient:
+    """Open the one HTTP client that all workspaces share; the caller closes it.
 
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE, ssl=tls_context
-        )
-        return aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), proxy=proxy
-        )
-
-    http = httpx.AsyncClient(
-        transport=AiohttpTransport(verify=tls_context, client=session),
-        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
-        follow_redirects=False,
-        trust_env=False,
+    *proxies* are those of the environment, which count if *settings* name none. Raise SetupError
+    if the client can't work as configured.
+    """
+    if settings.proxy is not None:
+        proxies = always("linked_api.proxy", settings.proxy)
+    proxies = proxies or from_environment()
+    proxies.find(settings.base_url)
+    return net.open_http(
+        proxies=proxies,
+        tls_context=tls_context(settings.ca_file, where="linked_api"),
+        max_connections=MAX_CONNECTIONS,
+        keep_alive=KEEP_ALIVE,
     )
-    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return http
 
 
 async def exchange(
@@ -103,30 +90,3 @@ async def _decompressed(response: httpx.Response, limit: int) -> bytes:
         if len(body) > limit:
             break
     return bytes(body)
-
-
-def _tls_context(settings: LinkedApiSettings) -> ssl.SSLContext:
-    context = httpx.create_ssl_context()
-    if settings.ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=settings.ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            reason = error.strerror or "it holds no certificate"
-            raise MonitorError(f"ca_file {settings.ca_file} cannot be used: {reason}") from None
-    return context
-
-
-def _proxy(settings: LinkedApiSettings) -> str | None:
-    """Return the proxy to use: ours, or what the environment says for this address."""
-    if settings.proxy is not None:
-        return settings.proxy.reveal()
-    parts = urlsplit(settings.base_url)
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    if not proxy.startswith(("http://", "https://")):
-        raise MonitorError("the proxy in the environment is of a kind that is not supported")
-    return proxy

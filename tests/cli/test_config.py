@@ -66,3 +66,75 @@ def test_config_schema_is_the_plain_schema(run):
 
     assert ran.code == 0
     assert json.loads(ran.out)["properties"].keys() >= {"workspaces", "accounts", "receivers"}
+
+
+# ── what surrounds it ────────────────────────────────────────────────────────────────────────────
+
+HOOK = "receivers: [{name: hook, type: slack, url: 'https://hooks.example.com/x'}]"
+
+
+@pytest.fixture
+def file(configured):
+    """A configuration of Linked API alone."""
+    return configured()
+
+
+@pytest.fixture
+def surround(monkeypatch):
+    """Set variables, given as NAME=VALUE."""
+    monkeypatch.delenv("SSL_CERT_FILE")
+    return lambda *variables: [monkeypatch.setenv(*v.split("=", 1)) for v in variables]
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("ALL_PROXY=socks5://user:s3cr3t@127.0.0.1:1080", "SOCKS proxies are not supported"),
+        ("HTTP_PROXY=http://s3cr3t:notaport", "must be an address such as"),
+        ("SSL_CERT_FILE=/nonexistent", "cannot be used: No such file or directory"),
+        ("SSL_CERT_DIR=/nonexistent", "cannot be used: there is no folder"),
+    ],
+)
+def test_what_surrounds_it_and_cannot_be_used_is_one_line(run, file, surround, variable, words):
+    surround(variable)
+
+    for command in (("run",), ("check",), ("config", "check")):
+        ended = run(*command, "--config", file)
+
+        assert ended.code == 2
+        assert ended.out == ""
+        (line,) = ended.err.splitlines()
+        assert variable.partition("=")[0] in line
+        assert words in line
+        assert "s3cr3t" not in line
+
+
+def test_what_nothing_needs_is_not_read(run, configured, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:1080")  # no address begins with https
+
+    assert run("config", "check", "--config", configured()).code == 0
+    assert run("config", "check", "--config", configured(more=HOOK)).code == 2
+
+    monkeypatch.setenv("NO_PROXY", "hooks.example.com")
+    assert run("config", "check", "--config", configured(more=HOOK)).code == 0
+
+
+def test_an_exemption_that_cannot_be_read_is_a_warning(run, configured, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "localhost,fd00::/8,http://x")
+
+    ended = run("config", "check", "--config", configured())
+
+    assert ended.code == 0
+    assert ended.err.startswith("warning: NO_PROXY: entry 3 is left out")
+
+
+def test_a_file_that_a_receiver_needs_is_looked_for(run, configured):
+    more = (
+        "receivers: [{name: mail, type: email, host: x, ca_file: /nonexistent,"
+        " from: a@example.com, to: [b@example.com]}]"
+    )
+
+    ended = run("config", "check", "--config", configured(more=more))
+
+    assert ended.code in (1, 2)
+    assert "ca_file /nonexistent cannot be used" in ended.err

@@ -21,6 +21,7 @@ from harness.program import free_port
 from harness.raw_server import RawServer, http, tls_context
 from monitor import notifiers
 from monitor.core.duration import Duration
+from monitor.net.proxy import Proxies
 from monitor.notifiers._http import HttpSettings
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -132,7 +133,7 @@ async def receiver(kind, **changes):
     """Run a server for the type *kind* and a notifier that sends to it; *changes* are settings."""
     assert {kind} <= SERVERS.keys() & CHECKS.keys(), f"give {kind} a server and a check here"
     module = importlib.import_module(f"monitor.notifiers.{kind}")
-    client = notifiers.open_http()
+    client = notifiers.open_http(Proxies({}))
     async with client, SERVERS[kind]() as (server, values, received):
         settings = module.Settings.model_validate(
             {"name": "ops", "type": kind, **values, **changes}

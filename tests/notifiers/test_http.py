@@ -1,9 +1,5 @@
-"""What is posted, and what the transport of the product makes of answers and of none.
+"""What is posted, and what becomes of answers and of none."""
 
-That of aiohttp is behind the receivers of tests/contract.
-"""
-
-import httpx
 import pytest
 from harness.notifications import message
 from harness.program import free_port
@@ -12,9 +8,10 @@ from harness.raw_server import http as http_reply
 from harness.receivers import TIMEOUT
 from pydantic import ValidationError
 
-from monitor import __version__
+from monitor import __version__, notifiers
 from monitor.core.errors import DeliveryError, Remedy
 from monitor.core.secret import Secret
+from monitor.net.proxy import Proxies
 from monitor.notifiers._http import HttpNotifier, HttpSettings, Request
 
 ADVICE = {
@@ -41,7 +38,7 @@ class ChatWithHeaders(Chat):
 
 @pytest.fixture
 async def http():
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with notifiers.open_http(Proxies({})) as client:
         yield client
 
 
@@ -69,7 +66,7 @@ async def test_what_left_without_an_answer_is_ambiguous(http, server, reply):
 
 
 async def test_what_never_left_is_not_ambiguous(http):
-    with pytest.raises(DeliveryError, match=r"^could not be reached$") as caught:
+    with pytest.raises(DeliveryError, match=r"^could not be reached: the con") as caught:
         await send(http, f"http://127.0.0.1:{free_port()}/")
 
     assert not caught.value.ambiguous

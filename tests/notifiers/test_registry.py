@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from monitor import notifiers
 from monitor.core.errors import MonitorError
+from monitor.net.proxy import Proxies
 
 
 def test_every_file_of_the_folder_is_a_type():
@@ -34,7 +35,7 @@ class Notifier:
 """
     with installed(tmp_path, name="pager", target="pager_one", module=module):
         settings = notifiers.settings_type("pager")(name="p", type="pager", timezone="Asia/Tokyo")
-        built = notifiers.build(settings, http=None, timezone="UTC")
+        built = notifiers.build(settings, http=None, proxies=Proxies({}), timezone="UTC")
 
         assert "pager" in notifiers.notifier_types()
         assert built.timezone == "Asia/Tokyo"
