@@ -22,15 +22,15 @@ _SQLITE: Final = "sqlite:///"
 
 def places(environ: Mapping[str, str]) -> list[Path]:
     """Return where the file may be: in the service's folder, beside the packager's state."""
-    found = []
+    files = []
     folder = Path(environ.get(RUNTIME, "").partition(":")[0])
     if folder.is_absolute():
-        found.append(folder / "endpoint")
+        files.append(folder / "endpoint")
     url = environ.get(DEFAULT_STORAGE, "").strip()
     database = url.removeprefix(_SQLITE).partition("?")[0]
     if url.startswith(_SQLITE) and database:
-        found.append(Path(f"{database}-endpoint"))
-    return found
+        files.append(Path(f"{database}-endpoint"))
+    return files
 
 
 def to_ask(listen: str) -> tuple[str, int]:

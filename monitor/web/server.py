@@ -44,9 +44,9 @@ def bind(settings: WebSettings) -> socket.socket:
     hosts = [settings.host, _ANY_IPV4] if settings.is_any_ipv6 else [settings.host]
     try:
         addresses = [
-            found
+            info
             for host in hosts
-            for found in socket.getaddrinfo(
+            for info in socket.getaddrinfo(
                 host,
                 settings.port,
                 type=socket.SOCK_STREAM,

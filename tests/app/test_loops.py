@@ -384,6 +384,38 @@ async def test_reminders_that_come_due_faster_than_they_are_told_hold_up_nothing
         await asyncio.wait_for(monitor._repeat(monitor._ticker.tick), 10)
 
 
+async def test_what_a_turn_of_the_ticker_has_left_over_does_not_wait_for_the_next_second(
+    harness, monkeypatch
+):
+    passed, ticks = 0.0, []
+
+    async def tick(_):
+        nonlocal passed
+        passed += loops.TICK_EVERY.seconds
+        ticks.append(passed)
+        await asyncio.sleep(0)
+        return len(ticks) < 5
+
+    monkeypatch.setattr(loops, "TICK_EVERY", Duration.parse("25s"))
+    monkeypatch.setattr(Ticker, "tick", tick)
+    runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
+    async with running(harness.load("acme", more=HERE), runtime):
+        await until(lambda: len(ticks) == 5)
+
+
+async def test_a_lease_is_renewed_no_more_often_than_it_has_to_be(harness, monkeypatch):
+    monkeypatch.setattr(loops, "RENEW_EVERY", Duration.parse("1m"))
+    renewed = select("SELECT seen_at FROM replica")
+    async with running(harness.load("acme", more=HERE)) as monitor:
+        monitor._store._lock = None  # as with PostgreSQL
+        await until(lambda: harness.simulator.requests)
+        first = await monitor._store.run(renewed)
+
+        await asyncio.sleep(0.3)
+
+        assert await monitor._store.run(renewed) == first
+
+
 @pytest.mark.parametrize("repeated", [0, 1])
 async def test_ticks_that_hang_are_noticed_after_a_minute(harness, monkeypatch, repeated):
     passed, ticks, hanging = 0.0, iter(range(repeated)), asyncio.Event()
@@ -436,6 +468,6 @@ async def test_loops_that_hang_are_an_error_in_the_log_once(harness):
                 monitor._loop_health.beat("a loop", within)
                 await asyncio.sleep(3 * loops.TICK_EVERY.seconds)
 
-    said = [entry["problems"] for entry in logs if entry["event"] == "loops hang"]
-    assert ["the loop a loop is 1 s overdue"] in said
-    assert len(said) == 2
+    problems = [entry["problems"] for entry in logs if entry["event"] == "loops hang"]
+    assert ["the loop a loop is 1 s overdue"] in problems
+    assert len(problems) == 2

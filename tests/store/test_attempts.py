@@ -208,6 +208,23 @@ def test_what_waits_behind_a_receiver_that_fails_past_its_deadline_dies_with_the
     assert [sent.reason for sent in expire(harness)] == ["deadline"] * dead
 
 
+def test_the_fallback_hears_of_what_died_behind_a_failing_receiver(store):
+    harness = StoreHarness(store, receivers={"hook": False, "mail": True}, fallback="mail")
+    routing = Routing(harness.rules.routing.receivers, (Route(to=("hook",)),))
+    harness.rules = replace(harness.rules, routing=routing)
+    harness.poll(frozen("a0"), frozen("a1"))
+    harness.deliver("hook", error=REFUSED)
+    harness.deliver("hook", error=REFUSED, after=DAY + MINUTE)
+
+    assert len(expire(harness)) == 1
+
+    copies = harness.claim("mail", after=outbox.GROUP_WAIT).message.notifications
+    assert {(copy.account.id, copy.undelivered_to) for copy in copies} == {
+        ("a0", "hook"),
+        ("a1", "hook"),
+    }
+
+
 def test_what_is_being_sent_does_not_die_with_what_waits(failing):
     sending = failing.claim("hook", after=FIRST_BACKOFF)
     failing.deliver("hook", error=REFUSED, after=DAY + MINUTE)

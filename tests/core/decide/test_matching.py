@@ -81,6 +81,17 @@ def test_an_ignored_account_stays_ignored_under_another_name_and_that_is_told_on
     assert "owner" not in harness.inventory.labels("acme", harness.workspace.removed["a1"])
 
 
+def test_what_is_told_of_an_ignored_account_does_not_change_since_when_it_is_ignored():
+    harness = polled(listed_account(name="Test a"), rules=RULES[1:])
+    harness.inventory = Inventory({"acme": {}}, RULES)
+    harness.poll(listed_account(name="Test a"))
+    removed_at = harness.workspace.removed["a1"].removed_at
+
+    assert told(harness.poll(listed_account(name="Dana Fox"))) == [TOLD]
+
+    assert harness.workspace.removed["a1"].removed_at == removed_at
+
+
 def test_an_accepted_name_counts_and_the_next_one_is_told_again():
     harness = polled(listed_account())
     harness.poll(listed_account(name="Dana Fox"))
