@@ -319,6 +319,13 @@ async def test_the_service_manager_is_told_of_start_reload_and_stop(harness, tmp
     ]
 
 
+async def test_a_monitor_that_has_stopped_has_nothing_on_its_schedule(harness):
+    async with running(harness.load("acme", more=HERE)) as monitor:
+        await until(lambda: harness.simulator.requests)
+
+    assert not monitor._schedule._scheduler.running
+
+
 async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
     here = f"web: {{listen: '127.0.0.1:{free_port()}'}}"
     config = harness.load("acme", more=f"{here}\nreceivers: [{harness.crm()}]")

@@ -58,6 +58,17 @@ async def test_a_suspended_host_forgets_its_looks_but_not_when_all_was_well(harn
     assert harness.last_good_at() == harness.now
 
 
+async def test_a_poll_that_ends_while_the_last_one_is_written_is_written_later(harness):
+    await harness.poll()
+    being_written = harness.poller.unwritten
+    await harness.poll()
+
+    harness.poller.mark_written(being_written)
+    await harness.write_liveness()
+
+    assert harness.last_good_at() == harness.now
+
+
 async def test_blindness_that_is_held_after_a_poll_has_shown_it_is_let_go_by_the_next(harness):
     harness.simulator.faults.add(html_page(status=502))
     assert await harness.poll(7) == [("opened", "unreachable")]
