@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Literal, Self
 
 import aiosmtplib
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
 from monitor.core.secret import Secret
 
 from . import ReceiverSettings, unanswered
+from ._mail import ascii_domain, parse_ip
 
 _AUTH_CODES = frozenset({530, 534, 535, 538})
 _SERVER_CODES = _AUTH_CODES | {421}
@@ -43,12 +44,17 @@ class _Step(Enum):
 class SmtpSettings(ReceiverSettings):
     """What every receiver has that is told by mail: the server that takes it."""
 
-    host: str = Field(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")
+    host: str
     port: int = Field(default=587, ge=1, le=65535)
     tls: Literal["starttls", "tls", "none"] = "starttls"
     ca_file: Path | None = None
     username: str | None = None
     password: Secret | None = None
+
+    @field_validator("host")
+    @classmethod
+    def _is_host(cls, host: str) -> str:
+        return host if parse_ip(host) else ascii_domain(host)
 
     @model_validator(mode="after")
     def _has_both_or_neither(self) -> Self:

@@ -3,10 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, getaddresses
+from email.utils import format_datetime
 from functools import cache
 from typing import Annotated, Any, Final, Literal
 
@@ -19,27 +16,13 @@ from monitor.core.model import Message
 from monitor.core.receipt import Receipt
 from monitor.core.render import plain_text, render
 
+from ._mail import Mailbox, parse_mailbox, write_mail
 from ._smtp import SmtpServer, SmtpSettings, refusal
 
-_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
-_NO_ADDRESS: Final = "must be an address such as ops@example.com or Ops <ops@example.com>"
-_ENCODED: Final = "=?"
-"""How an encoded word begins (RFC 2047): Python would decode it, line breaks and all."""
+_NO_REPLIES: Final = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+"""What keeps machines from answering."""
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
-
-
-def _parse_address(text: str) -> tuple[str, str]:
-    """Return the name and the address in *text*; raise ValueError if it is not one address."""
-    mailboxes = getaddresses([text])
-    name, address = mailboxes[0] if len(mailboxes) == 1 else ("", "")
-    if not text.isprintable() or _ENCODED in text or not _ADDRESS.fullmatch(address):
-        raise ValueError(_NO_ADDRESS)
-    try:
-        Address(addr_spec=address)
-    except Exception:  # noqa: BLE001 - the parser has many, and some that it does not mean
-        raise ValueError(f"{_NO_ADDRESS}; no mail can be written to this one") from None
-    return name, address
 
 
 class ByLabel(BaseModel, frozen=True, extra="forbid"):
@@ -71,7 +54,7 @@ class Settings(SmtpSettings):
     def _are_addresses(cls, value: str | tuple[str, ...] | ByLabel) -> Any:
         if not isinstance(value, ByLabel):
             for address in (value,) if isinstance(value, str) else value:
-                _parse_address(address)
+                parse_mailbox(address)
         return value
 
     @property
@@ -86,7 +69,7 @@ class Settings(SmtpSettings):
 
     def check_address(self, address: str) -> None:
         """Raise ValueError if nobody can get mail at *address*."""
-        _parse_address(address)
+        parse_mailbox(address)
 
 
 class Notifier(notifiers.Notifier):
@@ -104,16 +87,16 @@ class Notifier(notifiers.Notifier):
         addresses = self._addresses(message)
         problem = None
         try:
-            to = [_parse_address(address) for address in addresses]
-            mail = self._compose(message, to).as_bytes()
+            to = [parse_mailbox(address) for address in addresses]
+            mail = self._compose(message, to)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing has left
             problem = f"the mail could not be written: {type(error).__name__}"
         if problem is not None:  # out here, so that no exception with an address hangs on it
             raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
-        recipients = [address for _, address in to if address not in message.done]
+        recipients = [it.address for it in to if it.address not in message.done]
         if not recipients:  # who is left was taken out of the configuration
             return Receipt()
-        sender = _parse_address(self.settings.from_)[1]
+        sender = parse_mailbox(self.settings.from_).address
         refusals = await self._server.send(mail, sender=sender, recipients=recipients)
         is_own = not isinstance(self.settings.to, ByLabel)
         if is_own and not message.done and len(refusals) == len(recipients):
@@ -130,26 +113,25 @@ class Notifier(notifiers.Notifier):
             return (message.address,)
         return to
 
-    def _compose(self, message: Message, to: Sequence[tuple[str, str]]) -> EmailMessage:
-        settings = self.settings
+    def _compose(self, message: Message, to: Sequence[Mailbox]) -> bytes:
         text = render(message, timezone=self.timezone)
-        sender_name, sender = _parse_address(settings.from_)
-        domain = sender.rpartition("@")[2]
-        mail = EmailMessage(policy=SMTP)
-        mail["From"] = Address(sender_name or "Linked API monitor", addr_spec=sender)
-        mail["To"] = [Address(name, addr_spec=address) for name, address in to]
-        subject = text.thread_title.replace(_ENCODED, "= ?")
-        mail["Subject"] = f"Re: {subject}" if text.follows else subject
-        mail["Date"] = format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC))
-        mail["Message-ID"] = f"<{_UNSAFE.sub('-', message.id)}@{domain}>"
+        sender = parse_mailbox(self.settings.from_)
+        sender = sender if sender.name else sender._replace(name="Linked API monitor")
+        headers = {
+            "Date": format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC)),
+            "Message-ID": f"<{_UNSAFE.sub('-', message.id)}@{sender.domain}>",
+        }
         if len(message.notifications) == 1 and (incident := message.notifications[0].incident):
-            root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{domain}>"
-            mail["In-Reply-To"] = mail["References"] = root
-        mail["Auto-Submitted"] = "auto-generated"
-        mail["X-Auto-Response-Suppress"] = "All"
-        mail.set_content(plain_text(text))
-        mail.add_alternative(self._html.render(text=text), subtype="html")
-        return mail
+            root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{sender.domain}>"
+            headers |= {"In-Reply-To": root, "References": root}
+        return write_mail(
+            sender=sender,
+            to=to,
+            subject=f"Re: {text.thread_title}" if text.follows else text.thread_title,
+            headers=headers | _NO_REPLIES,
+            text=plain_text(text),
+            html=self._html.render(text=text),
+        )
 
 
 @cache

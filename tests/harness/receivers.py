@@ -22,6 +22,7 @@ from harness.raw_server import RawServer, http, tls_context
 from monitor import notifiers
 from monitor.core.duration import Duration
 from monitor.net.proxy import Proxies
+from monitor.notifiers import email
 from monitor.notifiers._http import HttpSettings
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -30,6 +31,15 @@ SECRETS = ("s3cr3t", KEY.removeprefix("whsec_"))
 
 PATH = "/hooks/T00/B00/s3cr3t"
 TIMEOUT = Duration.parse("2s")
+
+
+def mail_settings(**values):
+    """The settings of a receiver that is told by mail, by a server on the loopback."""
+    address = {"from": "Monitor <monitor@example.com>", "to": ["ops@example.com"]}
+    server = {"host": "127.0.0.1", "tls": "none"}
+    return email.Settings.model_validate(
+        {"name": "mail", "type": "email", **server, **address, **values}
+    )
 
 
 class Inbox:

@@ -4,6 +4,7 @@ import pytest
 from harness.notifications import message, notification
 from harness.raw_server import TLS
 from harness.receivers import TIMEOUT, MailServer
+from harness.receivers import mail_settings as settings
 from pydantic import ValidationError
 
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
@@ -12,20 +13,6 @@ from monitor.core.receipt import Receipt
 from monitor.notifiers import email
 
 PASSWORD = "hunter2hunter2"
-
-
-def settings(**values):
-    return email.Settings.model_validate(
-        {
-            "name": "mail",
-            "type": "email",
-            "host": "127.0.0.1",
-            "tls": "none",
-            "from": "Monitor <monitor@example.com>",
-            "to": ["ops@example.com"],
-            **values,
-        }
-    )
 
 
 async def send(mail, **values):

@@ -6,6 +6,7 @@ import socket
 import pytest
 from harness.program import free_port
 from harness.receivers import TIMEOUT, MailServer
+from pydantic import ValidationError
 
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.notifiers._smtp import SmtpServer, SmtpSettings
@@ -38,6 +39,23 @@ def test_a_server_is_asked_at_the_port_for_submission_unless_another_is_named():
     settings = SmtpSettings(name="mail", type="email", host="mail.example.com")
 
     assert settings.port == 587
+
+
+@pytest.mark.parametrize(
+    ("host", "ascii_host"),
+    [
+        ("mail.bücher.example", "mail.xn--bcher-kva.example"),
+        *((host, host) for host in ("mail_1", "127.0.0.1", "::1", "fe80::1%eth0", "a-b.example")),
+    ],
+)
+def test_the_name_of_a_server_is_written_as_dns_does(host, ascii_host):
+    assert SmtpSettings(name="mail", type="email", host=host).host == ascii_host
+
+
+@pytest.mark.parametrize("host", ["", "mail example", "a\n", "smtp://a.example", "a.example:25"])
+def test_what_is_no_server_is_refused(host):
+    with pytest.raises(ValidationError, match="is no domain such as"):
+        SmtpSettings(name="mail", type="email", host=host)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
