@@ -16,6 +16,9 @@ from monitor.core.model import Micros
 _MINUTE: Final = Duration.parse("1m")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_RETRY: Final = 5
+"""Seconds after which wakes that failed are tried again."""
+
 _CLOCK_STEP: Final = timedelta(seconds=1)
 """A clock that goes back by less is being adjusted, not set."""
 
@@ -122,8 +125,16 @@ class _Scheduler(AsyncIOScheduler):  # type: ignore[misc]  # APScheduler has no 
     _ahead: timedelta | None = None
 
     def _process_jobs(self) -> Any:
-        self._follow_clock()
-        return super()._process_jobs()
+        """Wake who is due; return after how many seconds to look again.
+
+        What fails must not be the last: nobody else would ever be woken.
+        """
+        try:
+            self._follow_clock()
+            return super()._process_jobs()
+        except Exception:
+            log.exception("wakes failed; they are tried again")
+            return _RETRY
 
     def _follow_clock(self) -> None:
         """Find everybody's next point anew if the clock went back: else all would wait for it."""

@@ -136,6 +136,23 @@ async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
     await good.reach(2)
 
 
+async def test_a_rhythm_that_fails_stops_nobody_for_good(schedule, monkeypatch):
+    monkeypatch.setattr("monitor.schedule._RETRY", 0.02)
+    failures, wakes = iter([OverflowError("date value out of range")]), Wakes()
+
+    def next_due(after):
+        for error in failures:
+            raise error
+        return after + 20_000
+
+    add(schedule, "odd", wakes, rhythm=next_due)
+    with structlog.testing.capture_logs() as logs:
+        schedule.start()
+        await wakes.reach(3)
+
+    assert [entry["event"] for entry in logs] == ["wakes failed; they are tried again"]
+
+
 @pytest.mark.parametrize("is_running", [False, True])
 async def test_an_entry_added_again_is_replaced(schedule, is_running):
     old, new = Wakes(), Wakes()

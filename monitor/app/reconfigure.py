@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.config import Config, ConfigError
+from monitor.config import Config, ConfigError, check_successor
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
@@ -382,6 +382,7 @@ class Reloader:
         """Read the configuration and apply it; return False, and log why, if the old one stays."""
         try:
             config = await asyncio.to_thread(self._load)
+            check_successor(self._config, config)
             self._call_on_load(config)
             await self._apply(config)
         except ConfigError as error:

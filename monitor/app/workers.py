@@ -85,6 +85,7 @@ class WorkspaceWorker:
         self._loop_health = loop_health
         self._woken = asyncio.Event()
         self._is_scheduled = False
+        self.first_due_in: Micros = 0
         self._then: Callable[[], None] | None = None
 
     def wake(self, *, scheduled: bool = False) -> None:
@@ -99,9 +100,10 @@ class WorkspaceWorker:
     async def run(self) -> None:
         """Poll until cancelled."""
         loop = f"poll {self.settings.name}"
+        due_in = self.first_due_in
         try:
             while True:
-                self._loop_health.beat(loop, self._longest_cycle())
+                self._loop_health.beat(loop, self._longest_cycle(due_in))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._wait(loop)):
                         await self._woken.wait()
@@ -109,6 +111,7 @@ class WorkspaceWorker:
                 scheduled, self._is_scheduled = self._is_scheduled, False
                 await self._loop_health.guard(loop, self._poll(scheduled=scheduled))
                 self._end_look()
+                due_in = self.settings.poll.next_due(self._now()) - self._now()
         finally:
             self._end_look()
             self._loop_health.end(loop)
@@ -127,11 +130,13 @@ class WorkspaceWorker:
             return min(MORE_SESSIONS_AFTER.seconds, math.inf if repeat_in is None else repeat_in)
         return repeat_in
 
-    def _longest_cycle(self) -> float:
-        """Return within how many seconds the next poll is over, if nothing hangs."""
-        now, next_due = self._now(), self.settings.poll.next_due
+    def _longest_cycle(self, due_in: Micros) -> float:
+        """Return within how many seconds a poll that is due in this time is over.
+
+        Nobody may be woken any more: so the next one is expected, and the first one too.
+        """
         calls = 1 + 2 * MAX_SESSIONS_A_POLL
-        return (next_due(next_due(now)) - now + calls * self._timeout) / 1_000_000 + 60
+        return (due_in + self.settings.poll.jitter + calls * self._timeout) / 1_000_000 + 60
 
     async def _poll(self, *, scheduled: bool) -> None:
         await self.poller.poll(scheduled=scheduled)
@@ -313,6 +318,7 @@ class Workers:
             jitter=poll.jitter,
             offset=offset,
         )
+        worker.first_due_in = int(offset * 1_000_000)
 
     def wake_workspace(self, name: str) -> None:
         """Let the worker of the workspace *name* poll now, and ask for the sessions it is to."""

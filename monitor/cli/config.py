@@ -20,7 +20,8 @@ def check(config_file: ConfigOption = None) -> None:
     """Check the configuration; print every problem with its line and exit 2 if there is one."""
     loaded = app.load(config_file)
     overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
-    for warning in (*loaded.warnings, *overrides, *app.check_network(loaded)):
+    found = (*loaded.warnings, *overrides, *loaded.findings.unused, *app.check_network(loaded))
+    for warning in found:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(
         f"ok: {_count(len(loaded.workspaces), 'workspace')},"

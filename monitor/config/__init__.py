@@ -5,6 +5,7 @@
     environment  settings from variables, and from the files of secrets
     settings     what the values must look like; each part's own settings stand beside the part
     checks       what must fit together across sections
+    reload       what a file must still have
     explain      errors of pydantic → problems in plain terms, without secrets
 
 All problems are reported at once. No text in here shows a value that came from the environment or
@@ -29,9 +30,10 @@ from .document import ConfigError, Document, Location, Problem, Table
 from .environment import CONFIG, TOKEN, add_environment, read_secret_files
 from .explain import alternatives, report_invalid, report_unknown, suggestion
 from .file import read
+from .reload import check_successor
 from .settings import Config, Findings, PollSettings, WorkspaceSettings, adapter, schema
 
-__all__ = ["Config", "ConfigError", "Problem", "load", "schema"]
+__all__ = ["Config", "ConfigError", "Problem", "check_successor", "load", "schema"]
 
 _LISTS: Final = ("workspaces", "accounts", "receivers", "routes")
 _KINDS: Final = {"workspaces": WorkspaceSettings, "accounts": AccountRule, "routes": Route}
@@ -45,23 +47,32 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if path is None and (name := environ.get(CONFIG)):
         path = Path(name)
     document = read(path, environ) if path else Document()
-    is_empty = not document.root
+    sections = frozenset(key for key, value in document.root.items() if value is not None)
     add_environment(document, environ)
     if document.root.get("workspaces") in (None, []):
         _report_missing(document)
     values = _values(document)
     checked = {field.name for field in fields(Sections)}
-    warnings = check(document, Sections(**{k: v for k, v in values.items() if k in checked}))
+    warnings = [str(problem) for problem in document.odd]
+    warnings += check(document, Sections(**{k: v for k, v in values.items() if k in checked}))
     if document.problems:
         raise ConfigError(document.problems)
-    if path and is_empty:
+    if path and not sections:
         warnings.append(f"{path}: is empty")
     lists = {key: tuple(values.get(key, {}).values()) for key in _LISTS}
     poll = values.get("poll", PollSettings())
     if poll.timezone is None:
         poll = poll.model_copy(update={"timezone": values.get("timezone", "UTC")})
     lists["workspaces"] = _with_poll(lists["workspaces"], poll)
-    findings = Findings(tuple(warnings), document.overridden, path)
+    findings = Findings(
+        tuple(warnings),
+        document.overridden,
+        tuple(document.unused),
+        path,
+        sections,
+        document.size,
+        document.is_whole,
+    )
     return Config.model_validate({**values, **lists}, context=findings)
 
 

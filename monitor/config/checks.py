@@ -13,7 +13,7 @@ from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
 from monitor.web.settings import WebSettings
 
-from .document import Document, Location, Table, is_presentable
+from .document import Document, Location, Table, is_presentable, oddity
 from .explain import suggestion
 from .settings import PollSettings, WorkspaceSettings
 
@@ -48,6 +48,11 @@ def check(document: Document, sections: Sections) -> list[str]:
             *_idle_routes(document, sections),
             *_repeated_tokens(document, sections.workspaces),
             *_open_metrics(sections.web),
+            *(
+                (("receivers", index, key), message)
+                for index, receiver in sections.receivers.items()
+                for key, message in receiver.oddities.items()
+            ),
         )
     ]
 
@@ -255,6 +260,8 @@ def _repeated_tokens(
         except TokenError as error:
             document.report(location, str(error))
             continue
+        if workspace.token is None and (odd := oddity(token)):
+            yield location, odd
         if first.setdefault(token, index) != index:
             yield location, f"is the token of workspaces[{first[token]}] as well"
 

@@ -10,6 +10,11 @@ from monitor.core.errors import SetupError
 MAX_SHOWN: Final = 50
 """So many problems are shown at once."""
 
+MAX_TEXT: Final = 8192
+"""A longer value is something else: no token, address or label is."""
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+_QUOTES: Final = frozenset(('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c"))
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_ -]{0,39}", re.ASCII)
 
 Location: TypeAlias = tuple[str | int, ...]
@@ -73,13 +78,20 @@ class Document:
 
     *origins* has the environment variable of each location whose value is not from the file,
     *overridden* that of each key whose value in the file does not count; *reported* are the
-    locations of the problems.
+    locations of the problems. *odd* has what is usable but was hardly meant, *used* the variables
+    that values of the file name, *unused* those that could have counted. The file has *size*
+    characters, and *is_whole* if it ends with a line.
     """
 
     root: Table = field(default_factory=Table)
     source: str | None = None
     origins: dict[Location, str] = field(default_factory=dict)
     overridden: dict[str, str] = field(default_factory=dict)
+    odd: list[Problem] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    unused: list[str] = field(default_factory=list)
+    size: int = 0
+    is_whole: bool = True
     problems: list[Problem] = field(default_factory=list)
     reported: set[Location] = field(default_factory=set)
 
@@ -140,6 +152,24 @@ def is_presentable(name: Any) -> bool:
 def is_word(key: str) -> bool:
     """Return whether *key* may be shown: a plain word, not something pasted by mistake."""
     return _WORD.fullmatch(key) is not None
+
+
+def oddity(text: str) -> str | None:
+    """Return what is odd about *text*, which nobody sees: quotes or white space at its ends."""
+    if text != text.strip():
+        return "begins or ends with white space; leave it out"
+    if len(text) > 1 and (text[0] + text[-1]) in _QUOTES:
+        return "is in quotes that are part of it; leave them out"
+    return None
+
+
+def defect(text: str) -> str | None:
+    """Return what is wrong with *text* whatever it is for: its length, or a line break in it."""
+    if len(text) > MAX_TEXT:
+        return f"must have {MAX_TEXT} or fewer characters"
+    if _CONTROL.search(text):
+        return "holds a line break or another character that cannot be seen"
+    return None
 
 
 def is_utf8(text: str) -> bool:

@@ -4,12 +4,22 @@ The environment may hold all of a small configuration, or override a few setting
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from .document import Document, Items, Location, Problem, SensitiveText, Table, is_utf8
+from .document import (
+    Document,
+    Items,
+    Location,
+    Problem,
+    SensitiveText,
+    Table,
+    defect,
+    is_utf8,
+    oddity,
+)
 from .settings import declared, path_keys, secret_keys
 
 CONFIG: Final = "LINKEDAPI_MONITOR_CONFIG"
@@ -50,8 +60,12 @@ def add_environment(document: Document, environ: Mapping[str, str]) -> None:
     environ = _variables(document, environ)
     if root.get("workspaces") is None:
         _add_workspace(document, environ)
+    else:
+        _note_unused(document, environ, "workspaces", (TOKEN, TOKEN_FILE))
     if root.get("receivers") is None:
         _add_receivers(document, environ)
+    else:
+        _note_unused(document, environ, "receivers", ("SLACK_WEBHOOK_URL", "SMTP_URL"))
     for variable, (section, key) in _OVERRIDES.items():
         if value := environ.get(variable):
             if document.has(section, key):
@@ -60,6 +74,14 @@ def add_environment(document: Document, environ: Mapping[str, str]) -> None:
     for variable, (section, key) in _DEFAULTS.items():
         if (value := environ.get(variable)) and not document.has(section, key):
             _set(document, section, key, value, variable)
+
+
+def _note_unused(
+    document: Document, environ: Mapping[str, str], section: str, names: Iterable[str]
+) -> None:
+    for name in names:
+        if name in environ and name not in document.used:
+            document.unused.append(f"{name}: is not used: the file has {section} of its own")
 
 
 def _set(document: Document, section: str, key: str, value: str, variable: str) -> None:
@@ -84,8 +106,12 @@ def _variables(document: Document, environ: Mapping[str, str]) -> dict[str, str]
         value = environ.get(name, "").strip()
         if not is_utf8(value):
             document.problems.append(Problem(None, name, "is not UTF-8 text"))
+        elif problem := defect(value):
+            document.problems.append(Problem(None, name, problem))
         elif value:
             variables[name] = value
+            if odd := oddity(value):
+                document.odd.append(Problem(None, name, odd))
     return variables
 
 
@@ -166,19 +192,29 @@ def read_secret_files(document: Document, location: Location, table: Table, kind
                 del table[optional]
         if name not in table or name in declared(kind):
             continue
-        file_location = (*location, name)
         if key in table:
-            document.report(file_location, f"stands beside {key}; keep one of them")
+            document.report((*location, name), f"stands beside {key}; keep one of them")
         else:
-            table.lines[key] = table.lines[name]
-            try:
-                table[key] = _secret_text(base, table[name])
-            except ValueError as error:
-                document.report(file_location, str(error))
-                table[key] = SensitiveText("unreadable")
-            if file_location in document.reported:
-                document.reported.add((*location, key))
+            _read_secret(document, location, table, key, base)
         del table[name]
+
+
+def _read_secret(
+    document: Document, location: Location, table: Table, key: str, base: Path
+) -> None:
+    """Put the content of the file of *key* into *table*."""
+    name = f"{key}_file"
+    file_location = (*location, name)
+    table.lines[key] = table.lines[name]
+    try:
+        table[key] = _secret_text(base, table[name])
+        if odd := oddity(table[key]):
+            document.odd.append(document.problem(file_location, odd))
+    except ValueError as error:
+        document.report(file_location, str(error))
+        table[key] = SensitiveText("unreadable")
+    if file_location in document.reported:
+        document.reported.add((*location, key))
 
 
 def _secret_text(base: Path, path: Any) -> SensitiveText:
@@ -188,7 +224,7 @@ def _secret_text(base: Path, path: Any) -> SensitiveText:
     try:
         with (base / path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-        text = content.decode("utf-8-sig").strip()
+        text = content.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError:
         raise ValueError("the file is not UTF-8 text") from None
     except (OSError, ValueError) as error:
@@ -196,6 +232,8 @@ def _secret_text(base: Path, path: Any) -> SensitiveText:
         raise ValueError(f"the file cannot be read: {reason}") from None
     if len(content) > MAX_BYTES:
         raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
-    if not text:
+    if not text.strip():
         raise ValueError("the file is empty")
+    if problem := defect(text):
+        raise ValueError(f"the file {problem}")
     return SensitiveText(text)

@@ -26,8 +26,10 @@ from .document import (
     Problem,
     SensitiveText,
     Table,
+    defect,
     format_location,
     is_utf8,
+    oddity,
 )
 
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -95,7 +97,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
 
 def parse(text: str, environ: Mapping[str, str], *, source: str) -> Document:
     """Parse the document *text*; raise ConfigError where it cannot be followed to its end."""
-    document = Document(source=source)
+    document = Document(source=source, size=len(text), is_whole=text[-1:] in "\r\n")
 
     def fail(message: str, line: int) -> ConfigError:
         return ConfigError([*document.problems, Problem(line, "", message, source)])
@@ -195,9 +197,23 @@ class _Builder:
         text = _text(event)
         if event.tag not in (None, "!", _TEXT_TAG):
             raise _UnusableError(_line(event), _NO_TAGS)
+        line = _line(event)
+        value: Any = text.strip("\r\n")
         if "${" in text:
-            return self._expand(text, location, _line(event))
-        return _resolve(text) if event.implicit[0] and event.tag is None else text
+            value = self._expand(value, location, line)
+        elif event.implicit[0] and event.tag is None:
+            value = _resolve(text)
+        if isinstance(value, str):
+            self._check(value, location, line)
+        return value
+
+    def _check(self, text: str, location: Location, line: int) -> None:
+        """Report what is wrong with a text whatever it is for, and note what is odd about it."""
+        if problem := defect(text):
+            self._report(location, line, problem)
+        elif odd := oddity(text):
+            source = self._document.source
+            self._document.odd.append(Problem(line, format_location(location), odd, source))
 
     def _table(self, location: Location) -> tuple[Table, int]:
         table, height = Table(), 0
@@ -259,7 +275,8 @@ class _Builder:
                 self._report(location, line, f"the environment variable {name} is not UTF-8 text")
                 return _UNSET
             used = True
-            return value
+            self._document.used.add(name)
+            return value.strip("\r\n")
 
         expanded = _VARIABLE.sub(replace, text)
         return SensitiveText(expanded) if used else expanded

@@ -21,17 +21,17 @@ from pydantic import (
     SerializeAsAny,
     SerializerFunctionWrapHandler,
     TypeAdapter,
-    field_validator,
     model_serializer,
     model_validator,
 )
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor import notifiers
+from monitor.core.bounds import span
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRule
 from monitor.core.model import Micros
-from monitor.core.policy import DeliveryPolicy, IncidentPolicy, ReconnectionPolicy
+from monitor.core.policy import DeliveryPolicy, IncidentPolicy, Labels, ReconnectionPolicy
 from monitor.core.route import Route
 from monitor.core.secret import Secret
 from monitor.cron import check_cron, next_time
@@ -52,17 +52,12 @@ class PollSettings(BaseModel, frozen=True, extra="forbid"):
     *timezone* (None: that of the configuration). Each poll is put off by some *jitter*.
     """
 
-    every: Duration = Duration.parse("60s")
+    every: Annotated[Duration, span("1s", "7d", "for so long nobody hears of an account")] = (
+        Duration.parse("60s")
+    )
     cron: Annotated[str, AfterValidator(check_cron)] | None = None
     timezone: TimezoneName | None = None
-    jitter: Duration = Duration.parse("5s")
-
-    @field_validator("every")
-    @classmethod
-    def _is_long_enough(cls, value: Duration) -> Duration:
-        if value.seconds < 1:
-            raise ValueError("must be 1s or longer")
-        return value
+    jitter: Annotated[Duration, span("0s", "1h")] = Duration.parse("5s")
 
     @model_validator(mode="after")
     def _has_one_rhythm(self) -> Self:
@@ -102,7 +97,7 @@ class WorkspaceSettings(BaseModel, frozen=True, extra="forbid"):
     renamed_from: Name | None = None
     token: Secret | None = None
     token_file: Path | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     poll: PollSettings = PollSettings()
 
     @model_validator(mode="after")
@@ -140,13 +135,18 @@ class LogSettings(BaseModel, frozen=True, extra="forbid"):
 class Findings:
     """What was found while the configuration was loaded: *warnings* of what is odd but usable.
 
-    *overridden* has the variable that counts instead of each key that the file has; *path* is the
-    file, None if there is none.
+    *overridden* has the variable that counts instead of each key that the file has; *unused* says
+    which variables do not count. *path* is the file, None if there is none, *sections* are those
+    that it has, *size* is how many characters, and it *is_whole* if it ends with a line.
     """
 
     warnings: tuple[str, ...] = ()
     overridden: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
     path: Path | None = None
+    sections: frozenset[str] = frozenset()
+    size: int = 0
+    is_whole: bool = True
 
 
 class Config(BaseModel):
@@ -175,6 +175,11 @@ class Config(BaseModel):
     def model_post_init(self, context: Any) -> None:
         """Keep what was found, which is the context of the validation."""
         self._findings = context or Findings()
+
+    @property
+    def findings(self) -> Findings:
+        """What was found while it was loaded."""
+        return self._findings
 
     @property
     def warnings(self) -> tuple[str, ...]:

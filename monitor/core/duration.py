@@ -11,6 +11,7 @@ MICROSECONDS: Final = {
     "d": 86_400_000_000,
 }
 _FORM: Final = re.compile(r"(\d{1,9})(ms|s|m|h|d)", re.ASCII)
+_MAX: Final = 3650 * MICROSECONDS["d"]
 _HINT: Final = "must be a duration such as 30s, 5m, 2h or 7d"
 
 
@@ -25,7 +26,10 @@ class Duration(int):
         match = _FORM.fullmatch(text.strip())
         if match is None:
             raise ValueError(f"{_HINT}, not {text[:40]!r}")
-        return cls(int(match[1]) * MICROSECONDS[match[2]])
+        span = int(match[1]) * MICROSECONDS[match[2]]
+        if span > _MAX:
+            raise ValueError("must be 3650d or shorter")
+        return cls(span)
 
     @property
     def seconds(self) -> float:

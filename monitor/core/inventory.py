@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .model import Account, ListedAccount
-from .policy import ConfigSection, Texts
+from .policy import ConfigSection, Labels, Texts
 from .url import profile_key
 
 
@@ -44,7 +44,7 @@ class AccountRule(ConfigSection):
     """
 
     match: AccountMatch = field(default_factory=AccountMatch)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
     ignore: bool | None = None
 
     def __post_init__(self) -> None:

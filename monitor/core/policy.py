@@ -3,9 +3,11 @@
 And what nobody configures: how long no session is asked for after one that came to nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
+from .bounds import AtMost, Between, span
 from .duration import Duration
 from .model import IntentOutcome, Micros
 from .url import split_web_url
@@ -31,6 +33,9 @@ class OneOrMore:
         }
 
 
+Labels: TypeAlias = Annotated[Mapping[str, str], AtMost(50)]
+"""Names and values of people's own; each message shows them."""
+
 Texts: TypeAlias = Annotated[tuple[str, ...], OneOrMore]
 
 
@@ -45,48 +50,47 @@ class ConfigSection:
 class Flapping(ConfigSection):
     """*changes* of status *within* a span are flapping; *settle* in one status ends it."""
 
-    changes: int = 6
-    within: Duration = Duration.parse("24h")
-    settle: Duration = Duration.parse("30m")
+    changes: Annotated[int, Between(2, 100, "each change is remembered")] = 6
+    within: Annotated[Duration, span("1s", "30d")] = Duration.parse("24h")
+    settle: Annotated[Duration, span("1s", "30d", "until then it stays open")] = Duration.parse(
+        "30m"
+    )
 
-    def __post_init__(self) -> None:
-        if self.changes < 2:
-            raise ValueError("changes must be 2 or more")
+
+Polls: TypeAlias = Annotated[int, Between(1, 1000, "until then nobody is told")]
+ReminderStep: TypeAlias = Annotated[Duration, span("1s", "365d", "[] never reminds")]
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentPolicy(ConfigSection):
     """The section `incidents` of the configuration. Counts are scheduled polls."""
 
-    open_after: int = 1
-    resolve_after: int = 1
-    missing_after: int = 3
-    missing_many_after: int = 10
-    blind_after: Duration = Duration.parse("5m")
-    remind: tuple[Duration, ...] = tuple(map(Duration.parse, ("1h", "4h", "24h")))
-    remind_max: int = 20
+    open_after: Polls = 1
+    resolve_after: Polls = 1
+    missing_after: Polls = 3
+    missing_many_after: Polls = 10
+    blind_after: Annotated[
+        Duration, span("0s", "1d", "until then nobody hears that nothing is seen")
+    ] = Duration.parse("5m")
+    remind: Annotated[tuple[ReminderStep, ...], AtMost(50)] = tuple(
+        map(Duration.parse, ("1h", "4h", "24h"))
+    )
+    remind_max: Annotated[int, Between(0, 1000)] = 20
     flapping: Flapping = field(default_factory=Flapping)
-    group_over: int = 5
+    group_over: Annotated[int, Between(1, 1000, "a message has room for no more")] = 5
 
     def __post_init__(self) -> None:
-        for name in ("open_after", "resolve_after", "missing_after", "missing_many_after"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more")
         if self.missing_many_after < self.missing_after:
             raise ValueError("missing_many_after must not be smaller than missing_after")
-        if self.group_over < 1:
-            raise ValueError("group_over must be 1 or more")
-        if self.remind_max < 0:
-            raise ValueError("remind_max must not be negative")
-        if any(step <= 0 for step in self.remind):
-            raise ValueError("every step of remind must be longer than 0s")
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy(ConfigSection):
     """The section `delivery`: how long a message is tried before it is given up."""
 
-    deadline: Duration = Duration.parse("24h")
+    deadline: Annotated[Duration, span("1s", "30d", "what is later than that is no news")] = (
+        Duration.parse("24h")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +98,16 @@ class ReconnectionPolicy(ConfigSection):
     """The section `reconnection`: whether to ask for links, how often, and which to trust."""
 
     create: Literal["never", "if_missing"] = "if_missing"
-    cooldown: Duration = Duration.parse("1h")
-    link_origins: tuple[str, ...] = ("https://app.linkedapi.io",)
+    cooldown: Annotated[
+        Duration, span("0s", "30d", "for so long an account may have no login link")
+    ] = Duration.parse("1h")
+    link_origins: Annotated[tuple[str, ...], AtMost(50)] = ("https://app.linkedapi.io",)
 
     def __post_init__(self) -> None:
         for origin in self.link_origins:
             parts = split_web_url(origin)
             if parts is None or origin != f"{parts.scheme}://{parts.netloc}":
-                raise ValueError(f"{origin!r} is not an origin such as https://app.linkedapi.io")
+                raise ValueError("link_origins must be origins such as https://app.linkedapi.io")
 
 
 COOLDOWNS: Final = {

@@ -16,7 +16,7 @@ from typing import Annotated, Final, NamedTuple
 
 from .inventory import Inventory, matches_any, names_of
 from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
-from .policy import ConfigSection, OneOrMore, Texts
+from .policy import ConfigSection, Labels, OneOrMore, Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Match(ConfigSection):
     workspaces: Texts = field(default=(), metadata={"alias": "workspace"})
     accounts: Texts = field(default=(), metadata={"alias": "account"})
     scopes: Annotated[tuple[Scope, ...], OneOrMore] = field(default=(), metadata={"alias": "scope"})
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

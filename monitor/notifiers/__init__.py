@@ -65,6 +65,11 @@ class ReceiverSettings(BaseModel):
         """The addresses that its messages are posted to, for a receiver that is told by HTTP."""
         return ()
 
+    @property
+    def oddities(self) -> Mapping[str, str]:
+        """What is usable but was hardly meant: a sentence by key."""
+        return {}
+
     def check_address(self, address: str) -> None:
         """Raise ValueError if a label's value is no *address* for this receiver."""
 

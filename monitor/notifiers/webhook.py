@@ -21,6 +21,10 @@ from . import _http
 PREFIX: Final = "whsec_"
 MAX_TEXT: Final = 1000
 
+MIN_KEY: Final = 16
+GOOD_KEY: Final = 24
+"""Bytes of a secret: less can be guessed, and Standard Webhooks want this many."""
+
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}")
 _OURS: Final = re.compile(
     r"webhook-.*|content-.*|host|connection|transfer-encoding|accept-encoding", re.IGNORECASE
@@ -39,6 +43,15 @@ class Settings(_http.HttpSettings):
     def _is_key(cls, value: Secret) -> Secret:
         _key(value)
         return value
+
+    @property
+    def oddities(self) -> Mapping[str, str]:
+        """What is usable but was hardly meant: a sentence by key."""
+        if len(_key(self.secret)) < GOOD_KEY:
+            return {
+                "secret": f"has fewer than {GOOD_KEY} bytes; `openssl rand -base64 32` makes one"
+            }
+        return {}
 
     @field_validator("headers")
     @classmethod
@@ -78,8 +91,8 @@ def _key(secret: Secret) -> bytes:
         key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except ValueError:
         key = b""
-    if not text.startswith(PREFIX) or len(key) < 16:
-        raise ValueError(f"must be {PREFIX} and at least 16 bytes in base64")
+    if not text.startswith(PREFIX) or len(key) < MIN_KEY:
+        raise ValueError(f"must be {PREFIX} and at least {MIN_KEY} bytes in base64")
     return key
 
 

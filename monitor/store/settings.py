@@ -1,8 +1,11 @@
 """The settings of the store: the section `storage`."""
 
+from typing import Annotated
+
 from platformdirs import user_data_path
 from pydantic import BaseModel, Field, field_serializer, field_validator
 
+from monitor.core.bounds import span
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
 
@@ -20,14 +23,9 @@ class StorageSettings(BaseModel, frozen=True, extra="forbid"):
     """
 
     url: Secret = Field(default_factory=_default_url)
-    keep: Duration = Duration.parse("180d")
-
-    @field_validator("keep")
-    @classmethod
-    def _is_long_enough(cls, value: Duration) -> Duration:
-        if value < Duration.parse("7d"):
-            raise ValueError("must be 7d or longer")
-        return value
+    keep: Annotated[Duration, span("7d", "3650d", "what recurs is known for a week")] = (
+        Duration.parse("180d")
+    )
 
     @field_validator("url")
     @classmethod

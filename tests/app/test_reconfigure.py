@@ -382,7 +382,7 @@ class ReloadHarness:
 
     def load(self):
         self.file.write_text(self.texts.pop(0))
-        return config.load(self.file, {})
+        return config.load(self.file, {"LINKED_API_TOKEN": "token-one"})
 
     def on_load(self, loaded, secrets):
         self.loaded.append((loaded.workspaces[0].name, {secret.reveal() for secret in secrets}))
@@ -422,6 +422,35 @@ async def test_every_problem_of_a_wrong_file_is_a_line_and_nothing_is_applied(tm
     ]
     assert logs[-1]["event"] == "reload failed; the old configuration stays in force"
     assert harness.applied == []
+
+
+RECEIVERS = "receivers: [{name: log, type: log}]\n"
+
+
+@pytest.mark.parametrize(
+    ("left", "problem"),
+    [
+        ("", "is empty now"),
+        ("# to be written\n", "is empty now"),
+        (OLD, "receivers: are gone; write `receivers: []` if that is meant"),
+        (RECEIVERS, "workspaces: are gone"),
+        (OLD + RECEIVERS.removesuffix("\n"), "ends within a line"),
+    ],
+)
+async def test_a_file_that_was_cut_off_is_refused(tmp_path, logs, left, problem):
+    harness = ReloadHarness(tmp_path, OLD + RECEIVERS, left, OLD + "receivers: []\n")
+
+    assert not await harness.reload()
+    assert problem in logs[-2]["problem"]
+    assert harness.applied == []
+    assert await harness.reload()
+
+
+async def test_a_file_may_have_had_nothing_and_may_end_anyhow(tmp_path):
+    env_only, whole = "log: {level: info}", OLD.removesuffix("\n")
+    harness = ReloadHarness(tmp_path, env_only, "log: {}", whole, whole + " # more", OLD)
+
+    assert [await harness.reload() for _ in range(4)] == [True] * 4
 
 
 @pytest.mark.parametrize("refusal", [MonitorError("no room"), RuntimeError("a bug")])

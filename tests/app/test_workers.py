@@ -116,15 +116,22 @@ async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monke
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
 
 
-async def test_a_poll_hangs_that_takes_longer_than_all_its_calls_may(harness):
+@pytest.mark.parametrize("polled", [False, True])
+async def test_a_poll_hangs_that_nobody_wakes_or_that_takes_longer_than_all_its_calls_may(
+    harness, polled
+):
     await harness.apply("acme")
     await until(lambda: "acme" in harness.working())
+    if polled:
+        harness.workers.workspaces["acme"].wake(scheduled=True)
+        await until(lambda: 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric)
+        await asyncio.sleep(0)  # the worker waits again
 
     def is_overdue(seconds):
         harness.seconds = seconds
         return any("poll acme" in problem for problem in harness.health.overdue())
 
-    longest = 2 * 60 + 7 * 30 + 60
+    longest = 60 * polled + 5 + 7 * 30 + 60
     assert [is_overdue(longest), is_overdue(longest + 1)] == [False, True]
 
 

@@ -29,6 +29,13 @@ def test_a_token_alone_makes_a_monitor():
     assert config.receivers == ()
 
 
+@pytest.mark.parametrize("value", ['"abc"', "'abc'", "`abc`"])
+def test_quotes_around_a_variable_are_noticed(value):
+    (warning,) = load(None, {"LINKED_API_TOKEN": value}).warnings
+
+    assert warning == "LINKED_API_TOKEN: is in quotes that are part of it; leave them out"
+
+
 def test_the_token_may_stand_in_a_file(tmp_path):
     (tmp_path / "token").write_text("abc\n")
 
@@ -90,6 +97,8 @@ SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:pas
         ({"SMTP_URL": "smtp://[mail", "ALERT_EMAIL_TO": "a@example.com"}, SMTP_FORM),
         ({"SLACK_WEBHOOK_URL": "ftp://hooks"}, "SLACK_WEBHOOK_URL: "),
         ({"LINKED_API_TOKEN_FILE": "x"}, "LINKED_API_TOKEN: has both a token and a token_file"),
+        ({"LINKED_API_TOKEN": "a\nb"}, "LINKED_API_TOKEN: holds a line break"),
+        ({"SLACK_WEBHOOK_URL": "x" * 8193}, "SLACK_WEBHOOK_URL: must have 8192 or fewer"),
         ({"LINKED_API_TOKEN": "a b"}, "LINKED_API_TOKEN: the token holds spaces"),
         ({"LINKED_API_TOKEN": "a\udcff"}, "LINKED_API_TOKEN: is not UTF-8 text"),
         ({"LINKED_API_BASE_URL": "ftp://api"}, "LINKED_API_BASE_URL: must start with https://"),
@@ -195,9 +204,17 @@ def test_what_a_file_leaves_out_comes_from_the_environment(load_text):
     assert config.receivers[0].name == "slack"
 
 
-def test_what_a_file_says_is_not_added_to(load_text):
+def test_what_a_file_says_is_not_added_to_and_what_does_not_count_is_said(load_text):
     environ = {"LINKED_API_TOKEN": "abc", "SLACK_WEBHOOK_URL": SLACK_URL}
 
+    config = load_text("workspaces: [{token: xyz}]\nreceivers: []", **environ)
+
+    assert config.findings.unused == (
+        "LINKED_API_TOKEN: is not used: the file has workspaces of its own",
+        "SLACK_WEBHOOK_URL: is not used: the file has receivers of its own",
+    )
+    config = load_text("workspaces: [{token: '${LINKED_API_TOKEN}'}]", **environ)
+    assert config.findings.unused == ()
     config = load_text("workspaces: [{token: xyz}]\nreceivers: []", **environ)
 
     assert [workspace.token for workspace in config.workspaces] == [Secret("xyz")]
@@ -267,6 +284,8 @@ receivers:
         (b"\n", "the file is empty"),
         (b"\xff", "the file is not UTF-8 text"),
         (b"x" * 65537, "the file is larger than 64 KiB"),
+        (b"x" * 8193, "the file must have 8192 or fewer characters"),
+        (b"sixteen-letters!\nsixteen-letters!", "the file holds a line break or another"),
     ],
 )
 def test_a_file_without_a_secret_is_refused(problems_of, tmp_path, content, reason):
@@ -274,4 +293,41 @@ def test_a_file_without_a_secret_is_refused(problems_of, tmp_path, content, reas
 
     problems = problems_of(WORKSPACE + "web: {metrics_token_file: secret}")
 
-    assert problems == [f"2: web.metrics_token_file: {reason}"]
+    (problem,) = problems
+    assert problem.startswith(f"2: web.metrics_token_file: {reason}")
+
+
+def test_quotes_and_white_space_around_what_nobody_sees_are_noticed(warnings_of, tmp_path):
+    (tmp_path / "quoted").write_text("'a-token-in-quotes'\n")
+    (tmp_path / "spaced").write_text("a-token-and-a-space \n")
+
+    warnings = warnings_of(
+        """workspaces:
+  - {name: a, token_file: quoted, labels: {owner: "jane "}}
+  - {name: b, token: '"linked_abc"'}
+  - {name: c, token: '${TOKEN}'}
+web: {metrics_token_file: spaced}
+""",
+        TOKEN="`linked_def`\n",
+    )
+
+    assert [warning.partition(";")[0] for warning in sorted(warnings)] == [
+        "2: workspaces[0].labels.owner: begins or ends with white space",
+        "2: workspaces[0].token_file: is in quotes that are part of it",
+        "3: workspaces[1].token: is in quotes that are part of it",
+        "4: workspaces[2].token: is in quotes that are part of it",
+        "5: web.metrics_token_file: begins or ends with white space",
+    ]
+
+
+@pytest.mark.parametrize("value", ["monitor\n", "monitor\r\n"])
+def test_a_name_keeps_no_line_break(load_text, problems_of, value):
+    mail = WORKSPACE + (
+        "receivers:\n  - {name: m, type: email, host: h, from: a@example.com, to: [a@example.com],"
+        " username: '${NAME}', password: p}"
+    )
+
+    assert load_text(mail, NAME=value).receivers[0].username == "monitor"
+    assert problems_of(mail, NAME=f"{value}x") == [
+        "3: receivers[0].username: holds a line break or another character that cannot be seen"
+    ]

@@ -94,11 +94,13 @@ def test_documents_are_read(text, expected):
         ("${NESTED}", "${A}"),
         ("${YAML}", "{a: [1]}"),
         ("${NUMBER}", "5"),
-        ("|\n  ${A}\n", "one\n"),
+        ("|\n  ${A}\n", "one"),
+        ("x${LINE}y", "xoney"),
     ],
 )
 def test_variables_expand_to_text_once(scalar, expected):
     environ = {"A": "one", "EMPTY": "", "NESTED": "${A}", "YAML": "{a: [1]}", "NUMBER": "5"}
+    environ["LINE"] = "one\r\n"
 
     assert value_of(scalar, **environ) == expected
 

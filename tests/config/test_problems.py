@@ -80,6 +80,17 @@ WRONG = {
     "polls of its own that break the limit": (
         "linked_api: {requests_per_minute: 1}\nworkspaces:\n  - token: a\n    poll: {every: 30s}"
     ),
+    "what is as good as never": (
+        "incidents: {remind: [999999999d], blind_after: 2d, group_over: 1001}\n"
+        "poll: {every: 8d, jitter: 2h}\ndelivery: {deadline: 31d}\nstorage: {keep: 6d}\n"
+        "reconnection: {cooldown: 31d}\nlinked_api: {timeout: 6m, max_accounts: 0}"
+    ),
+    "reminders that never come": "incidents: {remind: [366d]}",
+    "more labels than a message has room for": (
+        "accounts: [{labels: {" + ", ".join(f"k{n}: v" for n in range(51)) + "}}]"
+    ),
+    "a text over several lines": 'accounts:\n  - labels: {owner: "jane\\ndoe"}',
+    "a text without an end": "accounts: [{labels: {owner: " + "x" * 8193 + "}}]",
     "two rhythms": "poll:\n  every: 1m\n  cron: '* * * * *'",
     "two rhythms of a workspace": "workspaces: [{token: x, poll: {every: 1m, cron: '* * * * *'}}]",
     "a crontab with a wrong field": "poll:\n  cron: '0 25 * * *'",
@@ -221,6 +232,8 @@ ODD = {
   - {to: ops}""",
     "metrics for everybody": WORKSPACE + "web: {listen: '[::]:9464'}",
     "no label": ONE % LABEL,
+    "a secret that can be guessed": ONE
+    % "{name: w, type: webhook, url: 'https://a', secret: whsec_c2l4dGVlbiBsZXR0ZXJzIQ==}",
     "another label": ONE % LABEL + "accounts: [{labels: {team: x}}]",
     "misspelt workspaces of owners": ONE % ""
     + "accounts:\n  - match: {workspace: [defalt, 'x*']}\n    ignore: true",

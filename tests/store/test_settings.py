@@ -18,5 +18,5 @@ def test_the_settings_take_both_and_show_neither():
 
 def test_ended_incidents_are_kept_for_a_week_at_least():
     assert StorageSettings(keep="7d").keep == 7 * DAY
-    with pytest.raises(ValidationError, match="must be 7d or longer"):
+    with pytest.raises(ValidationError, match="must be from 7d to 3650d"):
         StorageSettings(keep="6d")

@@ -1,0 +1,32 @@
+"""What a file must still have at a reload: what is missing was cut off more often than meant.
+
+A full disk, a copy that was interrupted, or an editor between truncating and writing leaves a file
+empty, or without its end. To go by it would forget the receivers and cancel what they are owed.
+"""
+
+from .document import ConfigError, Problem
+from .settings import Config
+
+
+def check_successor(before: Config, after: Config) -> None:
+    """Raise ConfigError if *after* looks like a part of the file that *before* was loaded from."""
+    source = str(after.path) if after.path else None
+    was, now = before.findings, after.findings
+    if was.sections and not now.sections:
+        problems = [
+            Problem(None, "", "is empty now; a restart takes that for what is meant", source)
+        ]
+    elif was.is_whole and not now.is_whole and now.size < was.size:
+        message = "is shorter than it was, and ends within a line: was it written to its end?"
+        problems = [Problem(None, "", message, source)]
+    else:
+        problems = [
+            Problem(None, section, message, source)
+            for section, message in (
+                ("workspaces", "are gone; a restart takes that for what is meant"),
+                ("receivers", "are gone; write `receivers: []` if that is meant"),
+            )
+            if section in was.sections and section not in now.sections
+        ]
+    if problems:
+        raise ConfigError(problems)
