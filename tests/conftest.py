@@ -16,7 +16,7 @@ from monitor.store.db import Store
 
 SLOW = [Path(__file__).parent / name for name in ("e2e", "fuzz")]
 CERTIFICATE = Path(__file__).parent / "harness/tls/expired.pem"
-LOUD = ("httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
+LOUD = ("alert", "httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
 
 
 def pytest_configure(config):

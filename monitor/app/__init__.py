@@ -23,6 +23,7 @@ from monitor.core.errors import DeliveryError
 from monitor.core.model import EventType, Message, Notification, Observation
 from monitor.core.receipt import Receipt
 from monitor.core.runtime import Runtime
+from monitor.log import LogQueue
 from monitor.net.proxy import from_environment
 from monitor.source.transport import open_http
 from monitor.store.db import Store
@@ -67,17 +68,21 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
         yield App(config, components.Resources(store, http, runtime, stack, proxies), **options)
 
 
-async def run(load: Callable[[], Config], on_load: OnLoad) -> None:
+async def run(
+    load: Callable[[], Config], on_load: OnLoad, log_queue: LogQueue | None = None
+) -> None:
     """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't.
 
     *load* reads the configuration, now and at each SIGHUP; *on_load* is called with each that is
-    read, and with what the log must not show.
+    read, and with what the log must not show. What *log_queue* drops is counted.
     """
     process.ignore_reloads()
     config = load()
     on_load(config, set(config.secrets()))
     socket = process.notify_socket()
-    async with opened(config, load=load, on_load=on_load, notify_socket=socket) as app:
+    async with opened(
+        config, load=load, on_load=on_load, notify_socket=socket, log_queue=log_queue
+    ) as app:
         stop_on_signals(app.stop)
         process.reload_on_signal(app.reload)
         with closing(process.endpoint_record()) as record:

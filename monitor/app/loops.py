@@ -11,7 +11,8 @@ import structlog
 from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.metrics.families import HELD, RELOADED
+from monitor.log import LogQueue
+from monitor.metrics.families import HELD, LOG_DROPPED, RELOADED
 from monitor.schedule import Schedule
 from monitor.store import clock, incidents, leases, outbox, outside, receivers, workspaces
 from monitor.store.address import describe, parse
@@ -55,7 +56,8 @@ class App:
     """A monitor that is ready to run.
 
     *load* reads the configuration again when `reload` is asked for; *on_load* is called with it
-    before it is applied. *notify_socket* is the address of a service manager.
+    before it is applied. *notify_socket* is the address of a service manager. What *log_queue*
+    drops is counted.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class App:
         load: Callable[[], Config] | None = None,
         on_load: OnLoad = lambda *_: None,
         notify_socket: str | None = None,
+        log_queue: LogQueue | None = None,
     ) -> None:
         self._config = config
         self._resources = resources
@@ -75,6 +78,7 @@ class App:
         self._load = load or (lambda: config)
         self._on_load = on_load
         self._sd_notify = partial(sd_notify, notify_socket)
+        self._log_queue = log_queue
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Event()
         self._applying = asyncio.Lock()
@@ -209,6 +213,8 @@ class App:
             elif not was_overdue:
                 log.error("loops hang", problems=overdue)
             was_overdue = bool(overdue)
+            if self._log_queue:
+                self._metrics.set(LOG_DROPPED, self._log_queue.dropped)
             await asyncio.sleep(TICK_EVERY.seconds)
 
     # ── the lease ────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,9 @@
 
 import sys
 from collections.abc import Iterable
+from contextlib import closing
+from functools import partial
+from typing import TextIO
 
 from monitor import app, log
 from monitor.config import Config
@@ -13,14 +16,25 @@ from .options import ConfigOption
 
 def run(config_file: ConfigOption = None) -> None:
     """Run the monitor until it is told to stop (SIGTERM or Ctrl-C)."""
-    loop.run(app.run(lambda: app.load(config_file), configure_log))
+    with closing(log.LogQueue(sys.stderr)) as stream:
+        configure = partial(configure_log, stream=stream)
+        loop.run(app.run(lambda: app.load(config_file), configure, stream))
 
 
-def configure_log(config: Config, secrets: Iterable[Secret] = (), level: str | None = None) -> None:
-    """Log as *config* says to standard error, with its secrets and *secrets* redacted."""
+def configure_log(
+    config: Config,
+    secrets: Iterable[Secret] = (),
+    level: str | None = None,
+    stream: TextIO | log.LogQueue | None = None,
+) -> None:
+    """Log as *config* says to *stream*, with its secrets and *secrets* redacted.
+
+    Without a *stream* it is standard error.
+    """
+    stream = stream or sys.stderr
     log.configure(
         level=level or config.log.level,
-        format=config.log.format or ("console" if sys.stderr.isatty() else "json"),
+        format=config.log.format or ("console" if stream.isatty() else "json"),
         secrets=(*config.secrets(), *secrets),
-        stream=sys.stderr,
+        stream=stream,
     )

@@ -90,7 +90,7 @@ class Metrics:
             self._series_of(labels).observe(family, value, **labels)
 
     def set(self, family: Family, value: float | None, /, **labels: str) -> None:
-        """Set a gauge; with None it has no series any more."""
+        """Set a gauge, or what is counted elsewhere; with None it has no series any more."""
         with self._counting:
             self._series_of(labels).set(family, value, **labels)
 

@@ -206,6 +206,11 @@ STORE_WAIT: Final = _histogram(
     zeros=_each(kind=("read", "write")),
     buckets=_STORE_BUCKETS,
 )
+LOG_DROPPED: Final = _counter(
+    "linkedapi_log_lines_dropped_total",
+    "Lines of the log that nobody read in time, or that could not be written.",
+    zeros=_each(),
+)
 HELD: Final = _gauge(
     "linkedapi_workspaces_held",
     "How many workspaces this monitor works on; 0 while it waits for another one to end.",

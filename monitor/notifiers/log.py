@@ -1,11 +1,14 @@
 """`log`: alerts as lines of the monitor's own log. They never hold a link."""
 
+import asyncio
+from concurrent.futures import Future
 from typing import Literal
 
 import structlog
 
 from monitor import notifiers
 from monitor.core.duration import humanize
+from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Message, Micros, Notification
 from monitor.core.receipt import Receipt
 from monitor.core.render import Tone, render_notification
@@ -29,12 +32,32 @@ class Notifier(notifiers.Notifier):
     groups = False
 
     async def send(self, message: Message) -> Receipt:
-        """Write *message* to the log; that can't fail."""
+        """Write *message* to the log; it is delivered when it was written.
+
+        What was not begun in time is taken back; the next attempt writes it.
+        """
+        writing: list[Future[None]] = []
         for notification in message.notifications:
-            self._write(notification, message.now)
+            self._write(notification, message.now, writing)
+        try:
+            async with asyncio.timeout(self.timeout.seconds):
+                await asyncio.gather(*map(asyncio.wrap_future, writing))
+        except TimeoutError:
+            began = any(not written.cancelled() for written in writing)
+            raise DeliveryError(
+                "nobody reads the log",
+                reason=AttemptReason.TIMEOUT,
+                ambiguous=began,
+            ) from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is closed"
+            raise DeliveryError(
+                f"the log can't be written: {reason}", reason=AttemptReason.NETWORK
+            ) from None
         return Receipt()
 
-    def _write(self, notification: Notification, now: Micros) -> None:
+    def _write(self, notification: Notification, now: Micros, writing: list[Future[None]]) -> None:
+        """Log *notification*; who writes it later adds to *writing* what says when."""
         text = render_notification(notification, now=now, timezone=self.timezone)
         incident = notification.incident
         ended_at = incident.resolved_at if incident else None
@@ -50,7 +73,7 @@ class Notifier(notifiers.Notifier):
         }
         write = log.warning if text.tone is Tone.BAD else log.info
         values = {key: value for key, value in fields.items() if value is not None}
-        write(_bare(text.title), **values)
+        write(_bare(text.title), **values, writing=writing)
 
 
 def _bare(text: str) -> str:

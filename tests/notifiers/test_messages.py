@@ -135,5 +135,6 @@ async def test_log_lines(snapshot):
     async with receiver("log") as harness:
         lines = [await harness.send(message(case)) for case in SINGLE.values()]
 
+    assert [line.pop("writing") for line in lines] == [[]] * len(lines)  # nobody writes later
     distinct = dict.fromkeys(json.dumps(line, ensure_ascii=False) for line in lines)
     assert "\n".join([*distinct, ""]) == snapshot(extension_class=TextFile)

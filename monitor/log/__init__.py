@@ -4,8 +4,9 @@
                                   ├─► one handler ─► flatten ─► redact ─► JSON or console ─► stream
     logging (httpx, uvicorn, …) ──┘
 
-A log call never raises, no record can fake another one, and the text of a known secret is redacted
-wherever it occurs: modules need not be careful, this one is.
+A log call never raises, nor waits for a stream that is a `LogQueue`; no record can fake another
+one, and the text of a known secret is redacted wherever it occurs: modules need not be careful,
+this one is.
 """
 
 import json
@@ -13,6 +14,7 @@ import logging
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, TextIO
 from urllib.parse import quote
@@ -24,7 +26,14 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from monitor.core.duration import Duration
 from monitor.core.secret import MASK, Secret
 
+from .queue import LogQueue
+
+__all__ = ["LogQueue", "Redactor", "configure"]
+
 Format = Literal["json", "console"]
+
+ALERTS: Final = "alert"
+"""The logger of the receivers of type `log`: its lines are shown whatever the level."""
 
 MIN_SECRET_LENGTH: Final = 6
 """A shorter secret is not looked for: it would be found in ordinary words."""
@@ -37,7 +46,13 @@ _MAX_DEPTH: Final = 6
 _INVISIBLE: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
-def configure(*, level: str, format: Format, secrets: Iterable[Secret], stream: TextIO) -> None:  # noqa: A002 - the configuration's own word
+def configure(
+    *,
+    level: str,
+    format: Format,  # noqa: A002 - the configuration's own word
+    secrets: Iterable[Secret],
+    stream: TextIO | LogQueue,
+) -> None:
     """Send every record of at least *level* to *stream*, with *secrets* redacted."""
     threshold = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
@@ -72,6 +87,7 @@ def configure(*, level: str, format: Format, secrets: Iterable[Secret], stream: 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
+    logging.getLogger(ALERTS).setLevel(min(threshold, logging.INFO))
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     logging.captureWarnings(capture=True)
@@ -125,24 +141,39 @@ class Redactor:
 
 
 class _Handler(logging.Handler):
-    """Writes a line per record, and carries on when it can't."""
+    """Writes a line per record, and carries on when it can't.
 
-    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+    To the list `writing` of a record it adds what says when the line was written.
+    """
+
+    def __init__(self, stream: TextIO | LogQueue, redactor: Redactor) -> None:
         super().__init__()
         self._stream = stream
         self._redactor = redactor
 
     def emit(self, record: logging.LogRecord) -> None:
+        writing = record.msg.pop("writing", None) if isinstance(record.msg, dict) else None
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 - what cannot be formatted is logged all the same
             line = self._without_format(record, error)
+        written = self._write(line + "\n", surely=writing is not None)
+        if isinstance(writing, list):
+            writing.append(written)
+
+    def _write(self, line: str, *, surely: bool) -> Future[None]:
+        if surely and isinstance(self._stream, LogQueue):
+            return self._stream.deliver(line)
+        written: Future[None] = Future()
         try:
             encoding = getattr(self._stream, "encoding", None) or "utf-8"
-            self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding))
             self._stream.flush()
-        except (OSError, ValueError, LookupError):
-            pass  # nobody listens any more: that must not end the monitor
+        except (OSError, ValueError, LookupError) as error:
+            written.set_exception(error)  # nobody listens any more: that must not end the monitor
+        else:
+            written.set_result(None)
+        return written
 
     def _without_format(self, record: logging.LogRecord, error: Exception) -> str:
         event_dict = {
