@@ -1,6 +1,7 @@
 """What people ask the database, as rows ready to print."""
 
-from harness.core import LINK, REJECTED, listed_account, signed_out
+from harness.core import HOUR, LINK, REJECTED, listed_account, signed_out
+from harness.store import REFUSED, TIMEOUT
 
 from monitor.store import listings
 
@@ -38,3 +39,14 @@ def test_deliveries_are_listed_newest_first(harness):
         ("resolved", "pending"),
         ("opened", "delivered"),
     ]
+
+
+def test_a_delivery_is_listed_once_with_the_last_answer_to_its_own_message(harness):
+    harness.poll(signed_out("a"))
+    harness.deliver(error=REFUSED)
+    harness.deliver(error=TIMEOUT, after=HOUR)
+    harness.poll(signed_out("a"), signed_out("b"), after=0)
+
+    rows = harness.run(lambda tx: listings.deliveries(tx, limit=9))
+
+    assert [row["last_error"] for row in rows] == [None, str(TIMEOUT)]
