@@ -1,6 +1,6 @@
 """Incidents: counted, due, put off."""
 
-from harness.core import HOUR, frozen, signed_out
+from harness.core import HOUR, MINUTE, frozen, signed_out
 
 from monitor.store import incidents
 
@@ -62,6 +62,23 @@ def test_what_is_due_of_others_holds_up_nothing_however_much_it_is(harness):
     assert not harness.run(
         lambda tx: incidents.due(tx, harness.now, limit=1, is_ours=lambda _: False)
     )
+
+
+def test_what_is_due_of_others_is_passed_by_whatever_its_order(harness):
+    harness.poll(signed_out("first"))
+    (first,) = harness.column("SELECT id FROM incident")
+    harness.poll(signed_out("first"), signed_out("second"))
+    until = harness.now + HOUR + MINUTE
+    harness.run(lambda tx: incidents.postpone(tx, first, now=until, until=until))
+    harness.attach("beta")
+    harness.poll(signed_out("ours"), after=HOUR)
+    harness.now += HOUR
+
+    due = harness.run(
+        lambda tx: incidents.due(tx, harness.now, limit=2, is_ours=lambda name: name == "beta")
+    )
+
+    assert subjects(harness, due) == ["ours"]
 
 
 def test_what_has_been_due_longest_comes_first(harness):

@@ -3,9 +3,11 @@
 from itertools import pairwise
 
 from harness.core import HOUR, frozen, listed_account, signed_out
-from harness.store import DAY
+from harness.store import DAY, StoreHarness
 
-from monitor.store import accounts, listings, retention
+from monitor.core.model import IntentOutcome
+from monitor.store import accounts, listings, retention, session_intents
+from monitor.store.session_intents import SessionIntent
 
 
 def test_what_ended_long_ago_is_deleted_and_the_rest_is_kept(harness):
@@ -91,3 +93,16 @@ def test_however_much_ended_no_transaction_deletes_more_than_a_portion(harness):
     assert all(0 <= before - after <= 500 for before, after in pairwise(counts))
     left = {table for table, rows in harness.everything().items() if rows}
     assert left == {"workspace", "account", "receiver"}
+
+
+def test_what_came_of_a_session_that_was_asked_for_is_deleted_but_not_what_is_still_wanted(store):
+    harness = StoreHarness(store)
+    old = [SessionIntent(id_, "acme", id_, "i1") for id_ in ("ended", "wanted")]
+    harness.run(lambda tx: session_intents.add(tx, old, cooldown=HOUR, now=harness.now))
+    ended = harness.run(lambda tx: session_intents.claim(tx, "acme"))
+    harness.run(lambda tx: session_intents.finish(tx, ended, IntentOutcome.CREATED))
+
+    harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
+
+    assert ended.id == "ended"
+    assert harness.column("SELECT id FROM session_intent") == ["wanted"]
