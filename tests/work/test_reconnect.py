@@ -312,6 +312,7 @@ async def test_a_session_that_applies_a_proxy_change_comes_back_as_it_was(harnes
     ("fault", "outcome"),
     [
         (api_error("accountNotFound", status=401, method=CREATE), "refused"),
+        (api_error("invalidRequestPayload", status=429, method=CREATE), "refused"),
         (Fault(kind="reset", method=CREATE), "unknown"),
     ],
 )

@@ -351,9 +351,13 @@ async def test_a_day_after_a_workspace_left_exactly_who_heard_is_told_once(harne
     assert not await ticker.unwatch()
     harness.now += 1
 
+    woken = []
+    ticker.recorder = make_recorder(harness, {"slack": "slack"}, wake=woken.extend)
+
     assert await ticker.unwatch()
     assert not await ticker.unwatch()
 
+    assert "slack" in woken
     assert harness.deliver_all("slack") == [[("resolved", "out")]]
     assert harness.deliver("mail") is None
     assert ("mail", "opened", "cancelled", "unwatched") in harness.states()
