@@ -1,7 +1,7 @@
 """One attempt to send a mail through an SMTP server, and what its end means.
 
 Rules:
-1. One attempt: the outbox repeats, nobody else.
+1. One attempt: the outbox repeats, nobody else. Each address of the server has its chance in it.
 2. A reply of 4xx may pass. One of 5xx to the content is said of this mail, any other (a login that
    is refused, an unknown sender or recipient) of the receiver.
 3. What happens after the content began to leave is ambiguous, unless the server says what it did.
@@ -9,36 +9,60 @@ Rules:
 """
 
 import asyncio
-import ssl
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+import re
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
+from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 import aiosmtplib
+from aiohappyeyeballs import start_connection
 from pydantic import Field, field_validator, model_validator
 
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.secret import Secret
+from monitor.net.failure import explain
+from monitor.net.tls import tls_context
 
 from . import ReceiverSettings, unanswered
 from ._mail import ascii_domain, parse_ip
 
-_AUTH_CODES = frozenset({530, 534, 535, 538})
-_SERVER_CODES = _AUTH_CODES | {421}
+NEXT_ADDRESS: Final = 0.25
+"""Seconds after which the next address of a server is tried beside the one before (RFC 8305)."""
+
+QUIT_TIMEOUT: Final = 2.0
+"""Seconds for a goodbye, which changes nothing any more."""
+
+_AUTH_CODES: Final = frozenset({530, 534, 535, 538})
+_SERVER_CODES: Final = _AUTH_CODES | {421}
 """What is said of the connection, whatever it answers."""
+
+_NO_COMMAND: Final = frozenset({500, 502})
+
+_PLAIN: Final = "this port does not begin with TLS; tls: starttls may be what it takes"
+_SILENT: Final = "it accepts connections and then says nothing; check the port"
+_SILENT_PLAIN: Final = f"{_SILENT}: one that begins with TLS, as 465, needs tls: tls"
 
 
 class _Step(Enum):
-    """How far an attempt came, and what a refusal at this step means."""
+    """How far an attempt came: what a refusal at this step means, and what to do."""
 
-    CONNECT = "the server takes no mail"
-    LOGIN = "the login was refused"
-    ADDRESSES = "the sender was refused"
-    CONTENT = "the mail was refused"
-    ACCEPTED = "refused"
+    CONNECT = "", ""
+    GREETING = "the server takes no mail", ""
+    HELLO = "the server refused the name that it is greeted with", "; set hello to one it takes"
+    TLS = "the server refused STARTTLS", ""
+    LOGIN = "the login was refused", ""
+    ADDRESSES = "the sender was refused", ""
+    CONTENT = "the mail was refused", ""
+    ACCEPTED = "refused", ""
+
+
+_CONNECTING: Final = (_Step.CONNECT, _Step.GREETING, _Step.HELLO, _Step.TLS)
 
 
 class SmtpSettings(ReceiverSettings):
@@ -48,6 +72,7 @@ class SmtpSettings(ReceiverSettings):
     port: int = Field(default=587, ge=1, le=65535)
     tls: Literal["starttls", "tls", "none"] = "starttls"
     ca_file: Path | None = None
+    hello: str | None = None
     username: str | None = None
     password: Secret | None = None
 
@@ -55,6 +80,14 @@ class SmtpSettings(ReceiverSettings):
     @classmethod
     def _is_host(cls, host: str) -> str:
         return host if parse_ip(host) else ascii_domain(host)
+
+    @field_validator("hello")
+    @classmethod
+    def _is_name(cls, hello: str | None) -> str | None:
+        if hello is None:
+            return None
+        literal = re.fullmatch(r"\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]", hello)
+        return hello if literal and parse_ip(literal[1]) else ascii_domain(hello)
 
     @model_validator(mode="after")
     def _has_both_or_neither(self) -> Self:
@@ -65,12 +98,19 @@ class SmtpSettings(ReceiverSettings):
         return self
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far an attempt came."""
+
+    step: _Step = _Step.CONNECT
+
+
 class SmtpServer:
     """A server that takes mail; each attempt is over within *timeout*."""
 
     def __init__(self, settings: SmtpSettings, *, timeout: Duration) -> None:
         self._settings = settings
-        self._tls_context = _tls_context(settings)
+        self._tls_context = tls_context(settings.ca_file, where=f"receiver {settings.name}")
         self._timeout = timeout.seconds
 
     async def send(
@@ -80,42 +120,129 @@ class SmtpServer:
 
         Raise DeliveryError if something else kept it from being accepted.
         """
-        username, password = self._settings.username, self._settings.password
-        step = _Step.CONNECT
+        progress = _Progress()
         refusals: Mapping[str, int] = {}
         error: DeliveryError | None = None
+        domain = sender.rpartition("@")[2]
         try:
-            async with asyncio.timeout(self._timeout):
-                with closing(self._client()) as smtp:
-                    await smtp.connect()
-                    if username and password:
-                        step = _Step.LOGIN
-                        await smtp.login(username, password.reveal())
-                    step = _Step.ADDRESSES
-                    await smtp.mail(sender)
-                    refusals = await _add_recipients(smtp, recipients)
-                    if len(refusals) < len(recipients):
-                        step = _Step.CONTENT
-                        await smtp.data(mail)
-                    step = _Step.ACCEPTED
-                    await smtp.quit()
+            async with asyncio.timeout(self._timeout), self._open(domain, progress) as smtp:
+                await self._log_in(smtp, progress)
+                progress.step = _Step.ADDRESSES
+                await smtp.mail(sender)
+                refusals = await _add_recipients(smtp, recipients)
+                if len(refusals) < len(recipients):
+                    progress.step = _Step.CONTENT
+                    await smtp.data(mail)
+                progress.step = _Step.ACCEPTED
+                await smtp.quit(timeout=QUIT_TIMEOUT)
         except DeliveryError as refused:
             error = refused
         except Exception as failure:  # noqa: BLE001 - its text may name addresses
-            error = _to_error(failure, step)
-        if error is not None and step is not _Step.ACCEPTED:
+            error = _to_error(failure, progress.step, tls=self._settings.tls)
+        if error is not None and progress.step is not _Step.ACCEPTED:
             raise error  # out here, so that no exception with an address hangs on it
         return refusals
 
-    def _client(self) -> aiosmtplib.SMTP:
-        return aiosmtplib.SMTP(
+    @asynccontextmanager
+    async def _open(self, domain: str, progress: _Progress) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Connect to the first address of the server that answers as it should."""
+        settings, loop = self._settings, asyncio.get_running_loop()
+        addresses = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        smtp = None
+        while smtp is None:
+            progress.step = _Step.CONNECT
+            sock = await start_connection(addresses, happy_eyeballs_delay=NEXT_ADDRESS)
+            peer = sock.getpeername()
+            others = [address for address in addresses if address[4] != peer]
+            addresses = others if len(others) < len(addresses) else []
+            progress.step = _Step.GREETING
+            try:
+                async with asyncio.timeout(self._timeout / 3 if addresses else None):
+                    smtp = await self._greet(sock, domain, progress)
+            except (OSError, aiosmtplib.SMTPConnectResponseError):
+                if not addresses:
+                    raise
+        try:
+            yield smtp
+        finally:
+            smtp.close()
+
+    async def _greet(
+        self, sock: socket.socket, domain: str, progress: _Progress
+    ) -> aiosmtplib.SMTP:
+        """Make *sock* a connection that is ready for a login, encrypted as it has to be."""
+        names = [self._settings.hello] if self._settings.hello else _own_names(sock, domain)
+        smtp = aiosmtplib.SMTP(
             hostname=self._settings.host,
-            port=self._settings.port,
+            sock=sock,
+            local_hostname=names[0],  # else it would ask DNS
             use_tls=self._settings.tls == "tls",
-            start_tls=self._settings.tls == "starttls",
+            start_tls=False,
             tls_context=self._tls_context,
             timeout=self._timeout,
         )
+        try:
+            await smtp.connect()
+            progress.step = _Step.HELLO
+            await _say_hello(smtp, names)
+            if self._settings.tls == "starttls":
+                progress.step = _Step.TLS
+                await smtp.starttls()
+                progress.step = _Step.HELLO
+                await _say_hello(smtp, names)
+        except BaseException:
+            smtp.close()
+            raise
+        return smtp
+
+    async def _log_in(self, smtp: aiosmtplib.SMTP, progress: _Progress) -> None:
+        username, password = self._settings.username, self._settings.password
+        if username is None or password is None:
+            return
+        progress.step = _Step.LOGIN
+        if not smtp.supported_auth_methods:
+            methods = [
+                it.upper() for it in smtp.server_auth_methods if re.fullmatch("[a-z0-9-]{1,20}", it)
+            ]
+            text = "the server offers no login over this connection"
+            if methods:
+                text = (
+                    f"the server takes no password, only {', '.join(sorted(methods)[:5])},"
+                    " which is not supported; use a relay that takes one"
+                )
+            raise DeliveryError(text, reason=AttemptReason.AUTH, remedy=Remedy.MEND)
+        await smtp.login(username, password.reveal())
+
+
+def _own_names(sock: socket.socket, domain: str) -> list[str]:
+    """Return by which names this host may greet, the best first, without asking DNS.
+
+    The name of the host if it is one of a domain, else its address; *domain* is the sender's.
+    """
+    names = []
+    host = socket.gethostname()
+    if "." in host and not host.startswith("localhost."):
+        with suppress(ValueError):
+            names.append(ascii_domain(host))
+    address = parse_ip(sock.getsockname()[0].partition("%")[0])
+    if address is not None:
+        names.append(f"[IPv6:{address}]" if isinstance(address, IPv6Address) else f"[{address}]")
+    return [*names, domain]
+
+
+async def _say_hello(smtp: aiosmtplib.SMTP, names: Sequence[str]) -> None:
+    """Greet the server by the first of *names* that it takes."""
+    *others, last = names
+    for name in others:
+        with suppress(aiosmtplib.SMTPHeloError):
+            await smtp.ehlo(hostname=name)
+            return
+    try:
+        await smtp.ehlo(hostname=last)
+    except aiosmtplib.SMTPHeloError as refused:
+        if refused.code not in _NO_COMMAND:
+            raise
+        await smtp.helo(hostname=names[0])
 
 
 async def _add_recipients(smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> Mapping[str, int]:
@@ -126,43 +253,42 @@ async def _add_recipients(smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> M
             await smtp.rcpt(recipient)
         except aiosmtplib.SMTPResponseException as refused:
             if refused.code in _SERVER_CODES:
-                raise _refusal(
-                    "the server takes no mail", refused.code, step=_Step.ADDRESSES
-                ) from None
+                raise refusal(_Step.GREETING.value[0], refused.code) from None
             refusals[recipient] = refused.code
     return refusals
 
 
-def _tls_context(settings: SmtpSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if settings.ca_file is not None:
-        try:
-            context.load_verify_locations(settings.ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            reason = error.strerror or "it holds no certificate"
-            where = f"receiver {settings.name}: ca_file {settings.ca_file}"
-            raise MonitorError(f"{where} cannot be used: {reason}") from None
-    return context
-
-
-def _to_error(failure: Exception, step: _Step) -> DeliveryError:
+def _to_error(failure: Exception, step: _Step, *, tls: str) -> DeliveryError:
     if isinstance(failure, aiosmtplib.SMTPResponseException):
-        return _refusal(step.value, failure.code, step=step)
-    if step is _Step.CONTENT or isinstance(failure, OSError):  # TimeoutError is one
-        if step is _Step.CONNECT and _is_untrusted(failure):
-            text = "the certificate of the server is not trusted"
-            return DeliveryError(text, reason=AttemptReason.NETWORK)
-        late = isinstance(failure, TimeoutError)
-        return unanswered("the connection broke off", sent=step is _Step.CONTENT, late=late)
-    text, reason = f"the mail could not be sent: {type(failure).__name__}", AttemptReason.CLIENT
-    if isinstance(failure, aiosmtplib.SMTPException) and step is _Step.LOGIN:
-        text = "the server offers no login over this connection"
-        reason = AttemptReason.AUTH
-    elif isinstance(failure, aiosmtplib.SMTPException) and step is _Step.CONNECT:
-        text = "the server offers no STARTTLS"
+        what, advice = step.value
+        return _refusal(what, failure.code, step=step, advice=advice)
+    is_late = isinstance(failure, TimeoutError)
+    if step is _Step.CONTENT:
+        return unanswered("the connection broke off", sent=True, late=is_late)
+    if isinstance(failure, OSError) and step in _CONNECTING:  # TimeoutError is one
+        why = _why_unreachable(failure, step, tls=tls)
+        return unanswered("", sent=False, late=is_late, why=why)
+    if isinstance(failure, OSError):
+        text = "no answer in time" if is_late else "the connection broke off"
+        text = f"{text}, before the mail was sent"
+        return DeliveryError(text, reason=AttemptReason.NETWORK)
+    if isinstance(failure, aiosmtplib.SMTPException) and step is _Step.TLS:
+        text = "the server offers no STARTTLS; another port may (587), or one with tls: tls (465)"
+        return DeliveryError(text, reason=AttemptReason.CLIENT, remedy=Remedy.MEND)
     # Once it knows us, all that can be wrong is how an address of this mail is written.
-    remedy = Remedy.DROP if step is _Step.ADDRESSES else Remedy.MEND
-    return DeliveryError(text, reason=reason, remedy=remedy)
+    return DeliveryError(
+        f"the mail could not be sent: {type(failure).__name__}",
+        reason=AttemptReason.CLIENT,
+        remedy=Remedy.DROP if step is _Step.ADDRESSES else Remedy.MEND,
+    )
+
+
+def _why_unreachable(failure: BaseException, step: _Step, *, tls: str) -> str:
+    if isinstance(failure, TimeoutError) and step is _Step.GREETING:
+        return _SILENT if tls == "tls" else _SILENT_PLAIN
+    while isinstance(failure, aiosmtplib.SMTPException) and failure.__cause__ is not None:
+        failure = failure.__cause__
+    return explain(failure, plain=_PLAIN)
 
 
 def refusal(text: str, code: int) -> DeliveryError:
@@ -170,7 +296,7 @@ def refusal(text: str, code: int) -> DeliveryError:
     return _refusal(text, code, step=_Step.ADDRESSES)
 
 
-def _refusal(text: str, code: int, *, step: _Step) -> DeliveryError:
+def _refusal(text: str, code: int, *, step: _Step, advice: str = "") -> DeliveryError:
     reason = AttemptReason.CLIENT if code >= 500 else AttemptReason.SERVER
     if step is _Step.LOGIN or code in _AUTH_CODES:
         reason = AttemptReason.AUTH
@@ -178,12 +304,5 @@ def _refusal(text: str, code: int, *, step: _Step) -> DeliveryError:
     if code >= 500:
         is_content = step is _Step.CONTENT and reason is not AttemptReason.AUTH
         remedy = Remedy.DROP if is_content else Remedy.MEND
-    return DeliveryError(f"{text} (SMTP {code})", reason=reason, remedy=remedy)
-
-
-def _is_untrusted(failure: BaseException | None) -> bool:
-    while failure is not None:
-        if isinstance(failure, ssl.SSLCertVerificationError):
-            return True
-        failure = failure.__cause__ or failure.__context__
-    return False
+    reply = f"SMTP {code}" if code >= 200 else "an answer that is not SMTP"
+    return DeliveryError(f"{text} ({reply}){advice}", reason=reason, remedy=remedy)

@@ -50,8 +50,20 @@ class Inbox:
         self.recipients = []
         self.logins = []
         self.replies = {}
+        self.hellos = []
+        self.answer_ehlo = lambda _name, lines: lines
         self.break_off = False
         self.hang = False
+
+    async def handle_EHLO(self, _server, session, _envelope, name, responses):  # noqa: N802
+        self.hellos.append(name)
+        session.host_name = name
+        return self.answer_ehlo(name, responses)
+
+    async def handle_HELO(self, _server, session, _envelope, name):  # noqa: N802
+        self.hellos.append(name)
+        session.host_name = name
+        return self.replies.get("helo", "250 mail.example.com")
 
     async def handle_MAIL(self, _server, _session, envelope, address, _options):  # noqa: N802
         if "mail" in self.replies:
@@ -59,8 +71,10 @@ class Inbox:
         envelope.mail_from = address
         return "250 OK"
 
-    async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802
+    async def handle_RCPT(self, server, _session, envelope, address, _options):  # noqa: N802
         reply = self.replies.get(address) or self.replies.get("rcpt") or "250 OK"
+        if reply == "abort":
+            server.transport.abort()
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
         return reply
@@ -78,15 +92,22 @@ class Inbox:
         return "250 taken"
 
     async def handle_QUIT(self, _server, _session, _envelope):  # noqa: N802
+        if self.replies.get("quit") == "hang":
+            await asyncio.sleep(3600)
         return self.replies.get("quit", "221 Bye")
 
 
 class MailServer:
-    """A real SMTP server; *tls* is none, starttls or tls, *password* what `ops` logs in with."""
+    """A real SMTP server; *tls* is none, starttls or tls, *password* what `ops` logs in with.
 
-    def __init__(self, *, tls="none", password=None, auth_reply=None):
+    *options* are those of aiosmtpd.
+    """
+
+    def __init__(
+        self, *, tls="none", password=None, auth_reply=None, certificate="localhost.pem", **options
+    ):
         self.inbox = Inbox()
-        context = None if tls == "none" else tls_context("localhost.pem")
+        context = None if tls == "none" else tls_context(certificate)
 
         def authenticate(_server, _session, _envelope, _mechanism, data):
             if auth_reply:
@@ -107,6 +128,7 @@ class MailServer:
             authenticator=authenticate if password else None,
             auth_require_tls=password is None,  # and without TLS no login is offered
             enable_SMTPUTF8=False,
+            **options,
         )
 
     def __enter__(self):

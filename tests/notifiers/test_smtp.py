@@ -1,13 +1,18 @@
 """What an attempt to send a mail means, by how a real server behaves."""
 
+import asyncio
+import contextlib
 import re
 import socket
+import time
 
 import pytest
 from harness.program import free_port
+from harness.raw_server import TLS
 from harness.receivers import TIMEOUT, MailServer
 from pydantic import ValidationError
 
+from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.notifiers._smtp import SmtpServer, SmtpSettings
 
@@ -16,11 +21,14 @@ LOGIN = {"username": "ops", "password": PASSWORD}
 SENDER, RECIPIENT = "monitor@example.com", "ops@example.com"
 
 
-async def send(port, *, recipients=(RECIPIENT,), **values):
+SOON = Duration(500_000)
+
+
+async def send(port, *, recipients=(RECIPIENT,), limit=TIMEOUT, **values):
     settings = SmtpSettings.model_validate(
         {"name": "mail", "type": "email", "host": "127.0.0.1", "port": port, "tls": "none"} | values
     )
-    server = SmtpServer(settings, timeout=TIMEOUT)
+    server = SmtpServer(settings, timeout=limit)
     return await server.send(b"Subject: x\r\n\r\nA mail.\r\n", sender=SENDER, recipients=recipients)
 
 
@@ -58,19 +66,218 @@ def test_what_is_no_server_is_refused(host):
         SmtpSettings(name="mail", type="email", host=host)
 
 
-@pytest.mark.parametrize("tls", ["starttls", "tls"])
-async def test_an_unknown_certificate_is_not_trusted(tls):
-    with MailServer(tls=tls) as server:
-        error = await refusal(server.port, tls=tls)
+# ── the way to the server ────────────────────────────────────────────────────────────────────────
 
-    assert str(error) == "the certificate of the server is not trusted"
+
+@pytest.fixture
+def resolve(monkeypatch):
+    """Let the name of the server stand for these addresses."""
+
+    def resolve(*answers):
+        async def getaddrinfo(_host, port, **_):
+            if isinstance(answers[0], Exception):
+                raise answers[0]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (it, port)) for it in answers]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+
+    return resolve
+
+
+@contextlib.contextmanager
+def full(port):
+    """An address that connections get no answer from: its backlog is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.2", port))
+        listener.listen(0)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex(("127.0.0.2", port))
+        yield
+
+
+@contextlib.contextmanager
+def silent(port):
+    """An address that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.2", port)):
+        yield
+
+
+@pytest.mark.parametrize(
+    "first",
+    [full, silent, contextlib.nullcontext],
+    ids=["full", "silent", "closed"],
+)
+async def test_a_dead_address_does_not_keep_mail_from_the_next_one(first, resolve):
+    resolve("127.0.0.2", "127.0.0.1")
+    with MailServer() as server, first(server.port):
+        await send(server.port, host="mail.example.com")
+
+    assert len(server.inbox.mails) == 1
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+@pytest.mark.parametrize(
+    ("certificate", "is_trusted", "words"),
+    [
+        ("localhost.pem", False, "its certificate is signed by an authority that is unknown here"),
+        ("expired.pem", True, "its certificate has expired"),
+        ("elsewhere.pem", True, "its certificate is for another name"),
+    ],
+)
+async def test_a_certificate_that_is_not_right_is_said(tls, certificate, is_trusted, words):
+    with MailServer(tls=tls, certificate=certificate) as server:
+        ca_file = TLS / certificate if is_trusted else None
+        error = await refusal(server.port, tls=tls, ca_file=ca_file)
+
+    assert str(error).startswith(f"could not be reached: {words}")
     assert (error.reason, error.remedy) == (AttemptReason.NETWORK, Remedy.RETRY)
+
+
+async def test_a_port_that_does_not_begin_with_tls_is_said():
+    with MailServer() as server:
+        error = await refusal(server.port, tls="tls")
+
+    assert str(error).endswith("does not begin with TLS; tls: starttls may be what it takes")
+
+
+@pytest.mark.parametrize("tls", ["starttls", "none"])
+async def test_a_port_that_begins_with_tls_is_said(tls):
+    with MailServer(tls="tls") as server:
+        error = await refusal(server.port, tls=tls, limit=SOON)
+
+    assert str(error).endswith("check the port: one that begins with TLS, as 465, needs tls: tls")
+    assert not error.ambiguous
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "x"), "its name could not be resolved"),
+        ("127.0.0.1", "the connection was refused"),
+    ],
+)
+async def test_why_a_server_cannot_be_reached_is_said(answer, words, resolve):
+    resolve(answer)
+
+    error = await refusal(free_port(), host="mail.example.com")
+
+    assert str(error).startswith(f"could not be reached: {words}")
+    assert (error.reason, error.remedy) == (AttemptReason.NETWORK, Remedy.RETRY)
+    assert not error.ambiguous
+
+
+# ── greetings ────────────────────────────────────────────────────────────────────────────────────
+
+
+def takes(*names):
+    """Answer EHLO as a strict server does that takes these names."""
+    refusal = ["504 5.5.2 <name>: need fully-qualified hostname"]
+    return lambda name, lines: lines if name in names else refusal
+
+
+@pytest.fixture
+def no_dns(monkeypatch):
+    """Whoever asks for the full name of this host waits for too long."""
+    monkeypatch.setattr(socket, "getfqdn", lambda *_: time.sleep(3) or "host")
+
+
+@pytest.mark.usefixtures("no_dns")
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("mail.example.org", "mail.example.org"),
+        ("5c2f0d1e9a7b", "[127.0.0.1]"),
+        ("localhost.localdomain", "[127.0.0.1]"),
+        ("a host.example", "[127.0.0.1]"),
+    ],
+)
+async def test_the_server_is_greeted_by_a_name_that_strict_ones_take(monkeypatch, host, name):
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    with MailServer() as server:
+        await send(server.port)
+
+    assert server.inbox.hellos == [name]
+
+
+@pytest.mark.parametrize(
+    ("values", "taken", "names"),
+    [
+        ({}, "example.com", ["box.local", "[127.0.0.1]", "example.com"]),
+        ({}, "[127.0.0.1]", ["box.local", "[127.0.0.1]"]),
+        ({"hello": "mx.bücher.example"}, "mx.xn--bcher-kva.example", ["mx.xn--bcher-kva.example"]),
+        ({"hello": "[192.0.2.1]"}, "[192.0.2.1]", ["[192.0.2.1]"]),
+    ],
+)
+async def test_a_name_that_a_server_refuses_is_followed_by_another(
+    monkeypatch, values, taken, names
+):
+    monkeypatch.setattr(socket, "gethostname", lambda: "box.local")
+    with MailServer() as server:
+        server.inbox.answer_ehlo = takes(taken)
+        await send(server.port, **values)
+
+    assert server.inbox.hellos == names
+    assert len(server.inbox.mails) == 1
+
+
+async def test_a_refused_greeting_is_not_blamed_on_the_sender():
+    with MailServer() as server:
+        server.inbox.answer_ehlo = takes("another.example.com")
+        error = await refusal(server.port, hello="box")
+
+    assert str(error) == (
+        "the server refused the name that it is greeted with (SMTP 504); set hello to one it takes"
+    )
+    assert error.remedy is Remedy.MEND
+    assert server.inbox.hellos == ["box"]
+
+
+async def test_a_server_that_knows_no_ehlo_gets_mail_too():
+    with MailServer() as server:
+        server.inbox.answer_ehlo = lambda *_: ["502 5.5.1 command not recognized"]
+        await send(server.port, hello="box.example.com")
+
+    assert len(server.inbox.mails) == 1
+
+
+@pytest.mark.parametrize("hello", ["", "a b", "a\r\nRCPT", "[x]", "[::1", "a.example:25"])
+def test_what_is_no_name_for_a_greeting_is_refused(hello):
+    with pytest.raises(ValidationError, match="is no domain such as"):
+        SmtpSettings(name="mail", type="email", host="mail.example.com", hello=hello)
+
+
+# ── what a server offers ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("methods", "text"),
+    [
+        ("XOAUTH2 OAUTHBEARER", "the server takes no password, only OAUTHBEARER, XOAUTH2, which"),
+        ("ops@example.com", "the server offers no login over this connection"),
+    ],
+)
+async def test_a_server_that_takes_no_passwords_is_told_apart(methods, text):
+    with MailServer(password=PASSWORD) as server:
+        server.inbox.answer_ehlo = lambda _, lines: [
+            f"250-AUTH {methods}" if line.startswith("250-AUTH") else line for line in lines
+        ]
+        error = await refusal(server.port, **LOGIN)
+
+    assert str(error).startswith(text)
+    assert (error.reason, error.remedy) == (AttemptReason.AUTH, Remedy.MEND)
 
 
 @pytest.mark.parametrize(
     ("values", "text", "reason"),
     [
-        ({"tls": "starttls"}, "the server offers no STARTTLS", AttemptReason.CLIENT),
+        (
+            {"tls": "starttls"},
+            "the server offers no STARTTLS; another port may (587), or one with tls: tls (465)",
+            AttemptReason.CLIENT,
+        ),
         (LOGIN, "the server offers no login over this connection", AttemptReason.AUTH),
     ],
 )
@@ -158,13 +365,31 @@ async def test_a_goodbye_that_fails_does_not_undo_what_was_accepted():
     assert len(server.inbox.mails) == 1
 
 
-@pytest.mark.slow
-async def test_a_server_that_is_dead_or_never_greets_is_no_ambiguity():
-    dead = await refusal(free_port())
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        late = await refusal(silent.getsockname()[1])
+async def test_a_server_that_does_not_answer_a_goodbye_has_taken_the_mail():
+    with MailServer() as server:
+        server.inbox.replies["quit"] = "hang"
+        await send(server.port, limit=SOON)
 
-    assert (dead.reason, dead.ambiguous) == (late.reason, late.ambiguous)
-    assert (late.reason, late.ambiguous) == (AttemptReason.NETWORK, False)
-    assert str(dead).startswith("could not be reached")
-    assert str(late).startswith("could not be reached: no connection in time")
+    assert len(server.inbox.mails) == 1
+
+
+async def test_a_connection_that_breaks_off_before_the_content_is_no_ambiguity():
+    with MailServer() as server:
+        server.inbox.replies["rcpt"] = "abort"
+        error = await refusal(server.port)
+
+    assert str(error) == "the connection broke off, before the mail was sent"
+    assert (error.reason, error.ambiguous) == (AttemptReason.NETWORK, False)
+
+
+async def test_an_answer_that_is_not_smtp_may_pass():
+    async def greet(_, writer):
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        error = await refusal(server.sockets[0].getsockname()[1])
+
+    assert str(error) == "the server takes no mail (an answer that is not SMTP)"
+    assert (error.reason, error.remedy) == (AttemptReason.SERVER, Remedy.RETRY)
