@@ -92,6 +92,7 @@ CASES = frozenset(
         # links and reminders
         "signed out and no link yet",
         "first link of an incident that had none",
+        "link rotates after it was told",
         "reminders due together",
         "reminder due while the workspace is blind",
         # delivery
@@ -124,7 +125,6 @@ COMING = frozenset(
         "accounts newly frozen, the subscription asked",
         "subscription",
         "third incident of the same cause in 7 days",
-        "link rotates after it was told",
         "login fails",
         "new session right after a success",
         "another profile behind the same account",

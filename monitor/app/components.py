@@ -115,6 +115,7 @@ class Components:
             next_due=settings.poll.next_due,
             create=self.config.reconnection.create == "if_missing",
             cooldown=self.config.reconnection.cooldown,
+            refresh_after=self.config.reconnection.refresh_after,
         )
 
     def source(

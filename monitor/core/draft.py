@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from .duration import Duration
 from .model import (
     ALL_WORKSPACES,
     API,
@@ -22,7 +23,7 @@ from .model import (
     Transition,
     Workspace,
 )
-from .policy import IncidentPolicy
+from .policy import REFRESH_AFTER, IncidentPolicy
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
@@ -60,6 +61,7 @@ class Draft:
     new_id: Callable[[], str]
     policy: IncidentPolicy = field(default_factory=IncidentPolicy)
     scheduled: bool = True
+    refresh_after: Duration = REFRESH_AFTER
     recorded_sessions: Mapping[str, Session] = field(default_factory=dict)
     sessions: dict[str, Session | None] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -132,6 +134,8 @@ class Draft:
             acknowledged_by=None,
             acknowledged_at=None,
             next_due_at=next_reminder(incident.reminders, self.policy, self.now),
+            remind_at=None,
+            refresh=None,
         )
         self.emit(EventType.CHANGED, changed, reason, detail)
 
@@ -144,6 +148,7 @@ class Draft:
             resolved_at=max(self.now, incident.opened_at),
             resolution=resolution,
             next_due_at=None,
+            remind_at=None,
         )
         self.emit(EventType.RESOLVED, ended, reason, detail)
 

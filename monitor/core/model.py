@@ -89,6 +89,7 @@ class Reason(StrEnum):
     ACCEPTED = "accepted"
     LINK_LISTED = "link_listed"
     LINK_CREATED = "link_created"
+    LINK_ROTATED = "link_rotated"
     REMINDER_DUE = "reminder_due"
     RENAMED = "renamed"
 
@@ -150,12 +151,13 @@ class Session:
 
     *unconfirmed_since* is when it was last known to be good, as the account list does not show it:
     when it came, if we asked for it, or was listed last, or was asked about. It may have expired
-    since. None: the list shows it.
+    since. None: the list shows it. *link_since* is when this very link was first seen.
     """
 
     id: str | None
     link: Secret | None
     unconfirmed_since: Micros | None = None
+    link_since: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,11 +319,19 @@ class Liveness:
     fresh_until: Micros | None
 
 
+class Refresh(StrEnum):
+    """What becomes of a login link that rotated since an incident was last told."""
+
+    DUE = "due"
+    TOLD = "told"
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """An open (or ended) problem.
 
     *subject* is an account's id, or what else it is about: `reading` a workspace, or the `api`.
+    What is due next is a reminder, or, before the one at *remind_at*, a *refresh* of the link.
     """
 
     id: str
@@ -340,6 +350,8 @@ class Incident:
     resolution: Resolution | None = None
     reminders: int = 0
     next_due_at: Micros | None = None
+    remind_at: Micros | None = None
+    refresh: Refresh | None = None
 
     @property
     def is_open(self) -> bool:

@@ -93,14 +93,21 @@ class DeliveryPolicy(ConfigSection):
     )
 
 
+REFRESH_AFTER: Final = Duration.parse("15m")
+"""How long a link that rotated is kept back: the login may be under way, or over."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReconnectionPolicy(ConfigSection):
-    """The section `reconnection`: whether to ask for links, how often, and which to trust."""
+    """The section `reconnection`: when to ask for links and to tell new ones; which to trust."""
 
     create: Literal["never", "if_missing"] = "if_missing"
     cooldown: Annotated[
         Duration, span("0s", "30d", "for so long an account may have no login link")
     ] = Duration.parse("1h")
+    refresh_after: Annotated[
+        Duration, span("0s", "30d", "for so long nobody may hear of a new login link")
+    ] = REFRESH_AFTER
     link_origins: Annotated[tuple[str, ...], AtMost(50)] = ("https://app.linkedapi.io",)
 
     def __post_init__(self) -> None:

@@ -30,9 +30,10 @@ class QueuedNotification:
     """A queued notification and everything about it, read again just now.
 
     *event* is how it was queued for this receiver, *happened* what happened (the two differ for the
-    fallback's copy). *heard_at* is when the receiver was first told of the incident, *watched* says
-    whether the workspace is in the configuration (None: another one is just being applied),
-    *current* whether it has been polled lately.
+    fallback's copy). *heard_at* is when the receiver was first told of the incident, *told_at* when
+    it last was (known of a refresh only); *watched* says whether the workspace is in the
+    configuration (None: another one is just being applied), *current* whether it has been polled
+    lately.
     """
 
     notification_id: str
@@ -46,6 +47,7 @@ class QueuedNotification:
     account: Account | None
     session: Session | None
     heard_at: Micros | None
+    told_at: Micros | None = None
     watched: bool | None = True
     current: bool = True
     undelivered_to: str | None = None
@@ -89,7 +91,7 @@ def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason |
             is_stale = incident.acknowledged_at is not None
         case EventType.REFRESHED:
             has_new_link = receiver.may_have_link and account and has_link(queued.session)
-            is_stale = not has_new_link or _already_told(queued)
+            is_stale = not has_new_link or _knows_link(queued)
         case EventType.CHANGED:
             is_stale = _already_told(queued)
         case _:
@@ -100,6 +102,13 @@ def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason |
 def _already_told(queued: QueuedNotification) -> bool:
     """Return whether the first that the receiver heard said this already."""
     return queued.heard_at is not None and queued.heard_at >= queued.at
+
+
+def _knows_link(queued: QueuedNotification) -> bool:
+    """Return whether the receiver was told of the incident since it has this link."""
+    told_at = queued.heard_at if queued.told_at is None else queued.told_at
+    since = queued.session.link_since if queued.session else None
+    return told_at is not None and told_at >= (queued.at if since is None else since)
 
 
 def _unknown_now(queued: QueuedNotification) -> bool:

@@ -18,6 +18,7 @@ INSERT INTO clock (id, at) VALUES (1, :now) ON CONFLICT (id) DO UPDATE SET at = 
 
 SHIFT_BACK: Final = (
     text("UPDATE incident SET next_due_at = next_due_at - :step WHERE next_due_at > :now"),
+    text("UPDATE incident SET remind_at = remind_at - :step WHERE remind_at > :now"),
     text("""
     UPDATE message SET next_attempt_at = next_attempt_at - :step WHERE next_attempt_at > :now
     """),
@@ -30,8 +31,10 @@ SHIFT_BACK: Final = (
     text("UPDATE receiver SET failing_since = :now WHERE failing_since > :now"),
     text("UPDATE receiver SET last_ok_at = :now WHERE last_ok_at > :now"),
     text("UPDATE session SET unconfirmed_since = :now WHERE unconfirmed_since > :now"),
+    text("UPDATE session SET link_since = :now WHERE link_since > :now"),
     text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
+    text("UPDATE attempt SET at = :now - 1 WHERE at >= :now"),
     text("UPDATE event SET at = :now WHERE at > :now"),
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
     text("""

@@ -84,6 +84,7 @@ CREATE TABLE session (
     id TEXT,
     link TEXT,
     unconfirmed_since BIGINT,
+    link_since BIGINT,
     PRIMARY KEY (workspace, account_id),
     FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );
@@ -127,6 +128,8 @@ CREATE TABLE incident (
     resolved_at BIGINT,
     resolution TEXT,
     reminders BIGINT NOT NULL,
+    remind_at BIGINT,
+    refresh TEXT CHECK (refresh IN ('due', 'told')),
     next_due_at BIGINT
 );
 

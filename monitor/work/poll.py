@@ -33,7 +33,7 @@ from monitor.core.model import (
     Snapshot,
     Workspace,
 )
-from monitor.core.policy import IncidentPolicy
+from monitor.core.policy import REFRESH_AFTER, IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
 from monitor.store import incidents, outbox, sessions, workspaces
@@ -57,6 +57,7 @@ class PollRules:
     next_due: Callable[[Micros], Micros]
     create: bool
     cooldown: Duration
+    refresh_after: Duration = REFRESH_AFTER
 
     def liveness(self, name: str, term: int, now: Micros) -> Liveness:
         """Return what a good poll of the workspace *name* says that is just over."""
@@ -97,6 +98,7 @@ def commit(
         inventory=rules.routing.inventory,
         create=rules.create,
         scheduled=scheduled,
+        refresh_after=rules.refresh_after,
         now=now,
         new_id=new_id,
         accepted_by=accepted_by,

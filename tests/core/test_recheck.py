@@ -178,3 +178,24 @@ def test_until_the_workspace_has_been_looked_at_everything_but_a_resolution_wait
     assert recheck(queued(event, current=False), RECEIVER) is Wait.LOOK
     resolved = recheck(queued(EventType.RESOLVED, current=False, **ended), RECEIVER)
     assert isinstance(resolved, Notification)
+
+
+@pytest.mark.case("link rotates after it was told")
+@pytest.mark.parametrize(
+    ("told", "is_news"),
+    [
+        ({"heard": True, "told_at": None}, True),
+        ({"heard": True, "told_at": -1}, True),
+        ({"heard": True, "told_at": 0}, False),
+        ({"heard": True, "told_at": 1}, False),
+        ({"told_at": None}, True),
+    ],
+)
+def test_a_link_is_news_to_who_was_told_nothing_since_it_came(told, is_news):
+    refresh = queued(EventType.REFRESHED, heard=told.pop("heard", False))
+    since, ago = refresh.session.link_since, told["told_at"]
+    verdict = recheck(
+        replace(refresh, at=since + 1, told_at=None if ago is None else since + ago), RECEIVER
+    )
+
+    assert (verdict is not SettledReason.SUPERSEDED) is is_news

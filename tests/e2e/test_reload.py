@@ -120,3 +120,24 @@ async def test_a_service_manager_is_notified_of_start_life_reload_and_stop(tmp_p
         await until_notified("STOPPING=1")
 
     assert messages[0] == "READY=1\nSTATUS=workspaces watched: 1"
+
+
+async def test_a_login_link_that_rotated_is_told_after_a_while_and_the_same_one_never_again(
+    monitor,
+):
+    await monitor.reload(reconnection={"refresh_after": "1s"})
+    monitor.simulator.sign_out("acme", "Jane of acme")
+    await monitor.until_told(1)
+
+    session = monitor.simulator.rotate_link("acme", "Jane of acme")
+    await monitor.until_told(2)
+    await monitor.hook.wait(lambda: len(monitor.hook.slack) == 2)
+    monitor.simulator.recover("acme", "*")
+    await monitor.until_told(3)
+
+    assert [event for _, _, event, _ in monitor.told()] == ["opened", "refreshed", "resolved"]
+    links = [event["data"]["link"] for event in monitor.hook.events]
+    assert links[0] != links[1]
+    assert links[1].endswith(session.id)
+    assert links[1] in monitor.hook.slack[1]["text"]
+    assert "has a new login link" in monitor.hook.slack[1]["text"]

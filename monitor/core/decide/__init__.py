@@ -24,6 +24,7 @@ from typing import Final
 
 from monitor.core.diff import Changes
 from monitor.core.draft import Decision, Draft
+from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import (
     Account,
@@ -36,7 +37,7 @@ from monitor.core.model import (
     Subject,
     Workspace,
 )
-from monitor.core.policy import IncidentPolicy
+from monitor.core.policy import REFRESH_AFTER, IncidentPolicy
 
 from . import accounts, belief, blindness, matching, outage
 from .accounts import AccountState, Input
@@ -65,6 +66,7 @@ def decide(
     inventory: Inventory,
     create: bool,
     scheduled: bool,
+    refresh_after: Duration = REFRESH_AFTER,
     now: Micros,
     new_id: Callable[[], str],
     accepted_by: str | None = None,
@@ -75,10 +77,19 @@ def decide(
     *incidents* are the open ones of the workspace by what they are about, *sessions* those of its
     accounts by their ids; *inventory* has the rules that match accounts. *create* says whether a
     missing link is to be asked for, *scheduled* whether the schedule caused this poll,
-    *accepted_by* which person said that a strange list is right, *others* how other workspaces fare
-    (None: that doesn't matter).
+    *refresh_after* how long a link that rotated is kept back, *accepted_by* which person said that
+    a strange list is right, *others* how other workspaces fare (None: that doesn't matter).
     """
-    draft = Draft(workspace, now, new_id, policy, scheduled, sessions, incidents=dict(incidents))
+    draft = Draft(
+        workspace,
+        now,
+        new_id,
+        policy,
+        scheduled=scheduled,
+        refresh_after=refresh_after,
+        recorded_sessions=sessions,
+        incidents=dict(incidents),
+    )
     if isinstance(observation, Failure):
         return draft.decision(blindness.observe_failure(draft, observation, others), incidents)
     if observation.strange and accepted_by is None:

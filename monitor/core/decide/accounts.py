@@ -17,13 +17,12 @@ from monitor.core.model import (
     Reason,
     Resolution,
     Scope,
-    Session,
     Status,
 )
 from monitor.core.policy import IncidentPolicy
 from monitor.core.url import profile_key
 
-from .sessions import has_link
+from .sessions import has_link, is_rotated, latest_session, plan_refresh
 
 
 class AccountState(StrEnum):
@@ -121,7 +120,7 @@ def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     elif polls < draft.policy.open_after:
         return replace(account, bad_polls=polls)
     account = replace(account, bad_polls=0, good_polls=0)
-    draft.set_session(account.id, listed.session)
+    draft.set_session(account.id, latest_session(None, listed, draft.now))
     draft.open(cause, account, since=account.since, reason=reason)
     return account
 
@@ -151,10 +150,10 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
 
 
 def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
-    """Keep the incident open: its cause may have changed, or there is a link at last."""
+    """Keep the incident open: its cause may have changed, or its link, or there is one at last."""
     incident = _open_incident(draft, account)
     before = draft.session_of(account.id)
-    session = _latest(before, listed, draft.now)
+    session = latest_session(before, listed, draft.now)
     draft.set_session(account.id, session)
     account = replace(account, good_polls=0)
     cause = Cause(account.status)
@@ -168,6 +167,9 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     elif has_link(session) and not has_link(before) and account.since < draft.now:
         draft.emit(EventType.REFRESHED, incident, Reason.LINK_LISTED)
         draft.released.append(incident.id)
+    elif is_rotated(session, before):
+        planned = plan_refresh(incident, after=draft.refresh_after, now=draft.now)
+        draft.incidents[incident.about] = planned
     return account
 
 
@@ -175,14 +177,6 @@ def _why_changed(before: Cause, after: Cause) -> Reason:
     if after is Cause.FLAPPING:
         return Reason.KEEPS_CHANGING
     return Reason.STEADY_AGAIN if before is Cause.FLAPPING else Reason.STATUS_CHANGED
-
-
-def _latest(session: Session | None, listed: ListedAccount, now: Micros) -> Session | None:
-    """Return the session of an account that is still bad: a link we have outlives its absence."""
-    if listed.status is Status.RECONNECTION_REQUIRED and not has_link(listed.session) and session:
-        since = now if session.unconfirmed_since is None else session.unconfirmed_since
-        return replace(session, unconfirmed_since=since)
-    return listed.session
 
 
 def _open_incident(draft: Draft, account: Account) -> Incident:

@@ -1,4 +1,4 @@
-"""What time alone brings: reminders, and the end of workspaces that left the configuration."""
+"""What time alone brings: reminders, rotated links, the end of workspaces that left."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +13,7 @@ from monitor.core.model import (
     Incident,
     Micros,
     Reason,
+    Refresh,
     Resolution,
     Session,
     Status,
@@ -29,7 +30,7 @@ REMINDER_RECHECK: Final = Duration.parse("30s")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """An incident whose reminder is due, and its account as it is recorded."""
+    """An incident whose reminder or refresh is due, and its account as it is recorded."""
 
     incident: Incident
     account: Account | None
@@ -45,7 +46,7 @@ def remind(
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
-    """Decide what the *due* reminders of *workspace* come to.
+    """Decide what the *due* reminders and refreshes of *workspace* come to.
 
     Those of accounts are held while their present state is unknown: the workspace is not *current*
     (looked at lately), or *failing*, or the account is missing or seems recovered.
@@ -54,20 +55,46 @@ def remind(
     draft = Draft(Workspace(workspace), now, new_id, policy)
     for reminder in due:
         incident = reminder.incident
-        if not incident.is_open or incident.acknowledged_at is not None:
-            next_due_at = None
+        event = _event_due(incident, policy, now)
+        if event is None:
+            after = replace(incident, next_due_at=None, remind_at=None)
         elif _is_uncertain(reminder, is_known=current and not failing):
-            next_due_at = now + REMINDER_RECHECK
-        elif incident.reminders >= policy.remind_max or not policy.remind:
-            next_due_at = None
-        else:
-            sent = incident.reminders + 1
-            next_due_at = next_reminder(sent, policy, now)
-            reminded = replace(incident, reminders=sent, next_due_at=next_due_at)
-            draft.emit(EventType.REMINDED, reminded, Reason.REMINDER_DUE, incident.detail)
+            after = replace(incident, next_due_at=now + REMINDER_RECHECK)
+        elif event is EventType.REFRESHED:
+            draft.emit(event, _refreshed(incident, policy, now), Reason.LINK_ROTATED)
             continue
-        draft.incidents[incident.about] = replace(incident, next_due_at=next_due_at)
+        else:
+            draft.emit(
+                event, _reminded(incident, policy, now), Reason.REMINDER_DUE, incident.detail
+            )
+            continue
+        draft.incidents[incident.about] = after
     return draft.decision(None, {})
+
+
+def _event_due(incident: Incident, policy: IncidentPolicy, now: Micros) -> EventType | None:
+    """Return what is due of *incident*; a reminder that is due too tells the link as well."""
+    remind_at, is_acknowledged = incident.remind_at, incident.acknowledged_at is not None
+    if not incident.is_open:
+        return None
+    if incident.refresh is Refresh.DUE and (remind_at is None or remind_at > now):
+        return EventType.REFRESHED
+    if is_acknowledged or not policy.remind or incident.reminders >= policy.remind_max:
+        return None
+    return EventType.REMINDED
+
+
+def _refreshed(incident: Incident, policy: IncidentPolicy, now: Micros) -> Incident:
+    remind_at = None
+    if incident.acknowledged_at is None:
+        remind_at = incident.remind_at or next_reminder(incident.reminders, policy, now)
+    return replace(incident, next_due_at=remind_at, remind_at=None, refresh=Refresh.TOLD)
+
+
+def _reminded(incident: Incident, policy: IncidentPolicy, now: Micros) -> Incident:
+    sent = incident.reminders + 1
+    next_due_at = next_reminder(sent, policy, now)
+    return replace(incident, reminders=sent, next_due_at=next_due_at, remind_at=None, refresh=None)
 
 
 def _is_uncertain(due: Due, *, is_known: bool) -> bool:

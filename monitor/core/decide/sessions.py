@@ -1,4 +1,4 @@
-"""Sessions: which accounts lack a link or have a doubtful one, and what asking comes to."""
+"""Sessions: which accounts lack a link, or have a doubtful or another one; what asking comes to."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +10,10 @@ from monitor.core.model import (
     Account,
     EventType,
     Incident,
+    ListedAccount,
     Micros,
     Reason,
+    Refresh,
     Session,
     Status,
     Workspace,
@@ -34,6 +36,36 @@ def is_doubtful(session: Session | None, now: Micros) -> bool:
     if session is None or session.link is None or session.unconfirmed_since is None:
         return False
     return now - session.unconfirmed_since >= LINK_TRUST
+
+
+def is_rotated(session: Session | None, before: Session | None) -> bool:
+    """Return whether there is another link than *before*."""
+    if session is None or before is None or not (has_link(session) and has_link(before)):
+        return False
+    return session.link != before.link
+
+
+def latest_session(before: Session | None, listed: ListedAccount, now: Micros) -> Session | None:
+    """Return the session of an account that is bad: a link we have outlives its absence."""
+    session = listed.session
+    if listed.status is Status.RECONNECTION_REQUIRED and before and not has_link(session):
+        since = now if before.unconfirmed_since is None else before.unconfirmed_since
+        return replace(before, unconfirmed_since=since)
+    if session is None or not has_link(session):
+        return session
+    is_known = before is not None and before.link == session.link
+    return replace(session, link_since=before.link_since if before and is_known else now)
+
+
+def plan_refresh(incident: Incident, *, after: Duration, now: Micros) -> Incident:
+    """Return *incident*, whose link rotated, with a refresh to come unless a reminder comes first.
+
+    Between two reminders there is one at the most, however often the link rotates.
+    """
+    due_at, remind_at = now + after, incident.next_due_at
+    if incident.refresh is not None or (remind_at is not None and remind_at <= due_at):
+        return incident
+    return replace(incident, refresh=Refresh.DUE, next_due_at=due_at, remind_at=remind_at)
 
 
 def lack_link(draft: Draft) -> tuple[Incident, ...]:
@@ -82,7 +114,9 @@ def conclude(
     if session is None or not has_link(session):
         draft.sessions[account.id] = None
     else:
-        draft.sessions[account.id] = replace(session, unconfirmed_since=now)
-        if before is None or session.link != before.link:
+        is_new = before is None or session.link != before.link
+        since = now if is_new else session.link_since
+        draft.sessions[account.id] = replace(session, unconfirmed_since=now, link_since=since)
+        if is_new:
             draft.emit(EventType.REFRESHED, incident, Reason.LINK_CREATED)
     return draft.decision(None, {incident.about: incident})

@@ -15,7 +15,7 @@ from harness.core import (
 )
 
 from monitor.core.decide.due import Due, remind
-from monitor.core.model import Resolution
+from monitor.core.model import Refresh, Resolution
 
 
 def due(harness, incident=None, **how):
@@ -31,7 +31,8 @@ def due(harness, incident=None, **how):
         new_id=lambda: "e",
     )
     (harness.incidents[incident.id],) = decision.incidents
-    assert told(decision) in ([], [f"reminded {incident.cause}: reminder_due"])
+    events = ("reminded {}: reminder_due", "refreshed {}: link_rotated")
+    assert told(decision) in ([], *([event.format(incident.cause)] for event in events))
     return decision.incidents[0], bool(decision.events)
 
 
@@ -131,3 +132,75 @@ def test_an_incident_that_no_account_points_to_ends_with_its_workspace_too():
     harness.workspace = replace(harness.workspace, accounts={})
 
     assert told(harness.unwatch()) == ["resolved reconnection_required: workspace_left"]
+
+
+# ── links that rotated ───────────────────────────────────────────────────────────────────────────
+
+
+def rotated(**policy):
+    """An account whose link rotated so long ago that it is due."""
+    harness = CoreHarness(**policy)
+    for link in ("https://x/1", "https://x/2"):
+        harness.poll(signed_out(link=link))
+    harness.now = harness.open[0].next_due_at
+    return harness
+
+
+@pytest.mark.case("link rotates after it was told")
+def test_a_link_that_rotated_is_told_and_the_reminder_comes_when_it_would_have():
+    harness = rotated()
+    remind_at = harness.open[0].remind_at
+
+    incident, is_told = due(harness)
+    assert is_told
+    assert (incident.refresh, incident.reminders) == (Refresh.TOLD, 0)
+    assert (incident.next_due_at, incident.remind_at) == (remind_at, None)
+    harness.now = remind_at
+    incident, is_told = due(harness)
+    assert is_told
+    assert (incident.refresh, incident.reminders) == (None, 1)
+
+
+def test_a_reminder_that_is_due_as_well_tells_the_link_too():
+    harness = rotated()
+    harness.now = harness.open[0].remind_at
+
+    incident, _ = due(harness)
+    assert (incident.reminders, incident.refresh, incident.remind_at) == (1, None, None)
+    assert incident.next_due_at > harness.now
+
+
+def test_a_link_is_told_where_nobody_is_reminded():
+    harness = rotated(remind=())
+
+    incident, is_told = due(harness)
+    assert is_told
+    assert incident.next_due_at is None
+    assert due(harness) == (incident, False)
+
+
+def test_reminders_that_came_with_another_configuration_go_on_after_the_link():
+    harness = rotated(remind=())
+    harness.policy = replace(harness.policy, remind=(HOUR,))
+
+    assert due(harness)[0].next_due_at == harness.now + HOUR
+
+
+def test_a_link_is_told_to_who_took_the_problem_over_and_no_reminder_follows():
+    harness = rotated()
+    acknowledged = replace(harness.open[0], acknowledged_at=harness.now)
+
+    incident, is_told = due(harness, acknowledged)
+    assert is_told
+    assert incident.next_due_at is None
+    assert due(harness, incident) == (incident, False)
+
+
+def test_a_link_is_held_while_nobody_knows_whether_it_is_needed():
+    harness = rotated()
+
+    incident, is_told = due(harness, current=False)
+    assert not is_told
+    assert incident.refresh is Refresh.DUE
+    harness.now = incident.next_due_at
+    assert due(harness)[1]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from harness.core import LINK, MINUTE, NOON, CoreHarness, frozen, listed_account, signed_out
 
-from monitor.core.decide.sessions import conclude, needs_session
+from monitor.core.decide.sessions import conclude, needs_session, plan_refresh
 from monitor.core.draft import Decision
-from monitor.core.model import EventType, Reason, Resolution, Session
+from monitor.core.model import EventType, Reason, Refresh, Resolution, Session
 from monitor.core.secret import Secret
 
 NO_LINK = signed_out("a", link="")
@@ -63,7 +63,8 @@ def test_a_link_that_came_is_kept_told_and_waited_for_no_longer():
     decision = concluded(SESSION)
 
     (event,) = decision.events
-    assert decision.sessions == {"a": replace(SESSION, unconfirmed_since=NOON + MINUTE)}
+    now = NOON + MINUTE
+    assert decision.sessions == {"a": replace(SESSION, unconfirmed_since=now, link_since=now)}
     assert (event.type, event.reason) == (EventType.REFRESHED, Reason.LINK_CREATED)
     assert decision.released == (event.incident_id,)
 
@@ -133,3 +134,69 @@ def test_a_link_that_comes_when_no_login_is_needed_any_more_is_no_news(account):
 def test_a_link_that_comes_after_the_end_is_no_news():
     assert concluded(SESSION, resolved_at=1, resolution=Resolution.RECOVERED) == Decision()
     assert conclude(None, None, SESSION, is_over=True, now=1, new_id=str) == Decision()
+
+
+# ── a link that rotates ──────────────────────────────────────────────────────────────────────────
+
+AFTER = 15 * MINUTE
+
+
+def test_a_link_is_known_since_it_was_first_seen():
+    harness, _ = polled(signed_out("a", link="https://x/1"))
+    since = []
+    for link in ("https://x/1", "https://x/2", "https://x/2", "", "https://x/2", "https://x/3"):
+        harness.poll(signed_out("a", link=link))
+        since.append((harness.now - harness.sessions["a"].link_since) // MINUTE)
+
+    assert since == [1, 0, 1, 2, 3, 0]
+
+
+@pytest.mark.case("link rotates after it was told")
+def test_a_link_that_rotates_is_due_a_while_later_and_the_reminder_after_it():
+    harness, _ = polled(signed_out("a", link="https://x/1"))
+    before = harness.open[0]
+    for link in ("2", "3", "4"):
+        decision = harness.poll(signed_out("a", link=f"https://x/{link}"))
+        assert decision.events == ()
+
+    (incident,) = harness.open
+    assert incident.refresh is Refresh.DUE
+    assert incident.next_due_at == NOON + 2 * MINUTE + AFTER, "since it rotated for the first time"
+    assert incident.remind_at == before.next_due_at
+
+
+def test_a_link_whose_reminder_is_near_is_left_to_the_reminder():
+    incident = polled(signed_out("a"))[0].open[0]
+    remind_at = incident.next_due_at
+
+    for ahead, refresh in ((0, None), (1, Refresh.DUE)):
+        planned = plan_refresh(incident, after=AFTER, now=remind_at - AFTER - ahead)
+        assert planned.refresh is refresh
+    never = plan_refresh(replace(incident, next_due_at=None), after=AFTER, now=NOON)
+    assert (never.next_due_at, never.remind_at) == (NOON + AFTER, None)
+
+
+@pytest.mark.parametrize("refresh", Refresh)
+def test_a_link_is_due_once_between_two_reminders(refresh):
+    incident = replace(polled(signed_out("a"))[0].open[0], refresh=refresh)
+
+    assert plan_refresh(incident, after=AFTER, now=NOON) is incident
+
+
+@pytest.mark.parametrize("links", [("", "1"), ("1", ""), ("1", "1")])
+def test_only_another_link_than_the_one_before_has_rotated(links):
+    harness, _ = polled(signed_out("a", link=links[0] and f"https://x/{links[0]}"))
+    harness.poll(signed_out("a", link=links[1] and f"https://x/{links[1]}"))
+
+    assert harness.open[0].refresh is None
+
+
+def test_another_cause_and_the_end_of_an_incident_forget_that_its_link_rotated():
+    for listed in (frozen("a"), listed_account("a")):
+        harness, _ = polled(signed_out("a", link="https://x/1"))
+        harness.poll(signed_out("a", link="https://x/2"))
+        harness.poll(listed)
+
+        (incident,) = harness.incidents.values()
+        assert incident.remind_at is None
+        assert not incident.is_open or incident.refresh is None
