@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from .document import (
     Document,
@@ -51,7 +51,18 @@ VARIABLES: Final = (
     *_DEFAULTS,
 )
 _SMTP: Final = {"smtp": ("starttls", 587), "smtps": ("tls", 465)}
-_SMTP_FORM: Final = "must be smtp://user:password@host:587 or smtps://user:password@host:465"
+_SMTP_FORM: Final = (
+    "must be smtp://user:password@host:587 or smtps://user:password@host:465 and no more than that;"
+    " write @, /, ?, # and % in the user or the password as %40, %2F, %3F, %23 and %25"
+)
+_SMTP_URL: Final = re.compile(
+    r"""(?P<scheme>smtps?)://
+        (?:(?P<username>(?:[^\s%:@/?\#]|%[0-9a-f]{2})*)
+           (?::(?P<password>(?:[^\s%@/?\#]|%[0-9a-f]{2})*))?@)?
+        (?P<host>\[[0-9a-f:.]+\]|[^\s%:@/?\#\[\]]+) (?::(?P<port>[0-9]{1,5}))? /?
+        (?:\?tls=(?P<tls>starttls|tls|none))?""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 def add_environment(document: Document, environ: Mapping[str, str]) -> None:
@@ -153,19 +164,25 @@ def _add_receivers(document: Document, environ: Mapping[str, str]) -> None:
 
 
 def _email(url: str, to: str, sender: str | None) -> Table | None:
+    """Return the receiver that *url* and its mailboxes stand for; None if *url* is no such address.
+
+    What is left of a password with a `/` in it would be taken for the host, and be shown as that:
+    there is nothing in *url* but what is meant.
+    """
+    server = _SMTP_URL.fullmatch(url)
+    if server is None:
+        return None
     try:
-        server = urlsplit(url)
-        tls, default_port = _SMTP[server.scheme]
-        port = server.port or default_port
-    except (KeyError, ValueError):
+        username, password = (
+            unquote(server[part] or "", errors="strict") for part in ("username", "password")
+        )
+    except UnicodeDecodeError:
         return None
-    if not server.hostname:
-        return None
+    tls, port = _SMTP[server["scheme"].lower()]
     addresses = [part.strip() for part in re.split(r"[,;]", to) if part.strip()]
-    username, password = (unquote(part or "") for part in (server.username, server.password))
-    email = Table({"name": "email", "type": "email", "port": port})
-    email["host"] = SensitiveText(server.hostname)
-    email["tls"] = parse_qs(server.query).get("tls", [tls])[0]
+    email = Table({"name": "email", "type": "email", "port": int(server["port"] or port)})
+    email["host"] = SensitiveText(server["host"].strip("[]"))
+    email["tls"] = server["tls"] or tls
     if username:
         email["username"] = SensitiveText(username)
     if password:

@@ -89,6 +89,13 @@ class SmtpSettings(ReceiverSettings):
         literal = re.fullmatch(r"\[(?:IPv6:)?([0-9A-Fa-f:.]+)\]", hello)
         return hello if literal and parse_ip(literal[1]) else ascii_domain(hello)
 
+    @field_validator("username")
+    @classmethod
+    def _is_printable(cls, username: str | None) -> str | None:
+        if username is not None and not username.isprintable():
+            raise ValueError("holds a line break, or another character that can't be seen")
+        return username
+
     @model_validator(mode="after")
     def _has_both_or_neither(self) -> Self:
         if self.username is not None and self.password is None:

@@ -93,7 +93,8 @@ class Notifier(notifiers.Notifier):
             problem = f"the mail could not be written: {type(error).__name__}"
         if problem is not None:  # out here, so that no exception with an address hangs on it
             raise DeliveryError(problem, reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
-        recipients = [it.address for it in to if it.address not in message.done]
+        named = dict.fromkeys(mailbox.address for mailbox in to)  # each once
+        recipients = [address for address in named if address not in message.done]
         if not recipients:  # who is left was taken out of the configuration
             return Receipt()
         sender = parse_mailbox(self.settings.from_).address

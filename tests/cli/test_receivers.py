@@ -1,3 +1,5 @@
+from harness.receivers import MailServer
+
 from monitor.cli.output import Exit
 
 
@@ -20,3 +22,18 @@ def test_receivers_test_takes_names_and_refuses_unknown_ones(run, configured):
 
     assert run("receivers", "test", "-c", file, "good").code == 0
     assert run("receivers", "test", "-c", file, "goood").code == Exit.VALIDATION
+
+
+def test_receivers_test_says_that_not_all_of_a_mails_recipients_took_it(run, configured):
+    with MailServer() as server:
+        server.inbox.replies["gone@example.com"] = "550 5.1.1 gone@example.com is unknown"
+        to = "[ops@example.com, gone@example.com]"
+        more = (
+            f"receivers: [{{name: mail, type: email, host: 127.0.0.1, port: {server.port},"
+            f" tls: none, from: monitor@example.com, to: {to}}}]"
+        )
+        ran = run("receivers", "test", "-c", configured(more=more))
+
+    assert ran.code == 1
+    assert [row["error"] for row in ran.data] == ["recipients refused: 1 for good, of 2 (SMTP 550)"]
+    assert server.inbox.recipients == [["ops@example.com"]]

@@ -58,12 +58,17 @@ def test_slack_and_mail_become_receivers():
     assert tuple(email.to) == ("a@example.com", "b@example.com")
 
 
+SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:password@host:465"
+
+
 @pytest.mark.parametrize(
     ("url", "port", "tls"),
     [
         ("smtps://mail.example.com", 465, "tls"),
         ("smtps://mail.example.com:2465", 2465, "tls"),
         ("smtp://mail.example.com:25?tls=none", 25, "none"),
+        ("SMTP://mail.example.com/?tls=tls", 587, "tls"),
+        ("smtp://[::1]:2525", 2525, "starttls"),
     ],
 )
 def test_an_smtp_url_says_how_to_connect(url, port, tls):
@@ -74,13 +79,39 @@ def test_an_smtp_url_says_how_to_connect(url, port, tls):
     assert email.from_ == "a@example.com"
 
 
+def test_signs_in_the_login_of_an_smtp_url_are_percent_encoded():
+    url = "smtp://monitor:12%2F3%2B4%40%25%C3%A9:+&@smtp.example.com:587"
+
+    (email,) = loaded(SMTP_URL=url, ALERT_EMAIL_TO="a@example.com").receivers
+
+    assert (email.host, email.username) == ("smtp.example.com", "monitor")
+    assert email.password.reveal() == "12/3+4@%é:+&"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("smtp://me:12/hush+4@smtp.example.com:587", "smtp://me:hush?x@smtp.example.com"),
+        *("smtp://me:hush#x@smtp.example.com", "smtp://me:hu@sh@smtp.example.com"),
+        *("smtp://me:hush%@smtp.example.com", "smtp://me:hush%ff@smtp.example.com"),
+        *("smtp://me:hu sh@smtp.example.com", "smtp://smtp.example.com/hush"),
+        *("smtp://smtp.example.com?tls=hush", "smtp://smtp.example.com?hush=1"),
+        *("smtp://smtp.example.com:25:hush", "smtp://smtp.example.com#hush", "smtp://hush@"),
+    ],
+)
+def test_an_smtp_url_that_would_be_read_in_part_is_refused_and_not_repeated(url):
+    error = error_of(SMTP_URL=url, ALERT_EMAIL_TO="a@example.com")
+
+    assert error.startswith(
+        f"{SMTP_FORM} and no more than that; write @, /, ?, # and % in the user"
+    )
+    assert "hush" not in error
+
+
 def test_the_sender_of_mail_can_be_named():
     mail = {"ALERT_EMAIL_TO": "a@example.com", "ALERT_EMAIL_FROM": "monitor@example.com"}
 
     assert loaded(SMTP_URL=SMTP_URL, **mail).receivers[0].from_ == "monitor@example.com"
-
-
-SMTP_FORM = "SMTP_URL: must be smtp://user:password@host:587 or smtps://user:password@host:465"
 
 
 @pytest.mark.parametrize(

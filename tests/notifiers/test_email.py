@@ -13,6 +13,7 @@ from monitor.core.receipt import Receipt
 from monitor.notifiers import email
 
 PASSWORD = "hunter2hunter2"
+LOGIN = {"username": "ops", "password": PASSWORD}
 
 
 async def send(mail, **values):
@@ -61,6 +62,10 @@ async def test_who_is_refused_for_now_is_to_be_tried_again_and_who_is_refused_fo
     )
     assert (given.failure.reason, given.failure.remedy) == (AttemptReason.CLIENT, Remedy.RETRY)
     assert recipients == [[OPS]]
+
+
+async def test_who_is_named_twice_gets_a_mail_once():
+    assert await receipt(to=[OPS, f"Ops <{OPS}>"]) == (Receipt(), [[OPS]])
 
 
 async def test_a_retry_writes_only_to_those_who_have_not_answered():
@@ -138,6 +143,8 @@ async def test_mail_leaves_encrypted_and_with_a_login(tls):
         {"username": "ops"},
         {"password": PASSWORD},
         {"host": "mail example"},
+        *({"host": f"mail{sign}"} for sign in "\n\t\x1b\u202e"),
+        *(LOGIN | {"username": f"ops{sign}"} for sign in "\n\t\x1b\u202e"),
         {"timezone": "Mars/Olympus"},
     ],
 )
