@@ -83,6 +83,14 @@ def test_nobody_is_asked_to_log_in_to_a_frozen_account(event, cause):
         assert not any(word in words(text).lower() for word in LOGIN_WORDS)
 
 
+def test_what_a_flapping_account_is_right_now_is_what_was_seen_last():
+    active = account(status=Status.ACTIVE)
+
+    text = read(notification(cause=Cause.FLAPPING, status=Status.FROZEN, person=active))
+
+    assert "Right now it is active" in words(text)
+
+
 def test_all_messages_of_an_incident_have_one_subject():
     cases = [notification(event) for event in EventType if event is not EventType.NOTICE]
 

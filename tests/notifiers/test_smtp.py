@@ -66,6 +66,12 @@ def test_what_is_no_server_is_refused(host):
         SmtpSettings(name="mail", type="email", host=host)
 
 
+@pytest.mark.parametrize("port", [0, 65536])
+def test_a_port_that_there_is_not_is_refused(port):
+    with pytest.raises(ValidationError, match="port"):
+        SmtpSettings(name="mail", type="email", host="mail.example.com", port=port)
+
+
 # ── the way to the server ────────────────────────────────────────────────────────────────────────
 
 
