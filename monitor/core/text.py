@@ -35,6 +35,9 @@ MAX_MARKS: Final = 4
 WORD_JOINER: Final = "\u2060"
 """It is not seen, and around the marks of an address it keeps programs from making it a link."""
 
+LEFT_TO_RIGHT: Final = "\u200e"
+"""It is not seen, and before a name in Hebrew or Arabic it keeps the sentence in its direction."""
+
 _OF_ADDRESSES: Final = re.compile(r"[.:@\u3002\uff0e\uff1a\uff20\uff61](?=\S)|/(?=/)|\\(?=\\)")
 _JOINED_TWICE: Final = re.compile(f"{WORD_JOINER}+")
 _QUOTES: Final = re.compile(r"[\u201c-\u201f\u2033\u301d-\u301f\uff02]|(?<!\w)\"|\"(?!\w)")
@@ -90,8 +93,17 @@ def _shapes(character: str, before: str, after: str) -> bool:
 
 
 def set_off(text: str) -> str:
-    """Return cleaned *text* in quotation marks that nothing in it can be mistaken for."""
-    return f"\u201c{without_quotes(text)}\u201d"
+    """Return cleaned *text* in quotation marks that nothing in it can be mistaken for.
+
+    Programs take the direction of a line from its first letter; it is that of the sentence.
+    """
+    turns = any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
+    return f"{LEFT_TO_RIGHT if turns else ''}\u201c{without_quotes(text)}\u201d"
+
+
+def bare(text: str) -> str:
+    """Return *text* without what is only there for programs that show it to people."""
+    return text.replace(WORD_JOINER, "").replace(LEFT_TO_RIGHT, "")
 
 
 def without_quotes(text: str) -> str:

@@ -12,7 +12,7 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Message, Micros, Notification
 from monitor.core.receipt import Receipt
 from monitor.core.render import Tone, render_notification
-from monitor.core.text import WORD_JOINER, clean
+from monitor.core.text import bare, clean
 from monitor.core.wording import account_id
 
 log = structlog.get_logger("alert")
@@ -64,18 +64,13 @@ class Notifier(notifiers.Notifier):
         fields = {
             "what": str(notification.event),
             "workspace": notification.workspace,
-            "account_id": _bare(account_id(notification)) or None,
+            "account_id": bare(account_id(notification)) or None,
             "incident": incident.id if incident else None,
             "cause": str(incident.cause) if incident else None,
             "lasted": humanize(ended_at - incident.opened_at) if incident and ended_at else None,
-            "undelivered_to": _bare(clean(notification.undelivered_to or "")) or None,
+            "undelivered_to": bare(clean(notification.undelivered_to or "")) or None,
             "receiver": self.settings.name,
         }
         write = log.warning if text.tone is Tone.BAD else log.info
         values = {key: value for key, value in fields.items() if value is not None}
-        write(_bare(text.title), **values, writing=writing)
-
-
-def _bare(text: str) -> str:
-    """Return *text* without what keeps programs from making links: here it would only be noise."""
-    return text.replace(WORD_JOINER, "")
+        write(bare(text.title), **values, writing=writing)

@@ -18,7 +18,7 @@ from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
 from monitor.core.render import render
 from monitor.core.route import Receiver
-from monitor.core.text import WORD_JOINER
+from monitor.core.text import bare
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import Notifier
 from monitor.store import attempts, claims
@@ -166,7 +166,7 @@ class Deliverer:
         title, post = "", None
         try:  # neither a title nor a post is worth a send whose end is not recorded
             text = render(message, timezone="UTC")
-            title = text.title.replace(WORD_JOINER, "")
+            title = bare(text.title)
             post = json.dumps(result.post) if isinstance(result, Receipt) and result.post else None
         except Exception:
             log.exception("an attempt can't be described", receiver=self.receiver.name)

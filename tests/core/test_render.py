@@ -1,10 +1,12 @@
 """What people read."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from harness.core import LINK
 from harness.notifications import (
+    ADDRESS,
     HOSTILE,
     INVISIBLE,
     account,
@@ -160,6 +162,19 @@ def test_hostile_names_come_out_tame(name):
     assert len(text.thread_title) <= 120
     assert len(text.title) <= 140
     shown.encode()
+
+
+@pytest.mark.odd_input("hostile name")
+def test_nothing_that_others_wrote_becomes_a_link():
+    address = "www.evil.example/x"
+    person = account(address, id_="e@evil.example", raw_status="http://evil", url=address)
+    of_others = {"workspace": "acme.example", "labels": {"x.example": "a@b.example"}}
+    unknown = notification(cause=Cause.UNKNOWN, person=person, undelivered_to=address, **of_others)
+    blind = notification(cause=Cause.BAD_RESPONSE, detail=f"see {address}", **of_others)
+
+    for cases in ([unknown], [blind], [unknown, blind], [unknown, unknown]):
+        times = re.compile(r"\d\d:\d\d")
+        assert not ADDRESS.search(times.sub("", words(read(*cases))))
 
 
 @pytest.mark.parametrize("cause", [Cause.RECONNECTION_REQUIRED, Cause.TOKEN_REJECTED])

@@ -1,10 +1,10 @@
 """Text of others made safe to show, to log and to store."""
 
-import re
+import unicodedata
 
 import pytest
 from harness.core import LINK, NOON
-from harness.notifications import INVISIBLE, NAMES
+from harness.notifications import ADDRESS, INVISIBLE, NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +12,7 @@ from monitor.core.text import (
     MAX_MARKS,
     REDACTED,
     WORD_JOINER,
+    bare,
     check_timezone,
     clean,
     format_time,
@@ -67,12 +68,6 @@ def test_no_letter_of_any_script_bears_a_stack_of_marks(letter, mark):
     assert cleaned.endswith("x y")
 
 
-# Programs make a link of: a word with a scheme, a name of a host, an address of a mail or a share.
-ADDRESS = re.compile(
-    r"[a-z]+:[^\s]|//|\\\\|\w[.\u3002\uff0e\uff61]\w|\w[@\uff20]\w|^@\w", re.IGNORECASE
-)
-
-
 @pytest.mark.parametrize(
     "address",
     [
@@ -101,13 +96,22 @@ def test_nothing_that_is_put_together_of_parts_of_addresses_becomes_a_link(text)
     assert not ADDRESS.search(clean(text, 400))
 
 
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_sentence_keeps_its_direction_whoever_it_begins_with(name):
+    sentence = f"{set_off(name)} is here"
+
+    directions = map(unicodedata.bidirectional, sentence)
+    assert next(direction for direction in directions if direction in ("L", "R", "AL")) == "L"
+    assert bare(sentence) == f"“{name}” is here"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("Jane Doe", "“Jane Doe”"),
         ('Robert "Bob" Smith', "“Robert 'Bob' Smith”"),
         ("James O’Brien", "“James O’Brien”"),
-        ('ד"ר כהן', '“ד"ר כהן”'),
+        ('ד"ר כהן', '\u200e“ד"ר כהן”'),
         ("Bob” is active again. “", "“Bob' is active again. '”"),
         ("Bob'' is„ ‟active″ ＂again〞", "“Bob' is' 'active' 'again'”"),
         ("Bob’’ is ‘‘active’´", "“Bob' is 'active'”"),

@@ -1,5 +1,7 @@
 """Notifications and messages, each with sensible values."""
 
+import re
+
 from harness.core import HOUR, LINK, MINUTE, NOON
 from monitor.core.model import (
     BLIND_CAUSES,
@@ -22,7 +24,12 @@ STATUS = {
     Cause.FLAPPING: Status.ACTIVE,
 }
 
-INVISIBLE = set("\u200b\u200e\u202a\u202e\u2066\u2067\u2069\ufeff\u00ad\x00\x1b\n\r\u2028\u3164")
+INVISIBLE = set("\u200b\u200f\u202a\u202e\u2066\u2067\u2069\ufeff\u00ad\x00\x1b\n\r\u2028\u3164")
+
+# What a program may take for an address: a word with a scheme, a host, a mail's, a share's.
+ADDRESS = re.compile(
+    r"[a-z]+:[^\s]|//|\\\\|\w[.\u3002\uff0e\uff61]\w|\w[@\uff20]\w|^@\w", re.IGNORECASE
+)
 
 NAMES = {
     "Amharic": "አበበ ቢቂላ",
