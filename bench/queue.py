@@ -22,7 +22,6 @@ from monitor.core.route import Receiver
 from monitor.store import attempts, claims, outbox, workspaces
 from monitor.store.attempts import Attempt
 from monitor.store.db import Store
-from monitor.work.deliver import LEASE
 from monitor.work.poll import commit
 
 from .fill import account, customers, new_id, poll_rules, queue_in_bulk
@@ -137,7 +136,7 @@ class _Outbox:
             inventory=inventory,
             by="bench",
             now=self._now,
-            lease=LEASE,
+            lease=Duration.parse("30s"),
             new_id=new_id,
         )
         claimed = self.store.run_now(claim)

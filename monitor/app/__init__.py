@@ -60,10 +60,10 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
     *options* are those of `App`.
     """
     async with AsyncExitStack() as stack:
+        for warning in check_network(config):  # before there is anything to give up
+            log.warning("odd surroundings", warning=warning)
         store = stack.enter_context(closing(Store.open(config.storage.url.reveal())))
         proxies = from_environment()
-        for warning in proxies.warnings:
-            log.warning("odd surroundings", warning=warning)
         http = await stack.enter_async_context(notifiers.open_http(proxies))
         yield App(config, components.Resources(store, http, runtime, stack, proxies), **options)
 
@@ -121,6 +121,6 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
             )
             address = settings[name].sample_address
             message = Message(new_id(), name, (notification,), now(), address)
-            result = await attempt(notifier, message)
+            result = await attempt(notifier, message, limit=settings[name].timeout)
             results[name] = result.failure if isinstance(result, Receipt) else result
     return results

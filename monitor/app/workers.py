@@ -183,6 +183,7 @@ class ReceiverWorker:
             rules=components.delivery_rules,
             recorder=components.recorder,
             by=components.recorder.runtime.new_id(),
+            timeout=settings.timeout,
         )
         self._now = components.recorder.runtime.now
         self._loop_health = loop_health
@@ -250,6 +251,7 @@ class ReceiverWorker:
         self.deliverer.receiver = components.receivers[name]
         self.deliverer.notifier = components.notifiers[name]
         self.deliverer.rules = components.delivery_rules
+        self.deliverer.timeout = settings.timeout
         self.wake()
 
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRule
+from monitor.core.url import travels_in_clear
 from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
@@ -107,17 +106,9 @@ def _check_addresses(document: Document) -> None:
         *((("reconnection", "link_origins", index), "the login") for index in range(count)),
     ):
         _, deepest, url = document.find(location)
-        if deepest == location and str(url).startswith("http://") and not _is_loopback(str(url)):
+        if deepest == location and travels_in_clear(str(url)):
             message = f"must start with https://: over http:// {content} would travel in clear"
             document.report(location, message)
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _check_rate(document: Document, sections: Sections) -> None:

@@ -18,6 +18,9 @@ MAX_PAUSE: Final = Duration.parse("5m")
 UNANSWERED_WAIT: Final = Duration.parse("60s")
 """How long at least nothing is repeated that may have arrived."""
 
+DOUBTFUL_FOR: Final = Duration.parse("3m")
+"""How long at least a refusal that is doubtful has to last to be believed."""
+
 RATE_LIMIT_PAUSE: Final = Duration.parse("30s")
 
 _SECONDS: Final = re.compile(r"[0-9]{1,300}")

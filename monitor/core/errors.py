@@ -52,7 +52,9 @@ class DeliveryError(MonitorError):
     """A notifier could not hand its message over.
 
     *remedy* says what can help; *ambiguous* that the request left and no answer came, so that the
-    message may have arrived; *retry_after* is what the receiver asked for.
+    message may have arrived; *retry_after* is what the receiver asked for. What is *doubtful* may
+    have been said of a moment, or by somebody on the way: its remedy counts once nothing else was
+    said for a while, and until then it may pass by itself.
     """
 
     message: str
@@ -60,7 +62,11 @@ class DeliveryError(MonitorError):
     reason: AttemptReason
     remedy: Remedy = Remedy.RETRY
     ambiguous: bool = False
+    doubtful: bool = False
     retry_after: Duration | None = None
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(eq=False, repr=False)

@@ -1,6 +1,7 @@
 """Web addresses, wherever one is configured or comes from others; which profile one leads to."""
 
 import re
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -28,6 +29,22 @@ def is_profile(url: str) -> bool:
     Linked API writes it with `www.`; LinkedIn's hosts by country redirect, and are none.
     """
     return len(url) <= MAX_PROFILE and _PROFILE.fullmatch(url) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether *host*, a name or an address, leads nowhere but to this machine."""
+    host = host.lower().rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def travels_in_clear(url: str) -> bool:
+    """Return whether what is sent to *url* can be read on its way to another machine."""
+    parts = split_web_url(url)
+    return parts is not None and parts.scheme == "http" and not is_loopback(parts.hostname or "")
 
 
 def profile_key(url: str) -> str:

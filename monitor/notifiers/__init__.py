@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
@@ -31,7 +31,9 @@ from monitor.net.proxy import Proxies
 from monitor.net.tls import tls_context
 
 GROUP: Final = "linkedapi_monitor.notifiers"
-ATTEMPT_TIMEOUT: Final = Duration.parse("10s")
+DEFAULT_TIMEOUT: Final = Duration.parse("20s")
+MIN_TIMEOUT: Final = Duration.parse("1s")
+MAX_TIMEOUT: Final = Duration.parse("60s")
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 Name: TypeAlias = Annotated[str, Field(pattern=NAME)]
@@ -41,7 +43,11 @@ TimezoneName: TypeAlias = Annotated[str, AfterValidator(check_timezone)]
 
 
 class ReceiverSettings(BaseModel):
-    """What every receiver has, whatever its type."""
+    """What every receiver has, whatever its type.
+
+    An attempt to deliver is given up after *timeout*. *insecure* allows what could be read on its
+    way to it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -49,6 +55,17 @@ class ReceiverSettings(BaseModel):
     type: str
     link: Literal["full", "none"] = "full"
     timezone: TimezoneName | None = None
+    timeout: Duration = DEFAULT_TIMEOUT
+    insecure: bool = False
+
+    @field_validator("timeout")
+    @classmethod
+    def _is_within_bounds(cls, value: Duration) -> Duration:
+        if not MIN_TIMEOUT <= value <= MAX_TIMEOUT:
+            raise ValueError(
+                f"must be from {MIN_TIMEOUT} to {MAX_TIMEOUT}: nobody is told twice meanwhile"
+            )
+        return value
 
     @property
     def address_label(self) -> str | None:
@@ -75,25 +92,17 @@ class ReceiverSettings(BaseModel):
 
 
 class Notifier(ABC):
-    """Sends messages to one receiver; each attempt is over within *timeout*.
+    """Sends messages to one receiver; each attempt is over within its `timeout`.
 
     *groups* says whether one message may tell of many incidents (people) or only of one (machines).
     """
 
     groups: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        settings: Any,
-        *,
-        http: httpx.AsyncClient,
-        timezone: str,
-        timeout: Duration = ATTEMPT_TIMEOUT,
-    ) -> None:
+    def __init__(self, settings: Any, *, http: httpx.AsyncClient, timezone: str) -> None:
         self.settings = settings
         self.timezone = timezone
         self.http = http
-        self.timeout = timeout
 
     @abstractmethod
     async def send(self, message: Message) -> Receipt:

@@ -40,7 +40,7 @@ class Notifier(notifiers.Notifier):
         for notification in message.notifications:
             self._write(notification, message.now, writing)
         try:
-            async with asyncio.timeout(self.timeout.seconds):
+            async with asyncio.timeout(self.settings.timeout.seconds):
                 await asyncio.gather(*map(asyncio.wrap_future, writing))
         except TimeoutError:
             began = any(not written.cancelled() for written in writing)

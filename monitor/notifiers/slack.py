@@ -4,9 +4,11 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 What others wrote (names above all) goes into `plain_text` objects, where Slack interprets nothing.
 """
 
+import re
 from typing import Any, ClassVar, Final, Literal
+from urllib.parse import urlsplit
 
-from monitor.core.errors import Remedy
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, plain_text, render
 from monitor.core.secret import Secret
@@ -15,6 +17,10 @@ from monitor.core.text import WORD_JOINER, shorten
 from . import _http
 
 NOT_UNDERSTOOD: Final = "Slack did not understand the message; please report this"
+
+_WORD: Final = re.compile(r"[a-z]{2,30}(?:_[a-z]{1,30}){1,6}|ratelimited|accesslimited")
+_FAILURE: Final = re.compile(r"\b(?:error|failed|failure|invalid|denied)\b", re.IGNORECASE)
+_SLACK: Final = re.compile(r"(?:.+\.)?slack(?:-gov)?\.com", re.IGNORECASE)
 
 _MARKUP: Final = frozenset(f"*_~`<>&@#!|\\{WORD_JOINER}")
 
@@ -41,6 +47,14 @@ class Notifier(_http.HttpNotifier[Settings]):
         "no_service_id": (Remedy.MEND, "the address of the webhook is not complete"),
         "no_team": (Remedy.MEND, "the Slack workspace of this webhook is gone"),
         "team_disabled": (Remedy.MEND, "the Slack workspace of this webhook is disabled"),
+        **dict.fromkeys(
+            ("not_authed", "invalid_auth", "account_inactive", "token_revoked", "missing_scope"),
+            (Remedy.MEND, "this is an address of Slack's Web API, not that of an incoming webhook"),
+        ),
+        **dict.fromkeys(
+            ("ratelimited", "rate_limited", "service_unavailable", "internal_error"),
+            (Remedy.RETRY, "Slack is busy"),
+        ),
         "invalid_token": (Remedy.MEND, "the address of the webhook is not valid"),
         "user_not_found": (Remedy.MEND, "the person whom this webhook writes to is gone"),
         "channel_not_found": (Remedy.MEND, "the channel of this webhook is gone"),
@@ -52,10 +66,48 @@ class Notifier(_http.HttpNotifier[Settings]):
         ),
     }
 
+    def verdict(self, answer: _http.Answer) -> DeliveryError | None:
+        """Return what is wrong with a 2xx answer: Slack says `ok`, others at least no other thing.
+
+        Its Web API, whose addresses are often mistaken for a webhook's, says no with a 200.
+        """
+        if answer.text.lower() == "ok" or _says(answer.json, is_good=True):
+            return None
+        if answer.is_page:
+            return answer.page()
+        is_named = _WORD.fullmatch(answer.word) is not None
+        if not (is_named or _says(answer.json, is_good=False) or _FAILURE.search(answer.text)):
+            is_slack = _SLACK.fullmatch(urlsplit(self.settings.url.reveal()).hostname or "")
+            return _unclear(answer) if is_slack else None
+        remedy, advice = self.advice.get(answer.word, (Remedy.MEND, ""))
+        words = ": ".join(filter(None, (answer.word if is_named else "not accepted", advice)))
+        return DeliveryError(
+            f"HTTP {answer.status}, but {words}",
+            reason=AttemptReason.CLIENT,
+            remedy=remedy,
+            doubtful=not advice,
+        )
+
     def request(self, message: Message) -> _http.Request:
         """Write *message* as blocks."""
         text = render(message, timezone=self.timezone)
         return _http.Request(self.settings.url, _http.to_json(payload(text)))
+
+
+def _unclear(answer: _http.Answer) -> DeliveryError:
+    text = f"HTTP {answer.status} without Slack's ok; it may have arrived"
+    return DeliveryError(text, reason=AttemptReason.CLIENT, ambiguous=True)
+
+
+def _says(content: Any, *, is_good: bool) -> bool:
+    """Return whether a JSON answer says so of how it went."""
+    if not isinstance(content, dict):
+        return False
+    flags = [content[key] for key in ("ok", "success") if isinstance(content.get(key), bool)]
+    if flags:
+        return all(flags) is is_good
+    words = {str(content.get(key)).lower() for key in ("status", "result")}
+    return bool(words & ({"ok", "success"} if is_good else {"error", "fail", "failed"}))
 
 
 def payload(text: Text) -> dict[str, Any]:

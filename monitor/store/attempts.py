@@ -6,19 +6,20 @@ Rules:
    was taken for lost, has not.
 3. A message that is wrong is dead at once, one past its deadline with the attempt that fails then;
    what waits behind a receiver that fails counts that receiver's attempts as its own.
-4. What somebody has to mend a receiver for, the fallback hears at once.
+4. What somebody has to mend a receiver for, the fallback hears at once. A refusal that is doubtful
+   is none of both before it has lasted.
 5. A message that some of its addresses took is tried again for the others, alone, until its
    deadline. They hold up nothing; the fallback hears of what nobody took.
 """
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.backoff import delivery_backoff
+from monitor.core.backoff import DOUBTFUL_FOR, delivery_backoff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import EventType, Message, Micros, NotificationState, SettledReason
@@ -97,6 +98,7 @@ def settle(
     A message is dead once an attempt that began past its deadline failed, or if it is wrong itself;
     then *fallback* is told, unless some of its addresses took it.
     """
+    attempt = _weighed(tx, claimed, attempt)
     message, error = claimed.message, attempt.error
     assert message is not None
     again_at, done = now, _done(message, attempt)
@@ -136,6 +138,31 @@ def settle(
     return SettledMessage(tuple(ended), state)
 
 
+SAID_SINCE: Final = text("""
+SELECT MIN(at) FROM attempt WHERE message_id = :id AND number > (
+    SELECT COALESCE(MAX(number), 0) FROM attempt
+    WHERE message_id = :id AND (answer IS NULL OR answer <> :answer)
+)
+""")
+
+
+def _weighed(tx: Connection, claimed: Claimed, attempt: Attempt) -> Attempt:
+    """Return *attempt*; that its message is wrong, if that is doubtful, counts once it lasts."""
+    message, error = claimed.message, attempt.result
+    assert message is not None
+    if isinstance(error, Receipt) or not error.doubtful or error.remedy is not Remedy.DROP:
+        return attempt
+    values = {"id": message.id, "answer": _answer(error)}
+    since = tx.execute(SAID_SINCE, values).scalar()
+    if since is not None and message.now - since >= DOUBTFUL_FOR:
+        return attempt
+    return replace(attempt, result=replace(error, remedy=Remedy.RETRY))
+
+
+def _answer(error: DeliveryError) -> str:
+    return sanitize(str(error), limit=MAX_ERROR)
+
+
 def _outcome(attempt: Attempt, *, is_late: bool) -> tuple[NotificationState, SettledReason | None]:
     error = attempt.error
     if error is None:
@@ -173,7 +200,7 @@ def _write_attempt(tx: Connection, claimed: Claimed, attempt: Attempt) -> None:
         "at": message.now,
         "took": int(attempt.took),
         "reason": error.reason if error else AttemptReason.OK,
-        "answer": sanitize(str(error), limit=MAX_ERROR) if error else None,
+        "answer": _answer(error) if error else None,
         "title": sanitize(attempt.title, limit=MAX_ERROR),
     }
     tx.execute(WRITE_ATTEMPT, values)
@@ -231,8 +258,9 @@ def _note_receiver(
     return receivers.note_failure(
         tx,
         before,
-        sanitize(str(error), limit=MAX_ERROR),
+        _answer(error),
         refuses=error.remedy is Remedy.MEND,
+        doubtful=error.doubtful,
         retry_after=error.retry_after,
         jitter=jitter,
         now=now,

@@ -29,6 +29,7 @@ SHIFT_BACK: Final = (
     """),
     text("UPDATE receiver SET not_before = not_before - :step WHERE not_before > :now"),
     text("UPDATE receiver SET failing_since = :now WHERE failing_since > :now"),
+    text("UPDATE receiver SET refused_since = :now WHERE refused_since > :now"),
     text("UPDATE receiver SET last_ok_at = :now WHERE last_ok_at > :now"),
     text("UPDATE session SET unconfirmed_since = :now WHERE unconfirmed_since > :now"),
     text("UPDATE session SET link_since = :now WHERE link_since > :now"),

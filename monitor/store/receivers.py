@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.backoff import UNANSWERED_WAIT, receiver_pause
+from monitor.core.backoff import DOUBTFUL_FOR, UNANSWERED_WAIT, receiver_pause
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
@@ -29,13 +29,15 @@ OK_EVERY: Final = Duration.parse("1m")
 class ReceiverState:
     """How a receiver fares: *failing_since* when, *failing_why* as its last error said.
 
-    Until *not_before* nothing is sent to it. One that *refuses* has to be mended by a person.
+    Until *not_before* nothing is sent to it. One that *refuses* has to be mended by a person; it
+    has answered so, if only with words that are doubtful, *refused_since* then.
     """
 
     name: str
     not_before: Micros | None = None
     failing_since: Micros | None = None
     failing_why: str | None = None
+    refused_since: Micros | None = None
     refuses: int = 0
     last_ok_at: Micros | None = None
 
@@ -90,19 +92,27 @@ def note_failure(
     why: str,
     *,
     refuses: bool,
+    doubtful: bool = False,
     retry_after: Duration | None,
     jitter: float,
     now: Micros,
 ) -> ReceiverState:
-    """Note that an attempt failed, and leave the receiver alone for a while; return its state."""
+    """Note that an attempt failed, and leave the receiver alone for a while; return its state.
+
+    That it *refuses* what it is sent, if that is *doubtful*, counts once it has lasted.
+    """
     since = min(before.failing_since or now, now)
     failing_for = None if before.failing_since is None else Duration(now - since)
     pause = receiver_pause(failing_for, jitter=jitter, retry_after=retry_after)
+    refused_since = min(before.refused_since or now, now) if refuses else None
+    if refused_since is not None and doubtful and not before.refuses:
+        refuses = now - refused_since >= DOUBTFUL_FOR
     after = ReceiverState(
         before.name,
         not_before=now + pause if pause else None,
         failing_since=since,
         failing_why=why,
+        refused_since=refused_since,
         refuses=int(refuses),
         last_ok_at=before.last_ok_at,
     )
@@ -119,7 +129,8 @@ def leave_alone(tx: Connection, name: str, *, until: Micros) -> None:
 
 
 CLEAR: Final = text("""
-UPDATE receiver SET not_before = NULL, failing_since = NULL, failing_why = NULL, refuses = 0
+UPDATE receiver SET not_before = NULL, failing_since = NULL, failing_why = NULL,
+    refused_since = NULL, refuses = 0
 WHERE name = :name AND failing_since IS NOT NULL
 """)
 

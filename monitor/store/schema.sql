@@ -259,6 +259,7 @@ CREATE TABLE receiver (
     not_before BIGINT,
     failing_since BIGINT,
     failing_why TEXT,
+    refused_since BIGINT,
     refuses BIGINT NOT NULL,
     last_ok_at BIGINT
 );

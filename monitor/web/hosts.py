@@ -6,11 +6,12 @@ lets it read what we answer. But it also says by which name it asks.
 
 import re
 from collections.abc import Collection
-from ipaddress import ip_address
 from typing import Final
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from monitor.core.url import is_loopback
 
 _HOST: Final = re.compile(
     rb"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<name>[0-9a-zA-Z_.-]+))(?::\d*)?",
@@ -44,16 +45,6 @@ class OwnHosts:
             return False
         host = _plain((match["v6"] or match["name"]).decode())
         return is_loopback(host) or host in self._hosts
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether *host*, a name or an address, leads nowhere but to this machine."""
-    host = _plain(host)
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _plain(host: str) -> str:

@@ -13,9 +13,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from monitor.core.errors import MonitorError
+from monitor.core.url import is_loopback
 
 from .connection import LOGGER, MAX_CONNECTIONS, TRANSFER_TIMEOUT, Connection
-from .hosts import is_loopback
 from .settings import WebSettings
 
 SEND_BUFFER: Final = 128 * 1024

@@ -8,8 +8,7 @@ from typing import Final
 from pydantic import BaseModel, field_validator
 
 from monitor.core.secret import Secret
-
-from .hosts import is_loopback
+from monitor.core.url import is_loopback
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?")
 MIN_TOKEN: Final = 16

@@ -20,7 +20,7 @@ from monitor.core.render import render
 from monitor.core.route import Receiver
 from monitor.core.text import bare
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
-from monitor.notifiers import Notifier
+from monitor.notifiers import DEFAULT_TIMEOUT, Notifier
 from monitor.store import attempts, claims
 from monitor.store.attempts import Attempt, SettledMessage
 from monitor.store.claims import Claimed
@@ -29,11 +29,11 @@ from monitor.store.outbox import Settled
 
 from .record import Recorder
 
-SEND_TIMEOUT: Final = Duration.parse("15s")
-"""No notifier may take longer for one attempt."""
+ENDING: Final = Duration.parse("5s")
+"""How long after its receiver's time limit an attempt may take to end as it should."""
 
-LEASE: Final = Duration.parse("25s")
-"""How long a claim holds: after it, what another process was sending is retried."""
+MARGIN: Final = Duration.parse("10s")
+"""How long after the same a claim holds: then what another process was sending is retried."""
 
 SETTLE_RETRY: Final = Duration.parse("1s")
 """After what time the end of a send that could not be recorded is recorded again."""
@@ -56,10 +56,15 @@ class DeliveryRules:
     fallback: Receiver | None = None
 
 
-async def attempt(notifier: Notifier, message: Message) -> Receipt | DeliveryError:
-    """Send *message* once; return its receipt or why it failed, whatever the notifier raises."""
+async def attempt(
+    notifier: Notifier, message: Message, *, limit: Duration
+) -> Receipt | DeliveryError:
+    """Send *message* once; return its receipt or why it failed, whatever the notifier raises.
+
+    *limit* is the time that the notifier should keep to.
+    """
     try:
-        async with asyncio.timeout(SEND_TIMEOUT.seconds):
+        async with asyncio.timeout(Duration(limit + ENDING).seconds):
             receipt: object = await notifier.send(message)
             return receipt if isinstance(receipt, Receipt) else Receipt()  # whoever wrote it
     except DeliveryError as error:
@@ -83,10 +88,16 @@ class Deliverer:
     rules: DeliveryRules
     recorder: Recorder
     by: str
+    timeout: Duration = DEFAULT_TIMEOUT
     _is_failing: bool = False
     _sending: set[str] = field(default_factory=set)
     _has_lost_claim: bool = False
     _diverted: tuple[Micros, str] = attempts.BEGINNING
+
+    @property
+    def lease(self) -> Duration:
+        """How long a claim holds."""
+        return Duration(self.timeout + MARGIN)
 
     async def claim(self) -> Claimed:
         """Claim a message to send, if there is one."""
@@ -102,7 +113,7 @@ class Deliverer:
                 inventory=self.rules.inventory,
                 by=self.by,
                 now=self.recorder.runtime.now(),
-                lease=LEASE,
+                lease=self.lease,
                 new_id=self.recorder.runtime.new_id,
             )
 
@@ -132,7 +143,7 @@ class Deliverer:
         monotonic = self.recorder.runtime.monotonic
         began = monotonic()
         try:
-            result = await attempt(self.notifier, message)
+            result = await attempt(self.notifier, message, limit=self.timeout)
         except asyncio.CancelledError:
             with suppress(StoreError):
                 await self._settle(claimed, message, self._attempt(message, STOPPED, began))

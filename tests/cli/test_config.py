@@ -91,8 +91,8 @@ def surround(monkeypatch):
     [
         ("ALL_PROXY=socks5://user:s3cr3t@127.0.0.1:1080", "SOCKS proxies are not supported"),
         ("HTTP_PROXY=http://s3cr3t:notaport", "must be an address such as"),
-        ("SSL_CERT_FILE=/nonexistent", "cannot be used: No such file or directory"),
-        ("SSL_CERT_DIR=/nonexistent", "cannot be used: there is no folder"),
+        ("SSL_CERT_FILE=/proc/nothing", "cannot be used: No such file or directory"),
+        ("SSL_CERT_DIR=/proc/nothing", "cannot be used: there is no folder"),
     ],
 )
 def test_what_surrounds_it_and_cannot_be_used_is_one_line(run, file, surround, variable, words):
@@ -130,11 +130,11 @@ def test_an_exemption_that_cannot_be_read_is_a_warning(run, configured, monkeypa
 
 def test_a_file_that_a_receiver_needs_is_looked_for(run, configured):
     more = (
-        "receivers: [{name: mail, type: email, host: x, ca_file: /nonexistent,"
+        "receivers: [{name: mail, type: email, host: x, ca_file: /proc/nothing,"
         " from: a@example.com, to: [b@example.com]}]"
     )
 
     ended = run("config", "check", "--config", configured(more=more))
 
     assert ended.code in (1, 2)
-    assert "ca_file /nonexistent cannot be used" in ended.err
+    assert "ca_file /proc/nothing cannot be used" in ended.err

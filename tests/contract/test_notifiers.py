@@ -149,15 +149,23 @@ async def test_the_fallback_learns_who_could_not_be_told(harness):
 
 
 def expected(status):
+    """Return why and with what remedy an attempt fails, and whether that is doubtful."""
     if status < 300:
         return None
+    if status < 400:
+        return (AttemptReason.NETWORK, Remedy.MEND, True)
     if status == 429:
-        return (AttemptReason.RATE_LIMITED, Remedy.RETRY)
+        return (AttemptReason.RATE_LIMITED, Remedy.RETRY, False)
     if status in (408, 425) or status >= 500:
-        return (AttemptReason.SERVER, Remedy.RETRY)
+        return (AttemptReason.SERVER, Remedy.RETRY, False)
     if status in (400, 409, 413, 422):
-        return (AttemptReason.CLIENT, Remedy.DROP)
-    return (AttemptReason.AUTH if status in (401, 403) else AttemptReason.CLIENT, Remedy.MEND)
+        return (AttemptReason.CLIENT, Remedy.DROP, status == 409)
+    reason = AttemptReason.AUTH if status in (401, 403, 407) else AttemptReason.CLIENT
+    return (reason, Remedy.MEND, True)
+
+
+def _meaning(error):
+    return error and (error.reason, error.remedy, error.doubtful)
 
 
 async def failure(harness):
@@ -179,11 +187,12 @@ async def failure(harness):
 async def test_every_status_means_what_it_should(http_harness):
     for status in range(200, 600):
         headers = {"location": "/elsewhere", "retry-after": "7"}
-        http_harness.server.replies = [http(status, b"", headers)]
+        content = b"ok" if status < 300 and status != 204 else b""
+        http_harness.server.replies = [http(status, content, headers)]
 
         error = await failure(http_harness)
 
-        assert (error and (error.reason, error.remedy)) == expected(status), status
+        assert _meaning(error) == expected(status), status
         assert not (error and error.ambiguous)
         waits = error is not None and error.remedy is Remedy.RETRY
         assert (error.retry_after if error else None) == (7_000_000 if waits else None)
@@ -223,6 +232,34 @@ async def test_no_answer_to_a_request_that_left_is_ambiguous(http_harness, reply
     error = await failure(http_harness)
 
     assert (error.reason, error.ambiguous, error.remedy) == (reason, True, Remedy.RETRY)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<!DOCTYPE html><title>Blocked</title>",
+        b"\n<HTML><body>log in</body></HTML>",
+        b"<?xml version='1.0'?>\n<!-- portal -->\n<!doctype html>",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 511])
+async def test_a_page_for_people_is_not_the_word_of_a_receiver(http_harness, page, status):
+    http_harness.server.replies = [http(status, page, {"content-type": "text/html"})]
+
+    error = await failure(http_harness)
+
+    is_busy = status == 511
+    assert error.remedy is (Remedy.RETRY if is_busy else Remedy.MEND)
+    assert error.doubtful is not is_busy
+    assert error.ambiguous is (status == 200)
+    assert is_busy or str(error).startswith(f"HTTP {status} with a web page; check the address")
+
+
+@pytest.mark.parametrize("end", [close, reset, pytest.param(silence, marks=pytest.mark.slow)])
+async def test_a_yes_whose_body_never_ends_is_a_yes(http_harness, end):
+    http_harness.server.replies = [then(http(200, b"ok", length=9), end)]
+
+    assert await failure(http_harness) is None
 
 
 async def test_a_huge_answer_is_not_read_whole(http_harness):

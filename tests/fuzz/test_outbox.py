@@ -69,7 +69,7 @@ MOODS = {
 def _quietly_and_in_no_hurry(monkeypatch):
     quiet = structlog.make_filtering_bound_logger(logging.CRITICAL)
     structlog.configure(wrapper_class=quiet)
-    monkeypatch.setattr(deliver, "SEND_TIMEOUT", DAY)
+    monkeypatch.setattr(deliver, "ENDING", DAY)
 
 
 @pytest.fixture

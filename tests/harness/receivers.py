@@ -168,12 +168,9 @@ async def receiver(kind, **changes):
     client = notifiers.open_http(Proxies({}))
     async with client, SERVERS[kind]() as (server, values, received):
         settings = module.Settings.model_validate(
-            {"name": "ops", "type": kind, **values, **changes}
+            {"name": "ops", "type": kind, "timeout": TIMEOUT, **values, **changes}
         )
-        options = {"timeout": TIMEOUT} if kind in HTTP else {}
-        notifier = module.Notifier(
-            settings, http=client, timezone=settings.timezone or "UTC", **options
-        )
+        notifier = module.Notifier(settings, http=client, timezone=settings.timezone or "UTC")
         yield ReceiverHarness(kind, settings, notifier, server, received)
 
 

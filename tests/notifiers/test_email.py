@@ -17,7 +17,7 @@ LOGIN = {"username": "ops", "password": PASSWORD}
 
 
 async def send(mail, **values):
-    notifier = email.Notifier(settings(**values), http=None, timezone="UTC", timeout=TIMEOUT)
+    notifier = email.Notifier(settings(timeout=TIMEOUT, **values), http=None, timezone="UTC")
     return await notifier.send(mail)
 
 

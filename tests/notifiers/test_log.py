@@ -28,7 +28,8 @@ async def test_each_notification_is_a_line_and_bad_news_are_warnings():
 
 def notifier(timeout="20s"):
     settings = Settings(name="log", type="log")
-    return Notifier(settings, http=None, timezone="UTC", timeout=Duration.parse(timeout))
+    settings = settings.model_copy(update={"timeout": Duration.parse(timeout)})
+    return Notifier(settings, http=None, timezone="UTC")
 
 
 @pytest.fixture

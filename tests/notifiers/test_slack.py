@@ -8,6 +8,7 @@ from harness.receivers import receiver
 
 from monitor.core.errors import DeliveryError, Remedy
 from monitor.core.render import Line, Section, Text, Tone, render
+from monitor.core.secret import Secret
 from monitor.notifiers import slack
 
 
@@ -82,3 +83,87 @@ def test_what_shows_no_blocks_has_the_links_and_none_in_half():
     single = slack.payload(render(message(), timezone="UTC"))["text"]
     assert f"\nReconnect: {LINK}\n" in single
     assert single.startswith("🔴 “Jane Doe” is signed out of LinkedIn\n")
+
+
+# ── what is a yes ────────────────────────────────────────────────────────────────────────────────
+
+
+async def answer(content, status=200, url=None):
+    """Return how an attempt failed that was answered so; None if it did not."""
+    async with receiver("slack") as harness:
+        harness.server.replies = [http(status, content)]
+        if url is not None:
+            harness.notifier.settings = harness.settings.model_copy(update={"url": Secret(url)})
+            harness.notifier.http = Redirected(harness.notifier.http, harness.settings.url)
+        try:
+            await harness.notifier.send(message())
+        except DeliveryError as error:
+            return error
+    return None
+
+
+class Redirected:
+    """Builds requests to another address than it is told."""
+
+    def __init__(self, http, url):
+        self.send = http.send
+        self._build = http.build_request
+        self._url = url.reveal()
+
+    def build_request(self, method, _url, **options):
+        return self._build(method, self._url, **options)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"ok", b"ok\n", b"OK", {"ok": True}, {"ok": True, "warning": "x"}),  # Slack, its likes
+        *({"success": True}, {"result": "success", "msg": ""}, {"status": "ok"}),  # Rocket.Chat, …
+        *(b"", b"1", b"Accepted", {"id": "17"}, [], b"Workflow was started"),  # relays of all kinds
+    ],
+)
+async def test_a_yes_is_whatever_a_chat_says_that_is_no_no(content):
+    assert await answer(content) is None
+    assert await answer(b"", 204) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "remedy"),
+    [
+        (
+            {"ok": False, "error": "not_authed"},
+            "but not_authed: this is an addr",
+            Remedy.MEND,
+        ),
+        ({"ok": False, "error": "ratelimited"}, "but ratelimited: Slack is busy", Remedy.RETRY),
+        ({"ok": False, "error": "invalid_blocks"}, slack.NOT_UNDERSTOOD, Remedy.DROP),
+        ({"ok": False, "error": "S3CR3T of somebody"}, "but not accepted", Remedy.MEND),
+        ({"ok": False}, "but not accepted", Remedy.MEND),
+        ({"success": False, "error": "not-a-room"}, "but not accepted", Remedy.MEND),
+        ({"result": "error", "msg": "x"}, "but not accepted", Remedy.MEND),
+        (b"no_service", "but no_service: the webhook was removed", Remedy.MEND),
+        (b"some_new_word", "but some_new_word", Remedy.MEND),
+        (b"Webhook message delivery failed with error: HTTP 429", "but not accepted", Remedy.MEND),
+        (b"<html>blocked</html>", "with a web page", Remedy.MEND),
+    ],
+)
+async def test_a_no_is_one_whatever_its_status(content, words, remedy):
+    error = await answer(content)
+
+    assert words in str(error)
+    assert str(error).startswith("HTTP 200")
+    assert "S3CR3T" not in str(error)
+    assert error.remedy is remedy
+
+
+@pytest.mark.parametrize("content", [b"", b"Welcome", {"captcha": "x"}])
+async def test_slack_itself_says_ok(content):
+    url = "https://hooks.slack.com/services/T0/B0/s3cr3t"
+
+    assert await answer(b"ok", url=url) is None
+    assert await answer({"ok": True}, url=url) is None
+    error = await answer(content, url=url)
+
+    assert str(error) == "HTTP 200 without Slack's ok; it may have arrived"
+    assert error.ambiguous
+    assert error.remedy is Remedy.RETRY

@@ -10,11 +10,12 @@ from harness.core import (
     listed_account,
     signed_out,
 )
-from harness.store import DAY, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
+from harness.store import DAY, GONE, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
 from sqlalchemy import text
 
 from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.route import Match, Route, Routing
 from monitor.store import attempts, outbox
 
@@ -59,6 +60,76 @@ def test_a_receiver_that_keeps_failing_is_tried_with_one_message_a_pause(failing
 
     assert len(failing.deliver_all("hook")) == 3
     assert failing.column("SELECT not_before FROM receiver WHERE name = 'hook'") == [None]
+
+
+# ── refusals that may be of a moment ─────────────────────────────────────────────────────────────
+
+CONFLICT = DeliveryError("HTTP 409", reason=AttemptReason.CLIENT, remedy=Remedy.DROP, doubtful=True)
+NOWHERE = replace(GONE, doubtful=True)
+
+
+STATES = "SELECT state FROM notification ORDER BY position"
+
+
+def fail(harness, *errors, after=2 * MINUTE):
+    """Let the next attempts fail with *errors*; return how the first message fares after each."""
+    states = []
+    for error in errors:
+        assert harness.deliver(error=error, after=after)
+        states.append(harness.column(STATES)[0])
+    return states
+
+
+def test_a_message_that_is_said_to_be_wrong_for_a_moment_is_not_dead(harness):
+    harness.poll(signed_out("a"))
+
+    assert fail(harness, CONFLICT, CONFLICT) == ["pending"] * 2
+    harness.deliver(after=HOUR)
+
+    assert harness.column(STATES) == ["delivered"]
+
+
+def test_a_message_that_is_said_to_be_wrong_for_minutes_is_dead(harness):
+    harness.poll(signed_out("a"))
+
+    assert fail(harness, CONFLICT, CONFLICT, CONFLICT) == ["pending", "pending", "dead"]
+
+
+def test_another_answer_between_begins_the_minutes_anew(harness):
+    harness.poll(signed_out("a"))
+
+    errors = [CONFLICT, REFUSED, CONFLICT, CONFLICT]
+
+    assert fail(harness, *errors, after=HOUR) == ["pending", "pending", "pending", "dead"]
+
+
+@pytest.mark.case("receiver to be mended")
+def test_a_receiver_that_seems_to_be_gone_for_a_moment_need_not_be_mended(store):
+    harness = StoreHarness(store, receivers={"hook": False, "mail": True}, fallback="mail")
+    harness.poll(*(frozen(f"a{number}") for number in range(4)))
+
+    def fail(error=NOWHERE, *, after):
+        """Fail with one message; return it, and whether the receiver has to be mended."""
+        ((_, account),) = harness.deliver("hook", error=error, after=after)
+        return account, harness.column("SELECT refuses FROM receiver WHERE name = 'hook'")[0]
+
+    assert fail(after=MINUTE) == ("a0", 0)
+    assert fail(after=1) == ("a1", 0)
+    assert fail(after=2 * MINUTE) == ("a0", 0)
+    assert fail(after=5 * MINUTE)[1] == 1  # nothing else for three minutes, of any message
+    assert fail(replace(NOWHERE, message="HTTP 410"), after=10 * MINUTE)[1] == 1
+
+    harness.deliver("hook", after=10 * MINUTE)
+
+    assert fail(after=10 * MINUTE)[1] == 0
+
+
+def test_another_failure_between_puts_off_what_has_to_be_mended(harness):
+    harness.poll(signed_out("a"))
+
+    fail(harness, NOWHERE, REFUSED, NOWHERE, after=HOUR)
+
+    assert harness.column("SELECT refuses FROM receiver") == [0]
 
 
 def lose(harness):

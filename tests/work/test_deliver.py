@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_recorder, signed_out
+from harness.notifications import message
 from harness.receivers import MailServer
 from harness.store import DAY, GONE, REFUSED, WRONG, StoreHarness
 
@@ -21,7 +22,8 @@ from monitor.notifiers import email
 from monitor.store import clock
 from monitor.store.db import StoreError
 from monitor.store.outbox import GROUP_WAIT
-from monitor.work.deliver import LEASE, Deliverer, DeliveryRules
+from monitor.work import deliver
+from monitor.work.deliver import Deliverer, DeliveryRules
 
 SLOW = DeliveryError(
     "try later",
@@ -284,7 +286,7 @@ async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lap
     with pytest.raises(StoreError):
         await harness.send()
     monkeypatch.undo()
-    lapse_at = harness.now + LEASE
+    lapse_at = harness.now + harness.deliverer.lease
 
     harness.poll(signed_out(), signed_out("a2"), after=1)
     sending = await harness.deliverer.claim()
@@ -417,3 +419,22 @@ async def test_who_is_greylisted_gets_the_mail_later_and_alone(harness, capsys):
     assert log.count("recipients refused: 1 for good and 1 for now, of 3 (SMTP 450, 550)") == 1
     assert log.count("recipients refused: 1 for now, of 1 (SMTP 450)") == 1
     assert "example" not in log
+
+
+async def test_a_claim_holds_ten_seconds_longer_than_an_attempt_may_take(harness):
+    harness.deliverer.timeout = MINUTE
+    harness.poll(signed_out())
+
+    await harness.deliverer.claim()
+
+    assert harness.column("SELECT claimed_until FROM message") == [harness.now + 70_000_000]
+
+
+async def test_a_notifier_that_does_not_end_is_ended(harness, monkeypatch):
+    monkeypatch.setattr(deliver, "ENDING", Duration(0))
+    harness.pager.replies = ["hang"]
+
+    error = await deliver.attempt(harness.pager, message(), limit=Duration.parse("10ms"))
+
+    assert str(error) == "no answer in time"
+    assert error.ambiguous
