@@ -91,7 +91,7 @@ class Lease:
 
     async def _renew(self) -> None:
         asked_at = self._monotonic()
-        is_locked = await asyncio.to_thread(self._store.lock)
+        is_locked = await self._store.lock()
         if is_locked is False:
             raise LeaseLostError("another monitor has the lock of this database")
         if is_locked is None:
@@ -102,7 +102,7 @@ class Lease:
     async def _take(self) -> None:
         others = await self._store.read(leases.replicas)
         others.pop(self.replica, None)
-        is_locked = await asyncio.to_thread(self._store.lock)
+        is_locked = await self._store.lock()
         if not (self._have_lapsed(others) if is_locked is None else is_locked):
             self._wait()
             return

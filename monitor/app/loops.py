@@ -46,6 +46,12 @@ RETENTION_EVERY: Final = Duration.parse("1h")
 RETENTION_RETRY: Final = Duration.parse("5s")
 DATABASE_EVERY: Final = Duration.parse("2s")
 
+MAX_STOPPING: Final = Duration.parse("20s")
+"""How long the monitor may take to stop, whatever hangs: orchestrators kill after 30 s."""
+
+LAST_WRITE: Final = Duration.parse("3s")
+"""How long it may take to record that the monitor ends."""
+
 SLOW_DATABASE: Final = Duration.parse("5s")
 """After what time without an answer the database does not work, as far as is known."""
 
@@ -82,6 +88,8 @@ class App:
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Event()
         self._applying = asyncio.Lock()
+        self._main: asyncio.Task[None] | None = None
+        self._is_aborted = False
         self._is_at_work = False
         self._is_more_due = False
         self._has_slept = False
@@ -99,8 +107,18 @@ class App:
         )
 
     def stop(self) -> None:
-        """Begin to stop: no new polls, finish what is being sent."""
-        self._stopping.set()
+        """Begin to stop: no new polls, finish what is being sent.
+
+        What hangs then is aborted after a while.
+        """
+        if not self._stopping.is_set():
+            self._stopping.set()
+            asyncio.get_running_loop().call_later(MAX_STOPPING.seconds, self._abort)
+
+    def _abort(self) -> None:
+        if self._main and not self._main.done():
+            self._is_aborted = True
+            self._main.cancel()
 
     def reload(self) -> None:
         """Begin to read the configuration again and apply it, if it is right."""
@@ -110,8 +128,9 @@ class App:
         """Run until told to stop; *ready* is called with the address of the endpoint.
 
         While another monitor works on the database it waits, and takes over when that one ends.
-        Raise MonitorError if it can't start.
+        Raise MonitorError if it can't start, or does not stop in time.
         """
+        self._main = asyncio.current_task()
         sock = bind(self._config.web)
         endpoint = build(
             metrics=self._metrics,
@@ -133,9 +152,15 @@ class App:
                 await self._run(ready, url(sock))
         except ExceptionGroup as group:
             raise _first(group) from None
+        except asyncio.CancelledError:
+            if not self._is_aborted:
+                raise
+            raise MonitorError(f"something hangs: it did not stop within {MAX_STOPPING}") from None
         finally:
-            with suppress(MonitorError):
-                await self._lease.give_back()
+            self._main = None
+            with suppress(MonitorError, TimeoutError):
+                async with asyncio.timeout(LAST_WRITE.seconds):
+                    await self._lease.give_back()
             sock.close()
         log.info("stopped")
 
@@ -170,8 +195,9 @@ class App:
         await cancel([reloads])
         await self._workers.stop()
         if self._is_at_work:
-            with suppress(MonitorError):
-                await self._note_time()
+            with suppress(MonitorError, TimeoutError):
+                async with asyncio.timeout(LAST_WRITE.seconds):
+                    await self._note_time()
         await cancel([lease, watch, database])
 
     def _notify_ready(self) -> None:

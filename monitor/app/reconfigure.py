@@ -25,6 +25,7 @@ from monitor.core.secret import Secret
 from monitor.metrics.families import INCIDENTS_OPEN
 from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
 from monitor.store.db import StoreError
+from monitor.threads import Threads
 from monitor.web.settings import WebSettings
 from monitor.work.liveness import hold
 
@@ -377,11 +378,12 @@ class Reloader:
         self._on_load = on_load
         self._apply = apply
         self._secrets = set(config.secrets())
+        self._loading = Threads(1, "reload")
 
     async def reload(self) -> bool:
         """Read the configuration and apply it; return False, and log why, if the old one stays."""
         try:
-            config = await asyncio.to_thread(self._load)
+            config = await self._loading.run(self._load)
             check_successor(self._config, config)
             self._call_on_load(config)
             await self._apply(config)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from typing import Final, TypeVar
 
 import httpx
@@ -17,6 +18,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session, Skipped
 from monitor.core.text import redact
+from monitor.threads import Threads
 
 from .budget import Budget
 from .decode import Decoder, result_of
@@ -47,6 +49,9 @@ ACCOUNT_BODY: Final = 1024
 
 SHORT_BODY: Final = 256 * 1024
 """Bytes; a longer body is read on a thread."""
+
+_PARSING: Final = Threads(1, "parse")
+"""All workspaces' one: more would only take the processor from everything else."""
 
 _RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)  # each new link voids the one before
 
@@ -185,7 +190,7 @@ async def _parse(parse: Callable[[bytes, str], T], body: bytes, token: str) -> T
     """Let *parse* read a *body*, a long one on a thread: nobody else waits for it."""
     if len(body) <= SHORT_BODY:
         return parse(body, token)
-    return await asyncio.to_thread(parse, body, token)
+    return await _PARSING.run(partial(parse, body, token))
 
 
 def _outcome(error: ApiError) -> str:

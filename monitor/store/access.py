@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.core.duration import Duration
+from monitor.threads import Threads
 
 from .errors import ExplainError, StoreError, TransactionLimit
 
@@ -27,6 +27,9 @@ Observe = Callable[[Kind, float, float], None]
 MAX_READ: Final = Duration.parse("30s")
 """How long a read may take: neither the log of SQLite nor the dead rows of PostgreSQL can be
 cleared away meanwhile."""
+
+MAX_CLOSING: Final = Duration.parse("3s")
+"""How long what was begun may take once the database is to be closed."""
 
 SLOW_FAILURE: Final = Duration.parse("1s")
 """A failure that takes longer opens the circuit: what waits would wait so long each."""
@@ -54,7 +57,7 @@ class Access:
             self._free.put(database)
         self._circuit_open_until = 0.0
         self._reason = ""
-        self._threads = ThreadPoolExecutor(len(databases), thread_name_prefix=f"store-{kind}")
+        self._threads = Threads(len(databases), f"store-{kind}")
 
     def run_now(self, work: Callable[[Connection], T], *, since: float | None = None) -> T:
         """Run *work* in one transaction and commit; raise StoreError and commit nothing else.
@@ -88,6 +91,10 @@ class Access:
         await asyncio.wait([ended])
         return ended.result()
 
+    async def call(self, work: Callable[[], T]) -> T:
+        """Do *work* in its turn, outside of a transaction."""
+        return await self._threads.run(work)
+
     def _run_in_turn(self, work: Callable[[Connection], T], since: float, *, urgent: bool) -> T:
         """Run *work*, but refuse at once for as long as the database last took to fail."""
         began = time.monotonic()
@@ -104,10 +111,10 @@ class Access:
         return result
 
     def close(self) -> None:
-        """Finish what was begun and close the connections."""
-        self._threads.shutdown(wait=True)
-        for database in self._databases:
-            database.engine.dispose()
+        """Finish what was begun and close the connections; what hangs is left behind."""
+        if self._threads.end(within=MAX_CLOSING.seconds):
+            for database in self._databases:
+                database.engine.dispose()
 
 
 def _retrieve(ended: asyncio.Future[T]) -> None:

@@ -68,12 +68,12 @@ class Store:
             raise
         return store
 
-    def lock(self) -> bool | None:
+    async def lock(self) -> bool | None:
         """Take the lock that a monitor holds for life; return whether this one has it now.
 
         Who has it knows that no other monitor lives. Return None if the database has no such lock.
         """
-        return self._lock.acquire() if self._lock else None
+        return await self._writing.call(self._lock.acquire) if self._lock else None
 
     def unlock(self) -> None:
         """Let another monitor have the lock."""

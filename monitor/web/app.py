@@ -7,6 +7,7 @@ blocks the event loop. Health is what is known already: to ask costs nothing and
 import asyncio
 import hmac
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
+from monitor.threads import Threads
 
 from .hosts import OwnHosts
 from .peer import peer_of
@@ -91,7 +93,7 @@ class _Scrapes:
     def __init__(self, metrics: Metrics, access: _Access) -> None:
         self._metrics = metrics
         self._access = access
-        self._rendering = asyncio.Lock()
+        self._rendering = Threads(1, "metrics")
         self._peers: list[str] = []
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
@@ -108,8 +110,7 @@ class _Scrapes:
             self._peers.remove(peer)
 
     async def _respond(self, send: Send, *, compressed: bool) -> None:
-        async with self._rendering:  # one thread is enough, and leaves the others to others
-            body = await asyncio.to_thread(self._metrics.render, compressed=compressed)
+        body = await self._rendering.run(partial(self._metrics.render, compressed=compressed))
         headers = {**_NO_STORE, "Vary": "Accept-Encoding", "Content-Length": str(len(body))}
         if compressed:
             headers["Content-Encoding"] = "gzip"

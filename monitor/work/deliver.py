@@ -38,6 +38,9 @@ MARGIN: Final = Duration.parse("10s")
 SETTLE_RETRY: Final = Duration.parse("1s")
 """After what time the end of a send that could not be recorded is recorded again."""
 
+LAST_WRITE: Final = Duration.parse("3s")
+"""How long it may take to record that the monitor stopped while it was sending."""
+
 STOPPED: Final = DeliveryError(
     "the monitor stopped while this was being sent",
     reason=AttemptReason.TIMEOUT,
@@ -145,8 +148,9 @@ class Deliverer:
         try:
             result = await attempt(self.notifier, message, limit=self.timeout)
         except asyncio.CancelledError:
-            with suppress(StoreError):
-                await self._settle(claimed, message, self._attempt(message, STOPPED, began))
+            with suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(LAST_WRITE.seconds):
+                    await self._settle(claimed, message, self._attempt(message, STOPPED, began))
             raise
         settled = await self._settle_surely(claimed, message, self._attempt(message, result, began))
         self._sending.discard(message.id)

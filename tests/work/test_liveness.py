@@ -86,7 +86,7 @@ async def test_blindness_that_is_held_after_a_poll_has_shown_it_is_let_go_by_the
 @asynccontextmanager
 async def a_look_that_waits_to_be_recorded(harness):
     """A poll whose commit waits for its turn; give the queue, and what ends the wait."""
-    may_write, waiting = threading.Event(), harness.store._writing._threads._work_queue
+    may_write, waiting = threading.Event(), harness.store._writing._threads._work
     async with asyncio.TaskGroup() as group:
         group.create_task(harness.store.run(lambda _: may_write.wait()))
         group.create_task(harness.poll())
