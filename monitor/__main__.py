@@ -1,12 +1,17 @@
 """The command `linkedapi-monitor`, also as `python -m monitor`."""
 
-import os
 import sys
+
+from monitor.cli import startup
 
 
 def main() -> None:
     """Run one command."""
-    os.environ.pop("SSLKEYLOGFILE", None)  # whoever has the keys of our connections has our secrets
+    startup.prepare()
+    startup.guard(_run)
+
+
+def _run() -> None:
     if sys.argv[1:2] == ["healthcheck"]:
         import typer  # noqa: PLC0415 - as below
 

@@ -32,11 +32,12 @@ from monitor.work.deliver import attempt
 from . import components, process
 from .components import check_network, inventory
 from .loops import App
-from .process import REAL, load, new_id, now, stop_on_signals, user
+from .process import REAL, check_limits, load, new_id, now, stop_on_signals, user
 from .reconfigure import OnLoad
 
 __all__ = [
     "App",
+    "check_limits",
     "check_network",
     "inventory",
     "load",
@@ -62,7 +63,7 @@ async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> Asy
     async with AsyncExitStack() as stack:
         for warning in check_network(config):  # before there is anything to give up
             log.warning("odd surroundings", warning=warning)
-        store = stack.enter_context(closing(Store.open(config.storage.url.reveal())))
+        store = stack.enter_context(closing(Store.open(config.storage.location)))
         proxies = from_environment()
         http = await stack.enter_async_context(notifiers.open_http(proxies))
         yield App(config, components.Resources(store, http, runtime, stack, proxies), **options)
@@ -77,6 +78,7 @@ async def run(
     read, and with what the log must not show. What *log_queue* drops is counted.
     """
     process.ignore_reloads()
+    process.check_limits()
     config = load()
     on_load(config, set(config.secrets()))
     socket = process.notify_socket()

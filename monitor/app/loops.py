@@ -175,7 +175,7 @@ class App:
         log.info(
             "started",
             endpoint=address,
-            database=describe(parse(config.storage.url.reveal())),
+            database=describe(parse(config.storage.location)),
             **overridden,
             workspaces=len(self._workers.workspaces),
             receivers=list(self._workers.receivers),

@@ -4,17 +4,21 @@ import asyncio
 import getpass
 import os
 import random
+import resource
 import signal
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from monitor import config
 from monitor.config import Config
+from monitor.core.errors import SetupError
 from monitor.core.model import Micros
 from monitor.core.runtime import Runtime
+from monitor.core.text import clean
 from monitor.web import endpoint
 
 
@@ -28,6 +32,9 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+MIN_FILES: Final = 64
+"""So many files the monitor opens by itself, with a few connections."""
+
 REAL: Final = Runtime(now, time.monotonic, random.SystemRandom().random, new_id)
 
 
@@ -36,12 +43,22 @@ def load(path: Path | None) -> Config:
     return config.load(path, os.environ)
 
 
+def check_limits() -> None:
+    """Raise SetupError if the system's limits let the monitor do no work."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= files < MIN_FILES:
+        raise SetupError(
+            f"only {files} files may be open at once; raise the limit to {MIN_FILES} or more"
+            " (ulimit -n, LimitNOFILE=)"
+        )
+
+
 def user() -> str:
     """Return the name of the system's user who runs this."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a number without a name, as containers have
-        return f"uid {os.getuid()}"
+    name = ""
+    with suppress(KeyError, OSError):  # a number without a name, as containers have
+        name = clean(getpass.getuser())
+    return name or f"uid {os.getuid()}"
 
 
 def endpoint_record() -> endpoint.Record:

@@ -19,6 +19,8 @@ config = typer.Typer(help="The configuration.", no_args_is_help=True)
 def check(config_file: ConfigOption = None) -> None:
     """Check the configuration; print every problem with its line and exit 2 if there is one."""
     loaded = app.load(config_file)
+    app.check_limits()
+    loaded.storage.location  # noqa: B018 - an error if there is none
     overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
     found = (*loaded.warnings, *overrides, *loaded.findings.unused, *app.check_network(loaded))
     for warning in found:

@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 def read(config: Config, query: Callable[[Connection], T]) -> T:
     """Return what *query* reads; raise MonitorError if there is no database."""
-    with closing(Store.open(config.storage.url.reveal(), create=False)) as store:
+    with closing(Store.open(config.storage.location, create=False)) as store:
         return store.read_now(query)
 
 
 def write(config: Config, work: Callable[[Connection], T]) -> T:
     """Commit what *work* writes; raise MonitorError if there is no database."""
-    with closing(Store.open(config.storage.url.reveal(), create=False)) as store:
+    with closing(Store.open(config.storage.location, create=False)) as store:
         return store.run_now(work)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from monitor.core.errors import SetupError
+
 from .document import (
     Document,
     Items,
@@ -132,7 +134,7 @@ def _add_workspace(document: Document, environ: Mapping[str, str]) -> None:
     if token:
         values["token"] = SensitiveText(token)
     if file:
-        values["token_file"] = str(Path(file).absolute())
+        values["token_file"] = str(absolute(Path(file)))
     if values:
         document.root["workspaces"] = Items([Table(values)])
         document.origins["workspaces", 0] = TOKEN if token else TOKEN_FILE
@@ -192,16 +194,25 @@ def _email(url: str, to: str, sender: str | None) -> Table | None:
     return email
 
 
+def absolute(path: Path) -> Path:
+    """Return *path* from the root on; raise SetupError if nobody can know."""
+    try:
+        return path.absolute()
+    except OSError:
+        problem = f"{path}: the folder that this was started in is gone; name files from / on"
+        raise SetupError(problem) from None
+
+
 def read_secret_files(document: Document, location: Location, table: Table, kind: Any) -> None:
     """Put the contents of secret files into *table* and report those that cannot be read.
 
     A secret `url` may be given as `url_file`, unless *kind* has a key of that name itself. All
     paths are relative to the folder of the configuration file.
     """
-    base = (Path(document.source).parent if document.source else Path()).absolute()
+    base = Path(document.source).parent if document.source else Path()
     for key in path_keys(kind):
         if isinstance(path := table.get(key), str):
-            table[key] = type(path)(base / path)
+            table[key] = type(path)(absolute(base / path))
     for key in secret_keys(kind):
         name = f"{key}_file"
         for optional in (key, name):

@@ -1,19 +1,27 @@
 """The settings of the store: the section `storage`."""
 
-from typing import Annotated
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Final
 
 from platformdirs import user_data_path
 from pydantic import BaseModel, Field, field_serializer, field_validator
 
 from monitor.core.bounds import span
 from monitor.core.duration import Duration
+from monitor.core.errors import SetupError
 from monitor.core.secret import Secret
 
 from . import address
 
+_SQLITE: Final = "sqlite:///"
+
 
 def _default_url() -> Secret:
-    return Secret(f"sqlite:///{user_data_path('linkedapi-monitor') / 'monitor.db'}")
+    folder = Path("linkedapi-monitor")
+    with suppress(RuntimeError):  # a number without a name has no home, as in containers
+        folder = user_data_path("linkedapi-monitor")
+    return Secret(f"{_SQLITE}{folder / 'monitor.db'}")
 
 
 class StorageSettings(BaseModel, frozen=True, extra="forbid"):
@@ -32,6 +40,16 @@ class StorageSettings(BaseModel, frozen=True, extra="forbid"):
     def _is_known(cls, value: Secret) -> Secret:
         address.parse(value.reveal())
         return value
+
+    @property
+    def location(self) -> str:
+        """The url; raise SetupError if none is given, and this user has no folder for it."""
+        url = self.url.reveal()
+        if "url" not in self.model_fields_set and not Path(url.removeprefix(_SQLITE)).is_absolute():
+            raise SetupError(
+                "storage.url is missing, and HOME does not say where this user's data is; set one"
+            )
+        return url
 
     @field_serializer("url")
     def _show(self, value: Secret) -> str:

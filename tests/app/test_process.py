@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import resource
 import signal
 
+import pytest
 from harness.program import until
 
 from monitor.app import process
+from monitor.core.errors import SetupError
 
 
 def test_the_clock_counts_microseconds_and_each_id_is_another(tmp_path):
@@ -23,6 +26,23 @@ def test_a_user_without_a_name_is_a_number(monkeypatch):
     assert process.user()
     monkeypatch.setattr("getpass.getuser", no_name)
     assert process.user() == f"uid {os.getuid()}"
+
+
+def test_a_users_name_is_one_line(monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "ops\x1b[31m\nroot")
+
+    assert process.user() == "ops [31m root"
+
+
+def test_too_few_files_are_an_error_that_says_how_many_are_needed():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    process.check_limits()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (63, before[1]))
+    try:
+        with pytest.raises(SetupError, match=r"only 63 files .* raise the limit to 64 or more"):
+            process.check_limits()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_signals_stop_and_reload_and_one_that_comes_too_early_is_ignored():

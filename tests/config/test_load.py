@@ -5,6 +5,7 @@ from harness.packages import installed
 from pydantic import ValidationError
 
 from monitor.config import ConfigError, load, schema
+from monitor.core.errors import SetupError
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
 
@@ -146,6 +147,7 @@ def test_a_broken_notifier_of_a_third_party_is_named(load_text, tmp_path):
 
 PAGER = """
 from pathlib import Path
+from monitor.core.errors import SetupError
 from monitor.core.secret import Secret
 from monitor.notifiers import ReceiverSettings
 class Settings(ReceiverSettings):
@@ -167,3 +169,13 @@ def test_a_notifier_of_a_third_party_has_its_secrets_in_files_too(load_text, tmp
     assert config.receivers[0].key == Secret("hush")
     assert config.receivers[0].sound == tmp_path / "sounds" / "siren.wav"
     assert {"key", "key_file"} <= keys.keys()
+
+
+def test_a_folder_that_is_gone_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    with pytest.raises(SetupError, match=r"^x: the folder that this was started in is gone"):
+        load(None, {"LINKED_API_TOKEN_FILE": "x"})
+    assert load(None, {"LINKED_API_TOKEN": "x"})
