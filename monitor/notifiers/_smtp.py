@@ -5,7 +5,8 @@ Rules:
 2. A reply of 4xx may pass. One of 5xx to the content is said of this mail, any other (a login that
    is refused, an unknown sender or recipient) of the receiver.
 3. What happens after the content began to leave is ambiguous, unless the server says what it did.
-4. No error holds a word of the server's, which may name addresses, nor hangs on one that does.
+4. Over a connection that is not encrypted anybody on the way can answer: a refusal is doubtful.
+5. No error holds a word of the server's, which may name addresses, nor hangs on one that does.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import aiosmtplib
 from aiohappyeyeballs import start_connection
@@ -26,6 +27,7 @@ from pydantic import Field, field_validator, model_validator
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.secret import Secret
+from monitor.core.url import is_loopback
 from monitor.net.failure import explain
 from monitor.net.tls import tls_context
 
@@ -104,12 +106,36 @@ class SmtpSettings(ReceiverSettings):
             raise ValueError("has a password but no username")
         return self
 
+    @model_validator(mode="after")
+    def _is_private(self) -> Self:
+        if self.password is not None and self._travels_in_clear:
+            raise ValueError(
+                "sends its password in clear with tls: none; use starttls or tls,"
+                " or allow it by insecure: true"
+            )
+        return self
+
+    @property
+    def _travels_in_clear(self) -> bool:
+        return self.tls == "none" and not self.insecure and not is_loopback(self.host)
+
+    @property
+    def oddities(self) -> Mapping[str, str]:
+        """What is usable but was hardly meant: a sentence by key."""
+        if not self._travels_in_clear:
+            return {}
+        return {
+            "tls": "none lets anybody on the way read what is told, login links too; if that is"
+            " meant, insecure: true says so"
+        }
+
 
 @dataclass(slots=True)
 class _Progress:
-    """How far an attempt came."""
+    """How far an attempt came, and whether what is said is said by the server itself."""
 
     step: _Step = _Step.CONNECT
+    is_encrypted: bool = False
 
 
 class SmtpServer:
@@ -147,14 +173,14 @@ class SmtpServer:
         except Exception as failure:  # noqa: BLE001 - its text may name addresses
             error = _to_error(failure, progress.step, tls=self._settings.tls)
         if error is not None and progress.step is not _Step.ACCEPTED:
+            error.doubtful = not progress.is_encrypted
             raise error  # out here, so that no exception with an address hangs on it
         return refusals
 
     @asynccontextmanager
     async def _open(self, domain: str, progress: _Progress) -> AsyncIterator[aiosmtplib.SMTP]:
         """Connect to the first address of the server that answers as it should."""
-        settings, loop = self._settings, asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        addresses = await _addresses(self._settings.host, self._settings.port)
         smtp = None
         while smtp is None:
             progress.step = _Step.CONNECT
@@ -162,7 +188,7 @@ class SmtpServer:
             peer = sock.getpeername()
             others = [address for address in addresses if address[4] != peer]
             addresses = others if len(others) < len(addresses) else []
-            progress.step = _Step.GREETING
+            progress.step, progress.is_encrypted = _Step.GREETING, False
             try:
                 async with asyncio.timeout(self._timeout / 3 if addresses else None):
                     smtp = await self._greet(sock, domain, progress)
@@ -190,12 +216,12 @@ class SmtpServer:
         )
         try:
             await smtp.connect()
-            progress.step = _Step.HELLO
+            progress.step, progress.is_encrypted = _Step.HELLO, self._settings.tls == "tls"
             await _say_hello(smtp, names)
             if self._settings.tls == "starttls":
                 progress.step = _Step.TLS
                 await smtp.starttls()
-                progress.step = _Step.HELLO
+                progress.step, progress.is_encrypted = _Step.HELLO, True
                 await _say_hello(smtp, names)
         except BaseException:
             smtp.close()
@@ -219,6 +245,14 @@ class SmtpServer:
                 )
             raise DeliveryError(text, reason=AttemptReason.AUTH, remedy=Remedy.MEND)
         await smtp.login(username, password.reveal())
+
+
+async def _addresses(host: str, port: int) -> Sequence[Any]:
+    """Look up where a server is; one that is given by address waits for no look-up of others."""
+    if parse_ip(host):
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    loop = asyncio.get_running_loop()
+    return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def _own_names(sock: socket.socket, domain: str) -> list[str]:

@@ -1,7 +1,8 @@
 """A network of its own, of loopback alone, in which the name server never answers a question.
 
 `python -m harness.silent_dns FOLDER`, through `unshare`, starts the program in it with many
-receivers, and writes how long its endpoint and its end took, in seconds.
+receivers, and writes how long a mail (to a server that is given by address), its endpoint and its
+end took, in seconds.
 """
 
 import asyncio
@@ -18,10 +19,11 @@ from pathlib import Path
 import httpx
 
 from harness.program import WEBHOOK_SECRET, answers, configure, program, until
+from harness.receivers import MailServer
 from harness.running_monitor import simulated
 from monitor.simulator import serve
 
-UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount")
+UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--uts")
 RECEIVERS = 30
 SERVER = ("127.0.0.9", 53)
 
@@ -38,6 +40,7 @@ def enter(folder):
     with socket.socket() as any_socket:
         up = struct.pack("16sh", b"lo", 0x41)  # IFF_UP | IFF_RUNNING
         fcntl.ioctl(any_socket, 0x8914, up)  # SIOCSIFFLAGS
+    socket.sethostname("box")  # no file knows it
     config = folder / "resolv.conf"
     config.write_text(f"nameserver {SERVER[0]}\noptions timeout:30 attempts:3\n")
     subprocess.run(["mount", "--bind", config, "/etc/resolv.conf"], check=True)
@@ -65,20 +68,33 @@ async def measure(folder):
         except BlockingIOError:
             return len(asked) >= 6
 
-    async with serve(simulator) as api:
-        file, endpoint = configure(folder, api=api, hooks="http://127.0.0.1:9")
-        text = file.read_text()
-        file.write_text(text.replace("receivers:\n", f"receivers:\n{receivers}\n"))
-        simulator.sign_out("acme", "*")
-        async with program("run", "-c", str(file), log=folder / "run.log") as monitor:
-            await answers(f"{endpoint}/healthz")
-            await until(has_asked)
-            began = time.monotonic()
-            async with httpx.AsyncClient(verify=False, timeout=60) as client:
-                (await client.get(f"{endpoint}/metrics")).raise_for_status()
-            scraped = time.monotonic()
-            code = await monitor.stop()
-            return {"metrics": scraped - began, "stop": time.monotonic() - scraped, "code": code}
+    mail = MailServer()
+    receivers += (
+        f"\n  - {{name: mail, type: email, host: 127.0.0.1, port: {mail.port}, tls: none,"
+        " from: monitor@example.com, to: [ops@example.com]}"
+    )
+    with mail:
+        async with serve(simulator) as api:
+            file, endpoint = configure(folder, api=api, hooks="http://127.0.0.1:9")
+            text = file.read_text()
+            file.write_text(text.replace("receivers:\n", f"receivers:\n{receivers}\n"))
+            simulator.sign_out("acme", "*")
+            async with program("run", "-c", str(file), log=folder / "run.log") as monitor:
+                await answers(f"{endpoint}/healthz")
+                await until(has_asked)
+                asked_at = time.monotonic()
+                await until(lambda: mail.inbox.mails)
+                began = time.monotonic()
+                async with httpx.AsyncClient(verify=False, timeout=60) as client:
+                    (await client.get(f"{endpoint}/metrics")).raise_for_status()
+                scraped = time.monotonic()
+                code = await monitor.stop()
+                return {
+                    "mail": began - asked_at,
+                    "metrics": scraped - began,
+                    "stop": time.monotonic() - scraped,
+                    "code": code,
+                }
 
 
 if __name__ == "__main__":

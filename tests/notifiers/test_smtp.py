@@ -255,6 +255,44 @@ def test_what_is_no_name_for_a_greeting_is_refused(hello):
         SmtpSettings(name="mail", type="email", host="mail.example.com", hello=hello)
 
 
+# ── what can be read on the way ──────────────────────────────────────────────────────────────────
+
+REMOTE = {"name": "mail", "type": "email", "host": "192.0.2.1", "tls": "none"}
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "mail.example.com", "localhost.example.com"])
+def test_a_password_is_not_sent_in_clear_unless_that_is_allowed(host):
+    values = {**REMOTE, "host": host, **LOGIN}
+    with pytest.raises(ValidationError, match="sends its password in clear") as caught:
+        SmtpSettings.model_validate(values)
+    assert PASSWORD not in str(caught.value)
+
+    assert not SmtpSettings.model_validate(values | {"insecure": True}).oddities
+    for tls in ("tls", "starttls"):
+        assert not SmtpSettings.model_validate(values | {"tls": tls}).oddities
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_a_password_may_be_sent_in_clear_to_this_machine(host):
+    assert not SmtpSettings.model_validate({**REMOTE, "host": host, **LOGIN}).oddities
+
+
+def test_mail_that_can_be_read_on_the_way_is_odd():
+    assert SmtpSettings.model_validate(REMOTE).oddities.keys() == {"tls"}
+    assert not SmtpSettings.model_validate(REMOTE | {"insecure": True}).oddities
+
+
+@pytest.mark.parametrize(
+    ("tls", "is_doubtful"), [("starttls", False), ("tls", False), ("none", True)]
+)
+async def test_what_is_refused_in_clear_may_be_the_word_of_somebody_on_the_way(tls, is_doubtful):
+    with MailServer(tls=tls) as server:
+        server.inbox.replies["mail"] = "550 5.7.1 no"
+        error = await refusal(server.port, tls=tls, ca_file=TLS / "localhost.pem")
+
+    assert (error.doubtful, error.remedy) == (is_doubtful, Remedy.MEND)
+
+
 # ── what a server offers ─────────────────────────────────────────────────────────────────────────
 
 
@@ -292,6 +330,7 @@ async def test_a_server_that_lacks_what_is_needed_gets_no_mail(values, text, rea
         error = await refusal(server.port, **values)
 
     assert (str(error), error.reason, error.remedy) == (text, reason, Remedy.MEND)
+    assert error.doubtful
     assert not server.inbox.mails
 
 

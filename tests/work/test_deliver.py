@@ -8,7 +8,8 @@ from typing import ClassVar
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_recorder, signed_out
 from harness.notifications import message
-from harness.receivers import MailServer
+from harness.raw_server import TLS
+from harness.receivers import MailServer, mail_settings
 from harness.store import DAY, GONE, REFUSED, WRONG, StoreHarness
 
 from monitor.core.backoff import UNANSWERED_WAIT
@@ -390,17 +391,7 @@ async def test_a_message_that_cannot_be_written_is_tried_again_and_not_lost(harn
 async def test_who_is_greylisted_gets_the_mail_later_and_alone(harness, capsys):
     ops, boss, gone = "ops@example.com", "boss@example.com", "gone@example.com"
     with MailServer() as server:
-        settings = email.Settings.model_validate(
-            {
-                "name": "slack",
-                "type": "email",
-                "host": "127.0.0.1",
-                "port": server.port,
-                "tls": "none",
-                "from": "monitor@example.com",
-                "to": [ops, boss, gone],
-            }
-        )
+        settings = mail_settings(port=server.port, to=[ops, boss, gone])
         harness.deliverer.notifier = email.Notifier(settings, http=None, timezone="UTC")
         server.inbox.replies |= {boss: "450 4.2.0 greylisted", gone: "550 5.1.1 gone@example.com"}
         harness.poll(signed_out())
@@ -438,3 +429,21 @@ async def test_a_notifier_that_does_not_end_is_ended(harness, monkeypatch):
 
     assert str(error) == "no answer in time"
     assert error.ambiguous
+
+
+async def test_a_starttls_that_somebody_strips_for_a_moment_costs_nothing_but_that(harness):
+    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
+    with MailServer(tls="starttls") as server:
+        settings = mail_settings(port=server.port, tls="starttls", ca_file=TLS / "localhost.pem")
+        harness.deliverer.notifier = email.Notifier(settings, http=None, timezone="UTC")
+        server.inbox.answer_ehlo = lambda _, lines: [
+            line for line in lines if "STARTTLS" not in line
+        ]
+        harness.poll(signed_out())
+        assert await harness.send() == []
+        assert await harness.send() is None
+
+        server.inbox.answer_ehlo = lambda _, lines: lines
+        assert await harness.send(after=MINUTE) == [("opened", "delivered")]
+
+    assert harness.claim("mail", after=HOUR).message is None
