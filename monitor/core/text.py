@@ -40,7 +40,9 @@ LEFT_TO_RIGHT: Final = "\u200e"
 
 _OF_ADDRESSES: Final = re.compile(r"[.:@\u3002\uff0e\uff1a\uff20\uff61](?=\S)|/(?=/)|\\(?=\\)")
 _JOINED_TWICE: Final = re.compile(f"{WORD_JOINER}+")
-_QUOTES: Final = re.compile(r"[\u201c-\u201f\u2033\u301d-\u301f\uff02]|(?<!\w)\"|\"(?!\w)")
+_QUOTES: Final = re.compile(
+    r"[\u02ba\u02ee\u201c-\u201f\u2033\u275d\u275e\u301d-\u301f\uff02]|(?<!\w)\"|\"(?!\w)"
+)
 _APOSTROPHE: Final = "'"
 _APOSTROPHES: Final = re.compile(r"['\u2018-\u201b\u2032`\u00b4]{2,}")  # look like the others
 

@@ -7,6 +7,7 @@ from harness.core import LINK, NOON
 from harness.notifications import ADDRESS, INVISIBLE, NAMES
 from hypothesis import given
 from hypothesis import strategies as st
+from linkify_it import LinkifyIt
 
 from monitor.core.text import (
     MAX_MARKS,
@@ -22,6 +23,7 @@ from monitor.core.text import (
     set_off,
 )
 
+LINKIFY = LinkifyIt({}, {"fuzzy_ip": True}).tlds("example", keep_old=True)
 TOKEN = "sesame-opens-every-door"  # of no shape that gives it away
 
 
@@ -87,13 +89,17 @@ def test_no_address_in_a_clean_text_becomes_a_link(address, around):
     cleaned = clean(text, 200)
 
     assert not ADDRESS.search(cleaned)
+    assert not LINKIFY.test(cleaned)
     plain = "".join(c for c in text if c not in "\u200b\u2060")
     assert cleaned.replace(WORD_JOINER, "") == plain, "it looks the same"
 
 
-@given(st.text("ab.:/@\\ \u2060\u200b\u3002", max_size=40))
+@given(st.text("acom.:/@\\ \u2060\u200b\u3002", max_size=40))
 def test_nothing_that_is_put_together_of_parts_of_addresses_becomes_a_link(text):
-    assert not ADDRESS.search(clean(text, 400))
+    cleaned = clean(text, 400)
+
+    assert not ADDRESS.search(cleaned)
+    assert not LINKIFY.test(cleaned)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -115,6 +121,7 @@ def test_a_sentence_keeps_its_direction_whoever_it_begins_with(name):
         ("Bob” is active again. “", "“Bob' is active again. '”"),
         ("Bob'' is„ ‟active″ ＂again〞", "“Bob' is' 'active' 'again'”"),
         ("Bob’’ is ‘‘active’´", "“Bob' is 'active'”"),
+        ("Bob❞ ʺis❝ activeˮ", "“Bob' 'is' active'”"),
     ],
 )
 def test_what_is_set_off_has_no_end_before_its_end(text, shown):
