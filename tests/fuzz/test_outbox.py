@@ -24,7 +24,7 @@ from harness.core import (
     signed_out,
 )
 from harness.outbox import OutboxHarness
-from harness.store import DAY, GONE, REFUSED, TIMEOUT, WRONG
+from harness.store import DAY, GONE, PARTLY, REFUSED, TIMEOUT, WRONG
 from sqlalchemy import event, text
 
 from monitor.core.duration import Duration
@@ -61,6 +61,7 @@ MOODS = {
     "moody": [None, None, None, REFUSED, TIMEOUT, WRONG],
     "down": [REFUSED, REFUSED, TIMEOUT],
     "to be mended": [GONE],
+    "partly": [PARTLY, PARTLY, PARTLY, None, REFUSED, TIMEOUT],
 }
 """How a receiver may answer for a while."""
 

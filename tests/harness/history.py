@@ -57,6 +57,8 @@ class History:
         """Note what is being sent."""
         notifications = claimed.message.notifications
         self.harness.run(lambda tx: self._check_that_they_hold(tx, notifications))
+        if claimed.message.done:
+            return  # the receiver has been handed it, these are the last of its addresses
         for notification in notifications:
             incident = notification.incident and notification.incident.id
             event, receiver = str(notification.event), claimed.message.receiver

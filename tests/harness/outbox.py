@@ -251,7 +251,8 @@ class OutboxHarness(StoreHarness):
             self.history.begin(claimed)
             send = Send(worker, claimed)
             for other in self.sends:
-                if other.worker is worker:
+                is_rest = claimed.message.done or other.claimed.message.done  # of several addresses
+                if other.worker is worker and not is_rest:
                     assert not send.accounts & other.accounts, "two at once about one account"
             self.sends.append(send)
             worker.deliverer.notifier = send.reply
@@ -259,19 +260,21 @@ class OutboxHarness(StoreHarness):
             await asyncio.sleep(0)
 
     async def end(self, send, error=None):
-        """Let the receiver answer."""
+        """Let the receiver answer; *error* may be the receipt of some of its addresses."""
         self.sends.remove(send)
         message = send.claimed.message
-        if error is None:
-            send.reply.answer.set_result(Receipt())
+        result, error = (error, error.failure) if isinstance(error, Receipt) else (None, error)
+        if error is None or result is not None:
+            send.reply.answer.set_result(result or Receipt())
         else:
             send.reply.answer.set_exception(error)
         await send.task
         values = {"id": message.id, "number": send.claimed.attempts}
         noted = self.run(lambda tx: tx.execute(NOTED, values).one_or_none())
         reason = error.reason if error else AttemptReason.OK
-        if noted and noted.reason == reason and not (error and noted.is_heard):
-            self.history.end(send.claimed, error)
+        is_refusal = error is not None and result is None
+        if noted and noted.reason == reason and not (is_refusal and noted.is_heard):
+            self.history.end(send.claimed, error if is_refusal else None)
         send.worker.is_woken = True
         if send.worker not in self.workers.values():  # nobody is woken, but they look once a minute
             _wake(self.workers, self.present)

@@ -33,6 +33,9 @@ TIMEOUT = DeliveryError("no answer", reason=AttemptReason.TIMEOUT, ambiguous=Tru
 REFUSED = DeliveryError("HTTP 500", reason=AttemptReason.SERVER)
 GONE = DeliveryError("HTTP 404", reason=AttemptReason.CLIENT, remedy=Remedy.MEND)
 WRONG = DeliveryError("HTTP 400", reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
+LATER = DeliveryError("refused: 1 for now", reason=AttemptReason.SERVER)
+PARTLY = Receipt(accepted=("ops",), failure=LATER)
+"""One of several addresses took it, the others are to be tried again."""
 
 WAITING_FOR = text("""
 SELECT DISTINCT mine.message_id AS message, earlier.message_id AS other

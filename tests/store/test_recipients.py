@@ -4,16 +4,14 @@ from functools import partial
 
 import pytest
 from harness.core import HOUR, MINUTE, frozen, listed_account, signed_out
-from harness.store import DAY, GONE, LEASE, REFUSED, WRONG, StoreHarness
+from harness.store import DAY, GONE, LATER, LEASE, PARTLY, REFUSED, WRONG, StoreHarness
 
 from monitor.core.backoff import FIRST_BACKOFF
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.receipt import Receipt
 from monitor.store import attempts, outbox, receivers
 
-LATER = DeliveryError("refused: 1 for now", reason=AttemptReason.SERVER)
 NEVER = DeliveryError("refused: 1 for good", reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
-PARTLY = Receipt(accepted=("ops",), failure=LATER)
 NOBODY = Receipt(failure=LATER)
 
 
