@@ -10,7 +10,7 @@ from harness.notifications import HOSTILE
 
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
-from monitor.log import configure
+from monitor.log import configure, mask
 
 TOKEN = "linked_5up3r'secret\\token"
 HOOK = "https://hooks.example.com/services/T000/B000/xyzzy?key=1"
@@ -307,3 +307,15 @@ def test_configuring_again_replaces_the_stream():
 
     assert first.lines == []
     assert len(second.lines) == 1
+
+
+def test_what_is_learned_later_is_redacted_from_then_on_whatever_is_configured():
+    log = Log()
+    mask(Secret("a-token-from-a-file"))
+    mask(Secret("a-token-from-a-file"))
+    poll.info("after", value="Bearer a-token-from-a-file")
+    again = Log()
+    poll.info("reloaded", value="a-token-from-a-file")
+
+    assert log.last["value"] == "Bearer **********"
+    assert again.last["value"] == "**********"

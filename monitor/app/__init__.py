@@ -85,6 +85,8 @@ async def run(
     async with opened(
         config, load=load, on_load=on_load, notify_socket=socket, log_queue=log_queue
     ) as app:
+        for note in config.findings.notes:
+            log.warning("configuration warning", what=note)
         stop_on_signals(app.stop)
         process.reload_on_signal(app.reload)
         with closing(process.endpoint_record()) as record:

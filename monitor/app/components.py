@@ -13,6 +13,7 @@ from monitor.config.settings import WorkspaceSettings
 from monitor.core.inventory import Inventory
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
+from monitor.log import mask
 from monitor.metrics import Metrics
 from monitor.net.proxy import Proxies, from_environment
 from monitor.notifiers import Notifier, ReceiverSettings
@@ -142,7 +143,7 @@ def source(
     assert token is not None
     return LinkedApi(
         http=http,
-        token=Token(token),
+        token=Token(token, mask=mask),
         settings=config.linked_api,
         link_origins=config.link_origins,
         observe=observe,

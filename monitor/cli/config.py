@@ -10,7 +10,7 @@ from monitor import app
 from monitor.config import schema as schema_of_file
 
 from .options import ConfigOption, JsonOption
-from .output import print_json
+from .output import print_json, print_lines
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
 
@@ -22,9 +22,9 @@ def check(config_file: ConfigOption = None) -> None:
     app.check_limits()
     loaded.storage.location  # noqa: B018 - an error if there is none
     overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
-    found = (*loaded.warnings, *overrides, *loaded.findings.unused, *app.check_network(loaded))
+    found = (*loaded.warnings, *overrides, *app.check_network(loaded), *loaded.findings.notes)
     for warning in found:
-        typer.echo(f"warning: {warning}", err=True)
+        print_lines(f"warning: {warning}", err=True)
     typer.echo(
         f"ok: {_count(len(loaded.workspaces), 'workspace')},"
         f" {_count(len(loaded.receivers), 'receiver')}, {_count(len(loaded.routes), 'route')}"
@@ -38,7 +38,7 @@ def show(config_file: ConfigOption = None, json: JsonOption = False) -> None:
     if json or not sys.stdout.isatty():
         print_json(settings)
     else:
-        typer.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
+        print_lines(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @config.command("schema")

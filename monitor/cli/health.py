@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from monitor.core.text import visible
 from monitor.web import endpoint
 
 from .options import ConfigOption
@@ -34,11 +35,11 @@ def healthcheck(
         connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
         connection.request("GET", "/healthz")
         response = connection.getresponse()
-        typer.echo(response.read(4096).decode("utf-8", "replace").strip())
+        typer.echo(visible(response.read(4096).decode("utf-8", "replace").strip()))
         healthy = response.status == http.client.OK
         connection.close()
     except (OSError, ValueError, http.client.HTTPException) as error:
-        typer.echo(f"no answer from http://{listen}/healthz: {error}", err=True)
+        typer.echo(visible(f"no answer from http://{listen}/healthz: {error}"), err=True)
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -49,5 +50,5 @@ def _configured(config_file: ConfigOption) -> str:
     try:
         return app.load(config_file).web.listen
     except MonitorError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(visible(f"error: {error}"), err=True)
         raise typer.Exit(2) from None

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.core.duration import Duration, humanize
 from monitor.core.model import Cause, Status
-from monitor.core.text import iso_time
+from monitor.core.text import iso_time, visible
 
 
 class Exit(IntEnum):
@@ -89,14 +89,23 @@ def print_rows(
 
 
 def print_json(data: Any) -> None:
-    """Print *data* as JSON in the envelope of all commands."""
-    typer.echo(json.dumps({"success": True, "data": data}, ensure_ascii=False))
+    """Print *data* as JSON in the envelope of all commands.
+
+    What a terminal would obey is written as JSON can: readers of either kind get what it is.
+    """
+    text = json.dumps({"success": True, "data": data}, ensure_ascii=False)
+    typer.echo("".join(c if c == visible(c) else json.dumps(c)[1:-1] for c in text))
+
+
+def print_lines(text: str, *, err: bool = False) -> None:
+    """Print lines of *text*; whatever a terminal would obey is escaped."""
+    typer.echo("\n".join(map(visible, text.split("\n"))), err=err)
 
 
 def print_error(type_: str, message: str) -> None:
     """Print an error to standard error: a line on a terminal, else JSON."""
     if sys.stderr.isatty():
-        typer.echo(f"error: {message}", err=True)
+        print_lines(f"error: {message}", err=True)
     else:
         typer.echo(json.dumps({"error": type_, "message": message}), err=True)
 
@@ -121,5 +130,4 @@ def _cell(column: str, value: Any) -> Text:
         text = f"{text[:8]}…"
     elif column in _TIMES and text:
         text = iso_time(value)[:16].replace("T", " ")
-    shown = "".join(character if character.isprintable() else "�" for character in text)
-    return Text(shown, style=_STYLES.get(text, ""))
+    return Text(visible(text), style=_STYLES.get(text, ""))

@@ -8,7 +8,7 @@ from monitor import app
 from monitor.net import loop
 
 from .options import ConfigOption, JsonOption
-from .output import Exit, print_rows
+from .output import Exit, print_error, print_rows
 from .run import configure_log
 
 receivers = typer.Typer(help="The receivers.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def send_test(
     for name in names or ():
         if name not in configured:
             listed = ", ".join(configured) or "none is configured"
-            typer.echo(f"error: there is no receiver {name!r} ({listed})", err=True)
+            print_error("validation", f"there is no receiver {name!r} ({listed})")
             raise typer.Exit(Exit.VALIDATION)
     errors = loop.run(app.try_receivers(config, names or configured))
     rows = [

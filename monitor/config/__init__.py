@@ -12,6 +12,7 @@ All problems are reported at once. No text in here shows a value that came from 
 from a secret's file.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -26,7 +27,7 @@ from monitor.core.route import Route
 from monitor.notifiers import ReceiverSettings
 
 from .checks import Sections, check
-from .document import ConfigError, Document, Location, Problem, Table
+from .document import ConfigError, Document, Location, Problem, SensitiveText, Table
 from .environment import CONFIG, TOKEN, add_environment, read_secret_files
 from .explain import alternatives, report_invalid, report_unknown, suggestion
 from .file import read
@@ -36,6 +37,7 @@ from .settings import Config, Findings, PollSettings, WorkspaceSettings, adapter
 __all__ = ["Config", "ConfigError", "Problem", "check_successor", "load", "schema"]
 
 _LISTS: Final = ("workspaces", "accounts", "receivers", "routes")
+_NO_PASSWORD: Final = re.compile(r"postgres(ql)?://[^:@]*(@|$)")
 _KINDS: Final = {"workspaces": WorkspaceSettings, "accounts": AccountRule, "routes": Route}
 
 
@@ -67,13 +69,39 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     findings = Findings(
         tuple(warnings),
         document.overridden,
-        tuple(document.unused),
+        tuple(document.notes),
         path,
         sections,
         document.size,
         document.is_whole,
     )
-    return Config.model_validate({**values, **lists}, context=findings)
+    config = Config.model_validate({**values, **lists}, context=findings)
+    if path and document.is_open and _holds_secret(document.root, config):
+        document.notes.append(
+            f"{path}: holds secrets, and others can read it; chmod 600, or put them into files"
+        )
+        config = config.with_notes(document.notes)
+    return config
+
+
+def _holds_secret(value: Any, config: Config) -> bool:
+    """Return whether a secret of *config* is written out in the document *value*."""
+    secrets = {secret.reveal() for secret in config.secrets()}
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, Mapping):
+            parts += part.values()
+        elif isinstance(part, list):
+            parts += part
+        elif (
+            isinstance(part, str)
+            and not isinstance(part, SensitiveText)
+            and part.strip() in secrets
+            and not _NO_PASSWORD.match(part)
+        ):
+            return True
+    return False
 
 
 def _with_poll(

@@ -10,6 +10,8 @@ from monitor.core.url import travels_in_clear
 from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
+from monitor.store import address
+from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
 
 from .document import Document, Location, Table, is_presentable, oddity
@@ -29,6 +31,7 @@ class Sections:
     accounts: Mapping[int, AccountRule] = field(default_factory=dict)
     receivers: Mapping[int, ReceiverSettings] = field(default_factory=dict)
     web: WebSettings | None = None
+    storage: StorageSettings | None = None
 
 
 def check(document: Document, sections: Sections) -> list[str]:
@@ -47,6 +50,7 @@ def check(document: Document, sections: Sections) -> list[str]:
             *_idle_routes(document, sections),
             *_repeated_tokens(document, sections.workspaces),
             *_open_metrics(sections.web),
+            *_clear_database(sections.storage),
             *(
                 (("receivers", index, key), message)
                 for index, receiver in sections.receivers.items()
@@ -261,3 +265,9 @@ def _open_metrics(web: WebSettings | None) -> Iterator[tuple[Location, str]]:
     if web and not web.is_private:
         message = "other hosts can read the metrics; set web.metrics_token, or listen on 127.0.0.1"
         yield ("web", "listen"), message
+
+
+def _clear_database(storage: StorageSettings | None) -> Iterator[tuple[Location, str]]:
+    if storage and address.is_in_clear(address.parse(storage.url.reveal())):
+        message = "may go in clear, password included; add ?sslmode=verify-full&sslrootcert=system"
+        yield ("storage", "url"), message

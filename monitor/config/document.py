@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from monitor.core.errors import SetupError
+from monitor.core.text import REDACTED
 
 MAX_SHOWN: Final = 50
 """So many problems are shown at once."""
@@ -15,6 +16,12 @@ MAX_TEXT: Final = 8192
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _QUOTES: Final = frozenset(('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c"))
+_CREDENTIAL: Final = re.compile(
+    r"\b(?:linked_(?!api\b)|whsec_|sk[-_]|gh[a-z]_|glpat-|xox[a-z]-|xapp-|AKIA|eyJ)[\w.+/=-]{8,}"
+    r"|(?<![\w/])(?=[A-Za-z+=_-]*\d)(?=[\d+=_-]*[A-Za-z])[A-Za-z0-9+=_-]{20,}(?![\w/.])"
+)
+"""What vendors mark as one, or long text of letters and digits that is no path and no word."""
+
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_ -]{0,39}", re.ASCII)
 
 Location: TypeAlias = tuple[str | int, ...]
@@ -56,8 +63,11 @@ class Problem:
     source: str | None = None
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}" if self.source and self.line else self.source
-        return ": ".join(filter(None, (place, self.path, self.message)))
+        source = hide_credentials(self.source) if self.source and "/" not in self.source else None
+        source = source or self.source
+        place = f"{source}:{self.line}" if source and self.line else source
+        path, message = hide_credentials(self.path), hide_credentials(self.message)
+        return ": ".join(filter(None, (place, path, message)))
 
 
 class ConfigError(SetupError):
@@ -79,8 +89,10 @@ class Document:
     *origins* has the environment variable of each location whose value is not from the file,
     *overridden* that of each key whose value in the file does not count; *reported* are the
     locations of the problems. *odd* has what is usable but was hardly meant, *used* the variables
-    that values of the file name, *unused* those that could have counted. The file has *size*
-    characters, and *is_whole* if it ends with a line.
+    that values of the file name, *notes* is what a person who checks it should know.
+
+    The file has *size* characters, *is_whole* if it ends with a line, and *is_open* if others than
+    its owner can read it.
     """
 
     root: Table = field(default_factory=Table)
@@ -89,9 +101,10 @@ class Document:
     overridden: dict[str, str] = field(default_factory=dict)
     odd: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
-    unused: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     size: int = 0
     is_whole: bool = True
+    is_open: bool = False
     problems: list[Problem] = field(default_factory=list)
     reported: set[Location] = field(default_factory=set)
 
@@ -151,7 +164,17 @@ def is_presentable(name: Any) -> bool:
 
 def is_word(key: str) -> bool:
     """Return whether *key* may be shown: a plain word, not something pasted by mistake."""
-    return _WORD.fullmatch(key) is not None
+    return _WORD.fullmatch(key) is not None and not looks_secret(key)
+
+
+def hide_credentials(text: str) -> str:
+    """Return *text* without what looks like a credential that was typed into a wrong place."""
+    return _CREDENTIAL.sub(REDACTED, text)
+
+
+def looks_secret(text: str) -> bool:
+    """Return whether *text* looks like a credential, or like an address that may hold one."""
+    return "://" in text or _CREDENTIAL.search(text) is not None
 
 
 def oddity(text: str) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from monitor import files
 from monitor.core.errors import SetupError
 
 from .document import (
@@ -94,7 +95,7 @@ def _note_unused(
 ) -> None:
     for name in names:
         if name in environ and name not in document.used:
-            document.unused.append(f"{name}: is not used: the file has {section} of its own")
+            document.notes.append(f"{name}: is not used: the file has {section} of its own")
 
 
 def _set(document: Document, section: str, key: str, value: str, variable: str) -> None:
@@ -250,14 +251,12 @@ def _secret_text(base: Path, path: Any) -> SensitiveText:
     if not isinstance(path, str):
         raise ValueError("must be the path of a file")  # noqa: TRY004 - reported like the others
     try:
-        with (base / path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = files.read(base / path, MAX_BYTES)
         text = content.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError:
         raise ValueError("the file is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise ValueError(f"the file cannot be read: {reason}") from None
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:
         raise ValueError(f"the file is larger than {MAX_BYTES // 1024} KiB")
     if not text.strip():

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from monitor.core.text import NO_TIMEZONE
 from monitor.notifiers import NAME
 
-from .document import Document, Location, SensitiveText, is_presentable, is_word
+from .document import Document, Location, SensitiveText, is_presentable, is_word, looks_secret
 from .settings import keys, secret_keys
 
 MAX_CANDIDATES: Final = 1000
@@ -138,7 +138,9 @@ def _sensitive_texts(value: Any, key: str) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _sensitive_texts(part, key)
-    elif isinstance(value, SensitiveText) or (isinstance(value, str) and _SENSITIVE.search(key)):
+    elif isinstance(value, str) and (
+        isinstance(value, SensitiveText) or _SENSITIVE.search(key) or looks_secret(value)
+    ):
         yield value
 
 

@@ -12,11 +12,15 @@ behind two private characters of the same width while YAML is read.
 
 import math
 import re
+import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from monitor import files
 
 from .document import (
     ConfigError,
@@ -80,11 +84,9 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
         return ConfigError([Problem(line, "", message, source)])
 
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a path"
-        raise fail(f"cannot be read: {reason}") from None
+        content = files.read(path, MAX_BYTES)
+    except OSError as error:
+        raise fail(f"cannot be read: {error.strerror}") from None
     if len(content) > MAX_BYTES:
         raise fail(f"is larger than {MAX_BYTES // 1024**2} MiB")
     try:
@@ -92,7 +94,10 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise fail("is not UTF-8 text", line) from None
-    return parse(text, environ, source=source)
+    document = parse(text, environ, source=source)
+    with suppress(OSError):
+        document.is_open = bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    return document
 
 
 def parse(text: str, environ: Mapping[str, str], *, source: str) -> Document:

@@ -4,8 +4,8 @@ Below it: the keys of the settings and their JSON Schema.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -135,14 +135,14 @@ class LogSettings(BaseModel, frozen=True, extra="forbid"):
 class Findings:
     """What was found while the configuration was loaded: *warnings* of what is odd but usable.
 
-    *overridden* has the variable that counts instead of each key that the file has; *unused* says
-    which variables do not count. *path* is the file, None if there is none, *sections* are those
-    that it has, *size* is how many characters, and it *is_whole* if it ends with a line.
+    *overridden* has the variable that counts instead of each key that the file has; *notes* say
+    what a person who checks it should know. *path* is the file, None if there is none, *sections*
+    are those that it has, *size* is how many characters, and it *is_whole* if it ends with a line.
     """
 
     warnings: tuple[str, ...] = ()
     overridden: Mapping[str, str] = field(default_factory=dict)
-    unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     path: Path | None = None
     sections: frozenset[str] = frozenset()
     size: int = 0
@@ -175,6 +175,12 @@ class Config(BaseModel):
     def model_post_init(self, context: Any) -> None:
         """Keep what was found, which is the context of the validation."""
         self._findings = context or Findings()
+
+    def with_notes(self, notes: Iterable[str]) -> Self:
+        """Return the same with *notes* among what was found."""
+        copy = self.model_copy()
+        copy._findings = replace(self._findings, notes=tuple(notes))  # noqa: SLF001 - our own
+        return copy
 
     @property
     def findings(self) -> Findings:

@@ -7,6 +7,7 @@ sentences that pass for ours.
     clean      for people: one line, nothing that hides, no address that becomes a link
     set_off    for people, where a sentence goes on around it: cleaned text in quotation marks
     redact     for errors and logs: one line, printable, secrets masked
+    visible    for terminals and logs: escapes in place of what hides
     sanitize   for machines: unchanged but for what JSON and databases refuse
 """
 
@@ -24,6 +25,7 @@ REDACTED: Final = "[hidden]"
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 _CREDENTIAL: Final = re.compile(r"\b(?:linked|account|id|whsec)_[A-Za-z0-9_-]{8,}")
 _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffe\uffff")
+_UNSEEN: Final = frozenset(("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
 _NON_JOINER: Final = "\u200c"
 _JOINER: Final = "\u200d"
 _EMOJI_STYLE: Final = "\ufe0f"
@@ -124,6 +126,19 @@ def redact(text: str, *, limit: int, secret: str = "") -> str:
     text = _CREDENTIAL.sub(REDACTED, _URL.sub(REDACTED, text[: limit * 20]))
     printable = "".join(character if character.isprintable() else " " for character in text)
     return shorten(" ".join(printable.split()), limit)
+
+
+def visible(text: str) -> str:
+    """Return *text* with escapes for what moves a terminal's cursor, colours it, or turns it round.
+
+    For what is to be read as it is, by people and machines.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        ascii(character)[1:-1] if unicodedata.category(character) in _UNSEEN else character
+        for character in text
+    )
 
 
 def sanitize(text: str, *, limit: int) -> str:

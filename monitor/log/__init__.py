@@ -12,7 +12,6 @@ this one is.
 import json
 import logging
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -25,10 +24,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from monitor.core.duration import Duration
 from monitor.core.secret import MASK, Secret
+from monitor.core.text import visible
 
 from .queue import LogQueue
 
-__all__ = ["LogQueue", "Redactor", "configure"]
+__all__ = ["LogQueue", "Redactor", "configure", "mask"]
 
 Format = Literal["json", "console"]
 
@@ -43,7 +43,6 @@ _MIN_PATH_LENGTH: Final = 12  # a URL's path may be its secret part; a shorter o
 _MAX_TEXT_LENGTH: Final = 20_000
 _MAX_ITEMS: Final = 100
 _MAX_DEPTH: Final = 6
-_INVISIBLE: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def configure(
@@ -70,7 +69,8 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    redactor = Redactor(secrets)
+    masked = _masked()
+    redactor = Redactor((*secrets, *masked))
     formatter = ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
@@ -83,6 +83,7 @@ def configure(
         ],
     )
     handler = _Handler(stream, redactor)
+    handler.masked = masked
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -91,6 +92,20 @@ def configure(
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     logging.captureWarnings(capture=True)
+
+
+def mask(secret: Secret) -> None:
+    """Redact *secret*, too, from now on: it was read since `configure`, or stands in no setting."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Handler) and secret not in handler.masked:
+            handler.masked.add(secret)
+            handler.redactor.add(secret)
+
+
+def _masked() -> set[Secret]:
+    """Return what `mask` has been told so far."""
+    handlers = logging.getLogger().handlers
+    return {secret for each in handlers if isinstance(each, _Handler) for secret in each.masked}
 
 
 class Redactor:
@@ -104,6 +119,14 @@ class Redactor:
         self._by_start: dict[str, list[str]] = {}
         for spelling in sorted(spellings, key=len, reverse=True):
             self._by_start.setdefault(spelling[:MIN_SECRET_LENGTH], []).append(spelling)
+
+    def add(self, secret: Secret) -> None:
+        """Redact *secret*, too."""
+        for spelling in _spellings(secret.reveal()):
+            known = self._by_start.setdefault(spelling[:MIN_SECRET_LENGTH], [])
+            if spelling not in known:
+                known.append(spelling)
+                known.sort(key=len, reverse=True)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         """Process an event (the interface of structlog)."""
@@ -149,7 +172,8 @@ class _Handler(logging.Handler):
     def __init__(self, stream: TextIO | LogQueue, redactor: Redactor) -> None:
         super().__init__()
         self._stream = stream
-        self._redactor = redactor
+        self.redactor = redactor
+        self.masked: set[Secret] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         writing = record.msg.pop("writing", None) if isinstance(record.msg, dict) else None
@@ -184,7 +208,7 @@ class _Handler(logging.Handler):
             "arguments": _to_text(record.args),
             "unformattable": type(error).__name__,
         }
-        return json.dumps(self._redactor(None, "", event_dict))
+        return json.dumps(self.redactor(None, "", event_dict))
 
 
 def _to_text(value: Any) -> str:
@@ -221,21 +245,11 @@ def _to_console(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> 
     timestamp, level, logger, event = (str(event_dict.pop(key, "")) for key in _FIRST)
     traces = [str(event_dict.pop(key)) for key in ("exception", "stack") if event_dict.get(key)]
     values = " ".join(f"{key}={_quoted(value)}" for key, value in event_dict.items())
-    line = _visible(f"{timestamp} {level:<8} {logger}: {event} {values}".rstrip())
+    line = visible(f"{timestamp} {level:<8} {logger}: {event} {values}".rstrip())
     # A traceback in one line is no use on a terminal; a bar marks what belongs to the record.
-    return "\n".join([line, *(f"  | {_visible(row)}" for t in traces for row in t.split("\n"))])
+    return "\n".join([line, *(f"  | {visible(row)}" for t in traces for row in t.split("\n"))])
 
 
 def _quoted(value: Any) -> str:
     is_word = isinstance(value, str) and value and not set(value) & set(" =\"'")
     return str(value) if is_word else json.dumps(value, ensure_ascii=False)
-
-
-def _visible(text: str) -> str:
-    """Escape what moves a terminal's cursor, colours it or reverses the direction of text."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        ascii(character)[1:-1] if unicodedata.category(character) in _INVISIBLE else character
-        for character in text
-    )

@@ -11,6 +11,7 @@ from typing import Final
 
 import httpx
 
+from monitor import files
 from monitor.core.errors import SetupError
 
 CERT_FILE: Final = "SSL_CERT_FILE"
@@ -54,10 +55,11 @@ def _context(file: str | None, folders: str | None) -> ssl.SSLContext:
 
 def _load_file(context: ssl.SSLContext, file: Path, what: str) -> None:
     try:
+        files.check(file)
         context.load_verify_locations(cafile=file)
     except OSError as error:  # ssl.SSLError is one, whose number is no errno
         is_ours = isinstance(error, ssl.SSLError)
-        reason = "it holds no certificate" if is_ours else os.strerror(error.errno or 0)
+        reason = "it holds no certificate" if is_ours else error.strerror
         raise SetupError(f"{what} {file} cannot be used: {reason}") from None
 
 

@@ -1,8 +1,10 @@
 """The token of a workspace: written in the configuration, or read from a file that may change."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from monitor import files
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.secret import Secret
@@ -21,11 +23,14 @@ class Token:
     """The token of one workspace, from a secret or from the file that holds it.
 
     A file is read again before each use, so a rotated token counts at once. One that has become
-    unreadable leaves the last good token in use.
+    unreadable leaves the last good token in use. *mask* is told what nobody may see.
     """
 
-    def __init__(self, source: Secret | Path) -> None:
+    def __init__(
+        self, source: Secret | Path, *, mask: Callable[[Secret], None] = lambda _: None
+    ) -> None:
         self._source = source
+        self._mask = mask
         self._last: Secret | None = None
 
     def text(self) -> str:
@@ -33,7 +38,7 @@ class Token:
         if isinstance(self._source, Secret):
             return _checked(self._source, "the token").reveal()
         try:
-            self._last = _read(self._source)
+            self._last = self._read(self._source)
         except TokenError:
             if self._last is None:
                 raise
@@ -48,15 +53,19 @@ class Token:
         if isinstance(self._source, Secret):
             return False
         try:
-            return _read(self._source) != self._last
+            return self._read(self._source) != self._last
         except TokenError:
             return False
+
+    def _read(self, file: Path) -> Secret:
+        secret = _read(file)
+        self._mask(secret)
+        return secret
 
 
 def _read(file: Path) -> Secret:
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_TOKEN + 1)
+        content = files.read(file, MAX_TOKEN)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise TokenError(f"the token file {file} cannot be read: {reason}") from None

@@ -1,11 +1,15 @@
 """The address of the database: `storage.url`."""
 
+from ipaddress import ip_address
 from typing import Final
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 _FORMS: Final = "must be sqlite:/// followed by the path of a file, or postgresql://user:password@host:port/name"
+_UNSAFE_MODES: Final = ("disable", "allow", "prefer")
+"""Of `sslmode`; the last is libpq's default, which goes on in clear if the server asks for it."""
+
 _SIGNS: Final = "; write @, :, / and ? in the user or the password as %40, %3A, %2F and %3F"
 
 
@@ -27,6 +31,24 @@ def parse(url: str) -> URL:
     if address.drivername != "sqlite" or address.host or name in ("", ":memory:"):
         raise ValueError(_FORMS)
     return address
+
+
+def is_in_clear(address: URL) -> bool:
+    """Return whether a network may read, or change, what goes to the server at *address*."""
+    query = address.normalized_query
+    hosts = [address.host] if address.host else query.get("host", ())
+    modes = query.get("sslmode", ("prefer",))
+    return modes[-1] in _UNSAFE_MODES and any(map(_is_elsewhere, hosts))
+
+
+def _is_elsewhere(host: str | None) -> bool:
+    """Return whether *host* is neither this machine nor a folder with a socket."""
+    if not host or host.startswith(("/", "@")) or host == "localhost":
+        return False
+    try:
+        return not ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return True
 
 
 def describe(address: URL) -> str:

@@ -1,3 +1,5 @@
+import socket
+import threading
 from contextlib import closing
 
 from monitor.web.endpoint import Record, places
@@ -39,3 +41,20 @@ def test_the_health_check_of_a_wrong_configuration_is_an_error_and_exit_2(
     assert code == 2
     assert "did you mean poll?" in shown
     assert "Traceback" not in shown
+
+
+def test_an_answer_of_somebody_else_moves_no_cursor(run):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection = server.accept()[0]
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n\x1b[2J\xc2\x9bgone")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        ran = run("healthcheck", "--listen", f"127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+
+    assert ran.out == "\\x1b[2J\\x9bgone\n"

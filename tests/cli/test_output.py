@@ -1,8 +1,11 @@
+import json
 import re
+import sys
+import unicodedata
 
 import pytest
 
-from monitor.cli.output import Exit, worst
+from monitor.cli.output import Exit, print_error, print_json, print_lines, print_rows, worst
 
 
 def test_the_exit_code_that_matters_most_wins():
@@ -32,3 +35,23 @@ def test_on_a_terminal_nothing_to_list_is_a_sentence_and_an_error_a_line(
     code, shown = on_a_terminal("accounts", "-c", f"{tmp_path}/nowhere.yaml")
     assert code == 2
     assert shown.startswith("error: ")
+
+
+HOSTILE = "a\x1b[31m\x9b2J\u202eb\u2066c\x7f\u200f é"
+
+
+def test_no_output_moves_the_cursor_or_turns_text_round(capsys, monkeypatch):
+    print_json({"name": HOSTILE})
+    print_lines(f"{HOSTILE}\nanother")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    print_error("error", HOSTILE)
+    monkeypatch.setenv("TERM", "dumb")  # else headings are bold
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_rows([{"name": HOSTILE}], as_json=False, columns=["name"], empty="")
+    out, err = capsys.readouterr()
+
+    for text in (out, err):
+        assert not {c for c in text if unicodedata.category(c) in ("Cc", "Cf")} - {"\n"}
+    assert json.loads(out.splitlines()[0])["data"] == {"name": HOSTILE}
+    assert "é" in out
+    assert err == "error: a\\x1b[31m\\x9b2J\\u202eb\\u2066c\\x7f\\u200f é\n"

@@ -240,12 +240,12 @@ def test_what_a_file_says_is_not_added_to_and_what_does_not_count_is_said(load_t
 
     config = load_text("workspaces: [{token: xyz}]\nreceivers: []", **environ)
 
-    assert config.findings.unused == (
+    assert config.findings.notes[:2] == (
         "LINKED_API_TOKEN: is not used: the file has workspaces of its own",
         "SLACK_WEBHOOK_URL: is not used: the file has receivers of its own",
     )
     config = load_text("workspaces: [{token: '${LINKED_API_TOKEN}'}]", **environ)
-    assert config.findings.unused == ()
+    assert config.findings.notes == ()
     config = load_text("workspaces: [{token: xyz}]\nreceivers: []", **environ)
 
     assert [workspace.token for workspace in config.workspaces] == [Secret("xyz")]

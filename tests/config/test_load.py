@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from harness.packages import installed
@@ -8,6 +9,7 @@ from monitor.config import ConfigError, load, schema
 from monitor.core.errors import SetupError
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
+from monitor.net.tls import tls_context
 
 from .conftest import WORKSPACE
 
@@ -179,3 +181,40 @@ def test_a_folder_that_is_gone_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(SetupError, match=r"^x: the folder that this was started in is gone"):
         load(None, {"LINKED_API_TOKEN_FILE": "x"})
     assert load(None, {"LINKED_API_TOKEN": "x"})
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_file_with_secrets_that_others_can_read_is_noted(tmp_path, mode):
+    file = tmp_path / "config.yaml"
+    environ = {"TOKEN": "linked_x", "LINKEDAPI_MONITOR_CONFIG": str(file)}
+    note = f"{file}: holds secrets, and others can read it; chmod 600, or put them into files"
+
+    def notes(text, mode):
+        file.write_text(text)
+        file.chmod(mode)
+        return load(None, environ).findings.notes
+
+    assert notes(WORKSPACE, mode) == (note,)
+    assert notes(WORKSPACE, 0o600) == ()
+    assert notes("workspaces: [{token: '${TOKEN}'}]", mode) == ()
+    database = "workspaces: [{token: '${TOKEN}'}]\nstorage: {url: 'postgresql://%sdb/m'}"
+    assert notes(database % "", mode) == ()
+    assert notes(database % "me:pw@", mode) == (note,)
+
+
+@pytest.mark.parametrize("key", ["token_file", "web: {metrics_token_file", "linked_api: {ca_file"])
+def test_a_pipe_is_no_file_and_holds_nobody_up(tmp_path, key):
+    os.mkfifo(tmp_path / "pipe")
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"workspaces: [{{{key}: pipe}}]" if key == "token_file" else f"{WORKSPACE}{key}: pipe}}"
+    )
+
+    if "ca_file" in key:
+        with pytest.raises(SetupError, match="it is no regular file"):
+            tls_context(load(file, {}).linked_api.ca_file)
+        return
+    with pytest.raises(ConfigError, match="cannot be read: it is no regular file"):
+        load(file, {})
+    with pytest.raises(ConfigError, match="cannot be read: it is no regular file"):
+        load(tmp_path / "pipe", {})

@@ -214,6 +214,9 @@ FITS = {
     "an owner": ONE % LABEL + "accounts: [{labels: {owner: jane@example.com}}]",
     "an owner by id": ONE % LABEL
     + "accounts: [{match: {id: a-1, name: 'J*'}, labels: {owner: jane@example.com}}]",
+    "a database on this machine": WORKSPACE + "storage: {url: 'postgresql://me:p@[::1]:1/m'}",
+    "a database on a socket": WORKSPACE + "storage: {url: 'postgresql:///m?host=/run/pg'}",
+    "a database by TLS": WORKSPACE + "storage: {url: 'postgresql://me:p@db/m?sslmode=require'}",
     "metrics for this machine": WORKSPACE + "web: {listen: 'localhost:1'}",
     "metrics for who has the token": WORKSPACE
     + "web: {listen: '0.0.0.0:1', metrics_token: abcdefghijklmnop}",
@@ -231,6 +234,9 @@ ODD = {
   - {match: {workspace: ${TEXT}}, to: ops}
   - {to: ops}""",
     "metrics for everybody": WORKSPACE + "web: {listen: '[::]:9464'}",
+    "a database in clear": WORKSPACE + "storage: {url: 'postgresql://me:pw@db.example.com/m'}",
+    "a database that may end in clear": WORKSPACE
+    + "storage: {url: 'postgresql:///m?host=/run/pg&host=10.0.0.5&sslmode=prefer'}",
     "no label": ONE % LABEL,
     "a secret that can be guessed": ONE
     % "{name: w, type: webhook, url: 'https://a', secret: whsec_c2l4dGVlbiBsZXR0ZXJzIQ==}",

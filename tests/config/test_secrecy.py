@@ -1,8 +1,9 @@
 import re
+from pathlib import Path
 
 import pytest
 
-from monitor.config import ConfigError
+from monitor.config import ConfigError, load
 
 from .conftest import WORKSPACE
 
@@ -73,6 +74,34 @@ def test_what_a_variable_holds_is_not_repeated_wherever_it_stands(load_text, tex
         load_text(WORKSPACE + text.replace("VALUE", "${HUSH}"), HUSH=value)
 
     assert_silent(str(caught.value))
+
+
+CREDENTIALS = [
+    "linked_0123456789abcdef",
+    "xoxb-1234567890-abcdefgh",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "https://hooks.slack.com/services/T0/B0/very-secret",
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "eyJhbGciOiJIUzI1NiJ9.e30.abc",
+    "ghp_abcdefghijklmnop",
+]
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+@pytest.mark.parametrize("text", [*ANYWHERE, "VALUE: 1", "poll: {VALUE: 1}", "fallback: VALUE"])
+def test_what_looks_like_a_credential_is_not_repeated_wherever_it_was_typed(
+    load_text, text, credential
+):
+    with pytest.raises(ConfigError) as caught:
+        load_text(WORKSPACE + text.replace("VALUE", f"'{credential}'"))
+
+    shown = str(caught.value)
+    assert credential[6:16] not in shown.replace("such as https://app.linkedapi.io", "")
+
+
+def test_a_credential_in_the_place_of_the_file_is_not_repeated():
+    with pytest.raises(ConfigError, match=r"^\[hidden\]: cannot be read: No such file"):
+        load(Path("linked_0123456789abcdef"), {})
 
 
 def test_what_a_secrets_file_holds_is_not_repeated(problems_of, tmp_path):

@@ -191,7 +191,7 @@ def fork(drawn, folder, ends):
         monitor_main()
     except SystemExit as ended:
         code = ended.code or 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - it is what is looked for
         traceback.print_exc()
         code = 1
     for stream in (sys.stdout, sys.stderr):

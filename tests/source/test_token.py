@@ -1,5 +1,7 @@
 """Where the token comes from and when it is read again."""
 
+import os
+
 import pytest
 
 from monitor.core.secret import Secret
@@ -63,3 +65,26 @@ def test_a_good_content_counts_at_once_and_a_bad_one_keeps_the_last_token(file, 
     assert token.changed() is (expected != "old")
     assert token.text() == expected
     assert not token.changed()
+
+
+def test_what_was_read_is_masked(file):
+    masked = []
+    token = Token(file, mask=masked.append)
+
+    token.text()
+    file.write_text("rotated")
+    assert token.changed()
+
+    assert masked == [Secret("old"), Secret("rotated")]
+
+
+@pytest.mark.parametrize("reads", [Token.text, Token.changed])
+def test_a_pipe_holds_nobody_up(file, reads):
+    token = Token(file)
+    token.text()
+    file.unlink()
+    os.mkfifo(file)
+
+    assert reads(token) == ("old" if reads is Token.text else False)
+    with pytest.raises(TokenError, match="it is no regular file"):
+        Token(file).text()
