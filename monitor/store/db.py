@@ -13,6 +13,7 @@ when they began.
 from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from sqlalchemy import Connection
 from . import address, outside, postgresql, sqlite
 from .access import Access, Database, Observe
 from .errors import LeaseLostError, StoreError
+from .file import DatabaseFile
 from .schema import Schema
 
 __all__ = ["LeaseLostError", "Store", "StoreError"]
@@ -55,13 +57,18 @@ class Store:
         except ValueError as error:
             raise StoreError(f"storage.url {error}") from None
         if parsed.drivername == "sqlite":
-            sqlite.prepare(parsed, create=create)
-            store = cls(partial(sqlite.connect, parsed), sqlite.MonitorLock(parsed))
+            file = DatabaseFile(Path(parsed.database or ""))
+            file.prepare(create=create)
+            store = cls(partial(sqlite.connect, parsed, file), sqlite.MonitorLock(file))
         else:
+            file = None
             store = cls(partial(postgresql.connect, parsed))
         schema = Schema.read(files("monitor.store"))
         try:
-            if not store.read_now(schema.is_applied):
+            is_applied = store.read_now(schema.is_applied)
+            if file:
+                file.check_companions()  # made by SQLite by now, or by somebody else
+            if not is_applied:
                 store.run_now(lambda tx: schema.apply(tx, create=create))
         except StoreError:
             store.close()

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, text
 
 from monitor.core.model import Micros
 
+from . import erasure
+
 MAX_ROWS: Final = 500
 """How many rows are deleted in one transaction at the most."""
 
@@ -97,6 +99,7 @@ def prune(tx: Connection, before: Micros) -> bool:
     Return whether there may be more.
     """
     left = MAX_ROWS
+    erasure.note(tx)
     for statement in DELETE_ENDED:
         left -= tx.execute(statement, {"before": before, "limit": left}).rowcount
         if left <= 0:

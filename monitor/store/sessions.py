@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 from monitor.core.model import Session
 from monitor.core.secret import Secret
 
-from . import rows
+from . import erasure, rows
 
 LOAD: Final = text("""
 SELECT * FROM session WHERE workspace = :workspace AND account_id = :account_id
@@ -44,7 +44,8 @@ def write(tx: Connection, workspace: str, sessions: Mapping[str, Session | None]
     for account_id, session in sessions.items():
         key = {"workspace": workspace, "account_id": account_id}
         if session is None:
-            tx.execute(DELETE, key)
+            if tx.execute(DELETE, key).rowcount:
+                erasure.note(tx)
         else:
             link = session.link.reveal() if session.link else None
             tx.execute(WRITE, {**key, **rows.values(session), "link": link})

@@ -5,19 +5,21 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from . import erasure
 from .access import MAX_READ, Database
 from .errors import StoreError, failed
+from .file import DatabaseFile, open_ours
 
 _PRAGMAS: Final = (
     "PRAGMA busy_timeout = 10000",
+    "PRAGMA secure_delete = ON",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
@@ -34,6 +36,9 @@ _ADVICE: Final = {
     "unable to open": "make the file and its folder writable for the user that runs the monitor",
 }
 
+ERASE_SHARE: Final = 0.05
+"""How much of the time may go into emptying the log of what was deleted: it waits for the disk."""
+
 _STEPS_BETWEEN_CHECKS: Final = 10_000
 """How much SQLite does, about a millisecond's work, before it asks whether the time is over."""
 
@@ -42,30 +47,10 @@ _WAL_PAUSE: Final = 0.1
 """Seconds between two tries to turn the log on, which does not wait for others as all else does."""
 
 
-def prepare(address: URL, *, create: bool) -> None:
-    """Make the file at *address* if there is none; raise StoreError if it can't be written.
-
-    Raise StoreError, too, if there is none and it is not to be created.
-    """
-    path = Path(address.database or "")
-    if not create and not path.exists():
-        raise StoreError(
-            f"there is no database {path} (storage.url): the monitor has not run with it yet"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StoreError(
-            f"the database {path} can't be opened: {error.strerror}; name a writable file in"
-            " storage.url"
-        ) from None
-
-
-def connect(address: URL, *, read_only: bool) -> Database:
-    """Return a connection to the file at *address*, to read it or to write to it."""
+def connect(address: URL, file: DatabaseFile, *, read_only: bool) -> Database:
+    """Return a connection to the *file* at *address*, to read it or to write to it."""
     engine = create_engine(address, hide_parameters=True, connect_args={"timeout": 10})
-    timeout = ReadTimeout()
+    timeout, eraser = ReadTimeout(), Eraser(engine)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
@@ -87,7 +72,13 @@ def connect(address: URL, *, read_only: bool) -> Database:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         return failed(address.database or "", reason[:200], _ADVICE)
 
-    return Database(engine, explain, timeout.limit if read_only else nullcontext)
+    @contextmanager
+    def limit() -> Iterator[None]:
+        file.check()
+        with timeout.limit() if read_only else eraser.follow():
+            yield
+
+    return Database(engine, explain, limit)
 
 
 class MonitorLock:
@@ -96,8 +87,8 @@ class MonitorLock:
     The system takes it from a process that has died: who gets it knows that no other one lives.
     """
 
-    def __init__(self, address: URL) -> None:
-        self._path = Path(f"{address.database}-lock")
+    def __init__(self, file: DatabaseFile) -> None:
+        self._path = file.path.with_name(f"{file.path.name}-lock")
         self._file: int | None = None
 
     def acquire(self) -> bool:
@@ -106,7 +97,7 @@ class MonitorLock:
             return True
         self.release()
         try:
-            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+            self._file = open_ours(self._path)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.release()
@@ -130,6 +121,43 @@ class MonitorLock:
             return os.path.samestat(os.fstat(self._file), self._path.stat())
         except FileNotFoundError:
             return False
+
+
+class Eraser:
+    """Lets what was deleted leave the disk: see `erasure`.
+
+    SQLite overwrites it in the database; its log, which holds former pages too, is emptied soon.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._is_due = False
+        self._not_before = 0.0
+        event.listen(engine, "commit", self._note)
+        event.listen(engine, "rollback", erasure.take)
+
+    @contextmanager
+    def follow(self) -> Iterator[None]:
+        """Empty the log after the transaction within this context, if something was deleted."""
+        yield
+        began = time.monotonic()
+        if self._is_due and began >= self._not_before:
+            self._is_due = not self._empty_log()
+            ended = time.monotonic()
+            self._not_before = ended + (ended - began) / ERASE_SHARE
+
+    def _note(self, tx: Connection) -> None:
+        self._is_due |= erasure.take(tx)
+
+    def _empty_log(self) -> bool:
+        """Return whether that was done: nobody must be reading what is in it."""
+        with closing(self._engine.raw_connection()) as connection, suppress(sqlite3.Error):
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA busy_timeout = 50")
+            (is_busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cursor.execute(_PRAGMAS[0])
+            return not is_busy
+        return False
 
 
 class ReadTimeout:

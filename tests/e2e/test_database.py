@@ -68,17 +68,27 @@ async def test_a_file_that_cannot_be_used_ends_the_start_with_one_clear_line(
         mend()
 
 
-def fill_disk(file, pid):
+ROOM = 8 * 1024
+"""What a file may have on the disk that is full: enough for a log, too little for two pages."""
+
+
+def fill_disk(_file, pid):
     """Let no file of the program grow any more, as on a full disk."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    size = file.with_name("monitor.db-wal").stat().st_size
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (ROOM, before[1]))
     return lambda: resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+def move_away(file, _pid):
+    """Let the file be somewhere else; return what puts it back."""
+    away = file.with_name("away")
+    file.rename(away)
+    return lambda: away.rename(file)
 
 
 async def test_a_file_that_fails_under_the_monitor_loses_nothing_and_alerts_nobody(tmp_path):
     async with asyncio.TaskGroup() as at_once:  # they do little but wait for the database
-        for breaking in (lock, fill_disk):
+        for breaking in (lock, fill_disk, move_away):
             folder = tmp_path / breaking.__name__
             folder.mkdir()
             at_once.create_task(fail_under_the_monitor(folder, breaking), name=breaking.__name__)

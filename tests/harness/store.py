@@ -73,6 +73,7 @@ def open_store(url, store_type=Store):
         return store_type.open(url)
     file = Path(url.removeprefix("sqlite:///"))
     if not file.exists():
+        file.touch(mode=0o600)
         file.write_bytes(_sqlite_tables())
     store = store_type.open(url)
     for access in (store._writing, store._reading):

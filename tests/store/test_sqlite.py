@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 from harness.core import frozen, listed_account, signed_out
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from monitor.core.duration import Duration
 from monitor.store import sqlite, workspaces
 from monitor.store.db import Store, StoreError
+from monitor.store.file import DatabaseFile
 
 
 @pytest.fixture
@@ -90,7 +92,8 @@ def test_a_locked_database_is_an_error_that_holds_no_values(harness):
 
 
 def test_an_error_of_a_statement_holds_no_values(database_url):
-    engine = sqlite.connect(make_url(database_url), read_only=False).engine
+    file = DatabaseFile(Path(database_url.removeprefix("sqlite:///")))
+    engine = sqlite.connect(make_url(database_url), file, read_only=False).engine
     with pytest.raises(OperationalError, match="no such table") as caught, engine.begin() as tx:
         tx.execute(text("INSERT INTO nowhere VALUES (:value)"), {"value": "hush"})
     engine.dispose()

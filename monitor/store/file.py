@@ -1,0 +1,172 @@
+"""The file of a SQLite database, and those beside it: for nobody else to read, and still there.
+
+What the file holds opens accounts: login links. So it and its companions are regular files of the
+user who runs the monitor, with mode 0600, in folders where no other user can put another file in
+their place. A folder that everybody may write to is taken if it is sticky, as /tmp is (nobody can
+replace what is ours there, and what others have put there is refused), or the root of a volume, as
+orchestrators make them (then who reaches the volume from outside is up to them).
+"""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from .errors import StoreError
+
+COMPANIONS: Final = ("-wal", "-shm", "-journal", "-lock")
+
+_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+log = structlog.get_logger("store")
+
+
+class DatabaseFile:
+    """The file at *path*."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._identity: tuple[int, int] | None = None
+        self._wal_identity: tuple[int, int] | None = None
+
+    def prepare(self, *, create: bool) -> None:
+        """Make the file if there is none, and keep others from it.
+
+        Raise StoreError if it can't be written or is not ours alone, or if there is none and it is
+        not to be created.
+        """
+        path = self.path
+        if not create and not os.path.lexists(path):
+            raise StoreError(
+                f"there is no database {path} (storage.url): the monitor has not run with it yet"
+            )
+        try:
+            _make_folders(path.parent)
+            _check_folders(path)
+            os.close(open_ours(path, whoever=not create))
+        except OSError as error:
+            raise StoreError(
+                f"the database {path} can't be opened: {error.strerror}; name a writable file in"
+                " storage.url"
+            ) from None
+        self._identity = _identity(path)
+        self.check_companions()
+
+    def check_companions(self) -> None:
+        """Raise StoreError if a file beside it is not ours; keep others from each."""
+        owner = self.path.stat().st_uid
+        for ending in COMPANIONS:
+            companion = self.path.with_name(f"{self.path.name}{ending}")
+            try:
+                found = companion.lstat()
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISREG(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
+                raise StoreError(
+                    f"{companion} is not the monitor's: somebody else has made it; move it away, or"
+                    " name a file in another folder in storage.url"
+                )
+            _tighten(companion, found)
+
+    def check(self) -> None:
+        """Raise StoreError if the file is not the one any more that was opened.
+
+        What is written to a file that was deleted, or is shadowed by another one, is lost.
+        """
+        now = _identity(self.path)
+        if now is None:
+            raise StoreError(
+                f"the database {self.path} is gone: it was deleted or moved, or its folder is not"
+                " mounted any more; put it back, or restart the monitor to begin with a new one"
+            )
+        if now != self._identity:
+            raise StoreError(
+                f"the database {self.path} was replaced by another file; restart the monitor to use"
+                " that one, or put the former one back"
+            )
+        wal = _identity(self._wal)
+        self._wal_identity = self._wal_identity or wal
+        if wal != self._wal_identity:
+            raise StoreError(
+                f"{self._wal}, which belongs to the database, was deleted or replaced; restart the"
+                " monitor: it holds what was in it"
+            )
+
+
+def open_ours(path: Path, *, whoever: bool = False) -> int:
+    """Open or make a file for nobody else to read; raise StoreError if it is not ours.
+
+    To root it may be *whoever*'s.
+    """
+    try:
+        file = os.open(path, _OPEN, 0o600)
+    except OSError:
+        if path.is_symlink():
+            raise StoreError(
+                f"{path} is a symbolic link; name the file that it leads to in storage.url"
+            ) from None
+        raise
+    try:
+        _check_ours(path, os.fstat(file), whoever=whoever)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _check_ours(path: Path, found: os.stat_result, *, whoever: bool) -> None:
+    user = os.geteuid()
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path} is not a file; name a writable file in storage.url")
+    if found.st_uid != user and not (whoever and user == 0):
+        raise StoreError(
+            f"{path} belongs to another user (uid {found.st_uid}, this is {user}): run the monitor"
+            " as that one, or give it the file (chown)"
+        )
+    _tighten(path, found)
+
+
+def _tighten(path: Path, found: os.stat_result) -> None:
+    """Keep others from a file of ours, which was *found* so."""
+    if not found.st_mode & 0o077:
+        return
+    told = log.bind(file=str(path), mode=f"{stat.S_IMODE(found.st_mode):04o}")
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        told.warning("others may read a file of the database", error=error.strerror)
+    else:
+        told.warning("others could read a file of the database; its mode is 0600 now")
+
+
+def _make_folders(folder: Path) -> None:
+    for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
+        missing.mkdir(exist_ok=True, mode=0o700)
+
+
+def _check_folders(path: Path) -> None:
+    """Raise StoreError if some other user could put another file in the place of *path*."""
+    folder = path.parent.resolve()
+    for each in (folder, *folder.parents):
+        mode = each.stat().st_mode
+        if not mode & stat.S_IWOTH or mode & stat.S_ISVTX:
+            continue
+        if not os.path.ismount(each):
+            raise StoreError(
+                f"everybody may write to the folder {each}, so everybody may put another file in"
+                f" the place of the database; chmod o-w {each}, or name a file elsewhere in"
+                " storage.url"
+            )
+        log.warning("everybody may write to the volume of the database", volume=str(each))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at *path* from every other, None if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
