@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.core.duration import Duration, humanize
 from monitor.core.model import Cause, Status
-from monitor.core.text import iso_time, visible
+from monitor.core.text import iso_time, unstack, visible
 
 
 class Exit(IntEnum):
@@ -130,4 +130,4 @@ def _cell(column: str, value: Any) -> Text:
         text = f"{text[:8]}…"
     elif column in _TIMES and text:
         text = iso_time(value)[:16].replace("T", " ")
-    return Text(visible(text), style=_STYLES.get(text, ""))
+    return Text(unstack(visible(text)), style=_STYLES.get(text, ""))

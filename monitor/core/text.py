@@ -5,6 +5,7 @@ direction of what surrounds them, addresses that a program of the reader would m
 sentences that pass for ours.
 
     clean      for people: one line, nothing that hides, no address that becomes a link
+    unstack    for a terminal, too: no marks without end above and below a line
     set_off    for people, where a sentence goes on around it: cleaned text in quotation marks
     redact     for errors and logs: one line, printable, secrets masked
     visible    for terminals and logs: escapes in place of what hides
@@ -54,29 +55,39 @@ def clean(text: str, limit: int = 80) -> str:
 
     Programs that show it take what looks like an address for one; word joiners keep them from it.
     """
-    visible = text[: limit * 8]
-    if not (visible.isascii() and visible.isprintable()):
-        visible = "".join(_visible(unicodedata.normalize("NFC", visible)))
-    line = _OF_ADDRESSES.sub(rf"{WORD_JOINER}\g<0>{WORD_JOINER}", " ".join(visible.split()))
+    text = text[: limit * 8]
+    if not (text.isascii() and text.isprintable()):
+        text = unstack("".join(_without_hidden(unicodedata.normalize("NFC", text))))
+    line = _OF_ADDRESSES.sub(rf"{WORD_JOINER}\g<0>{WORD_JOINER}", " ".join(text.split()))
     return shorten(_JOINED_TWICE.sub(WORD_JOINER, line), limit)
 
 
-def _visible(text: str) -> Iterator[str]:
-    """Yield what of *text* can be seen or shapes what can; no letter bears too many marks."""
-    before, marks = " ", 0
+def unstack(text: str) -> str:
+    """Return *text* without marks that no letter bears, or that are too many on one."""
+    kept, marks = [" "], 0
+    for character in text:
+        category = unicodedata.category(character)
+        if category.startswith("M"):
+            marks = 0 if category == "Mc" else marks + 1  # such takes up room of its own
+            if marks > MAX_MARKS or kept[-1] == " ":
+                continue
+        elif category != "Cf":
+            marks = 0
+        kept.append(character)
+    return "".join(kept[1:])
+
+
+def _without_hidden(text: str) -> Iterator[str]:
+    """Yield what of *text* can be seen or shapes what can."""
+    before = " "
     for character, after in zip(text, f"{text[1:]} ", strict=False):
         category = unicodedata.category(character)
         if category in ("Cc", "Zl", "Zp", "Zs"):
-            character, marks = " ", 0  # noqa: PLW2901
-        elif category in ("Cf", "Cs") or character in _INVISIBLE:
-            if not _shapes(character, before, after):
-                continue
-        elif category.startswith("M"):
-            marks = 0 if category == "Mc" else marks + 1  # such takes up room of its own
-            if marks > MAX_MARKS or before == " ":
-                continue
-        else:
-            marks = 0
+            character = " "  # noqa: PLW2901
+        elif (category in ("Cf", "Cs") or character in _INVISIBLE) and not _shapes(
+            character, before, after
+        ):
+            continue
         before = character
         yield character
 

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from monitor.cli.output import Exit, print_error, print_json, print_lines, print_rows, worst
+from monitor.cli.output import Exit, _cell, print_error, print_json, print_lines, print_rows, worst
 
 
 def test_the_exit_code_that_matters_most_wins():
@@ -55,3 +55,8 @@ def test_no_output_moves_the_cursor_or_turns_text_round(capsys, monkeypatch):
     assert json.loads(out.splitlines()[0])["data"] == {"name": HOSTILE}
     assert "é" in out
     assert err == "error: a\\x1b[31m\\x9b2J\\u202eb\\u2066c\\x7f\\u200f é\n"
+
+
+@pytest.mark.odd_input("hostile name")
+def test_a_name_in_a_table_reaches_into_no_other_line():
+    assert _cell("name", "\u0651ش" + "\u0651" * 90).plain == "ش" + "\u0651" * 4
