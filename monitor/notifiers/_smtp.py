@@ -46,6 +46,18 @@ _SERVER_CODES: Final = _AUTH_CODES | {421}
 
 _NO_COMMAND: Final = frozenset({500, 502})
 
+_STATUS: Final = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
+"""What a reply may begin with (RFC 3463); its first figure says the same as the code."""
+
+_RELAY: Final = (
+    "; it takes OAuth and no password, which is not supported: use a relay that takes one"
+)
+_ADVICE: Final = {  # of Microsoft 365 and Google
+    "5.7.139": _RELAY,
+    "5.7.30": _RELAY,
+    "5.7.9": "; it takes a password for this application only: make one",
+}
+
 _PLAIN: Final = "this port does not begin with TLS; tls: starttls may be what it takes"
 _SILENT: Final = "it accepts connections and then says nothing; check the port"
 _SILENT_PLAIN: Final = f"{_SILENT}: one that begins with TLS, as 465, needs tls: tls"
@@ -294,18 +306,19 @@ async def _add_recipients(smtp: aiosmtplib.SMTP, recipients: Sequence[str]) -> M
             await smtp.rcpt(recipient)
         except aiosmtplib.SMTPResponseException as refused:
             if refused.code in _SERVER_CODES:
-                raise refusal(_Step.GREETING.value[0], refused.code) from None
+                raise _refusal(_Step.GREETING, refused.code, refused.message) from None
             refusals[recipient] = refused.code
     return refusals
 
 
 def _to_error(failure: Exception, step: _Step, *, tls: str) -> DeliveryError:
-    if isinstance(failure, aiosmtplib.SMTPResponseException):
-        what, advice = step.value
-        return _refusal(what, failure.code, step=step, advice=advice)
+    reply = failure if isinstance(failure, aiosmtplib.SMTPResponseException) else None
+    if reply and (step is not _Step.CONTENT or reply.code >= 400):
+        return _refusal(step, reply.code, reply.message)
     is_late = isinstance(failure, TimeoutError)
     if step is _Step.CONTENT:
-        return unanswered("the connection broke off", sent=True, late=is_late)
+        text = "the server's answer makes no sense" if reply else "the connection broke off"
+        return unanswered(text, sent=True, late=is_late)
     if isinstance(failure, OSError) and step in _CONNECTING:  # TimeoutError is one
         why = _why_unreachable(failure, step, tls=tls)
         return unanswered("", sent=False, late=is_late, why=why)
@@ -334,16 +347,23 @@ def _why_unreachable(failure: BaseException, step: _Step, *, tls: str) -> str:
 
 def refusal(text: str, code: int) -> DeliveryError:
     """Say what a reply means that refuses us, or all recipients."""
-    return _refusal(text, code, step=_Step.ADDRESSES)
+    error = _refusal(_Step.ADDRESSES, code)
+    error.message = f"{text} (SMTP {code})"
+    return error
 
 
-def _refusal(text: str, code: int, *, step: _Step, advice: str = "") -> DeliveryError:
+def _refusal(step: _Step, code: int, words: str = "") -> DeliveryError:
+    """Say what a reply means; of the server's own *words* the status in them is said."""
+    text, advice = step.value
+    match = _STATUS.match(words)
+    status = match[0] if match else ""
+    advice = _ADVICE.get(status, advice)
     reason = AttemptReason.CLIENT if code >= 500 else AttemptReason.SERVER
-    if step is _Step.LOGIN or code in _AUTH_CODES:
+    if step is _Step.LOGIN or code in _AUTH_CODES or status in _ADVICE:
         reason = AttemptReason.AUTH
     remedy = Remedy.RETRY
     if code >= 500:
         is_content = step is _Step.CONTENT and reason is not AttemptReason.AUTH
         remedy = Remedy.DROP if is_content else Remedy.MEND
-    reply = f"SMTP {code}" if code >= 200 else "an answer that is not SMTP"
+    reply = f"SMTP {code} {status}".rstrip() if code >= 200 else "an answer that is not SMTP"
     return DeliveryError(f"{text} ({reply}){advice}", reason=reason, remedy=remedy)

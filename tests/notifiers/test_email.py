@@ -113,7 +113,9 @@ async def test_what_an_address_of_a_label_answers_is_not_said_of_those_of_other_
 
 
 async def test_a_server_that_gives_up_among_the_recipients_took_nothing():
-    with pytest.raises(DeliveryError, match=r"the server takes no mail \(SMTP 421\)") as caught:
+    with pytest.raises(
+        DeliveryError, match=r"the server takes no mail \(SMTP 421 4.3.2\)"
+    ) as caught:
         await receipt(to=[OPS, BOSS], replies={BOSS: "421 4.3.2 shutting down"})
 
     assert (caught.value.ambiguous, caught.value.remedy) == (False, Remedy.RETRY)

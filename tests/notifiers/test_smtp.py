@@ -235,7 +235,8 @@ async def test_a_refused_greeting_is_not_blamed_on_the_sender():
         error = await refusal(server.port, hello="box")
 
     assert str(error) == (
-        "the server refused the name that it is greeted with (SMTP 504); set hello to one it takes"
+        "the server refused the name that it is greeted with (SMTP 504 5.5.2);"
+        " set hello to one it takes"
     )
     assert error.remedy is Remedy.MEND
     assert server.inbox.hellos == ["box"]
@@ -375,6 +376,39 @@ async def test_an_address_that_cannot_be_written_to_the_server_makes_the_mail_wr
 
     assert str(error) == "the mail could not be sent: UnicodeEncodeError"
     assert (error.reason, error.remedy) == (AttemptReason.CLIENT, Remedy.DROP)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (
+            "535 5.7.139 ops@example.com: basic authentication is disabled",
+            "535 5.7.139); it takes OAuth",
+        ),
+        ("550 5.7.30 Basic authentication is not supported", "550 5.7.30); it takes OAuth"),
+        ("534 5.7.9 Application-specific password required", "534 5.7.9); it takes a password for"),
+        ("550 5.7.1 ops@example.com", "550 5.7.1)"),
+        ("550 192.0.2.1 is listed", "550)"),
+        ("550 5.7.1.example.com", "550)"),
+    ],
+)
+async def test_the_status_of_a_reply_is_said_and_none_of_its_other_words(words, text):
+    with MailServer() as server:
+        server.inbox.replies["mail"] = words
+        error = await refusal(server.port)
+
+    assert str(error).startswith(f"the sender was refused (SMTP {text}")
+    assert error.remedy is Remedy.MEND
+
+
+@pytest.mark.parametrize("reply", ["251 whatever", "350 whatever", "HTTP/1.1 400 Bad Request"])
+async def test_an_answer_to_the_content_that_makes_no_sense_is_ambiguous(reply):
+    with MailServer() as server:
+        server.inbox.replies["data"] = reply
+        error = await refusal(server.port)
+
+    assert str(error) == "the server's answer makes no sense; it may have arrived"
+    assert error.ambiguous
 
 
 async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():
