@@ -22,6 +22,9 @@ _BOUNDARY: Final = "=_monitor"
 """In a body that is quoted-printable nothing reads like it (RFC 2045, 6.7)."""
 
 _ENCODED: Final = "=?"
+_JOINERS: Final = "[\u200c\u200d]"
+"""Invisible, and parts of names in many languages."""
+
 _MAILBOX: Final = re.compile(
     r"""\s* (?: (?: "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<name>[^"<>@,;:\\]*?) ) \s*
         <(?P<address>[^<>\s]+)> | (?P<bare>[^<>\s"]+) ) \s*""",
@@ -50,7 +53,8 @@ class Mailbox(NamedTuple):
 def parse_mailbox(text: str) -> Mailbox:
     """Return the mailbox in *text*; raise ValueError if it is not one that gets mail."""
     parts = _MAILBOX.fullmatch(text)
-    if parts is None or not text.isprintable() or _ENCODED in text:
+    is_printable = re.sub(_JOINERS, "", text).isprintable()
+    if parts is None or not is_printable or _ENCODED in text:
         raise ValueError(NO_ADDRESS)
     name = re.sub(r"\\(.)", r"\1", parts["quoted"]) if parts["quoted"] else parts["name"] or ""
     local, at, domain = (parts["address"] or parts["bare"]).rpartition("@")

@@ -162,6 +162,7 @@ def test_no_header_holds_another(value):
         ('"Ops, \\"night\\"" <ops@例え.テスト>', ('Ops, "night"', "ops@xn--r8jz45g.xn--zckzah")),
         ("ops@STRASSE.example", ("", "ops@STRASSE.example")),
         ("ops@straße.example", ("", "ops@xn--strae-oqa.example")),
+        *((f'"{name}" <ops@example.com>', (name, "ops@example.com")) for name in NAMES.values()),
         ("o'brien+a@localhost", ("", "o'brien+a@localhost")),
         ("Ops (night) <ops@xn--bcher-kva.example>", ("Ops (night)", "ops@xn--bcher-kva.example")),
     ],
@@ -187,6 +188,7 @@ def test_a_mailbox_is_a_name_and_an_address_whose_domain_is_ascii(text, mailbox)
         ("Ops <a@example.com>, Joe <b@example.com>", "must be an address"),
         ("<<ops@example.com>>", "must be an address"),
         ("ops@exa\u00admple.com", "must be an address"),
+        ("Ops \u202espo <ops@example.com>", "must be an address"),
     ],
 )
 def test_what_is_no_mailbox_is_refused_with_a_reason(text, why):
