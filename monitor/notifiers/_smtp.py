@@ -24,7 +24,6 @@ import aiosmtplib
 from aiohappyeyeballs import start_connection
 from pydantic import Field, field_validator, model_validator
 
-from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.secret import Secret
 from monitor.core.url import is_loopback
@@ -151,12 +150,12 @@ class _Progress:
 
 
 class SmtpServer:
-    """A server that takes mail; each attempt is over within *timeout*."""
+    """A server that takes mail; each attempt is over within the time that its settings give it."""
 
-    def __init__(self, settings: SmtpSettings, *, timeout: Duration) -> None:
+    def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
         self._tls_context = tls_context(settings.ca_file, where=f"receiver {settings.name}")
-        self._timeout = timeout.seconds
+        self._timeout = settings.timeout.seconds
 
     async def send(
         self, mail: bytes, *, sender: str, recipients: Sequence[str]

@@ -79,7 +79,7 @@ class Notifier(notifiers.Notifier):
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__(settings, **options)
-        self._server = SmtpServer(settings, timeout=settings.timeout)
+        self._server = SmtpServer(settings)
         self._html = _html()
 
     async def send(self, message: Message) -> Receipt:

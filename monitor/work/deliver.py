@@ -293,8 +293,10 @@ class Deliverer:
             incidents = [sent.incident.id for sent in message.notifications if sent.incident]
             bound.error("given up", incidents=incidents[:20])
         elif isinstance(result, Receipt) and error is not None:
-            say = bound.error if result.refused else bound.warning
-            say("some addresses did not take it")
+            if result.refused:
+                bound.error("some addresses refuse it for good")
+            elif number == 1:
+                bound.warning("some addresses did not take it, will try again")
         elif error is not None and not self._is_failing:
             bound.warning("not delivered, will try again")
         self._is_failing = isinstance(result, DeliveryError)

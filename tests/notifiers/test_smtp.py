@@ -18,18 +18,15 @@ from monitor.notifiers._smtp import SmtpServer, SmtpSettings
 
 PASSWORD = "hunter2hunter2"
 LOGIN = {"username": "ops", "password": PASSWORD}
+SOON = Duration.parse("1s")
 SENDER, RECIPIENT = "monitor@example.com", "ops@example.com"
 
 
-SOON = Duration(500_000)
-
-
-async def send(port, *, recipients=(RECIPIENT,), limit=TIMEOUT, **values):
-    settings = SmtpSettings.model_validate(
-        {"name": "mail", "type": "email", "host": "127.0.0.1", "port": port, "tls": "none"} | values
-    )
-    server = SmtpServer(settings, timeout=limit)
-    return await server.send(b"Subject: x\r\n\r\nA mail.\r\n", sender=SENDER, recipients=recipients)
+async def send(port, *, recipients=(RECIPIENT,), **values):
+    server = {"host": "127.0.0.1", "port": port, "tls": "none", "timeout": TIMEOUT}
+    settings = SmtpSettings.model_validate({"name": "mail", "type": "email", **server, **values})
+    mail = b"Subject: x\r\n\r\nA mail.\r\n"
+    return await SmtpServer(settings).send(mail, sender=SENDER, recipients=recipients)
 
 
 async def refusal(port, **values):
@@ -149,10 +146,11 @@ async def test_a_port_that_does_not_begin_with_tls_is_said():
     assert str(error).endswith("does not begin with TLS; tls: starttls may be what it takes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", ["starttls", "none"])
 async def test_a_port_that_begins_with_tls_is_said(tls):
     with MailServer(tls="tls") as server:
-        error = await refusal(server.port, tls=tls, limit=SOON)
+        error = await refusal(server.port, tls=tls, timeout=SOON)
 
     assert str(error).endswith("check the port: one that begins with TLS, as 465, needs tls: tls")
     assert not error.ambiguous
@@ -444,10 +442,11 @@ async def test_a_goodbye_that_fails_does_not_undo_what_was_accepted():
     assert len(server.inbox.mails) == 1
 
 
+@pytest.mark.slow
 async def test_a_server_that_does_not_answer_a_goodbye_has_taken_the_mail():
     with MailServer() as server:
         server.inbox.replies["quit"] = "hang"
-        await send(server.port, limit=SOON)
+        await send(server.port, timeout=SOON)
 
     assert len(server.inbox.mails) == 1
 
