@@ -23,6 +23,9 @@ from .model import Micros
 
 REDACTED: Final = "[hidden]"
 
+MIN_PART: Final = 8
+"""So many characters of a secret are not shown either."""
+
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://\S*")
 _CREDENTIAL: Final = re.compile(r"\b(?:linked|account|id|whsec)_[A-Za-z0-9_-]{8,}")
 _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffe\uffff")
@@ -129,12 +132,13 @@ def without_quotes(text: str) -> str:
 def redact(text: str, *, limit: int, secret: str = "") -> str:
     """Return *text* on one line of at most *limit* printable characters, without secrets.
 
-    URLs (a reconnection link is one), whatever looks like a token, and the text *secret* are
-    masked before it is cut, so that no half of a secret remains.
+    URLs (a reconnection link is one), whatever looks like a token, and the text *secret* with
+    all longer parts of it are masked before it is cut, so that no half of a secret remains.
     """
+    text = text[: limit * 20]
     if secret:
-        text = text.replace(secret, REDACTED)
-    text = _CREDENTIAL.sub(REDACTED, _URL.sub(REDACTED, text[: limit * 20]))
+        text = _without(text, secret)
+    text = _CREDENTIAL.sub(REDACTED, _URL.sub(REDACTED, text))
     printable = "".join(character if character.isprintable() else " " for character in text)
     return shorten(" ".join(printable.split()), limit)
 
@@ -150,6 +154,22 @@ def visible(text: str) -> str:
         ascii(character)[1:-1] if unicodedata.category(character) in _UNSEEN else character
         for character in text
     )
+
+
+def _without(text: str, secret: str) -> str:
+    """Mask what *text* has of *secret*, if that is `MIN_PART` characters or all of it."""
+    size = min(MIN_PART, len(secret))
+    parts = {secret[start : start + size] for start in range(len(secret) - size + 1)}
+    shown: list[str] = []
+    end = 0  # of what is masked
+    for at, character in enumerate(text):
+        if text[at : at + size] in parts:
+            if at >= end:
+                shown.append(REDACTED)
+            end = at + size
+        if at >= end:
+            shown.append(character)
+    return "".join(shown)
 
 
 def sanitize(text: str, *, limit: int) -> str:

@@ -4,22 +4,37 @@ No cookies, no redirects, no HTTP/2, and nothing that the environment says but t
 Each address of a server gets its chance: the next one is tried after a quarter of a second.
 """
 
+import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
+import yarl
+from aiohttp.client_proto import ResponseHandler
 
 from monitor.core.secret import Secret
 
+from .head import MAX_HEAD, OddAnswerError, find_end, read_head
 from .proxy import Proxies
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for a connection to be made, TLS included, once the name was looked up."""
+
+CHUNK: Final = 16 * 1024
+"""Bytes of a body that are passed on at once."""
+
+_LIMITS: Final[Any] = {
+    "max_line_size": MAX_HEAD,
+    "max_field_size": MAX_HEAD,
+    "max_headers": 1024,
+}
+"""Of what follows the last chunk of a body; heads are bounded in `_Protocol`."""
 
 
 def open_http(
@@ -36,23 +51,26 @@ def open_http(
     """
     reuse: Any = {"keepalive_timeout": keep_alive} if keep_alive else {"force_close": True}
 
-    def session(proxy: Secret | None) -> aiohttp.ClientSession:
+    def open_session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=max_connections,
             ssl=tls_context,
             resolver=aiohttp.ThreadedResolver(),  # that of the loop, whatever is installed
             **reuse,
         )
+        make: Any = partial(_Protocol, loop=asyncio.get_running_loop())
+        connector._factory = make  # noqa: SLF001 - see there
         return aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), proxy=_address(proxy)
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT),
+            auto_decompress=False,
+            **_LIMITS,
         )
 
-    def transport(proxy: Secret | None) -> AiohttpTransport:
-        return AiohttpTransport(verify=tls_context, client=lambda: session(proxy))
-
     http = httpx.AsyncClient(
-        transport=_ByProxy(proxies, transport),
-        timeout=httpx.Timeout(None, connect=CONNECT_TIMEOUT),
+        transport=_Transport(proxies, open_session),
+        timeout=None,  # noqa: S113 - see above
         follow_redirects=False,
         trust_env=False,
     )
@@ -60,32 +78,154 @@ def open_http(
     return http
 
 
-class _ByProxy(httpx.AsyncBaseTransport):
+class _Protocol(ResponseHandler):
+    """aiohttp's protocol, whose parser sees heads as `read_head` writes them.
+
+    aiohttp has no setting for that; a test notices if it is passed by.
+    """
+
+    _received: bytearray | None = None
+    """What there is of a head; None outside of one."""
+
+    _interim = 0
+    """How many bytes the interim responses before it had."""
+
+    _left: int | None = None
+    """How many bytes of the body are to come, None if nobody knows."""
+
+    def set_response_params(self, **params: Any) -> None:
+        """Expect a response (the interface of aiohttp)."""
+        self._received, self._interim, self._left = bytearray(), 0, None
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of a response (the interface of asyncio)."""
+        if self._received is not None and data:
+            try:
+                data = self._read(data)
+            except OddAnswerError as error:
+                self._received = None
+                self.set_exception(error)
+                if self.transport is not None:
+                    self.transport.close()
+                return
+            if not data:
+                return
+        elif self._left is not None:
+            data = self._within(data)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End (the interface of asyncio): within a head, it is a part of an answer that came."""
+        if self._received or (self._received is not None and self._interim):
+            self.set_exception(aiohttp.ClientPayloadError("the head is not whole"))
+        super().connection_lost(exc)
+
+    def _read(self, data: bytes) -> bytes:
+        """Return a head with what follows it of its body; nothing if it is not whole yet."""
+        received = self._received
+        assert received is not None
+        looked_at = len(received)
+        received += data
+        while (end := find_end(received, looked_at)) is not None:
+            head = read_head(bytes(received[:end]))
+            body = bytes(received[end:])
+            if head.status == 101:
+                raise OddAnswerError("in a protocol that was not asked for")
+            if head.status >= 200:
+                self._received = None
+                self._left = 0 if head.status in (204, 304) else head.length
+                return head.content + self._within(body)
+            self._interim += end
+            del received[:end]
+            looked_at = 0
+            if not received:
+                break
+        if self._interim + len(received) > MAX_HEAD:
+            raise OddAnswerError(f"with a head of more than {MAX_HEAD // 1024} KiB")
+        return b""
+
+    def _within(self, data: bytes) -> bytes:
+        """Return what of *data* belongs to the body; what comes after is nobody's answer."""
+        if self._left is None:
+            return data
+        if len(data) > self._left:
+            data = data[: self._left]
+            if self.transport is not None:
+                self.transport.close()
+        self._left -= len(data)
+        return data
+
+
+class _Transport(httpx.AsyncBaseTransport):
     """Sends each request through the proxy that leads to its address, if there is one."""
 
-    def __init__(
-        self, proxies: Proxies, make: Callable[[Secret | None], httpx.AsyncBaseTransport]
-    ) -> None:
+    def __init__(self, proxies: Proxies, open_session: Callable[[], aiohttp.ClientSession]) -> None:
         self._proxies = proxies
-        self._make = make
-        self._transports: dict[Secret | None, httpx.AsyncBaseTransport] = {}
+        self._open_session = open_session
+        self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* (the interface of httpx)."""
-        proxy = self._proxies.find(str(request.url))
-        if proxy not in self._transports:
-            self._transports[proxy] = self._make(proxy)
-        try:
-            return await self._transports[proxy].handle_async_request(request)
-        except (httpx.ConnectError, httpx.TimeoutException) as error:
-            if proxy is None or isinstance(error.__cause__, aiohttp.ClientSSLError):
-                raise
-            raise httpx.ProxyError(str(error)) from error.__cause__  # so far, only it was called
+        url = str(request.url)
+        proxy = self._proxies.find(url)
+        if self._session is None:
+            self._session = self._open_session()
+        with _errors_of_httpx(is_proxied=proxy is not None):
+            response = await self._session.request(
+                request.method,
+                yarl.URL(url, encoded=True),
+                headers=request.headers.multi_items(),
+                data=_content(request),
+                allow_redirects=False,
+                proxy=_address(proxy),
+            )
+        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
 
     async def aclose(self) -> None:
         """Close all connections (the interface of httpx)."""
-        for transport in self._transports.values():
-            await transport.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+
+@contextmanager
+def _errors_of_httpx(*, is_proxied: bool = False) -> Iterator[None]:
+    """Raise what transports of httpx do; the texts of aiohttp's errors hold addresses."""
+    try:
+        yield
+    except aiohttp.ConnectionTimeoutError as error:
+        raise (httpx.ProxyError if is_proxied else httpx.ConnectTimeout)("no connection") from error
+    except aiohttp.ClientSSLError as error:
+        raise httpx.ConnectError("no TLS connection") from error
+    except aiohttp.ClientConnectorError as error:
+        raise (httpx.ProxyError if is_proxied else httpx.ConnectError)("no connection") from error
+    except aiohttp.ClientHttpProxyError as error:
+        raise httpx.ProxyError("the proxy refused") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise httpx.NetworkError("no answer, or a part of one") from error
+
+
+def _content(request: httpx.Request) -> Any:
+    """Return the body of *request*: whole, or as it comes."""
+    try:
+        return request.content or None
+    except httpx.RequestNotRead:
+        return request.stream
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a response as it comes."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _errors_of_httpx():
+            async for chunk in self._response.content.iter_chunked(CHUNK):
+                yield chunk
+
+    async def aclose(self) -> None:
+        await self._response.__aexit__(None, None, None)
 
 
 def _address(proxy: Secret | None) -> str | None:

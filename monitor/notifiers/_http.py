@@ -32,6 +32,7 @@ from monitor.core.model import Message, Micros
 from monitor.core.receipt import Receipt
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url, travels_in_clear
+from monitor.net.body import read_body
 from monitor.net.failure import connect_failure
 
 from . import Notifier, ReceiverSettings, unanswered
@@ -249,13 +250,10 @@ class _TrackedBody:
 
 async def _read(response: httpx.Response) -> Answer:
     """Return what came back, of the body what there is of it in time: this can't fail."""
-    body = b""
+    encoding = response.headers.get("content-encoding", "")
     try:
         async with asyncio.timeout(BODY_TIMEOUT.seconds):
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    break
+            body = await read_body(response.aiter_raw(), encoding, limit=MAX_BODY)
     except Exception:  # noqa: BLE001 - the status counts, not how the connection ended
         body = b""
     finally:

@@ -19,6 +19,7 @@ from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.text import redact
 from monitor.net.failure import connect_failure
+from monitor.net.head import OddAnswerError
 
 from .wire import MALFORMED, loads
 
@@ -60,6 +61,8 @@ def exchange_error(error: Exception, *, responded: bool) -> ExchangeError:
         outcome = "timeout" if isinstance(cause, aiohttp.ConnectionTimeoutError) else "network"
         return ExchangeError(f"could not be reached: {reason}", outcome=outcome, ambiguous=False)
     match cause:
+        case OddAnswerError():
+            return unreadable(str(cause))
         case aiohttp.ClientPayloadError():
             return ExchangeError("broke off in the middle of its answer")
         case (
@@ -67,11 +70,10 @@ def exchange_error(error: Exception, *, responded: bool) -> ExchangeError:
             | aiohttp.ClientConnectionResetError()
             | OSError(errno=errno.ECONNRESET | errno.EPIPE | errno.ECONNABORTED)
         ):
-            # The message of aiohttp's own error is no text if a part of the head had come.
-            stale = not responded and isinstance(getattr(cause, "message", ""), str)
-            return ExchangeError("closed the connection instead of answering", stale=stale)
+            text = "closed the connection instead of answering"
+            return ExchangeError(text, stale=not responded)
         case aiohttp.ClientResponseError():
-            return unreadable("with something that is not HTTP")
+            return unreadable("with chunks that are damaged")
         case _:
             return ExchangeError(f"could not be reached: {type(cause).__name__}")
 
@@ -142,6 +144,8 @@ def _describe(status: int, headers: Mapping[str, str], body: bytes, content: obj
         return " with an empty body"
     if content is not MALFORMED:
         return " with JSON of another shape"
+    if body.startswith(b"\x1f\x8b"):
+        return " with something compressed that is not said to be"
     if "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<":
         return " with an HTML page"
     return " with something that is not complete JSON"

@@ -1,6 +1,5 @@
 """HTTP to Linked API: one client for all workspaces, one bounded exchange at a time."""
 
-import zlib
 from contextlib import aclosing
 from typing import Final
 
@@ -8,6 +7,8 @@ import httpx
 
 from monitor.core.errors import ApiError
 from monitor.net import http as net
+from monitor.net.body import read_body
+from monitor.net.head import OddAnswerError
 from monitor.net.proxy import Proxies, always, from_environment
 from monitor.net.tls import tls_context
 
@@ -18,8 +19,6 @@ KEEP_ALIVE: Final = 300.0  # seconds
 MAX_CONNECTIONS: Final = 1000
 MAX_BODY: Final = 10 * 2**20  # bytes, if nothing else is said
 MAX_ERROR_BODY: Final = 64 * 2**10
-
-_ANY_FORMAT: Final = 32 + zlib.MAX_WBITS  # zlib finds out itself whether it is gzip or zlib
 
 
 def open_http(settings: LinkedApiSettings, proxies: Proxies | None = None) -> httpx.AsyncClient:
@@ -63,30 +62,16 @@ async def exchange(
 async def _body(response: httpx.Response, limit: int) -> bytes:
     """Read the body up to its limit: of an error what fits, of an account list all or nothing."""
     if response.is_success:
-        body = await _decompressed(response, limit)
+        body = await _read(response, limit)
         if len(body) > limit:
             raise unreadable(f"with more than {limit // 2**20} MiB")
         return body
     try:
-        return (await _decompressed(response, MAX_ERROR_BODY))[:MAX_ERROR_BODY]
-    except ApiError:
+        return (await _read(response, MAX_ERROR_BODY))[:MAX_ERROR_BODY]
+    except OddAnswerError:
         return b""
 
 
-async def _decompressed(response: httpx.Response, limit: int) -> bytes:
-    """Read until the end, or until there is more than *limit*; decompress no further either."""
-    decompressor = None
-    encoding = response.headers.get("content-encoding", "").strip().lower()
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        decompressor = zlib.decompressobj(_ANY_FORMAT)
-    elif encoding not in ("", "identity"):
-        raise unreadable("in a compression that was not asked for")
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        try:
-            body += decompressor.decompress(chunk, limit - len(body) + 1) if decompressor else chunk
-        except zlib.error:
-            raise unreadable("with damaged compression") from None
-        if len(body) > limit:
-            break
-    return bytes(body)
+async def _read(response: httpx.Response, limit: int) -> bytes:
+    encoding = response.headers.get("content-encoding", "")
+    return await read_body(response.aiter_raw(), encoding, limit=limit)

@@ -137,6 +137,8 @@ def test_what_is_set_off_has_no_end_before_its_end(text, shown):
         ("the token linked_abcdefgh1234 is bad", "the token [hidden] is bad"),
         ("id_short is none", "id_short is none"),
         (f"Bad {TOKEN}!", "Bad [hidden]!"),
+        (f"Bad {TOKEN[:9]}… or …{TOKEN[-8:]}!", "Bad [hidden]… or …[hidden]!"),
+        (f"the end of it is {TOKEN[-4:]}", f"the end of it is {TOKEN[-4:]}"),
         ("x" * 41, "x" * 39 + "…"),
         (f"{'x' * 35} {LINK}", f"{'x' * 35} [hi…"),
         ("", ""),

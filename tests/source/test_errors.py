@@ -58,7 +58,9 @@ UNREACHABLE = [
 BROKEN_OFF = [
     (then(http(200, GOOD, length=9999), close), "in the middle"),
     (then(http(200, GOOD, length=9999), reset), "closed|middle"),
-    (then(b"HTTP/1.1 200 OK\r\nConte", close), "closed"),
+    (then(b"HTTP/1.1 200 OK\r\nConte", close), "middle"),
+    (then(b"HTTP/1.1 200 OK\r\nConte", reset), "closed|middle"),
+    (then(b"HTTP/1.1 103 Early Hints\r\n\r\n", close), "middle"),
 ]
 
 

@@ -19,6 +19,7 @@ BODY = body(account(0))
 GOOD = http(200, BODY)
 HALF = then(http(200, BODY, length=9999), silence)
 GZIP = {"content-encoding": "gzip"}
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.odd_input("odd body")
@@ -31,15 +32,48 @@ GZIP = {"content-encoding": "gzip"}
         http(200, BODY, {"content-encoding": "identity"}),
         http(200, gzip.compress(BODY), GZIP),
         http(200, zlib.compress(BODY), {"content-encoding": "deflate"}),
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-        + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY)
-        + b"0\r\n\r\n",
+        http(200, gzip.compress(BODY[:99]) + gzip.compress(BODY[99:]), GZIP),
+        http(200, gzip.compress(zlib.compress(BODY)), {"content-encoding": "Deflate, gzip"}),
+        CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n",
+        CHUNKED + b"%X;a=b\r\n%b\r\n0\r\nx: %b\r\n\r\n" % (len(BODY), BODY, b"y" * 9000),
+        http(200, BODY, {"x": "y" * 60_000}),
+        http(200, BODY, {f"x-{number}": "y" for number in range(2000)}),
+        http(200, BODY, {"content-Length": len(BODY)}),
+        b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + GOOD,
+        b"HTTP/1.1 200 Tr\xe8s bien\r\ncontent-length: %d\r\n\r\n" % len(BODY) + BODY,
+        then(b"HTTP/1.0 200 OK\r\n\r\n" + BODY, close),
+        GOOD + b"HTTP/1.1 408 Request Timeout\r\n\r\n",
     ],
 )
 async def test_an_oddly_wrapped_response_is_read_all_the_same(reply):
     snapshot, _ = await poll_once(reply)
 
     assert [account.name for account in snapshot.accounts] == ["Person Number 0"]
+
+
+@pytest.mark.odd_input("odd body")
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (http(200, BODY, {"x": "y" * 70_000}), "with a head of more than 64 KiB"),
+        (http(200, BODY, {"Content-length": "7"}), "with two lengths"),
+        (http(200, BODY, length="+7"), "with a length that is no number"),
+        (http(200, BODY, {"x": "\0"}), "with NUL bytes in its head"),
+        (http(2000, BODY), "with a status that is none"),
+        (b"HTTP/1.1 200 OK\r\nfatal error\r\n\r\n", "with a line in its head that is no header"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "in a protocol that was not asked for"),
+        (b"ICY 200 OK\r\n\r\n", "with something that is not HTTP"),
+        (b"\x15\x03\x01\0\x02\x02\x50", "with TLS; its address has to begin with https://"),
+        (http(200, BODY, {"content-encoding": "br"}), "that was not asked for (br)"),
+        (http(200, gzip.compress(BODY)), "with something compressed that is not said to be"),
+        (CHUNKED + b"junk\r\n", "with chunks that are damaged"),
+    ],
+)
+async def test_what_is_odd_about_any_other_response_is_said(reply, words):
+    failure, _ = await poll_once(reply)
+
+    assert failure.cause is Cause.BAD_RESPONSE
+    assert words in failure.detail
 
 
 @pytest.mark.parametrize(
