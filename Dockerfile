@@ -1,30 +1,20 @@
 # The monitor, its locked dependencies and nothing else; run it with a read-only root file system:
 #   docker run --read-only --tmpfs /tmp --cap-drop ALL -v monitor:/data -p 127.0.0.1:9464:9464 -e LINKED_API_TOKEN IMAGE
 
-FROM docker.io/library/python:3.13-slim AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore \
-    PYTHONDONTWRITEBYTECODE=1
+ARG BASE=docker.io/library/python:3.13-slim
+FROM ${BASE} AS build
 WORKDIR /build
-
-# Wheels only: nothing is compiled here, and no package runs code of its own while it is installed.
-COPY requirements.lock ./
-RUN python -m venv --without-pip /opt/linkedapi-monitor \
-    && pip --python /opt/linkedapi-monitor/bin/python install --require-hashes --only-binary :all: -r requirements.lock
-
-COPY requirements-build.lock ./
-RUN python -m venv --without-pip tools \
-    && pip --python tools/bin/python install --require-hashes --only-binary :all: -r requirements-build.lock
+COPY requirements.lock requirements-build.lock pyproject.toml README.md LICENSE ./
+COPY deploy/install ./deploy/
+COPY monitor ./monitor
 
 # Read-only root file systems can't cache bytecode, so it is made here; by content, as the files' times say nothing.
-COPY pyproject.toml README.md LICENSE ./
-COPY monitor ./monitor
-RUN PATH=/build/tools/bin:$PATH tools/bin/python -m hatchling build --target wheel \
-    && pip --python /opt/linkedapi-monitor/bin/python install --no-deps --no-index dist/*.whl \
+RUN PYTHON=python PIP_NO_COMPILE=1 deploy/install /opt/linkedapi-monitor \
     && find /opt/linkedapi-monitor -type d \( -name tests -o -name test \) -path '*/site-packages/*' -prune -exec rm -r {} + \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/linkedapi-monitor/lib
 
 
-FROM docker.io/library/python:3.13-slim
+FROM ${BASE}
 # Platforms that choose a user id of their own run it in group 0, which may therefore write the state.
 RUN useradd --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin monitor \
     && install -d -o monitor -g root -m 0770 /data
@@ -44,6 +34,7 @@ HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["li
 ENTRYPOINT ["linkedapi-monitor"]
 CMD ["run"]
 
+ARG BASE
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="linkedapi-monitor" \
@@ -51,4 +42,4 @@ LABEL org.opencontainers.image.title="linkedapi-monitor" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
-      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim"
+      org.opencontainers.image.base.name="$BASE"

@@ -51,6 +51,7 @@ def check(document: Document, sections: Sections) -> list[str]:
             *_repeated_tokens(document, sections.workspaces),
             *_open_metrics(sections.web),
             *_clear_database(sections.storage),
+            *_clear_proxy(sections.linked_api),
             *(
                 (("receivers", index, key), message)
                 for index, receiver in sections.receivers.items()
@@ -271,3 +272,9 @@ def _clear_database(storage: StorageSettings | None) -> Iterator[tuple[Location,
     if storage and address.is_in_clear(address.parse(storage.url.reveal())):
         message = "may go in clear, password included; add ?sslmode=verify-full&sslrootcert=system"
         yield ("storage", "url"), message
+
+
+def _clear_proxy(settings: LinkedApiSettings | None) -> Iterator[tuple[Location, str]]:
+    url = settings.proxy.reveal() if settings and settings.proxy else ""
+    if "@" in url and travels_in_clear(url):
+        yield ("linked_api", "proxy"), "is told its password in clear; https:// would hide it"

@@ -1,10 +1,11 @@
 """The address of the database: `storage.url`."""
 
-from ipaddress import ip_address
 from typing import Final
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from monitor.core.url import is_loopback
 
 _FORMS: Final = "must be sqlite:/// followed by the path of a file, or postgresql://user:password@host:port/name"
 _UNSAFE_MODES: Final = ("disable", "allow", "prefer")
@@ -43,12 +44,8 @@ def is_in_clear(address: URL) -> bool:
 
 def _is_elsewhere(host: str | None) -> bool:
     """Return whether *host* is neither this machine nor a folder with a socket."""
-    if not host or host.startswith(("/", "@")) or host == "localhost":
-        return False
-    try:
-        return not ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return True
+    is_socket = not host or host.startswith(("/", "@"))
+    return not is_socket and not is_loopback(host or "")
 
 
 def describe(address: URL) -> str:

@@ -214,6 +214,9 @@ FITS = {
     "an owner": ONE % LABEL + "accounts: [{labels: {owner: jane@example.com}}]",
     "an owner by id": ONE % LABEL
     + "accounts: [{match: {id: a-1, name: 'J*'}, labels: {owner: jane@example.com}}]",
+    "a proxy without a password": WORKSPACE + "linked_api: {proxy: 'http://proxy:3128'}",
+    "a proxy by TLS": WORKSPACE + "linked_api: {proxy: 'https://me:pw@proxy:3128'}",
+    "a proxy on this machine": WORKSPACE + "linked_api: {proxy: 'http://me:pw@127.0.0.1:3128'}",
     "a database on this machine": WORKSPACE + "storage: {url: 'postgresql://me:p@[::1]:1/m'}",
     "a database on a socket": WORKSPACE + "storage: {url: 'postgresql:///m?host=/run/pg'}",
     "a database by TLS": WORKSPACE + "storage: {url: 'postgresql://me:p@db/m?sslmode=require'}",
@@ -234,6 +237,8 @@ ODD = {
   - {match: {workspace: ${TEXT}}, to: ops}
   - {to: ops}""",
     "metrics for everybody": WORKSPACE + "web: {listen: '[::]:9464'}",
+    "a proxy's password in clear": WORKSPACE
+    + "linked_api: {proxy: 'http://me:pw@proxy.example.com:3128'}",
     "a database in clear": WORKSPACE + "storage: {url: 'postgresql://me:pw@db.example.com/m'}",
     "a database that may end in clear": WORKSPACE
     + "storage: {url: 'postgresql:///m?host=/run/pg&host=10.0.0.5&sslmode=prefer'}",

@@ -6,6 +6,7 @@ A start is a fork of this process, which has loaded the program already; one in 
 process of its own. Prints a line of JSON for each that went wrong, with its seed.
 """
 
+import codecs
 import contextlib
 import importlib
 import json
@@ -245,7 +246,7 @@ def follow(process, reading, *, is_silent):
             return os.waitstatus_to_exitcode(status), said.decode("utf-8", "replace")
         has_started = b'"event": "started"' in said or b"app: started" in said
         if not is_stopped and (
-            has_started or (is_silent and time.monotonic() > deadline - MAX_WAIT + 3)
+            has_started or (is_silent and time.monotonic() > deadline - MAX_WAIT + 10)
         ):
             os.kill(process, signal.SIGTERM)
             is_stopped = True
@@ -330,5 +331,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     for name in ("cli.commands", "notifiers.slack", "notifiers.email", "notifiers.webhook"):
         importlib.import_module(f"monitor.{name}")
+    for encoding in ("ascii", "latin-1"):
+        codecs.lookup(encoding)
     monitor_main = importlib.import_module("monitor.__main__").main
     main()
