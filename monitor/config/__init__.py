@@ -36,7 +36,10 @@ from .settings import Config, Findings, PollSettings, WorkspaceSettings, adapter
 
 __all__ = ["Config", "ConfigError", "Problem", "check_successor", "load", "schema"]
 
-_LISTS: Final = ("workspaces", "accounts", "receivers", "routes")
+MAX_ITEMS: Final = {"workspaces": 20_000, "accounts": 100_000, "receivers": 1000, "routes": 1000}
+"""How many entries of a list there may be: each workspace and receiver has a worker of its own."""
+
+_LISTS: Final = tuple(MAX_ITEMS)
 _NO_PASSWORD: Final = re.compile(r"postgres(ql)?://[^:@]*(@|$)")
 _KINDS: Final = {"workspaces": WorkspaceSettings, "accounts": AccountRule, "routes": Route}
 
@@ -148,6 +151,9 @@ def _values(document: Document) -> dict[str, Any]:
 def _items(document: Document, section: str, raw: Any) -> dict[int, Any]:
     if not isinstance(raw, list):
         document.report((section,), "must be a list; start each entry with `- `")
+        return {}
+    if len(raw) > MAX_ITEMS[section]:
+        document.report((section,), f"must have {MAX_ITEMS[section]} or fewer entries")
         return {}
     items = {}
     for index, item in enumerate(raw):

@@ -8,10 +8,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, field_validator
 
+from monitor.core.bounds import AtMost
 from monitor.core.model import Account, EventType, Incident, Message, Notification
 from monitor.core.secret import Secret
 from monitor.core.text import iso_time, sanitize
@@ -36,7 +37,7 @@ class Settings(_http.HttpSettings):
 
     type: Literal["webhook"]
     secret: Secret
-    headers: Mapping[str, Secret] = Field(default_factory=dict)
+    headers: Annotated[Mapping[str, Secret], AtMost(50)] = Field(default_factory=dict)
 
     @field_validator("secret")
     @classmethod

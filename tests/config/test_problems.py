@@ -135,6 +135,7 @@ WRONG = {
     "a misspelt label": f"receivers: [{MAIL}]" % "{lable: owner}",
     "nobody to write to": f"receivers: [{MAIL}]" % "{}",
     "labels that are no addresses": LABELLED % LABEL,
+    "routes without end": OPS + "routes: [" + "{to: ops}, " * 1001 + "]",
     "a route to nobody": "routes: [{to: []}]",
     "a route to a stranger": OPS + "routes:\n  - to:\n      - ops\n      - opps",
     "a fallback to a stranger": "fallback: ops",

@@ -228,7 +228,9 @@ def start(drawn):
         os.close(writing)
         os.close(nothing)
         try:
-            return follow(process, reading, is_silent={1, 2} <= set(drawn.closed))
+            return follow(
+                process, reading, is_silent=drawn.command == ["run"] and {1, 2} <= set(drawn.closed)
+            )
         finally:
             os.close(reading)
 
@@ -274,9 +276,12 @@ def problems(drawn, code, said):
     is_odd_python = drawn.is_real and ("Fatal Python error" in said or "init_import_site" in said)
     if is_odd_python and drawn.limits:
         return []  # Python itself can't start
+    is_silent = {1, 2} <= set(drawn.closed)
+    if is_silent and code == -signal.SIGTERM:
+        return []  # it was not heard whether it had started
     if code not in CODES[drawn.command[0]]:
         found.append(f"exit code {code}")
-    if not said.strip() and not {1, 2} <= set(drawn.closed):
+    if not said.strip() and not is_silent:
         found.append("says nothing")
     types = {
         line["error"]
