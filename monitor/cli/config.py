@@ -22,8 +22,8 @@ def check(config_file: ConfigOption = None) -> None:
     app.check_limits()
     loaded.storage.location  # noqa: B018 - an error if there is none
     overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
-    found = (*loaded.warnings, *overrides, *app.check_network(loaded), *loaded.findings.notes)
-    for warning in found:
+    lines = (*loaded.warnings, *overrides, *app.check_network(loaded), *loaded.findings.notes)
+    for warning in lines:
         print_lines(f"warning: {warning}", err=True)
     typer.echo(
         f"ok: {_count(len(loaded.workspaces), 'workspace')},"

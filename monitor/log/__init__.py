@@ -123,10 +123,10 @@ class Redactor:
     def add(self, secret: Secret) -> None:
         """Redact *secret*, too."""
         for spelling in _spellings(secret.reveal()):
-            known = self._by_start.setdefault(spelling[:MIN_SECRET_LENGTH], [])
-            if spelling not in known:
-                known.append(spelling)
-                known.sort(key=len, reverse=True)
+            spellings = self._by_start.setdefault(spelling[:MIN_SECRET_LENGTH], [])
+            if spelling not in spellings:
+                spellings.append(spelling)
+                spellings.sort(key=len, reverse=True)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         """Process an event (the interface of structlog)."""

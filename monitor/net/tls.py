@@ -35,6 +35,7 @@ def tls_context(
 
 def _context(file: str | None, folders: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # some systems leave it to the server
     if file:
         _load_file(context, Path(file), CERT_FILE)
     if folders:

@@ -216,7 +216,7 @@ def spawn(drawn, folder, ends):
 
 
 def start(drawn):
-    """Run the program as *drawn*; return its exit code (None: it hung) and all that it said."""
+    """Run the program as *drawn*; return its exit code (None: it hung) and output."""
     with tempfile.TemporaryDirectory(prefix="surroundings-", dir="/tmp") as name:
         folder = Path(name)
         (folder / "config.yaml").write_text(drawn.text.replace("FOLDER", name))
@@ -237,16 +237,16 @@ def start(drawn):
 
 def follow(process, reading, *, is_silent):
     """Read what *process* says, stop it once it has started, and wait for its end."""
-    said, deadline, is_stopped = b"", time.monotonic() + MAX_WAIT, False
+    output, deadline, is_stopped = b"", time.monotonic() + MAX_WAIT, False
     while time.monotonic() < deadline:
         if select.select([reading], [], [], 0.05)[0]:
-            said += os.read(reading, 65536)
+            output += os.read(reading, 65536)
         ended, status = os.waitpid(process, os.WNOHANG)
         if ended:
             while chunk := os.read(reading, 65536):
-                said += chunk
-            return os.waitstatus_to_exitcode(status), said.decode("utf-8", "replace")
-        has_started = b'"event": "started"' in said or b"app: started" in said
+                output += chunk
+            return os.waitstatus_to_exitcode(status), output.decode("utf-8", "replace")
+        has_started = b'"event": "started"' in output or b"app: started" in output
         if not is_stopped and (
             has_started or (is_silent and time.monotonic() > deadline - MAX_WAIT + 10)
         ):
@@ -254,7 +254,7 @@ def follow(process, reading, *, is_silent):
             is_stopped = True
     os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
-    return None, said.decode("utf-8", "replace")
+    return None, output.decode("utf-8", "replace")
 
 
 NOISE = (
@@ -268,34 +268,36 @@ NOISE = (
 CODES = {"run": {0, 1, 2}, "check": {1, 2, 7}, "config": {0, 1, 2}}
 
 
-def problems(drawn, code, said):
+def problems(drawn, code, output):
     """Return what is wrong with how a start ended."""
     if code is None:
         return ["hangs"]
-    found = [f"says {noise}" for noise in NOISE if noise in said]
-    is_odd_python = drawn.is_real and ("Fatal Python error" in said or "init_import_site" in said)
+    wrong = [f"says {noise}" for noise in NOISE if noise in output]
+    is_odd_python = drawn.is_real and (
+        "Fatal Python error" in output or "init_import_site" in output
+    )
     if is_odd_python and drawn.limits:
         return []  # Python itself can't start
     is_silent = {1, 2} <= set(drawn.closed)
     if is_silent and code == -signal.SIGTERM:
         return []  # it was not heard whether it had started
     if code not in CODES[drawn.command[0]]:
-        found.append(f"exit code {code}")
-    if not said.strip() and not is_silent:
-        found.append("says nothing")
+        wrong.append(f"exit code {code}")
+    if not output.strip() and not is_silent:
+        wrong.append("says nothing")
     types = {
         line["error"]
-        for line in map(parse, said.splitlines())
+        for line in map(parse, output.splitlines())
         if "error" in line and "message" in line
     }
     types -= {"warning"}
     if "config" in types and code != 2:
-        found.append(f"a configuration that is wrong is exit code {code}")
-    if code == 2 and said.strip() and "config" not in types:
-        found.append("exit code 2 without an error of the configuration")
+        wrong.append(f"a configuration that is wrong is exit code {code}")
+    if code == 2 and output.strip() and "config" not in types:
+        wrong.append("exit code 2 without an error of the configuration")
     if code == 0 and types:
-        found.append("an error and exit code 0")
-    return found
+        wrong.append("an error and exit code 0")
+    return wrong
 
 
 def parse(line):
@@ -312,20 +314,20 @@ def main():
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     for seed in range(first, first + count):
         drawn = draw(seed)
-        code, said = start(drawn)
-        found = problems(drawn, code, said)
-        if drawn.command == ["run"] and code == 2 and not found:
+        code, output = start(drawn)
+        wrong = problems(drawn, code, output)
+        if drawn.command == ["run"] and code == 2 and not wrong:
             drawn = draw(seed)
             drawn.command = ["config", "check"]
-            code, said = start(drawn)
+            code, output = start(drawn)
             if code != 2 and "RLIMIT_AS" not in drawn.limits:
-                found = ["config check is content with what ends a start"]
-        if found:
+                wrong = ["config check is content with what ends a start"]
+        if wrong:
             shown = {
                 "seed": seed,
-                "found": found,
+                "wrong": wrong,
                 "code": code,
-                "said": said[-1500:],
+                "output": output[-1500:],
                 **vars(drawn),
             }
             sys.stdout.write(json.dumps(shown) + "\n")
