@@ -74,9 +74,12 @@ def commit(
     scheduled: bool,
     now: Micros,
     new_id: Callable[[], str],
+    looked_at: Micros | None = None,
 ) -> Recorded:
     """Decide what a poll means and write all of it in the transaction *tx*.
 
+    What it saw happens *now*: what left before told nobody of it; it is as old as the list, which
+    came when it *looked_at* the workspace (None: now).
     Raise LeaseLostError if the claim *term* is not the latest.
     """
     accepted_by = None
@@ -121,7 +124,11 @@ def commit(
         if failing.cause in CAUSES:
             receivers |= outbox.release_looked(tx, ALL_WORKSPACES, now=now)
     else:
-        receivers = record_look(tx, rules.liveness(workspace.name, term, now), now=now)
+        receivers = record_look(
+            tx,
+            rules.liveness(workspace.name, term, now if looked_at is None else looked_at),
+            now=now,
+        )
     return replace(recorded, receivers=recorded.receivers | receivers)
 
 
@@ -334,7 +341,7 @@ class Poller:
         scheduled: bool,
     ) -> Decision | None:
         """Record what a poll means, or nothing if others have changed the accounts since."""
-        now, rules = self._runtime.now(), self.rules
+        looked_at, rules = self._runtime.now(), self.rules
         self._workspace, self._blind_cause = None, None  # until it is known to be committed
         unwritten = self._take_unwritten()
 
@@ -348,8 +355,9 @@ class Poller:
                 term=self.term,
                 rules=rules,
                 scheduled=scheduled,
-                now=now,
+                now=self._runtime.now(),
                 new_id=self._runtime.new_id,
+                looked_at=looked_at,
             )
 
         after = None
@@ -372,7 +380,7 @@ class Poller:
         self._hold(after.failing)
         self._has_polled = True
         if isinstance(observation, Snapshot) and after.failing is None:
-            self._fresh_until = rules.liveness(self.name, self.term, now).fresh_until or 0
+            self._fresh_until = rules.liveness(self.name, self.term, looked_at).fresh_until or 0
             if rules is self.rules:  # else the next poll compares every account anew
                 wanted = {incident.subject for incident in recorded.decision.wanted}
                 self._quiet = {

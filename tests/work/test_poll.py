@@ -15,12 +15,17 @@ from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
+from monitor.core.inventory import Inventory
 from monitor.core.model import ALL_WORKSPACES, API, Cause, Incident, Workspace
+from monitor.core.policy import DeliveryPolicy
+from monitor.core.receipt import Receipt
 from monitor.core.route import Match, Route
 from monitor.simulator import Fault
 from monitor.store import clock, incidents, outbox, workspaces
+from monitor.store.attempts import Attempt
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work import liveness
+from monitor.work.deliver import Deliverer, DeliveryRules
 from monitor.work.poll import Poller
 
 OPENED = ("opened", "reconnection_required")
@@ -352,6 +357,39 @@ async def test_a_session_that_is_wanted_while_a_poll_is_recorded_is_asked_for(ha
     assert await polling == [OPENED]
     assert harness.poller.has_intents
     await busy
+
+
+async def test_what_left_while_a_poll_waited_to_be_recorded_did_not_tell_what_it_saw(harness):
+    harness.simulator.sign_out("acme", "a1")
+    await harness.poll()
+    harness.simulator.freeze("acme", "a1")
+    deliverer = Deliverer(
+        harness.routing.receivers["chat"],
+        None,
+        DeliveryRules(DeliveryPolicy(), Inventory({"acme": {}})),
+        harness.poller._recorder,
+        "monitor",
+    )
+    writing = threading.Event()
+
+    def pass_time(_):
+        writing.wait()
+        harness.now += 1
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(harness.store.run(pass_time))
+        claiming = group.create_task(deliverer.claim())
+        group.create_task(harness.store.run(pass_time))
+        polling = group.create_task(harness.poll())
+        await until(lambda: harness.poller._workspace is None)
+        writing.set()
+    claimed = claiming.result()
+    assert polling.result() == [("changed", "frozen")]
+
+    await deliverer._settle_surely(claimed, claimed.message, Attempt(Receipt(), Duration(0), ""))
+
+    (told,) = (await deliverer.claim()).message.notifications
+    assert told.event == "changed"
 
 
 async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):
