@@ -130,10 +130,10 @@ def settle(
     is_lost = outcome is NotificationState.DEAD and not message.done
     if is_lost and fallback and fallback.name != message.receiver:
         outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
-    if done:
-        outbox.pass_turn(tx, sent, now=now)
-    elif error is None:
+    if error is None:
         sent = [*sent, *_cancel_rest(tx, sent)]
+    elif done:
+        outbox.pass_turn(tx, sent, now=now)
     ended = outbox.end(tx, sent, now=now) if is_over else []
     return SettledMessage(tuple(ended), state)
 

@@ -87,6 +87,17 @@ def test_what_some_have_not_got_is_kept_until_all_are_told(mail, error):
     assert sorted(map(str, mail.deliver_all())) == ["[('changed', 'a')]", "[('opened', 'a')]"]
 
 
+def test_what_some_were_told_late_takes_the_place_of_what_they_had_not_got_before(mail):
+    mail.poll(frozen("a"), after=1)
+    mail.deliver(error=PARTLY)
+    mail.now += MINUTE
+    opening, change = mail.claim(), mail.claim()
+    mail.settle(opening, NOBODY)
+    mail.settle(change)
+
+    assert mail.claim(after=DAY).message is None
+
+
 def test_nobody_is_told_who_has_not_got_the_opening_of_what_is_over(mail):
     mail.poll(listed_account("a"))
 
