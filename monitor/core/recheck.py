@@ -31,9 +31,8 @@ class QueuedNotification:
 
     *event* is how it was queued for this receiver, *happened* what happened (the two differ for the
     fallback's copy). *heard_at* is when the receiver was first told of the incident, *told_at* when
-    it last was (known of a refresh only); *watched* says whether the workspace is in the
-    configuration (None: another one is just being applied), *current* whether it has been polled
-    lately.
+    all of its addresses last were; *watched* says whether the workspace is in the configuration
+    (None: another one is just being applied), *current* whether it has been polled lately.
     """
 
     notification_id: str

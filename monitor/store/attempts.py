@@ -123,7 +123,9 @@ def settle(
     sent = outbox.set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
     if not message.done:  # else it has been heard
         if attempt.is_taken or (error and error.ambiguous):
-            _mark_heard(tx, message, attempt.post, at=min(message.now, now), new_id=new_id)
+            is_told = outcome is NotificationState.DELIVERED
+            at = min(message.now, now)
+            _mark_heard(tx, message, attempt.post, is_told=is_told, at=at, new_id=new_id)
         elif not unanswered:
             rows.execute_many(tx, UNMARK_HEARD, (row._asdict() for row in sent))
     state = _note_receiver(tx, message.receiver, attempt, jitter=jitter, now=now)
@@ -211,16 +213,24 @@ INSERT INTO post (id, receiver, address, receipt) VALUES (:id, :receiver, :addre
 """)
 
 MARK_HEARD: Final = text("""
-INSERT INTO heard (incident_id, receiver, address, message_id, at, told_cause, post_id)
-SELECT incident.id, :receiver, :address, :message_id, CAST(:at AS BIGINT), :cause, :post_id
+INSERT INTO heard (incident_id, receiver, address, message_id, at, told_at, told_cause, post_id)
+SELECT incident.id, :receiver, :address, :message_id, CAST(:at AS BIGINT),
+    CAST(:told_at AS BIGINT), :cause, :post_id
 FROM incident WHERE incident.id = :incident_id
 ON CONFLICT (incident_id, receiver, address) DO UPDATE SET told_cause = excluded.told_cause,
+    told_at = COALESCE(excluded.told_at, heard.told_at),
     post_id = COALESCE(excluded.post_id, heard.post_id)
 """)
 
 
 def _mark_heard(
-    tx: Connection, message: Message, post: str | None, *, at: Micros, new_id: Callable[[], str]
+    tx: Connection,
+    message: Message,
+    post: str | None,
+    *,
+    is_told: bool,
+    at: Micros,
+    new_id: Callable[[], str],
 ) -> None:
     recipient = {"receiver": message.receiver, "address": message.address}
     post_id = None
@@ -228,6 +238,7 @@ def _mark_heard(
         post_id = new_id()
         tx.execute(ADD_POST, {"id": post_id, **recipient, "receipt": post})
     heard = {**recipient, "message_id": message.id, "at": at, "post_id": post_id}
+    heard["told_at"] = at if is_told else None
     causes = {
         notification.incident.id: notification.incident.cause
         for notification in message.notifications

@@ -429,14 +429,7 @@ def _wait_for_answers(
 
 QUEUED: Final = text("""
 SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
-    event.account_id AS event_account_id, heard.at AS heard_at,
-    CASE notification.event WHEN 'refreshed' THEN (
-        SELECT MAX(attempt.at) FROM notification AS told
-        JOIN attempt ON attempt.message_id = told.message_id
-        WHERE told.incident_id = notification.incident_id AND told.event <> 'notice'
-            AND told.receiver = notification.receiver AND told.address = notification.address
-            AND told.state = 'delivered'
-    ) END AS told_at
+    event.account_id AS event_account_id, heard.at AS heard_at, heard.told_at
 FROM notification
 JOIN event ON event.id = notification.event_id
 LEFT JOIN heard ON heard.incident_id = notification.incident_id

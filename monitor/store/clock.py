@@ -35,7 +35,7 @@ SHIFT_BACK: Final = (
     text("UPDATE session SET link_since = :now WHERE link_since > :now"),
     text("UPDATE session_intent SET at = at - :step WHERE at > :now"),
     text("UPDATE heard SET at = :now - 1 WHERE at >= :now"),  # still before what came after it
-    text("UPDATE attempt SET at = :now - 1 WHERE at >= :now"),
+    text("UPDATE heard SET told_at = :now - 1 WHERE told_at >= :now"),
     text("UPDATE event SET at = :now WHERE at > :now"),
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
     text("""

@@ -239,13 +239,15 @@ CREATE TABLE post (
     receipt TEXT NOT NULL
 );
 
--- Who was told of an incident: by which message first, and when.
+-- Who was told of an incident: by which message first, and when. `told_at` is when last by one that
+-- left nobody out who is to be tried again.
 CREATE TABLE heard (
     incident_id TEXT NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
     receiver TEXT NOT NULL,
     address TEXT NOT NULL,
     message_id TEXT NOT NULL,
     at BIGINT NOT NULL,
+    told_at BIGINT,
     told_cause TEXT,
     post_id TEXT REFERENCES post (id) ON DELETE SET NULL,
     PRIMARY KEY (incident_id, receiver, address)

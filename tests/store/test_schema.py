@@ -215,7 +215,7 @@ MODULES = (
     *(accounts, attempts, claims, clock, incidents, listings, outbox, receivers, retention),
     *(session_intents, sessions, workspaces),
 )
-NUMBERS = ("now", "start", "at", "until", "before", "since", "limit", "position", "part")
+NUMBERS = ("now", "start", "at", "told_at", "until", "before", "since", "limit", "position", "part")
 HOT = (
     *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
     *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),

@@ -2,7 +2,7 @@
 
 import pytest
 from harness.core import HOUR, MINUTE, listed_account, make_recorder, signed_out
-from harness.store import DAY, REFUSED, TIMEOUT, StoreHarness
+from harness.store import DAY, PARTLY, REFUSED, TIMEOUT, StoreHarness
 
 from monitor.work.tick import Ticker, TickRules
 
@@ -123,3 +123,42 @@ async def test_a_link_whose_telling_failed_is_told_again_under_its_key(harness, 
 
     assert first.message.notifications[0].event == "refreshed"
     assert again.message.id == first.message.id
+
+
+async def test_a_link_that_the_rest_of_a_mail_told_is_news_to_who_had_the_mail_before(
+    harness, ticker
+):
+    rotate(harness, 1)
+    harness.deliver(error=PARTLY)
+    rotate(harness, 2)
+    harness.listed = signed_out(link="https://app.linkedapi.io/c/2")
+    assert harness.deliver() == [("opened", "a1")], "those who had refused it for now"
+
+    assert [event for event, _ in await told_meanwhile(harness, ticker, 20)] == ["refreshed"]
+
+
+async def test_a_link_that_some_addresses_took_is_told_to_the_others_too(harness, ticker):
+    rotate(harness, 1)
+    harness.deliver_all()
+    rotate(harness, 2)
+    harness.poll(signed_out(link="https://app.linkedapi.io/c/2"), after=15 * MINUTE)
+    await tick_all(ticker)
+    assert harness.deliver(error=PARTLY) == [("refreshed", "a1")]
+
+    assert harness.deliver(after=MINUTE) == [("refreshed", "a1")]
+
+
+@pytest.mark.case("link rotates after it was told")
+async def test_a_link_that_came_after_one_poll_that_saw_the_account_work_is_told(store):
+    harness = StoreHarness(store, resolve_after=2)
+    rules = TickRules(harness.rules.policy, harness.rules.routing, keep=180 * DAY)
+    ticker = Ticker(rules, make_recorder(harness, {"slack": "slack"}), lambda _: harness.term)
+    rotate(harness, 1)
+    harness.deliver_all()
+    harness.poll(listed_account())
+    rotate(harness, 2)
+    harness.listed = signed_out(link="https://app.linkedapi.io/c/2")
+
+    assert await told_meanwhile(harness, ticker, 20) == [
+        ("refreshed", harness.listed.session.link.reveal())
+    ]

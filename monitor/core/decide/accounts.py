@@ -167,7 +167,7 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     elif has_link(session) and not has_link(before) and account.since < draft.now:
         draft.emit(EventType.REFRESHED, incident, Reason.LINK_LISTED)
         draft.released.append(incident.id)
-    elif is_rotated(session, before):
+    elif is_rotated(session, before) or (has_link(session) and account.since == draft.now):
         planned = plan_refresh(incident, after=draft.refresh_after, now=draft.now)
         draft.incidents[incident.about] = planned
     return account

@@ -58,7 +58,7 @@ def remind(
         event = _event_due(incident, policy, now)
         if event is None:
             after = replace(incident, next_due_at=None, remind_at=None)
-        elif _is_uncertain(reminder, is_known=current and not failing):
+        elif _is_uncertain(reminder, event, is_known=current and not failing):
             after = replace(incident, next_due_at=now + REMINDER_RECHECK)
         elif event is EventType.REFRESHED:
             draft.emit(event, _refreshed(incident, policy, now), Reason.LINK_ROTATED)
@@ -74,20 +74,24 @@ def remind(
 
 def _event_due(incident: Incident, policy: IncidentPolicy, now: Micros) -> EventType | None:
     """Return what is due of *incident*; a reminder that is due too tells the link as well."""
-    remind_at, is_acknowledged = incident.remind_at, incident.acknowledged_at is not None
     if not incident.is_open:
         return None
-    if incident.refresh is Refresh.DUE and (remind_at is None or remind_at > now):
+    has_reminder = _next_reminder(incident, policy, now) is not None
+    is_before = incident.remind_at is None or incident.remind_at > now
+    if incident.refresh is Refresh.DUE and (is_before or not has_reminder):
         return EventType.REFRESHED
-    if is_acknowledged or not policy.remind or incident.reminders >= policy.remind_max:
-        return None
-    return EventType.REMINDED
+    return EventType.REMINDED if has_reminder else None
+
+
+def _next_reminder(incident: Incident, policy: IncidentPolicy, now: Micros) -> Micros | None:
+    is_over = incident.acknowledged_at is not None
+    return None if is_over else next_reminder(incident.reminders, policy, now)
 
 
 def _refreshed(incident: Incident, policy: IncidentPolicy, now: Micros) -> Incident:
-    remind_at = None
-    if incident.acknowledged_at is None:
-        remind_at = incident.remind_at or next_reminder(incident.reminders, policy, now)
+    remind_at = _next_reminder(incident, policy, now)
+    if remind_at is not None and incident.remind_at is not None:
+        remind_at = incident.remind_at
     return replace(incident, next_due_at=remind_at, remind_at=None, refresh=Refresh.TOLD)
 
 
@@ -97,12 +101,16 @@ def _reminded(incident: Incident, policy: IncidentPolicy, now: Micros) -> Incide
     return replace(incident, reminders=sent, next_due_at=next_due_at, remind_at=None, refresh=None)
 
 
-def _is_uncertain(due: Due, *, is_known: bool) -> bool:
+def _is_uncertain(due: Due, event: EventType, *, is_known: bool) -> bool:
     account = due.account
-    return account is not None and (
+    if account is None:
+        return False
+    has_no_link = account.status is not Status.RECONNECTION_REQUIRED  # for the moment
+    return (
         not is_known
         or account.missing_polls > 0
         or (account.status is Status.ACTIVE and due.incident.cause is not Cause.FLAPPING)
+        or (event is EventType.REFRESHED and has_no_link)
     )
 
 

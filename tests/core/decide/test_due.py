@@ -16,6 +16,7 @@ from harness.core import (
 
 from monitor.core.decide.due import Due, remind
 from monitor.core.model import Refresh, Resolution
+from monitor.core.policy import Flapping
 
 
 def due(harness, incident=None, **how):
@@ -204,3 +205,36 @@ def test_a_link_is_held_while_nobody_knows_whether_it_is_needed():
     assert incident.refresh is Refresh.DUE
     harness.now = incident.next_due_at
     assert due(harness)[1]
+
+
+@pytest.mark.parametrize("how", ["acknowledged", "no reminders any more"])
+def test_a_link_is_told_if_the_reminder_that_was_to_tell_it_does_not_come(how):
+    harness = rotated()
+    harness.now = harness.open[0].remind_at
+    if how == "acknowledged":
+        incident = replace(harness.open[0], acknowledged_at=harness.now)
+    else:
+        incident, harness.policy = harness.open[0], replace(harness.policy, remind=())
+
+    incident, is_told = due(harness, incident)
+
+    assert is_told
+    assert (incident.refresh, incident.reminders) == (Refresh.TOLD, 0)
+    assert not due(harness, incident)[1]
+
+
+def test_a_link_of_a_flapping_account_is_not_told_while_it_works():
+    harness = CoreHarness(flapping=Flapping(changes=2))
+    for number in (1, 2, 3):
+        harness.poll(signed_out(link=f"https://x/{number}"))
+        harness.poll(listed_account())
+    assert harness.open[0].refresh is Refresh.DUE
+    harness.now = harness.open[0].next_due_at
+
+    assert not due(harness)[1]
+
+    harness.poll(signed_out(link="https://x/4"))
+    harness.now = harness.open[0].next_due_at
+    incident, is_told = due(harness)
+    assert is_told
+    assert incident.refresh is Refresh.TOLD
