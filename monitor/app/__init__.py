@@ -24,7 +24,7 @@ from monitor.core.model import EventType, Message, Notification, Observation
 from monitor.core.receipt import Receipt
 from monitor.core.runtime import Runtime
 from monitor.log import LogQueue
-from monitor.net.proxy import from_environment
+from monitor.net.proxy import Proxies, from_environment
 from monitor.source.transport import open_http
 from monitor.store.db import Store
 from monitor.work.deliver import attempt
@@ -55,16 +55,18 @@ log = structlog.get_logger("app")
 
 
 @asynccontextmanager
-async def opened(config: Config, runtime: Runtime = REAL, **options: Any) -> AsyncIterator[App]:
+async def opened(
+    config: Config, runtime: Runtime = REAL, *, proxies: Proxies | None = None, **options: Any
+) -> AsyncIterator[App]:
     """Open the database and the HTTP clients, and put the monitor together over them.
 
-    *options* are those of `App`.
+    *proxies* are those of the environment if nothing else is said; *options* are those of `App`.
     """
     async with AsyncExitStack() as stack:
-        for warning in check_network(config):  # before there is anything to give up
+        proxies = from_environment() if proxies is None else proxies
+        for warning in check_network(config, proxies):  # before there is anything to give up
             log.warning("odd surroundings", warning=warning)
         store = stack.enter_context(closing(Store.open(config.storage.location)))
-        proxies = from_environment()
         http = await stack.enter_async_context(notifiers.open_http(proxies))
         yield App(config, components.Resources(store, http, runtime, stack, proxies), **options)
 

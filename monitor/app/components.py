@@ -166,12 +166,12 @@ def build_notifiers(
     }
 
 
-def check_network(config: Config) -> tuple[str, ...]:
+def check_network(config: Config, proxies: Proxies | None = None) -> tuple[str, ...]:
     """Make whatever would speak to others, without a word to them; return what is odd.
 
-    Raise SetupError if something can't work as configured, or in these surroundings.
+    *proxies* are those of the environment if nothing else is said. Raise SetupError if something can't work as configured, or in these surroundings.
     """
-    proxies = from_environment()
+    proxies = from_environment() if proxies is None else proxies
     open_http(config.linked_api, proxies)
     receivers = {settings.name: settings for settings in config.receivers}
     build_notifiers(config, receivers, http=notifiers.open_http(proxies), proxies=proxies)

@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from monitor import app, config
 from monitor.net import loop
+from monitor.net.proxy import Proxies
 from monitor.simulator import Simulator, login, play, serve
 from monitor.web.server import bind
 from monitor.web.server import serve as serve_endpoint
@@ -80,7 +81,7 @@ class _Demo:
             self._simulator.tune(link_base=f"{api}/connection/")
             settings = self._configure(api, f"http://127.0.0.1:{chat.getsockname()[1]}/hook")
             configure_log(settings)
-            async with app.opened(settings) as monitor:
+            async with app.opened(settings, proxies=Proxies({})) as monitor:
                 app.stop_on_signals(monitor.stop)
                 group.create_task(serve_endpoint(self._chat(), chat, stopping=self._stopping))
                 scenario = group.create_task(self._play(monitor, seconds))

@@ -14,6 +14,8 @@ from typing import Final
 import aiohttp
 import httpx
 
+from monitor.core.errors import SetupError
+
 IN_TIME: Final = "no connection in time; it may be down, or a firewall drops what is sent to it"
 PLAIN: Final = "this port does not begin with TLS; is it the right one, or one of http://?"
 
@@ -62,8 +64,10 @@ def connect_failure(error: BaseException) -> str | None:
     """Say why a client of `http` had no connection to send on; None if it had one."""
     for cause in _chain(error):
         match cause:
+            case SetupError():
+                return str(cause)
             case aiohttp.ClientHttpProxyError(status=status):
-                return _refused_by_proxy(status)
+                return refused_by_proxy(status)
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
                 words = explain(cause)
                 is_proxy = isinstance(error, httpx.ProxyError)
@@ -132,7 +136,8 @@ def _tls_failure(reason: str, plain: str) -> str:
     return f"no TLS connection could be made{detail}"
 
 
-def _refused_by_proxy(status: int) -> str:
+def refused_by_proxy(status: int) -> str:
+    """Say what it means that a proxy answered in the place of the server."""
     text = f"the proxy answered HTTP {status}"
     if status == 407:
         return f"{text}; it wants a login: write it as user:password@ into its address"

@@ -18,7 +18,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause
 from monitor.core.text import redact
-from monitor.net.failure import connect_failure
+from monitor.net.failure import connect_failure, refused_by_proxy
 from monitor.net.head import OddAnswerError
 
 from .wire import MALFORMED, loads
@@ -87,6 +87,8 @@ def http_error(
     status: int, headers: Mapping[str, str], body: bytes, *, secret: str = ""
 ) -> ApiError:
     """Say what a response with an HTTP *status* other than 2xx means."""
+    if status == 407:  # only proxies say so
+        return ExchangeError(f"could not be reached: {refused_by_proxy(status)}", ambiguous=False)
     # A date is compared with the date of the response itself: no clock of ours, no skew.
     now = http_date(headers.get("date", ""))
     wait = retry_after(headers.get("retry-after", ""), now=now, limit=MAX_RETRY_AFTER)

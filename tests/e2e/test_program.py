@@ -10,7 +10,8 @@ from monitor.simulator import serve
 
 
 async def test_the_demo_shows_its_scenario_within_half_a_minute_and_ends(tmp_path):
-    async with program("demo", "--port", "0", log=tmp_path / "demo.log") as demo:
+    env = {"http_proxy": "http://127.0.0.1:9"}  # none of it leaves this machine
+    async with program("demo", "--port", "0", log=tmp_path / "demo.log", env=env) as demo:
         code = await demo.ended(within=40)
 
     output = demo.output()

@@ -7,8 +7,10 @@ import socket
 import pytest
 from harness.raw_server import RawServer, http
 
+from monitor.core.errors import SetupError
 from monitor.core.secret import Secret
 from monitor.net import loop
+from monitor.net.failure import connect_failure
 from monitor.net.http import open_http
 from monitor.net.proxy import Proxies, always, from_environment
 from monitor.net.tls import tls_context
@@ -91,3 +93,22 @@ def test_a_first_address_that_is_dead_does_not_take_the_whole_attempt():
 
     with asyncio.Runner(loop_factory=TwoAddresses) as runner:
         assert runner.run(ask()).status_code == 200
+
+
+async def test_an_address_is_asked_for_as_it_is_written():
+    path = "/a%2Fb/~%7E//?sig=x%2By%3D&q=a+b&e=%20&name=J%C3%BCrgen"
+    async with RawServer(OK) as server, client() as asked:
+        await asked.post(f"{server.url}{path}", content=b"x")
+
+    assert server.requests[0].line == f"POST {path} HTTP/1.1"
+
+
+async def test_a_proxy_that_is_none_is_named_when_it_is_first_needed():
+    proxies = from_environment({"http_proxy": "socks5://user:s3cr3t@proxy"})
+    async with client(proxies) as asked:
+        with pytest.raises(SetupError) as caught:
+            await asked.get("http://example.invalid")
+
+    words = connect_failure(caught.value)
+    assert words.startswith("http_proxy: SOCKS proxies are not supported")
+    assert "s3cr3t" not in words

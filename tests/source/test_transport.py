@@ -308,3 +308,12 @@ async def test_a_proxy_that_is_not_there_is_named_but_not_shown():
     assert failure.detail.startswith(
         "Linked API could not be reached: the proxy could not be reached: the connection was"
     )
+
+
+async def test_a_proxy_that_wants_a_login_is_not_the_api():
+    async with RawServer(http(407, b"<html>", {"content-type": "text/html"})) as proxy:
+        failure, harness = await poll_once(silence, proxy=Secret(proxy_url(proxy)))
+
+    assert failure.cause is Cause.UNREACHABLE
+    assert "the proxy answered HTTP 407; it wants a login" in failure.detail
+    assert harness.outcomes == ["network"]
