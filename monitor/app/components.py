@@ -169,7 +169,8 @@ def build_notifiers(
 def check_network(config: Config, proxies: Proxies | None = None) -> tuple[str, ...]:
     """Make whatever would speak to others, without a word to them; return what is odd.
 
-    *proxies* are those of the environment if nothing else is said. Raise SetupError if something can't work as configured, or in these surroundings.
+    *proxies* are those of the environment if nothing else is said. Raise SetupError if something
+    can't work as configured, or in these surroundings.
     """
     proxies = from_environment() if proxies is None else proxies
     open_http(config.linked_api, proxies)
