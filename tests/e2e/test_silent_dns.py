@@ -19,6 +19,7 @@ async def test_look_ups_that_hang_hold_up_neither_a_mail_nor_a_scrape_nor_the_en
 
     measured = json.loads(measuring.output().splitlines()[-1])
     assert measured["code"] == 0
+    assert measured["by name"] == 0
     assert measured["mail"] < 20  # and 90 s while DNS is asked for a name of this host
     assert measured["metrics"] < 15  # 20 s and more while threads are shared with look-ups,
     assert measured["stop"] < 20  # and 90 s while they are waited for

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -137,6 +138,21 @@ class MailServer:
 
     def __exit__(self, *exc):
         self._controller.stop()
+
+
+@contextlib.contextmanager
+def dead_address(address, port):
+    """Let a port of an *address* of ours give connections no answer: its backlog is full."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(family))
+        listener.bind((address, port))
+        listener.listen(0)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket(family))
+            client.settimeout(0)
+            client.connect_ex((address, port))
+        yield
 
 
 # ── a receiver of each type ──────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ import time
 import pytest
 from harness.program import free_port
 from harness.raw_server import TLS
-from harness.receivers import TIMEOUT, MailServer
+from harness.receivers import TIMEOUT, MailServer, dead_address
 from pydantic import ValidationError
 
 from monitor.core.duration import Duration
@@ -87,35 +87,23 @@ def resolve(monkeypatch):
     return resolve
 
 
-@contextlib.contextmanager
-def full(port):
-    """An address that connections get no answer from: its backlog is full."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.2", port))
-        listener.listen(0)
-        for _ in range(4):
-            client = stack.enter_context(socket.socket())
-            client.settimeout(0)
-            client.connect_ex(("127.0.0.2", port))
-        yield
+def silent(address, port):
+    """Let a port of an *address* take connections and say nothing."""
+    return socket.create_server((address, port))
 
 
-@contextlib.contextmanager
-def silent(port):
-    """An address that takes connections and says nothing."""
-    with socket.create_server(("127.0.0.2", port)):
-        yield
+def closed(_address, _port):
+    """Let nothing listen there."""
+    return contextlib.nullcontext()
 
 
 @pytest.mark.parametrize(
     "first",
-    [full, silent, contextlib.nullcontext],
-    ids=["full", "silent", "closed"],
+    [dead_address, silent, closed],
 )
 async def test_a_dead_address_does_not_keep_mail_from_the_next_one(first, resolve):
     resolve("127.0.0.2", "127.0.0.1")
-    with MailServer() as server, first(server.port):
+    with MailServer() as server, first("127.0.0.2", server.port):
         await send(server.port, host="mail.example.com")
 
     assert len(server.inbox.mails) == 1
