@@ -2,6 +2,7 @@
 
 import http.client
 import os
+from contextlib import closing
 from typing import Annotated, Final
 
 import typer
@@ -32,12 +33,11 @@ def healthcheck(
     healthy = False
     try:
         host, port = endpoint.to_ask(listen)
-        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-        connection.request("GET", "/healthz")
-        response = connection.getresponse()
-        typer.echo(visible(response.read(4096).decode("utf-8", "replace").strip()))
-        healthy = response.status == http.client.OK
-        connection.close()
+        with closing(http.client.HTTPConnection(host, port, timeout=TIMEOUT)) as connection:
+            connection.request("GET", "/healthz")
+            with connection.getresponse() as response:
+                typer.echo(visible(response.read(4096).decode("utf-8", "replace").strip()))
+                healthy = response.status == http.client.OK
     except (OSError, ValueError, http.client.HTTPException) as error:
         typer.echo(visible(f"no answer from http://{listen}/healthz: {error}"), err=True)
     raise typer.Exit(0 if healthy else 1)
