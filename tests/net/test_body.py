@@ -50,6 +50,11 @@ async def test_codings_are_undone_in_turn(content, encoding, size):
     assert await read(content, encoding, size=size) == BODY
 
 
+async def test_a_body_that_is_too_long_is_not_taken_for_one_that_fits():
+    assert await read(BODY, "", limit=1000) == BODY[:2000]
+    assert await read(BODY[:1000], "", limit=1000) == BODY[:1000]
+
+
 @pytest.mark.parametrize(
     ("content", "encoding", "words"),
     [

@@ -51,6 +51,12 @@ async def test_an_oddly_wrapped_response_is_read_all_the_same(reply):
     assert [account.name for account in snapshot.accounts] == ["Person Number 0"]
 
 
+async def test_a_body_may_be_as_long_as_the_limit_allows():
+    snapshot, _ = await poll_once(http(200, BODY + b" " * (10 * 2**20 - len(BODY))))
+
+    assert isinstance(snapshot, Snapshot)
+
+
 @pytest.mark.odd_input("odd body")
 @pytest.mark.parametrize(
     ("reply", "words"),
