@@ -111,7 +111,7 @@ def _masked() -> set[Secret]:
 class Redactor:
     """Flattens every value (to text, numbers, lists, dictionaries) and redacts secrets in it.
 
-    Secrets are found by their first characters, so that thousands of them cost no more than one.
+    Secrets are found by their first characters, so that thousands cost little more than one.
     """
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
@@ -119,6 +119,7 @@ class Redactor:
         self._by_start: dict[str, list[str]] = {}
         for spelling in sorted(spellings, key=len, reverse=True):
             self._by_start.setdefault(spelling[:MIN_SECRET_LENGTH], []).append(spelling)
+        self._start = _any_of(self._by_start)
 
     def add(self, secret: Secret) -> None:
         """Redact *secret*, too."""
@@ -127,6 +128,7 @@ class Redactor:
             if spelling not in spellings:
                 spellings.append(spelling)
                 spellings.sort(key=len, reverse=True)
+        self._start = _any_of(self._by_start)
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         """Process an event (the interface of structlog)."""
@@ -135,8 +137,9 @@ class Redactor:
     def redact(self, text: str) -> str:
         """Return *text* with asterisks for the secrets in it."""
         parts, copied, at = [], 0, 0
-        while at <= len(text) - MIN_SECRET_LENGTH:
-            candidates = self._by_start.get(text[at : at + MIN_SECRET_LENGTH], ())
+        while start := self._start.search(text, at):
+            at = start.start()
+            candidates = self._by_start.get(start[0], ())
             match = next((secret for secret in candidates if text.startswith(secret, at)), None)
             if match is None:
                 at += 1
@@ -161,6 +164,12 @@ class Redactor:
     def _text(self, value: Any) -> str:
         text = self.redact(_to_text(value))
         return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}…"
+
+
+def _any_of(starts: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds all of *starts*, and some more: at each place one of their characters."""
+    places = [f"[{''.join(map(re.escape, sorted({*each})))}]" for each in zip(*starts, strict=True)]
+    return re.compile("".join(places) or "(?!)")
 
 
 class _Handler(logging.Handler):

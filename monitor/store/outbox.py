@@ -8,10 +8,11 @@ Rules:
    how they may part or come together when it leaves.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
@@ -96,16 +97,16 @@ def pass_turn(tx: Connection, notifications: Iterable[Row[Any]], *, now: Micros)
 
 CANCEL_ENDED: Final = text("""
 UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
-    WHEN (SELECT resolution FROM incident WHERE id = :incident_id) = 'unwatched' THEN 'unwatched'
-    ELSE 'recovered' END
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+    WHEN (SELECT resolution FROM incident WHERE id = notification.incident_id) = 'unwatched'
+    THEN 'unwatched' ELSE 'recovered' END
+WHERE incident_id IN :ids AND settled_at IS NULL AND state = 'pending'
     AND (event <> 'notice' OR undelivered_to IS NOT NULL)
 RETURNING *, state AS outcome
 """)
 
 CANCEL_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
-WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
+WHERE incident_id IN :ids AND settled_at IS NULL AND state = 'pending'
     AND event IN ('changed', 'reminded', 'refreshed')
 RETURNING *, state AS outcome
 """)
@@ -113,13 +114,16 @@ RETURNING *, state AS outcome
 
 def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Settled]:
     """Cancel what *events* make untrue or needless before anything new is queued."""
-    cancelled: list[Row[Any]] = []
+    ended, changed = [], []
     for event in events:
-        values = {"incident_id": event.incident_id, "now": now}
         if event.type is EventType.RESOLVED:
-            cancelled += tx.execute(CANCEL_ENDED, values)
+            ended.append(event.incident_id)
         elif event.type is EventType.CHANGED:
-            cancelled += tx.execute(CANCEL_CHANGED, values)
+            changed.append(event.incident_id)
+    cancelled = [
+        *rows.execute_portions(tx, CANCEL_ENDED, "ids", ended, now=now),
+        *rows.execute_portions(tx, CANCEL_CHANGED, "ids", changed, now=now),
+    ]
     return end(tx, cancelled, now=now)
 
 
@@ -163,10 +167,10 @@ def set_state(
 # ── queueing ─────────────────────────────────────────────────────────────────────────────────────
 
 AUDIENCE: Final = text("""
-SELECT receiver, address, 'heard' AS state FROM heard WHERE incident_id = :incident_id
+SELECT incident_id, receiver, address, 'heard' AS state FROM heard WHERE incident_id IN :ids
 UNION ALL
-SELECT receiver, address, state FROM notification
-WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice' AND NOT EXISTS (
+SELECT incident_id, receiver, address, state FROM notification
+WHERE incident_id IN :ids AND settled_at IS NULL AND event <> 'notice' AND NOT EXISTS (
     SELECT 1 FROM message WHERE message.id = notification.message_id AND message.done IS NOT NULL
 )
 """)
@@ -174,15 +178,17 @@ WHERE incident_id = :incident_id AND settled_at IS NULL AND event <> 'notice' AN
 
 def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
     """Return for each incident who heard of it and for whom something is queued or being sent."""
-    by_incident = {}
-    for incident_id in incident_ids:
-        listed = tx.execute(AUDIENCE, {"incident_id": incident_id}).all()
-        heard, waiting, sending = (
-            frozenset(Recipient(row.receiver, row.address) for row in listed if row.state == state)
-            for state in ("heard", "pending", "sending")
+    found: dict[str, dict[str, set[Recipient]]] = {id_: defaultdict(set) for id_ in incident_ids}
+    for row in rows.execute_portions(tx, AUDIENCE, "ids", list(found)):
+        found[row.incident_id][row.state].add(Recipient(row.receiver, row.address))
+    return {
+        incident_id: Audience(
+            heard=frozenset(by_state["heard"]),
+            waiting=frozenset(by_state["pending"]),
+            sending=frozenset(by_state["sending"]),
         )
-        by_incident[incident_id] = Audience(heard=heard, waiting=waiting, sending=sending)
-    return by_incident
+        for incident_id, by_state in found.items()
+    }
 
 
 ADD_MESSAGE: Final = text("""
@@ -200,23 +206,33 @@ INSERT INTO notification (
     id, message_id, event_id, event, incident_id, workspace, subject, receiver, address, position,
     state, undelivered_to
 )
-SELECT :id, message.id, event.id, :event, event.incident_id, message.workspace,
-    COALESCE(event.account_id, incident.subject), message.receiver, message.address,
-    CAST(:position AS BIGINT), 'pending', message.undelivered_to
-FROM message, event LEFT JOIN incident ON incident.id = event.incident_id
-WHERE message.id = :message_id AND event.id = :event_id
+VALUES (
+    :id, :message_id, :event_id, :event, :incident_id, :workspace, :subject, :receiver, :address,
+    :position, 'pending', :undelivered_to
+)
 """)
+
+SUBJECTS: Final = text("SELECT id, subject FROM incident WHERE id IN :ids")
 
 NEXT_POSITION: Final = text("SELECT COALESCE(MAX(position), 0) + 1 FROM notification")
 
 
+class _Told(NamedTuple):
+    """An event that a message tells, and as what it is told."""
+
+    event_id: str
+    event: EventType
+    incident_id: str | None
+    subject: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Queued:
-    """A message to queue: of each event that it tells the id, and as what it is told."""
+    """A message to queue, and what it tells."""
 
     workspace: str
     recipient: Recipient
-    events: Sequence[tuple[str, EventType]]
+    events: Sequence[_Told]
     start: Micros
     undelivered_to: str | None = None
 
@@ -230,11 +246,20 @@ def queue(
     new_id: Callable[[], str],
 ) -> None:
     """Queue *messages*; *waits* says until when the opening of an incident waits."""
+    events = [event for message in messages for event in message.events]
+    of_workspaces = {event.incident_id for event in events if event.account_id is None}
+    subjects = {
+        row.id: row.subject for row in rows.execute_portions(tx, SUBJECTS, "ids", of_workspaces)
+    }
     queued = [
         _Queued(
             message.events[0].workspace,
             message.recipient,
-            [(event.id, event.type) for event in message.events],
+            [
+                _Told(event.id, event.type, event.incident_id, subject)
+                for event in message.events
+                for subject in [event.account_id or subjects[event.incident_id]]
+            ],
             max(waits.get(event.incident_id or "", now) for event in message.events),
         )
         for message in messages
@@ -252,12 +277,15 @@ def _add(
     messages, notifications = [], []
     for message in queued:
         message_id, places = new_id(), list(islice(positions, len(message.events)))
+        common = {
+            "workspace": message.workspace,
+            **message.recipient._asdict(),
+            "undelivered_to": message.undelivered_to,
+        }
         messages.append(
             {
+                **common,
                 "id": message_id,
-                "workspace": message.workspace,
-                **message.recipient._asdict(),
-                "undelivered_to": message.undelivered_to,
                 "waits": "time" if message.start > now else None,
                 "position": places[0],
                 "start": message.start,
@@ -266,13 +294,13 @@ def _add(
         )
         notifications += [
             {
+                **common,
+                **told._asdict(),
                 "id": new_id(),
                 "message_id": message_id,
-                "event_id": event_id,
-                "event": event,
                 "position": place,
             }
-            for place, (event_id, event) in zip(places, message.events, strict=True)
+            for place, told in zip(places, message.events, strict=True)
         ]
     rows.execute_many(tx, ADD_MESSAGE, messages)
     rows.execute_many(tx, ADD_NOTIFICATION, notifications)
@@ -385,7 +413,7 @@ def enqueue_for_fallback(
         undelivered_to = row.undelivered_to or row.receiver
         event = _fallback_event(tx, row.incident_id, recipient, undelivered_to)
         if event is not None:
-            events = [(row.event_id, event)]
+            events = [_Told(row.event_id, event, row.incident_id, row.subject)]
             copy = _Queued(row.workspace, recipient, events, start, undelivered_to)
             _add(tx, [copy], now=now, new_id=new_id)
 

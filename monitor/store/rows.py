@@ -5,14 +5,19 @@ number (a tuple, another dataclass, a secret) are no columns: the module of thei
 becomes of them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from itertools import islice
+from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
-from sqlalchemy import Connection, Row, TextClause
+from sqlalchemy import Connection, Dialect, Row, TextClause, bindparam
 
 T = TypeVar("T")
+
+MAX_LISTED: Final = 500
+"""How many values are listed in one statement."""
 
 
 def columns(kind: type) -> tuple[str, ...]:
@@ -32,14 +37,48 @@ def upsert(table: str, columns: Sequence[str], *, key: Sequence[str]) -> str:
 
 
 def execute_many(tx: Connection, statement: TextClause, rows: Iterable[dict[str, Any]]) -> None:
-    """Run *statement* once for each of *rows*."""
+    """Run *statement* once for each of *rows*.
+
+    There may be tens of thousands in one transaction, for which all others wait: they go straight
+    to the driver, as it wants them.
+    """
     if listed := list(rows):
-        tx.execute(statement, listed)
+        sql, places = _compiled(statement, tx.dialect)
+        parameters = [tuple(map(row.__getitem__, places)) for row in listed] if places else listed
+        tx.exec_driver_sql(sql, parameters)
+
+
+@cache
+def _compiled(statement: TextClause, dialect: Dialect) -> tuple[str, Sequence[str]]:
+    """Return *statement* as the driver wants it, and the order of its values unless by name."""
+    compiled = statement.compile(dialect=dialect)
+    return str(compiled), getattr(compiled, "positiontup", None) or ()
+
+
+def execute_portions(
+    tx: Connection, statement: TextClause, key: str, listed: Iterable[Any], **others: Any
+) -> Iterator[Row[Any]]:
+    """Run *statement*, in which it says `IN :key`, for portions of what is *listed*.
+
+    Return the rows of all.
+    """
+    left = iter(listed)
+    statement = statement.bindparams(bindparam(key, expanding=True))
+    while portion := list(islice(left, MAX_LISTED)):
+        yield from tx.execute(statement, {**others, key: portion})
 
 
 def values(record: Any) -> dict[str, Any]:
     """Return the values of the dataclass *record* by column."""
-    return {name: getattr(record, name) for name in columns(type(record))}
+    kind: Callable[..., Any] = type(record)
+    names, read = _reader(kind)
+    return dict(zip(names, read(record), strict=True))
+
+
+@cache
+def _reader(kind: Callable[..., Any]) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    names = tuple(_types(kind))
+    return names, attrgetter(*names)
 
 
 def read(kind: Callable[..., T], row: Row[Any], prefix: str = "", **rest: Any) -> T:

@@ -5,7 +5,7 @@
 `calling` found by another process is a call whose outcome nobody knows: `unknown`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,29 +37,46 @@ def add(
     tx: Connection, intents: Iterable[SessionIntent], *, cooldown: Duration, now: Micros
 ) -> list[SessionIntent]:
     """Record the intents whose account has none and is not cooling down, and return them."""
-    added = []
-    for intent in intents:
-        if may_ask(tx, intent, cooldown=cooldown, now=now):
-            tx.execute(ADD, {**rows.values(intent), "at": now, "outcome": "wanted"})
-            added.append(intent)
+    wanted = list(intents)
+    hindered = _hindered(tx, wanted, cooldown=cooldown, now=now)
+    added = [intent for intent in wanted if (intent.workspace, intent.account_id) not in hindered]
+    what = {"at": now, "outcome": "wanted"}
+    rows.execute_many(tx, ADD, ({**rows.values(intent), **what} for intent in added))
     return added
-
-
-LATEST: Final = text("""
-SELECT at, outcome FROM session_intent
-WHERE workspace = :workspace AND account_id = :account_id AND id <> :id
-ORDER BY at DESC LIMIT 20
-""")
 
 
 def may_ask(tx: Connection, intent: SessionIntent, *, cooldown: Duration, now: Micros) -> bool:
     """Return whether no other intent is unfinished or makes it too early for another session."""
-    latest = tx.execute(LATEST, rows.values(intent)).all()
-    return not any(
-        row.outcome in UNFINISHED
-        or is_cooling_down(IntentOutcome(row.outcome), row.at, cooldown=cooldown, now=now)
-        for row in latest
-    )
+    return not _hindered(tx, [intent], cooldown=cooldown, now=now)
+
+
+LATEST: Final = text("""
+SELECT id, account_id, at, outcome FROM (
+    SELECT id, account_id, at, outcome,
+        ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY at DESC) AS place
+    FROM session_intent WHERE workspace = :workspace AND account_id IN :ids
+) AS latest WHERE place <= 21
+""")
+
+
+def _hindered(
+    tx: Connection, intents: Sequence[SessionIntent], *, cooldown: Duration, now: Micros
+) -> set[tuple[str, str]]:
+    """Return the accounts (with their workspace) for which `may_ask` says no."""
+    own = {intent.id for intent in intents}
+    by_workspace: dict[str, list[str]] = {}
+    for intent in intents:
+        by_workspace.setdefault(intent.workspace, []).append(intent.account_id)
+    return {
+        (workspace, row.account_id)
+        for workspace, ids in by_workspace.items()
+        for row in rows.execute_portions(tx, LATEST, "ids", ids, workspace=workspace)
+        if row.id not in own
+        and (
+            row.outcome in UNFINISHED
+            or is_cooling_down(IntentOutcome(row.outcome), row.at, cooldown=cooldown, now=now)
+        )
+    }
 
 
 UNFINISHED_SINCE: Final = text("""

@@ -41,14 +41,18 @@ DELETE FROM session WHERE workspace = :workspace AND account_id = :account_id
 
 def write(tx: Connection, workspace: str, sessions: Mapping[str, Session | None]) -> None:
     """Write the *sessions* of accounts whose incident is open, by account id (None: delete it)."""
+    over, written = [], []
     for account_id, session in sessions.items():
         key = {"workspace": workspace, "account_id": account_id}
         if session is None:
-            if tx.execute(DELETE, key).rowcount:
-                erasure.note(tx)
+            over.append(key)
         else:
             link = session.link.reveal() if session.link else None
-            tx.execute(WRITE, {**key, **rows.values(session), "link": link})
+            written.append({**key, **rows.values(session), "link": link})
+    if over:
+        erasure.note(tx)
+    rows.execute_many(tx, DELETE, over)
+    rows.execute_many(tx, WRITE, written)
 
 
 def _session(row: Row[Any]) -> Session:

@@ -14,7 +14,15 @@ from monitor.core.decide.outage import CAUSES
 from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import ALL_WORKSPACES, Cause, Event, Micros, Resolution, Workspace
+from monitor.core.model import (
+    ALL_WORKSPACES,
+    Cause,
+    Event,
+    EventType,
+    Micros,
+    Resolution,
+    Workspace,
+)
 from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
@@ -87,9 +95,7 @@ def record(
     is_of_all = any(event.workspace == ALL_WORKSPACES for event in decision.events)
     planned = plan(
         decision.events,
-        audiences=outbox.audiences(
-            tx, {event.incident_id for event in decision.events if event.incident_id}
-        ),
+        audiences=outbox.audiences(tx, _known_incidents(decision.events)),
         routing=routing,
         accounts=accounts,
         group_over=1 if decision.baseline else group_over,
@@ -116,6 +122,12 @@ def record(
         open_incidents=incidents.open_by_cause(tx, before.name) if decision.workspace else {},
         has_intents=bool(added),
     )
+
+
+def _known_incidents(events: Iterable[Event]) -> set[str]:
+    """Return the incidents of *events* of which somebody may have heard: not those that open."""
+    opened = {event.incident_id for event in events if event.type is EventType.OPENED}
+    return {id_ for event in events if (id_ := event.incident_id) and id_ not in opened}
 
 
 def publish(recorded: Recorded, recorder: Recorder) -> None:

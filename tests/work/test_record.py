@@ -1,9 +1,12 @@
 """What a commit comes to: whom it wakes, what is logged and counted."""
 
+from functools import partial
+
 import pytest
 import structlog
 from harness.core import LINK, listed_account, make_recorder, signed_out
 from harness.store import StoreHarness
+from sqlalchemy import event
 
 from monitor.core.decide.sessions import conclude
 from monitor.core.model import Session, Workspace
@@ -86,3 +89,23 @@ def test_an_account_is_recovered_when_it_is_active_again_not_when_it_is_gone(har
     assert (
         'linkedapi_recovery_seconds_count{phase="active"} 1' in recorder.metrics.render().decode()
     )
+
+
+@pytest.mark.parametrize("link", [LINK, ""], ids=["with links", "without"])
+def test_ten_times_as_many_that_change_at_once_are_hardly_more_statements(store, link):
+    """Others wait for a commit: ten thousand accounts signed out at once took seconds of it."""
+    harness = StoreHarness(store, create=True, receivers={"slack": True, "hook": False})
+    engine, asked = store._writing._databases[0].engine, []
+    event.listen(engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+
+    ids = [f"a{number}" for number in range(100)]
+    harness.poll(*map(listed_account, ids))
+    counts = []
+    for size in (10, 100):
+        out, others = ids[:size], list(map(listed_account, ids[size:]))
+        for changed in (map(partial(signed_out, link=link), out), map(listed_account, out)):
+            asked.clear()
+            assert len(harness.poll(*changed, *others).decision.events) == size
+            counts.append(len(asked))
+
+    assert max(counts[2:]) <= max(counts[:2]) + 5
