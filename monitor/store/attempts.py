@@ -281,8 +281,8 @@ def _note_receiver(
 CANCEL_REST: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :settled_at
 WHERE receiver = :receiver AND address = :address AND workspace = :workspace AND subject = :subject
-    AND incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'
-    AND event <> 'notice' AND position < :position AND EXISTS (
+    AND settled_at IS NULL AND state = 'pending' AND event <> 'notice' AND position < :position
+    AND EXISTS (
         SELECT 1 FROM message
         WHERE message.id = notification.message_id AND message.done IS NOT NULL
     )
@@ -291,7 +291,10 @@ RETURNING *, state AS outcome
 
 
 def _cancel_rest(tx: Connection, delivered: Iterable[Row[Any]]) -> list[Row[Any]]:
-    """Cancel what some addresses have not got yet of the incidents that all were told of now."""
+    """Cancel what some addresses have not got yet of what all were told of now.
+
+    It may be of an earlier incident: who hears that it is back need not hear that it was over.
+    """
     cancelled: list[Row[Any]] = []
     for row in delivered:
         if row.event != EventType.NOTICE:

@@ -98,6 +98,18 @@ def test_what_some_were_told_late_takes_the_place_of_what_they_had_not_got_befor
     assert mail.claim(after=DAY).message is None
 
 
+def test_nobody_hears_that_a_problem_is_over_who_has_heard_that_it_is_back(store):
+    harness = StoreHarness(store)
+    harness.poll(signed_out("a"))
+    harness.deliver()
+    harness.poll(listed_account("a"), after=1)
+    assert harness.deliver(error=PARTLY) == [("resolved", "a")]
+    harness.poll(signed_out("a"), after=1)
+    assert harness.deliver() == [("opened", "a")]
+
+    assert harness.claim(after=MINUTE).message is None
+
+
 def test_nobody_is_told_who_has_not_got_the_opening_of_what_is_over(mail):
     mail.poll(listed_account("a"))
 
