@@ -20,6 +20,15 @@ class Receipt:
     failure: DeliveryError | None = None
     post: object = None
 
+    def __post_init__(self) -> None:
+        """Raise TypeError if this can't be recorded: whoever wrote a notifier made it."""
+        addresses: tuple[object, ...] = (*self.accepted, *self.refused)
+        failure: object = self.failure
+        if not all(isinstance(address, str) for address in addresses):
+            raise TypeError("addresses are texts")
+        if not isinstance(failure, DeliveryError | None):
+            raise TypeError("a failure is a DeliveryError")
+
     @property
     def is_taken(self) -> bool:
         """Whether anybody took the message by this attempt."""

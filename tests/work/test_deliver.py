@@ -10,7 +10,7 @@ from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_re
 from harness.notifications import message
 from harness.raw_server import TLS
 from harness.receivers import MailServer, mail_settings
-from harness.store import DAY, GONE, REFUSED, WRONG, StoreHarness
+from harness.store import DAY, GONE, LATER, REFUSED, WRONG, StoreHarness
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
@@ -373,6 +373,22 @@ async def test_a_send_is_settled_whatever_its_notifier_brings_back(harness, monk
 
     posts = [] if type(post) is object else ['{"ts": "1"}']
     assert harness.column("SELECT receipt FROM post") == posts
+
+
+@pytest.mark.parametrize(
+    "receipt", [{"accepted": (b"ops",)}, {"refused": (None,)}, {"failure": ValueError("no")}]
+)
+async def test_a_receipt_that_is_none_is_a_fault_of_its_notifier(harness, monkeypatch, receipt):
+    async def send(_):
+        return Receipt(**{"failure": LATER, **receipt})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(harness.pager, "send", send)
+        harness.poll(signed_out())
+        assert await harness.send() == []
+
+    assert harness.column("SELECT answer FROM attempt") == ["the notifier failed: TypeError"]
+    assert await harness.send(after=HOUR) == [("opened", "delivered")]
 
 
 async def test_a_message_that_cannot_be_written_is_tried_again_and_not_lost(harness, monkeypatch):
