@@ -4,6 +4,7 @@ import pytest
 from harness.core import HOUR, MINUTE, listed_account, make_recorder, signed_out
 from harness.store import DAY, PARTLY, REFUSED, TIMEOUT, StoreHarness
 
+from monitor.store import clock, workspaces
 from monitor.work.tick import Ticker, TickRules
 
 
@@ -162,3 +163,45 @@ async def test_a_link_that_came_after_one_poll_that_saw_the_account_work_is_told
     assert await told_meanwhile(harness, ticker, 20) == [
         ("refreshed", harness.listed.session.link.reveal())
     ]
+
+
+def step_clock(harness, back):
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.now -= back
+    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.workspace = harness.run(lambda tx: workspaces.load(tx, "acme"))
+
+
+@pytest.mark.case("clock back")
+async def test_a_link_that_rotates_after_the_clock_went_back_is_told(harness, ticker):
+    rotate(harness, 1)
+    harness.deliver_all()
+    step_clock(harness, HOUR)
+    rotate(harness, 2)
+    harness.listed = signed_out(link="https://app.linkedapi.io/c/2")
+
+    assert [event for event, _ in await told_meanwhile(harness, ticker, 16)] == ["refreshed"]
+
+
+@pytest.mark.case("clock back")
+async def test_a_link_that_was_told_since_the_clock_went_back_is_not_told_again(harness, ticker):
+    rotate(harness, 1)
+    rotate(harness, 2)
+    harness.listed = signed_out(link="https://app.linkedapi.io/c/2")
+    step_clock(harness, HOUR)
+    harness.poll(harness.listed)
+    assert harness.deliver() == [("opened", "a1")]
+
+    assert await told_meanwhile(harness, ticker, 20) == []
+
+
+@pytest.mark.case("clock back")
+async def test_a_clock_that_goes_back_moves_the_reminder_after_a_link(harness, ticker):
+    rotate(harness, 1)
+    harness.deliver_all()
+    rotate(harness, 2)
+    harness.listed = signed_out(link="https://app.linkedapi.io/c/2")
+    step_clock(harness, 30 * MINUTE)
+
+    told = await told_meanwhile(harness, ticker, 60)
+    assert [event for event, _ in told] == ["refreshed", "reminded"]
