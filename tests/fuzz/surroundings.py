@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-REAL_EVERY = 20
+REAL_EVERY = 40
 MAX_WAIT = 60
 """Seconds within which a start has said that it started, or has ended."""
 
