@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 REAL_EVERY = 40
-MAX_WAIT = 60
+MAX_WAIT = 120
 """Seconds within which a start has said that it started, or has ended."""
 
 ODD = [
