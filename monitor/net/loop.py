@@ -51,16 +51,18 @@ class EventLoop(asyncio.SelectorEventLoop):
         """Wait for the answer to a *question*; whoever gives up waiting takes it from no other."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOKUP_TIMEOUT.seconds):
-                while (answer := self._lookups.get((ask, *question))) is None:
+                answer = self._lookups.get((ask, *question))
+                if answer is None:
                     await self._free.acquire()
-                    if (ask, *question) in self._lookups:
-                        self._free.release()
+                    answer = self._lookups.get((ask, *question))  # somebody else may have asked
+                    if answer is None:
+                        answer = self._start(ask, question)
                     else:
-                        self._start(ask, question)
+                        self._free.release()
                 return await asyncio.shield(answer)
         raise socket.gaierror(socket.EAI_AGAIN, "no answer in time")
 
-    def _start(self, ask: Callable[..., Any], question: tuple[Any, ...]) -> None:
+    def _start(self, ask: Callable[..., Any], question: tuple[Any, ...]) -> asyncio.Future[Any]:
         answer = self._lookups[(ask, *question)] = self.create_future()
 
         def end(set_result: Callable[[Any], None], value: Any) -> None:
@@ -72,12 +74,19 @@ class EventLoop(asyncio.SelectorEventLoop):
         def look_up() -> None:
             try:
                 ended = (answer.set_result, ask(*question))
+            except UnicodeError:  # a label that is too long, say
+                error = socket.gaierror(socket.EAI_NONAME, "no name of a host")
+                ended = (answer.set_exception, error)
             except Exception as error:  # noqa: BLE001 - raised where it is waited for
                 ended = (answer.set_exception, error)
             with suppress(RuntimeError):  # the loop is closed, the process ends
                 self.call_soon_threadsafe(end, *ended)
 
-        threading.Thread(target=look_up, name="lookup", daemon=True).start()
+        try:
+            threading.Thread(target=look_up, name="lookup", daemon=True).start()
+        except RuntimeError:  # the system has no thread left
+            end(answer.set_exception, socket.gaierror(socket.EAI_AGAIN, "no thread to ask with"))
+        return answer
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

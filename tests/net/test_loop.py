@@ -115,6 +115,16 @@ def test_a_failure_reaches_who_waits_and_troubles_nobody_else(resolver):
     assert complaints == []
 
 
+def test_what_can_be_no_name_of_a_host_is_one_that_nobody_knows():
+    async def ask():
+        await asyncio.get_running_loop().getaddrinfo(f"{'a' * 70}.example", 443)
+
+    with pytest.raises(socket.gaierror) as caught:
+        run(ask())
+
+    assert caught.value.errno == socket.EAI_NONAME
+
+
 def test_silence_ends(resolver, monkeypatch):
     monkeypatch.setattr(net_loop, "LOOKUP_TIMEOUT", Duration.parse("50ms"))
 
@@ -122,6 +132,24 @@ def test_silence_ends(resolver, monkeypatch):
         run(look_up(resolver, "one"))
 
     assert caught.value.errno == socket.EAI_AGAIN
+
+
+def test_without_a_thread_there_is_no_answer_and_the_next_question_is_another(
+    resolver, monkeypatch
+):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    async def work():
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr(threading.Thread, "start", refuse)
+            for _ in range(MAX_LOOKUPS + 1):
+                with pytest.raises(socket.gaierror, match="no thread"):
+                    await look_up(resolver, "one")
+        resolver.may_answer.set()
+        return await look_up(resolver, "one")
+
+    assert run(work()) == "address of one"
 
 
 def test_an_answer_that_comes_after_the_end_is_no_complaint(resolver):
