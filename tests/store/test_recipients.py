@@ -208,3 +208,34 @@ def test_a_group_that_some_have_got_stays_together(store):
 
     harness.poll(signed_out("a"), frozen("b"), after=1)
     assert harness.deliver() == [("opened", "a"), ("opened", "b")]
+
+
+@pytest.fixture
+def fallback(store):
+    """A fallback that is about to be told of a change, and of one that another can't be told."""
+    harness = StoreHarness(store, receivers={"chat": True, "slack": True}, fallback="chat")
+    harness.poll(signed_out("a"))
+    harness.deliver("chat")
+    harness.deliver("slack")
+    harness.poll(frozen("a"))
+    harness.deliver("slack", error=WRONG)
+    harness.now += MINUTE
+    return harness
+
+
+def test_a_notice_takes_the_place_of_nothing(fallback):
+    assert fallback.deliver("chat", error=PARTLY) == [("changed", "a")]
+    assert fallback.deliver("chat") == [("notice", "a")]
+
+    fallback.now += MINUTE
+    assert fallback.deliver_all("chat") == [[("changed", "a")]]
+
+
+def test_nothing_takes_the_place_of_a_notice(fallback):
+    assert fallback.deliver("chat") == [("changed", "a")]
+    assert fallback.deliver("chat", error=PARTLY) == [("notice", "a")]
+    fallback.poll(signed_out("a"), after=1)
+    assert fallback.deliver("chat") == [("changed", "a")]
+
+    fallback.now += MINUTE
+    assert fallback.deliver_all("chat") == [[("notice", "a")]]
