@@ -154,7 +154,8 @@ def test_a_damaged_answer_is_a_list_or_an_error_that_may_be_shown(accounts, data
 
 
 counts = st.integers(1, 50)
-spans = st.builds("{}{}".format, st.integers(10, 90), st.sampled_from("smhd"))
+spans = st.builds("{}{}".format, st.integers(10, 90), st.sampled_from("smh"))
+short = st.builds("{}s".format, st.integers(10, 90))
 names = st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True)
 hush = st.sampled_from(["${HUSH}", "${NOBODY:-" + PLAIN + "}", PLAIN])
 zones = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata"])
@@ -193,20 +194,20 @@ def documents(draw):
     tree = {
         "workspaces": [
             {"name": name, "token": draw(hush)}
-            | draw(section(labels=labels, poll=section(jitter=spans)))
+            | draw(section(labels=labels, poll=section(jitter=short)))
             for name in workspaces
         ],
         "receivers": [draw(receivers) | {"name": name} for name in heard],
     }
     tree |= draw(
         section(
-            linked_api=section(timeout=spans, requests_per_minute=st.just(60)),
-            poll=section(every=spans, jitter=spans),
+            linked_api=section(timeout=short, requests_per_minute=st.just(60)),
+            poll=section(every=spans, jitter=short),
             incidents=section(
                 open_after=counts,
                 resolve_after=counts,
                 missing_many_after=st.integers(3, 50),
-                blind_after=spans,
+                blind_after=short,
                 remind=st.lists(spans, max_size=3),
                 flapping=section(changes=st.integers(2, 9), within=spans),
             ),
