@@ -19,8 +19,11 @@ from monitor.core.render import plain_text, render
 from ._mail import Mailbox, parse_mailbox, write_mail
 from ._smtp import SmtpServer, SmtpSettings, refusal
 
-_NO_REPLIES: Final = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
-"""What keeps machines from answering."""
+_NO_REPLIES: Final = {
+    "Auto-Submitted": "auto-generated",
+    "X-Auto-Response-Suppress": "OOF, AutoReply, RN, NRN",
+}
+"""What keeps machines from answering, but for bounces, which say that nobody gets this."""
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
