@@ -50,15 +50,15 @@ class Settled:
 
 CLOSE_EMPTY: Final = text("""
 UPDATE message SET state = 'cancelled', waits = NULL, settled_at = :now
-WHERE id = :message_id AND state = 'pending' AND NOT EXISTS (
+WHERE id IN :ids AND state = 'pending' AND NOT EXISTS (
     SELECT 1 FROM notification
-    WHERE notification.message_id = :message_id AND notification.settled_at IS NULL
+    WHERE notification.message_id = message.id AND notification.settled_at IS NULL
 )
 """)
 
 REST: Final = text("""
 UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
-WHERE waits = 'turn' AND id = :message_id
+WHERE waits = 'turn' AND id IN :ids
 """)
 
 NEXT_IN_TURN: Final = text("""
@@ -66,7 +66,7 @@ UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
 WHERE waits = 'turn' AND id IN (
     SELECT message_id FROM notification
     WHERE receiver = :receiver AND address = :address AND workspace = :workspace
-        AND subject = :subject AND settled_at IS NULL
+        AND subject IN :subjects AND settled_at IS NULL
 )
 """)
 
@@ -79,20 +79,20 @@ def end(tx: Connection, ended: Iterable[Row[Any]], *, now: Micros) -> list[Settl
     """
     notifications = list(ended)
     ids = dict.fromkeys(row.message_id for row in notifications)
-    messages = [{"message_id": id_, "now": now} for id_ in ids]
-    rows.execute_many(tx, CLOSE_EMPTY, messages)
-    rows.execute_many(tx, REST, messages)
+    rows.execute_portions(tx, CLOSE_EMPTY, "ids", ids, now=now)
+    rows.execute_portions(tx, REST, "ids", ids, now=now)
     pass_turn(tx, notifications, now=now)
     return [rows.read(Settled, row) for row in notifications]
 
 
 def pass_turn(tx: Connection, notifications: Iterable[Row[Any]], *, now: Micros) -> None:
     """Let what waited behind *notifications* go, or wait for others."""
-    by_queue = {
-        (row.receiver, row.address, row.workspace, row.subject): row for row in notifications
-    }
-    queues = ({**row._asdict(), "now": now} for row in by_queue.values())
-    rows.execute_many(tx, NEXT_IN_TURN, queues)
+    subjects: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
+    for row in notifications:
+        subjects[row.receiver, row.address, row.workspace][row.subject] = None
+    for (receiver, address, workspace), listed in subjects.items():
+        queue_of = {"receiver": receiver, "address": address, "workspace": workspace}
+        rows.execute_portions(tx, NEXT_IN_TURN, "subjects", listed, now=now, **queue_of)
 
 
 CANCEL_ENDED: Final = text("""

@@ -5,7 +5,7 @@ number (a tuple, another dataclass, a secret) are no columns: the module of thei
 becomes of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import islice
 from operator import attrgetter
@@ -57,15 +57,17 @@ def _compiled(statement: TextClause, dialect: Dialect) -> tuple[str, Sequence[st
 
 def execute_portions(
     tx: Connection, statement: TextClause, key: str, listed: Iterable[Any], **others: Any
-) -> Iterator[Row[Any]]:
+) -> list[Row[Any]]:
     """Run *statement*, in which it says `IN :key`, for portions of what is *listed*.
 
     Return the rows of all.
     """
-    left = iter(listed)
+    left, returned = iter(listed), list[Row[Any]]()
     statement = statement.bindparams(bindparam(key, expanding=True))
     while portion := list(islice(left, MAX_LISTED)):
-        yield from tx.execute(statement, {**others, key: portion})
+        result = tx.execute(statement, {**others, key: portion})
+        returned += result.all() if result.returns_rows else ()
+    return returned
 
 
 def values(record: Any) -> dict[str, Any]:
