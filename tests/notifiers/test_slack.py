@@ -41,6 +41,15 @@ async def test_a_refusal_says_what_to_do(status, answer, advice, remedy):
     assert caught.value.remedy is remedy
 
 
+def test_a_text_that_is_too_long_ends_with_a_whole_line():
+    facts = tuple((f"Fact {number}", f"{'<' * 50}.") for number in range(30))
+
+    shown = slack.payload(Text("", Tone.BAD, "title", "", facts=facts))["text"]
+
+    assert 2700 < len(shown) <= 3000
+    assert shown.endswith(f"{'&lt;' * 50}.")
+
+
 def test_texts_and_blocks_are_bounded():
     text = Text(
         thread_title="",
