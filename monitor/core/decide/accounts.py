@@ -162,12 +162,13 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
             cause = Cause.FLAPPING
         else:
             account = replace(account, changes=())
+    is_first = has_link(session) and not has_link(before)
     if incident.cause is not cause:
         draft.change(incident, cause, _why_changed(incident.cause, cause))
-    elif has_link(session) and not has_link(before) and account.since < draft.now:
+    elif is_first and account.since < draft.now:
         draft.emit(EventType.REFRESHED, incident, Reason.LINK_LISTED)
         draft.released.append(incident.id)
-    elif is_rotated(session, before) or (has_link(session) and account.since == draft.now):
+    elif is_first or is_rotated(session, before):  # the first since it worked for a moment
         planned = plan_refresh(incident, after=draft.refresh_after, now=draft.now)
         draft.incidents[incident.about] = planned
     return account
