@@ -88,11 +88,11 @@ def test_a_line_that_finds_no_room_is_dropped_and_that_is_said_once_there_is_som
         dropped = stream.dropped
         assert 300 < dropped < 500
         count = 500 - dropped
-        said = [json.loads(line) for line in pipe.lines(count + 1) if line]
+        lines = [json.loads(line) for line in pipe.lines(count + 1) if line]
 
-        assert [line["number"] for line in said[:-1]] == [*range(count)]
-        assert said[-1]["event"].startswith("log lines dropped")
-        assert said[-1]["n"] == stream.dropped == dropped
+        assert [line["number"] for line in lines[:-1]] == [*range(count)]
+        assert lines[-1]["event"].startswith("log lines dropped")
+        assert lines[-1]["n"] == stream.dropped == dropped
 
 
 def test_what_is_to_be_delivered_finds_room_and_is_so_when_it_was_written(pipe, monkeypatch):

@@ -61,15 +61,15 @@ class DatabaseFile:
         for ending in COMPANIONS:
             companion = self.path.with_name(f"{self.path.name}{ending}")
             try:
-                found = companion.lstat()
+                status = companion.lstat()
             except FileNotFoundError:
                 continue
-            if not stat.S_ISREG(found.st_mode) or found.st_uid not in {owner, os.geteuid()}:
+            if not stat.S_ISREG(status.st_mode) or status.st_uid not in {owner, os.geteuid()}:
                 raise StoreError(
                     f"{companion} is not the monitor's: somebody else has made it; move it away, or"
                     " name a file in another folder in storage.url"
                 )
-            _tighten(companion, found)
+            _tighten(companion, status)
 
     def check(self) -> None:
         """Raise StoreError if the file is not the one any more that was opened.
@@ -117,29 +117,29 @@ def open_ours(path: Path, *, whoever: bool = False) -> int:
     return file
 
 
-def _check_ours(path: Path, found: os.stat_result, *, whoever: bool) -> None:
+def _check_ours(path: Path, status: os.stat_result, *, whoever: bool) -> None:
     user = os.geteuid()
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         raise StoreError(f"{path} is not a file; name a writable file in storage.url")
-    if found.st_uid != user and not (whoever and user == 0):
+    if status.st_uid != user and not (whoever and user == 0):
         raise StoreError(
-            f"{path} belongs to another user (uid {found.st_uid}, this is {user}): run the monitor"
+            f"{path} belongs to another user (uid {status.st_uid}, this is {user}): run the monitor"
             " as that one, or give it the file (chown)"
         )
-    _tighten(path, found)
+    _tighten(path, status)
 
 
-def _tighten(path: Path, found: os.stat_result) -> None:
-    """Keep others from a file of ours, which was *found* so."""
-    if not found.st_mode & 0o077:
+def _tighten(path: Path, status: os.stat_result) -> None:
+    """Keep others from a file of ours, whose *status* is this."""
+    if not status.st_mode & 0o077:
         return
-    told = log.bind(file=str(path), mode=f"{stat.S_IMODE(found.st_mode):04o}")
+    bound = log.bind(file=str(path), mode=f"{stat.S_IMODE(status.st_mode):04o}")
     try:
         path.chmod(0o600)
     except OSError as error:
-        told.warning("others may read a file of the database", error=error.strerror)
+        bound.warning("others may read a file of the database", error=error.strerror)
     else:
-        told.warning("others could read a file of the database; its mode is 0600 now")
+        bound.warning("others could read a file of the database; its mode is 0600 now")
 
 
 def _make_folders(folder: Path) -> None:
@@ -166,7 +166,7 @@ def _check_folders(path: Path) -> None:
 def _identity(path: Path) -> tuple[int, int] | None:
     """Return what tells the file at *path* from every other, None if there is none."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -178,16 +178,18 @@ WHERE incident_id IN :ids AND settled_at IS NULL AND event <> 'notice' AND NOT E
 
 def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience]:
     """Return for each incident who heard of it and for whom something is queued or being sent."""
-    found: dict[str, dict[str, set[Recipient]]] = {id_: defaultdict(set) for id_ in incident_ids}
-    for row in rows.execute_portions(tx, AUDIENCE, "ids", list(found)):
-        found[row.incident_id][row.state].add(Recipient(row.receiver, row.address))
+    by_incident: dict[str, dict[str, set[Recipient]]] = {
+        id_: defaultdict(set) for id_ in incident_ids
+    }
+    for row in rows.execute_portions(tx, AUDIENCE, "ids", list(by_incident)):
+        by_incident[row.incident_id][row.state].add(Recipient(row.receiver, row.address))
     return {
         incident_id: Audience(
             heard=frozenset(by_state["heard"]),
             waiting=frozenset(by_state["pending"]),
             sending=frozenset(by_state["sending"]),
         )
-        for incident_id, by_state in found.items()
+        for incident_id, by_state in by_incident.items()
     }
 
 
@@ -295,12 +297,12 @@ def _add(
         notifications += [
             {
                 **common,
-                **told._asdict(),
+                **event._asdict(),
                 "id": new_id(),
                 "message_id": message_id,
                 "position": place,
             }
-            for place, told in zip(places, message.events, strict=True)
+            for place, event in zip(places, message.events, strict=True)
         ]
     rows.execute_many(tx, ADD_MESSAGE, messages)
     rows.execute_many(tx, ADD_NOTIFICATION, notifications)

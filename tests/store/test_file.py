@@ -68,8 +68,8 @@ def test_what_others_could_read_is_tightened_with_a_word_in_the_log(database_url
         assert mode(file) == 0o600
         assert {mode(path) for path in beside(file) if path.exists()} == {0o600}
 
-    said = [(entry["file"], entry["mode"]) for entry in logs if "0600" in entry["event"]]
-    assert said == [(str(path), "0666") for path in [file, *beside(file)]]
+    lines = [(entry["file"], entry["mode"]) for entry in logs if "0600" in entry["event"]]
+    assert lines == [(str(path), "0666") for path in [file, *beside(file)]]
 
 
 def refused(url, match, **options):
@@ -221,7 +221,7 @@ def test_a_log_that_was_deleted_is_noticed_and_nothing_is_lost(database_url, fil
 # ── what is deleted is gone ──────────────────────────────────────────────────────────────────────
 
 
-def found(file, words):
+def holding(file, words):
     """Return which of the files hold *words*."""
     everything = [file, *beside(file)]
     return [path.name for path in everything if path.exists() and words in path.read_bytes()]
@@ -230,11 +230,11 @@ def found(file, words):
 def test_no_link_is_left_on_the_disk_once_it_is_over(harness, file):
     ids = [f"a{number}" for number in range(40)]
     harness.poll(*map(signed_out, ids))
-    assert found(file, LINK.encode())
+    assert holding(file, LINK.encode())
 
     harness.poll(*map(listed_account, ids))
 
-    assert found(file, LINK.encode()) == []
+    assert holding(file, LINK.encode()) == []
 
 
 def test_what_somebody_reads_at_that_moment_leaves_the_disk_later(harness, file, monkeypatch):
@@ -244,9 +244,9 @@ def test_what_somebody_reads_at_that_moment_leaves_the_disk_later(harness, file,
     def read(tx):
         tx.execute(text("SELECT * FROM session")).all()
         harness.poll(listed_account("a"))
-        assert found(file, LINK.encode())
+        assert holding(file, LINK.encode())
 
     harness.store.read_now(read)
     harness.poll(listed_account("a"), listed_account("b"))
 
-    assert found(file, LINK.encode()) == []
+    assert holding(file, LINK.encode()) == []
