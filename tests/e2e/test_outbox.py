@@ -92,11 +92,18 @@ async def the_database_is_locked_while_receivers_answer(folder):
 
 
 def let_two_refuse(installation, *, to):
-    """Let two webhooks answer 404, with `chat` as fallback, and all be routed *to* these."""
+    """Let two receivers say that they are gone, as Slack does, and all be routed *to* these.
+
+    `chat` is the fallback.
+    """
     settings = yaml.safe_load(installation.file.read_text())
     chat, crm = settings["receivers"]
     gone, moved = (crm["url"].replace("/hook", path) for path in ("/gone", "/moved"))
-    settings["receivers"] = [chat, {**crm, "url": gone}, {**crm, "name": "erp", "url": moved}]
+    settings["receivers"] = [
+        chat,
+        {"name": "crm", "type": "slack", "url": gone},
+        {"name": "erp", "type": "slack", "url": moved},
+    ]
     routing = {"fallback": "chat", "routes": [{"to": to}]}
     installation.file.write_text(yaml.safe_dump(settings | routing))
 

@@ -53,7 +53,7 @@ class Hooks(RawServer):
             self.events.append(json.loads(request.body))
             self.ids.append((request.headers["webhook-id"], self.events[-1]["type"]))
         else:
-            return writer.write(http(404))
+            return writer.write(http(404, b"no_service"))
         await asyncio.sleep(self.delay)
         return writer.write(http(status, b"ok"))
 
