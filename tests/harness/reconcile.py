@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from sqlalchemy import text
 
-NO_FLAPPING = "incidents: {flapping: {changes: 1000}}"
+NO_FLAPPING = "incidents: {flapping: {changes: 100}}"
 NOTIFICATIONS = text("""
 SELECT notification.*, message.attempts FROM notification
 JOIN message ON message.id = notification.message_id
