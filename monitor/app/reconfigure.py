@@ -23,7 +23,15 @@ from monitor.core.inventory import AccountRule
 from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Workspace
 from monitor.core.secret import Secret
 from monitor.metrics.families import INCIDENTS_OPEN
-from monitor.store import incidents, leases, outbox, receivers, session_intents, workspaces
+from monitor.store import (
+    incidents,
+    leases,
+    looks,
+    outbox,
+    receivers,
+    session_intents,
+    workspaces,
+)
 from monitor.store.db import StoreError
 from monitor.threads import Threads
 from monitor.web.settings import WebSettings
@@ -302,7 +310,7 @@ def _detach(tx: Connection, watched: Collection[str], now: Micros) -> list[str]:
     """Detach a portion of the workspaces that are not *watched*; nobody will look at them."""
     detached = workspaces.detach(tx, watched, now, limit=MAX_PORTION)
     for name in detached:
-        outbox.release_looked(tx, name, now=now)
+        looks.release(tx, name, now=now)
     return detached
 
 

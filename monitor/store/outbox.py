@@ -17,14 +17,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
-from monitor.core.model import (
-    READING,
-    Event,
-    EventType,
-    Micros,
-    NotificationState,
-    SettledReason,
-)
+from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
 from monitor.core.route import Audience, PlannedMessage, Receiver, Recipient, fallback_event
 
 from . import incidents, rows
@@ -323,77 +316,6 @@ def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
     return set(tx.execute(RELEASE, {"incident_id": incident_id, "now": now}).scalars())
 
 
-# ── looks at a workspace ─────────────────────────────────────────────────────────────────────────
-
-HOLD: Final = text("""
-UPDATE message SET waits = 'look'
-WHERE workspace IN (:workspace, '*') AND state = 'pending' AND settled_at IS NULL
-    AND (waits IS NULL OR waits = 'time') AND NOT EXISTS (
-        SELECT 1 FROM notification WHERE notification.message_id = message.id
-            AND notification.settled_at IS NULL
-            AND (notification.event = 'resolved'
-                OR notification.workspace = '*' AND notification.event <> 'opened')
-    )
-""")
-
-
-def hold(tx: Connection, workspace: str) -> None:
-    """Let what is queued of *workspace*, but for resolutions, wait for a look at it.
-
-    So does the opening of an outage: only a poll of one of its workspaces shows whether it goes on.
-    """
-    tx.execute(HOLD, {"workspace": workspace})
-
-
-RELEASE_LOOKED: Final = text("""
-UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
-WHERE workspace = :workspace AND waits = 'look'
-RETURNING receiver
-""")
-
-
-def release_looked(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
-    """Let what waited for a look at *workspace* go; return the receivers it is for."""
-    values = {"workspace": workspace, "now": now}
-    return set(tx.execute(RELEASE_LOOKED, values).scalars())
-
-
-WAITING_FOR_A_LOOK: Final = text("""
-SELECT DISTINCT workspace FROM message WHERE waits = 'look'
-""")
-
-
-def waiting_for_a_look(tx: Connection) -> set[str]:
-    """Return the workspaces of which something waits for a look."""
-    return set(tx.execute(WAITING_FOR_A_LOOK).scalars())
-
-
-QUEUED_WORKSPACES: Final = text("""
-SELECT DISTINCT workspace FROM message WHERE settled_at IS NULL
-""")
-
-
-def queued_workspaces(tx: Connection) -> set[str]:
-    """Return the workspaces of which something is queued."""
-    return set(tx.execute(QUEUED_WORKSPACES).scalars())
-
-
-RELEASE_FAILED: Final = text("""
-UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
-WHERE workspace = :workspace AND waits = 'look' AND EXISTS (
-    SELECT 1 FROM notification WHERE notification.message_id = message.id
-        AND notification.settled_at IS NULL AND notification.subject = :subject
-)
-RETURNING receiver
-""")
-
-
-def release_failed(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
-    """Let go what waited to be told of blindness: a poll has shown that *workspace* is blind."""
-    values = {"workspace": workspace, "subject": READING[1], "now": now}
-    return set(tx.execute(RELEASE_FAILED, values).scalars())
-
-
 # ── the fallback ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -458,12 +380,6 @@ WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
 ON CONFLICT (incident_id, receiver, address) DO NOTHING
 """)
 
-CANCEL_REMOVED: Final = text("""
-UPDATE notification SET state = 'cancelled', reason = 'receiver_removed', settled_at = :now
-WHERE message_id = :message_id AND settled_at IS NULL
-RETURNING *, state AS outcome
-""")
-
 CANCEL_REMOVED_MESSAGE: Final = text("""
 UPDATE message SET state = 'cancelled', waits = NULL, claimed_until = NULL, settled_at = :now
 WHERE id = :message_id
@@ -487,13 +403,28 @@ def cancel_removed(
     live = tx.execute(LIVE, values).all()
     messages = [{"message_id": row.id, "now": now} for row in live]
     rows.execute_many(tx, MARK_SENDING_HEARD, messages)
-    cancelled = [row for values in messages for row in tx.execute(CANCEL_REMOVED, values)]
+    to, reason = NotificationState.CANCELLED, SettledReason.RECEIVER_REMOVED
+    cancelled = [
+        row for message in live for row in set_state(tx, message.id, to=to, reason=reason, at=now)
+    ]
     rows.execute_many(tx, CANCEL_REMOVED_MESSAGE, messages)
     if fallback:
         taken = {row.id for row in live if row.done is not None}
         untold = [row for row in cancelled if row.message_id not in taken]
         enqueue_for_fallback(tx, untold, fallback, now=now, new_id=new_id)
     return end(tx, cancelled, now=now) if messages else None
+
+
+# ── how much is queued ───────────────────────────────────────────────────────────────────────────
+
+QUEUED_WORKSPACES: Final = text("""
+SELECT DISTINCT workspace FROM message WHERE settled_at IS NULL
+""")
+
+
+def queued_workspaces(tx: Connection) -> set[str]:
+    """Return the workspaces of which something is queued."""
+    return set(tx.execute(QUEUED_WORKSPACES).scalars())
 
 
 BACKLOG: Final = text("""

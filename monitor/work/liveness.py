@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
 from monitor.core.model import Liveness, Micros
-from monitor.store import incidents, outbox, workspaces
+from monitor.store import incidents, looks, workspaces
 
 from .record import Recorder
 
@@ -33,7 +33,7 @@ class Looker(Protocol):
 
 def hold(tx: Connection, workspace: str, *, now: Micros) -> None:
     """Let all that is to be told of *workspace* wait until it has been polled."""
-    outbox.hold(tx, workspace)
+    looks.hold(tx, workspace)
     incidents.hold_blindness(tx, workspace, until=now + STALE)
 
 
@@ -44,7 +44,7 @@ def record_look(tx: Connection, liveness: Liveness, *, now: Micros) -> set[str]:
     latest.
     """
     workspaces.write_look(tx, liveness)
-    return outbox.release_looked(tx, liveness.name, now=now)
+    return looks.release(tx, liveness.name, now=now)
 
 
 async def write_liveness(recorder: Recorder, pollers: Iterable[Looker]) -> None:
@@ -67,10 +67,10 @@ async def write_liveness(recorder: Recorder, pollers: Iterable[Looker]) -> None:
 def _write_batch(tx: Connection, batch: Sequence[Liveness], now: Micros) -> set[str]:
     """Write *batch*; return the receivers for which that lets something go."""
     workspaces.write_liveness(tx, batch)
-    waiting, receivers = outbox.waiting_for_a_look(tx), set[str]()
+    waiting, receivers = looks.waiting(tx), set[str]()
     for liveness in batch:
         if liveness.fresh_until is None:
             hold(tx, liveness.name, now=now)
         elif liveness.name in waiting:
-            receivers |= outbox.release_looked(tx, liveness.name, now=now)
+            receivers |= looks.release(tx, liveness.name, now=now)
     return receivers

@@ -36,7 +36,7 @@ from monitor.core.model import (
 from monitor.core.policy import REFRESH_AFTER, IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
-from monitor.store import incidents, outbox, sessions, workspaces
+from monitor.store import incidents, looks, sessions, workspaces
 from monitor.store.db import StoreError
 
 from .liveness import STALE, record_look
@@ -120,9 +120,9 @@ def commit(
     )
     failing = decision.workspace and decision.workspace.failing
     if failing:
-        receivers = outbox.release_failed(tx, workspace.name, now=now)
+        receivers = looks.release_failed(tx, workspace.name, now=now)
         if failing.cause in CAUSES:
-            receivers |= outbox.release_looked(tx, ALL_WORKSPACES, now=now)
+            receivers |= looks.release(tx, ALL_WORKSPACES, now=now)
     else:
         receivers = record_look(
             tx,

@@ -21,7 +21,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.core.secret import Secret
-from monitor.store import attempts, claims, outbox, workspaces
+from monitor.store import attempts, claims, looks, outbox, workspaces
 from monitor.store.attempts import Attempt
 from monitor.store.db import Store
 from monitor.work.poll import commit
@@ -119,7 +119,7 @@ class StoreHarness:
         def detach(tx):
             detached = workspaces.detach(tx, watched, self.now)
             for name in detached:
-                outbox.release_looked(tx, name, now=self.now)
+                looks.release(tx, name, now=self.now)
             return detached
 
         return self.run(detach)

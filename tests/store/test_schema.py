@@ -17,6 +17,7 @@ from monitor.store import (
     clock,
     incidents,
     listings,
+    looks,
     outbox,
     receivers,
     retention,
@@ -220,7 +221,7 @@ def statements():
 
 
 MODULES = (
-    *(accounts, attempts, claims, clock, incidents, listings, outbox, receivers, retention),
+    *(accounts, attempts, claims, clock, incidents, listings, looks, outbox, receivers, retention),
     *(session_intents, sessions, workspaces),
 )
 NUMBERS = ("now", "start", "at", "told_at", "until", "before", "since", "limit", "position", "part")
@@ -228,8 +229,8 @@ HOT = (
     *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
     *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),
     *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.CLOSE_EMPTY, outbox.NEXT_IN_TURN),
-    *(outbox.NEXT_POSITION, outbox.CANCEL_CHANGED, outbox.RELEASE, outbox.HOLD),
-    *(outbox.RELEASE_LOOKED, outbox.RELEASE_FAILED, outbox.LIVE, outbox.OLDEST),
+    *(outbox.NEXT_POSITION, outbox.CANCEL_CHANGED, outbox.RELEASE, looks.HOLD),
+    *(looks.RELEASE, looks.RELEASE_FAILED, outbox.LIVE, outbox.OLDEST),
     *(outbox.IS_KNOWN, receivers.RETRY_NOW),
 )
 

@@ -21,7 +21,7 @@ from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
 from monitor.core.route import Match, Route
 from monitor.simulator import Fault
-from monitor.store import clock, incidents, outbox, workspaces
+from monitor.store import clock, incidents, looks, workspaces
 from monitor.store.attempts import Attempt
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work import liveness
@@ -273,11 +273,11 @@ async def test_a_failed_poll_that_could_not_be_recorded_is_repeated_as_planned(h
 async def test_a_batch_of_liveness_lets_go_what_waits_for_a_look(harness):
     harness.simulator.sign_out("acme", "a1")
     await harness.poll(2)
-    harness.store.run_now(lambda tx: outbox.hold(tx, "acme"))
+    harness.store.run_now(lambda tx: looks.hold(tx, "acme"))
 
     await harness.write_liveness()
 
-    assert harness.store.run_now(outbox.waiting_for_a_look) == set()
+    assert harness.store.run_now(looks.waiting) == set()
 
 
 async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(harness):

@@ -1,0 +1,65 @@
+"""What waits for a look at its workspace, which shows whether it is still true."""
+
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.model import READING, Micros
+
+HOLD: Final = text("""
+UPDATE message SET waits = 'look'
+WHERE workspace IN (:workspace, '*') AND state = 'pending' AND settled_at IS NULL
+    AND (waits IS NULL OR waits = 'time') AND NOT EXISTS (
+        SELECT 1 FROM notification WHERE notification.message_id = message.id
+            AND notification.settled_at IS NULL
+            AND (notification.event = 'resolved'
+                OR notification.workspace = '*' AND notification.event <> 'opened')
+    )
+""")
+
+
+def hold(tx: Connection, workspace: str) -> None:
+    """Let what is queued of *workspace*, but for resolutions, wait for a look at it.
+
+    So does the opening of an outage: only a poll of one of its workspaces shows whether it goes on.
+    """
+    tx.execute(HOLD, {"workspace": workspace})
+
+
+RELEASE: Final = text("""
+UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
+WHERE workspace = :workspace AND waits = 'look'
+RETURNING receiver
+""")
+
+
+def release(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
+    """Let what waited for a look at *workspace* go; return the receivers it is for."""
+    values = {"workspace": workspace, "now": now}
+    return set(tx.execute(RELEASE, values).scalars())
+
+
+WAITING: Final = text("""
+SELECT DISTINCT workspace FROM message WHERE waits = 'look'
+""")
+
+
+def waiting(tx: Connection) -> set[str]:
+    """Return the workspaces of which something waits for a look."""
+    return set(tx.execute(WAITING).scalars())
+
+
+RELEASE_FAILED: Final = text("""
+UPDATE message SET waits = CASE WHEN next_attempt_at > :now THEN 'time' END
+WHERE workspace = :workspace AND waits = 'look' AND EXISTS (
+    SELECT 1 FROM notification WHERE notification.message_id = message.id
+        AND notification.settled_at IS NULL AND notification.subject = :subject
+)
+RETURNING receiver
+""")
+
+
+def release_failed(tx: Connection, workspace: str, *, now: Micros) -> set[str]:
+    """Let go what waited to be told of blindness: a poll has shown that *workspace* is blind."""
+    values = {"workspace": workspace, "subject": READING[1], "now": now}
+    return set(tx.execute(RELEASE_FAILED, values).scalars())
