@@ -17,8 +17,9 @@ from types import ModuleType
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 import httpx
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from monitor.core.bounds import span
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
 from monitor.core.model import Message
@@ -32,8 +33,6 @@ from monitor.net.tls import tls_context
 
 GROUP: Final = "linkedapi_monitor.notifiers"
 DEFAULT_TIMEOUT: Final = Duration.parse("20s")
-MIN_TIMEOUT: Final = Duration.parse("1s")
-MAX_TIMEOUT: Final = Duration.parse("60s")
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
 Name: TypeAlias = Annotated[str, Field(pattern=NAME)]
@@ -55,17 +54,10 @@ class ReceiverSettings(BaseModel):
     type: str
     link: Literal["full", "none"] = "full"
     timezone: TimezoneName | None = None
-    timeout: Duration = DEFAULT_TIMEOUT
+    timeout: Annotated[Duration, span("1s", "60s", "nobody is told twice meanwhile")] = (
+        DEFAULT_TIMEOUT
+    )
     insecure: bool = False
-
-    @field_validator("timeout")
-    @classmethod
-    def _is_within_bounds(cls, value: Duration) -> Duration:
-        if not MIN_TIMEOUT <= value <= MAX_TIMEOUT:
-            raise ValueError(
-                f"must be from {MIN_TIMEOUT} to {MAX_TIMEOUT}: nobody is told twice meanwhile"
-            )
-        return value
 
     @property
     def address_label(self) -> str | None:
@@ -130,9 +122,8 @@ def build(
 ) -> Notifier:
     """Make the notifier of a receiver; raise SetupError if it can't work as configured.
 
-    *proxies* are those that *http* uses.
-
-    It shows times in the receiver's own time zone, else in *timezone*.
+    It shows times in the receiver's own time zone, else in *timezone*. *proxies* are those that
+    *http* uses.
     """
     for url in settings.urls:
         proxies.find(url.reveal())

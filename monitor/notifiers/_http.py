@@ -195,7 +195,7 @@ class HttpNotifier(Notifier, Generic[S]):
     def request(self, message: Message) -> Request:
         """Write *message* as its receiver wants it, from the settings and the time zone alone."""
 
-    def verdict(self, answer: "Answer") -> DeliveryError | None:
+    def verdict(self, answer: Answer) -> DeliveryError | None:
         """Return what is wrong with a 2xx *answer*; None if it is a yes."""
         return answer.page() if answer.is_page else None
 
