@@ -51,6 +51,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
         is_config = isinstance(error, SetupError)
         print_error("config" if is_config else "error", str(error))
         sys.exit(Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
