@@ -97,7 +97,7 @@ async def run(
 
 async def look(config: Config) -> dict[str, Observation]:
     """Poll every workspace once, recording nothing: return what each poll saw."""
-    async with open_http(config.linked_api) as http:
+    async with open_http(config.linked_api, from_environment()) as http:
         clients = {
             settings.name: components.source(config, settings, http, lambda *_: None)
             for settings in config.workspaces

@@ -15,7 +15,7 @@ from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.log import mask
 from monitor.metrics import Metrics
-from monitor.net.proxy import Proxies, from_environment
+from monitor.net.proxy import Proxies
 from monitor.notifiers import Notifier, ReceiverSettings
 from monitor.source.budget import Budget
 from monitor.source.client import LinkedApi
@@ -41,7 +41,7 @@ class Resources:
     http: httpx.AsyncClient
     runtime: Runtime
     closing: AsyncExitStack
-    proxies: Proxies = field(default_factory=from_environment)
+    proxies: Proxies
     metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
     apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
 
@@ -166,13 +166,11 @@ def build_notifiers(
     }
 
 
-def check_network(config: Config, proxies: Proxies | None = None) -> tuple[str, ...]:
+def check_network(config: Config, proxies: Proxies) -> tuple[str, ...]:
     """Make whatever would speak to others, without a word to them; return what is odd.
 
-    *proxies* are those of the environment if nothing else is said. Raise SetupError if something
-    can't work as configured, or in these surroundings.
+    Raise SetupError if something can't work as configured, or in these surroundings.
     """
-    proxies = from_environment() if proxies is None else proxies
     open_http(config.linked_api, proxies)
     receivers = {settings.name: settings for settings in config.receivers}
     build_notifiers(config, receivers, http=notifiers.open_http(proxies), proxies=proxies)

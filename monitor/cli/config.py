@@ -8,6 +8,7 @@ import yaml
 
 from monitor import app
 from monitor.config import schema as schema_of_file
+from monitor.net.proxy import from_environment
 
 from .options import ConfigOption, JsonOption
 from .output import print_json, print_lines
@@ -22,7 +23,12 @@ def check(config_file: ConfigOption = None) -> None:
     app.check_limits()
     loaded.storage.location  # noqa: B018 - an error if there is none
     overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
-    lines = (*loaded.warnings, *overrides, *app.check_network(loaded), *loaded.findings.notes)
+    lines = (
+        *loaded.warnings,
+        *overrides,
+        *app.check_network(loaded, from_environment()),
+        *loaded.findings.notes,
+    )
     for warning in lines:
         print_lines(f"warning: {warning}", err=True)
     typer.echo(

@@ -9,7 +9,7 @@ from monitor.core.errors import ApiError
 from monitor.net import http as net
 from monitor.net.body import read_body
 from monitor.net.head import OddAnswerError
-from monitor.net.proxy import Proxies, always, from_environment
+from monitor.net.proxy import Proxies, always
 from monitor.net.tls import tls_context
 
 from .errors import exchange_error, unreadable
@@ -21,15 +21,13 @@ MAX_BODY: Final = 10 * 2**20  # bytes, if nothing else is said
 MAX_ERROR_BODY: Final = 64 * 2**10
 
 
-def open_http(settings: LinkedApiSettings, proxies: Proxies | None = None) -> httpx.AsyncClient:
+def open_http(settings: LinkedApiSettings, proxies: Proxies) -> httpx.AsyncClient:
     """Open the one HTTP client that all workspaces share; the caller closes it.
 
-    *proxies* are those of the environment, which count if *settings* name none. Raise SetupError
-    if the client can't work as configured.
+    *proxies* count if *settings* name none. Raise SetupError if it can't work as configured.
     """
     if settings.proxy is not None:
         proxies = always("linked_api.proxy", settings.proxy)
-    proxies = proxies or from_environment()
     proxies.find(settings.base_url)
     return net.open_http(
         proxies=proxies,

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from harness.payloads import ORIGINS
 from harness.raw_server import RawServer
 from monitor.core.secret import Secret
+from monitor.net.proxy import from_environment
 from monitor.source.client import LinkedApi
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token
@@ -45,7 +46,7 @@ async def client_harness(*replies, token=None, certificate=None, **settings):
         settings = LinkedApiSettings.model_validate(
             {"base_url": server.url, "timeout": "10s"} | settings
         )
-        async with open_http(settings) as http:
+        async with open_http(settings, from_environment()) as http:
             yield ClientHarness(server, http, settings, token or Token(Secret(TOKEN)))
 
 

@@ -8,6 +8,7 @@ from harness.core import HOUR, MINUTE, NOON, make_recorder, make_routing, make_r
 from harness.store import open_store
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
+from monitor.net.proxy import Proxies
 from monitor.simulator import Assumptions, Simulator, serve
 from monitor.simulator.endpoints import get_all
 from monitor.source.client import LinkedApi, Method
@@ -119,6 +120,9 @@ async def poll_harness(folder, *, accounts=1, assumptions=None, **kwargs):
     for number in range(accounts):
         simulator.add_account("acme", None, id=f"a{number + 1}")
     with closing(open_store(f"sqlite:///{folder}/monitor.db")) as store:
-        async with serve(simulator) as api, open_http(LinkedApiSettings(base_url=api)) as http:
+        async with (
+            serve(simulator) as api,
+            open_http(LinkedApiSettings(base_url=api), Proxies({})) as http,
+        ):
             yield PollHarness(api, http, store, simulator, **kwargs)
     assert set(simulator.request_log.counts) <= set(Method), "whatever happens, nothing is harmed"

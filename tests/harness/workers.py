@@ -17,6 +17,7 @@ from monitor.app.reconfigure import Reconfigurer
 from monitor.app.workers import Workers
 from monitor.core.duration import Duration
 from monitor.core.runtime import Runtime
+from monitor.net.proxy import Proxies
 from monitor.schedule import Schedule
 from monitor.store import workspaces
 
@@ -34,7 +35,9 @@ class WorkersHarness:
         self.seconds = 0.0
         ids = map("{:05d}".format, count())
         runtime = Runtime(lambda: self.now, lambda: self.seconds, lambda: 0.0, lambda: next(ids))
-        self.resources = Resources(store, httpx.AsyncClient(verify=False), runtime, clients)
+        self.resources = Resources(
+            store, httpx.AsyncClient(verify=False), runtime, clients, Proxies({})
+        )
         self.schedule = Schedule(jitter=runtime.jitter)
         self.health = LoopHealth(runtime.monotonic)
         self.workers = Workers(runtime.now, self.schedule, group)

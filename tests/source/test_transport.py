@@ -12,6 +12,7 @@ from harness.raw_server import TLS, RawServer, close, drip, flood, http, silence
 from monitor.core.errors import ApiError, MonitorError
 from monitor.core.model import Cause, Snapshot
 from monitor.core.secret import Secret
+from monitor.net.proxy import Proxies, from_environment
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.transport import open_http
 
@@ -248,7 +249,7 @@ def test_an_authority_file_that_cannot_be_used_is_named_at_once(tmp_path, conten
         file.write_text(content)
 
     with pytest.raises(MonitorError, match=r"ca\.pem cannot be used: "):
-        open_http(LinkedApiSettings(ca_file=file))
+        open_http(LinkedApiSettings(ca_file=file), Proxies({}))
 
 
 # ── proxies ──────────────────────────────────────────────────────────────────────────────────────
@@ -288,7 +289,7 @@ def test_a_proxy_of_an_unsupported_kind_is_refused_without_its_address(monkeypat
     monkeypatch.setenv("all_proxy", f"socks5://user:{PASSWORD}@127.0.0.1:9")
 
     with pytest.raises(MonitorError, match="not supported") as caught:
-        open_http(LinkedApiSettings())
+        open_http(LinkedApiSettings(), from_environment())
 
     assert PASSWORD not in str(caught.value)
 
