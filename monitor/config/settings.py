@@ -88,8 +88,8 @@ class PollSettings(BaseModel, frozen=True, extra="forbid"):
 class WorkspaceSettings(BaseModel, frozen=True, extra="forbid"):
     """One Linked API token and the settings of the accounts behind it.
 
-    Exactly one of *token* and *token_file* is set; the file is read again when the token is needed
-    anew. *poll* is complete: the section `poll` with this workspace's own settings over it.
+    Exactly one of *token* and *token_file* is set; the file is read again before each call. *poll*
+    is complete: the section `poll` with this workspace's own settings over it.
     What was recorded of the workspace *renamed_from* belongs to this one.
     """
 

@@ -137,7 +137,7 @@ def connect(address: URL, *, read_only: bool) -> Database:
         ) from None
     except ImportError:
         raise StoreError(
-            f"the database {name} needs the extra: pip install 'linkedapi-monitor[postgres]'"
+            f"the database {name} needs the driver psycopg, which deploy/install brings"
         ) from None
 
     @event.listens_for(engine, "connect")

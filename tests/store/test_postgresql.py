@@ -133,7 +133,7 @@ def test_without_the_driver_it_is_said_how_to_get_it(monkeypatch):
     error = refusal(f"postgresql://{USER}:{PASSWORD}@db/alerts")
 
     assert error == (
-        "the database alerts at db needs the extra: pip install 'linkedapi-monitor[postgres]'"
+        "the database alerts at db needs the driver psycopg, which deploy/install brings"
     )
 
 
