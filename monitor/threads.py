@@ -31,13 +31,13 @@ class Threads(Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Let *fn* be called (the interface of executors)."""
         future: Future[T] = Future()
-        self._work.put(partial(_run, future, partial(fn, *args, **kwargs)))
         with self._starting:
             if len(self._threads) < self._count:
                 name = f"{self._name}-{len(self._threads)}"
                 thread = threading.Thread(target=self._loop, name=name, daemon=True)
+                thread.start()  # or the system has none left, and nobody would do the work
                 self._threads.append(thread)
-                thread.start()
+        self._work.put(partial(_run, future, partial(fn, *args, **kwargs)))
         return future
 
     async def run(self, work: Callable[[], T]) -> T:

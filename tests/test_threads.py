@@ -56,3 +56,20 @@ def test_what_hangs_holds_up_no_end_of_the_program():
     )
 
     assert ended.stdout == "False\n"
+
+
+def test_a_thread_that_could_not_be_started_is_started_for_the_next_work(monkeypatch):
+    threads, begun = Threads(1, "test"), []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            threads.submit(begun.append, 1)
+
+    threads.submit(begun.append, 2).result(20)
+
+    assert begun == [2]
+    assert threads.end(within=20)
+
+
+def refuse(_thread):
+    raise RuntimeError("can't start new thread")
