@@ -87,13 +87,18 @@ class DatabaseFile:
                 f"the database {self.path} was replaced by another file; restart the monitor to use"
                 " that one, or put the former one back"
             )
-        wal = _identity(self._wal)
-        self._wal_identity = self._wal_identity or wal
-        if wal != self._wal_identity:
+        if self._wal_identity and _identity(self._wal) != self._wal_identity:
             raise StoreError(
                 f"{self._wal}, which belongs to the database, was deleted or replaced; restart the"
                 " monitor: it holds what was in it"
             )
+
+    def follow_wal(self) -> None:
+        """Let `check` look at the log from now on, which nobody deletes any more: we have it open.
+
+        Before, it may be that of a program which is just about to end, and to take it away.
+        """
+        self._wal_identity = self._wal_identity or _identity(self._wal)
 
 
 def open_ours(path: Path, *, whoever: bool = False) -> int:

@@ -77,6 +77,7 @@ def connect(address: URL, file: DatabaseFile, *, read_only: bool) -> Database:
         file.check()
         with timeout.limit() if read_only else eraser.follow():
             yield
+        file.follow_wal()
 
     return Database(engine, explain, limit)
 

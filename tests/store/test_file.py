@@ -1,6 +1,7 @@
 """The file of SQLite: nobody else reads it, and nothing is written to one that is gone."""
 
 import os
+import sqlite3
 import stat
 from contextlib import closing, contextmanager
 
@@ -8,12 +9,12 @@ import pytest
 import structlog
 from harness.core import LINK, listed_account, signed_out
 from harness.store import StoreHarness, open_store
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from monitor.store import file as database_file
 from monitor.store import sqlite
 from monitor.store.db import Store, StoreError
-from monitor.store.file import COMPANIONS
+from monitor.store.file import COMPANIONS, DatabaseFile
 
 STRANGER = 12345
 
@@ -216,6 +217,26 @@ def test_a_log_that_was_deleted_is_noticed_and_nothing_is_lost(database_url, fil
         assert (
             len(store.read_now(lambda tx: tx.execute(text("SELECT id FROM incident")).all())) == 1
         )
+
+
+def test_a_program_that_ends_while_the_file_is_opened_takes_nothing_of_ours_along(
+    database_url, file
+):
+    Store.open(database_url).close()
+    other, ours = sqlite3.connect(file), DatabaseFile(file)
+    other.execute("SELECT * FROM clock")
+    ours.prepare(create=False)
+    database = sqlite.connect(make_url(database_url), ours, read_only=False)
+
+    def write():
+        with database.limit(), database.engine.begin() as tx:
+            tx.execute(text("DELETE FROM clock"))
+
+    with database.limit():
+        other.close()  # the last one that has it open, and takes its log away
+        write()
+    write()
+    database.engine.dispose()
 
 
 # ── what is deleted is gone ──────────────────────────────────────────────────────────────────────
