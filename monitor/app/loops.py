@@ -138,7 +138,7 @@ class App:
             ready=self._problems,
             metrics_token=self._config.web.metrics_token,
             is_local=is_local(sock),
-            hosts=self._config.web.hosts,
+            hosts=self._config.web.names,
         )
         try:
             self._components = await self._reconfigurer.prepare(self._config)

@@ -61,6 +61,11 @@ class WebSettings(BaseModel, frozen=True, extra="forbid"):
         return self.listen.rpartition(":")[0].strip("[]")
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of this machine that are known of besides localhost."""
+        return (*self.hosts, self.host)
+
+    @property
     def is_any_ipv6(self) -> bool:
         """Whether it is `[::]`, however that is written."""
         return ":" in self.host and ip_address(self.host).is_unspecified

@@ -292,6 +292,17 @@ async def test_the_endpoint_answers_where_the_log_says(harness, host):
             await answers(f"{endpoint}/healthz", within=10)
 
 
+async def test_the_endpoint_goes_by_the_name_that_it_is_to_listen_on(harness):
+    name = "127.1"  # of this machine alone, as names in /etc/hosts are, and not spelled as usual
+    config = harness.load("acme", more=f"web: {{listen: '{name}:0'}}\nreceivers: [{harness.crm()}]")
+    with structlog.testing.capture_logs() as logs:
+        async with running(config):
+            await until(lambda: harness.simulator.requests)
+            (endpoint,) = [entry["endpoint"] for entry in logs if entry["event"] == "started"]
+
+            await answers(f"{endpoint.replace('127.0.0.1', name)}/healthz", within=20)
+
+
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_the_service_manager_is_told_of_start_reload_and_stop(harness, tmp_path, hangs):
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
