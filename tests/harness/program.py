@@ -186,5 +186,6 @@ def configure(folder, *, api, hooks, smtp=None, storage=None, more=""):
         "storage": storage or f"sqlite:///{folder}/monitor.db",
         "secret": WEBHOOK_SECRET,
     }
+    file.touch(0o600)  # it holds secrets
     file.write_text(CONFIG.format(port=port, more=more, **settings))
     return file, f"http://127.0.0.1:{port}"

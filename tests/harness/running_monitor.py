@@ -69,7 +69,6 @@ class RunningMonitor(Installation):
     async def reload(self, *, logs="configuration reloaded", **changes):
         """Change sections of the file (None: leave it out); wait for what the log says of it."""
         settings = {k: v for k, v in {**self.settings, **changes}.items() if v is not None}
-        self.file.touch(0o600)  # as it holds secrets
         self.file.write_text(yaml.safe_dump(settings))
         before = self.program.output().count(logs)
         self.program.hang_up()
