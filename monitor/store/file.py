@@ -8,7 +8,9 @@ orchestrators make them (then who reaches the volume from outside is up to them)
 """
 
 import os
+import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,9 @@ from .errors import StoreError
 COMPANIONS: Final = ("-wal", "-shm", "-journal", "-lock")
 
 _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+"""Has a line for each mount; its fifth word says where. Not all systems have the file."""
 
 log = structlog.get_logger("store")
 
@@ -159,13 +164,26 @@ def _check_folders(path: Path) -> None:
         mode = each.stat().st_mode
         if not mode & stat.S_IWOTH or mode & stat.S_ISVTX:
             continue
-        if not os.path.ismount(each):
+        if not _is_volume(each):
             raise StoreError(
                 f"everybody may write to the folder {each}, so everybody may put another file in"
                 f" the place of the database; chmod o-w {each}, or name a file elsewhere in"
                 " storage.url"
             )
         log.warning("everybody may write to the volume of the database", volume=str(each))
+
+
+def _is_volume(folder: Path) -> bool:
+    """Return whether something is mounted at *folder*, be it another folder of the same device."""
+    if os.path.ismount(folder):
+        return True
+    with suppress(OSError):
+        for line in _MOUNTS.read_bytes().splitlines():
+            escaped = line.split()[4]
+            point = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), escaped)
+            if point == os.fsencode(folder):
+                return True
+    return False
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -3,15 +3,17 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing, contextmanager
 
 import pytest
 import structlog
+from harness import silent_dns
 from harness.core import LINK, listed_account, signed_out
 from harness.store import StoreHarness, open_store
 from sqlalchemy import make_url, text
 
-from monitor.store import file as database_file
 from monitor.store import sqlite
 from monitor.store.db import Store, StoreError
 from monitor.store.file import COMPANIONS, DatabaseFile
@@ -157,16 +159,34 @@ def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path, depth):
     Store.open(f"sqlite:///{folder}/monitor.db").close()
 
 
-def test_the_root_of_a_volume_is_taken_with_a_warning(tmp_path, monkeypatch):
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    volume.chmod(0o777)
-    monkeypatch.setattr(database_file.os.path, "ismount", lambda path: path == volume)
+IN_VOLUME = """
+import sys
+from monitor.store.db import Store
+Store.open(f"sqlite:///{sys.argv[1]}/monitor.db").close()
+"""
 
-    with structlog.testing.capture_logs() as logs:
-        Store.open(f"sqlite:///{volume}/monitor.db").close()
 
-    assert [entry["volume"] for entry in logs if "volume" in entry] == [str(volume)]
+@pytest.mark.parametrize("kind", ["--bind", "--types=tmpfs"])
+def test_the_root_of_a_volume_is_taken_with_a_warning(tmp_path, kind):
+    if not (os.environ.get("CI") or silent_dns.is_allowed()):
+        pytest.skip("this system lets us mount nothing")
+    source, volume = tmp_path / "source", tmp_path / "a volume"
+    for folder in (source, volume):
+        folder.mkdir()
+    source.chmod(0o777)  # of the same file system, if it is bound
+    script = 'mount "$1" "$2" "$3" && chmod 777 "$3" && exec "$4" -c "$5" "$3"'
+    arguments = [script, "sh", kind, source, volume, sys.executable, IN_VOLUME]
+
+    ran = subprocess.run(
+        [*silent_dns.UNSHARE, "sh", "-c", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "everybody may write to the volume of the database" in ran.stdout
+    assert f"volume={str(volume)!r}" in ran.stdout
 
 
 # ── files that go away ───────────────────────────────────────────────────────────────────────────
