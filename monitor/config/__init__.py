@@ -69,22 +69,22 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     if poll.timezone is None:
         poll = poll.model_copy(update={"timezone": values.get("timezone", "UTC")})
     lists["workspaces"] = _with_poll(lists["workspaces"], poll)
-    findings = Findings(
-        tuple(warnings),
-        document.overridden,
-        tuple(document.notes),
-        path,
-        sections,
-        document.size,
-        document.is_whole,
-    )
-    config = Config.model_validate({**values, **lists}, context=findings)
+    config = Config.model_validate({**values, **lists})
     if path and document.is_open and _holds_secret(document.root, config):
         document.notes.append(
             f"{path}: holds secrets, and others can read it; chmod 600, or put them into files"
         )
-        config = config.with_notes(document.notes)
-    return config
+    return config.with_findings(
+        Findings(
+            warnings=tuple(warnings),
+            overridden=document.overridden,
+            notes=tuple(document.notes),
+            path=path,
+            sections=sections,
+            size=document.size,
+            is_whole=document.is_whole,
+        )
+    )
 
 
 def _holds_secret(value: Any, config: Config) -> bool:

@@ -4,8 +4,8 @@ Below it: the keys of the settings and their JSON Schema.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -172,14 +172,10 @@ class Config(BaseModel):
 
     _findings: Findings = PrivateAttr(default=Findings())
 
-    def model_post_init(self, context: Any) -> None:
-        """Keep what was found, which is the context of the validation."""
-        self._findings = context or Findings()
-
-    def with_notes(self, notes: Iterable[str]) -> Self:
-        """Return the same with *notes* among what was found."""
+    def with_findings(self, findings: Findings) -> Self:
+        """Return the same with what was found while it was loaded."""
         copy = self.model_copy()
-        copy._findings = replace(self._findings, notes=tuple(notes))  # noqa: SLF001 - our own
+        copy._findings = findings  # noqa: SLF001 - our own
         return copy
 
     @property
