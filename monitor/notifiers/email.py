@@ -83,6 +83,8 @@ class Notifier(notifiers.Notifier):
     def __init__(self, settings: Settings, **options: Any) -> None:
         super().__init__(settings, **options)
         self._server = SmtpServer(settings)
+        sender = parse_mailbox(settings.from_)
+        self._sender = sender if sender.name else sender._replace(name="Linked API monitor")
         self._html = _html()
 
     async def send(self, message: Message) -> Receipt:
@@ -100,8 +102,7 @@ class Notifier(notifiers.Notifier):
         recipients = [address for address in named if address not in message.done]
         if not recipients:  # who is left was taken out of the configuration
             return Receipt()
-        sender = parse_mailbox(self.settings.from_).address
-        refusals = await self._server.send(mail, sender=sender, recipients=recipients)
+        refusals = await self._server.send(mail, sender=self._sender.address, recipients=recipients)
         is_own = not isinstance(self.settings.to, ByLabel)
         if is_own and not message.done and len(refusals) == len(recipients):
             raise refusal("no recipient was accepted", min(refusals.values()))
@@ -119,17 +120,15 @@ class Notifier(notifiers.Notifier):
 
     def _compose(self, message: Message, to: Sequence[Mailbox]) -> bytes:
         text = render(message, timezone=self.timezone)
-        sender = parse_mailbox(self.settings.from_)
-        sender = sender if sender.name else sender._replace(name="Linked API monitor")
         headers = {
             "Date": format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC)),
-            "Message-ID": f"<{_UNSAFE.sub('-', message.id)}@{sender.domain}>",
+            "Message-ID": f"<{_UNSAFE.sub('-', message.id)}@{self._sender.domain}>",
         }
         if len(message.notifications) == 1 and (incident := message.notifications[0].incident):
-            root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{sender.domain}>"
+            root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{self._sender.domain}>"
             headers |= {"In-Reply-To": root, "References": root}
         return write_mail(
-            sender=sender,
+            sender=self._sender,
             to=to,
             subject=f"Re: {text.thread_title}" if text.follows else text.thread_title,
             headers=headers | _NO_REPLIES,
