@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_recorder, signed_out
+from harness.faults import lost_answers
 from harness.notifications import message
 from harness.raw_server import TLS
 from harness.receivers import MailServer, mail_settings
@@ -273,20 +274,10 @@ async def test_what_is_dead_is_said_though_the_database_fails_right_after_it_was
 
 
 @pytest.mark.case("database away while a message leaves")
-async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lapsed(
-    harness, store, monkeypatch
-):
+async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lapsed(harness, store):
     harness.poll(signed_out())
-    run = store.run
-
-    async def lose_the_answer(work, **how):
-        await run(work, **how)
-        raise StoreError("the answer was lost")
-
-    monkeypatch.setattr(store, "run", lose_the_answer)
-    with pytest.raises(StoreError):
+    with lost_answers(store), pytest.raises(StoreError):
         await harness.send()
-    monkeypatch.undo()
     lapse_at = harness.now + harness.deliverer.lease
 
     harness.poll(signed_out(), signed_out("a2"), after=1)
@@ -300,22 +291,12 @@ async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lap
 
 
 @pytest.mark.case("database away while a message leaves")
-async def test_what_had_failed_and_was_claimed_without_an_answer_is_sent_too(
-    harness, store, monkeypatch
-):
+async def test_what_had_failed_and_was_claimed_without_an_answer_is_sent_too(harness, store):
     harness.poll(signed_out())
     harness.pager.replies = [REFUSED]
     assert await harness.send() == []
-    run = store.run
-
-    async def lose_the_answer(work, **how):
-        await run(work, **how)
-        raise StoreError("the answer was lost")
-
-    monkeypatch.setattr(store, "run", lose_the_answer)
-    with pytest.raises(StoreError):
+    with lost_answers(store), pytest.raises(StoreError):
         await harness.send(after=HOUR)
-    monkeypatch.undo()
 
     assert await harness.send() is None
     assert await harness.send(after=HOUR) is None

@@ -8,7 +8,7 @@ import pytest
 import structlog
 from harness.answers import api_error, html_page
 from harness.core import HOUR, MINUTE, make_routing
-from harness.faults import failing_writes
+from harness.faults import failing_writes, lost_answers
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
 from sqlalchemy import text
@@ -294,22 +294,14 @@ async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(h
     assert harness.poller._workspace == harness.recorded()
 
 
-async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_path, monkeypatch):
+async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_path):
     async with poll_harness(tmp_path, create=True) as harness:
         await harness.poll()
         harness.poller.has_intents = False
         harness.simulator.sign_out("acme", "a1")
         harness.simulator.patch("acme", "a1", without=("reconnectionLink",))
-        run = harness.store.run
-
-        async def lose_the_answer(work, **how):
-            await run(work, **how)
-            raise StoreError("the answer was lost")
-
-        monkeypatch.setattr(harness.store, "run", lose_the_answer)
-        with pytest.raises(StoreError):
+        with lost_answers(harness.store), pytest.raises(StoreError):
             await harness.poll()
-        monkeypatch.undo()
 
         assert await harness.poll() == []
         assert harness.poller.has_intents
