@@ -4,12 +4,14 @@ What the file holds opens accounts: login links. So it and its companions are re
 user who runs the monitor, with mode 0600, in folders where no other user can put another file in
 their place. A folder that everybody may write to is taken if it is sticky, as /tmp is (nobody can
 replace what is ours there, and what others have put there is refused), or the root of a volume, as
-orchestrators make them (then who reaches the volume from outside is up to them).
+orchestrators make them (then who reaches the volume from outside is up to them). Where all files
+have one owner, whoever makes them, as on shares of networks, that owner is taken for ours.
 """
 
 import os
 import re
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -132,11 +134,23 @@ def _check_ours(path: Path, status: os.stat_result, *, whoever: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise StoreError(f"{path} is not a file; name a writable file in storage.url")
     if status.st_uid != user and not (whoever and user == 0):
-        raise StoreError(
-            f"{path} belongs to another user (uid {status.st_uid}, this is {user}): run the monitor"
-            " as that one, or give it the file (chown)"
+        if _owner_of_new(path.parent) != status.st_uid:
+            raise StoreError(
+                f"{path} belongs to another user (uid {status.st_uid}, this is {user}): run the"
+                " monitor as that one, or give it the file (chown)"
+            )
+        log.warning(
+            "the file system of the database keeps no owners: who can write there is up to it",
+            folder=str(path.parent),
         )
     _tighten(path, status)
+
+
+def _owner_of_new(folder: Path) -> int | None:
+    """Return to whom belongs what we make in *folder*: shares of networks may say one for all."""
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as new:
+        return os.fstat(new.fileno()).st_uid
+    return None
 
 
 def _tighten(path: Path, status: os.stat_result) -> None:

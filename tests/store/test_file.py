@@ -14,6 +14,7 @@ from harness.core import LINK, listed_account, signed_out
 from harness.store import StoreHarness, open_store
 from sqlalchemy import make_url, text
 
+from monitor.store import file as database_file
 from monitor.store import sqlite
 from monitor.store.db import Store, StoreError
 from monitor.store.file import COMPANIONS, DatabaseFile
@@ -111,6 +112,19 @@ def test_a_file_of_somebody_else_is_refused(database_url, file):
 
     refused(database_url, "belongs to another user .uid 12345, this is 0.: run the monitor as that")
     assert mode(file) == 0o600
+
+
+async def test_where_all_files_have_one_owner_whoever_makes_them_they_are_ours(
+    database_url, file, monkeypatch
+):
+    # as on shares of networks: to the monitor, its own files are those of this user
+    monkeypatch.setattr(database_file.os, "geteuid", lambda: STRANGER)
+
+    for _ in range(2):
+        with structlog.testing.capture_logs() as logs, closing(Store.open(database_url)) as store:
+            assert await store.lock()
+        warned = [entry["folder"] for entry in logs if "keeps no owners" in entry["event"]]
+        assert str(file.parent) in warned
 
 
 @as_root
