@@ -49,7 +49,7 @@ GONE = {
     "monitor/web": "_Pages _Page MOST_PAGES _may PHASE_TIMEOUT _begin_phase",
     "monitor/config": "reading building take wording Place Hidden complete take_files",
     "monitor/cli": "running setup document complain moment",
-    "monitor/log": "Masking",
+    "monitor/log": "Masking PATIENCE",
     "monitor/simulator": (
         "Knobs World Journal Edge wire Act Limiter page chosen places meet bound knobs journal"
         " limiter model describe session_page Entry GRACE LARGE"

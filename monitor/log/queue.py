@@ -22,7 +22,7 @@ MAX_WAITING: Final = 16 * 1024 * 1024
 MAX_BATCH: Final = 64 * 1024
 """How many bytes are written at once, unless a line has more."""
 
-PATIENCE: Final = 1.0
+MAX_STALL: Final = 1.0
 """Seconds without progress after which the end of the program waits for the stream no more."""
 
 MAX_CLOSING: Final = 5.0
@@ -85,7 +85,7 @@ class LogQueue:
             before = -1
             while self._waiting and self._written != before and time.monotonic() < until:
                 before = self._written
-                self._changed.wait_for(lambda: not self._waiting, PATIENCE)
+                self._changed.wait_for(lambda: not self._waiting, MAX_STALL)
 
     def _add(self, text: str, written: Future[None] | None) -> None:
         data = text.encode(self.encoding, "backslashreplace")

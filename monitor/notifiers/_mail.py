@@ -77,7 +77,7 @@ def ascii_domain(name: str) -> str:
     except idna.IDNAError:
         raise ValueError("has letters that no domain can have") from None
     labels = name.split(".")
-    if len(name) > 253 or not all(len(it) < 64 and _NAME.fullmatch(it) for it in labels):
+    if len(name) > 253 or not all(len(label) < 64 and _NAME.fullmatch(label) for label in labels):
         raise ValueError("is no domain such as example.com")
     return name
 

@@ -246,7 +246,9 @@ class SmtpServer:
         progress.step = _Step.LOGIN
         if not smtp.supported_auth_methods:
             methods = [
-                it.upper() for it in smtp.server_auth_methods if re.fullmatch("[a-z0-9-]{1,20}", it)
+                method.upper()
+                for method in smtp.server_auth_methods
+                if re.fullmatch("[a-z0-9-]{1,20}", method)
             ]
             text = "the server offers no login over this connection"
             if methods:

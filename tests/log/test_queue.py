@@ -157,7 +157,7 @@ def test_nothing_is_lost_at_the_end_while_somebody_reads(pipe):
 
 
 def test_the_end_does_not_wait_for_who_does_not_read(pipe, monkeypatch):
-    monkeypatch.setattr(queue, "PATIENCE", 0.1)
+    monkeypatch.setattr(queue, "MAX_STALL", 0.1)
     pipe.fill()
     began = monotonic()
     with opened(pipe) as stream:
