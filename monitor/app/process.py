@@ -1,4 +1,7 @@
-"""The process: clock, random numbers, environment and signals. Only this reads them."""
+"""The process: clock, random numbers, environment and signals. Only this reads them.
+
+But for what `net` asks of the environment, proxies and authorities, and what `cli` does to start.
+"""
 
 import asyncio
 import getpass
