@@ -1,7 +1,6 @@
 """Files that SQLite can't read or write: one clear error each, which says what to do."""
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -36,12 +35,6 @@ def used(database_url, file):
     store.close()
     assert file.stat().st_size > 40_000
     return file
-
-
-def test_the_file_is_for_its_owner_only(tmp_path):
-    Store.open(f"sqlite:///{tmp_path}/deep/monitor.db").close()
-
-    assert stat.S_IMODE((tmp_path / "deep/monitor.db").stat().st_mode) == 0o600
 
 
 @pytest.mark.odd_input("damaged database")
