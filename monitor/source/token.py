@@ -1,5 +1,6 @@
 """The token of a workspace: written in the configuration, or read from a file that may change."""
 
+import codecs
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -69,7 +70,8 @@ def _read(file: Path) -> Secret:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise TokenError(f"the token file {file} cannot be read: {reason}") from None
-    return _checked(Secret(content.decode("latin-1")), f"the token in {file}")
+    text = content.removeprefix(codecs.BOM_UTF8).decode("latin-1")
+    return _checked(Secret(text), f"the token in {file}")
 
 
 def _checked(token: Secret, what: str) -> Secret:

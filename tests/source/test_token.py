@@ -22,6 +22,12 @@ def test_a_given_token_is_used_as_it_is():
     assert not token.changed()
 
 
+def test_a_file_may_begin_with_a_mark_of_its_encoding_as_other_secrets_may(file):
+    file.write_text("new\r\n", encoding="utf-8-sig")
+
+    assert Token(file).text() == "new"
+
+
 @pytest.mark.parametrize("bad", ["", " \n", "two words", "a\nb", "naïve", "a\x7f", "x" * 5000])
 def test_a_token_that_no_header_can_carry_is_refused_without_being_shown(file, bad):
     file.write_text(bad)
