@@ -174,17 +174,23 @@ def _make_folders(folder: Path) -> None:
 def _check_folders(path: Path) -> None:
     """Raise StoreError if some other user could put another file in the place of *path*."""
     folder = path.parent.resolve()
-    for each in (folder, *folder.parents):
-        mode = each.stat().st_mode
-        if not mode & stat.S_IWOTH or mode & stat.S_ISVTX:
-            continue
-        if not _is_volume(each):
+    open_folders = [each for each in (folder, *folder.parents) if _is_open(each)]
+    for each in open_folders:
+        volume = next(filter(_is_volume, (each, *each.parents)))
+        if volume not in open_folders:
             raise StoreError(
                 f"everybody may write to the folder {each}, so everybody may put another file in"
                 f" the place of the database; chmod o-w {each}, or name a file elsewhere in"
                 " storage.url"
             )
-        log.warning("everybody may write to the volume of the database", volume=str(each))
+        if each == volume:
+            log.warning("everybody may write to the volume of the database", volume=str(volume))
+
+
+def _is_open(folder: Path) -> bool:
+    """Return whether everybody may replace what is in *folder*."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
 
 
 def _is_volume(folder: Path) -> bool:

@@ -174,9 +174,12 @@ def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path, depth):
 
 
 IN_VOLUME = """
-import sys
+import os, sys
 from monitor.store.db import Store
-Store.open(f"sqlite:///{sys.argv[1]}/monitor.db").close()
+os.mkdir(f"{sys.argv[1]}/open")
+os.chmod(f"{sys.argv[1]}/open", 0o777)  # is no better and no worse than the volume itself
+for folder in ("", "/open"):
+    Store.open(f"sqlite:///{sys.argv[1]}{folder}/monitor.db").close()
 """
 
 
@@ -199,8 +202,8 @@ def test_the_root_of_a_volume_is_taken_with_a_warning(tmp_path, kind):
     )
 
     assert ran.returncode == 0, ran.stderr
-    assert "everybody may write to the volume of the database" in ran.stdout
-    assert f"volume={str(volume)!r}" in ran.stdout
+    assert ran.stdout.count("everybody may write to the volume of the database") == 2
+    assert ran.stdout.count(f"volume={str(volume)!r}") == 2
 
 
 # ── files that go away ───────────────────────────────────────────────────────────────────────────
