@@ -158,12 +158,16 @@ def _tighten(path: Path, status: os.stat_result) -> None:
     if not status.st_mode & 0o077:
         return
     bound = log.bind(file=str(path), mode=f"{stat.S_IMODE(status.st_mode):04o}")
-    try:
-        path.chmod(0o600)
-    except OSError as error:
-        bound.warning("others may read a file of the database", error=error.strerror)
-    else:
-        bound.warning("others could read a file of the database; its mode is 0600 now")
+    reason: str | None = "its file system keeps no modes"
+    with suppress(FileNotFoundError):  # whoever made it has ended
+        try:
+            path.chmod(0o600)
+        except OSError as error:
+            reason = error.strerror
+        if path.stat().st_mode & 0o077:
+            bound.warning("others may read a file of the database", error=reason)
+        else:
+            bound.warning("others could read a file of the database; its mode is 0600 now")
 
 
 def _make_folders(folder: Path) -> None:

@@ -76,6 +76,19 @@ def test_what_others_could_read_is_tightened_with_a_word_in_the_log(database_url
     assert lines == [(str(path), "0666") for path in [file, *beside(file)]]
 
 
+def test_no_mode_is_claimed_that_the_file_system_does_not_keep(database_url, file, monkeypatch):
+    Store.open(database_url).close()
+    file.chmod(0o666)
+    monkeypatch.setattr(database_file.Path, "chmod", lambda *_: None)  # as on shares of networks
+
+    with structlog.testing.capture_logs() as logs, closing(Store.open(database_url)):
+        pass
+
+    assert ("others may read a file of the database", str(file)) in [
+        (entry["event"], entry.get("file")) for entry in logs
+    ]
+
+
 def refused(url, match, **options):
     with pytest.raises(StoreError, match=match):
         Store.open(url, **options)
