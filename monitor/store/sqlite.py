@@ -155,8 +155,10 @@ class Eraser:
         with closing(self._engine.raw_connection()) as connection, suppress(sqlite3.Error):
             cursor = connection.cursor()
             cursor.execute("PRAGMA busy_timeout = 50")
-            (is_busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            cursor.execute(_PRAGMAS[0])
+            try:
+                (is_busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                cursor.execute(_PRAGMAS[0])
             return not is_busy
         return False
 

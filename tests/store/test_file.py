@@ -1,6 +1,7 @@
 """The file of SQLite: nobody else reads it, and nothing is written to one that is gone."""
 
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -14,8 +15,8 @@ from harness.core import LINK, listed_account, signed_out
 from harness.store import StoreHarness, open_store
 from sqlalchemy import make_url, text
 
+from monitor.store import erasure, sqlite
 from monitor.store import file as database_file
-from monitor.store import sqlite
 from monitor.store.db import Store, StoreError
 from monitor.store.file import COMPANIONS, DatabaseFile
 
@@ -321,3 +322,24 @@ def test_what_somebody_reads_at_that_moment_leaves_the_disk_later(harness, file,
     harness.poll(listed_account("a"), listed_account("b"))
 
     assert holding(file, LINK.encode()) == []
+
+
+def test_a_log_that_cannot_be_emptied_leaves_writes_their_patience(database_url, file):
+    Store.open(database_url).close()
+    ours = DatabaseFile(file)
+    ours.prepare(create=False)
+    database = sqlite.connect(make_url(database_url), ours, read_only=False)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    try:
+        with database.limit():
+            with database.engine.begin() as tx:
+                tx.execute(text("CREATE TABLE more (x)"))
+                erasure.note(tx)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))  # as if the disk were full
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    with database.engine.begin() as tx:
+        assert tx.execute(text("PRAGMA busy_timeout")).scalar() == 10_000
+    database.engine.dispose()
