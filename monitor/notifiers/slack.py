@@ -4,7 +4,9 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 What others wrote (names above all) goes into `plain_text` objects, where Slack interprets nothing.
 """
 
+import json
 import re
+from contextlib import suppress
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
@@ -76,7 +78,7 @@ class Notifier(_http.HttpNotifier[Settings]):
         if answer.is_page:
             return answer.page()
         is_named = _WORD.fullmatch(answer.word) is not None
-        if not (is_named or _says(answer.json, is_good=False) or _FAILURE.search(answer.text)):
+        if not (is_named or _says(answer.json, is_good=False) or _tells_of_failure(answer)):
             is_slack = _SLACK.fullmatch(urlsplit(self.settings.url.reveal()).hostname or "")
             return _unclear(answer) if is_slack else None
         remedy, advice = self.advice.get(answer.word, (Remedy.MEND, ""))
@@ -97,6 +99,18 @@ class Notifier(_http.HttpNotifier[Settings]):
 def _unclear(answer: _http.Answer) -> DeliveryError:
     text = f"HTTP {answer.status} without Slack's ok; it may have arrived"
     return DeliveryError(text, reason=AttemptReason.CLIENT, ambiguous=True)
+
+
+def _tells_of_failure(answer: _http.Answer) -> bool:
+    """Return whether its words do; `"error": null`, or anything empty, tells of none."""
+    text = answer.text
+    with suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text, object_hook=_without_empty))
+    return _FAILURE.search(text) is not None
+
+
+def _without_empty(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if value}
 
 
 def _says(content: Any, *, is_good: bool) -> bool:

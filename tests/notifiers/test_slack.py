@@ -128,6 +128,7 @@ class Redirected:
     [
         *(b"ok", b"ok\n", b"OK", {"ok": True}, {"ok": True, "warning": "x"}),  # Slack, its likes
         *({"success": True}, {"result": "success", "msg": ""}, {"status": "ok"}),  # Rocket.Chat, …
+        *({"error": None, "id": 7}, {"error": False}, {"x": 1, "data": [{"error": ""}]}),
         *(b"", b"1", b"Accepted", {"id": "17"}, [], b"Workflow was started"),  # relays of all kinds
     ],
 )
@@ -148,6 +149,9 @@ async def test_a_yes_is_whatever_a_chat_says_that_is_no_no(content):
         ({"ok": False, "error": "invalid_blocks"}, slack.NOT_UNDERSTOOD, Remedy.DROP),
         ({"ok": False, "error": "S3CR3T of somebody"}, "but not accepted", Remedy.MEND),
         ({"ok": False}, "but not accepted", Remedy.MEND),
+        ({"error": True}, "but not accepted", Remedy.MEND),
+        ({"error": {"code": 7}, "id": 7}, "but not accepted", Remedy.MEND),
+        ({"error": False, "status": "error"}, "but not accepted", Remedy.MEND),
         ({"success": False, "error": "not-a-room"}, "but not accepted", Remedy.MEND),
         ({"result": "error", "msg": "x"}, "but not accepted", Remedy.MEND),
         (b"no_service", "but no_service: the webhook was removed", Remedy.MEND),
