@@ -36,7 +36,7 @@ class Pipe:
     def lines(self, count):
         """Read so many lines, but for empty ones."""
         text = b""
-        while len(text.split()) < count or not text.endswith(b"\n"):
+        while sum(map(bool, text.split(b"\n"))) < count or not text.endswith(b"\n"):
             text += os.read(self.end, 65536)
         return text.decode().split("\n")[-count - 1 : -1]
 
