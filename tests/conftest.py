@@ -15,6 +15,7 @@ from harness.store import StoreHarness, open_store
 from monitor.store.db import Store
 
 SLOW = [Path(__file__).parent / name for name in ("e2e", "fuzz")]
+LONGEST = ("test_kills.py", "test_two_monitors.py")
 CERTIFICATE = Path(__file__).parent / "harness/tls/expired.pem"
 LOUD = ("alert", "httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
 
@@ -34,10 +35,14 @@ def pytest_configure(config):
         config.addinivalue_line("markers", marker)
 
 
-def pytest_xdist_auto_num_workers(config):
-    """Return how many workers -n auto starts: twice as many as cores, as slow tests mostly wait."""
-    cores = os.cpu_count() or 1
-    return min(cores if config.option.markexpr == "not slow" else 2 * cores, 8)
+def pytest_xdist_auto_num_workers():
+    """Return how many workers -n auto starts: twice as many as cores, as many tests wait."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
+def pytest_make_parametrize_id(val, argname):
+    """Name what gzip made by its argument: it holds the second in which a worker made it."""
+    return argname if isinstance(val, bytes) and b"\x1f\x8b" in val else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses among them
@@ -46,7 +51,15 @@ def pytest_collection_modifyitems(items):
         is_slow = any(map(item.path.is_relative_to, SLOW))
         if is_slow or "on_a_terminal" in item.fixturenames:
             item.add_marker("slow")
-    items.sort(key=lambda item: not item.get_closest_marker("slow"))  # quick ones fill what is left
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [  # each worker begins with its share of slow ones; quick ones fill what is left
+        item
+        for worker in range(workers)
+        for item in (*slow[worker::workers], *quick[worker::workers])
+    ]
 
 
 @pytest.fixture(autouse=True)
