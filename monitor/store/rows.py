@@ -5,7 +5,9 @@ number (a tuple, another dataclass, a secret) are no columns: the module of thei
 becomes of them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from operator import attrgetter
@@ -18,6 +20,12 @@ T = TypeVar("T")
 
 MAX_LISTED: Final = 500
 """How many values are listed in one statement."""
+
+MAX_VALUES: Final = 30_000
+"""How many values a statement may have: SQLite takes 32,766."""
+
+MAX_CACHED: Final = 50
+"""How many values a statement may have which psycopg does not read anew each time."""
 
 
 def columns(kind: type) -> tuple[str, ...]:
@@ -40,9 +48,17 @@ def execute_many(tx: Connection, statement: TextClause, rows: Iterable[dict[str,
     """Run *statement* once for each of *rows*.
 
     There may be tens of thousands in one transaction, for which all others wait: they go straight
-    to the driver, as it wants them.
+    to the driver, as it wants them, and what adds rows adds many with one statement.
     """
-    if listed := list(rows):
+    listed = list(rows)
+    adding = _adding(statement, tx.dialect)
+    if adding and adding.fits(listed):
+        whole = len(listed) - len(listed) % adding.size
+        if whole:
+            portions = (listed[at : at + adding.size] for at in range(0, whole, adding.size))
+            tx.exec_driver_sql(adding.sql, [adding.values(portion) for portion in portions])
+        del listed[:whole]
+    if listed:
         sql, places = _compiled(statement, tx.dialect)
         parameters = [tuple(map(row.__getitem__, places)) for row in listed] if places else listed
         tx.exec_driver_sql(sql, parameters)
@@ -53,6 +69,43 @@ def _compiled(statement: TextClause, dialect: Dialect) -> tuple[str, Sequence[st
     """Return *statement* as the driver wants it, and the order of its values unless by name."""
     compiled = statement.compile(dialect=dialect)
     return str(compiled), getattr(compiled, "positiontup", None) or ()
+
+
+_INSERT: Final = re.compile(r"\s*(INSERT INTO [^:]+?VALUES\s*)\(([^()]+)\)([^:]*)", re.DOTALL)
+_KEY: Final = re.compile(r"ON CONFLICT \(([^)]+)\) DO UPDATE")
+
+
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    """A statement that adds *size* rows at once; *key* is what it changes a row by."""
+
+    sql: str
+    names: Sequence[str]
+    size: int
+    key: Sequence[str]
+
+    def fits(self, listed: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether it may add all of *listed*: it can't change a row twice."""
+        keys = {tuple(map(row.__getitem__, self.key)) for row in listed} if self.key else listed
+        return len(keys) == len(listed)
+
+    def values(self, portion: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+        """Return the values of a *portion* in their order."""
+        return tuple(row[name] for row in portion for name in self.names)
+
+
+@cache
+def _adding(statement: TextClause, dialect: Dialect) -> _Adding | None:
+    match = _INSERT.fullmatch(statement.text)
+    if match is None:
+        return None
+    head, row, tail = match.groups()
+    names, key = re.findall(r":(\w+)", row), _KEY.search(tail)
+    place, most = ("?", MAX_VALUES) if dialect.paramstyle == "qmark" else ("%s", MAX_CACHED)
+    size = max(1, min(MAX_LISTED, most // len(names)))
+    row = re.sub(r":\w+", place, row)
+    columns = key[1].replace(" ", "").split(",") if key else ()
+    return _Adding(f"{head}{', '.join([f'({row})'] * size)}{tail}", names, size, columns)
 
 
 def execute_portions(

@@ -84,3 +84,19 @@ def test_a_key_is_no_change():
     put = rows.upsert("thing", ("id", "count"), key=("id",))
 
     assert put.endswith("ON CONFLICT (id) DO UPDATE SET count = excluded.count")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_however_many_are_written_each_is_and_the_last_of_a_key_counts(store, times):
+    numbers = [number for number in range(1203) for _ in range(times)]
+    listed = [{"id": f"t{number}", "count": index} for index, number in enumerate(numbers)]
+    written = text(rows.upsert("thing", ("id", "count"), key=("id",)))
+
+    def write_and_read(tx):
+        tx.execute(text("CREATE TEMPORARY TABLE thing (id TEXT PRIMARY KEY, count BIGINT)"))
+        rows.execute_many(tx, written, listed)
+        return tx.execute(text("SELECT id, count FROM thing ORDER BY count")).all()
+
+    assert store.run_now(write_and_read) == [
+        (f"t{number}", number * times + times - 1) for number in range(1203)
+    ]
