@@ -152,7 +152,9 @@ def _redact(message: str, secrets: list[str]) -> str:
 
 
 def _repeats(text: str, secret: str) -> bool:
-    """Return whether *text* repeats *secret*, or ten characters of it."""
+    """Return whether *text* repeats *secret*, or ten characters of it; a port is none."""
+    if re.fullmatch(r":?\d{1,5}", secret):
+        return False
     if len(secret) < 4:
         return repr(secret) in text
     parts = [text[start : start + 10] for start in range(len(text) - 9)]

@@ -139,6 +139,8 @@ def test_the_sender_of_mail_can_be_named():
         ({"LINKEDAPI_MONITOR_DEFAULT_LISTEN": "x"}, "LINKEDAPI_MONITOR_DEFAULT_LISTEN: must be "),
         ({"LINKEDAPI_MONITOR_LISTEN": "[:::]:1"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
         ({"LINKEDAPI_MONITOR_LISTEN": "here"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
+        ({"LINKEDAPI_MONITOR_LISTEN": "9464"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
+        ({"LINKEDAPI_MONITOR_LISTEN": ":9464"}, "LINKEDAPI_MONITOR_LISTEN: must be HOST:PORT"),
     ],
 )
 def test_what_is_wrong_names_its_variable(environ, expected):
