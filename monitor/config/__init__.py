@@ -72,7 +72,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     config = Config.model_validate({**values, **lists})
     if path and document.is_open and _holds_secret(document.root, config):
         document.notes.append(
-            f"{path}: holds secrets, and others can read it; chmod 600, or put them into files"
+            f"{path}: holds secrets, and everybody can read it; chmod o-r, or put them into files"
         )
     return config.with_findings(
         Findings(

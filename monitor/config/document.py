@@ -91,8 +91,8 @@ class Document:
     locations of the problems. *odd* has what is usable but was hardly meant, *used* the variables
     that values of the file name, *notes* is what a person who checks it should know.
 
-    The file has *size* characters, *is_whole* if it ends with a line, and *is_open* if others than
-    its owner can read it.
+    The file has *size* characters, *is_whole* if it ends with a line, and *is_open* if everybody
+    can read it.
     """
 
     root: Table = field(default_factory=Table)

@@ -96,7 +96,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
         raise fail("is not UTF-8 text", line) from None
     document = parse(text, environ, source=source)
     with suppress(OSError):
-        document.is_open = bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+        document.is_open = bool(path.stat().st_mode & stat.S_IROTH)
     return document
 
 

@@ -183,23 +183,22 @@ def test_a_folder_that_is_gone_is_one_line(tmp_path, monkeypatch):
     assert load(None, {"LINKED_API_TOKEN": "x"})
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604])
-def test_a_file_with_secrets_that_others_can_read_is_noted(tmp_path, mode):
+def test_a_file_with_secrets_that_everybody_can_read_is_noted(tmp_path):
     file = tmp_path / "config.yaml"
     environ = {"TOKEN": "linked_x", "LINKEDAPI_MONITOR_CONFIG": str(file)}
-    note = f"{file}: holds secrets, and others can read it; chmod 600, or put them into files"
+    note = f"{file}: holds secrets, and everybody can read it; chmod o-r, or put them into files"
 
-    def notes(text, mode):
+    def notes(text, mode=0o644):
         file.write_text(text)
         file.chmod(mode)
         return load(None, environ).findings.notes
 
-    assert notes(WORKSPACE, mode) == (note,)
-    assert notes(WORKSPACE, 0o600) == ()
-    assert notes("workspaces: [{token: '${TOKEN}'}]", mode) == ()
+    assert notes(WORKSPACE) == (note,)
+    assert notes(WORKSPACE, 0o640) == ()  # of root and the service's group, say
+    assert notes("workspaces: [{token: '${TOKEN}'}]") == ()
     database = "workspaces: [{token: '${TOKEN}'}]\nstorage: {url: 'postgresql://%sdb/m'}"
-    assert notes(database % "", mode) == ()
-    assert notes(database % "me:pw@", mode) == (note,)
+    assert notes(database % "") == ()
+    assert notes(database % "me:pw@") == (note,)
 
 
 @pytest.mark.parametrize("key", ["token_file", "web: {metrics_token_file", "linked_api: {ca_file"])
