@@ -41,12 +41,13 @@ class Settled:
 
 # ── the end of notifications ─────────────────────────────────────────────────────────────────────
 
+NOT_EMPTY: Final = text("""
+SELECT DISTINCT message_id FROM notification WHERE message_id IN :ids AND settled_at IS NULL
+""")
+
 CLOSE_EMPTY: Final = text("""
 UPDATE message SET state = 'cancelled', waits = NULL, settled_at = :now
-WHERE id IN :ids AND state = 'pending' AND NOT EXISTS (
-    SELECT 1 FROM notification
-    WHERE notification.message_id = message.id AND notification.settled_at IS NULL
-)
+WHERE id IN :ids AND state = 'pending'
 """)
 
 REST: Final = text("""
@@ -72,7 +73,8 @@ def end(tx: Connection, ended: Iterable[Row[Any]], *, now: Micros) -> list[Settl
     """
     notifications = list(ended)
     ids = dict.fromkeys(row.message_id for row in notifications)
-    rows.execute_portions(tx, CLOSE_EMPTY, "ids", ids, now=now)
+    kept = {row.message_id for row in rows.execute_portions(tx, NOT_EMPTY, "ids", ids)}
+    rows.execute_portions(tx, CLOSE_EMPTY, "ids", (id_ for id_ in ids if id_ not in kept), now=now)
     rows.execute_portions(tx, REST, "ids", ids, now=now)
     pass_turn(tx, notifications, now=now)
     return [rows.read(Settled, row) for row in notifications]

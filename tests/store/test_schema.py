@@ -228,8 +228,8 @@ NUMBERS = ("now", "start", "at", "told_at", "until", "before", "since", "limit",
 HOT = (
     *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
     *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),
-    *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.CLOSE_EMPTY, outbox.NEXT_IN_TURN),
-    *(outbox.NEXT_POSITION, outbox.CANCEL_CHANGED, outbox.RELEASE, looks.HOLD),
+    *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.NOT_EMPTY, outbox.CLOSE_EMPTY),
+    *(outbox.NEXT_IN_TURN, outbox.NEXT_POSITION, outbox.CANCEL_CHANGED, outbox.RELEASE, looks.HOLD),
     *(looks.RELEASE, looks.RELEASE_FAILED, outbox.LIVE, outbox.OLDEST),
     *(outbox.IS_KNOWN, receivers.RETRY_NOW),
 )
