@@ -1,5 +1,6 @@
 """What every test may ask for."""
 
+import gc
 import logging
 import os
 import sys
@@ -60,6 +61,11 @@ def pytest_collection_modifyitems(items):
         for worker in range(workers)
         for item in (*slow[worker::workers], *quick[worker::workers])
     ]
+
+
+def pytest_collection_finish():
+    """Let the collector of garbage not look through all the tests again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
