@@ -21,11 +21,8 @@ T = TypeVar("T")
 MAX_LISTED: Final = 500
 """How many values are listed in one statement."""
 
-MAX_VALUES: Final = 30_000
-"""How many values a statement may have: SQLite takes 32,766."""
-
-MAX_CACHED: Final = 50
-"""How many values a statement may have which psycopg does not read anew each time."""
+MAX_VALUES: Final = 500
+"""How many values of rows a statement adds; with more of them it is no faster."""
 
 
 def columns(kind: type) -> tuple[str, ...]:
@@ -101,9 +98,8 @@ def _adding(statement: TextClause, dialect: Dialect) -> _Adding | None:
         return None
     head, row, tail = match.groups()
     names, key = re.findall(r":(\w+)", row), _KEY.search(tail)
-    place, most = ("?", MAX_VALUES) if dialect.paramstyle == "qmark" else ("%s", MAX_CACHED)
-    size = max(1, min(MAX_LISTED, most // len(names)))
-    row = re.sub(r":\w+", place, row)
+    size = max(1, MAX_VALUES // len(names))
+    row = re.sub(r":\w+", "?" if dialect.paramstyle == "qmark" else "%s", row)
     columns = key[1].replace(" ", "").split(",") if key else ()
     return _Adding(f"{head}{', '.join([f'({row})'] * size)}{tail}", names, size, columns)
 
