@@ -20,6 +20,7 @@ from monitor.store.db import LeaseLostError, StoreError
 from monitor.store.receivers import ReceiverState
 from monitor.web.app import build
 from monitor.web.server import bind, is_local, serve, url
+from monitor.work.deliver import LAST_WRITE
 from monitor.work.liveness import write_liveness
 from monitor.work.tick import Ticker
 
@@ -48,9 +49,6 @@ DATABASE_EVERY: Final = Duration.parse("2s")
 
 MAX_STOPPING: Final = Duration.parse("20s")
 """How long the monitor may take to stop, whatever hangs: orchestrators kill after 30 s."""
-
-LAST_WRITE: Final = Duration.parse("3s")
-"""How long it may take to record that the monitor ends."""
 
 SLOW_DATABASE: Final = Duration.parse("5s")
 """After what time without an answer the database does not work, as far as is known."""

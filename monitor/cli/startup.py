@@ -40,6 +40,7 @@ def prepare() -> None:
     os.environ["TZ"] = "UTC"  # no local time is ever shown, and an odd zone harms libraries
     time.tzset()
     os.environ.pop("SSLKEYLOGFILE", None)  # whoever has the keys of our connections has our secrets
+    # The list is typed as one that nobody may change; no warning of a library is to end a start.
     warnings.filters[:] = [entry for entry in warnings.filters if entry[0] != "error"]  # type: ignore[index]
     _leave_no_dumps()
     with suppress(OSError, ValueError):

@@ -86,7 +86,7 @@ def _without_hidden(text: str) -> Iterator[str]:
     for character, after in zip(text, f"{text[1:]} ", strict=False):
         category = unicodedata.category(character)
         if category in ("Cc", "Zl", "Zp", "Zs"):
-            character = " "  # noqa: PLW2901
+            character = " "  # noqa: PLW2901 - as it is seen from here on
         elif (category in ("Cf", "Cs") or character in _INVISIBLE) and not _shapes(
             character, before, after
         ):

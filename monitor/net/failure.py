@@ -136,11 +136,15 @@ def _tls_failure(reason: str, plain: str) -> str:
     return f"no TLS connection could be made{detail}"
 
 
+WANTS_LOGIN: Final = "wants a login; write it as user:password@ into its address"
+"""What a proxy does that answers 407."""
+
+
 def refused_by_proxy(status: int) -> str:
     """Say what it means that a proxy answered in the place of the server."""
     text = f"the proxy answered HTTP {status}"
     if status == 407:
-        return f"{text}; it wants a login: write it as user:password@ into its address"
+        return f"{text}; it {WANTS_LOGIN}"
     if status in (502, 503, 504):
         return f"{text}; it could not reach the server"
     return f"{text}; it has to allow connections to this server"

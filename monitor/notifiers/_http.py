@@ -33,7 +33,7 @@ from monitor.core.receipt import Receipt
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url, travels_in_clear
 from monitor.net.body import read_body
-from monitor.net.failure import connect_failure
+from monitor.net.failure import WANTS_LOGIN, connect_failure
 
 from . import Notifier, ReceiverSettings, unanswered
 
@@ -59,7 +59,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
     403: "access was refused; check the address and its secret",
     404: "nothing is at this address; check it",
     405: "this address takes no messages; check it",
-    407: "the proxy wants a login; write it as user:password@ into its address",
+    407: f"the proxy {WANTS_LOGIN}",
     410: "the receiver says that it is gone for good",
     413: "it takes no message of this size",
     423: "the receiver says that it is locked",

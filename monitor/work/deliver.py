@@ -39,7 +39,7 @@ SETTLE_RETRY: Final = Duration.parse("1s")
 """After what time the end of a send that could not be recorded is recorded again."""
 
 LAST_WRITE: Final = Duration.parse("3s")
-"""How long it may take to record that the monitor stopped while it was sending."""
+"""How long each of the last things may take to be recorded when the monitor stops."""
 
 STOPPED: Final = DeliveryError(
     "the monitor stopped while this was being sent",
