@@ -48,6 +48,7 @@ def check(document: Document, sections: Sections) -> list[str]:
             *_unknown_address_labels(sections),
             *_decided_by_name(sections),
             *_idle_routes(document, sections),
+            *_unnamed_receivers(document),
             *_repeated_tokens(document, sections.workspaces),
             *_open_metrics(sections.web),
             *_clear_database(sections.storage),
@@ -69,14 +70,7 @@ def _check_names(document: Document) -> None:
                 message = f"{section}[{first[name]}] has the same name; a {noun} needs its own"
                 document.report((section, index, "name"), message)
     receivers = {name for _, name in _names(document, "receivers")}
-    references: list[tuple[Location, Any]] = []
-    for index, route in _tables(document, "routes"):
-        to = route.get("to")
-        if isinstance(to, list):
-            references += [(("routes", index, "to", item), name) for item, name in enumerate(to)]
-        else:
-            references.append((("routes", index, "to"), to))
-    references.append((("fallback",), document.root.get("fallback")))
+    references = [*_addressees(document), (("fallback",), document.root.get("fallback"))]
     is_misspelt = document.root.get("receivers") is None and any(
         len(location) == 1 for location in document.reported
     )
@@ -86,6 +80,16 @@ def _check_names(document: Document) -> None:
             if is_presentable(name):
                 message = f"no receiver is called {name!r}{suggestion(name, receivers)}"
             document.report(location, message)
+
+
+def _addressees(document: Document) -> Iterator[tuple[Location, Any]]:
+    """Yield what the routes name as receivers."""
+    for index, route in _tables(document, "routes"):
+        to = route.get("to")
+        if isinstance(to, list):
+            yield from ((("routes", index, "to", item), name) for item, name in enumerate(to))
+        else:
+            yield ("routes", index, "to"), to
 
 
 def _names(document: Document, section: str) -> Iterator[tuple[int, str]]:
@@ -218,6 +222,16 @@ def _idle_routes(document: Document, sections: Sections) -> Iterator[tuple[Locat
             " fallback"
         )
         yield ("routes",), message
+
+
+def _unnamed_receivers(document: Document) -> Iterator[tuple[Location, str]]:
+    """Yield the receivers that hear nothing: there are routes, and neither they nor fallback."""
+    named = {name for _, name in _addressees(document) if isinstance(name, str)}
+    if named:
+        named.add(str(document.root.get("fallback")))
+        for index, name in _names(document, "receivers"):
+            if name not in named:
+                yield ("receivers", index), "hears nothing: neither a route nor fallback names it"
 
 
 def _unknown_label(label: str, sections: Sections) -> str | None:

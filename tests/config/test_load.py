@@ -42,7 +42,7 @@ receivers:
   - {name: ops, type: slack, url: "https://hooks.slack.com/services/x"}
   - {name: own, type: email, host: h, from: a@example.com, to: {label: owner}}
 routes:
-  - {match: {cause: frozen, account: ["Jane *", a-1], scope: account}, to: ops, continue: true}
+  - {match: {cause: frozen, account: ["Jane *", a-1], scope: account}, to: own, continue: true}
   - {to: [ops]}
 fallback: ops
 delivery: {deadline: 1h}

@@ -212,6 +212,9 @@ FITS = {
     "some and all": ROUTES + "[{to: ops, continue: true}, {match: {cause: frozen}, to: ops}]",
     "a label and all": ROUTES + "[{match: {labels: {team: growth}}, to: ops}, {to: ops}]",
     "some, and a fallback": ROUTES + "[{match: {cause: frozen}, to: ops}]\nfallback: ops",
+    "a fallback that no route names": GROWTH
+    + "receivers: [{name: a, type: log}, {name: b, type: log}]\nroutes: [{to: [a]}]\nfallback: b",
+    "no routes": GROWTH + "receivers: [{name: a, type: log}, {name: b, type: log}]\nfallback: b",
     "an owner": ONE % LABEL + "accounts: [{labels: {owner: jane@example.com}}]",
     "an owner by id": ONE % LABEL
     + "accounts: [{match: {id: a-1, name: 'J*'}, labels: {owner: jane@example.com}}]",
@@ -231,6 +234,14 @@ ODD = {
     "some after all": ROUTES + "[{match: {}, to: ops}, {match: {cause: frozen}, to: ops}]",
     "a misspelt value": ROUTES + "[{match: {labels: {team: growht}}, to: ops}, {to: ops}]",
     "a misspelt label": ROUTES + "[{match: {labels: {taem: growth}}, to: ops}, {to: ops}]",
+    "receivers that nobody names": GROWTH
+    + """receivers:
+  - {name: a, type: log}
+  - {name: b, type: log}
+  - {name: c, type: log}
+  - {name: d, type: log}
+routes: [{match: {cause: frozen}, to: [a]}, {to: c}]
+fallback: d""",
     "misspelt workspaces": ROUTES
     + """
   - {match: {workspace: defalt}, to: ops}
