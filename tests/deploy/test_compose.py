@@ -1,4 +1,4 @@
-"""The compose file: valid, locked down, and in step with the rest of the repository."""
+"""The compose files: valid, locked down, and in step with the rest of the repository."""
 
 import re
 
@@ -10,8 +10,19 @@ from monitor.config import load
 
 
 @pytest.fixture
-def file(deploy):
-    return deploy / "compose" / "compose.yaml"
+def folder(deploy):
+    return deploy / "compose"
+
+
+@pytest.fixture
+def file(folder):
+    return folder / "compose.yaml"
+
+
+@pytest.fixture
+def overlay(folder):
+    """What goes on top of the file to look at it without a token."""
+    return yaml.safe_load((folder / "simulator.yaml").read_text())
 
 
 @pytest.fixture
@@ -19,40 +30,62 @@ def services(file):
     return yaml.safe_load(file.read_text())["services"]
 
 
-def test_the_compose_file_follows_its_specification(file, run_tool):
-    command = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", file)
+@pytest.fixture
+def all_services(services, overlay):
+    """Those of both files; what the overlay adds to the monitor is left out."""
+    return overlay["services"] | services
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "simulator.yaml"])
+def test_each_compose_file_follows_its_specification(folder, name, run_tool):
+    command = ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", folder / name)
     assert run_tool(*command) == (0, "ok -- validation done\n")
 
 
-def test_every_service_is_locked_down(services):
-    for name, service in services.items():
+def test_every_service_is_locked_down(all_services):
+    for name, service in all_services.items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_every_service_but_the_monitor_whose_image_has_one_says_how_its_health_is_checked(services):
-    assert {name for name, service in services.items() if "healthcheck" not in service} == {
-        "monitor"
-    }
+def test_every_service_but_the_monitor_whose_image_has_one_says_how_its_health_is_checked(
+    all_services,
+):
+    unchecked = {name for name, service in all_services.items() if "healthcheck" not in service}
+    assert unchecked == {"monitor"}
 
 
-def test_ports_are_published_on_the_loopback_address_only(services):
-    ports = [port for service in services.values() for port in service.get("ports", ())]
-    assert ports
+def test_ports_are_published_on_the_loopback_address_only(services, overlay):
+    everywhere = (*services.values(), *overlay["services"].values())
+    ports = [port for service in everywhere for port in service.get("ports", ())]
+    assert len(ports) == 5
     assert all(port.startswith("127.0.0.1:") for port in ports), ports
 
 
-def test_every_image_has_an_exact_version(services):
-    for service in services.values():
+def test_every_image_has_an_exact_version(all_services):
+    for service in all_services.values():
         assert re.fullmatch(r"\S+/\S+:v?\d+\.\d+\.\d+", service["image"])
 
 
-def test_only_the_simulator_has_to_be_asked_for(services):
-    assert {name for name, service in services.items() if service.get("profiles")} == {"simulator"}
+def test_without_a_configuration_nothing_is_watched(file):
+    text = file.read_text()
+    named = re.findall(r"\$\{MONITOR_CONFIG(.*?)\}", text)
+
+    assert len(named) == 2
+    assert all(rest.startswith(":?name the folder of your config.yaml") for rest in named), named
+    assert "simulat" not in yaml.safe_dump(yaml.safe_load(text))
 
 
-def test_the_configuration_of_the_profile_simulator_is_valid_and_watches_the_simulator(deploy):
+def test_the_simulator_shares_neither_volumes_nor_containers_with_what_watches_accounts(
+    file, overlay
+):
+    assert overlay["name"] != yaml.safe_load(file.read_text())["name"]
+    assert {*overlay["services"]} == {"monitor", "simulator"}
+    assert {*overlay["services"]["monitor"]} == {"ports"}
+
+
+def test_the_configuration_beside_the_simulator_is_valid_and_watches_it(deploy):
     config = load(deploy / "compose" / "simulator" / "config.yaml", {})
     assert config.linked_api.base_url == "http://127.0.0.1:8600"
     assert config.workspaces[0].token.reveal() == TOKEN
@@ -76,5 +109,5 @@ def test_prometheus_shows_the_token_that_the_monitor_asks_for(deploy, file, serv
 def test_what_is_mounted_from_the_repository_is_there(file, services):
     for service in services.values():
         for volume in service.get("volumes", ()):
-            source = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", volume).partition(":")[0]
+            source = volume.partition(":")[0]
             assert not source.startswith(".") or (file.parent / source).is_dir(), source

@@ -10,11 +10,16 @@ def test_hadolint_accepts_the_dockerfile(run_tool):
 
 
 def test_what_is_deployed_is_the_version_of_this_repository(deploy):
-    manifests = [deploy / "compose/compose.yaml", deploy / "kubernetes/base/deployment.yaml"]
-    images = [
-        re.findall(r"image: \S+/linkedapi-monitor:(\S+)", file.read_text()) for file in manifests
-    ]
-    assert images == [[__version__, __version__], [__version__]]  # compose runs the simulator too
+    files = (
+        *(deploy / "compose").glob("*.yaml"),
+        deploy / "kubernetes/base/deployment.yaml",
+        deploy.parent / "docs/deployment.md",
+    )
+    images = {
+        file.name: re.findall(r"localhost/linkedapi-monitor:(\S+)", file.read_text())
+        for file in files
+    }
+    assert images == dict.fromkeys(images, [__version__])
 
 
 def test_every_stage_is_made_of_the_base_that_the_label_names(deploy):
