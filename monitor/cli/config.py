@@ -1,13 +1,12 @@
 """The commands about the configuration."""
 
-import json as jsons
 import sys
 
 import typer
 import yaml
 
 from monitor import app
-from monitor.config import schema as schema_of_file
+from monitor.config import schema_text
 from monitor.net.proxy import from_environment
 
 from .options import ConfigOption, JsonOption
@@ -50,7 +49,7 @@ def show(config_file: ConfigOption = None, json: JsonOption = False) -> None:
 @config.command("schema")
 def schema() -> None:
     """Print the JSON Schema of the configuration file, for editors and checks."""
-    typer.echo(jsons.dumps(schema_of_file(), indent=2))
+    typer.echo(schema_text(), nl=False)
 
 
 def _count(number: int, noun: str) -> str:

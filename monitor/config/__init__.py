@@ -4,6 +4,7 @@
     file         the YAML file → a document: scalars, aliases, `${ENV}`, limits
     environment  settings from variables, and from the files of secrets
     settings     what the values must look like; each part's own settings stand beside the part
+    json_schema  the keys of the settings, and the JSON Schema of the whole file
     checks       what must fit together across sections
     reload       what a file must still have
     explain      errors of pydantic → problems in plain terms, without secrets
@@ -31,10 +32,11 @@ from .document import ConfigError, Document, Location, Problem, SensitiveText, T
 from .environment import CONFIG, TOKEN, add_environment, read_secret_files
 from .explain import alternatives, report_invalid, report_unknown, suggestion
 from .file import read
+from .json_schema import adapter, schema_text
 from .reload import check_successor
-from .settings import Config, Findings, PollSettings, WorkspaceSettings, adapter, schema
+from .settings import Config, Findings, PollSettings, WorkspaceSettings
 
-__all__ = ["Config", "ConfigError", "Problem", "check_successor", "load", "schema"]
+__all__ = ["Config", "ConfigError", "Problem", "check_successor", "load", "schema_text"]
 
 MAX_ITEMS: Final = {"workspaces": 20_000, "accounts": 100_000, "receivers": 1000, "routes": 1000}
 """How many entries of a list there may be: each workspace and receiver has a worker of its own."""

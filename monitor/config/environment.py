@@ -23,7 +23,7 @@ from .document import (
     is_utf8,
     oddity,
 )
-from .settings import declared, path_keys, secret_keys
+from .json_schema import declared, path_keys, secret_keys
 
 CONFIG: Final = "LINKEDAPI_MONITOR_CONFIG"
 TOKEN: Final = "LINKED_API_TOKEN"  # noqa: S105 - the name of a variable

@@ -13,7 +13,7 @@ from monitor.core.text import NO_TIMEZONE
 from monitor.notifiers import NAME
 
 from .document import Document, Location, SensitiveText, is_presentable, is_word, looks_secret
-from .settings import keys, secret_keys
+from .json_schema import keys, secret_keys
 
 MAX_CANDIDATES: Final = 1000
 """Of more words than these only some are compared with a misspelt one."""

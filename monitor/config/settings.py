@@ -1,12 +1,11 @@
 """The whole configuration as one frozen value; each part's own settings stand beside the part.
 
-Below it: the keys of the settings and their JSON Schema.
+`json_schema` has their keys.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -20,14 +19,12 @@ from pydantic import (
     PrivateAttr,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
-    TypeAdapter,
     model_serializer,
     model_validator,
 )
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from monitor import notifiers
 from monitor.core.bounds import span
+from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRule
 from monitor.core.model import Micros
@@ -40,8 +37,6 @@ from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
 
-from .document import Location
-
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
 
 
@@ -52,12 +47,38 @@ class PollSettings(BaseModel, frozen=True, extra="forbid"):
     *timezone* (None: that of the configuration). Each poll is put off by some *jitter*.
     """
 
-    every: Annotated[Duration, span("1s", "7d", "for so long nobody hears of an account")] = (
-        Duration.parse("60s")
-    )
-    cron: Annotated[str, AfterValidator(check_cron)] | None = None
-    timezone: TimezoneName | None = None
-    jitter: Annotated[Duration, span("0s", "1h")] = Duration.parse("5s")
+    every: Annotated[
+        Duration,
+        span("1s", "7d", "for so long nobody hears of an account"),
+        Doc(
+            "from 1 s to 7 d, and within `requests_per_minute`. A restart changes nothing of it:"
+            " only what is new, overdue or has something open is looked at within a minute",
+            example="30s",
+        ),
+    ] = Duration.parse("60s")
+    cron: Annotated[
+        Annotated[str, AfterValidator(check_cron)] | None,
+        Doc(
+            "a crontab expression in place of `every`: minute, hour, day of month, month, weekday"
+            " (names, or numbers where 0 and 7 are Sunday); a restricted day of month and a"
+            " restricted weekday are alternatives. What the clocks skip in spring comes when they"
+            " change; in the hour that they go through twice in autumn fixed minutes and hours come"
+            " once, those that begin with `*` twice",
+            example="*/5 8-20 * * mon-fri",
+        ),
+    ] = None
+    timezone: Annotated[
+        TimezoneName | None,
+        Doc("of `cron`", example="Europe/Berlin", default="that of the file"),
+    ] = None
+    jitter: Annotated[
+        Duration,
+        span("0s", "1h"),
+        Doc(
+            "each poll is put off by at most so much (and at most a quarter of the interval)",
+            example="30s",
+        ),
+    ] = Duration.parse("5s")
 
     @model_validator(mode="after")
     def _has_one_rhythm(self) -> Self:
@@ -93,12 +114,38 @@ class WorkspaceSettings(BaseModel, frozen=True, extra="forbid"):
     What was recorded of the workspace *renamed_from* belongs to this one.
     """
 
-    name: Name = "default"
-    renamed_from: Name | None = None
-    token: Secret | None = None
-    token_file: Path | None = None
-    labels: Labels = Field(default_factory=dict)
-    poll: PollSettings = PollSettings()
+    name: Annotated[
+        Name,
+        Doc(
+            "how messages and metrics call it; the recorded state belongs to this name",
+            example="acme",
+        ),
+    ] = "default"
+    renamed_from: Annotated[Name | None, Doc("the name that it had before", example="old-name")] = (
+        None
+    )
+    token: Annotated[
+        Secret | None, Doc("the token; or `token_file`", example="${LINKED_API_TOKEN}")
+    ] = None
+    token_file: Annotated[
+        Path | None,
+        Doc("the file that holds the token", example="/run/secrets/linked-api-token"),
+    ] = None
+    labels: Annotated[
+        Labels,
+        Doc(
+            "names and values of your own, for routes, addresses and messages",
+            example={"team": "growth"},
+        ),
+    ] = Field(default_factory=dict)
+    poll: Annotated[
+        PollSettings,
+        Doc(
+            "any key of `poll`, for this workspace alone",
+            example={"every": "5m"},
+            default="the section `poll`",
+        ),
+    ] = Field(default_factory=PollSettings)
 
     @model_validator(mode="after")
     def _has_one_token(self) -> Self:
@@ -120,15 +167,36 @@ class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
     By itself (`auto`) it shows names only to this machine, or to who has the token.
     """
 
-    per_account: Literal["all", "unhealthy", "none"] = "all"
-    account_names: Annotated[Literal[True, False, "auto"], BeforeValidator(_to_bool)] = "auto"
+    per_account: Annotated[
+        Literal["all", "unhealthy", "none"],
+        Doc("accounts with series of their own: `all`, `unhealthy`, `none`", example="unhealthy"),
+    ] = "all"
+    account_names: Annotated[
+        Literal[True, False, "auto"],
+        BeforeValidator(_to_bool),
+        Doc(
+            "whether `linkedapi_account_info` shows names: `true`, `false`, or only if `web.listen`"
+            " is a loopback address or `web.metrics_token` is set",
+            example=False,
+        ),
+    ] = "auto"
 
 
 class LogSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `log`; without a *format* it is `console` on a terminal and `json` elsewhere."""
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["json", "console"] | None = None
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Doc("`debug`, `info`, `warning`, `error`", example="warning"),
+    ] = "info"
+    format: Annotated[
+        Literal["json", "console"] | None,
+        Doc(
+            "`json`, one object a line, or `console`, for people",
+            example="json",
+            default="`console` on a terminal, else `json`",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,21 +222,80 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workspaces: tuple[WorkspaceSettings, ...]
-    accounts: tuple[AccountRule, ...] = ()
-    linked_api: LinkedApiSettings = LinkedApiSettings()
-    poll: PollSettings = PollSettings()
-    incidents: IncidentPolicy = IncidentPolicy()
-    reconnection: ReconnectionPolicy = ReconnectionPolicy()
-    receivers: tuple[SerializeAsAny[ReceiverSettings], ...] = ()
-    routes: tuple[Route, ...] = ()
-    fallback: str | None = None
-    delivery: DeliveryPolicy = DeliveryPolicy()
-    storage: StorageSettings = Field(default_factory=StorageSettings)
-    web: WebSettings = WebSettings()
-    metrics: MetricsSettings = MetricsSettings()
-    log: LogSettings = LogSettings()
-    timezone: TimezoneName = "UTC"
+    workspaces: Annotated[
+        tuple[WorkspaceSettings, ...],
+        Doc(
+            "one entry for each Linked API token. Needed, here or as `LINKED_API_TOKEN`",
+            example=[{"name": "acme", "token": "${LINKED_API_TOKEN}"}],
+        ),
+    ]
+    accounts: Annotated[
+        tuple[AccountRule, ...],
+        Doc(
+            "who owns which account, and which accounts are not watched",
+            example=[{"match": {"name": "Jane *"}, "labels": {"owner": "jane@example.com"}}],
+        ),
+    ] = ()
+    linked_api: Annotated[
+        LinkedApiSettings, Doc("how Linked API is asked", example={"timeout": "10s"})
+    ] = LinkedApiSettings()
+    poll: Annotated[
+        PollSettings, Doc("when each workspace is looked at", example={"every": "5m"})
+    ] = PollSettings()
+    incidents: Annotated[
+        IncidentPolicy,
+        Doc("what counts as a problem, and when to remind", example={"open_after": 2}),
+    ] = IncidentPolicy()
+    reconnection: Annotated[ReconnectionPolicy, Doc("login links", example={"create": "never"})] = (
+        ReconnectionPolicy()
+    )
+    receivers: Annotated[
+        tuple[SerializeAsAny[ReceiverSettings], ...],
+        Doc(
+            "who can be told; without one, alerts go to the log",
+            example=[{"name": "ops-slack", "type": "slack", "url": "${SLACK_WEBHOOK_URL}"}],
+        ),
+    ] = ()
+    routes: Annotated[
+        tuple[Route, ...],
+        Doc(
+            "who hears of what: the first that matches decides; without routes every receiver hears"
+            " everything",
+            example=[{"match": {"cause": "frozen"}, "to": ["ops-email"]}, {"to": ["ops-slack"]}],
+        ),
+    ] = ()
+    fallback: Annotated[
+        str | None,
+        Doc(
+            "the receiver that hears what no route matches and what could not be delivered",
+            example="ops-email",
+        ),
+    ] = None
+    delivery: Annotated[
+        DeliveryPolicy, Doc("how long messages are tried", example={"deadline": "12h"})
+    ] = DeliveryPolicy()
+    storage: Annotated[
+        StorageSettings,
+        Doc(
+            "where the state lives",
+            example={"url": "sqlite:////data/monitor.db"},
+            default="`monitor.db` in your data folder",
+        ),
+    ] = Field(default_factory=StorageSettings)
+    web: Annotated[
+        WebSettings,
+        Doc("the metrics and the health checks", example={"listen": "[::]:9464"}),
+    ] = WebSettings()
+    metrics: Annotated[
+        MetricsSettings,
+        Doc("what the metrics say of accounts", example={"per_account": "unhealthy"}),
+    ] = MetricsSettings()
+    log: Annotated[LogSettings, Doc("the monitor's own log", example={"level": "warning"})] = (
+        LogSettings()
+    )
+    timezone: Annotated[
+        TimezoneName, Doc("of the times that people read", example="Europe/Berlin")
+    ] = "UTC"
 
     _findings: Findings = PrivateAttr(default=Findings())
 
@@ -234,110 +361,3 @@ def _secrets_in(value: Any) -> Iterator[Secret]:
                 yield from _secrets_in(part)
         case _:
             return
-
-
-@cache
-def adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return what validates a value of *kind*."""
-    return TypeAdapter(kind)
-
-
-def keys(kind: Any, location: Location = ()) -> tuple[str, ...]:
-    """Return the keys that *kind* has at *location*, `_file` forms included."""
-    files = () if location else (f"{key}_file" for key in secret_keys(kind))
-    return tuple(dict.fromkeys((*declared(kind, location), *files)))
-
-
-@cache
-def declared(kind: Any, location: Location = ()) -> Mapping[str, Any]:
-    """Return the keys that *kind* declares at *location*, each with its schema."""
-    root = _schema(kind)
-    schema = _resolved(root, root)
-    for step in location:
-        inner = schema.get("properties", {}).get(step)
-        schema = _resolved(root, inner or schema.get("items") or {})
-    properties: Mapping[str, Any] = schema.get("properties", {})
-    return properties
-
-
-@cache
-def _schema(kind: Any) -> Mapping[str, Any]:
-    return adapter(kind).json_schema(schema_generator=_Schema)
-
-
-@cache
-def secret_keys(kind: Any) -> tuple[str, ...]:
-    """Return the keys of *kind* whose values are secrets: each has a `_file` form."""
-    return tuple(key for key, schema in declared(kind).items() if _has_format(schema, "password"))
-
-
-@cache
-def path_keys(kind: Any) -> tuple[str, ...]:
-    """Return the keys of *kind* whose values are the paths of files."""
-    return tuple(key for key, schema in declared(kind).items() if _has_format(schema, "path"))
-
-
-def _has_format(schema: Mapping[str, Any], name: str) -> bool:
-    """Return whether *schema*, or an alternative of it, is text of the format *name*."""
-    return any(form.get("format") == name for form in (schema, *schema.get("anyOf", ())))
-
-
-def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow references, and take the alternative that has keys or items."""
-    while "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
-    references = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
-    alternatives = [_resolved(root, reference) for reference in references]
-    for kind in ("properties", "items"):
-        for alternative in alternatives:
-            if kind in alternative:
-                return alternative
-    return schema
-
-
-class _Schema(GenerateJsonSchema):
-    """A schema whose defaults are written as in the file, those in lists too."""
-
-    def encode_default(self, dft: Any) -> Any:
-        """Write a default (the interface of pydantic)."""
-        if isinstance(dft, tuple):
-            return [self.encode_default(item) for item in dft]
-        return super().encode_default(dft)
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the configuration file, all known types of receivers included."""
-    types = {name: notifiers.settings_type(name) for name in notifiers.notifier_types()}
-    models: list[type[BaseModel]] = [Config, *types.values()]
-    references, whole = models_json_schema(
-        [(model, "validation") for model in models], schema_generator=_Schema
-    )
-    root = _resolved(whole, references[Config, "validation"])
-    receivers = [
-        {
-            "properties": {"type": {"const": name}},
-            "required": ["type"],
-            **references[model, "validation"],
-        }
-        for name, model in types.items()
-    ]
-    properties = {"receivers": {"type": "array", "items": {"anyOf": receivers}}}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **root,
-        "properties": {**root["properties"], **properties},
-        "required": [],
-        "title": "linkedapi-monitor",
-        "$defs": {name: _with_files(part) for name, part in whole["$defs"].items()},
-    }
-
-
-def _with_files(definition: dict[str, Any]) -> dict[str, Any]:
-    """Add the `_file` form of each secret, which stands in for the secret itself."""
-    properties = definition.get("properties", {})
-    files = {f"{key}_file" for key, part in properties.items() if _has_format(part, "password")}
-    if not files:
-        return definition
-    added = {key: {"type": "string"} for key in sorted(files - properties.keys())}
-    required = [key for key in definition.get("required", ()) if f"{key}_file" not in files]
-    return {**definition, "properties": {**properties, **added}, "required": required}

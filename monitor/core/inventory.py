@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote
 
+from .doc import Doc
 from .model import Account, ListedAccount
 from .policy import ConfigSection, Labels, Texts
 from .url import profile_key
@@ -30,10 +31,36 @@ class AccountMatch(ConfigSection):
     percent-encoding and a trailing slash do not matter.
     """
 
-    workspaces: Texts = field(default=(), metadata={"alias": "workspace"})
-    ids: Texts = field(default=(), metadata={"alias": "id"})
-    names: Texts = field(default=(), metadata={"alias": "name"})
-    urls: Texts = field(default=(), metadata={"alias": "url"})
+    workspaces: Annotated[
+        Texts,
+        Doc(
+            "a glob or a list of them: `*` and `?` stand for anything",
+            example="acme-*",
+            default="everything",
+        ),
+    ] = field(default=(), metadata={"alias": "workspace"})
+    ids: Annotated[
+        Texts,
+        Doc(
+            "likewise; the best one to match by, `linkedapi-monitor accounts` shows it",
+            example="d90ac1f6-1111-4222-8333-444455556666",
+            default="everything",
+        ),
+    ] = field(default=(), metadata={"alias": "id"})
+    names: Annotated[
+        Texts,
+        Doc(
+            "likewise; upper and lower case differ", example=["Jane *", "Joe"], default="everything"
+        ),
+    ] = field(default=(), metadata={"alias": "name"})
+    urls: Annotated[
+        Texts,
+        Doc(
+            "likewise; `https://www.` and a trailing slash may be left out",
+            example="linkedin.com/in/jane-*",
+            default="everything",
+        ),
+    ] = field(default=(), metadata={"alias": "url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +70,20 @@ class AccountRule(ConfigSection):
     *ignore* is None where the entry does not say whether they are watched.
     """
 
-    match: AccountMatch = field(default_factory=AccountMatch)
-    labels: Labels = field(default_factory=dict)
-    ignore: bool | None = None
+    match: Annotated[
+        AccountMatch,
+        Doc("the accounts that match all parts", example={"id": ["5b0e3a10-*", "77c1d2f4-*"]}),
+    ] = field(default_factory=AccountMatch)
+    labels: Annotated[
+        Labels, Doc("such as `{owner: jane@example.com}`", example={"owner": "jane@example.com"})
+    ] = field(default_factory=dict)
+    ignore: Annotated[
+        bool | None,
+        Doc(
+            "`true`: as good as not listed. An incident that is open then ends as `unwatched`",
+            example=True,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if not self.labels and self.ignore is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 from .bounds import AtMost, Between, span
+from .doc import Doc
 from .duration import Duration
 from .model import IntentOutcome, Micros
 from .url import split_web_url
@@ -50,11 +51,19 @@ class ConfigSection:
 class Flapping(ConfigSection):
     """*changes* of status *within* a span are flapping; *settle* in one status ends it."""
 
-    changes: Annotated[int, Between(2, 100, "each change is remembered")] = 6
-    within: Annotated[Duration, span("1s", "30d")] = Duration.parse("24h")
-    settle: Annotated[Duration, span("1s", "30d", "until then it stays open")] = Duration.parse(
-        "30m"
-    )
+    changes: Annotated[
+        int,
+        Between(2, 100, "each change is remembered"),
+        Doc("so many changes of status (`open_after` doesn't matter then) …", example=4),
+    ] = 6
+    within: Annotated[
+        Duration, span("1s", "30d"), Doc("… within so long are flapping …", example="12h")
+    ] = Duration.parse("24h")
+    settle: Annotated[
+        Duration,
+        span("1s", "30d", "until then it stays open"),
+        Doc("… and so much quiet ends it", example="1h"),
+    ] = Duration.parse("30m")
 
 
 Polls: TypeAlias = Annotated[int, Between(1, 1000, "until then nobody is told")]
@@ -65,19 +74,46 @@ ReminderStep: TypeAlias = Annotated[Duration, span("1s", "365d", "[] never remin
 class IncidentPolicy(ConfigSection):
     """The section `incidents` of the configuration. Counts are scheduled polls."""
 
-    open_after: Polls = 1
-    resolve_after: Polls = 1
-    missing_after: Polls = 3
-    missing_many_after: Polls = 10
+    open_after: Annotated[Polls, Doc("polls that must agree that an account is bad", example=2)] = 1
+    resolve_after: Annotated[
+        Polls, Doc("polls that must agree that it is active again", example=2)
+    ] = 1
+    missing_after: Annotated[
+        Polls, Doc("polls without an account before it counts as gone", example=5)
+    ] = 3
+    missing_many_after: Annotated[
+        Polls,
+        Doc(
+            "the same if more than half of the accounts are missing at once; also how often one and"
+            " the same list without any of one or two known accounts must come before it is"
+            " believed",
+            example=20,
+        ),
+    ] = 10
     blind_after: Annotated[
-        Duration, span("0s", "1d", "until then nobody hears that nothing is seen")
+        Duration,
+        span("0s", "1d", "until then nobody hears that nothing is seen"),
+        Doc(
+            "a workspace that cannot be read for so long is an incident (a rejected token: 60 s);"
+            " a shorter restart doesn't matter",
+            example="10m",
+        ),
     ] = Duration.parse("5m")
-    remind: Annotated[tuple[ReminderStep, ...], AtMost(50)] = tuple(
-        map(Duration.parse, ("1h", "4h", "24h"))
-    )
-    remind_max: Annotated[int, Between(0, 1000)] = 20
-    flapping: Flapping = field(default_factory=Flapping)
-    group_over: Annotated[int, Between(1, 1000, "a message has room for no more")] = 5
+    remind: Annotated[
+        tuple[ReminderStep, ...],
+        AtMost(50),
+        Doc("when to remind; the last repeats; `[]` never", example=["2h", "1d"]),
+    ] = tuple(map(Duration.parse, ("1h", "4h", "24h")))
+    remind_max: Annotated[int, Between(0, 1000), Doc("reminders per incident", example=10)] = 20
+    flapping: Annotated[
+        Flapping,
+        Doc("when an account that keeps changing is one incident", example={"changes": 4}),
+    ] = field(default_factory=Flapping)
+    group_over: Annotated[
+        int,
+        Between(1, 1000, "a message has room for no more"),
+        Doc("more changes than these in one poll are one message", example=10),
+    ] = 5
 
     def __post_init__(self) -> None:
         if self.missing_many_after < self.missing_after:
@@ -88,9 +124,11 @@ class IncidentPolicy(ConfigSection):
 class DeliveryPolicy(ConfigSection):
     """The section `delivery`: how long a message is tried before it is given up."""
 
-    deadline: Annotated[Duration, span("1s", "30d", "what is later than that is no news")] = (
-        Duration.parse("24h")
-    )
+    deadline: Annotated[
+        Duration,
+        span("1s", "30d", "what is later than that is no news"),
+        Doc("how long a message is tried", example="12h"),
+    ] = Duration.parse("24h")
 
 
 REFRESH_AFTER: Final = Duration.parse("15m")
@@ -101,14 +139,32 @@ REFRESH_AFTER: Final = Duration.parse("15m")
 class ReconnectionPolicy(ConfigSection):
     """The section `reconnection`: when to ask for links and to tell new ones; which to trust."""
 
-    create: Literal["never", "if_missing"] = "if_missing"
+    create: Annotated[
+        Literal["never", "if_missing"],
+        Doc("ask for a login link where there is none; or `never`", example="never"),
+    ] = "if_missing"
     cooldown: Annotated[
-        Duration, span("0s", "30d", "for so long an account may have no login link")
+        Duration,
+        span("0s", "30d", "for so long an account may have no login link"),
+        Doc("between two such requests for one account", example="6h"),
     ] = Duration.parse("1h")
     refresh_after: Annotated[
-        Duration, span("0s", "30d", "for so long nobody may hear of a new login link")
+        Duration,
+        span("0s", "30d", "for so long nobody may hear of a new login link"),
+        Doc(
+            "another link than the one that was told (a mail scanner may have used that one up) is"
+            " told after so long, once between two reminders",
+            example="30m",
+        ),
     ] = REFRESH_AFTER
-    link_origins: Annotated[tuple[str, ...], AtMost(50)] = ("https://app.linkedapi.io",)
+    link_origins: Annotated[
+        tuple[str, ...],
+        AtMost(50),
+        Doc(
+            "links that lead elsewhere are left out of messages",
+            example=["https://app.linkedapi.io"],
+        ),
+    ] = ("https://app.linkedapi.io",)
 
     def __post_init__(self) -> None:
         for origin in self.link_origins:

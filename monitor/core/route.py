@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, NamedTuple
 
+from .doc import Doc
 from .inventory import Inventory, matches_any, names_of
 from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
 from .policy import ConfigSection, Labels, OneOrMore, Texts
@@ -26,20 +27,49 @@ class Match(ConfigSection):
     *workspaces* and *accounts* (their ids, or the names that they are matched by) may be globs.
     """
 
-    causes: Annotated[tuple[Cause, ...], OneOrMore] = field(default=(), metadata={"alias": "cause"})
-    workspaces: Texts = field(default=(), metadata={"alias": "workspace"})
-    accounts: Texts = field(default=(), metadata={"alias": "account"})
-    scopes: Annotated[tuple[Scope, ...], OneOrMore] = field(default=(), metadata={"alias": "scope"})
-    labels: Labels = field(default_factory=dict)
+    causes: Annotated[
+        tuple[Cause, ...],
+        OneOrMore,
+        Doc("one or a list of the causes of incidents", example=["frozen"], default="everything"),
+    ] = field(default=(), metadata={"alias": "cause"})
+    workspaces: Annotated[
+        Texts, Doc("a glob or a list of them", example="acme-*", default="everything")
+    ] = field(default=(), metadata={"alias": "workspace"})
+    accounts: Annotated[
+        Texts,
+        Doc(
+            "globs for the id, or the name that it is matched by (see `accounts`)",
+            example=["Jane *"],
+            default="everything",
+        ),
+    ] = field(default=(), metadata={"alias": "account"})
+    scopes: Annotated[
+        tuple[Scope, ...],
+        OneOrMore,
+        Doc("`account` or `workspace`", example="account", default="everything"),
+    ] = field(default=(), metadata={"alias": "scope"})
+    labels: Annotated[
+        Labels,
+        Doc(
+            "labels of the account (or workspace) that must have these values",
+            example={"team": "growth"},
+        ),
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(ConfigSection):
     """The receivers *to* hear what matches; the next routes are asked only if it *continues*."""
 
-    match: Match = field(default_factory=Match)
-    to: Texts = field(metadata={"min_length": 1})
-    continues: bool = field(default=False, metadata={"alias": "continue"})
+    match: Annotated[Match, Doc("the events that match all parts", example={"cause": "frozen"})] = (
+        field(default_factory=Match)
+    )
+    to: Annotated[Texts, Doc("names of receivers", example=["ops-slack"])] = field(
+        metadata={"min_length": 1}
+    )
+    continues: Annotated[bool, Doc("`true`: the next routes are asked as well", example=True)] = (
+        field(default=False, metadata={"alias": "continue"})
+    )
 
 
 @dataclass(frozen=True, slots=True)

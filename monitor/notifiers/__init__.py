@@ -20,6 +20,7 @@ import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from monitor.core.bounds import span
+from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
 from monitor.core.model import Message
@@ -50,14 +51,31 @@ class ReceiverSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: Name
-    type: str
-    link: Literal["full", "none"] = "full"
-    timezone: TimezoneName | None = None
-    timeout: Annotated[Duration, span("1s", "60s", "nobody is told twice meanwhile")] = (
-        DEFAULT_TIMEOUT
-    )
-    insecure: bool = False
+    name: Annotated[Name, Doc("for routes, metrics and lists", example="ops-slack")]
+    type: Annotated[str, Doc("what kind of destination it is", example="slack")]
+    link: Annotated[
+        Literal["full", "none"],
+        Doc(
+            "whether messages hold the login link, or `none`; `log` never shows it", example="none"
+        ),
+    ] = "full"
+    timezone: Annotated[
+        TimezoneName | None,
+        Doc("of the times in messages", example="Europe/Berlin", default="that of the file"),
+    ] = None
+    timeout: Annotated[
+        Duration,
+        span("1s", "60s", "nobody is told twice meanwhile"),
+        Doc("how long an attempt may take, from `1s` to `60s`", example="30s"),
+    ] = DEFAULT_TIMEOUT
+    insecure: Annotated[
+        bool,
+        Doc(
+            "`true` allows what can be read on its way to another machine: `http://`, or of mail"
+            " `tls: none` with a password",
+            example=True,
+        ),
+    ] = False
 
     @property
     def address_label(self) -> str | None:

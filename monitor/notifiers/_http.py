@@ -19,13 +19,14 @@ import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
 
 import httpx
 from pydantic import field_validator, model_validator
 
 from monitor import __version__
 from monitor.core.backoff import retry_after
+from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message, Micros
@@ -70,7 +71,7 @@ _MEANINGS: Final[Mapping[int, str]] = {
 class HttpSettings(ReceiverSettings):
     """What every receiver has that is told by HTTP: an address, which is a secret."""
 
-    url: Secret
+    url: Annotated[Secret, Doc("where to", example="https://crm.example.com/hooks/linkedin")]
 
     @property
     def urls(self) -> tuple[Secret, ...]:

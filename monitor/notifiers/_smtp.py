@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import aiosmtplib
 from aiohappyeyeballs import start_connection
 from pydantic import Field, field_validator, model_validator
 
+from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.secret import Secret
 from monitor.core.url import is_loopback
@@ -81,13 +82,37 @@ _CONNECTING: Final = (_Step.CONNECT, _Step.GREETING, _Step.HELLO, _Step.TLS)
 class SmtpSettings(ReceiverSettings):
     """What every receiver has that is told by mail: the server that takes it."""
 
-    host: str
-    port: int = Field(default=587, ge=1, le=65535)
-    tls: Literal["starttls", "tls", "none"] = "starttls"
-    ca_file: Path | None = None
-    hello: str | None = None
-    username: str | None = None
-    password: Secret | None = None
+    host: Annotated[str, Doc("the server that takes the mail", example="smtp.example.com")]
+    port: Annotated[
+        int, Doc("587 for `starttls`, 465 for `tls`, 25 between servers", example=465)
+    ] = Field(default=587, ge=1, le=65535)
+    tls: Annotated[
+        Literal["starttls", "tls", "none"],
+        Doc(
+            "`starttls`, `tls` (usually port 465) or `none`: with a password that is an error"
+            " unless the server is on this machine or `insecure: true` allows it",
+            example="tls",
+        ),
+    ] = "starttls"
+    ca_file: Annotated[
+        Path | None,
+        Doc(
+            "a certificate to trust in addition to the usual ones",
+            example="/etc/ssl/our-authority.pem",
+        ),
+    ] = None
+    hello: Annotated[
+        str | None,
+        Doc(
+            "the name that the server is greeted with (EHLO)",
+            example="monitor.example.com",
+            default="a name of this host",
+        ),
+    ] = None
+    username: Annotated[
+        str | None, Doc("with `password`; neither: no login", example="monitor")
+    ] = None
+    password: Annotated[Secret | None, Doc("with `username`", example="${SMTP_PASSWORD}")] = None
 
     @field_validator("host")
     @classmethod

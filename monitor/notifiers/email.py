@@ -11,6 +11,7 @@ import jinja2
 from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from monitor import notifiers
+from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
 from monitor.core.receipt import Receipt
@@ -31,7 +32,9 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 class ByLabel(BaseModel, frozen=True, extra="forbid"):
     """Recipients who are not the same for all accounts: the *label* of each holds its address."""
 
-    label: str = Field(min_length=1)
+    label: Annotated[
+        str, Doc("the label of the account that holds the address", example="owner")
+    ] = Field(min_length=1)
 
 
 def _tag(value: Any) -> str:
@@ -48,9 +51,24 @@ Recipients = Annotated[
 class Settings(SmtpSettings):
     """A receiver of type `email`: the server that takes the mail, and whom it is for."""
 
-    type: Literal["email"]
-    from_: str = Field(alias="from")
-    to: Recipients
+    type: Annotated[
+        Literal["email"],
+        Doc(
+            "a mail with text and HTML, by SMTP; all mails of an incident are one thread",
+            example="email",
+        ),
+    ]
+    from_: Annotated[
+        str,
+        Doc(
+            "`monitor@example.com`, or `Monitor <monitor@example.com>`",
+            example="Monitor <monitor@example.com>",
+        ),
+    ] = Field(alias="from")
+    to: Annotated[
+        Recipients,
+        Doc("a list of up to 50 addresses, or `{label: owner}`", example=["ops@example.com"]),
+    ]
 
     @field_validator("from_", "to")
     @classmethod

@@ -2,11 +2,12 @@
 
 import asyncio
 from concurrent.futures import Future
-from typing import Literal
+from typing import Annotated, Literal
 
 import structlog
 
 from monitor import notifiers
+from monitor.core.doc import Doc
 from monitor.core.duration import humanize
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Message, Micros, Notification
@@ -21,8 +22,18 @@ log = structlog.get_logger("alert")
 class Settings(notifiers.ReceiverSettings):
     """A receiver of type `log` needs nothing but a name."""
 
-    type: Literal["log"]
-    link: Literal["full", "none"] = "none"
+    type: Annotated[
+        Literal["log"],
+        Doc(
+            "a line of the monitor's own log, whatever `log.level` is; delivered when it was"
+            " written, tried again while nobody reads the log. It is what there is without any"
+            " receiver",
+            example="log",
+        ),
+    ]
+    link: Annotated[
+        Literal["full", "none"], Doc("it never shows the login link", example="none")
+    ] = "none"
 
 
 class Notifier(notifiers.Notifier):

@@ -7,9 +7,10 @@ What others wrote (names above all) goes into `plain_text` objects, where Slack 
 import json
 import re
 from contextlib import suppress
-from typing import Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
+from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
 from monitor.core.render import Action, Section, Text, plain_text, render
@@ -30,7 +31,17 @@ _MARKUP: Final = frozenset(f"*_~`<>&@#!|\\{WORD_JOINER}")
 class Settings(_http.HttpSettings):
     """A receiver of type `slack`: the secret address of an incoming webhook."""
 
-    type: Literal["slack"]
+    type: Annotated[
+        Literal["slack"],
+        Doc("a message in a channel, through an incoming webhook", example="slack"),
+    ]
+    url: Annotated[
+        Secret,
+        Doc(
+            "the secret address of the incoming webhook",
+            example="${SLACK_WEBHOOK_URL}",
+        ),
+    ]
 
 
 class Notifier(_http.HttpNotifier[Settings]):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, field_validator
 
 from monitor.core.bounds import AtMost
+from monitor.core.doc import Doc
 from monitor.core.model import Account, EventType, Incident, Message, Notification
 from monitor.core.secret import Secret
 from monitor.core.text import iso_time, sanitize
@@ -35,9 +36,23 @@ _OURS: Final = re.compile(
 class Settings(_http.HttpSettings):
     """A receiver of type `webhook`: where to, and what to sign with."""
 
-    type: Literal["webhook"]
-    secret: Secret
-    headers: Annotated[Mapping[str, Secret], AtMost(50)] = Field(default_factory=dict)
+    type: Annotated[
+        Literal["webhook"],
+        Doc("one event a request, as signed JSON, for programs", example="webhook"),
+    ]
+    secret: Annotated[
+        Secret,
+        Doc(
+            '`whsec_` and at least 16 bytes in base64: `echo "whsec_$(openssl rand -base64 24)"`'
+            " makes one",
+            example="${WEBHOOK_SECRET}",
+        ),
+    ]
+    headers: Annotated[
+        Mapping[str, Secret],
+        AtMost(50),
+        Doc("further headers of each request", example={"X-Team": "growth"}),
+    ] = Field(default_factory=dict)
 
     @field_validator("secret")
     @classmethod

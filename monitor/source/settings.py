@@ -7,6 +7,7 @@ from urllib.parse import SplitResult
 from pydantic import BaseModel, Field, field_validator
 
 from monitor.core.bounds import span
+from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
@@ -24,14 +25,47 @@ class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_er
     usual authorities.
     """
 
-    base_url: str = "https://api.linkedapi.io"
+    base_url: Annotated[
+        str,
+        Doc(
+            "plain `http://` is allowed for loopback addresses only",
+            example="http://127.0.0.1:8080",
+        ),
+    ] = "https://api.linkedapi.io"
     timeout: Annotated[
-        Duration, span("100ms", "5m", "a call that hangs holds up its workspace for so long")
+        Duration,
+        span("100ms", "5m", "a call that hangs holds up its workspace for so long"),
+        Doc("of one call", example="10s"),
     ] = Duration.parse("30s")
-    requests_per_minute: int = Field(default=60, ge=1, le=100)
-    max_accounts: int = Field(default=MAX_ACCOUNTS, ge=1, le=1_000_000)
-    proxy: Secret | None = None
-    ca_file: Path | None = None
+    requests_per_minute: Annotated[
+        int,
+        Doc(
+            "the most this monitor asks of one token; Linked API allows 100",
+            example=30,
+        ),
+    ] = Field(default=60, ge=1, le=100)
+    max_accounts: Annotated[
+        int,
+        Doc(
+            "a longer list of accounts is not read: the workspace counts as unreadable"
+            " (`bad_response`). An answer may have 10 MiB, or 1 KiB an account if that is more",
+            example=2000,
+        ),
+    ] = Field(default=MAX_ACCOUNTS, ge=1, le=1_000_000)
+    proxy: Annotated[
+        Secret | None,
+        Doc(
+            "such as `http://proxy.example.com:3128`; else the usual proxy variables count",
+            example="http://proxy.example.com:3128",
+        ),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Doc(
+            "a certificate to trust in addition to the usual ones",
+            example="/etc/ssl/our-authority.pem",
+        ),
+    ] = None
 
     @field_validator("base_url")
     @classmethod

@@ -8,6 +8,7 @@ from platformdirs import user_data_path
 from pydantic import BaseModel, Field, field_serializer, field_validator
 
 from monitor.core.bounds import span
+from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.errors import SetupError
 from monitor.core.secret import Secret
@@ -30,10 +31,22 @@ class StorageSettings(BaseModel, frozen=True, extra="forbid"):
     *url* may hold a password.
     """
 
-    url: Secret = Field(default_factory=_default_url)
-    keep: Annotated[Duration, span("7d", "3650d", "what recurs is known for a week")] = (
-        Duration.parse("180d")
-    )
+    url: Annotated[
+        Secret,
+        Doc(
+            "`sqlite:////data/monitor.db` (four slashes and an absolute path), or `postgresql://…`",
+            example="sqlite:////data/monitor.db",
+            default="`monitor.db` in your data folder",
+        ),
+    ] = Field(default_factory=_default_url)
+    keep: Annotated[
+        Duration,
+        span("7d", "3650d", "what recurs is known for a week"),
+        Doc(
+            "how long ended incidents and removed accounts stay recorded; at least `7d`",
+            example="90d",
+        ),
+    ] = Duration.parse("180d")
 
     @field_validator("url")
     @classmethod

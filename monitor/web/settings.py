@@ -3,10 +3,11 @@
 import re
 from contextlib import suppress
 from ipaddress import ip_address
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, field_validator
 
+from monitor.core.doc import Doc
 from monitor.core.secret import Secret
 from monitor.core.url import is_loopback
 
@@ -24,9 +25,33 @@ class WebSettings(BaseModel, frozen=True, extra="forbid"):
     ask.
     """
 
-    listen: str = "127.0.0.1:9464"
-    metrics_token: Secret | None = None
-    hosts: tuple[str, ...] = ()
+    listen: Annotated[
+        str,
+        Doc(
+            "where the metrics and the health checks are served. `[::]:9464` is all addresses of"
+            " both families (IPv4 alone where the kernel has no IPv6). Beyond loopback without"
+            " `web.metrics_token` is warned of at the start and by `config check`",
+            example="[::]:9464",
+        ),
+    ] = "127.0.0.1:9464"
+    metrics_token: Annotated[
+        Secret | None,
+        Doc(
+            "16 characters or more: `/metrics` asks for `Authorization: Bearer …` then, and who"
+            " lacks it takes the place of no scrape",
+            example="${METRICS_TOKEN}",
+        ),
+    ] = None
+    hosts: Annotated[
+        tuple[str, ...],
+        Doc(
+            "names, besides `localhost`, its addresses and the host of `web.listen`, by which"
+            " requests may ask a `web.listen` that only this machine reaches; others get 421, lest"
+            " a web page in somebody's browser reads the metrics (DNS rebinding). For a proxy"
+            " beside the monitor that passes on the name that it was asked by",
+            example=["monitor.example.com"],
+        ),
+    ] = ()
 
     @field_validator("metrics_token")
     @classmethod

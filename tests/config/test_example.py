@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from monitor import notifiers
-from monitor.config import Config, load, schema
+from monitor.config import Config, load
+from monitor.config.json_schema import schema
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 ENVIRON = {

@@ -5,7 +5,8 @@ import pytest
 from harness.packages import installed
 from pydantic import ValidationError
 
-from monitor.config import ConfigError, load, schema
+from monitor.config import ConfigError, load
+from monitor.config.json_schema import schema
 from monitor.core.errors import SetupError
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret

@@ -1,18 +1,20 @@
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 
-from monitor.config import schema
+from monitor.config.json_schema import schema
 
+WHOLE = schema()
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 
 
 def complaints(text):
     """The locations that an independent validator complains about."""
-    validator = jsonschema.Draft202012Validator(schema())
+    validator = jsonschema.Draft202012Validator(WHOLE)
     errors = validator.iter_errors(yaml.safe_load(text))
     return sorted({"/".join(map(str, error.absolute_path)) for error in errors})
 
@@ -21,6 +23,34 @@ def test_the_schema_is_one_in_plain_json():
     jsonschema.Draft202012Validator.check_schema(schema())
 
     assert json.loads(json.dumps(schema()))["title"] == "linkedapi-monitor"
+
+
+def test_the_schema_has_a_name_that_is_no_address():
+    assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", WHOLE["$id"])
+
+
+def test_the_schema_is_of_the_file_and_not_of_the_code():
+    assert [part for part in WHOLE["$defs"].values() if {"title", "description"} & {*part}] == []
+
+
+KEYS = [
+    pytest.param(part, key, id=f"{name}.{key}")
+    for name, part in {"": WHOLE, **WHOLE["$defs"]}.items()
+    for key in part.get("properties", {})
+]
+
+
+@pytest.mark.parametrize(("part", "name"), KEYS)
+def test_every_key_has_its_meaning_default_and_example(part, name):
+    key = part["properties"][name]
+    validator = jsonschema.Draft202012Validator({**key, "$defs": WHOLE["$defs"]})
+    is_needed = name in {"workspaces", "url", "secret", *part.get("required", ())}
+
+    assert key["description"].strip()
+    assert key["examples"]
+    assert is_needed or "default" in key or "\n\nDefault: " in key["description"]
+    for value in (*key["examples"], *([key["default"]] if "default" in key else [])):
+        validator.validate(value)
 
 
 MAIL = "name: own, type: email, host: h, from: a@example.com"
