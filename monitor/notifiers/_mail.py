@@ -9,10 +9,13 @@ import re
 from base64 import b64encode
 from binascii import b2a_qp
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 import idna
+
+from monitor.core.model import Micros
 
 MAX_LINE: Final = 76
 _MAX_WORD: Final = 39
@@ -24,6 +27,9 @@ _BOUNDARY: Final = "=_monitor"
 _ENCODED: Final = "=?"
 _JOINERS: Final = "[\u200c\u200d]"
 """Invisible, and parts of names in many languages."""
+
+_FROM_1601_TO_1970: Final = 11_644_473_600
+"""Seconds from the epoch of Windows to that of Unix."""
 
 _MAILBOX: Final = re.compile(
     r"""\s* (?: (?: "(?P<quoted>(?:[^"\\]|\\.)*)" | (?P<name>[^"<>@,;:\\]*?) ) \s*
@@ -118,6 +124,19 @@ def write_mail(
             *_quoted_printable(content),
         ]
     return "\r\n".join([*lines, f"--{_BOUNDARY}--", ""]).encode("ascii")
+
+
+def thread_index(thread: str, start: Micros, age: int | None) -> str:
+    """Write the header by which Outlook joins mails: of *thread*, which began at *start*.
+
+    *age* says how many microseconds later a mail is that is not the first. Outlook does not go by
+    References of mails from outside; its form is in MS-OXOMSG, 2.2.1.3.
+    """
+    filetime = (start // 1_000_000 + _FROM_1601_TO_1970) * 10_000_000
+    index = (filetime >> 16).to_bytes(6) + blake2b(thread.encode(), digest_size=16).digest()
+    if age is not None:
+        index += (max(age, 0) * 10 >> 18 & 0x7FFF_FFFF).to_bytes(4) + b"\0"
+    return b64encode(index).decode()
 
 
 def write_subject(text: str) -> str:

@@ -15,9 +15,10 @@ from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
 from monitor.core.receipt import Receipt
-from monitor.core.render import plain_text, render
+from monitor.core.render import Text, plain_text, render
+from monitor.core.text import clean, set_off
 
-from ._mail import Mailbox, parse_mailbox, write_mail
+from ._mail import Mailbox, parse_mailbox, thread_index, write_mail
 from ._smtp import SmtpServer, SmtpSettings, refusal
 
 _NO_REPLIES: Final = {
@@ -145,14 +146,32 @@ class Notifier(notifiers.Notifier):
         if len(message.notifications) == 1 and (incident := message.notifications[0].incident):
             root = f"<incident-{_UNSAFE.sub('-', incident.id)}@{self._sender.domain}>"
             headers |= {"In-Reply-To": root, "References": root}
+            age = message.now - incident.opened_at if text.follows else None
+            headers["Thread-Index"] = thread_index(incident.id, incident.opened_at, age)
+        footer = self._footer()
         return write_mail(
             sender=self._sender,
             to=to,
             subject=f"Re: {text.thread_title}" if text.follows else text.thread_title,
             headers=headers | _NO_REPLIES,
-            text=plain_text(text),
-            html=self._html.render(text=text),
+            text=f"{plain_text(text)}\n-- \n{footer}\n",
+            html=self._html.render(text=text, preview=_preview(text), footer=footer),
         )
+
+    def _footer(self) -> str:
+        """Say who writes and why to this address."""
+        to, name = self.settings.to, set_off(clean(self.settings.name))
+        if isinstance(to, ByLabel):
+            reason = f"your address is in the label {set_off(clean(to.label, 40))}"
+        else:
+            reason = f"the receiver {name} sends to your address"
+        return f"Sent by linkedapi-monitor. You get this mail because {reason}."
+
+
+def _preview(text: Text) -> str:
+    """Return what lists of mails show beside the subject: what is now, and what to do."""
+    advice = text.lead or next((section.lead for section in text.sections), "")
+    return f"{text.title}. {advice}" if text.follows else advice
 
 
 @cache

@@ -262,7 +262,8 @@ def _parts(value):
 def check_mail(mail):
     allowed = {
         *("from", "to", "subject", "date", "message-id", "in-reply-to", "references"),
-        *("auto-submitted", "x-auto-response-suppress", "mime-version", "content-type"),
+        *("thread-index", "auto-submitted", "x-auto-response-suppress"),
+        *("mime-version", "content-type"),
         *("x-peer", "x-mailfrom", "x-rcptto"),
     }
     assert {name.lower() for name in mail.keys()} <= allowed  # noqa: SIM118 - may repeat

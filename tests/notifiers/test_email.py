@@ -1,7 +1,12 @@
 """Recipients, threads and settings; how mails look is in `__snapshots__/test_messages`."""
 
+import html
+import re
+from base64 import b64decode
+
 import pytest
-from harness.notifications import message, notification
+from harness.core import HOUR, NOON
+from harness.notifications import account, message, notification
 from harness.raw_server import TLS
 from harness.receivers import TIMEOUT, MailServer
 from harness.receivers import mail_settings as settings
@@ -21,15 +26,92 @@ async def send(mail, **values):
     return await notifier.send(mail)
 
 
-async def test_the_mails_of_an_incident_make_one_thread():
+async def mails(*messages, **values):
     with MailServer() as server:
-        await send(message(), port=server.port)
-        await send(message(notification(EventType.RESOLVED), id_="another"), port=server.port)
+        for mail in messages:
+            await send(mail, port=server.port, **values)
+    return server.inbox.mails
 
-    opening, resolution = server.inbox.mails
+
+OUTLOOK_ROOT = 22  # bytes of a Thread-Index that all mails of a conversation share
+
+
+async def test_the_mails_of_an_incident_make_one_thread():
+    opening, reminder, resolution = await mails(
+        message(),
+        message(notification(EventType.REMINDED), id_="another", now=NOON + HOUR),
+        message(notification(EventType.RESOLVED), id_="a third", now=NOON + 2 * HOUR),
+    )
+
     assert opening["references"] == resolution["references"] == resolution["in-reply-to"]
-    assert resolution["subject"] == f"Re: {opening['subject']}"
+    assert resolution["subject"] == reminder["subject"] == f"Re: {opening['subject']}"
     assert opening["message-id"] != resolution["message-id"]
+    root, *later = (b64decode(mail["thread-index"]) for mail in (opening, reminder, resolution))
+    assert len(root) == OUTLOOK_ROOT
+    assert [index[:OUTLOOK_ROOT] for index in later] == [root, root]
+    assert [len(index) for index in later] == [OUTLOOK_ROOT + 5] * 2
+    assert root < later[0] < later[1], "in the order of time"
+
+
+async def test_outlook_reads_when_an_incident_began_and_which_it_is():
+    people = [account(id_=id_) for id_ in ("a", "b")]
+    first, other = await mails(*(message(notification(person=person)) for person in people))
+
+    index = b64decode(first["thread-index"])
+    filetime = int.from_bytes(index[:6] + b"\0\0")
+    opened_at = message(notification()).notifications[0].incident.opened_at
+    assert abs(filetime // 10 - 11_644_473_600_000_000 - opened_at) < 10_000
+    assert index[6:] != b64decode(other["thread-index"])[6:]
+
+
+async def test_a_group_is_in_nobodys_thread():
+    (group,) = await mails(message(notification(), notification(person=account("Joe", id_="b"))))
+
+    assert not {"references", "in-reply-to", "thread-index"} & {name.lower() for name in group}
+    assert not group["subject"].startswith("Re:")
+
+
+# ── what stands around the message ───────────────────────────────────────────────────────────────
+
+
+def parts(mail):
+    return [mail.get_body((kind,)).get_content() for kind in ("plain", "html")]
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        (["ops@example.com"], "the receiver “mail” sends to your address"),
+        ({"label": "owner"}, "your address is in the label “owner”"),
+    ],
+)
+async def test_a_mail_says_who_sent_it_and_why_somebody_gets_it(to, reason):
+    (mail,) = await mails(message(address="jane@example.com"), to=to)
+
+    for part in parts(mail):
+        assert f"Sent by linkedapi-monitor. You get this mail because {reason}." in part
+
+
+async def test_beside_the_subject_stands_what_is_now_and_nothing_else():
+    opening, reminder, group = await mails(
+        message(),
+        message(notification(EventType.REMINDED)),
+        message(notification(), notification(person=account("Joe", id_="b"))),
+    )
+
+    assert preview(opening).startswith("Linked API can do nothing for this account")
+    assert preview(reminder).startswith("“Jane Doe” is still signed out of LinkedIn. Linked API")
+    assert preview(group).startswith("Linked API can do nothing for them")
+
+
+def preview(mail):
+    """What stands before all else, hidden; behind it, blanks fill what a list has room for."""
+    before = parts(mail)[1].partition("<table")[0].partition("<body")[2]
+    assert "display:none" in before
+    shown = html.unescape(re.sub(r"<[^>]*>", "", before.partition(">")[2])).strip()
+    text = shown.rstrip("\u2007\u034f")
+    assert len(shown) - len(text) >= 200
+    return text
 
 
 # ── recipients, one by one ───────────────────────────────────────────────────────────────────────

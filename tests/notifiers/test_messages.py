@@ -15,7 +15,7 @@ from harness.snapshots import HtmlFile, JsonFile, TextFile
 from monitor.core.model import Cause, EventType, Status
 
 HEADERS = (
-    *("From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References"),
+    *("From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Thread-Index"),
     *("Auto-Submitted", "X-Auto-Response-Suppress"),
 )
 
