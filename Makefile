@@ -33,8 +33,9 @@ demo: $(VENV)/.runtime ## watch accounts of a simulated Linked API; no token nee
 	@# Job control keeps Ctrl-C from make, which would report an error; 130 is an interrupted start.
 	@[ ! -t 0 ] || set -m; $(BIN)/python -m monitor demo $(ARGS) || [ $$? -eq 130 ]
 
+# Pictures of mails need 160 MB more: only where they were asked for, and where a skipped test is a failure.
 .PHONY: test
-test: $(VENV)/.dev ## run the tests: make test ARGS="-m 'not slow'"
+test: $(VENV)/.dev $(if $(CI),$(VENV)/.pictures) ## run the tests: make test ARGS="-m 'not slow'"
 	@$(RUN) -m pytest --numprocesses auto --dist worksteal $(ARGS)
 
 .PHONY: check
@@ -66,6 +67,11 @@ coverage: test ## run the tests; branches of the core 100 %, of everything 90 %
 mutants: $(VENV)/.dev ## change the program here and there: what does no test notice? ARGS="--count 300 --seed 7"
 	@$(BIN)/python -m tests.mutants $(ARGS)
 
+.PHONY: pictures
+pictures: $(VENV)/.pictures ## draw the mails as a browser shows them, into build/pictures; needs chromium
+	@PICTURES=build/pictures $(RUN) -m pytest --quiet tests/pictures
+	@echo 'The pictures are in build/pictures'
+
 .PHONY: bench
 bench: $(VENV)/.dev ## measure what the monitor costs: make bench ARGS="--quick metrics"
 	@$(BIN)/python -m bench $(ARGS)
@@ -76,7 +82,7 @@ format: $(VENV)/.dev ## mend what ruff can mend
 	@$(BIN)/ruff format
 
 # The environment is made once. A changed lock updates it, a Python that went away or `make clean` starts over.
-$(shell [ -x $(BIN)/python ] || rm -f $(VENV)/.runtime $(VENV)/.dev)
+$(shell [ -x $(BIN)/python ] || rm -f $(VENV)/.runtime $(VENV)/.dev $(VENV)/.pictures)
 
 $(BIN)/python:
 	@echo 'Making $(VENV) (once; packages come over the network)'
@@ -106,6 +112,10 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.runtime
 	@$(call install,--no-build-isolation --no-deps --editable .)
 	@touch $@
 
+$(VENV)/.pictures: requirements-pictures.lock $(VENV)/.dev
+	@$(call install,--require-hashes -r requirements-pictures.lock)
+	@touch $@
+
 # Locks are for every Python and platform we support and name no package index. Versions stay as they
 # are unless pyproject.toml excludes them or ARGS=--upgrade.
 COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -119,6 +129,7 @@ else
 	@$(COMPILE) pyproject.toml --extra postgres -o requirements.lock
 	@$(COMPILE) pyproject.toml --extra postgres --group dev -c requirements.lock -o requirements-dev.lock
 	@$(COMPILE) --group build -c requirements-dev.lock -o requirements-build.lock
+	@$(COMPILE) --group pictures -c requirements-dev.lock -o requirements-pictures.lock
 endif
 
 # docker, podman or buildah, whichever is here
