@@ -1,18 +1,29 @@
 """The commands about the configuration."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 import yaml
 
 from monitor import app
-from monitor.config import schema_text
+from monitor.config import schema_text, write_starter
 from monitor.net.proxy import from_environment
 
 from .options import ConfigOption, JsonOption
 from .output import print_json, print_lines
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
+
+
+@config.command("init")
+def init(
+    file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("config.yaml"),
+) -> None:
+    """Write a small commented configuration to start with; never over a file."""
+    write_starter(file)
+    print_lines(f"wrote {file}; linkedapi-monitor config check -c {file} says what is missing")
 
 
 @config.command("check")

@@ -7,6 +7,7 @@
     json_schema  the keys of the settings, and the JSON Schema of the whole file
     checks       what must fit together across sections
     reload       what a file must still have
+    starter      the file that a new configuration starts from
     explain      errors of pydantic → problems in plain terms, without secrets
 
 All problems are reported at once. No text in here shows a value that came from the environment or
@@ -35,8 +36,17 @@ from .file import read
 from .json_schema import adapter, schema_text
 from .reload import check_successor
 from .settings import Config, Findings, PollSettings, WorkspaceSettings
+from .starter import write_starter
 
-__all__ = ["Config", "ConfigError", "Problem", "check_successor", "load", "schema_text"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Problem",
+    "check_successor",
+    "load",
+    "schema_text",
+    "write_starter",
+]
 
 MAX_ITEMS: Final = {"workspaces": 20_000, "accounts": 100_000, "receivers": 1000, "routes": 1000}
 """How many entries of a list there may be: each workspace and receiver has a worker of its own."""

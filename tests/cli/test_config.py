@@ -1,9 +1,59 @@
 import json
+import re
+import stat
 from pathlib import Path
 
 import pytest
 
+from monitor.config import load
+from monitor.config.starter import STARTER
+
 ROOT = Path(__file__).parents[2]
+
+
+def test_config_init_writes_a_file_that_needs_a_token_alone(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LINKED_API_TOKEN", "a-token")
+
+    assert run("config", "init").out.startswith("wrote config.yaml;")
+
+    assert stat.S_IMODE((tmp_path / "config.yaml").stat().st_mode) == 0o600
+    ran = run("config", "check", "-c", "config.yaml")
+    assert (ran.code, ran.out, ran.err) == (0, "ok: 1 workspace, 1 receiver, 0 routes\n", "")
+
+
+def test_what_config_init_leaves_as_comments_is_right_too(tmp_path):
+    text = STARTER.read_text()
+    file = tmp_path / "config.yaml"
+    body = text[text.index("workspaces:") :]
+    file.write_text(re.sub(r"^( *)# ", r"\1", body, flags=re.MULTILINE))
+    hook = "https://hooks.slack.com/services/x"
+
+    config = load(
+        file, {"LINKED_API_TOKEN": "a", "SLACK_WEBHOOK_URL": hook, "SMTP_PASSWORD": "secret"}
+    )
+
+    assert [receiver.type for receiver in config.receivers] == ["log", "slack", "email"]
+    assert (len(config.routes), config.fallback) == (2, "ops-email")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("there", "is there already; name another file"),
+        ("missing/config.yaml", "cannot be written: No such file or directory"),
+        (".", "is there already"),
+    ],
+)
+def test_config_init_writes_over_nothing(run, tmp_path, monkeypatch, name, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").write_text("mine")
+
+    ran = run("config", "init", name)
+
+    assert ran.code == 2
+    assert words in json.loads(ran.err)["message"]
+    assert (tmp_path / "there").read_text() == "mine"
 
 
 def test_config_check_counts_what_there_is(run, configured):
