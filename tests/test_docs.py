@@ -24,6 +24,7 @@ from monitor.metrics.families import FAMILIES
 from monitor.notifiers import ReceiverSettings, webhook
 from monitor.simulator import Fault, Simulator
 from monitor.simulator.actions import ACTIONS
+from monitor.store.backup import NOT_SQLITE
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
@@ -234,6 +235,10 @@ def test_every_action_of_the_simulator_is_documented_with_its_parameters_and_no_
     taken["add_fault"] = [*signature(Fault).parameters]
 
     assert documented == taken
+
+
+def test_a_backup_of_postgresql_is_refused_in_the_words_of_its_page():
+    assert NOT_SQLITE in PAGES["docs/postgresql.md"].replace("\n", " ")
 
 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from monitor import __version__
 from monitor.core.errors import MonitorError, SetupError
 
 from .accounts import accounts
+from .backup import backup
 from .check import check
 from .config import config
 from .demo import demo
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, check, demo, simulate, incidents, deliveries, healthcheck):
+for command in (run, check, demo, simulate, incidents, deliveries, backup, healthcheck):
     app.command()(command)
 app.add_typer(accounts, name="accounts")
 app.add_typer(config, name="config")

@@ -52,7 +52,7 @@ class DatabaseFile:
             )
         try:
             _make_folders(path.parent)
-            _check_folders(path)
+            check_folders(path, "name a file elsewhere in storage.url")
             os.close(open_ours(path, whoever=not create))
         except OSError as error:
             raise StoreError(
@@ -175,8 +175,8 @@ def _make_folders(folder: Path) -> None:
         missing.mkdir(exist_ok=True, mode=0o700)
 
 
-def _check_folders(path: Path) -> None:
-    """Raise StoreError if some other user could put another file in the place of *path*."""
+def check_folders(path: Path, advice: str) -> None:
+    """Raise StoreError, with *advice*, if others could put another file in the place of *path*."""
     folder = path.parent.resolve()
     open_folders = [each for each in (folder, *folder.parents) if _is_open(each)]
     for each in open_folders:
@@ -184,8 +184,7 @@ def _check_folders(path: Path) -> None:
         if volume not in open_folders:
             raise StoreError(
                 f"everybody may write to the folder {each}, so everybody may put another file in"
-                f" the place of the database; chmod o-w {each}, or name a file elsewhere in"
-                " storage.url"
+                f" the place of {path.name}; chmod o-w {each}, or {advice}"
             )
         if each == volume:
             log.warning("everybody may write to the volume of the database", volume=str(volume))

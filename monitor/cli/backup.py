@@ -1,0 +1,59 @@
+"""The command that makes a backup."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from monitor import app
+from monitor.store import backup as backups
+
+from .options import ConfigOption, JsonOption
+from .output import print_json, print_lines
+
+COUNTED: Final = ("workspace", "account", "incident", "message")
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, mode 0600.")],
+    config_file: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Copy the SQLite database to a new file while the monitor runs, and verify the copy.
+
+    It holds the login links of the moment: keep it secret. No file is ever replaced.
+    """
+    config = app.load(config_file)
+    began = time.monotonic()
+    with ending_well():
+        made = backups.make(config.storage.location, target)
+    took = time.monotonic() - began
+    rows = made.contents.rows
+    if json or not sys.stdout.isatty():
+        summary = {"file": str(target), "size_bytes": made.size, "took_seconds": round(took, 3)}
+        print_json({**summary, "schema": made.contents.schema, "rows": rows})
+        return
+    counts = (f"{rows[table]:,} {table}{'' if rows[table] == 1 else 's'}" for table in COUNTED)
+    print_lines(
+        f"{target}: {made.size / 1e6:,.1f} MB in {took:.1f} s, verified: {', '.join(counts)}"
+    )
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """Let what is under way be cleaned up if a signal ends the process within this context."""
+    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: object) -> None:
+    sys.exit(128 + number)
