@@ -5,18 +5,23 @@ ARG BASE=docker.io/library/python:3.13-slim
 FROM ${BASE} AS build
 WORKDIR /build
 COPY requirements.lock requirements-build.lock pyproject.toml README.md LICENSE ./
-COPY deploy/install ./deploy/
+COPY deploy/install deploy/sbom.py ./deploy/
+COPY deploy/container/trim.py ./deploy/container/
 COPY monitor ./monitor
 
 # Read-only root file systems can't cache bytecode, so it is made here; by content, as the files' times say nothing.
-RUN PYTHON=python PIP_NO_COMPILE=1 deploy/install /opt/linkedapi-monitor \
-    && find /opt/linkedapi-monitor -type d \( -name tests -o -name test \) -path '*/site-packages/*' -prune -exec rm -r {} + \
+# (To pip, 0 means that nothing is compiled.)
+RUN PYTHON=python PIP_NO_COMPILE=0 deploy/install /opt/linkedapi-monitor \
+    && python deploy/container/trim.py /opt/linkedapi-monitor \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/linkedapi-monitor/lib
 
 
 FROM ${BASE}
-# Platforms that choose a user id of their own run it in group 0, which may therefore write the state.
-RUN useradd --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin monitor \
+# Nothing is ever installed into it. Platforms that choose a user id of their own run it in group 0, which may therefore
+# write the state.
+RUN find / -xdev \( -name pip -o -name 'pip-*.dist-info' -o -name ensurepip \) -path '*/python3*' -prune -exec rm -r {} + \
+    && rm -f /usr/local/bin/pip* \
+    && useradd --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin monitor \
     && install -d -o monitor -g root -m 0770 /data
 COPY --from=build /opt/linkedapi-monitor /opt/linkedapi-monitor
 

@@ -132,19 +132,14 @@ else
 	@$(COMPILE) --group pictures -c requirements-dev.lock -o requirements-pictures.lock
 endif
 
-# docker, podman or buildah, whichever is here
-ENGINE = $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name) 2>/dev/null)))
-IMAGE = localhost/linkedapi-monitor
-VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' monitor/__init__.py)
-REVISION = $(shell git rev-parse --verify HEAD 2>/dev/null)
-
 .PHONY: image
-image: ## build the container image; ENGINE=podman, IMAGE=name and ARGS="…" change how
-	@[ -n "$(ENGINE)" ] || { echo 'make image needs docker, podman or buildah' >&2; exit 1; }
-	@# Without the Docker format, podman and buildah drop the health check.
-	"$(ENGINE)" build $(if $(findstring docker,$(notdir $(ENGINE))),,--format docker) \
-		--build-arg VERSION="$(VERSION)" --build-arg REVISION="$(REVISION)" \
-		--tag "$(IMAGE):$(VERSION)" --tag "$(IMAGE):dev" $(ARGS) .
+image: ## build the container image; ENGINE=podman, IMAGE=name, BASE=python@sha256:… and ARGS="…" change how
+	@deploy/image $(ARGS)
+
+.PHONY: sbom
+sbom: $(VENV)/.dev ## list the parts of the monitor (CycloneDX) in dist
+	@mkdir -p dist
+	@$(BIN)/python deploy/sbom.py >dist/linkedapi-monitor.cdx.json
 
 .PHONY: clean
 clean: ## remove what make made: the environment, caches, coverage data

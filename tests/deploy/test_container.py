@@ -19,7 +19,7 @@ def test_what_is_deployed_is_the_version_of_this_repository(deploy):
         file.name: re.findall(r"localhost/linkedapi-monitor:(\S+)", file.read_text())
         for file in files
     }
-    assert images == dict.fromkeys(images, [__version__])
+    assert images == {name: [__version__] for name in images}
 
 
 def test_every_stage_is_made_of_the_base_that_the_label_names(deploy):
