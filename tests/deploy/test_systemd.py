@@ -32,3 +32,14 @@ def test_the_unit_may_do_next_to_nothing(unit, run_tool):
     code, output = run_tool("systemd-analyze", "security", "--offline=true", unit)
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", output)
     assert (code, exposure and float(exposure[1]) <= MAX_EXPOSURE) == (0, True), output
+
+
+def test_a_reload_checks_the_file_that_the_service_runs_with_before_it_is_told(deploy):
+    text = (deploy / "systemd" / "linkedapi-monitor.service").read_text()
+    (program, file) = re.search(
+        r"^ExecStart=(\S+) run --config (\S+)$", text, re.MULTILINE
+    ).groups()
+    check, tell = re.findall(r"^ExecReload=(.*)$", text, re.MULTILINE)
+
+    assert check.endswith(f" {program} config check --config {file}")
+    assert tell == "kill -HUP $MAINPID"
