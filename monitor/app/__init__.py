@@ -32,7 +32,7 @@ from monitor.work.deliver import attempt
 from . import components, process
 from .components import check_network, inventory
 from .loops import App
-from .process import REAL, check_limits, load, new_id, now, stop_on_signals, user
+from .process import REAL, check_limits, load, new_id, now, show, stop_on_signals, user
 from .reconfigure import OnLoad
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "now",
     "opened",
     "run",
+    "show",
     "stop_on_signals",
     "try_receivers",
     "user",

@@ -46,6 +46,11 @@ def load(path: Path | None) -> Config:
     return config.load(path, os.environ)
 
 
+def show(path: Path | None) -> str:
+    """Return the same configuration as a file with all defaults and without secrets."""
+    return config.show(path, os.environ)
+
+
 def check_limits() -> None:
     """Raise SetupError if the system's limits let the monitor do no work."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

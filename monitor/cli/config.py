@@ -1,17 +1,15 @@
 """The commands about the configuration."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from monitor import app
 from monitor.config import schema_text, write_starter
 from monitor.net.proxy import from_environment
 
-from .options import ConfigOption, JsonOption
+from .options import ConfigOption
 from .output import print_json, print_lines
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
@@ -48,13 +46,16 @@ def check(config_file: ConfigOption = None) -> None:
 
 
 @config.command("show")
-def show(config_file: ConfigOption = None, json: JsonOption = False) -> None:
-    """Print the configuration as the monitor understands it: with all defaults, without secrets."""
-    settings = app.load(config_file).model_dump(mode="json", by_alias=True, exclude_none=True)
-    if json or not sys.stdout.isatty():
-        print_json(settings)
+def show(
+    config_file: ConfigOption = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the configuration with all defaults and no secrets, as YAML that can be loaded."""
+    if json:
+        loaded = app.load(config_file)
+        print_json(loaded.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        print_lines(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).rstrip())
+        print_lines(app.show(config_file).rstrip())
 
 
 @config.command("schema")

@@ -7,6 +7,7 @@
     json_schema  the keys of the settings, and the JSON Schema of the whole file
     checks       what must fit together across sections
     reload       what a file must still have
+    show         a configuration → a file that says all of it
     starter      the file that a new configuration starts from
     explain      errors of pydantic → problems in plain terms, without secrets
 
@@ -32,10 +33,11 @@ from .checks import Sections, check
 from .document import ConfigError, Document, Location, Problem, SensitiveText, Table
 from .environment import CONFIG, TOKEN, add_environment, read_secret_files
 from .explain import alternatives, report_invalid, report_unknown, suggestion
-from .file import read
+from .file import parse, read
 from .json_schema import adapter, schema_text
 from .reload import check_successor
 from .settings import Config, Findings, PollSettings, WorkspaceSettings
+from .show import write
 from .starter import write_starter
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "check_successor",
     "load",
     "schema_text",
+    "show",
     "write_starter",
 ]
 
@@ -61,9 +64,26 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Without a file *environ* holds all of it. Raise ConfigError with all problems.
     """
-    if path is None and (name := environ.get(CONFIG)):
-        path = Path(name)
+    path = _path(path, environ)
+    return _configure(read(path, environ) if path else Document(), path, environ)
+
+
+def show(path: Path | None, environ: Mapping[str, str]) -> str:
+    """Return the same configuration as a file that holds all defaults and no secrets."""
+    path = _path(path, environ)
     document = read(path, environ) if path else Document()
+    config = _configure(document, path, environ)
+    written = parse(document.text, None, source=str(path))
+    return write(config, document, environ, written.root)
+
+
+def _path(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    name = environ.get(CONFIG)
+    return Path(name) if path is None and name else path
+
+
+def _configure(document: Document, path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Return what *document*, which the file at *path* holds, and *environ* say together."""
     sections = frozenset(key for key, value in document.root.items() if value is not None)
     add_environment(document, environ)
     if document.root.get("workspaces") in (None, []):
@@ -93,8 +113,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
             notes=tuple(document.notes),
             path=path,
             sections=sections,
-            size=document.size,
-            is_whole=document.is_whole,
+            size=len(document.text),
+            is_whole=document.text[-1:] in "\r\n",
         )
     )
 

@@ -91,8 +91,7 @@ class Document:
     locations of the problems. *odd* has what is usable but was hardly meant, *used* the variables
     that values of the file name, *notes* is what a person who checks it should know.
 
-    The file has *size* characters, *is_whole* if it ends with a line, and *is_open* if everybody
-    can read it.
+    The file holds *text*, and *is_open* if everybody can read it.
     """
 
     root: Table = field(default_factory=Table)
@@ -102,8 +101,7 @@ class Document:
     odd: list[Problem] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
-    size: int = 0
-    is_whole: bool = True
+    text: str = ""
     is_open: bool = False
     problems: list[Problem] = field(default_factory=list)
     reported: set[Location] = field(default_factory=set)

@@ -100,9 +100,12 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
     return document
 
 
-def parse(text: str, environ: Mapping[str, str], *, source: str) -> Document:
-    """Parse the document *text*; raise ConfigError where it cannot be followed to its end."""
-    document = Document(source=source, size=len(text), is_whole=text[-1:] in "\r\n")
+def parse(text: str, environ: Mapping[str, str] | None, *, source: str) -> Document:
+    """Parse the document *text*; raise ConfigError where it cannot be followed to its end.
+
+    Without *environ* each `${…}` stays as it is.
+    """
+    document = Document(source=source, text=text)
 
     def fail(message: str, line: int) -> ConfigError:
         return ConfigError([*document.problems, Problem(line, "", message, source)])
@@ -144,7 +147,10 @@ class _Builder:
     """
 
     def __init__(
-        self, document: Document, environ: Mapping[str, str], next_event: Callable[[], Any]
+        self,
+        document: Document,
+        environ: Mapping[str, str] | None,
+        next_event: Callable[[], Any],
     ) -> None:
         self._document = document
         self._environ = environ
@@ -205,7 +211,8 @@ class _Builder:
         line = _line(event)
         value: Any = text.strip("\r\n")
         if "${" in text:
-            value = self._expand(value, location, line)
+            if self._environ is not None:
+                value = self._expand(value, self._environ, location, line)
         elif event.implicit[0] and event.tag is None:
             value = _resolve(text)
         if isinstance(value, str):
@@ -259,7 +266,7 @@ class _Builder:
         if len(self._document.problems) == MAX_PROBLEMS:
             raise _UnusableError(line, "is the last line that was looked at")
 
-    def _expand(self, text: str, location: Location, line: int) -> str:
+    def _expand(self, text: str, environ: Mapping[str, str], location: Location, line: int) -> str:
         used = False
 
         def replace(match: re.Match[str]) -> str:
@@ -270,7 +277,7 @@ class _Builder:
             if name is None:
                 self._report(location, line, "write ${NAME} for a variable, $${ for the text ${")
                 return _UNSET
-            value = self._environ.get(name)
+            value = environ.get(name)
             if not value and default is not None:
                 return str(default)
             if value is None:
@@ -307,6 +314,11 @@ def _key(event: Any) -> str:
         message = "merge keys (<<) are not supported; repeat the keys instead"
         raise _UnusableError(_line(event), message)
     return key
+
+
+def is_text(text: str) -> bool:
+    """Return whether a plain scalar *text* is text, and neither a number nor a word."""
+    return isinstance(_resolve(text), str)
 
 
 def _resolve(text: str) -> Any:

@@ -64,7 +64,7 @@ class StorageSettings(BaseModel, frozen=True, extra="forbid"):
             )
         return url
 
-    @field_serializer("url")
+    @field_serializer("url", when_used="json")
     def _show(self, value: Secret) -> str:
         """Show the path of a file; the address of a server is masked."""
         return value.reveal() if value.reveal().startswith("sqlite:") else str(value)

@@ -87,7 +87,7 @@ def test_config_show_prints_all_settings_and_no_secret(run, configured):
     hook = "https://hooks.slack.com/services/T0/B0/very-secret"
     file = configured(more=f"receivers: [{{name: chat, type: slack, url: '{hook}'}}]")
 
-    ran = run("config", "show", "-c", file)
+    ran = run("config", "show", "--json", "-c", file)
 
     assert ran.code == 0
     assert ran.data["workspaces"][0]["token"] == "**********"
@@ -97,21 +97,30 @@ def test_config_show_prints_all_settings_and_no_secret(run, configured):
     assert "linked_test_token" not in ran.out
 
 
-def test_what_config_show_prints_can_be_loaded_again(run, configured, tmp_path):
+def test_what_config_show_prints_can_be_loaded_again(run, configured, tmp_path, monkeypatch):
+    hook = "https://hooks.slack.com/services/T0/B0/very-secret"
     more = (
         "poll: {cron: '*/5 8-20 * * mon-fri'}\n"
-        "routes: [{to: [log], continue: true}]\n"
-        "receivers: [{name: log, type: log}]"
+        f"receivers: [{{name: log, type: log}}, {{name: chat, type: slack, url: '{hook}'}}]\n"
+        'routes: [{match: {labels: {"a\\u202e": "\\u2066"}}, to: [log], continue: true}]\n'
     )
-    file = configured(more=more)
-    shown = run("config", "show", "-c", file).data
+    first = run("config", "show", "-c", configured(more=more))
     again = tmp_path / "again.yaml"
-    again.write_text(json.dumps(shown).replace("**********", "sqlite:///x"))
+    again.write_text(first.out)
+    monkeypatch.setenv("SECRET_1", "linked_test_token")
+    monkeypatch.setenv("SECRET_2", hook)
 
-    ran = run("config", "show", "-c", str(again))
+    second = run("config", "show", "-c", str(again))
 
-    assert ran.data["workspaces"][0]["poll"] == shown["workspaces"][0]["poll"]
-    assert ran.data["routes"] == shown["routes"]
+    of_both = [
+        run("config", "show", "--json", "-c", file).data
+        for file in (str(again), configured(more=more))
+    ]
+    assert "very-secret" not in first.out
+    assert "linked_test_token" not in first.out
+    assert "\u202e" not in first.out
+    assert second.out == re.sub("  # a secret that line .*|# .{SECRET.*\n", "", first.out)
+    assert of_both[0] == of_both[1]
 
 
 def test_config_schema_is_the_plain_schema(run):

@@ -9,12 +9,14 @@ from ast import literal_eval
 from pathlib import Path
 
 import yaml
-from fuzz.targets import HUSH, ORIGIN, TOKEN, check_answer, check_config
+from fuzz.targets import ENVIRON, FILE, HUSH, ORIGIN, TOKEN, check_answer, check_config
 from harness import payloads
+from harness.stand_ins import stand_ins
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.config import Config
+from monitor.config import Config, load, show
+from monitor.config.settings import Findings
 from monitor.core.errors import ApiError
 from monitor.core.model import Status
 from monitor.core.secret import Secret
@@ -237,7 +239,7 @@ def written(tree, **style):
 
 
 def as_json(config):
-    """Write *config* as `config show` does: with all defaults, without secrets."""
+    """Write *config* as `config show --json` does: with all defaults, without secrets."""
     return config.model_dump_json(by_alias=True, exclude_none=True)
 
 
@@ -256,6 +258,18 @@ def test_what_is_right_is_accepted_and_comes_back_as_it_was(tree, style):
     assert PLAIN not in shown
     again = check_config(as_json(config).replace("*" * 10, "https://example.com/x").encode())
     assert as_json(again) == as_json(config)
+    check_shown(config, written(tree, **style))
+
+
+def check_shown(config, content):
+    FILE.write_bytes(content)
+    lines = show(FILE, ENVIRON)
+    FILE.write_text(lines)
+    again = load(FILE, ENVIRON | stand_ins(lines, config))
+
+    assert HUSH not in lines
+    assert PLAIN not in lines
+    assert again.with_findings(Findings()) == config.with_findings(Findings())
 
 
 pieces = [literal_eval(line) for line in (CORPUS / "configs.dict").read_text().splitlines()]
