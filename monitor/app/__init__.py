@@ -26,7 +26,7 @@ from monitor.core.runtime import Runtime
 from monitor.log import LogQueue
 from monitor.net.proxy import Proxies, from_environment
 from monitor.source.transport import open_http
-from monitor.store.db import Store
+from monitor.store.upgrade import open_upgraded
 from monitor.work.deliver import attempt
 
 from . import components, process
@@ -67,7 +67,7 @@ async def opened(
         proxies = from_environment() if proxies is None else proxies
         for warning in check_network(config, proxies):  # before there is anything to give up
             log.warning("odd surroundings", warning=warning)
-        store = stack.enter_context(closing(Store.open(config.storage.location)))
+        store = stack.enter_context(closing(open_upgraded(config.storage.location, runtime)))
         http = await stack.enter_async_context(notifiers.open_http(proxies))
         yield App(config, components.Resources(store, http, runtime, stack, proxies), **options)
 

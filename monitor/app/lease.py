@@ -3,8 +3,8 @@
     waiting ──nobody else lives──► held ──replaced, or not renewed in time──► waiting
 
 With SQLite a lock on a file says who lives. Else a holder renews its lease, and one that has not
-been renewed for LAPSE has lapsed, on the monotonic clock of whoever watches it: no clocks of two
-hosts are compared.
+been renewed for `leases.LAPSE` has lapsed, on the monotonic clock of whoever watches it: no clocks
+of two hosts are compared.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
@@ -24,9 +25,6 @@ RENEW_EVERY: Final = Duration.parse("10s")
 
 TAKE_EVERY: Final = Duration.parse("1s")
 """How often who waits looks, and a renewal that failed is repeated."""
-
-LAPSE: Final = Duration.parse("30s")
-"""A lease that has not been renewed for so long has lapsed."""
 
 TRUST: Final = Duration.parse("25s")
 """How long after its last renewal a holder works at most: what is being sent needs the rest."""
@@ -107,8 +105,7 @@ class Lease:
             self._wait()
             return
         asked_at = self._monotonic()
-        replace = partial(leases.replace, replica=self.replica, silent=others, now=self._now())
-        if not await self._store.run(replace, urgent=True):
+        if not await self._store.run(partial(self._replace, others, self._now()), urgent=True):
             self._wait()
             return
         while await self._store.run(partial(leases.take, replica=self.replica)):
@@ -120,11 +117,16 @@ class Lease:
         self.lost.clear()
         self.held.set()
 
+    def _replace(self, others: dict[str, Micros], now: Micros, tx: Connection) -> bool:
+        """Work in place of the *others*, unless a newer version has changed the tables."""
+        self._store.schema.version_of(tx)
+        return leases.replace(tx, self.replica, silent=others, now=now)
+
     def _have_lapsed(self, others: dict[str, Micros]) -> bool:
-        """Return whether nothing of what *others* last wrote has changed for LAPSE."""
+        """Return whether nothing of what *others* last wrote has changed for `leases.LAPSE`."""
         now = self._monotonic()
         self._observed = {wrote: self._observed.get(wrote, now) for wrote in others.items()}
-        return all(now - since >= LAPSE.seconds for since in self._observed.values())
+        return all(now - since >= leases.LAPSE.seconds for since in self._observed.values())
 
     def _wait(self) -> None:
         if not self._is_waiting:

@@ -66,16 +66,19 @@ class Backup:
     contents: Contents
 
 
-def make(url: str, target: Path, *, pause: Callable[[], None] = PAUSE) -> Backup:
+def make(
+    url: str, target: Path, *, pause: Callable[[], None] = PAUSE, replace: bool = False
+) -> Backup:
     """Copy the database at *url* to the new file *target*, with a *pause* a step, and verify it.
 
-    Raise StoreError, and leave nothing behind, if that can't be done, or a file is there already.
+    Raise StoreError, and leave nothing behind, if that can't be done, or if a file is there already
+    that it is not to *replace*.
     """
     parsed = address.parse(url)
     if parsed.drivername != "sqlite":
         name = address.describe(parsed)
         raise StoreError(f"the database {name} is PostgreSQL's to back up: {NOT_SQLITE}")
-    _check_name(target)
+    _check_name(target, replace=replace)
     file = DatabaseFile(Path(parsed.database or ""))
     file.prepare(create=False)
     database = sqlite.connect(parsed, file, read_only=True)
@@ -83,7 +86,7 @@ def make(url: str, target: Path, *, pause: Callable[[], None] = PAUSE) -> Backup
         with database.engine.begin() as tx:
             source = tx.connection.driver_connection
             assert isinstance(source, sqlite3.Connection)
-            return _write(source, target, pause)
+            return _write(source, target, pause, replace=replace)
     except SQLAlchemyError as error:
         raise database.explain(error) from None
     except sqlite3.Error as error:
@@ -94,14 +97,16 @@ def make(url: str, target: Path, *, pause: Callable[[], None] = PAUSE) -> Backup
         database.engine.dispose()
 
 
-def _write(source: sqlite3.Connection, target: Path, pause: Callable[[], None]) -> Backup:
+def _write(
+    source: sqlite3.Connection, target: Path, pause: Callable[[], None], *, replace: bool
+) -> Backup:
     contents = read_contents(source)
     _remove_left_behind(target.parent)
     with _part(target.parent) as (file, part):
         _copy(source, part, pause)
         os.fsync(file)
         check_copy(part, contents)
-        _publish(part, target)
+        _publish(part, target, replace=replace)
         return Backup(os.fstat(file).st_size, contents)
 
 
@@ -177,8 +182,20 @@ def _remove_left_behind(folder: Path) -> None:
                 os.close(file)
 
 
-def _publish(part: Path, target: Path) -> None:
-    """Give *part* the name *target*, at once and for good, unless another file has it."""
+def _publish(part: Path, target: Path, *, replace: bool) -> None:
+    """Give *part* the name *target*, for good. Another file that has it is kept, or *replace*d."""
+    if replace:
+        part.rename(target)
+    else:
+        _link(part, target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _link(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
@@ -187,16 +204,11 @@ def _publish(part: Path, target: Path) -> None:
         if os.path.lexists(target):
             raise _taken(target) from None
         part.rename(target)
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
-def _check_name(target: Path) -> None:
+def _check_name(target: Path, *, replace: bool) -> None:
     """Raise StoreError if *target* can't become a backup, or not a safe one."""
-    if os.path.lexists(target):
+    if os.path.lexists(target) and not replace:
         raise _taken(target)
     if not target.parent.is_dir():
         raise StoreError(f"there is no folder {target.parent}: make it, or name a file elsewhere")

@@ -39,48 +39,72 @@ class Store:
     """
 
     def __init__(
-        self, connect: Callable[..., Database], lock: sqlite.MonitorLock | None = None
+        self,
+        name: str,
+        connect: Callable[..., Database],
+        lock: sqlite.MonitorLock | None = None,
     ) -> None:
+        self.name = name
+        self.schema = Schema.read(files("monitor.store"))
         self._lock = lock
         self._check: Callable[[Connection], None] = lambda _: None
         self._writing = Access("write", [connect(read_only=False)])
         self._reading = Access("read", [connect(read_only=True) for _ in range(READERS)])
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> Self:
-        """Open the database at *url*, bring its tables up to date or *create* them.
+    def open(cls, url: str, *, create: bool = True, outdated: bool = False) -> Self:
+        """Open the database at *url*, or *create* its tables.
 
-        Raise StoreError with what to do if it can't be opened, or another version made its tables.
+        Raise StoreError with what to do if it can't be opened, or another version made its tables;
+        those of an older version may be *outdated*, for whoever brings them up to date.
         """
         try:
             parsed = address.parse(url)
         except ValueError as error:
             raise StoreError(f"storage.url {error}") from None
+        name = address.describe(parsed)
         if parsed.drivername == "sqlite":
             file = DatabaseFile(Path(parsed.database or ""))
             file.prepare(create=create)
-            store = cls(partial(sqlite.connect, parsed, file), sqlite.MonitorLock(file))
+            store = cls(name, partial(sqlite.connect, parsed, file), sqlite.MonitorLock(file))
         else:
             file = None
-            store = cls(partial(postgresql.connect, parsed))
-        schema = Schema.read(files("monitor.store"))
+            store = cls(name, partial(postgresql.connect, parsed))
         try:
-            is_applied = store.read_now(schema.is_applied)
+            version = store.read_now(store.schema.version_of)
             if file:
                 file.check_companions()  # made by SQLite by now, or by somebody else
-            if not is_applied:
-                store.run_now(lambda tx: schema.apply(tx, create=create))
+            store._accept(version, create=create, outdated=outdated)
         except StoreError:
             store.close()
             raise
         return store
+
+    def _accept(self, version: int | None, *, create: bool, outdated: bool) -> None:
+        """Make the tables if there are none (no *version*); raise StoreError if that can't be."""
+        if version is None:
+            if not create:
+                raise StoreError(
+                    "the database (storage.url) is empty: the monitor has not run with it yet"
+                )
+            self.run_now(self.schema.apply)
+        elif version != self.schema.version and not outdated:
+            raise StoreError(
+                f"the tables of the database {self.name} are those of an older version ({version},"
+                f" this one has {self.schema.version}): the monitor brings them up to date when it"
+                " starts"
+            )
 
     async def lock(self) -> bool | None:
         """Take the lock that a monitor holds for life; return whether this one has it now.
 
         Who has it knows that no other monitor lives. Return None if the database has no such lock.
         """
-        return await self._writing.call(self._lock.acquire) if self._lock else None
+        return await self._writing.call(self.lock_now)
+
+    def lock_now(self) -> bool | None:
+        """Take the lock as `lock` does."""
+        return self._lock.acquire() if self._lock else None
 
     def unlock(self) -> None:
         """Let another monitor have the lock."""

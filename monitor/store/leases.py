@@ -10,9 +10,13 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
 from .errors import LeaseLostError
+
+LAPSE: Final = Duration.parse("30s")
+"""A lease that has not been renewed for so long has lapsed."""
 
 PORTION: Final = 500
 """How many workspaces are taken in one transaction."""

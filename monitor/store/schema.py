@@ -1,8 +1,7 @@
 """The tables: declared in `schema.sql`, and how those of older versions are brought up to it.
 
-Until a version is released, `schema.sql` is changed in place, and a database whose tables another
-development version made is refused. After that, a change of the tables is a file in `migrations/`
-(`0001_what_it_does.sql`) as well, for the databases that are there.
+A change of the tables is a file in `migrations/` (`0002_what_it_does.sql`) as well, for the
+databases that are there: all migrations together lead from the first version to what is declared.
 """
 
 import re
@@ -15,6 +14,9 @@ from typing import Final, Self
 from sqlalchemy import Connection, inspect, text
 
 from .errors import StoreError
+
+BASELINE: Final = 1
+"""The version of the tables that the first release made."""
 
 _NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 
@@ -44,53 +46,50 @@ class Schema:
     @property
     def version(self) -> int:
         """The number of the latest migration."""
-        return max(self.migrations, default=0)
+        return max(self.migrations, default=BASELINE)
 
     @property
     def fingerprint(self) -> str:
         """Differs if the tables do; comments and line breaks don't count."""
         return sha256("\n".join(self.declared).encode()).hexdigest()
 
-    def is_applied(self, tx: Connection) -> bool:
-        """Return whether the tables are those of this version."""
-        if not inspect(tx).has_table("migration"):
-            return False
-        latest = tx.execute(_LATEST).mappings().one()
-        return latest.get("fingerprint") == self.fingerprint
+    def version_of(self, tx: Connection) -> int | None:
+        """Return the version of the tables that are there, None if there are none.
 
-    def apply(self, tx: Connection, *, create: bool = True) -> None:
-        """Bring the tables up to date, and *create* them in an empty database.
-
-        Raise StoreError if there are none and they are not to be created, or if another version
-        made them and no migration leads from there to here.
+        Raise StoreError unless it is this version or an older one, from which migrations lead here.
         """
-        if self.is_applied(tx):
-            return
-        if inspect(tx).has_table("migration"):
-            latest = tx.execute(_LATEST).mappings().one()
-            statements = self._since(latest["version"] if "fingerprint" in latest else self.version)
-        elif create:
-            statements = self.declared
-        else:
+        if not inspect(tx).has_table("migration"):
+            return None
+        latest = tx.execute(_LATEST).mappings().one()
+        version, fingerprint = int(latest["version"]), latest.get("fingerprint")
+        if version > self.version:
             raise StoreError(
-                "the database (storage.url) is empty: the monitor has not run with it yet"
+                f"the database was made by a newer version of the monitor (its tables are version"
+                f" {version}, this one knows {self.version}): run that one, or put the backup of"
+                " before the upgrade in its place"
             )
-        for statement in statements:
+        is_other = version == self.version and fingerprint != self.fingerprint
+        if version < BASELINE or fingerprint is None or is_other:
+            raise StoreError(
+                "the database was made by another development version of the monitor; move it"
+                " away, or name a new one in storage.url"
+            )
+        return version
+
+    def apply(self, tx: Connection) -> None:
+        """Make the tables in an empty database, or bring those of an older version up to date.
+
+        Raise StoreError if another version made them and no migration leads from there to here.
+        """
+        version = self.version_of(tx)
+        if version == self.version:
+            return
+        for statement in self.declared if version is None else self._since(version):
             tx.execute(text(statement))
         tx.execute(_MARK, {"version": self.version, "fingerprint": self.fingerprint})
 
     def _since(self, version: int) -> Sequence[str]:
         """Return the statements of all migrations after *version*."""
-        if version > self.version:
-            raise StoreError(
-                f"the database was made by a newer version (schema {version}, this version knows"
-                f" {self.version}); run that version, or name another database in storage.url"
-            )
-        if version == self.version:
-            raise StoreError(
-                "the database was made by another development version of the monitor; move it"
-                " away, or name a new one in storage.url"
-            )
         later = (self.migrations[number] for number in self.migrations if number > version)
         return [statement for statements in later for statement in statements]
 

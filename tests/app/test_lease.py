@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import structlog
 from harness.faults import locked
+from sqlalchemy import text
 
 from monitor.app.lease import Lease
 from monitor.app.process import REAL
@@ -161,3 +162,19 @@ async def test_who_was_stopped_for_long_finds_itself_replaced(replica):
         first.check()
     assert not await first.works()
     assert set(await second.store.read(leases.replicas)) == {second.replica}
+
+
+@pytest.mark.parametrize("has_lock", [True, False])
+async def test_a_monitor_that_waited_does_not_work_on_tables_of_a_newer_version(replica, has_lock):
+    first, second = replica(has_lock=has_lock), replica(has_lock=has_lock)
+    assert await first.works()
+    assert not await second.works()
+    await first.give_back()
+    newer = text("INSERT INTO migration (version, fingerprint) VALUES (99, 'x')")
+    first.store.run_now(lambda tx: tx.execute(newer))
+
+    for _ in range(2):
+        with pytest.raises(StoreError, match="made by a newer version"):
+            await second.works(after=40)
+
+    assert first.store.read_now(leases.replicas) == {}

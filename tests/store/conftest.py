@@ -1,6 +1,7 @@
 """The store's tests run on both databases."""
 
 from contextlib import contextmanager
+from importlib.resources import files
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -39,3 +40,18 @@ def execute(directly):
                 tx.execute(text(statement))
 
     return run
+
+
+@pytest.fixture
+def next_version(tmp_path):
+    """A folder with the tables of the next version, and the migration that leads there."""
+    folder = tmp_path / "next"
+    (folder / "migrations").mkdir(parents=True)
+    declared = (files("monitor.store") / "schema.sql").read_text()
+    changed = declared.replace("next_due_at BIGINT", "next_due_at BIGINT,\n    note TEXT", 1)
+    (folder / "schema.sql").write_text(changed)
+    (folder / "migrations/0002_note.sql").write_text(
+        "-- What people wrote.\nALTER TABLE incident ADD COLUMN note TEXT;\n"
+    )
+    (folder / "migrations/README.md").touch()
+    return folder

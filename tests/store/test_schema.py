@@ -4,6 +4,7 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from harness.core import listed_account, signed_out
@@ -26,22 +27,15 @@ from monitor.store import (
     workspaces,
 )
 from monitor.store.db import Store, StoreError
-from monitor.store.schema import Schema
+from monitor.store.schema import BASELINE, Schema, _statements
+
+SHAPES = {int(path.stem): path for path in (Path(__file__).parent / "shapes").glob("*.sql")}
+"""The tables of each version, as it was released."""
 
 
 @pytest.fixture
-def next_schema(tmp_path):
-    """The tables with one column more, and the migration that adds it."""
-    folder = tmp_path / "next"
-    (folder / "migrations").mkdir(parents=True)
-    declared = (files("monitor.store") / "schema.sql").read_text()
-    changed = declared.replace("next_due_at BIGINT\n", "next_due_at BIGINT,\n    note TEXT\n")
-    (folder / "schema.sql").write_text(changed)
-    (folder / "migrations/0001_note.sql").write_text(
-        "-- What people wrote.\nALTER TABLE incident ADD COLUMN note TEXT;\n"
-    )
-    (folder / "migrations/README.md").touch()
-    return Schema.read(folder)
+def next_schema(next_version):
+    return Schema.read(next_version)
 
 
 def described(tx, *tables):
@@ -70,14 +64,49 @@ def rows(tx, table):
     return [dict(row) for row in tx.execute(text(f"SELECT * FROM {table}")).mappings()]
 
 
+def test_tables_change_by_a_migration_and_each_version_of_them_is_kept():
+    """Until the first release: cp monitor/store/schema.sql tests/store/shapes/0001.sql."""
+    schema = Schema.read(files("monitor.store"))
+
+    assert sorted(SHAPES) == list(range(BASELINE, schema.version + 1))
+    assert _statements(SHAPES[schema.version]) == schema.declared
+
+
+@pytest.mark.parametrize("version", SHAPES)
+def test_each_migration_leads_from_one_version_of_the_tables_to_the_next(directly, version):
+    schema = Schema.read(files("monitor.store"))
+    with directly() as tx:
+        for statement in _statements(SHAPES[version]):
+            tx.execute(text(statement))
+        made = described(tx)
+        drop_all(tx, made)
+        for statement in (*_statements(SHAPES[BASELINE]), *until(schema, version)):
+            tx.execute(text(statement))
+        assert described(tx) == made
+
+
+def until(schema, version):
+    """The statements of the migrations up to *version*."""
+    return [
+        each
+        for number in schema.migrations
+        if number <= version
+        for each in schema.migrations[number]
+    ]
+
+
+def drop_all(tx, tables):
+    cascade = "CASCADE" if tx.dialect.name == "postgresql" else ""
+    for table in tables:
+        tx.execute(text(f"DROP TABLE {table} {cascade}"))
+
+
 def test_the_migrations_make_what_is_declared_and_lose_nothing(database_url, directly, next_schema):
     with directly() as tx:
         next_schema.apply(tx)
         fresh = described(tx)
         mark = rows(tx, "migration")
-        cascade = "CASCADE" if tx.dialect.name == "postgresql" else ""
-        for table in fresh:
-            tx.execute(text(f"DROP TABLE {table} {cascade}"))
+        drop_all(tx, fresh)
     harness = StoreHarness(Store.open(database_url))
     harness.poll(signed_out())
     harness.store.close()
@@ -116,9 +145,10 @@ def test_the_description_of_the_tables_misses_nothing(store, table, part, expect
     "change",
     [
         "UPDATE migration SET fingerprint = 'another'",
+        "UPDATE migration SET version = 0",
         "ALTER TABLE migration DROP COLUMN fingerprint",
     ],
-    ids=["other tables", "tables without a fingerprint"],
+    ids=["other tables", "tables of before the first release", "tables without a fingerprint"],
 )
 def test_a_database_of_another_development_version_is_refused(
     database_url, execute, change, create
@@ -155,8 +185,9 @@ def test_a_database_from_the_future_is_refused(database_url, directly, next_sche
     with directly() as tx:
         next_schema.apply(tx)
 
-    with pytest.raises(StoreError, match=r"newer version .* run that version"):
-        Store.open(database_url)
+    for options in ({}, {"create": False}, {"outdated": True}):
+        with pytest.raises(StoreError, match=r"newer version .* run that one, or put the backup"):
+            Store.open(database_url, **options)
 
 
 def test_tables_that_are_not_all_made_are_none(database_url, directly, execute):
