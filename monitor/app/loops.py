@@ -12,7 +12,7 @@ from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.log import LogQueue
-from monitor.metrics.families import HELD, LOG_DROPPED, RELOADED
+from monitor.metrics.families import HELD, LOG_DROPPED, RELOADED, RELOADED_AT
 from monitor.schedule import Schedule
 from monitor.store import clock, incidents, leases, outbox, outside, receivers, workspaces
 from monitor.store.address import describe, parse
@@ -312,6 +312,8 @@ class App:
             self._sd_notify("RELOADING=1")
             successful = await reloader.reload()
             self._metrics.set(RELOADED, float(successful))
+            if successful:
+                self._metrics.set(RELOADED_AT, self._runtime.now() / 1_000_000)
             self._notify_ready()
 
     # ── what time alone brings ───────────────────────────────────────────────────────────────────

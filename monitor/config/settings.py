@@ -175,8 +175,8 @@ class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
         Literal[True, False, "auto"],
         BeforeValidator(_to_bool),
         Doc(
-            "whether `linkedapi_account_info` shows names: `true`, `false`, or only if `web.listen`"
-            " is a loopback address or `web.metrics_token` is set",
+            "whether `linkedapi_account_info` shows names and profiles: `true`, `false`, or only if"
+            " `web.listen` is a loopback address or `web.metrics_token` is set",
             example=False,
         ),
     ] = "auto"

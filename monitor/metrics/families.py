@@ -64,8 +64,8 @@ STATUS: Final = _gauge(
 )
 INFO: Final = _gauge(
     "linkedapi_account_info",
-    "1 for each account, with its name and country.",
-    ("workspace", "account_id", "name", "country"),
+    "1 for each account, with its name, its country and the address of its profile.",
+    ("workspace", "account_id", "name", "country", "url"),
 )
 SINCE: Final = _gauge(
     "linkedapi_account_status_since_timestamp_seconds",
@@ -222,6 +222,10 @@ BUILD_INFO: Final = _gauge(
 RELOADED: Final = _gauge(
     "linkedapi_monitor_config_last_reload_successful",
     "1 if the configuration was last loaded without a problem.",
+)
+RELOADED_AT: Final = _gauge(
+    "linkedapi_monitor_config_last_reload_success_timestamp_seconds",
+    "When another configuration was last loaded; absent since the start until then.",
 )
 
 FAMILIES: Final = tuple(value for value in globals().values() if isinstance(value, Family))

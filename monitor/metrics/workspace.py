@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from monitor.core.model import ALL_WORKSPACES, Account, Cause, Status, Workspace
 from monitor.core.text import clean, sanitize, without_quotes
+from monitor.core.url import is_profile
 
 from . import families
 from .exposition import Chunk, chunk, escape
@@ -27,7 +28,7 @@ _BLOCK_SIZE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some accounts and their series by metric, written with or without their *names*."""
+    """Some accounts and their series by metric, written with or without *names* and profiles."""
 
     accounts: list[Account]
     names: bool
@@ -82,8 +83,10 @@ class WorkspaceSeries(Series):
         lines: dict[Family, list[str]] = {STATUS: [], INFO: [], SINCE: []}
         for account in accounts:
             labels = f'{self._common},account_id="{escape(account.id)}"'
-            name = f'name="{_words(account.name)}",' if names else ""
-            info = f'{name}country="{_words(account.country)}"'
+            info = f'country="{_words(account.country)}"'
+            if names:
+                url = account.url if is_profile(account.url) else ""
+                info = f'name="{_words(account.name)}",{info},url="{escape(url)}"'
             lines[STATUS].append(f'{STATUS.name}{{{labels},status="{account.status}"}} 1\n')
             lines[INFO].append(f"{INFO.name}{{{labels},{info}}} 1\n")
             lines[SINCE].append(f"{SINCE.name}{{{labels}}} {account.since / 1_000_000}\n")

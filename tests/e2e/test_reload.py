@@ -73,6 +73,7 @@ async def test_a_wrong_file_changes_nothing_and_is_loudly_refused(monitor):
 
     await monitor.reload(workspaces=[ACME], routes=None)
     await monitor.until_metric("linkedapi_monitor_config_last_reload_successful 1.0")
+    await monitor.until_metric("linkedapi_monitor_config_last_reload_success_timestamp_seconds 1")
 
     assert monitor.told() == [("acme", "Jane of acme", "opened", None)]
     assert any("lables: unknown key; did you mean labels?" in problem for problem in problems)

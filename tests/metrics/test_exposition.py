@@ -3,6 +3,8 @@ import zlib
 import pytest
 from harness.metrics import account
 
+PROFILE = "https://www.linkedin.com/in/jane-doe/"
+
 
 @pytest.mark.odd_input("hostile name")
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_half_a_character_does_not_end_the_scrape_and_long_names_are_cut(metrics
     metrics.show(account(name=name))
 
     labels = {"workspace": "acme", "account_id": "a1", "name": shown, "country": "DE"}
-    assert metrics.value("linkedapi_account_info", **labels) == 1
+    assert metrics.value("linkedapi_account_info", **labels, url=PROFILE) == 1
 
 
 def test_a_compressed_page_is_one_ordinary_gzip_stream(metrics):

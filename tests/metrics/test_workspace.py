@@ -69,11 +69,12 @@ def test_accounts_and_names_can_be_left_out_and_shown_again(metrics, per_account
         assert [id_ for id_, _ in shown(metrics)] == ids
         assert (b"account_id" in page) is bool(ids)
         assert (b"Jane" in page) is (names and bool(ids))
-        assert page.count(b',country="DE"} 1') == len(ids)
+        assert (b"linkedin.com/in/jane" in page) is (names and bool(ids))
+        assert page.count(b',country="DE"') == len(ids)
         assert metrics.value("linkedapi_accounts", workspace="acme", status="active") == 1
 
         metrics.configure(per_account="all", account_names=True)
-        assert metrics.render().count(b'name="Jane",country="DE"} 1') == 2
+        assert metrics.render().count(b'name="Jane",country="DE",url="https://') == 2
 
 
 # ── what is written again ────────────────────────────────────────────────────────────────────────
@@ -119,3 +120,20 @@ def test_a_name_is_no_markup_and_no_address_where_alerts_put_it(metrics):
     assert "evil.example" not in info["name"]
     assert len(info["name"]) <= 200
     assert info["country"] == "‹!here›"
+
+
+@pytest.mark.odd_input("hostile name")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "https://linkedin.evil.example/in/jane/",
+        'https://www.linkedin.com/in/"} 1',
+        "javascript:1",
+    ],
+)
+def test_an_address_that_is_no_profile_is_not_shown(metrics, url):
+    metrics.show(replace(account("a1"), url=url))
+
+    (info,) = (dict(labels) for name, labels in metrics.series() if name.endswith("account_info"))
+    assert info["url"] == ""
