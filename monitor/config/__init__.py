@@ -28,6 +28,7 @@ from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
 from monitor.core.route import Route
 from monitor.notifiers import ReceiverSettings
+from monitor.source.token import WHERE_TOKENS_ARE
 
 from .checks import Sections, check
 from .document import ConfigError, Document, Location, Problem, SensitiveText, Table
@@ -155,10 +156,13 @@ def _with_poll(
 
 def _report_missing(document: Document) -> None:
     if document.source:
-        message = f"is missing; list one with its token, or set {TOKEN}"
+        message = f"is missing; list one with its token, or set {TOKEN}; {WHERE_TOKENS_ARE}"
         document.report(("workspaces",), message)
     else:
-        message = f"nothing is configured: set {TOKEN}, or name a file with --config or {CONFIG}"
+        message = (
+            f"nothing is configured: set {TOKEN}, or name a file with --config or {CONFIG};"
+            f" {WHERE_TOKENS_ARE}"
+        )
         document.problems.append(Problem(None, "", message))
 
 

@@ -13,6 +13,10 @@ from monitor.core.secret import Secret
 MAX_TOKEN: Final = 4096  # characters
 
 
+WHERE_TOKENS_ARE: Final = "tokens are shown at https://app.linkedapi.io"
+"""What a person without a token has to know: the address is that of Linked API's platform."""
+
+
 class TokenError(ApiError):
     """The token cannot be used; the text says why and never holds it."""
 
@@ -77,9 +81,13 @@ def _read(file: Path) -> Secret:
 def _checked(token: Secret, what: str) -> Secret:
     text = token.reveal()
     if not text:
-        raise TokenError(f"{what} is empty")
+        raise TokenError(f"{what} is empty; {WHERE_TOKENS_ARE}")
+    if not text.strip("<>.…"):
+        raise TokenError(f"{what} is only a placeholder; {WHERE_TOKENS_ARE}")
     if len(text) > MAX_TOKEN:
         raise TokenError(f"{what} is longer than {MAX_TOKEN} characters, so it is something else")
     if not all("!" <= character <= "~" for character in text):
-        raise TokenError(f"{what} holds spaces, control or non-ASCII characters")
+        raise TokenError(
+            f"{what} holds spaces, control or non-ASCII characters; {WHERE_TOKENS_ARE}"
+        )
     return token
