@@ -1,8 +1,11 @@
 """The demonstration."""
 
 import asyncio
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,6 +21,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from monitor import app, config
+from monitor.core.errors import MonitorError
 from monitor.net import loop
 from monitor.net.proxy import Proxies
 from monitor.simulator import Simulator, login, play, serve
@@ -26,6 +30,8 @@ from monitor.web.server import serve as serve_endpoint
 from monitor.web.settings import WebSettings
 
 from .run import configure_log
+
+PORT: Final = 9464
 
 ACCOUNTS: Final = ("Jane Doe", "John Smith", "Ana García", "Li Wei", "Noor Haddad", "Tom Müller")
 
@@ -44,8 +50,14 @@ log: {{level: warning}}
 
 def demo(
     port: Annotated[
-        int, typer.Option(help="Where /metrics is served on 127.0.0.1; 0 takes any free port.")
-    ] = 9464,
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help=f"Where /metrics is served on 127.0.0.1; else {PORT}, or a free one.",
+            show_default=False,
+        ),
+    ] = None,
     seconds: Annotated[
         int | None,
         typer.Option(
@@ -58,8 +70,39 @@ def demo(
     Everything is on this machine: a simulated Linked API, the real monitor with its defaults, and
     a stand-in for Slack that prints what it is sent.
     """
-    with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-demo-") as folder:
-        loop.run(_Demo(Path(folder), port).run(seconds))
+    chosen = _choose(port)
+    with _temporary_folder() as folder:
+        demonstration = _Demo(folder, chosen)
+        if port is None and chosen != PORT:
+            demonstration.say(f"Port {PORT} is taken by another program; this takes another one.")
+        loop.run(demonstration.run(seconds))
+
+
+def _choose(port: int | None, usual: int = PORT) -> int:
+    """Return the *port* that was asked for, else the *usual* one, or 0 (any) if that is taken.
+
+    Raise MonitorError if what was asked for can't be had.
+    """
+    try:
+        bind(WebSettings(listen=f"127.0.0.1:{usual if port is None else port}")).close()
+    except MonitorError:
+        if port is not None:
+            raise
+        return 0
+    return usual if port is None else port
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="linkedapi-monitor-demo-")
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise MonitorError(
+            f"no temporary folder can be made: {reason}; name one that can be written to in TMPDIR"
+        ) from None
+    with folder as name:
+        yield Path(name)
 
 
 class _Demo:
@@ -90,7 +133,7 @@ class _Demo:
                 finally:
                     scenario.cancel()
                     self._stopping.set()
-        self._say('That was it. For your own accounts see "Run it on your accounts" in README.md.')
+        self.say('That was it. For your own accounts see "Run it on your accounts" in README.md.')
 
     def _configure(self, api: str, chat: str) -> config.Config:
         file = self._folder / "config.yaml"
@@ -99,31 +142,31 @@ class _Demo:
         return config.load(file, {})
 
     def _print_addresses(self, address: str) -> None:
-        self._say(f"Watching {len(ACCOUNTS)} simulated accounts, one poll a second.")
-        self._say(f"Metrics: {address}/metrics   Health: {address}/healthz")
+        self.say(f"Watching {len(ACCOUNTS)} simulated accounts, one poll a second.")
+        self.say(f"Metrics: {address}/metrics   Health: {address}/healthz")
 
     async def _play(self, monitor: app.App, seconds: int | None) -> None:
         started = asyncio.get_running_loop().time()
         await asyncio.sleep(2)
         self._show_accounts()
         await asyncio.sleep(1)
-        self._say(f"LinkedIn signs {ACCOUNTS[0]} out …")
+        self.say(f"LinkedIn signs {ACCOUNTS[0]} out …")
         self._simulator.sign_out("demo", ACCOUNTS[0])
         await asyncio.sleep(5)
-        self._say(f"{ACCOUNTS[0]} opens the link and logs in …")
+        self.say(f"{ACCOUNTS[0]} opens the link and logs in …")
         await play(self._simulator, login("demo", ACCOUNTS[0], at=0, every=1))
         await asyncio.sleep(5)
-        self._say("The subscription has run out: billing freezes everybody …")
+        self.say("The subscription has run out: billing freezes everybody …")
         self._simulator.freeze("demo", "*")
         await asyncio.sleep(4)
-        self._say("It is paid, and the accounts thaw …")
+        self.say("It is paid, and the accounts thaw …")
         self._simulator.recover("demo", "*")
         await asyncio.sleep(3)
         self._show_accounts()
         if seconds is not None:
             await asyncio.sleep(started + seconds - asyncio.get_running_loop().time())
         elif sys.stdout.isatty():
-            self._say("The monitor goes on for ten minutes; look at the metrics, or press Ctrl-C.")
+            self.say("The monitor goes on for ten minutes; look at the metrics, or press Ctrl-C.")
             await asyncio.sleep(600)
         monitor.stop()
 
@@ -148,8 +191,9 @@ class _Demo:
         for label, url in _buttons(payload):
             self._console.print(Text(f"  [{label}] {url}", style="cyan"), soft_wrap=True)
 
-    def _say(self, sentence: str) -> None:
-        self._console.print(Text(f"▸ {sentence}", style="bold"))
+    def say(self, sentence: str) -> None:
+        """Print what happens."""
+        self._console.print(Text(f"▸ {sentence}", style="bold"), soft_wrap=True)
 
 
 def _lines(block: Any) -> list[Text]:

@@ -11,6 +11,7 @@ from monitor.core.text import visible
 from monitor.web import endpoint
 
 from .options import ConfigOption
+from .output import Exit, print_error
 
 TIMEOUT: Final = 5.0
 """Seconds that it waits for an answer."""
@@ -38,8 +39,13 @@ def healthcheck(
             with connection.getresponse() as response:
                 typer.echo(visible(response.read(4096).decode("utf-8", "replace").strip()))
                 healthy = response.status == http.client.OK
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        typer.echo(visible(f"no answer from http://{listen}/healthz: {error}"), err=True)
+    except ValueError:
+        print_error("usage", f"--listen must be HOST:PORT, such as 127.0.0.1:9464, not {listen!r}")
+        raise typer.Exit(Exit.AUTH_OR_CONFIG) from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        message = f"no answer from http://{listen}/healthz: {reason}; is the monitor running there?"
+        print_error("network", message)
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -50,5 +56,5 @@ def _configured(config_file: ConfigOption) -> str:
     try:
         return app.load(config_file).web.listen
     except MonitorError as error:
-        typer.echo(visible(f"error: {error}"), err=True)
-        raise typer.Exit(2) from None
+        print_error("config", f"no running monitor was found; give --listen HOST:PORT, or: {error}")
+        raise typer.Exit(Exit.AUTH_OR_CONFIG) from None

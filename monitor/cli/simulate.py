@@ -1,6 +1,9 @@
 """The command that runs the simulator alone."""
 
 import asyncio
+import errno
+import os
+import socket
 from typing import Annotated, Final
 
 import typer
@@ -13,12 +16,16 @@ TOKEN: Final = "linked_simulated"  # noqa: S105 - opens nothing
 
 
 def simulate(
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes any free one.")] = 8600,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port; 0 takes any free one.")
+    ] = 8600,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     token: Annotated[str, typer.Option(help="The token of its customer.")] = TOKEN,
     accounts: Annotated[int, typer.Option(min=0, help="How many accounts it has.")] = 8,
 ) -> None:
     """Run the simulated Linked API alone, until Ctrl-C; control it over HTTP at /control."""
+    if not token.strip():
+        raise typer.BadParameter("must have some characters", param_hint="--token")
     asyncio.run(_simulate(host, port, token, accounts))
 
 
@@ -39,7 +46,19 @@ async def _simulate(host: str, port: int, token: str, accounts: int) -> None:
                 ' -d \'{"customer":"simulated","account":"*"}\''
             )
             await stopping.wait()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise MonitorError(
-            f"the simulator can't listen on {host}:{port}: {error.strerror}"
+            f"cannot listen on {host}:{port}: {_reason(error)}; choose another --host or --port"
         ) from None
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    match error:
+        case OSError(errno=errno.EADDRINUSE):
+            return "another program listens there"
+        case OSError(errno=errno.EADDRNOTAVAIL):
+            return "this machine has no such address"
+        case socket.gaierror() | UnicodeError():
+            return "there is no such host"
+        case _:
+            return os.strerror(error.errno or 0)
