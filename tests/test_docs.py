@@ -11,11 +11,10 @@ import pytest
 import yaml
 from harness.notifications import message
 from harness.receivers import KEY
-from typer.main import get_command
 
 from docs.__main__ import files, keys
 from monitor import config, notifiers
-from monitor.cli.commands import app
+from monitor.cli.commands import COMMANDS, load
 from monitor.cli.output import Exit
 from monitor.config.environment import CONFIG, VARIABLES
 from monitor.config.json_schema import secret_keys
@@ -208,15 +207,15 @@ def test_every_command_is_documented_with_its_options_and_no_other():
         for name, options in rows("docs/commands.md").items()
     }
 
-    assert documented == dict(commands(get_command(app), ""))
+    assert documented == dict(commands({name: load(name) for name in COMMANDS}, ""))
 
 
-def commands(command, prefix):
-    for name, child in command.commands.items():
-        if hasattr(child, "commands"):
-            yield from commands(child, f"{prefix}{name} ")
+def commands(group, prefix):
+    for name, child in group.items():
+        yield from commands(getattr(child, "commands", {}), f"{prefix}{name} ")
         if not getattr(child, "no_args_is_help", False):
-            options = {opt for param in child.params for opt in param.opts if opt[:2] == "--"}
+            names = [name for param in child.params for name in param.opts + param.secondary_opts]
+            options = {name for name in names if name.startswith("--")}
             yield f"{prefix}{name}", options - {"--config", "--help"}
 
 

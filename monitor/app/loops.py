@@ -10,7 +10,7 @@ import structlog
 
 from monitor.config import Config
 from monitor.core.duration import Duration
-from monitor.core.errors import MonitorError
+from monitor.core.errors import MonitorError, first_error
 from monitor.log import LogQueue
 from monitor.metrics.families import HELD, LOG_DROPPED, RELOADED, RELOADED_AT
 from monitor.schedule import Schedule
@@ -149,7 +149,7 @@ class App:
                 self._group.create_task(serve(endpoint, sock, stopping=self._stopping))
                 await self._run(ready, url(sock))
         except ExceptionGroup as group:
-            raise _first(group) from None
+            raise first_error(group) from None
         except asyncio.CancelledError:
             if not self._is_aborted:
                 raise
@@ -452,11 +452,3 @@ async def _first_of(*events: asyncio.Event) -> None:
     waiting = [asyncio.create_task(event.wait()) for event in events]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     await cancel(waiting)
-
-
-def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """Return what a person must know first of all that went wrong at once."""
-    error: Exception = group.subgroup(MonitorError) or group
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from monitor import app
-from monitor.core.model import LISTED, Event, EventType, ListedAccount, Reason
+from monitor.core.model import LISTED, Event, EventType, ListedAccount, Reason, Status
 from monitor.store import listings
 from monitor.store import workspaces as recorded
 
@@ -26,10 +26,11 @@ accounts = typer.Typer(
 def list_accounts(
     context: typer.Context,
     config_file: ConfigOption = None,
-    json: JsonOption = False,
+    json: JsonOption = None,
     show_links: Annotated[
         bool, typer.Option("--show-links", help="Show the links that log accounts in.")
     ] = False,
+    bad: Annotated[bool, typer.Option("--bad", help="Only those that are not active.")] = False,
 ) -> None:
     """List the accounts as last seen, the bad ones first."""
     if context.invoked_subcommand is not None:
@@ -37,13 +38,17 @@ def list_accounts(
     config = app.load(config_file)
     inventory = app.inventory(config)
     rows = []
-    for row in read(config, listings.accounts):
+    listed = read(config, listings.accounts)
+    for row in listed:
+        if bad and row["status"] == Status.ACTIVE:
+            continue
         if not show_links:
             del row["link"]
         matched = replace(_listed(row), name=row["matched_name"], url=row["matched_url"])
         rows.append({**row, "labels": inventory.labels(row["workspace"], matched)})
-    columns = ["workspace", "name", "status", "since", "id", *(["link"] if show_links else [])]
-    print_rows(rows, as_json=json, columns=columns, empty="no accounts have been seen yet")
+    columns = ["workspace", "name", "status", "since", "id"]
+    empty = "every account is active" if listed else "no accounts have been seen yet"
+    print_rows(rows, as_json=json, columns=columns, empty=empty, below="link")
 
 
 @accounts.command()
@@ -51,7 +56,7 @@ def accept(
     id_: Annotated[str, typer.Argument(metavar="ID", help="Its id, or a unique start of it.")],
     by: ByOption = None,
     config_file: ConfigOption = None,
-    json: JsonOption = False,
+    json: JsonOption = None,
 ) -> None:
     """Let the rules of the configuration match an account by the name and url that it has now.
 

@@ -14,7 +14,7 @@ from monitor import app
 from monitor.store import backup as backups
 
 from .options import ConfigOption, JsonOption
-from .output import print_json, print_lines
+from .output import print_json, print_lines, wants_json
 
 COUNTED: Final = ("workspace", "account", "incident", "message")
 
@@ -22,7 +22,7 @@ COUNTED: Final = ("workspace", "account", "incident", "message")
 def backup(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="The new file, mode 0600.")],
     config_file: ConfigOption = None,
-    json: JsonOption = False,
+    json: JsonOption = None,
 ) -> None:
     """Copy the SQLite database to a new file while the monitor runs, and verify the copy.
 
@@ -34,7 +34,7 @@ def backup(
         made = backups.make(config.storage.location, target)
     took = time.monotonic() - began
     rows = made.contents.rows
-    if json or not sys.stdout.isatty():
+    if wants_json(json):
         summary = {"file": str(target), "size_bytes": made.size, "took_seconds": round(took, 3)}
         print_json({**summary, "schema": made.contents.schema, "rows": rows})
         return

@@ -13,7 +13,7 @@ from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows
 from .run import configure_log
 
 
-def check(config_file: ConfigOption = None, json: JsonOption = False) -> None:
+def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
     """Look at every workspace once; neither record nor send anything.
 
     Exit 0 if all is well, 4 if an account needs a login, 3 if one is frozen; 2, 7, 6 or 1 if a

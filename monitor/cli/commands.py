@@ -1,54 +1,123 @@
-"""All commands, put together."""
+"""All commands, put together. Each is loaded when it is called: no start pays for the others.
 
+Their summaries stand here, so that help and completion need nothing else.
+"""
+
+import re
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from monitor import __version__
-from monitor.core.errors import MonitorError, SetupError
+from monitor.core.errors import MonitorError, SetupError, first_error
 
-from .accounts import accounts
-from .backup import backup
-from .check import check
-from .config import config
-from .demo import demo
-from .health import healthcheck
 from .output import Exit, print_error
-from .receivers import receivers
-from .recorded import deliveries, incidents
-from .run import run
-from .simulate import simulate
-from .workspaces import workspaces
+
+PROGRAM: Final = "linkedapi-monitor"
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "run": ("run", "Run the monitor until SIGTERM or Ctrl-C."),
+    "check": ("check", "Look at every workspace once; record and send nothing."),
+    "accounts": ("accounts", "List the accounts as last seen, the bad ones first."),
+    "incidents": ("recorded", "List the open incidents, newest first."),
+    "deliveries": ("recorded", "List the latest notifications and how they fare."),
+    "workspaces": ("workspaces", "List the workspaces as last seen."),
+    "backup": ("backup", "Copy the SQLite database to a new file, and verify it."),
+    "config": ("config", "Check the configuration, show it, or print its schema."),
+    "receivers": ("receivers", "Send a test message to receivers."),
+    "healthcheck": ("health", "Ask the running monitor whether it is healthy."),
+    "demo": ("demo", "Show a sign-out, its alert and the recovery."),
+    "simulate": ("simulate", "Run the simulated Linked API alone."),
+    "version": ("version", "Print the version."),
+}
+"""Each command with the module that has it, and what it does."""
+
+
+_INVALID: Final = re.compile(r"Invalid value for '?([^':]+)'?: Input should be ([^,]+).*")
+
+
+class _Commands(TyperGroup):
+    """Commands that are known by their summaries until one is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {
+            name: TyperCommand(name, help=summary) for name, (_, summary) in COMMANDS.items()
+        }
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that *args* begin with, loaded (the interface of typer)."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and command else None, rest
+
+
+def load(name: str) -> Any:
+    """Return the command *name*, as typer makes it of the function or the group in its module."""
+    command = getattr(import_module(f".{COMMANDS[name][0]}", __package__), name)
+    group = typer.Typer(rich_markup_mode=None)
+    if isinstance(command, typer.Typer):
+        group.add_typer(command, name=name)
+    else:
+        group.command(name)(command)
+    return typer.main.get_group(group).commands[name]
+
 
 app = typer.Typer(
-    name="linkedapi-monitor",
+    cls=_Commands,
     help="Watches the LinkedIn accounts behind Linked API and tells people when one stops working.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, check, demo, simulate, incidents, deliveries, backup, healthcheck):
-    app.command()(command)
-app.add_typer(accounts, name="accounts")
-app.add_typer(config, name="config")
-app.add_typer(receivers, name="receivers")
-app.add_typer(workspaces, name="workspaces")
 
 
-@app.command()
-def version(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Print the version."""
-    typer.echo(f'{{"success":true,"data":"{__version__}"}}' if json else __version__)
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; any error is one clear line and an exit code, never a traceback."""
     try:
-        app(arguments)
-    except MonitorError as error:
-        is_config = isinstance(error, SetupError)
-        print_error("config" if is_config else "error", str(error))
+        code = app(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except typer.TyperException as error:
+        _explain_usage(error)
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - what is none of ours is raised again
+        cause = first_error(error)
+        if not isinstance(cause, MonitorError):
+            raise cause from None
+        is_config = isinstance(cause, SetupError)
+        print_error("config" if is_config else "error", str(cause))
         sys.exit(Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL)
+    sys.exit(code)
+
+
+def _explain_usage(error: typer.TyperException) -> None:
+    """Say what is wrong with the command line, and whose help says more."""
+    message = error.format_message()
+    if "\n" in message:  # it is the help itself: nothing was asked for
+        typer.echo(message, err=True)
+        return
+    message = _INVALID.sub(r"\1 must be \2", message).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else PROGRAM
+    print_error("usage", f"{message}; see {command} --help")

@@ -9,16 +9,20 @@ from sqlalchemy import Connection
 from monitor.config import Config
 from monitor.store.db import Store
 
+from .run import configure_log
+
 T = TypeVar("T")
 
 
 def read(config: Config, query: Callable[[Connection], T]) -> T:
     """Return what *query* reads; raise MonitorError if there is no database."""
+    configure_log(config, level="warning")  # else it would stand among what is printed
     with closing(Store.open(config.storage.location, create=False)) as store:
         return store.read_now(query)
 
 
 def write(config: Config, work: Callable[[Connection], T]) -> T:
     """Commit what *work* writes; raise MonitorError if there is no database."""
+    configure_log(config, level="warning")
     with closing(Store.open(config.storage.location, create=False)) as store:
         return store.run_now(work)

@@ -15,10 +15,15 @@ ConfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print JSON (the default when the output is piped).")
+    bool | None,
+    typer.Option(
+        "--json/--table",
+        help="Print JSON, or a table; else a table on a terminal and JSON in a pipe.",
+        show_default=False,
+    ),
 ]
 ByOption = Annotated[
     str | None,
     typer.Option("--by", help="Who does it; else the system's user.", show_default=False),
 ]
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many at the most.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="How many.")]

@@ -1,4 +1,4 @@
-"""What commands print: tables on a terminal, JSON with `--json` or when piped, and exit codes."""
+"""What commands print, tables on a terminal and JSON in a pipe unless asked for, and exit codes."""
 
 import json
 import sys
@@ -7,13 +7,9 @@ from enum import IntEnum
 from typing import Any, Final
 
 import typer
-from rich.console import Console, ConsoleDimensions
-from rich.table import Table
-from rich.text import Text
 
-from monitor.core.duration import Duration, humanize
-from monitor.core.model import Cause, Status
-from monitor.core.text import iso_time, unstack, visible
+from monitor.core.model import Cause, Micros, Status
+from monitor.core.text import iso_time, visible
 
 
 class Exit(IntEnum):
@@ -43,7 +39,7 @@ EXIT_BY_STATUS: Final[Mapping[Status, Exit]] = {
     Status.ACTIVE: Exit.OK,
 }
 
-_TIMES: Final = {
+TIMES: Final = {
     "since",
     "as_of",
     "failing_since",
@@ -54,38 +50,39 @@ _TIMES: Final = {
     "rules_told_at",
 }
 
-_STYLES: Final = {
-    **dict.fromkeys(("active", "delivered"), "green"),
-    **dict.fromkeys(("reconnection_required", "frozen", "unknown", "dead"), "red"),
-}
-
-_MAX_WIDTH: Final = 10_000
-
 
 def worst(codes: Iterable[Exit]) -> Exit:
     """Return the exit code that matters most among *codes*."""
     return min(codes, key=list(Exit).index, default=Exit.OK)
 
 
+def wants_json(asked: bool | None) -> bool:
+    """Return whether to print JSON: as *asked* with `--json` or `--table`, else in a pipe only."""
+    return not sys.stdout.isatty() if asked is None else asked
+
+
 def print_rows(
-    rows: Sequence[Mapping[str, Any]], *, as_json: bool, columns: Sequence[str], empty: str
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    as_json: bool | None,
+    columns: Sequence[str],
+    empty: str,
+    below: str | None = None,
+    now: Micros = 0,
 ) -> None:
-    """Print *rows*: all of them as JSON, or their *columns* as a table, or the sentence *empty*."""
-    if as_json or not sys.stdout.isatty():
+    """Print *rows*: all of them as JSON, or their *columns* as a table, or the sentence *empty*.
+
+    *as_json* is what was asked for, if anything was; *below* and *now* are as for `print_table`.
+    """
+    if wants_json(as_json):
         print_json([_with_iso_times(row) for row in rows])
         return
     if not rows:
         typer.echo(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(_heading(column), overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(column, row[column]) for column in columns))
-    console = Console(highlight=False)
-    if "link" in columns:  # the terminal may break it, but we don't: it is to be copied
-        console.size = ConsoleDimensions(_MAX_WIDTH, console.height)
-    console.print(table, soft_wrap="link" in columns)
+    from .table import print_table  # noqa: PLC0415 - a start without one is quicker by a third
+
+    print_table(rows, columns, below=below, now=now)
 
 
 def print_json(data: Any) -> None:
@@ -111,23 +108,5 @@ def print_error(type_: str, message: str) -> None:
 
 
 def _with_iso_times(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = {key: iso_time(row[key]) for key in _TIMES & row.keys() if row[key] is not None}
+    times = {key: iso_time(row[key]) for key in TIMES & row.keys() if row[key] is not None}
     return {**row, **times}
-
-
-def _heading(column: str) -> str:
-    name = column.removesuffix("_at").removesuffix("_seconds").replace("_", " ")
-    return f"{name} (UTC)" if column in _TIMES else name
-
-
-def _cell(column: str, value: Any) -> Text:
-    text = "" if value is None else str(value)
-    if isinstance(value, bool):
-        text = "yes" if value else "no"
-    elif column == "duration_seconds":
-        text = humanize(Duration(value * 1_000_000))
-    elif column == "id" and len(text) > 13:
-        text = f"{text[:8]}…"
-    elif column in _TIMES and text:
-        text = iso_time(value)[:16].replace("T", " ")
-    return Text(unstack(visible(text)), style=_STYLES.get(text, ""))

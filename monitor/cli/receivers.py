@@ -20,7 +20,7 @@ def send_test(
         list[str] | None, typer.Argument(help="Which receivers; all of them if none is named.")
     ] = None,
     config_file: ConfigOption = None,
-    json: JsonOption = False,
+    json: JsonOption = None,
 ) -> None:
     """Send a test message to receivers and say how it went; exit 1 if one did not take it."""
     config = app.load(config_file)

@@ -1,20 +1,22 @@
 """The commands that list what happened: the incidents and the notifications."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from monitor import app
+from monitor.core.errors import AttemptReason
 from monitor.store import listings
 
 from .database import read
 from .options import ConfigOption, JsonOption, LimitOption
-from .output import print_rows
+from .output import print_rows, wants_json
 
 
 def incidents(
     config_file: ConfigOption = None,
-    json: JsonOption = False,
+    json: JsonOption = None,
     ended: Annotated[bool, typer.Option("--all", help="Ended ones too.")] = False,
     limit: LimitOption = 100,
 ) -> None:
@@ -31,9 +33,13 @@ def incidents(
 
 
 def deliveries(
-    config_file: ConfigOption = None, json: JsonOption = False, limit: LimitOption = 100
+    config_file: ConfigOption = None, json: JsonOption = None, limit: LimitOption = 100
 ) -> None:
-    """List the latest notifications and how they fare, newest first."""
+    """List the latest notifications and how they fare, newest first.
+
+    A try is an attempt to send; below a notification stands why it ended as it did, and what its
+    receiver answered last.
+    """
     config = app.load(config_file)
     types = {"log": "log"} | {receiver.name: receiver.type for receiver in config.receivers}
     rows = read(config, lambda tx: listings.deliveries(tx, limit=limit))
@@ -43,5 +49,20 @@ def deliveries(
         row["type"] = types.get(row["receiver"])
         if row["state"] not in ("pending", "sending"):
             row["next_attempt_at"] = None
-    columns = ["created_at", "account_name", "receiver", "event", "state", "reason", "last_error"]
-    print_rows(rows, as_json=json, columns=columns, empty="nothing has been queued yet")
+    columns = ["created_at", "account_name", "receiver", "event", "state"]
+    columns += ["attempts", "next_attempt_at"]
+    shown = rows if wants_json(json) else [{**row, "why": _why(row)} for row in rows]
+    print_rows(
+        shown,
+        as_json=json,
+        columns=columns,
+        empty="nothing has been queued yet",
+        below="why",
+        now=app.now(),
+    )
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """Return why a notification is where it is, unless all went well."""
+    answer = "" if row["last_reason"] == AttemptReason.OK else row["last_answer"]
+    return ": ".join(filter(None, (row["reason"], answer)))

@@ -131,8 +131,6 @@ def _discard_output() -> None:
 
 def explain(error: BaseException) -> str:
     """Return what *error* means, with what to do; no text of it, which may hold a secret."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
     if isinstance(error, MemoryError):
         return f"there is not enough memory; {_ADVICE[errno.ENOMEM]}"
     if isinstance(error, RuntimeError) and "start new thread" in str(error):

@@ -22,7 +22,7 @@ workspaces = typer.Typer(
 
 @workspaces.callback()
 def list_workspaces(
-    context: typer.Context, config_file: ConfigOption = None, json: JsonOption = False
+    context: typer.Context, config_file: ConfigOption = None, json: JsonOption = None
 ) -> None:
     """List the workspaces as last seen: how many accounts each has, and why one can't be read."""
     if context.invoked_subcommand is None:
@@ -36,7 +36,7 @@ def accept(
     name: Annotated[str, typer.Argument(help="Which workspace.")],
     by: ByOption = None,
     config_file: ConfigOption = None,
-    json: JsonOption = False,
+    json: JsonOption = None,
 ) -> None:
     """Let the monitor believe a list that has none of the known accounts of a workspace.
 

@@ -19,6 +19,14 @@ class MonitorError(Exception):
     """Something a person must know about; the text says what to do."""
 
 
+def first_error(error: Exception) -> Exception:
+    """Return what a person must know first of all that *error* stands for: it may be a group."""
+    while isinstance(error, ExceptionGroup):
+        group = error.subgroup(MonitorError) or error
+        error = group.exceptions[0]
+    return error
+
+
 class SetupError(MonitorError):
     """The configuration, or what surrounds the program, can't be used as it is."""
 

@@ -77,7 +77,8 @@ SELECT notification.id, notification.message_id, notification.workspace,
     notification.receiver, notification.state, notification.reason, message.attempts,
     CASE WHEN receiver.not_before > message.next_attempt_at THEN receiver.not_before
         ELSE message.next_attempt_at END AS next_attempt_at,
-    attempt.reason AS last_reason, attempt.answer AS last_error, message.created_at
+    attempt.reason AS last_reason,
+    COALESCE(attempt.answer, attempt.reason) AS last_answer, message.created_at
 FROM notification
 JOIN message ON message.id = notification.message_id
 LEFT JOIN receiver ON receiver.name = notification.receiver

@@ -83,13 +83,13 @@ def run(capsys):
 
 @pytest.fixture
 def on_a_terminal():
-    """Run the program with a terminal of 80 columns; return its exit code and what it shows."""
+    """Run the program with a terminal of some columns; return its exit code and what it shows."""
 
-    def run(*arguments):
+    def run(*arguments, columns=80):
         ours, theirs = pty.openpty()
-        termios.tcsetwinsize(theirs, (24, 80))
+        termios.tcsetwinsize(theirs, (24, columns))
         command = [sys.executable, "-m", "monitor", *arguments]
-        environ = {**os.environ, "TERM": "dumb", "COLUMNS": "80"}
+        environ = {**os.environ, "TERM": "dumb", "COLUMNS": str(columns)}
         with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environ) as process:
             os.close(theirs)
             shown = b""

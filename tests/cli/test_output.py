@@ -5,7 +5,8 @@ import unicodedata
 
 import pytest
 
-from monitor.cli.output import Exit, _cell, print_error, print_json, print_lines, print_rows, worst
+from monitor.cli.output import Exit, print_error, print_json, print_lines, print_rows, worst
+from monitor.cli.table import _cell, _fitting
 
 
 def test_the_exit_code_that_matters_most_wins():
@@ -45,9 +46,8 @@ def test_no_output_moves_the_cursor_or_turns_text_round(capsys, monkeypatch):
     print_lines(f"{HOSTILE}\nanother")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     print_error("error", HOSTILE)
-    monkeypatch.setenv("TERM", "dumb")  # else headings are bold
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    print_rows([{"name": HOSTILE}], as_json=False, columns=["name"], empty="")
+    row = {"name": HOSTILE, "link": HOSTILE}
+    print_rows([row], as_json=False, columns=["name"], empty="", below="link")
     out, err = capsys.readouterr()
 
     for text in (out, err):
@@ -59,4 +59,25 @@ def test_no_output_moves_the_cursor_or_turns_text_round(capsys, monkeypatch):
 
 @pytest.mark.odd_input("hostile name")
 def test_a_name_in_a_table_reaches_into_no_other_line():
-    assert _cell("name", "\u0651ش" + "\u0651" * 90).plain == "ش" + "\u0651" * 4
+    assert _cell("name", "\u0651ش" + "\u0651" * 90, 0).plain == "ش" + "\u0651" * 4
+
+
+def test_columns_fit_a_terminal_and_the_widest_make_room():
+    assert _fitting([4, 30, 16], 80) == [4, 30, 16]
+    assert _fitting([4, 30, 16], 44) == [4, 20, 16]
+    assert sum(_fitting([9, 12, 21, 16, 9], 60)) == 60 - 4 * 2
+    assert _fitting([30, 30], 1) == [8, 8]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_table_or_json_is_printed_wherever_it_goes_if_asked_for(run, configured):
+    table = run("accounts", "--table", "-c", configured())
+    assert table.out.startswith("workspace  name")
+    assert run("accounts", "--json", "-c", configured()).data
+    assert run("accounts", "--table", "--json", "-c", configured()).data  # the last one counts
+
+
+def test_in_a_pipe_no_line_of_a_table_is_broken(capsys):
+    print_rows([{"a": "x " * 60, "b": "y " * 60}], as_json=False, columns=["a", "b"], empty="")
+
+    assert len(capsys.readouterr().out.splitlines()) == 2

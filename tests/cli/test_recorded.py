@@ -3,7 +3,9 @@ import re
 import pytest
 from harness.core import LINK, listed_account
 from harness.faults import locked
+from harness.store import TIMEOUT
 
+from monitor import app
 from monitor.store import workspaces
 
 
@@ -38,10 +40,26 @@ def test_accounts_are_listed_with_labels_and_without_workspaces_that_left(
 
 
 @pytest.mark.usefixtures("recorded")
-def test_on_a_terminal_a_link_stays_whole(on_a_terminal, configured):
-    _, accounts = on_a_terminal("accounts", "--show-links", "-c", configured())
+def test_bad_accounts_alone_are_listed_if_asked_for(run, configured, recorded):
+    assert [row["id"] for row in run("accounts", "--bad", "-c", configured()).data] == [
+        "cold",
+        "out",
+    ]
+    recorded.poll(*map(listed_account, ("ok", "cold", "out")))
 
-    assert LINK in accounts
+    assert run("accounts", "--bad", "-c", configured()).data == []
+    table = run("accounts", "--bad", "--table", "-c", configured())
+    assert table.out == "every account is active\n"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_on_a_terminal_a_link_stands_whole_on_a_line_of_its_own(on_a_terminal, configured):
+    arguments = ("accounts", "--bad", "--show-links", "-c", configured())
+
+    _, accounts = on_a_terminal(*arguments, columns=40)
+
+    assert f"  {LINK}" in accounts.splitlines()
+    assert LINK.count("/") > 2
 
 
 @pytest.mark.usefixtures("recorded")
@@ -62,10 +80,9 @@ def test_incidents_that_have_ended_are_listed_if_asked_for(run, configured, reco
 
 
 @pytest.mark.usefixtures("recorded")
-def test_on_a_terminal_a_duration_is_one_that_people_read(on_a_terminal, configured):
-    _, incidents = on_a_terminal("incidents", "-c", configured())
+def test_in_a_table_a_duration_is_one_that_people_read(run, configured):
+    heading, *rows = run("incidents", "--table", "-c", configured()).out.splitlines()
 
-    heading, *rows = incidents.splitlines()
     assert heading.split()[-3:] == ["opened", "(UTC)", "duration"]
     assert all(re.search(r"\d (d|h|min|s)$", row.rstrip()) for row in rows)
 
@@ -75,7 +92,27 @@ def test_deliveries_are_listed_with_their_state(run, configured):
     ran = run("deliveries", "-c", configured())
 
     assert sorted(row["state"] for row in ran.data) == ["delivered", "pending"]
-    assert set(ran.data[0]) >= {"id", "message_id", "incident_ids", "event", "attempts", "reason"}
+    keys = {"id", "message_id", "incident_ids", "event", "receiver", "type", "state", "reason"}
+    assert set(ran.data[0]) >= {*keys, "attempts", "next_attempt_at", "last_answer"}
+    assert "why" not in ran.data[0]
+    answers = {row["state"]: row["last_answer"] for row in ran.data}
+    assert answers == {"delivered": "ok", "pending": None}
+
+
+def test_a_table_of_deliveries_says_what_was_answered_and_when_it_is_tried_again(
+    run, configured, recorded, monkeypatch
+):
+    recorded.deliver(error=TIMEOUT)
+    monkeypatch.setattr(app, "now", lambda: recorded.now)
+
+    ran = run("deliveries", "--table", "-c", configured())
+
+    heading, first, answer, second = ran.out.splitlines()
+    columns = ["created (UTC)", "account", "receiver", "event", "state", "tries", "next try"]
+    assert re.split("  +", heading.rstrip()) == columns
+    assert re.search(r"slack +opened +pending +1 +in \d+ (s|min)$", first.rstrip())
+    assert answer == f"  {TIMEOUT}"
+    assert re.search(r"slack +opened +delivered +1$", second.rstrip())
 
 
 def test_accounts_are_listed_while_another_program_writes(run, configured, recorded):

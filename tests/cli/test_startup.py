@@ -146,7 +146,6 @@ def test_files_are_for_nobody_else_and_memory_is_in_no_dump(start, tmp_path):
         (ImportError("no", name="lib"), "can't be loaded (lib)"),
         (OSError(24, "x"), "raise the limit on open files"),
         (PermissionError(1, "x"), "Operation not permitted (outside of the program)"),
-        (ExceptionGroup("more", [ValueError("x")]), "unexpected ValueError"),
     ],
 )
 def test_what_limits_do_is_said_with_what_to_do(error, words):

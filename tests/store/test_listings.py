@@ -49,4 +49,4 @@ def test_a_delivery_is_listed_once_with_the_last_answer_to_its_own_message(harne
 
     rows = harness.run(lambda tx: listings.deliveries(tx, limit=9))
 
-    assert [row["last_error"] for row in rows] == [None, str(TIMEOUT)]
+    assert [row["last_answer"] for row in rows] == [None, str(TIMEOUT)]
