@@ -58,9 +58,10 @@ def accept(
     config_file: ConfigOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Let the rules of the configuration match an account by the name and url that it has now.
+    """Match an account by the name and url that it has now.
 
-    They go by those that it had before until somebody accepts others, or changes the rules.
+    The rules of the configuration go by those that it had before until somebody accepts others, or
+    changes the rules.
     """
     config = app.load(config_file)
     inventory, actor = app.inventory(config), by or app.user()

@@ -19,14 +19,20 @@ config = typer.Typer(help="The configuration.", no_args_is_help=True)
 def init(
     file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("config.yaml"),
 ) -> None:
-    """Write a small commented configuration to start with; never over a file."""
+    """Write a small commented configuration to start with.
+
+    It is never written over a file.
+    """
     write_starter(file)
     print_lines(f"wrote {file}; linkedapi-monitor config check -c {file} says what is missing")
 
 
 @config.command("check")
 def check(config_file: ConfigOption = None) -> None:
-    """Check the configuration; print every problem with its line and exit 2 if there is one."""
+    """Print every problem of the configuration with its line.
+
+    Exit 2 if there is one.
+    """
     loaded = app.load(config_file)
     app.check_limits()
     loaded.storage.location  # noqa: B018 - an error if there is none
@@ -50,7 +56,10 @@ def show(
     config_file: ConfigOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print the configuration with all defaults and no secrets, as YAML that can be loaded."""
+    """Print the configuration with all defaults and no secrets.
+
+    It is YAML that can be loaded again.
+    """
     if json:
         loaded = app.load(config_file)
         print_json(loaded.model_dump(mode="json", by_alias=True, exclude_none=True))
@@ -60,7 +69,7 @@ def show(
 
 @config.command("schema")
 def schema() -> None:
-    """Print the JSON Schema of the configuration file, for editors and checks."""
+    """Print the JSON Schema of the configuration file."""
     typer.echo(schema_text(), nl=False)
 
 

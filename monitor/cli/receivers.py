@@ -22,7 +22,10 @@ def send_test(
     config_file: ConfigOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Send a test message to receivers and say how it went; exit 1 if one did not take it."""
+    """Send a test message to receivers and say how it went.
+
+    Exit 1 if one of them did not take it.
+    """
     config = app.load(config_file)
     configure_log(config)
     configured = [receiver.name for receiver in config.receivers]

@@ -38,7 +38,7 @@ def accept(
     config_file: ConfigOption = None,
     json: JsonOption = None,
 ) -> None:
-    """Let the monitor believe a list that has none of the known accounts of a workspace.
+    """Believe a list that has none of the known accounts.
 
     It counts for the list that was refused last, once, if it comes again within an hour: all known
     accounts are gone then, and those listed are watched.

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from monitor import app
 from monitor.app import loops, workers
-from monitor.app.loops import App, _first
+from monitor.app.loops import App
 from monitor.app.process import REAL
 from monitor.core import backoff
 from monitor.core.duration import Duration
@@ -340,13 +340,6 @@ async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
 
         bind(config.web).close()
     assert "locked" in str(caught.value)
-
-
-def test_of_all_that_went_wrong_at_once_what_has_a_known_reason_is_told():
-    bug, reason = ValueError("a bug"), MonitorError("known")
-
-    assert _first(ExceptionGroup("", [bug, ExceptionGroup("", [reason])])) is reason
-    assert _first(ExceptionGroup("", [bug])) is bug
 
 
 async def test_each_configuration_is_announced_and_signals_reload_and_stop(harness):
