@@ -5,11 +5,12 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from .layout import WORKSPACE, new_dashboard, workspace_variable
+from .layout import ACCOUNT, JOB, WORKSPACE, account_variable, new_dashboard
 from .panels import (
     CAUSE,
     NONE_IS_GOOD,
     OUTCOME,
+    RUNBOOKS,
     STATUS,
     Column,
     Display,
@@ -25,20 +26,34 @@ from .panels import (
 
 SAME_ACCOUNT: Final = "on (instance, workspace, account_id)"
 
-DOWN_SINCE: Final = f"""max by (workspace, account_id, name, country, status) (
-  linkedapi_account_status{{status!="active", {WORKSPACE}}}
-  * {SAME_ACCOUNT} group_left (name, country) linkedapi_account_info
-  * {SAME_ACCOUNT} group_left () linkedapi_account_status_since_timestamp_seconds
+RUNBOOK: Final = {
+    "reconnection_required": "LinkedApiAccountNeedsLogin",
+    "frozen": "LinkedApiAccountFrozen",
+    "unknown": "LinkedApiAccountStatusUnknown",
+}
+
+
+def _with_runbook(expr: str) -> str:
+    for status, runbook in RUNBOOK.items():
+        expr = f'label_replace({expr}, "runbook", "{runbook}", "status", "{status}")'
+    return expr
+
+
+DOWN: Final = _with_runbook(f'linkedapi_account_status{{status!="active", {ACCOUNT}}}')
+DOWN_SINCE: Final = f"""max by (workspace, account_id, name, url, status, runbook) (
+  {DOWN}
+  * {SAME_ACCOUNT} group_left (name, url) linkedapi_account_info{{{JOB}}}
+  * {SAME_ACCOUNT} group_left () linkedapi_account_status_since_timestamp_seconds{{{JOB}}}
 )"""
 """Since when each account is down, in seconds; no series where metrics.per_account is none."""
 
 NOT_ACTIVE: Final = f"""max by (workspace, account_id, name) (
   (
-    linkedapi_account_status{{status="reconnection_required", {WORKSPACE}}}
-    or linkedapi_account_status{{status="frozen", {WORKSPACE}}} * 2
-    or linkedapi_account_status{{status="unknown", {WORKSPACE}}} * 3
+    linkedapi_account_status{{status="reconnection_required", {ACCOUNT}}}
+    or linkedapi_account_status{{status="frozen", {ACCOUNT}}} * 2
+    or linkedapi_account_status{{status="unknown", {ACCOUNT}}} * 3
   )
-  * {SAME_ACCOUNT} group_left (name) linkedapi_account_info
+  * {SAME_ACCOUNT} group_left (name) linkedapi_account_info{{{JOB}}}
 )"""
 NOT_ACTIVE_STATES: Final = {
     "1": STATUS["reconnection_required"],
@@ -54,11 +69,6 @@ PHASE: Final[dict[str, Display]] = {
 }
 
 NEW_STATUS: Final = {**STATUS, "absent": ("gone", "text")}
-RUNBOOK: Final = {
-    "reconnection_required": "LinkedApiAccountNeedsLogin",
-    "frozen": "LinkedApiAccountFrozen",
-    "unknown": "LinkedApiAccountStatusUnknown",
-}
 
 
 def dashboard() -> Dashboard:
@@ -67,7 +77,7 @@ def dashboard() -> Dashboard:
         "linkedapi-fleet",
         "Linked API: the accounts",
         "Which LinkedIn accounts work, who is down since when, and how they come back.",
-        variables=[workspace_variable()],
+        variables=[account_variable()],
         panels=_panels(),
     )
 
@@ -77,9 +87,10 @@ def _panels() -> Iterator[Panel]:
     yield table_panel(
         PanelOptions(
             title="Who is down, since when",
-            description="Accounts that are not active, those that are down longest first. Empty"
-            " where metrics.per_account is none: then `linkedapi-monitor accounts` lists them.",
-            width=16,
+            description="Accounts that are not active, those that are down longest first, with"
+            " links to what to do and to the LinkedIn profile. Empty where metrics.per_account is"
+            " none: then `linkedapi-monitor accounts` lists them.",
+            width=24,
             height=9,
             runbooks=tuple(RUNBOOK.values()),
         ),
@@ -91,6 +102,13 @@ def _panels() -> Iterator[Panel]:
             Column(field="status", title="Status", width=115, displays=STATUS),
             Column(field="Value #A", title="Since", unit="dateTimeAsIso", width=160),
             Column(field="Value #B", title="For", unit="s", width=90),
+            Column(
+                field="runbook",
+                title="What to do",
+                url=f"{RUNBOOKS}${{__value.raw}}.md",
+                width=200,
+            ),
+            Column(field="url", title="Profile", url="${__value.raw:raw}", width=200),
             Column(field="account_id", title="Account id"),
         ],
         sort="Since",
@@ -101,7 +119,7 @@ def _panels() -> Iterator[Panel]:
             title="Accounts by status",
             description="The last known status of every account. While a workspace cannot be read,"
             " its accounts keep theirs.",
-            width=12,
+            width=8,
         ),
         Query(f"sum by (status) (linkedapi_accounts{{{WORKSPACE}}})", "{{status}}"),
         displays=STATUS,
@@ -111,7 +129,7 @@ def _panels() -> Iterator[Panel]:
         PanelOptions(
             title="Accounts that are not active, by workspace",
             description="Many at once in one workspace usually have one cause.",
-            width=12,
+            width=8,
             runbooks=("LinkedApiManyAccountsNotActive", "LinkedApiAccountsNotActive"),
         ),
         Query(
@@ -170,28 +188,28 @@ def _counts() -> Iterator[Panel]:
 
 
 def _recovery() -> Panel:
-    counted = "sum by (phase) (increase(linkedapi_recovery_seconds_count[$__range]))"
-    bucket = "sum by (phase, le) (increase(linkedapi_recovery_seconds_bucket[$__range]))"
+    counted = f"sum by (phase) (increase(linkedapi_recovery_seconds_count{{{JOB}}}[$__range]))"
+    bucket = f"sum by (phase, le) (increase(linkedapi_recovery_seconds_bucket{{{JOB}}}[$__range]))"
     return table_panel(
         PanelOptions(
             title="Recovery, from the detection of a problem",
             description="How long it took until someone was told, and until the account was active"
-            " again: half and nine tenths within so long. All workspaces, in the time shown.",
+            " again: half of all (p50) and 19 of 20 (p95) within so long. All workspaces, in the"
+            " time shown.",
             width=8,
-            height=9,
             unit="s",
             decimals=1,
         ),
         Query(counted),
         Query(f"histogram_quantile(0.5, {bucket})"),
-        Query(f"histogram_quantile(0.9, {bucket})"),
+        Query(f"histogram_quantile(0.95, {bucket})"),
         columns=[
             Column(field="phase", title="Until", displays=PHASE),
             Column(field="Value #A", title="Times", unit="none", decimals=0, width=70),
-            Column(field="Value #B", title="Half", width=80),
-            Column(field="Value #C", title="9 of 10", width=80),
+            Column(field="Value #B", title="p50", width=80),
+            Column(field="Value #C", title="p95", width=80),
         ],
-        sort="Half",
+        sort="p50",
     )
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from .layout import WORKSPACE, label_variable, new_dashboard, workspace_variable
+from .layout import JOB, WORKSPACE, new_dashboard
 from .panels import (
     CAUSE,
     NONE_IS_GOOD,
@@ -20,8 +20,8 @@ from .panels import (
     time_series_panel,
 )
 
-JOB: Final = 'job=~"$job"'
-FAILED: Final = '{reason!="ok"}'
+FAILED: Final = ', reason!="ok"'
+QUANTILES: Final = "p50: half of all within; p95: 19 of 20."
 POLL_OUTCOME: Final = {"ok": ("", "green"), **CAUSE}
 
 AGE_LIMITS: Final = ((None, "transparent"), (900, "red"))
@@ -37,10 +37,6 @@ def dashboard() -> Dashboard:
         "linkedapi-monitor",
         "Linked API: the monitor",
         "Whether the monitor sees all accounts, and whether people hear of what it sees.",
-        variables=[
-            workspace_variable(),
-            label_variable("job", "Job", "linkedapi_monitor_build_info"),
-        ],
         panels=(*_overview(), *_polls(), *_requests(), *_outbox(), *_process()),
     )
 
@@ -120,7 +116,7 @@ def _overview() -> Iterator[Panel]:
             height=4,
             runbooks=("LinkedApiNotificationsStuck",),
         ),
-        "sum(linkedapi_notifications_pending)",
+        f"sum(linkedapi_notifications_pending{{{JOB}}})",
         steps=((None, "green"), (1, "orange")),
     )
     yield stat_panel(
@@ -132,7 +128,7 @@ def _overview() -> Iterator[Panel]:
             decimals=0,
             runbooks=("LinkedApiNotificationsDead",),
         ),
-        'sum(increase(linkedapi_notifications_total{outcome="dead"}[$__range]))',
+        f'sum(increase(linkedapi_notifications_total{{{JOB}, outcome="dead"}}[$__range]))',
         steps=NONE_IS_GOOD,
     )
     yield table_panel(
@@ -185,9 +181,7 @@ def _polls() -> Iterator[Panel]:
         stacked=True,
     )
     yield time_series_panel(
-        PanelOptions(
-            title="How long polls take", description="Half and 19 of 20 within.", width=8, unit="s"
-        ),
+        PanelOptions(title="How long polls take", description=QUANTILES, width=8, unit="s"),
         *_quantiles(f"linkedapi_poll_duration_seconds_bucket{{{WORKSPACE}}}"),
     )
     yield time_series_panel(
@@ -231,11 +225,12 @@ def _requests() -> Iterator[Panel]:
             width=8,
         ),
         Query(
-            "sum by (method) (rate(linkedapi_api_requests_total[$__rate_interval])) * 60",
+            f"sum by (method) (rate(linkedapi_api_requests_total{{{JOB}}}[$__rate_interval])) * 60",
             "{{method}}",
         ),
         Query(
-            'sum(rate(linkedapi_api_requests_total{outcome!="ok"}[$__rate_interval])) * 60',
+            f'sum(rate(linkedapi_api_requests_total{{{JOB}, outcome!="ok"}}[$__rate_interval]))'
+            " * 60",
             "failed",
         ),
         displays={"failed": ("", "red")},
@@ -243,11 +238,11 @@ def _requests() -> Iterator[Panel]:
     yield time_series_panel(
         PanelOptions(
             title="How long calls take",
-            description="Half and 19 of 20 within; all methods and workspaces together.",
+            description=f"{QUANTILES} All methods and workspaces together.",
             width=8,
             unit="s",
         ),
-        *_quantiles("linkedapi_api_request_duration_seconds_bucket"),
+        *_quantiles(f"linkedapi_api_request_duration_seconds_bucket{{{JOB}}}"),
     )
 
 
@@ -259,7 +254,7 @@ def _outbox() -> Iterator[Panel]:
             width=6,
             runbooks=("LinkedApiReceiverFailing",),
         ),
-        Query("sum by (receiver) (linkedapi_notifications_pending)", "{{receiver}}"),
+        Query(f"sum by (receiver) (linkedapi_notifications_pending{{{JOB}}})", "{{receiver}}"),
     )
     yield time_series_panel(
         PanelOptions(
@@ -270,7 +265,8 @@ def _outbox() -> Iterator[Panel]:
             runbooks=("LinkedApiNotificationsStuck",),
         ),
         Query(
-            "time() - min by (receiver) (linkedapi_oldest_pending_notification_timestamp_seconds)",
+            "time() - min by (receiver) "
+            f"(linkedapi_oldest_pending_notification_timestamp_seconds{{{JOB}}})",
             "{{receiver}}",
         ),
         limits=AGE_LIMITS,
@@ -284,18 +280,19 @@ def _outbox() -> Iterator[Panel]:
             runbooks=("LinkedApiReceiverFailing",),
         ),
         Query(
-            "max by (receiver) (linkedapi_receiver_paused_until_timestamp_seconds) - time()",
+            "max by (receiver) "
+            f"(linkedapi_receiver_paused_until_timestamp_seconds{{{JOB}}}) - time()",
             "{{receiver}}",
         ),
     )
     yield time_series_panel(
         PanelOptions(
             title="How long messages take to be accepted",
-            description="From the commit to the receiver's yes; half and 19 of 20 within.",
+            description=f"From the commit to the receiver's yes. {QUANTILES}",
             width=6,
             unit="s",
         ),
-        *_quantiles("linkedapi_notification_latency_seconds_bucket"),
+        *_quantiles(f"linkedapi_notification_latency_seconds_bucket{{{JOB}}}"),
     )
     yield table_panel(
         PanelOptions(
@@ -334,7 +331,8 @@ def _outbox() -> Iterator[Panel]:
             runbooks=("LinkedApiReceiverFailing",),
         ),
         Query(
-            "sum by (reason) (increase(linkedapi_notification_attempts_total[$__rate_interval]))",
+            "sum by (reason) "
+            f"(increase(linkedapi_notification_attempts_total{{{JOB}}}[$__rate_interval]))",
             "{{reason}}",
         ),
         displays=OUTCOME,
@@ -361,15 +359,18 @@ def _process() -> Iterator[Panel]:
             width=8,
             runbooks=("LinkedApiEventsUnrouted",),
         ),
-        Query("sum(increase(linkedapi_events_unrouted_total[$__rate_interval]))", "unrouted"),
+        Query(
+            f"sum(increase(linkedapi_events_unrouted_total{{{JOB}}}[$__rate_interval]))",
+            "unrouted",
+        ),
         displays={"unrouted": ("", "red")},
         bars=True,
     )
     yield time_series_panel(
         PanelOptions(
             title="How long work waits for the database",
-            description="19 of 20 within. Those that write take turns: if they wait for seconds,"
-            " the disk or the server is too slow.",
+            description="p95: 19 of 20 within. Those that write take turns: if they wait for"
+            " seconds, the disk or the server is too slow.",
             width=8,
             unit="s",
         ),
@@ -378,7 +379,7 @@ def _process() -> Iterator[Panel]:
     yield time_series_panel(
         PanelOptions(
             title="How long transactions take",
-            description="19 of 20 within, once it was their turn.",
+            description="p95: 19 of 20 within, once it was their turn.",
             width=8,
             unit="s",
         ),
@@ -398,20 +399,20 @@ def _process() -> Iterator[Panel]:
 
 def _quantiles(bucket: str) -> Iterator[Query]:
     rate = f"sum by (le) (rate({bucket}[$__rate_interval]))"
-    yield Query(f"histogram_quantile(0.5, {rate})", "half")
-    yield Query(f"histogram_quantile(0.95, {rate})", "19 of 20")
+    yield Query(f"histogram_quantile(0.5, {rate})", "p50")
+    yield Query(f"histogram_quantile(0.95, {rate})", "p95")
 
 
 def _slowest_by_kind(bucket: str) -> Query:
-    rate = f"sum by (le, kind) (rate({bucket}[$__rate_interval]))"
-    return Query(f"histogram_quantile(0.95, {rate})", "{{kind}}")
+    rate = f"sum by (le, kind) (rate({bucket}{{{JOB}}}[$__rate_interval]))"
+    return Query(f"histogram_quantile(0.95, {rate})", "p95 {{kind}}")
 
 
 def _notifications(outcome: str) -> str:
-    selector = f'linkedapi_notifications_total{{outcome="{outcome}"}}'
+    selector = f'linkedapi_notifications_total{{{JOB}, outcome="{outcome}"}}'
     return f"sum by (receiver, type) (increase({selector}[$__range]))"
 
 
-def _attempts(selector: str = "") -> str:
-    metric = f"linkedapi_notification_attempts_total{selector}"
+def _attempts(more: str = "") -> str:
+    metric = f"linkedapi_notification_attempts_total{{{JOB}{more}}}"
     return f"sum by (receiver, type) (increase({metric}[$__range]))"

@@ -28,6 +28,7 @@ async def test_both_ways_tell_of_the_account_and_every_panel_has_something_to_sh
         await stack.simulate("add_accounts", "globex", count=9)
         await until_true(stack, 'sum(linkedapi_accounts{status="active"}) == 13')
 
+        stack.monitor.hang_up()
         stack.chat.status = 500  # so that its notifications wait
         await stack.simulate("sign_out", account="Jane Doe")
         await stack.simulate("freeze", account="John Smith")

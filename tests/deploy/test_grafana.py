@@ -1,15 +1,26 @@
 """The dashboards, as far as they can be judged without their server."""
 
+import json
 import re
 from pathlib import Path
 
 import promql_parser
 import pytest
 import yaml
-from harness.dashboards import TimeRange, load_dashboards, load_panels, load_queries, queries_of
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from harness.dashboards import (
+    TimeRange,
+    load_annotations,
+    load_dashboards,
+    load_panels,
+    load_queries,
+    queries_of,
+)
 
 from deploy.grafana.__main__ import FOLDER, json_files
 from deploy.grafana.panels import RUNBOOKS
+from monitor.core.model import Status
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = load_dashboards()
@@ -32,6 +43,16 @@ def test_the_dashboards_are_those_of_the_code():
     assert shipped == json_files(), "regenerate them: python -m deploy.grafana"
 
 
+@pytest.mark.parametrize("uid", DASHBOARDS)
+def test_each_dashboard_is_what_the_schema_of_grafana_knows(uid):
+    shipped = DASHBOARDS[uid]
+    understood = json.loads(json.dumps(Dashboard.from_json(shipped), cls=JSONEncoder))
+    for annotation in shipped["annotations"]["list"]:  # of whose data source the SDK knows little
+        del annotation["titleFormat"], annotation["useValueForTime"]
+
+    assert understood == shipped
+
+
 @pytest.mark.parametrize("query", load_queries(), ids=lambda query: f"{query.panel} {query.ref_id}")
 def test_each_query_is_valid_and_asks_for_metrics_that_exist(query):
     expr = HOUR.interpolate(query.expr)
@@ -42,6 +63,67 @@ def test_each_query_is_valid_and_asks_for_metrics_that_exist(query):
 
     assert "$" not in expr
     assert bases <= metrics()
+
+
+@pytest.mark.parametrize("query", load_queries(), ids=lambda query: f"{query.panel} {query.ref_id}")
+def test_each_query_is_of_the_chosen_job_alone(query):
+    if query.panel == "Alerts that fire":
+        return  # most rules leave no job in their alerts
+    selectors = re.findall(r"\b(?:linkedapi|process)_\w+(\{[^}]*\}|)", query.expr)
+
+    assert selectors
+    assert [selector for selector in selectors if 'job=~"$job"' not in selector] == []
+
+
+def test_variables_follow_each_other_and_an_account_goes_by_its_name_where_there_is_one():
+    fleet = {item["name"]: item for item in DASHBOARDS["linkedapi-fleet"]["templating"]["list"]}
+    pattern = fleet["account"]["regex"].strip("/").replace("(?<", "(?P<")
+    labels = (
+        '{account_id="a1", country="US", instance="m:9464", job="j", name="Jane", url="https://x"}'
+    )
+    named = re.search(pattern, f"linkedapi_account_info{labels} 1 1700000000000")
+    nameless = re.search(pattern, 'linkedapi_account_info{account_id="a1", country="US"} 1 17')
+
+    assert [*fleet] == ["datasource", "job", "workspace", "account"]
+    assert 'job=~"$job"' in fleet["workspace"]["query"]
+    assert 'workspace=~"$workspace"' in fleet["account"]["query"]
+    assert named.groupdict() == {"value": "a1", "text": "Jane"}
+    assert nameless.groupdict() == {"value": "a1", "text": None}
+
+
+def test_annotations_say_what_happened_where():
+    titles = {item["name"]: (item["titleFormat"], item["enable"]) for item in load_annotations()}
+
+    assert len(titles) == 4
+    assert all(("{{instance}}" in t or "{{workspace}}" in t) and on for t, on in titles.values())
+
+
+def test_quantiles_are_named_as_such():
+    for query in load_queries():
+        quantile = re.search(r"histogram_quantile\(0\.(\d+)", query.expr)
+        if quantile and not query.is_instant:
+            assert query.legend.startswith(f"p{quantile[1]:0<2}")
+
+
+def test_who_is_down_leads_to_what_to_do_and_to_the_profile():
+    (panel,) = [panel for panel in PANELS if panel["title"] == "Who is down, since when"]
+    links = {
+        override["matcher"]["options"]: value["value"][0]["url"]
+        for override in panel["fieldConfig"]["overrides"]
+        for value in override["properties"]
+        if value["id"] == "links"
+    }
+
+    assert links == {
+        "What to do": f"{RUNBOOKS}${{__value.raw}}.md",
+        "Profile": "${__value.raw:raw}",
+    }
+    expr = panel["targets"][0]["expr"]
+    named = re.findall(r'"runbook", "(\w+)", "status", "(\w+)"', expr)
+    assert {status for _, status in named} == {*Status} - {Status.ACTIVE}
+    assert {f"{name}.md" for name, _ in named} <= {
+        f.name for f in (ROOT / "docs/runbooks").iterdir()
+    }
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])

@@ -26,17 +26,18 @@ class TimeRange:
         return self.end - self.seconds
 
     def interpolate(self, expr):
-        """Return *expr* with its variables replaced; all workspaces and the job are selected."""
+        """Return *expr* with its variables replaced; the job and all it has are selected."""
         rate = max(self.step + self.scrape_interval, MIN_RATE_SCRAPES * self.scrape_interval)
         values = {"$__rate_interval": f"{rate}s", "$__range": f"{self.seconds}s"}
-        for variable, value in {**values, "$workspace": ".*", "$job": JOB}.items():
+        values |= {"$workspace": ".*", "$account": ".*", "$job": JOB}
+        for variable, value in values.items():
             expr = expr.replace(variable, value)
         return expr
 
 
 @dataclass(frozen=True, slots=True)
 class PanelQuery:
-    """One query of the panel with the title *panel*."""
+    """One query of the panel with the title *panel*, or an annotation's."""
 
     panel: str
     ref_id: str
@@ -58,8 +59,26 @@ def load_panels():
 
 
 def load_queries():
-    """Return the queries of all panels of all dashboards."""
-    return [query for panel in load_panels() for query in queries_of(panel)]
+    """Return the queries of all panels and annotations of all dashboards."""
+    queries = [query for panel in load_panels() for query in queries_of(panel)]
+    return [*queries, *map(query_of, load_annotations())]
+
+
+def load_annotations():
+    """Return the annotations, which all dashboards share."""
+    first, *others = [board["annotations"]["list"] for board in load_dashboards().values()]
+    assert others == [first] * len(others)
+    return first
+
+
+def query_of(annotation):
+    return PanelQuery(
+        annotation["name"],
+        "annotation",
+        annotation["expr"],
+        is_instant=False,
+        legend=annotation["titleFormat"],
+    )
 
 
 def queries_of(panel):

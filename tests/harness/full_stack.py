@@ -10,7 +10,7 @@ import httpx
 import yaml
 
 from harness.dashboards import TimeRange
-from harness.program import Hooks, answers, configure, free_port, hooks, program, running
+from harness.program import Hooks, Program, answers, configure, free_port, hooks, program, running
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROGRAMS = ("prometheus", "prometheus-alertmanager", "promtool")
@@ -37,6 +37,7 @@ class FullStack:
     pager: Hooks
     control: httpx.AsyncClient
     prometheus: httpx.AsyncClient
+    monitor: Program
     started_at: float
 
     async def simulate(self, action, workspace="acme", **parameters):
@@ -181,8 +182,8 @@ async def full_stack(folder):
                 log=folder / "prometheus.log",
             )
         )
-        await enter(program("run", "-c", str(file), log=folder / "run.log"))
+        process = await enter(program("run", "-c", str(file), log=folder / "run.log"))
         await answers(f"http://{prometheus}/-/ready")
         await answers(f"{monitor_url}/readyz")
         client = await enter(httpx.AsyncClient(base_url=f"http://{prometheus}"))
-        yield FullStack(crm, chat, pager, control, client, started_at)
+        yield FullStack(crm, chat, pager, control, client, process, started_at)
