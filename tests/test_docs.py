@@ -19,6 +19,7 @@ from monitor.cli.output import Exit
 from monitor.config.environment import CONFIG, VARIABLES
 from monitor.config.json_schema import secret_keys
 from monitor.core.model import Cause, EventType, Resolution
+from monitor.core.render import Style
 from monitor.metrics.families import FAMILIES
 from monitor.notifiers import ReceiverSettings, webhook
 from monitor.simulator import Fault, Simulator
@@ -144,7 +145,7 @@ def test_the_example_of_a_notifier_works():
         name="chat", type="mattermost", url="https://chat.example/hooks/x"
     )
 
-    request = module["Notifier"](settings, http=None, timezone="UTC").request(message())
+    request = module["Notifier"](settings, http=None, style=Style()).request(message())
 
     assert request.url == settings.url
     assert "🔴 “Jane Doe” is signed out of LinkedIn" in json.loads(request.body)["text"]
@@ -152,7 +153,7 @@ def test_the_example_of_a_notifier_works():
 
 def signed(now, **settings):
     values = {"name": "crm", "type": "webhook", "url": "https://crm.example/hook", **settings}
-    notifier = webhook.Notifier(webhook.Settings(**values), http=None, timezone="UTC")
+    notifier = webhook.Notifier(webhook.Settings(**values), http=None, style=Style())
     request = notifier.request(message(now=int(now * 1_000_000)))
     return dict(request.headers), request.body
 

@@ -121,11 +121,10 @@ async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, Deliv
                 labels={},
                 account=None,
                 incident=None,
-                detail="This is a test of linkedapi-monitor. Nothing is wrong.",
+                detail="Nothing to do: somebody tried whether messages of this monitor arrive.",
             )
-            notifier = notifiers.build(
-                settings[name], http=http, proxies=proxies, timezone=config.timezone
-            )
+            style = components.style_of(config)
+            notifier = notifiers.build(settings[name], http=http, proxies=proxies, style=style)
             address = settings[name].sample_address
             message = Message(new_id(), name, (notification,), now(), address)
             result = await attempt(notifier, message, limit=settings[name].timeout)

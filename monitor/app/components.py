@@ -11,6 +11,7 @@ from monitor import __version__, notifiers
 from monitor.config import Config
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.inventory import Inventory
+from monitor.core.render import Style
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.log import mask
@@ -28,6 +29,7 @@ from monitor.work.poll import PollRules
 from monitor.work.record import Recorder
 from monitor.work.tick import TickRules
 
+from . import process
 from .process import REAL
 
 log = structlog.get_logger("app")
@@ -152,6 +154,18 @@ def source(
     )
 
 
+def style_of(config: Config) -> Style:
+    """Return how messages are written as *config* wants it."""
+    host = process.host()
+    return Style(
+        timezone=config.timezone,
+        prefix=config.title_prefix,
+        monitor=config.name or host,
+        host=host,
+        billing_url=config.linked_api.billing_url,
+    )
+
+
 def build_notifiers(
     config: Config,
     receivers: Mapping[str, ReceiverSettings],
@@ -160,8 +174,9 @@ def build_notifiers(
     proxies: Proxies,
 ) -> dict[str, Notifier]:
     """Return the notifier of each of the *receivers*."""
+    style = style_of(config)
     return {
-        name: notifiers.build(settings, http=http, proxies=proxies, timezone=config.timezone)
+        name: notifiers.build(settings, http=http, proxies=proxies, style=style)
         for name, settings in receivers.items()
     }
 

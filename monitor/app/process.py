@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -67,6 +68,11 @@ def user() -> str:
     with suppress(KeyError, OSError):  # a number without a name, as containers have
         name = clean(getpass.getuser())
     return name or f"uid {os.getuid()}"
+
+
+def host() -> str:
+    """Return the name of this host, as people may read it."""
+    return clean(socket.gethostname())
 
 
 def endpoint_record() -> endpoint.Record:

@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import unescape
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -185,10 +184,10 @@ class _Demo:
         self._console.print(table)
 
     def _show_message(self, payload: Any) -> None:
-        lines = [line for block in payload.get("blocks", ()) for line in _lines(block)]
+        lines = [line for block in payload["blocks"] for line in _lines(block)]
         panel = Panel(Text("\n").join(lines), title="Slack: #team-chat", title_align="left")
         self._console.print(panel)
-        for label, url in _buttons(payload):
+        for label, url in _links(payload):
             self._console.print(Text(f"  [{label}] {url}", style="cyan"), soft_wrap=True)
 
     def say(self, sentence: str) -> None:
@@ -198,15 +197,27 @@ class _Demo:
 
 def _lines(block: Any) -> list[Text]:
     """Read one block of a Slack message as lines of text."""
-    parts = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
-    texts = [part.get("text", "") for part in parts if part and part.get("type") != "button"]
-    style = "bold" if block.get("type") == "header" else ""
-    plain = [unescape(text).replace("*", "").replace("\n", ": ", 1) for text in texts]
-    return [Text(line, style=style) for line in plain]
+    if block.get("type") != "rich_text":
+        texts = [block.get("text"), *block.get("elements", ())]
+        style = "bold" if block.get("type") == "header" else ""
+        return [Text(part["text"], style=style) for part in texts if part]
+    lines: list[Text] = []
+    for element in block["elements"]:
+        is_list = element["type"] == "rich_text_list"
+        for section in element["elements"] if is_list else [element]:
+            line = Text("\u2022 " if is_list else "")
+            for part in section["elements"]:
+                line.append(part["text"], _style(part))
+            lines.extend(line.split())
+    return lines
 
 
-def _buttons(payload: Any) -> list[tuple[str, str]]:
-    blocks = payload.get("blocks", ())
-    parts = [part for block in blocks for part in block.get("elements", ())]
-    parts += [block["accessory"] for block in blocks if "accessory" in block]
-    return [(part["text"]["text"], part["url"]) for part in parts if part.get("type") == "button"]
+def _style(part: Any) -> str:
+    return "underline cyan" if "url" in part else "bold" if "style" in part else ""
+
+
+def _links(payload: Any) -> list[tuple[str, str]]:
+    elements = [part for block in payload["blocks"] for part in block.get("elements", ())]
+    parts = [part for element in elements for part in element.get("elements", ())]
+    parts += [part for item in parts for part in item.get("elements", ())]
+    return [(part["text"], part["url"]) for part in parts if "url" in part]

@@ -152,24 +152,22 @@ def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSetting
 
 
 def _check_labels(document: Document, sections: Sections) -> None:
-    """Report labels that hold the address of a receiver and are no addresses."""
+    """Report labels of which a receiver makes no sense."""
     fallback = document.root.get("fallback")
     for index, receiver in sections.receivers.items():
-        label = receiver.address_label
-        if label is None:
-            continue
-        if receiver.name == fallback:
+        if receiver.address_label and receiver.name == fallback:
             document.report(
                 ("fallback",), f"{fallback} has no address of its own; name one that has"
             )
-        for location, labels in _labels(sections):
-            if label not in labels:
-                continue
-            try:
-                receiver.check_address(labels[label])
-            except ValueError as error:
-                message = f"{error}: receivers[{index}] writes to it"
-                document.report((*location, label), message)
+        for label, check_value in receiver.label_checks.items():
+            for location, labels in _labels(sections):
+                if label not in labels:
+                    continue
+                try:
+                    check_value(labels[label])
+                except ValueError as error:
+                    message = f"{error}: receivers[{index}] goes by it"
+                    document.report((*location, label), message)
 
 
 def _labels(sections: Sections) -> Iterator[tuple[Location, Mapping[str, str]]]:

@@ -31,6 +31,7 @@ from monitor.core.model import Micros
 from monitor.core.policy import DeliveryPolicy, IncidentPolicy, Labels, ReconnectionPolicy
 from monitor.core.route import Route
 from monitor.core.secret import Secret
+from monitor.core.text import clean
 from monitor.cron import check_cron, next_time
 from monitor.notifiers import Name, ReceiverSettings, TimezoneName
 from monitor.source.settings import LinkedApiSettings
@@ -161,6 +162,16 @@ def _to_bool(value: Any) -> Any:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
+def _check_printable(text: str) -> str:
+    if text != clean(text.strip(), limit=len(text)) or not text.isprintable():
+        raise ValueError("must be words on one line, without an address")
+    return text
+
+
+MonitorName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_printable)]
+TitlePrefix = Annotated[str, Field(max_length=40), AfterValidator(_check_printable)]
+
+
 class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `metrics`: which accounts have series of their own, and whether with names.
 
@@ -222,6 +233,17 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    name: Annotated[
+        MonitorName | None,
+        Doc(
+            "what this monitor is called in test messages, at the end of mails and in the log",
+            example="prod",
+            default="the name of the host",
+        ),
+    ] = None
+    title_prefix: Annotated[
+        TitlePrefix, Doc("what the titles of all messages begin with", example="[staging]")
+    ] = ""
     workspaces: Annotated[
         tuple[WorkspaceSettings, ...],
         Doc(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from .duration import Duration
 from .model import (
@@ -10,6 +10,7 @@ from .model import (
     API,
     Account,
     Cause,
+    EarlierCause,
     Event,
     EventType,
     Incident,
@@ -24,6 +25,9 @@ from .model import (
     Workspace,
 )
 from .policy import REFRESH_AFTER, IncidentPolicy
+
+MAX_EARLIER: Final = 20
+"""So many earlier causes of an incident are kept: the first, and the latest."""
 
 Key = TypeVar("Key")
 Row = TypeVar("Row")
@@ -117,6 +121,7 @@ class Draft:
             subject=subject,
             cause=cause,
             opened_at=since,
+            cause_since=since,
             status=account.status if account else None,
             raw_status=account.raw_status if account else None,
             detail=detail,
@@ -126,10 +131,13 @@ class Draft:
 
     def change(self, incident: Incident, cause: Cause, reason: Reason, detail: str = "") -> None:
         """Give *incident* another cause, which ends an acknowledgement."""
+        lasted = Duration(max(0, self.now - incident.cause_since))
+        first, *later = (*incident.earlier, EarlierCause(incident.cause, lasted))
         changed = replace(
             incident,
             cause=cause,
-            previous_cause=incident.cause,
+            cause_since=self.now,
+            earlier=(first, *later[1 - MAX_EARLIER :]),
             detail=detail,
             acknowledged_by=None,
             acknowledged_at=None,

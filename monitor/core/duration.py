@@ -69,16 +69,25 @@ class Duration(int):
 
 
 def humanize(span: int) -> str:
-    """Write a span of microseconds for people, in its two largest units: `2 h 5 min`."""
+    """Write a span of microseconds for people, in two units, to the nearest: `2 h 5 min`, `3 d`."""
     seconds = max(0, span) // 1_000_000
     if seconds < 60:
         return f"{seconds} s"
-    units = (("d", 86_400), ("h", 3_600), ("min", 60))
-    parts: list[str] = []
-    for name, size in units:
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {name}")
-        elif parts:
-            break
-    return " ".join(parts[:2])
+    minutes = _nearest(seconds, 60)
+    if minutes < 24 * 60:
+        units = (("h", minutes // 60), ("min", minutes % 60))
+    else:
+        hours = _nearest(minutes, 60)
+        units = (("d", hours // 24), ("h", hours % 24))
+    return " ".join(f"{count} {name}" for name, count in units if count)
+
+
+def _nearest(value: int, size: int) -> int:
+    return (value + size // 2) // size
+
+
+def humanize_between(start: int, end: int) -> str:
+    """Write the span between two points in time, which people see to the minute, as they see it."""
+    minute = MICROSECONDS["m"]
+    span = end - start
+    return humanize(span if span < minute else end // minute * minute - start // minute * minute)

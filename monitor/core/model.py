@@ -6,7 +6,7 @@ Points in time are UTC microseconds since the epoch (`Micros`), spans are `Durat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from .duration import Duration
 from .secret import Secret
@@ -218,7 +218,8 @@ class Account:
 
     *matched_name* and *matched_url* are those that the rules about accounts go by, whatever its
     profile says by now (None: it is ignored, and they were not kept); *rules_told_at* is when
-    people were told that others would match as it is called now.
+    people were told that others would match as it is called now. *replaced_by* is the id under
+    which the same profile was connected anew, once this account is removed.
     """
 
     workspace: str
@@ -239,6 +240,7 @@ class Account:
     matched_name: str | None = None
     matched_url: str | None = None
     rules_told_at: Micros | None = None
+    replaced_by: str | None = None
 
 
 MATCHED: Final = ("matched_name", "matched_url", "rules_told_at")
@@ -326,11 +328,19 @@ class Refresh(StrEnum):
     TOLD = "told"
 
 
+class EarlierCause(NamedTuple):
+    """A cause that an incident no longer has, and how long it *lasted*."""
+
+    cause: Cause
+    lasted: Duration
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """An open (or ended) problem.
 
     *subject* is an account's id, or what else it is about: `reading` a workspace, or the `api`.
+    It has its *cause* since *cause_since*; the *earlier* ones are in their order, and bounded.
     What is due next is a reminder, or, before the one at *remind_at*, a *refresh* of the link.
     """
 
@@ -340,7 +350,8 @@ class Incident:
     subject: str
     cause: Cause
     opened_at: Micros
-    previous_cause: Cause | None = None
+    cause_since: Micros
+    earlier: tuple[EarlierCause, ...] = ()
     status: Status | None = None
     raw_status: str | None = None
     detail: str = ""
@@ -357,6 +368,16 @@ class Incident:
     def is_open(self) -> bool:
         """Whether the problem is still there."""
         return self.resolved_at is None
+
+    @property
+    def opening_cause(self) -> Cause:
+        """The cause that it opened with."""
+        return self.earlier[0].cause if self.earlier else self.cause
+
+    @property
+    def previous_cause(self) -> Cause | None:
+        """The cause that it had before, if it had another one."""
+        return self.earlier[-1].cause if self.earlier else None
 
     @property
     def about(self) -> Subject:
@@ -396,13 +417,22 @@ class Transition:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """The *receiver* that could not be told, *why* (how an attempt ended), and since when."""
+
+    receiver: str
+    why: str
+    since: Micros
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """One notification as it shall be told now.
 
     *event* is how it is written (the first that a receiver hears of an incident is an opening);
     *link* is there only if this receiver may have it and it leads somewhere (*link_withheld*: there
-    is one that it may not have; the account is given without it); *undelivered_to* names
-    the receiver that could not be told, when this is the fallback's copy.
+    is one that it may not have; the account is given without it); *undelivered* says who could not
+    be told, when this is the fallback's copy.
     """
 
     event: EventType
@@ -414,7 +444,7 @@ class Notification:
     link: Secret | None = None
     link_withheld: bool = False
     detail: str = ""
-    undelivered_to: str | None = None
+    undelivered: Undelivered | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from .model import (
     Session,
     SettledReason,
     Status,
+    Undelivered,
 )
 from .route import Receiver
 
@@ -49,7 +50,7 @@ class QueuedNotification:
     told_at: Micros | None = None
     watched: bool | None = True
     current: bool = True
-    undelivered_to: str | None = None
+    undelivered: Undelivered | None = None
 
 
 class Wait(Enum):
@@ -142,5 +143,5 @@ def _write(queued: QueuedNotification, event: EventType, receiver: Receiver) -> 
         link=link if receiver.may_have_link else None,
         link_withheld=link is not None and not receiver.may_have_link,
         detail=queued.detail,
-        undelivered_to=queued.undelivered_to,
+        undelivered=queued.undelivered,
     )

@@ -1,18 +1,21 @@
 """A message as people read it, as a value: of one incident or of many. Notifiers add the markup."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from . import wording
-from .duration import humanize
 from .model import EventType, Message, Micros, Notification, Resolution
 from .secret import Secret
-from .text import clean, format_time
+from .text import clean, format_clock, format_date, format_time, format_zone
+from .wording import Fact
 
-MAX_LINES: Final = 20  # how many of a group are named
-MAX_SECTIONS: Final = 8  # how many kinds of a group are named
+MAX_LINES: Final = 500
+"""So many of a group are listed at the most; where there is less room, `fit` lists fewer."""
+
+MAX_REASONS: Final = 5
+"""So many receivers that could not be told are named."""
 
 
 class Tone(StrEnum):
@@ -21,6 +24,21 @@ class Tone(StrEnum):
     BAD = "bad"
     GOOD = "good"
     INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How messages are written, whatever they say.
+
+    Times are those of the clocks in *timezone*, titles begin with *prefix*; *monitor* and *host*
+    say who sends them. *billing_url* is where to go for accounts that are frozen.
+    """
+
+    timezone: str = "UTC"
+    prefix: str = ""
+    monitor: str = ""
+    host: str = ""
+    billing_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +51,37 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One account or workspace of many: its name, since when, and the link if there is one."""
+    """One account or workspace of many: its name, what about it, and the link if there is one."""
 
     name: str
-    what: str
+    what: str = ""
     action: Action | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The notifications of a group that say the same; *more* counts those that are not listed."""
+    """The notifications of a group that say the same; *unlisted* counts those without a line."""
 
     title: str
     lead: str
     lines: tuple[Line, ...]
-    more: int = 0
+    unlisted: int = 0
+    action: Action | None = None
+    listing: str = ""
+
+    @property
+    def rest(self) -> str:
+        """Where those are that are not listed, if there are any."""
+        return f"{self.unlisted} more: run “{self.listing}”" if self.unlisted else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A message as people read it: one incident has *facts*, several have *sections*.
+    """A message as people read it, in this order; *title* says in one line what happened.
 
-    *thread_title* is the same for all messages of one incident; *follows* says that this is not
-    the first of them. *title* says in one line what happened, *lead* what it means and what to do.
+    *lead* says first what to do; one incident has *facts*, several have *sections*. *thread_title*
+    is the same for all messages of one incident; *follows* says that this is not the first of them.
+    *sender* is the name of the monitor.
     """
 
     thread_title: str
@@ -63,137 +89,243 @@ class Text:
     title: str
     lead: str
     follows: bool = False
-    facts: tuple[tuple[str, str], ...] = ()
-    profile_link: str | None = None
     action: Action | None = None
+    facts: tuple[Fact, ...] = ()
     sections: tuple[Section, ...] = ()
     notes: tuple[str, ...] = ()
+    sender: str = ""
 
     @property
     def symbol(self) -> str:
         """A sign for the tone, for places that show no colour of their own."""
         return _SYMBOLS[self.tone]
 
+    @property
+    def listed(self) -> int:
+        """How many lines its sections have."""
+        return sum(len(section.lines) for section in self.sections)
+
 
 _SYMBOLS: Final[Mapping[Tone, str]] = {Tone.BAD: "🔴", Tone.GOOD: "🟢", Tone.INFO: "🔵"}
 
 
-def render(message: Message, *, timezone: str) -> Text:
-    """Write *message* for people whose clocks show *timezone*."""
-    if len(message.notifications) == 1:
-        return render_notification(message.notifications[0], now=message.now, timezone=timezone)
-    return _render_group(message.notifications, timezone)
+def render(message: Message, style: Style) -> Text:
+    """Write *message* for people."""
+    if len(message.notifications) > 1:
+        return _Group(message, style).text()
+    notification = message.notifications[0]
+    return render_notification(notification, style, receiver=message.receiver, now=message.now)
 
 
-def render_notification(notification: Notification, *, now: Micros, timezone: str) -> Text:
+def render_notification(
+    notification: Notification, style: Style, *, receiver: str, now: Micros
+) -> Text:
     """Write *notification* as a message of its own that is sent at *now*."""
+    facts = wording.facts(notification, now=now, timezone=style.timezone)
+    if wording.is_test(notification):
+        facts = _who_tests(style, receiver, notification.at)
     return Text(
-        thread_title=wording.thread_title(notification),
-        tone=_tone(notification),
-        title=wording.title(notification),
-        lead=wording.advice(notification),
+        thread_title=_prefixed(wording.thread_title(notification), style),
+        tone=tone_of(notification),
+        title=_prefixed(wording.title(notification), style),
+        lead=wording.advice((notification,)),
         follows=notification.incident is not None and notification.event is not EventType.OPENED,
-        facts=tuple(wording.facts(notification, now=now, timezone=timezone)),
-        profile_link=wording.profile_link(notification),
-        action=_action(notification),
-        notes=_notes((notification,)),
+        action=_login(notification) or _billing((notification,), style),
+        facts=tuple(facts),
+        notes=_notes((notification,), style, now),
+        sender=clean(style.monitor),
     )
 
 
-def _tone(notification: Notification) -> Tone:
-    if notification.event is EventType.NOTICE:
-        return Tone.INFO
-    if notification.event is not EventType.RESOLVED:
-        return Tone.BAD
-    return Tone.INFO if wording.resolution_of(notification) is Resolution.DISAPPEARED else Tone.GOOD
+def _who_tests(style: Style, receiver: str, at: Micros) -> Iterator[Fact]:
+    yield Fact("Sent", format_time(at, style.timezone))
+    yield Fact("Receiver", clean(receiver))
+    if style.monitor != style.host:
+        yield Fact("Monitor", clean(style.monitor))
+    yield Fact("Host", clean(style.host))
 
 
-def _action(notification: Notification) -> Action | None:
+def _prefixed(title: str, style: Style) -> str:
+    return f"{clean(style.prefix)} {title}" if style.prefix else title
+
+
+def tone_of(notification: Notification) -> Tone:
+    """Return the tone of what happened; a copy for the fallback has that of its incident."""
+    match wording.resolution_of(notification):
+        case None:
+            return Tone.BAD if notification.incident else Tone.INFO
+        case Resolution.RECOVERED | Resolution.REPLACED:
+            is_notice = notification.incident is None and notification.event is EventType.NOTICE
+            return Tone.INFO if is_notice else Tone.GOOD
+        case _:
+            return Tone.INFO
+
+
+def _login(notification: Notification) -> Action | None:
     url = wording.login_link(notification)
-    return Action("Reconnect", url) if url else None
+    return Action(wording.RECONNECT, url) if url else None
 
 
-def _notes(notifications: Sequence[Notification]) -> tuple[str, ...]:
-    receivers = sorted(
-        {clean(name) for notification in notifications if (name := notification.undelivered_to)}
-    )
-    if not receivers:
-        return ()
-    more = f" and {len(receivers) - 5} more" if len(receivers) > 5 else ""
-    names = ", ".join(receivers[:5]) + more
-    return (f"Could not be told to {names}. You read this because you are the fallback.",)
+def _billing(members: Sequence[Notification], style: Style) -> Action | None:
+    if not style.billing_url or not all(map(wording.is_frozen, members)):
+        return None
+    return Action(wording.BILLING, Secret(style.billing_url))
+
+
+def _notes(notifications: Sequence[Notification], style: Style, now: Micros) -> tuple[str, ...]:
+    """Say why the fallback gets this: who could not be told, what the answer was, since when."""
+    copies = {
+        copy.undelivered.receiver: copy.undelivered for copy in notifications if copy.undelivered
+    }
+    notes = []
+    for _, undelivered in sorted(copies.items())[:MAX_REASONS]:
+        since = format_time(min(undelivered.since, now), style.timezone)
+        why = f" ({clean(undelivered.why, 200)})" if undelivered.why else ""
+        notes.append(
+            f"You get this as the fallback: {clean(undelivered.receiver)} could not be told since"
+            f" {since}{why}."
+        )
+    if (others := len(copies) - MAX_REASONS) > 0:
+        notes.append(f"Nor could {others} others.")
+    return tuple(notes)
 
 
 def plain_text(text: Text) -> str:
     """Write *text*, its links included, for readers without markup."""
-    blocks = [text.title, text.lead]
-    if text.action:
-        blocks.append(f"{text.action.label}: {text.action.url.reveal()}")
-    facts = [*text.facts, *([("Profile", text.profile_link)] if text.profile_link else [])]
-    blocks.append("\n".join(f"{label}: {value}" for label, value in facts))
+    blocks = [text.title, text.lead, *_plain_action(text.action)]
+    blocks.append("\n".join(f"{label}: {url or value}" for label, value, url in text.facts))
     for section in text.sections:
-        lines = [*filter(None, (section.title, section.lead)), ""]
+        lines = [*filter(None, (section.title, section.lead)), *_plain_action(section.action), ""]
         for line in section.lines:
-            link = f"\n    {line.action.label}: {line.action.url.reveal()}" if line.action else ""
-            lines.append(f"  - {line.name}, {line.what}{link}")
-        if section.more:
-            lines.append(f"  and {section.more} more")
-        blocks.append("\n".join(lines))
+            lines.append("  - " + ", ".join(filter(None, (line.name, line.what))))
+            lines.extend(f"    {link}" for link in _plain_action(line.action))
+        if section.rest:
+            lines.append(f"  … {section.rest}")
+        blocks.append("\n".join(lines).strip("\n"))
     blocks.extend(text.notes)
     return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _plain_action(action: Action | None) -> tuple[str, ...]:
+    return (f"{action.label}: {action.url.reveal()}",) if action else ()
 
 
 # ── many at once ─────────────────────────────────────────────────────────────────────────────────
 
 
-def _render_group(notifications: Sequence[Notification], timezone: str) -> Text:
-    kinds: dict[tuple[str, bool], list[Notification]] = {}
-    for notification in notifications:
-        kind = (wording.predicate(notification, many=True), wording.is_workspace(notification))
-        kinds.setdefault(kind, []).append(notification)
-    sections = _sections(list(kinds.values())[:MAX_SECTIONS], notifications, timezone)
-    headings = [section.title for section in sections]
-    workspaces = _workspaces(notifications)
-    where = f"({workspaces[0]})" if len(workspaces) == 1 else f"({len(workspaces)} workspaces)"
-    notes = _notes(notifications)
-    if len(kinds) == 1:
-        summary = title = headings[0]
-        lead = ""
-        sections = [replace(sections[0], title="")]  # the title of the message says it already
-    else:
-        summary = f"{len(notifications)} changes"
-        title, lead = f"{summary} at once", "; ".join(headings) + "."
-        if unlisted := sum(map(len, list(kinds.values())[MAX_SECTIONS:])):
-            notes = (f"And {unlisted} of other kinds.", *notes)
-    return Text(
-        thread_title=f"LinkedIn accounts: {summary} {where}",
-        tone=min(map(_tone, notifications), key=(Tone.BAD, Tone.INFO, Tone.GOOD).index),
-        title=f"{title} {where}",
-        lead=lead,
-        sections=tuple(sections),
-        notes=notes,
-    )
+@dataclass(slots=True)
+class _Group:
+    """Several notifications that are one message."""
+
+    message: Message
+    style: Style
+    kinds: dict[tuple[str, bool], list[Notification]] = field(init=False)
+    workspaces: list[str] = field(init=False)
+    ambiguous: set[str] = field(init=False)
+    facts: tuple[Fact, ...] = field(init=False)
+    when: Callable[[Micros], str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        notifications = self.message.notifications
+        self.kinds = {}
+        for notification in notifications:
+            kind = wording.predicate(notification, many=True), wording.is_workspace(notification)
+            self.kinds.setdefault(kind, []).append(notification)
+        self.workspaces = sorted({clean(member.workspace, 40) for member in notifications})
+        self.ambiguous = _ambiguous(notifications)
+        self.facts, self.when = _times(notifications, self.style.timezone)
+
+    def text(self) -> Text:
+        """Write all of them, those that say the same together."""
+        notifications, style = self.message.notifications, self.style
+
+        headings = [_heading(members) for members in self.kinds.values()]
+        lead, action = "", None
+        rooms = _shares([len(members) for members in self.kinds.values()], MAX_LINES)
+        sections = [
+            self._section(heading, members, room)
+            for heading, members, room in zip(headings, self.kinds.values(), rooms, strict=True)
+        ]
+        if len(sections) == 1:  # the message itself says what its only section would
+            summary, lead, action = headings[0], sections[0].lead, sections[0].action
+            sections = [replace(sections[0], title="", lead="", action=None)]
+        else:
+            summary, lead = _summary(notifications), f"{'; '.join(headings)}."
+        where = f"{len(self.workspaces)} workspaces"
+        if len(self.workspaces) == 1:
+            where = self.workspaces[0]
+        title = _prefixed(f"{summary} ({where})", style)
+        return Text(
+            thread_title=title,
+            tone=min(map(tone_of, notifications), key=(Tone.BAD, Tone.INFO, Tone.GOOD).index),
+            title=title,
+            lead=lead,
+            action=action,
+            facts=self.facts,
+            sections=tuple(sections),
+            notes=_notes(notifications, style, self.message.now),
+            sender=clean(style.monitor),
+        )
+
+    def _section(self, heading: str, members: Sequence[Notification], room: int) -> Section:
+        return Section(
+            title=heading,
+            lead=wording.advice(members),
+            lines=tuple(map(self._line, members[:room])),
+            unlisted=len(members) - room,
+            action=_billing(members, self.style),
+            listing=wording.listing(members[0]),
+        )
+
+    def _line(self, member: Notification) -> Line:
+        name = wording.name_of(member)
+        marks = []
+        if name in self.ambiguous:
+            marks.append(wording.account_id(member)[:8])
+        if len(self.workspaces) > 1 and not wording.is_workspace(member):
+            marks.append(clean(member.workspace, 40))
+        if any(marks):
+            name = f"{name} ({', '.join(filter(None, marks))})"
+        incident = member.incident
+        if incident is None:
+            return Line(name, self.when(member.at))
+        if incident.resolved_at is not None:
+            return Line(name, wording.parts(incident, incident.resolved_at))
+        when = self.when(incident.cause_since)
+        return Line(name, f"since {when}" if when else "", _login(member))
 
 
-def _sections(
-    kinds: Sequence[Sequence[Notification]], notifications: Sequence[Notification], timezone: str
-) -> list[Section]:
-    """Write a section for each of *kinds*; together they list at most MAX_LINES, in equal parts."""
-    workspaces = _workspaces(notifications)
-    ambiguous = _ambiguous(notifications)
-    sections: list[Section] = []
-    lines_left = MAX_LINES
-    for index, members in enumerate(kinds):
-        listed = members[: max(1, lines_left // (len(kinds) - index))]
-        lines_left -= len(listed)
-        lines = tuple(_line(member, timezone, ambiguous, workspaces) for member in listed)
-        lead = wording.advice(members[0], many=len(members) > 1)
-        sections.append(Section(_heading(members), lead, lines, len(members) - len(listed)))
-    return sections
+def _times(
+    notifications: Sequence[Notification], timezone: str
+) -> tuple[tuple[Fact, ...], Callable[[Micros], str]]:
+    """Return what all times have in common, and how each is written beside it."""
+    moments = [
+        member.incident.cause_since if member.incident else member.at
+        for member in notifications
+        if member.incident is None or member.incident.is_open
+    ]
+    if moments:
+        first, last = min(moments), max(moments)
+        is_all = all(member.incident and member.incident.is_open for member in notifications)
+        if is_all and format_time(first, timezone) == format_time(last, timezone):
+            return (Fact("Since", format_time(first, timezone)),), lambda _: ""
+        date, zone = format_date(first, timezone), format_zone(first, timezone)
+        if (date, zone) == (format_date(last, timezone), format_zone(last, timezone)):
+            date = f"{date}, times in {zone}"
+            return (Fact("Date", date),), lambda moment: format_clock(moment, timezone)
+    return (), lambda moment: format_time(moment, timezone)
 
 
-def _workspaces(notifications: Sequence[Notification]) -> list[str]:
-    return sorted({clean(notification.workspace, 40) for notification in notifications})
+def _summary(notifications: Sequence[Notification]) -> str:
+    """Name what says different things, as one."""
+    count, tones = len(notifications), set(map(tone_of, notifications))
+    if tones == {Tone.GOOD}:
+        return f"{count} problems are over"
+    if tones != {Tone.BAD}:
+        return f"{count} changes"
+    still = all(member.event is EventType.REMINDED for member in notifications)
+    noun = "problems" if any(map(wording.is_workspace, notifications)) else "accounts"
+    return f"{count} {noun} {'still need' if still else 'need'} attention"
 
 
 def _ambiguous(notifications: Sequence[Notification]) -> set[str]:
@@ -205,26 +337,46 @@ def _ambiguous(notifications: Sequence[Notification]) -> set[str]:
     return {name for name, keys in accounts.items() if len(keys) > 1}
 
 
-def _line(
-    notification: Notification, timezone: str, ambiguous: set[str], workspaces: Sequence[str]
-) -> Line:
-    name = wording.name_of(notification)
-    marks = []
-    if name in ambiguous:
-        marks.append(wording.account_id(notification)[:8])
-    if len(workspaces) > 1 and not wording.is_workspace(notification):
-        marks.append(clean(notification.workspace, 40))
-    if any(marks):
-        name = f"{name} ({', '.join(filter(None, marks))})"
-    incident = notification.incident
-    if incident is None:
-        return Line(name, format_time(notification.at, timezone))
-    if incident.resolved_at is not None:
-        return Line(name, f"after {humanize(incident.resolved_at - incident.opened_at)}")
-    return Line(name, f"since {format_time(incident.opened_at, timezone)}", _action(notification))
-
-
 def _heading(members: Sequence[Notification]) -> str:
     noun = "workspace" if wording.is_workspace(members[0]) else "account"
     many = len(members) > 1
     return f"{len(members)} {noun}{'s' if many else ''} {wording.predicate(members[0], many=many)}"
+
+
+# ── as much as there is room for ─────────────────────────────────────────────────────────────────
+
+
+def fit(text: Text, fits: Callable[[Text], bool]) -> Text:
+    """Return *text* with as many lines of its sections as it *fits* with, if it has any."""
+    if not text.sections or fits(text):
+        return text
+    low, high = 0, text.listed  # it fits with low (or nothing helps), and not with high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(with_lines(text, middle)) else (low, middle)
+    return with_lines(text, low)
+
+
+def with_lines(text: Text, count: int) -> Text:
+    """Return *text* with *count* lines in all: each section has its share, or gives it on."""
+    shares = _shares([len(section.lines) for section in text.sections], count)
+    sections = []
+    for section, share in zip(text.sections, shares, strict=True):
+        whole = len(section.lines) + section.unlisted
+        sections.append(replace(section, lines=section.lines[:share], unlisted=whole - share))
+    return replace(text, sections=tuple(sections))
+
+
+def _shares(sizes: Sequence[int], room: int) -> list[int]:
+    """Divide *room* among lists of these *sizes*; one that needs less than its share gives it on.
+
+    Nowhere is a single one left out: to say so takes as much room.
+    """
+    shares = [0] * len(sizes)
+    for place, index in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
+        share = min(sizes[index], room // (len(sizes) - place))
+        if share == sizes[index] - 1:
+            share = max(share - 1, 0)
+        shares[index] = share
+        room -= share
+    return shares

@@ -198,9 +198,41 @@ def check_timezone(name: str) -> str:
 
 
 def format_time(moment: Micros, timezone: str) -> str:
-    """Write a point in time as the clocks of *timezone* show it: `Mon 23 Nov 2026, 09:00 CET`."""
-    local = datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(ZoneInfo(timezone))
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+    """Write a point in time as the clocks of a *timezone* show it: `Mon 23 Nov 2026, 09:00 UTC`."""
+    day, hour = format_date(moment, timezone), format_clock(moment, timezone)
+    return f"{day}, {hour} {format_zone(moment, timezone)}"
+
+
+def format_date(moment: Micros, timezone: str) -> str:
+    """Write the date of a point in time: `Mon 23 Nov 2026`."""
+    local = _local(moment, timezone)
+    return f"{local:%a} {local.day} {local:%b %Y}"
+
+
+def format_clock(moment: Micros, timezone: str) -> str:
+    """Write what the clocks of *timezone* show: `09:00`."""
+    return f"{_local(moment, timezone):%H:%M}"
+
+
+def format_zone(moment: Micros, timezone: str) -> str:
+    """Write what the time of a *timezone* is called at a point in time: `CET`."""
+    return f"{_local(moment, timezone):%Z}"
+
+
+def format_interval(start: Micros, end: Micros, timezone: str) -> str:
+    """Write from when to when; what is the same stands once."""
+    first, last = format_time(start, timezone), format_time(end, timezone)
+    if first == last:
+        return first
+    zone = f" {format_zone(start, timezone)}"
+    if last.endswith(zone):
+        first = first.removesuffix(zone)
+        last = last.removeprefix(f"{format_date(start, timezone)}, ")
+    return f"{first} to {last}"
+
+
+def _local(moment: Micros, timezone: str) -> datetime:
+    return datetime.fromtimestamp(moment / 1_000_000, UTC).astimezone(ZoneInfo(timezone))
 
 
 def iso_time(moment: Micros) -> str:

@@ -1,16 +1,19 @@
-"""The words of one notification: what happened to whom, what it means and what to do.
+"""The words of notifications that say the same: what happened to whom, what to do, the details.
 
-Rules:
+The rules for texts are in `docs/developing.md`; of them, three hold up the others:
+
 1. Names, addresses and details come from others and are hostile: everything passes `clean`, and in
    a sentence or beside one it is `set_off`.
 2. Nobody is asked to log in to an account that a login would not bring back.
 3. A link never stands in a sentence: it is an action of its own, or it is not there at all.
+
+*members* are one notification, or several of which all is said at once.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
-from .duration import MICROSECONDS, humanize
+from .duration import MICROSECONDS, humanize, humanize_between
 from .model import (
     ALL_WORKSPACES,
     RULES_CHANGED,
@@ -24,38 +27,46 @@ from .model import (
     Status,
 )
 from .secret import Secret
-from .text import clean, format_time, set_off, shorten
+from .text import clean, format_interval, format_time, set_off, shorten
 from .url import is_profile
 
 MAX_DETAIL: Final = 300
+MAX_PARTS: Final = 4
+"""So many causes of an incident are told with how long each lasted."""
+
+RECONNECT: Final = "Reconnect"
+BILLING: Final = "Billing"
 
 _STATES: Final[Mapping[Cause, str]] = {
     Cause.RECONNECTION_REQUIRED: "signed out of LinkedIn",
     Cause.FROZEN: "frozen by Linked API",
-    Cause.UNKNOWN: "in a state this monitor does not know",
-    Cause.FLAPPING: "going up and down",
+    Cause.UNKNOWN: "in a state that this monitor does not know",
     Cause.UNREACHABLE: "Linked API does not answer",
     Cause.TOKEN_REJECTED: "Linked API rejects the token",
     Cause.RATE_LIMITED: "the rate limit is used up",
     Cause.BAD_RESPONSE: "Linked API gives unusable answers",
 }
+_PARTS: Final[Mapping[Cause, str]] = {
+    Cause.RECONNECTION_REQUIRED: "signed out",
+    Cause.FROZEN: "frozen",
+    Cause.UNKNOWN: "in an unknown state",
+    Cause.UNREACHABLE: "no answer from Linked API",
+    Cause.TOKEN_REJECTED: "the token rejected",
+    Cause.RATE_LIMITED: "the rate limit used up",
+    Cause.BAD_RESPONSE: "unusable answers from Linked API",
+}
 _RESOLUTIONS: Final[Mapping[Resolution, tuple[str, str]]] = {
     Resolution.RECOVERED: ("is active again", "are active again"),
     Resolution.DISAPPEARED: ("was removed from Linked API", "were removed from Linked API"),
-    Resolution.REPLACED: ("was connected anew", "were connected anew"),
+    Resolution.REPLACED: ("was replaced by a new connection", "were replaced by new connections"),
     Resolution.UNWATCHED: ("is no longer watched", "are no longer watched"),
 }
 _REMEDIES: Final[Mapping[Cause, str]] = {
-    Cause.UNREACHABLE: "Check the network of the monitor, and whether Linked API has an outage.",
+    Cause.UNREACHABLE: "Check the monitor's network, and whether Linked API has an outage.",
     Cause.TOKEN_REJECTED: "Put a valid token for this workspace into the monitor's configuration.",
-    Cause.RATE_LIMITED: "Find what else uses this token so heavily, or poll less often.",
-    Cause.BAD_RESPONSE: "Linked API may be disturbed or have changed; look for a newer monitor.",
+    Cause.RATE_LIMITED: "Find out what else uses this token so heavily, or poll less often.",
+    Cause.BAD_RESPONSE: "Look for a newer version of this monitor: Linked API may have changed.",
 }
-_RENAMED: Final = (
-    "Whoever edits a profile can change its name and address, so nothing follows from that: owners,"
-    " routes and what is ignored stay as they were. To let the new name count, run"
-    " “linkedapi-monitor accounts accept ID” with the account id."
-)
 _PLATFORM: Final = "the Linked API platform"
 
 
@@ -88,6 +99,21 @@ def is_renamed(notification: Notification) -> bool:
     return is_notice and notification.detail == RULES_CHANGED
 
 
+def is_test(notification: Notification) -> bool:
+    """Say whether *notification* is of nothing that happened: a person wants to see one."""
+    return notification.incident is None and notification.account is None
+
+
+def is_frozen(notification: Notification) -> bool:
+    """Say whether billing is what brings the account back."""
+    incident = notification.incident
+    if incident is None or not incident.is_open or incident.scope is Scope.WORKSPACE:
+        return False
+    if incident.cause is Cause.FLAPPING:
+        return (notification.account or incident).status is Status.FROZEN
+    return incident.cause is Cause.FROZEN
+
+
 def resolution_of(notification: Notification) -> Resolution | None:
     """Return how the problem ended, if it did."""
     if notification.event is EventType.RESOLVED:
@@ -117,6 +143,28 @@ def profile_link(notification: Notification) -> str | None:
 # ── what happened ────────────────────────────────────────────────────────────────────────────────
 
 
+def title(notification: Notification) -> str:
+    """Say in one line what happened to whom."""
+    if is_test(notification):
+        return "Test message"
+    return f"{name_of(notification)} {predicate(notification)}"
+
+
+def thread_title(notification: Notification) -> str:
+    """Name the incident as it opened: the same line for all its messages, so that mail joins them.
+
+    Gmail takes mails for one conversation if they have the same subject.
+    """
+    workspace = clean(notification.workspace, 40)
+    incident = notification.incident
+    if incident is None:
+        return f"{title(notification)} ({workspace})" if workspace else title(notification)
+    opened = _is(_state(incident, incident.opening_cause), is_workspace(notification))
+    if is_workspace(notification):
+        return f"{name_of(notification)} {opened}"
+    return f"{name_of(notification, 50)} {opened} ({workspace})"
+
+
 def predicate(notification: Notification, *, many: bool = False) -> str:
     """Say what happened to it (or to *many*): the rest of a sentence that starts with who."""
     resolution, incident = resolution_of(notification), notification.incident
@@ -130,191 +178,275 @@ def predicate(notification: Notification, *, many: bool = False) -> str:
     if notification.event is EventType.REFRESHED and login_link(notification) is not None:
         return "have new login links" if many else "has a new login link"
     is_news = notification.event in (EventType.OPENED, EventType.CHANGED)
-    still = "" if is_news else "still "
-    now = "now " if notification.event is EventType.CHANGED else ""
+    adverb = "now " if notification.event is EventType.CHANGED else "" if is_news else "still "
+    return _is(
+        _state(incident, incident.cause), is_workspace(notification), adverb=adverb, many=many
+    )
+
+
+def _is(state: str, of_workspace: bool, *, adverb: str = "", many: bool = False) -> str:  # noqa: FBT001
+    if of_workspace:
+        still, now = (adverb, "") if adverb == "still " else ("", adverb)
+        return f"{still}cannot be checked: {now}{state}"
+    return f"{'are' if many else 'is'} {adverb}{state}"
+
+
+def _state(incident: Incident, cause: Cause) -> str:
+    if cause is not Cause.FLAPPING:
+        return _STATES[cause]
+    return f"{_flaps(incident)} again and again"
+
+
+def _flaps(incident: Incident) -> str:
+    """Say between what an account goes back and forth, as far as that is recorded."""
+    causes = {incident.cause, *(earlier.cause for earlier in incident.earlier)}
+    is_of_billing = Cause.FROZEN in causes or incident.status is Status.FROZEN
+    if is_of_billing and Cause.RECONNECTION_REQUIRED not in causes:
+        return "frozen and active"
+    return "signed out and back in"
+
+
+def listing(notification: Notification) -> str:
+    """Return the command that lists what there is of the kind of *notification*."""
+    if resolution_of(notification) is not None or notification.incident is None:
+        return "linkedapi-monitor incidents --all"
     if is_workspace(notification):
-        return f"{still}cannot be checked: {now}{_STATES[incident.cause]}"
-    return f"{'are' if many else 'is'} {still}{now}{_STATES[incident.cause]}"
+        return "linkedapi-monitor workspaces"
+    return "linkedapi-monitor accounts --bad --show-links"
 
 
-def title(notification: Notification) -> str:
-    """Say in one line what happened to whom."""
-    if notification.incident is None and notification.account is None:
-        return "Test message"
-    return f"{name_of(notification)} {predicate(notification)}"
+# ── what to do ───────────────────────────────────────────────────────────────────────────────────
 
 
-def thread_title(notification: Notification) -> str:
-    """Name the incident: the same line for all its messages, so that mail clients join them."""
-    workspace = clean(notification.workspace, 40)
-    if notification.incident is None:
-        return f"{title(notification)} ({workspace})" if workspace else title(notification)
-    if notification.workspace == ALL_WORKSPACES:
-        return "Linked API problem: most workspaces"
-    if is_workspace(notification):
-        return f"Linked API problem: workspace {workspace}"
-    return f"LinkedIn account problem: {name_of(notification, 50)} ({workspace})"
-
-
-# ── what it means and what to do ─────────────────────────────────────────────────────────────────
-
-
-def advice(notification: Notification, *, many: bool = False) -> str:
-    """Say what it means and what to do about it (or about *many* of the same kind)."""
-    resolution, incident = resolution_of(notification), notification.incident
+def advice(members: Sequence[Notification]) -> str:
+    """Say what to do about *members*, first of all, and what holds until then."""
+    first, many = members[0], len(members) > 1
+    resolution, incident = resolution_of(first), first.incident
     if resolution is not None:
-        return _after(notification, resolution, many=many)
-    if is_renamed(notification):
-        return _RENAMED
+        return _after(members, resolution)
+    if is_renamed(first):
+        names, accounts = ("names", "accounts") if many else ("name", "account")
+        return (
+            f"If the new {names} may count, run “linkedapi-monitor accounts accept ID”. Until then"
+            f" owners, routes and what is ignored stay as they were: whoever edits a profile can"
+            f" change what the {accounts} {'are' if many else 'is'} called."
+        )
     if incident is None:
-        return clean(notification.detail, MAX_DETAIL)
-    return _explain(notification, incident, many=many) + _earlier_links(notification, incident)
+        return clean(first.detail, MAX_DETAIL)
+    return _explain(members, incident) + _earlier_links(first, incident)
 
 
-def _explain(notification: Notification, incident: Incident, *, many: bool) -> str:
-    is_of_all = notification.workspace == ALL_WORKSPACES
+def _explain(members: Sequence[Notification], incident: Incident) -> str:
+    first, many = members[0], len(members) > 1
+    is_of_all = first.workspace == ALL_WORKSPACES
     if remedy := _REMEDIES.get(Cause.UNREACHABLE if is_of_all else incident.cause):
-        whose = "their" if is_of_all else "its"
+        whose = "their" if is_of_all or many else "its"
         return f"{remedy} Until then nobody hears of new problems with {whose} accounts."
     if incident.cause is Cause.RECONNECTION_REQUIRED:
-        return _login(notification, many=many)
+        return f"{_login(members)} {_until_then(members)}"
     if incident.cause is Cause.FROZEN:
-        return _subscription(many=many)
+        return f"{_billing(members)} {_until_then(members)}"
     if incident.cause is Cause.FLAPPING:
-        return _flapping(notification, incident, many=many)
+        return _flapping(members, incident)
+    accounts = "these accounts" if many else "this account"
     raw = "" if many else clean(incident.raw_status or "", 40)
-    says = f"Linked API calls it {set_off(raw)}. " if raw else ""
-    return f"{says}Take it as not working and look at it in {_PLATFORM}."
-
-
-def _login(notification: Notification, *, many: bool) -> str:
-    if many:
-        return (
-            "Linked API can do nothing for them until someone logs in to each again: "
-            f"with its link where there is one, else in {_PLATFORM}."
-        )
-    effect = "Linked API can do nothing for this account until someone logs in to it again"
-    if login_link(notification) is not None:
-        return f"{effect}: open the link and log in to LinkedIn."
-    reason = (
-        "The login link is not shown here"
-        if notification.link_withheld
-        else "There is no login link to show here"
-    )
-    return f"{effect}. {reason}: reconnect the account in {_PLATFORM}."
-
-
-def _subscription(*, many: bool) -> str:
-    reason = "Accounts that freeze together usually mean" if many else "That usually means"
+    says = f" Linked API calls the state {set_off(raw)}." if raw else ""
     return (
-        f"{reason} that the Linked API subscription ended, was downgraded or has too few seats: "
-        f"check the subscription and billing in {_PLATFORM}."
+        f"Look at {accounts} in {_PLATFORM}.{says} Until you know more, treat {accounts} as not"
+        " working."
     )
 
 
-def _flapping(notification: Notification, incident: Incident, *, many: bool) -> str:
-    text = "The status keeps changing, so whatever uses it fails now and then."
-    match None if many else (notification.account or incident).status:
+def _until_then(members: Sequence[Notification]) -> str:
+    return f"Until then nothing runs on {'these accounts' if len(members) > 1 else 'this account'}."
+
+
+def _login(members: Sequence[Notification]) -> str:
+    linked = [login_link(member) is not None for member in members]
+    if len(members) > 1:
+        if all(linked):
+            return f"Open {RECONNECT} beside each name and log in to LinkedIn."
+        if any(linked):
+            return (
+                f"Open {RECONNECT} beside each name and log in to LinkedIn; where there is none,"
+                f" reconnect the account in {_PLATFORM}."
+            )
+        return f"Reconnect these accounts in {_PLATFORM}."
+    if all(linked):
+        return f"Open {RECONNECT} and log in to LinkedIn."
+    reason = "links are not shown here" if members[0].link_withheld else "there is no link yet"
+    return f"Reconnect this account in {_PLATFORM}: {reason}."
+
+
+def _billing(members: Sequence[Notification]) -> str:
+    if len(members) == 1:
+        return f"Open {BILLING} and see that the subscription is paid and has enough seats."
+    return (
+        f"Open {BILLING} and see that the subscription is paid and has enough seats: that accounts"
+        " freeze together usually means that it has ended or was made smaller."
+    )
+
+
+def _flapping(members: Sequence[Notification], incident: Incident) -> str:
+    many = len(members) > 1
+    accounts = "these accounts" if many else "this account"
+    unsteady = f"The status keeps changing, so what runs on {accounts} fails now and then."
+    if many and any(map(login_link, members)):
+        return f"{_login(members)} {unsteady}"
+    match None if many else (members[0].account or incident).status:
         case Status.ACTIVE:
-            return f"{text} Right now it is active; you will hear when it stays so."
+            return f"Nothing to do at the moment: the account is active. {unsteady}"
         case Status.FROZEN:
-            return f"{text} Right now it is frozen. {_subscription(many=False)}"
+            return f"{_billing(members)} {unsteady}"
         case Status.RECONNECTION_REQUIRED:
-            return f"{text} Right now it is signed out. {_login(notification, many=False)}"
+            return f"{_login(members)} {unsteady}"
         case _:
-            return f"{text} Look at it in {_PLATFORM}."
+            return f"Look at {accounts} in {_PLATFORM}. {unsteady}"
 
 
 def _earlier_links(notification: Notification, incident: Incident) -> str:
     """Say what becomes of links that were sent earlier."""
     has_link = login_link(notification) is not None
     if has_link and notification.event in (EventType.REMINDED, EventType.REFRESHED):
-        return " Use this link only: earlier ones may no longer work."
+        return " Earlier links may no longer work."
     if notification.event is not EventType.CHANGED or is_workspace(notification):
         return ""
     if incident.previous_cause is not Cause.RECONNECTION_REQUIRED:
         return ""
     if has_link:
-        return " Use this link only: an earlier one may no longer work."
-    return " A login link sent earlier no longer works."
+        return " Earlier links may no longer work."
+    return " A login link that was sent earlier no longer works."
 
 
-def _after(notification: Notification, resolution: Resolution, *, many: bool) -> str:
+def _after(members: Sequence[Notification], resolution: Resolution) -> str:
     """Say what is left to do once it ended."""
+    first, many = members[0], len(members) > 1
+    accounts = "these accounts" if many else "this account"
     match resolution:
         case Resolution.RECOVERED:
-            return f"{_what_it_was(notification, many=many)} Nothing to do."
+            return " ".join(filter(None, ("Nothing to do.", "" if many else _what_it_was(first))))
         case Resolution.REPLACED:
-            same = "The same LinkedIn profiles now have" if many else "The same profile now has"
-            return f"{same} a new account id. Nothing to do, unless something uses the old one."
-        case Resolution.UNWATCHED:
-            they_were = "They were" if many else "It was"
+            ids = "" if many else _ids(first)
             return (
-                f"{they_were} taken out of the monitor's configuration; "
-                "nobody will hear whether the problem ends."
+                "Nothing to do, unless something of yours still uses the old"
+                f" {'ids' if many else 'id'}{ids}."
+            )
+        case Resolution.UNWATCHED:
+            subject = "they were" if many else "the account was"
+            if is_workspace(first) and not many:
+                subject = "the workspace was"
+            return (
+                f"Nothing to do: {subject} taken out of the monitor's configuration."
+                " Nobody will hear whether the problem ends."
             )
         case _:
-            they_are, them = ("They are", "them") if many else ("It is", "it")
+            they_are = "They are" if many else "The account is"
             return (
-                f"{they_are} no longer watched. If nobody meant to remove {them}, "
-                f"connect {them} again in {_PLATFORM}."
+                f"If nobody meant to remove {accounts}, connect {'them' if many else 'it'} again in"
+                f" {_PLATFORM}. {they_are} no longer watched."
             )
 
 
-def _what_it_was(notification: Notification, *, many: bool) -> str:
+def _ids(notification: Notification) -> str:
+    account = notification.account
+    if account is None or account.replaced_by is None:
+        return ""
+    old, new = account_id(notification), clean(account.replaced_by)
+    return f": old id {set_off(old)} → new id {set_off(new)}"
+
+
+def _what_it_was(notification: Notification) -> str:
     incident = notification.incident
-    if many or incident is None or incident.resolved_at is None:
-        return "The problem is over."
-    span = humanize(incident.resolved_at - incident.opened_at)
-    if is_workspace(notification):
-        it_was = "They were" if notification.workspace == ALL_WORKSPACES else "It was"
-        return f"{it_was} out of sight for {span}; what changed meanwhile is told separately."
-    return f"It was {_STATES[incident.cause]} for {span}."
+    if incident is None or incident.resolved_at is None:
+        return ""
+    if not is_workspace(notification):
+        text = parts(incident, incident.resolved_at)
+        return f"{text[0].upper()}{text[1:]}."
+    span = humanize_between(incident.opened_at, incident.resolved_at)
+    return f"For {span} nothing could be seen; what changed meanwhile is told separately."
+
+
+def parts(incident: Incident, until: Micros) -> str:
+    """Say what was wrong for how long, each cause in its turn: `signed out for 4 h, then frozen…`.
+
+    The last one lasted *until* then.
+    """
+    last = f"{_part(incident, incident.cause)} for {humanize_between(incident.cause_since, until)}"
+    return ", then ".join((*_earlier_parts(incident), last))
+
+
+def _earlier_parts(incident: Incident) -> list[str]:
+    earlier = [
+        f"{_part(incident, cause)} for {humanize(lasted)}" for cause, lasted in incident.earlier
+    ]
+    if len(earlier) > MAX_PARTS:
+        between = incident.cause_since - incident.opened_at
+        between -= incident.earlier[0].lasted + incident.earlier[-1].lasted
+        earlier[1:-1] = [f"in other states for {humanize(between)}"]
+    return earlier
+
+
+def _part(incident: Incident, cause: Cause) -> str:
+    if cause is Cause.FLAPPING:
+        return f"{_flaps(incident)} again and again"
+    return _PARTS[cause]
 
 
 # ── the details ──────────────────────────────────────────────────────────────────────────────────
 
 
-def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator[tuple[str, str]]:
-    """Yield what else is known, as label and value."""
+class Fact(NamedTuple):
+    """A detail: what it is, its value, and the address that the value leads to, if it does."""
+
+    label: str
+    value: str
+    url: str | None = None
+
+
+def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator[Fact]:
+    """Yield what else is known, by use: first since when, last the id."""
     account, incident = notification.account, notification.incident
-    if notification.workspace not in ("", ALL_WORKSPACES):
-        yield "Workspace", clean(notification.workspace)
-    if identity := account_id(notification):
-        yield "Account id", identity
     if incident is not None:
-        yield from _times(notification.event, incident, now, timezone)
-        if incident.acknowledged_by:
-            yield "Acknowledged by", clean(incident.acknowledged_by)
-        if is_workspace(notification) and (
-            detail := clean(notification.detail or incident.detail, MAX_DETAIL)
-        ):
-            yield "Details", detail
+        yield from _times(incident, now, timezone)
     elif account is not None:
-        yield "Noticed", _when(notification.at, timezone)
-        if is_renamed(notification):
-            yield "Matched as", clean(account.matched_name or "") or "ignored"
-    if notification.labels:
-        labels = notification.labels.items()
-        pairs = ", ".join(f"{clean(key, 40)}: {clean(value, 40)}" for key, value in labels)
-        yield "Labels", clean(pairs, MAX_DETAIL)
+        yield Fact("Noticed", format_time(notification.at, timezone))
+    if notification.workspace not in ("", ALL_WORKSPACES):
+        yield Fact("Workspace", clean(notification.workspace))
+    if incident is not None and incident.acknowledged_by:
+        yield Fact("Acknowledged by", clean(incident.acknowledged_by))
+    detail = clean(notification.detail or incident.detail, MAX_DETAIL) if incident else ""
+    if detail and is_workspace(notification):
+        yield Fact("Details", detail)
+    yield from _labels(notification.labels)
+    if profile := profile_link(notification):
+        shown = profile.partition("://")[2].removeprefix("www.").rstrip("/")
+        yield Fact("Profile", shown, profile)
+    if account is not None and is_renamed(notification):
+        yield Fact("Matched as", clean(account.matched_name or "") or "ignored")
+    if identity := account_id(notification):
+        yield Fact("Account id", identity)
 
 
-def _times(
-    event: EventType, incident: Incident, now: Micros, timezone: str
-) -> Iterator[tuple[str, str]]:
+def _times(incident: Incident, now: Micros, timezone: str) -> Iterator[Fact]:
     if incident.resolved_at is not None:
-        yield "Began", _when(incident.opened_at, timezone)
-        yield "Ended", _when(incident.resolved_at, timezone)
-        yield "Lasted", humanize(incident.resolved_at - incident.opened_at)
+        span = humanize_between(incident.opened_at, incident.resolved_at)
+        when = format_interval(incident.opened_at, incident.resolved_at, timezone)
+        yield Fact("Lasted", f"{span}, {when}")
         return
-    span = now - incident.opened_at
-    ago = "just now" if span < MICROSECONDS["m"] else f"{humanize(span)} ago"
-    yield "Since", f"{_when(incident.opened_at, timezone)}, {ago}"
-    if event is EventType.CHANGED and incident.previous_cause is not None:
-        yield "Before that", _STATES[incident.previous_cause]
+    since = incident.cause_since
+    is_new = now - since < MICROSECONDS["m"]
+    ago = "just now" if is_new else f"{humanize_between(since, now)} ago"
+    yield Fact("Since", f"{format_time(since, timezone)}, {ago}")
+    if earlier := _earlier_parts(incident):
+        yield Fact("Before that", ", then ".join(earlier))
 
 
-def _when(moment: Micros, timezone: str) -> str:
-    zone = "" if timezone == "UTC" else f" ({timezone})"
-    return f"{format_time(moment, timezone)}{zone}"
+def _labels(labels: Mapping[str, str]) -> Iterator[Fact]:
+    """Yield the owner first: whom to ask."""
+    if owner := clean(labels.get("owner", "")):
+        yield Fact("Owner", owner)
+    pairs = ", ".join(
+        f"{clean(key, 40)}: {clean(value, 40)}" for key, value in labels.items() if key != "owner"
+    )
+    if pairs:
+        yield Fact("Labels", clean(pairs, MAX_DETAIL))

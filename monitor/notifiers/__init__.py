@@ -10,7 +10,8 @@ accepted. Whatever is a `Secret` among the settings may stand in a file: the con
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -25,6 +26,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
 from monitor.core.model import Message
 from monitor.core.receipt import Receipt
+from monitor.core.render import Style
 from monitor.core.secret import Secret
 from monitor.core.text import check_timezone
 from monitor.net import http as net
@@ -97,8 +99,10 @@ class ReceiverSettings(BaseModel):
         """What is usable but was hardly meant: a sentence by key."""
         return {}
 
-    def check_address(self, address: str) -> None:
-        """Raise ValueError if a label's value is no *address* for this receiver."""
+    @property
+    def label_checks(self) -> Mapping[str, Callable[[str], object]]:
+        """What raises ValueError if the value of a label is of no use to it, by label."""
+        return {}
 
 
 class Notifier(ABC):
@@ -109,9 +113,9 @@ class Notifier(ABC):
 
     groups: ClassVar[bool] = True
 
-    def __init__(self, settings: Any, *, http: httpx.AsyncClient, timezone: str) -> None:
+    def __init__(self, settings: Any, *, http: httpx.AsyncClient, style: Style) -> None:
         self.settings = settings
-        self.timezone = timezone
+        self.style = style
         self.http = http
 
     @abstractmethod
@@ -136,17 +140,17 @@ def groups(settings: ReceiverSettings) -> bool:
 
 
 def build(
-    settings: ReceiverSettings, *, http: httpx.AsyncClient, proxies: Proxies, timezone: str
+    settings: ReceiverSettings, *, http: httpx.AsyncClient, proxies: Proxies, style: Style
 ) -> Notifier:
     """Make the notifier of a receiver; raise SetupError if it can't work as configured.
 
-    It shows times in the receiver's own time zone, else in *timezone*. *proxies* are those that
-    *http* uses.
+    It writes in *style*, but with times in the receiver's own time zone if it has one. *proxies*
+    are those that *http* uses.
     """
     for url in settings.urls:
         proxies.find(url.reveal())
-    zone = settings.timezone or timezone
-    notifier: Notifier = _load(settings.type).Notifier(settings, http=http, timezone=zone)
+    style = replace(style, timezone=settings.timezone or style.timezone)
+    notifier: Notifier = _load(settings.type).Notifier(settings, http=http, style=style)
     return notifier
 
 
@@ -197,7 +201,7 @@ def unanswered(text: str, *, sent: bool, late: bool, why: str = "") -> DeliveryE
         why = why or (IN_TIME if late else "")
         text = "could not be reached" + (f": {why}" if why else "")
         return DeliveryError(text, reason=AttemptReason.NETWORK)
-    text = "no answer in time" if late else text
+    text = "gave no answer in time" if late else text
     reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
     return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)
 

@@ -19,6 +19,7 @@ import re
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
 
 import httpx
@@ -136,11 +137,18 @@ class Answer:
         """Whether it is a page for people: no receiver of messages answers with one."""
         return _PAGE.match(self.text) is not None
 
+    @property
+    def answered(self) -> str:
+        """The status as people know it: `answered 404 Not Found`."""
+        with contextlib.suppress(ValueError):
+            return f"answered {self.status} {HTTPStatus(self.status).phrase}"
+        return f"answered {self.status}"
+
     def page(self) -> DeliveryError:
         """Say that a page came: from a portal or a proxy on the way, or a wrong address."""
         return DeliveryError(
-            f"HTTP {self.status} with a web page; check the address, and whether a proxy or portal"
-            " on the way answers",
+            f"{self.answered} with a web page; check the address, and whether a proxy or portal on"
+            " the way answers",
             reason=AttemptReason.NETWORK,
             remedy=Remedy.MEND,
             doubtful=True,
@@ -171,7 +179,7 @@ class Answer:
         return DeliveryError(self._say(words), reason=reason, remedy=remedy, doubtful=not is_sure)
 
     def _say(self, words: str) -> str:
-        return f"HTTP {self.status}: {words}" if words else f"HTTP {self.status}"
+        return f"{self.answered}: {words}" if words else self.answered
 
 
 def to_json(value: Any) -> bytes:
@@ -211,7 +219,7 @@ class HttpNotifier(Notifier, Generic[S]):
         except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
             late = isinstance(failure, TimeoutError)
             why = connect_failure(failure) or ""
-            error = unanswered("no answer", sent=body.sent, late=late, why=why)
+            error = unanswered("gave no answer", sent=body.sent, late=late, why=why)
         else:
             answer = await _read(response)
             if response.is_success:

@@ -1,7 +1,7 @@
 """`email`: messages by SMTP, as text and HTML, one thread per incident."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
@@ -15,7 +15,7 @@ from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
 from monitor.core.receipt import Receipt
-from monitor.core.render import Text, plain_text, render
+from monitor.core.render import Text, fit, plain_text, render
 from monitor.core.text import clean, set_off
 
 from ._mail import Mailbox, parse_mailbox, thread_index, write_mail
@@ -26,6 +26,9 @@ _NO_REPLIES: Final = {
     "X-Auto-Response-Suppress": "OOF, AutoReply, RN, NRN",
 }
 """What keeps machines from answering, but for bounces, which say that nobody gets this."""
+
+MAX_HTML: Final = 100_000
+"""So many bytes the HTML has: of more than 102 kB Gmail shows the beginning."""
 
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -89,9 +92,10 @@ class Settings(SmtpSettings):
         """Where a test message goes if the recipient is not the same for all: to its own sender."""
         return self.from_ if self.address_label else ""
 
-    def check_address(self, address: str) -> None:
-        """Raise ValueError if nobody can get mail at *address*."""
-        parse_mailbox(address)
+    @property
+    def label_checks(self) -> Mapping[str, Callable[[str], object]]:
+        """The label that holds the recipient."""
+        return {self.to.label: parse_mailbox} if isinstance(self.to, ByLabel) else {}
 
 
 class Notifier(notifiers.Notifier):
@@ -137,8 +141,14 @@ class Notifier(notifiers.Notifier):
             return (message.address,)
         return to
 
+    def _fits(self, text: Text) -> bool:
+        return len(self._render(text).encode()) <= MAX_HTML
+
+    def _render(self, text: Text) -> str:
+        return self._html.render(text=text, preview=_preview(text), footer=self._footer(text))
+
     def _compose(self, message: Message, to: Sequence[Mailbox]) -> bytes:
-        text = render(message, timezone=self.timezone)
+        text = fit(render(message, self.style), self._fits)
         headers = {
             "Date": format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC)),
             "Message-ID": f"<{_UNSAFE.sub('-', message.id)}@{self._sender.domain}>",
@@ -148,24 +158,24 @@ class Notifier(notifiers.Notifier):
             headers |= {"In-Reply-To": root, "References": root}
             age = message.now - incident.opened_at if text.follows else None
             headers["Thread-Index"] = thread_index(incident.id, incident.opened_at, age)
-        footer = self._footer()
         return write_mail(
             sender=self._sender,
             to=to,
             subject=f"Re: {text.thread_title}" if text.follows else text.thread_title,
             headers=headers | _NO_REPLIES,
-            text=f"{plain_text(text)}\n-- \n{footer}\n",
-            html=self._html.render(text=text, preview=_preview(text), footer=footer),
+            text=f"{plain_text(text)}\n-- \n{self._footer(text)}\n",
+            html=self._render(text),
         )
 
-    def _footer(self) -> str:
+    def _footer(self, text: Text) -> str:
         """Say who writes and why to this address."""
         to, name = self.settings.to, set_off(clean(self.settings.name))
         if isinstance(to, ByLabel):
             reason = f"your address is in the label {set_off(clean(to.label, 40))}"
         else:
             reason = f"the receiver {name} sends to your address"
-        return f"Sent by linkedapi-monitor. You get this mail because {reason}."
+        sender = f" {set_off(text.sender)}" if text.sender else ""
+        return f"Sent by linkedapi-monitor{sender}. You get this mail because {reason}."
 
 
 def _preview(text: Text) -> str:

@@ -8,7 +8,7 @@ import structlog
 
 from monitor import notifiers
 from monitor.core.doc import Doc
-from monitor.core.duration import humanize
+from monitor.core.duration import humanize_between
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import Message, Micros, Notification
 from monitor.core.receipt import Receipt
@@ -69,17 +69,21 @@ class Notifier(notifiers.Notifier):
 
     def _write(self, notification: Notification, now: Micros, writing: list[Future[None]]) -> None:
         """Log *notification*; who writes it later adds to *writing* what says when."""
-        text = render_notification(notification, now=now, timezone=self.timezone)
+        text = render_notification(notification, self.style, receiver=self.settings.name, now=now)
         incident = notification.incident
         ended_at = incident.resolved_at if incident else None
+        copy = notification.undelivered
         fields = {
             "what": str(notification.event),
             "workspace": notification.workspace,
             "account_id": bare(account_id(notification)) or None,
             "incident": incident.id if incident else None,
             "cause": str(incident.cause) if incident else None,
-            "lasted": humanize(ended_at - incident.opened_at) if incident and ended_at else None,
-            "undelivered_to": bare(clean(notification.undelivered_to or "")) or None,
+            "lasted": humanize_between(incident.opened_at, ended_at)
+            if incident and ended_at
+            else None,
+            "undelivered_to": bare(clean(copy.receiver)) if copy else None,
+            "undelivered_why": bare(clean(copy.why, 200)) if copy else None,
             "receiver": self.settings.name,
         }
         write = log.warning if text.tone is Tone.BAD else log.info

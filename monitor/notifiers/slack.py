@@ -1,21 +1,25 @@
 """`slack`: messages to a channel, through an incoming webhook.
 
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
-What others wrote (names above all) goes into `plain_text` objects, where Slack interprets nothing.
+What others wrote (names above all) goes into `plain_text` objects and `rich_text` blocks, where
+Slack interprets nothing.
 """
 
 import json
 import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel, Field
+
 from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
-from monitor.core.render import Action, Section, Text, plain_text, render
+from monitor.core.render import Action, Line, Text, Tone, fit, plain_text, render, tone_of
 from monitor.core.secret import Secret
-from monitor.core.text import WORD_JOINER, shorten
+from monitor.core.text import shorten
 
 from . import _http
 
@@ -25,11 +29,30 @@ _WORD: Final = re.compile(r"[a-z]{2,30}(?:_[a-z]{1,30}){1,6}|ratelimited|accessl
 _FAILURE: Final = re.compile(r"\b(?:error|failed|failure|invalid|denied)\b", re.IGNORECASE)
 _SLACK: Final = re.compile(r"(?:.+\.)?slack(?:-gov)?\.com", re.IGNORECASE)
 
-_MARKUP: Final = frozenset(f"*_~`<>&@#!|\\{WORD_JOINER}")
+MAX_TEXTS: Final = 10_000
+"""So many characters all blocks together have: Slack refused messages of some 11,000."""
+
+MAX_TEXT: Final = 3000
+"""So many the text for notifications has: it shows the beginning of it."""
+
+MAX_BLOCKS: Final = 50
+MAX_LINK: Final = 3000
+MAX_MENTIONED: Final = 20
+
+_USER: Final = re.compile(r"[UW][A-Z0-9]{4,30}")
+
+
+class Mention(BaseModel, frozen=True, extra="forbid"):
+    """Who is mentioned with bad news: the *label* of an account holds the id of a Slack user."""
+
+    label: Annotated[
+        str,
+        Doc("the label of the account that holds a member id", example="slack_user"),
+    ] = Field(min_length=1)
 
 
 class Settings(_http.HttpSettings):
-    """A receiver of type `slack`: the secret address of an incoming webhook."""
+    """A receiver of type `slack`: the secret address of an incoming webhook, whom to mention."""
 
     type: Annotated[
         Literal["slack"],
@@ -42,10 +65,24 @@ class Settings(_http.HttpSettings):
             example="${SLACK_WEBHOOK_URL}",
         ),
     ]
+    mention: Annotated[
+        Mention | None,
+        Doc("who is mentioned with bad news", example={"label": "slack_user"}),
+    ] = None
+
+    @property
+    def label_checks(self) -> Mapping[str, Callable[[str], object]]:
+        """The label that holds the id of a user."""
+        return {self.mention.label: _check_user} if self.mention else {}
+
+
+def _check_user(user: str) -> None:
+    if not _USER.fullmatch(user):
+        raise ValueError("must be the member id of a Slack user, such as U024BE7LH")
 
 
 class Notifier(_http.HttpNotifier[Settings]):
-    """Posts messages as blocks, with a button that leads to the login."""
+    """Posts messages as blocks, with a link that leads to the login."""
 
     advice: ClassVar = {
         **dict.fromkeys(
@@ -95,7 +132,7 @@ class Notifier(_http.HttpNotifier[Settings]):
         remedy, advice = self.advice.get(answer.word, (Remedy.MEND, ""))
         words = ": ".join(filter(None, (answer.word if is_named else "not accepted", advice)))
         return DeliveryError(
-            f"HTTP {answer.status}, but {words}",
+            f"{answer.answered}, but {words}",
             reason=AttemptReason.CLIENT,
             remedy=remedy,
             doubtful=not advice,
@@ -103,12 +140,22 @@ class Notifier(_http.HttpNotifier[Settings]):
 
     def request(self, message: Message) -> _http.Request:
         """Write *message* as blocks."""
-        text = render(message, timezone=self.timezone)
-        return _http.Request(self.settings.url, _http.to_json(payload(text)))
+        content = payload(render(message, self.style), self._mentioned(message))
+        return _http.Request(self.settings.url, _http.to_json(content))
+
+    def _mentioned(self, message: Message) -> list[str]:
+        """Return who owns an account that there is bad news of, each once."""
+        mention = self.settings.mention
+        users = (
+            notification.labels.get(mention.label, "") if mention else ""
+            for notification in message.notifications
+            if tone_of(notification) is Tone.BAD
+        )
+        return [user for user in dict.fromkeys(users) if _USER.fullmatch(user)]
 
 
 def _unclear(answer: _http.Answer) -> DeliveryError:
-    text = f"HTTP {answer.status} without Slack's ok; it may have arrived"
+    text = f"{answer.answered} without Slack's ok; it may have arrived"
     return DeliveryError(text, reason=AttemptReason.CLIENT, ambiguous=True)
 
 
@@ -135,84 +182,119 @@ def _says(content: Any, *, is_good: bool) -> bool:
     return bool(words & ({"ok", "success"} if is_good else {"error", "fail", "failed"}))
 
 
-def payload(text: Text) -> dict[str, Any]:
+def payload(text: Text, mentioned: Sequence[str] = ()) -> dict[str, Any]:
     """Write *text* as blocks, and as `text` for notifications, and for all that shows no blocks.
 
-    Other chats take the same messages and show `text` alone: it has all, the links included, and
-    nobody is to fetch these for a preview.
+    Other chats take the same messages and show `text` alone: it has the links too, and nobody is to
+    fetch these for a preview. A message that stays where it is has no buttons: on those of an
+    incoming webhook Slack shows a warning once they were clicked.
     """
-    header = {"type": "header", "text": _plain_text(f"{text.symbol} {text.title}", 150)}
-    blocks: list[dict[str, Any]] = [header]
-    if text.lead:
-        blocks.append(_paragraph(text.lead))
-    if text.facts:
-        blocks.append({"type": "section", "fields": [_field(*fact) for fact in text.facts[:10]]})
-    for section in text.sections:
-        blocks.extend(_section(section))
-    buttons = _button(text.action, style="primary") if text.action else []
-    if text.profile_link:
-        buttons += _button(Action("LinkedIn profile", Secret(text.profile_link)))
-    if buttons:
-        blocks.append({"type": "actions", "elements": buttons})
-    if text.notes:
-        blocks.append(_context(*text.notes[:10]))
+    blocks = _blocks(fit(text, _fits))
+    if mentioned:
+        users = " ".join(f"<@{user}>" for user in mentioned[:MAX_MENTIONED])
+        blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": users}})
     return {
-        "text": _whole_lines(_escape(f"{text.symbol} {plain_text(text)}"), 3000),
+        "text": _as_text(fit(text, lambda fitting: len(_as_text(fitting)) <= MAX_TEXT))[:MAX_TEXT],
         "mrkdwn": False,
         "unfurl_links": False,
         "unfurl_media": False,
-        "blocks": blocks[:50],
+        "blocks": blocks,
     }
 
 
-def _whole_lines(text: str, limit: int) -> str:
-    """Return the lines of *text* that are not over *limit* characters together."""
-    lines, _, _ = f"{text}\n"[: limit + 1].rpartition("\n")
-    return lines or text[:limit]
+def _as_text(text: Text) -> str:
+    return _escape(f"{text.symbol} {plain_text(text)}").rstrip("\n")
 
 
-def _section(section: Section) -> list[dict[str, Any]]:
-    blocks = [_heading(section.title)] if section.title else []
-    if section.lead:
-        blocks.append(_context(section.lead))
-    for line in section.lines:
-        block = _paragraph(f"{line.name}, {line.what}")
-        if line.action and (buttons := _button(line.action)):
-            block["accessory"] = buttons[0]
-        blocks.append(block)
-    if section.more:
-        blocks.append(_context(f"and {section.more} more"))
+def _fits(text: Text) -> bool:
+    blocks = _blocks(text)
+    return len(blocks) < MAX_BLOCKS and sum(map(_size, blocks)) <= MAX_TEXTS
+
+
+def _size(part: Any) -> int:
+    """Count the characters of all texts and links."""
+    match part:
+        case str():
+            return len(part)
+        case dict():
+            return sum(_size(value) for key, value in part.items() if key not in ("type", "style"))
+        case list():
+            return sum(map(_size, part))
+        case _:
+            return 0
+
+
+def _blocks(text: Text) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    blocks.append({"type": "header", "text": _plain_text(f"{text.symbol} {text.title}", 150)})
+    blocks += _rich(_section([*_literal(text.lead), *_on_new_line(text.action)]))
+    facts: list[dict[str, Any]] = []
+    for label, value, url in text.facts:
+        line = "\n" if facts else ""
+        facts += _literal(f"{line}{label}: ", bold=True)
+        facts += [_link(value, url)] if url else _literal(value)
+    blocks += _rich(_section(facts))
+    for section in text.sections:
+        title = _literal(section.title, bold=True)
+        lead = _literal(f"\n{section.lead}" if title and section.lead else section.lead)
+        blocks += _rich(
+            _section([*title, *lead, *_on_new_line(section.action)]),
+            _list([_line(line) for line in section.lines]),
+            _section(_literal(section.rest and f"… {section.rest}")),
+        )
+    if text.notes:
+        notes = [_plain_text(note, 2000) for note in text.notes[:10]]
+        blocks.append({"type": "context", "elements": notes})
     return blocks
+
+
+def _line(line: Line) -> list[dict[str, Any]]:
+    about = _literal(f", {line.what}" if line.what else "")
+    link = _action(line.action)
+    return [*_literal(line.name, bold=True), *about, *_literal(": " if link else ""), *link]
+
+
+def _rich(*elements: dict[str, Any]) -> list[dict[str, Any]]:
+    """Write a block of what there is of *elements*: in it Slack takes every text as it stands.
+
+    https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
+    """
+    present = [element for element in elements if element["elements"]]
+    return [{"type": "rich_text", "elements": present}] if present else []
+
+
+def _section(elements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "rich_text_section", "elements": elements}
+
+
+def _list(items: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    elements = [_section(item) for item in items]
+    return {"type": "rich_text_list", "style": "bullet", "elements": elements}
+
+
+def _literal(text: str, *, bold: bool = False) -> list[dict[str, Any]]:
+    style = {"style": {"bold": True}} if bold else {}
+    return [{"type": "text", "text": text, **style}] if text else []
+
+
+def _on_new_line(action: Action | None) -> list[dict[str, Any]]:
+    link = _action(action)
+    return [*_literal("\n"), *link] if link else []
+
+
+def _action(action: Action | None) -> list[dict[str, Any]]:
+    """Write a link, none if it is longer than Slack takes."""
+    if action is None or len(action.url.reveal()) > MAX_LINK:
+        return []
+    return [_link(action.label, action.url.reveal(), style={"bold": True})]
+
+
+def _link(text: str, url: str, **style: Any) -> dict[str, Any]:
+    return {"type": "link", "text": text, "url": url, **style}
 
 
 def _plain_text(text: str, limit: int) -> dict[str, Any]:
     return {"type": "plain_text", "text": shorten(text, limit), "emoji": False}
-
-
-def _paragraph(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": _plain_text(text, 3000)}
-
-
-def _context(*texts: str) -> dict[str, Any]:
-    return {"type": "context", "elements": [_plain_text(text, 2000) for text in texts]}
-
-
-def _heading(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": f"*{_escape(text)}*"}}
-
-
-def _field(label: str, value: str) -> dict[str, Any]:
-    """Write a fact with a bold label where the value is tame, else without any markup."""
-    if _MARKUP.isdisjoint(value):
-        return {"type": "mrkdwn", "text": f"*{label}*\n{value}"[:2000], "verbatim": True}
-    return _plain_text(f"{label}\n{value}", 2000)
-
-
-def _button(action: Action, **style: str) -> list[dict[str, Any]]:
-    """Write a button, none if Slack would refuse its link."""
-    url = action.url.reveal()
-    button = {"type": "button", "text": _plain_text(action.label, 75), "url": url, **style}
-    return [button] if len(url) <= 3000 else []
 
 
 def _escape(text: str) -> str:

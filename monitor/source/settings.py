@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -20,9 +20,9 @@ MAX_ACCOUNTS: Final = 10_000
 class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """The section `linked_api`.
 
-    A list of more than *max_accounts* is not read. A *proxy* may carry credentials, so it is a
-    secret; without one the usual proxy variables count. *ca_file* is trusted in addition to the
-    usual authorities.
+    A list of more than *max_accounts* is not read. *billing_url* is where alerts of frozen accounts
+    lead. A *proxy* may carry credentials, so it is a secret; without one the usual proxy variables
+    count. *ca_file* is trusted in addition to the usual authorities.
     """
 
     base_url: Annotated[
@@ -52,6 +52,13 @@ class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_er
             example=2000,
         ),
     ] = Field(default=MAX_ACCOUNTS, ge=1, le=1_000_000)
+    billing_url: Annotated[
+        str,
+        Doc(
+            "where alerts of frozen accounts lead",
+            example="https://app.linkedapi.io",
+        ),
+    ] = "https://app.linkedapi.io"
     proxy: Annotated[
         Secret | None,
         Doc(
@@ -78,6 +85,15 @@ class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_er
         if "@" in parts.netloc or "?" in value or "#" in value:
             raise ValueError("must not hold credentials, a query or a fragment")
         return value.rstrip("/")
+
+    @field_validator("billing_url")
+    @classmethod
+    def _is_page(cls, value: str) -> str:
+        if not value.startswith("https://") or _split(value) is None:
+            raise ValueError("must be an address that starts with https://")
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("must not hold credentials")
+        return value
 
     @field_validator("proxy")
     @classmethod

@@ -131,7 +131,11 @@ def settle(
     state = _note_receiver(tx, message.receiver, attempt, jitter=jitter, now=now)
     is_lost = outcome is NotificationState.DEAD and not message.done
     if is_lost and fallback and fallback.name != message.receiver:
-        outbox.enqueue_for_fallback(tx, sent, fallback, now=now, new_id=new_id)
+        since = tx.execute(FIRST_ATTEMPT, {"id": message.id}).scalar_one()
+        why = "" if error is None else _answer(error)
+        outbox.enqueue_for_fallback(
+            tx, sent, fallback, why=why, since=since, now=now, new_id=new_id
+        )
     if error is None:
         sent = [*sent, *_cancel_rest(tx, sent)]
     elif done:
@@ -139,6 +143,8 @@ def settle(
     ended = outbox.end(tx, sent, now=now) if is_over else []
     return SettledMessage(tuple(ended), state)
 
+
+FIRST_ATTEMPT: Final = text("SELECT MIN(at) FROM attempt WHERE message_id = :id")
 
 SAID_SINCE: Final = text("""
 SELECT MIN(at) FROM attempt WHERE message_id = :id AND number > (
@@ -339,7 +345,10 @@ def expire(
         ended = outbox.set_state(tx, message.id, to=NotificationState.DEAD, reason=reason, at=now)
         tx.execute(EXPIRE, {"message_id": message.id, "at": now})
         if fallback and fallback.name != receiver and message.done is None:
-            outbox.enqueue_for_fallback(tx, ended, fallback, now=now, new_id=new_id)
+            why, since = state.failing_why or "", state.failing_since
+            outbox.enqueue_for_fallback(
+                tx, ended, fallback, why=why, since=since, now=now, new_id=new_id
+            )
         dead += ended
     return outbox.end(tx, dead, now=now)
 
@@ -374,12 +383,16 @@ def divert(
     *after* is how far the earlier portions went. Return how far this one did, None if there is no
     more, or the receiver need not be mended.
     """
-    if not receivers.load(tx, receiver).refuses:
+    state = receivers.load(tx, receiver)
+    if not state.refuses:
         return None
+    why, since = state.failing_why or "", state.failing_since or now
     at, id_ = after
     values = {"receiver": receiver, "at": at, "id": id_, "limit": outbox.MAX_PORTION}
     portion = tx.execute(PORTION, values).all()
     for message in portion:
         openings = tx.execute(OPENINGS, {"message_id": message.id}).all()
-        outbox.enqueue_for_fallback(tx, openings, fallback, now=now, new_id=new_id)
+        outbox.enqueue_for_fallback(
+            tx, openings, fallback, why=why, since=since, now=now, new_id=new_id
+        )
     return (portion[-1].created_at, portion[-1].id) if portion else None

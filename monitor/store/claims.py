@@ -339,7 +339,7 @@ def _recheck(
     """
     verdicts = [
         (queued.notification_id, subject, recheck(queued, receiver))
-        for subject, queued in _queued(tx, row.id, inventory, now)
+        for subject, queued in _queued(tx, row, inventory, now)
     ]
     if any(verdict is Wait.MOMENT for _, _, verdict in verdicts):  # as all of this workspace
         tx.execute(WAIT, {"id": row.id, "waits": "time", "at": now + MOMENT})
@@ -372,10 +372,11 @@ def _recheck(
 
 ADD_PART: Final = text("""
 INSERT INTO message (
-    id, workspace, receiver, address, undelivered_to, state, waits, position, part, attempts,
-    unanswered, next_attempt_at, created_at
+    id, workspace, receiver, address, undelivered_to, undelivered_why, undelivered_since, state,
+    waits, position, part, attempts, unanswered, next_attempt_at, created_at
 )
-SELECT :part_id, workspace, receiver, address, undelivered_to, 'pending', :waits, position,
+SELECT :part_id, workspace, receiver, address, undelivered_to, undelivered_why, undelivered_since,
+    'pending', :waits, position,
     (SELECT MAX(other.part) + 1 FROM message AS other
         WHERE other.position = message.position AND other.settled_at IS NULL),
     0, 0, next_attempt_at, created_at
@@ -441,13 +442,14 @@ ORDER BY notification.position
 
 
 def _queued(
-    tx: Connection, message_id: str, inventory: Inventory, now: Micros
+    tx: Connection, message: Row[Any], inventory: Inventory, now: Micros
 ) -> Iterator[tuple[str, QueuedNotification]]:
     """Return what a message holds, each with its subject.
 
     What was first heard of by this message itself may not have arrived: it is as new as then.
     """
-    for row in tx.execute(QUEUED, {"message_id": message_id}).all():
+    undelivered = outbox.undelivered_of(message)
+    for row in tx.execute(QUEUED, {"message_id": message.id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
         watched: bool | None = inventory.watches(row.workspace)
         if watched is not workspaces.is_attached(tx, row.workspace):
@@ -469,6 +471,6 @@ def _queued(
                 told_at=row.told_at,
                 watched=watched,
                 current=workspaces.is_fresh(tx, row.workspace, now),
-                undelivered_to=row.undelivered_to,
+                undelivered=undelivered,
             ),
         )

@@ -38,6 +38,7 @@ SHIFT_BACK: Final = (
     text("UPDATE heard SET told_at = :now - 1 WHERE told_at >= :now"),
     text("UPDATE event SET at = :now WHERE at > :now"),
     text("UPDATE incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL"),
+    text("UPDATE incident SET cause_since = :now WHERE cause_since > :now AND resolved_at IS NULL"),
     text("""
     UPDATE incident SET opened_at = opened_at - :step, resolved_at = resolved_at - :step
     WHERE workspace = '*' AND resolved_at > :now

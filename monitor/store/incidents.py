@@ -1,11 +1,12 @@
 """Incidents, and the events that happened to them."""
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from monitor.core.model import Cause, Event, Incident, Micros, Subject
+from monitor.core.duration import Duration
+from monitor.core.model import Cause, EarlierCause, Event, Incident, Micros, Subject
 
 from . import rows
 
@@ -15,7 +16,7 @@ LOAD: Final = text("SELECT * FROM incident WHERE id = :id")
 def load(tx: Connection, id_: str | None) -> Incident | None:
     """Return the incident *id_*, if there is one."""
     row = tx.execute(LOAD, {"id": id_}).one_or_none()
-    return None if row is None else rows.read(Incident, row)
+    return None if row is None else _incident(row)
 
 
 LOAD_OPEN: Final = text("""
@@ -25,9 +26,7 @@ SELECT * FROM incident WHERE workspace = :workspace AND resolved_at IS NULL
 
 def load_open(tx: Connection, workspace: str) -> dict[Subject, Incident]:
     """Return the open incidents of *workspace* by what they are about."""
-    incidents = (
-        rows.read(Incident, row) for row in tx.execute(LOAD_OPEN, {"workspace": workspace})
-    )
+    incidents = map(_incident, tx.execute(LOAD_OPEN, {"workspace": workspace}))
     return {incident.about: incident for incident in incidents}
 
 
@@ -130,12 +129,26 @@ def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) ->
     tx.execute(POSTPONE, {"id": incident_id, "now": now, "until": until})
 
 
-WRITE: Final = text(rows.upsert("incident", rows.columns(Incident), key=("id",)))
+WRITE: Final = text(rows.upsert("incident", (*rows.columns(Incident), "earlier"), key=("id",)))
 
 
 def write(tx: Connection, incidents: Iterable[Incident]) -> None:
     """Write *incidents*, new ones or not."""
-    rows.execute_many(tx, WRITE, map(rows.values, incidents))
+    rows.execute_many(
+        tx,
+        WRITE,
+        ({**rows.values(incident), "earlier": _write_earlier(incident)} for incident in incidents),
+    )
+
+
+def _write_earlier(incident: Incident) -> str:
+    return " ".join(f"{cause.cause}:{int(cause.lasted)}" for cause in incident.earlier)
+
+
+def _incident(row: Row[Any]) -> Incident:
+    causes = (cause.split(":") for cause in row.earlier.split())
+    earlier = (EarlierCause(Cause(cause), Duration(lasted)) for cause, lasted in causes)
+    return rows.read(Incident, row, earlier=tuple(earlier))
 
 
 WRITE_EVENT: Final = text(rows.insert("event", rows.columns(Event)))

@@ -17,7 +17,14 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
-from monitor.core.model import Event, EventType, Micros, NotificationState, SettledReason
+from monitor.core.model import (
+    Event,
+    EventType,
+    Micros,
+    NotificationState,
+    SettledReason,
+    Undelivered,
+)
 from monitor.core.route import Audience, PlannedMessage, Receiver, Recipient, fallback_event
 
 from . import incidents, rows
@@ -190,11 +197,11 @@ def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience
 
 ADD_MESSAGE: Final = text("""
 INSERT INTO message (
-    id, workspace, receiver, address, undelivered_to, state, waits, position, part, attempts,
-    unanswered, next_attempt_at, created_at
+    id, workspace, receiver, address, undelivered_to, undelivered_why, undelivered_since, state,
+    waits, position, part, attempts, unanswered, next_attempt_at, created_at
 ) VALUES (
-    :id, :workspace, :receiver, :address, :undelivered_to, 'pending', :waits, :position, 0, 0,
-    0, :start, :now
+    :id, :workspace, :receiver, :address, :undelivered_to, :undelivered_why, :undelivered_since,
+    'pending', :waits, :position, 0, 0, 0, :start, :now
 )
 """)
 
@@ -231,7 +238,7 @@ class _Queued:
     recipient: Recipient
     events: Sequence[_Told]
     start: Micros
-    undelivered_to: str | None = None
+    undelivered: Undelivered | None = None
 
 
 def queue(
@@ -277,7 +284,7 @@ def _add(
         common = {
             "workspace": message.workspace,
             **message.recipient._asdict(),
-            "undelivered_to": message.undelivered_to,
+            "undelivered_to": message.undelivered and message.undelivered.receiver,
         }
         messages.append(
             {
@@ -287,6 +294,8 @@ def _add(
                 "position": places[0],
                 "start": message.start,
                 "now": now,
+                "undelivered_why": message.undelivered and message.undelivered.why,
+                "undelivered_since": message.undelivered and message.undelivered.since,
             }
         )
         notifications += [
@@ -321,27 +330,43 @@ def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
 # ── the fallback ─────────────────────────────────────────────────────────────────────────────────
 
 
+MESSAGE: Final = text("SELECT * FROM message WHERE id = :id")
+
+
 def enqueue_for_fallback(
     tx: Connection,
-    undelivered: Iterable[Row[Any]],
+    notifications: Iterable[Row[Any]],
     fallback: Receiver,
     *,
+    why: str,
+    since: Micros,
     now: Micros,
     new_id: Callable[[], str],
 ) -> None:
     """Queue for *fallback* what another receiver could not be told, each in a message of its own.
 
-    If it groups, they wait a few seconds for each other: `claims` sends together what it finds.
+    *why* is how the attempts ended *since* then. If it groups, the copies wait a few seconds for
+    each other: `claims` sends together what it finds.
     """
     recipient = Recipient(fallback.name)
     start = now + GROUP_WAIT if fallback.groups else now
-    for row in undelivered:
-        undelivered_to = row.undelivered_to or row.receiver
-        event = _fallback_event(tx, row.incident_id, recipient, undelivered_to)
+    for row in notifications:
+        undelivered = Undelivered(row.receiver, why, since)
+        if row.undelivered_to is not None:  # a former fallback's copy
+            message = tx.execute(MESSAGE, {"id": row.message_id}).one()
+            undelivered = undelivered_of(message) or undelivered
+        event = _fallback_event(tx, row.incident_id, recipient, undelivered.receiver)
         if event is not None:
             events = [_Told(row.event_id, event, row.incident_id, row.subject)]
-            copy = _Queued(row.workspace, recipient, events, start, undelivered_to)
+            copy = _Queued(row.workspace, recipient, events, start, undelivered)
             _add(tx, [copy], now=now, new_id=new_id)
+
+
+def undelivered_of(message: Row[Any]) -> Undelivered | None:
+    """Return who could not be told, if *message* is a copy for the fallback."""
+    if message.undelivered_to is None:
+        return None
+    return Undelivered(message.undelivered_to, message.undelivered_why, message.undelivered_since)
 
 
 IS_KNOWN: Final = text("""
@@ -413,7 +438,8 @@ def cancel_removed(
     if fallback:
         taken = {row.id for row in live if row.done is not None}
         untold = [row for row in cancelled if row.message_id not in taken]
-        enqueue_for_fallback(tx, untold, fallback, now=now, new_id=new_id)
+        why = "left the configuration"
+        enqueue_for_fallback(tx, untold, fallback, why=why, since=now, now=now, new_id=new_id)
     return end(tx, cancelled, now=now) if messages else None
 
 

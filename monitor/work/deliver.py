@@ -16,7 +16,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import EventType, Message, Micros, NotificationState
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
-from monitor.core.render import render
+from monitor.core.render import Style, render
 from monitor.core.route import Receiver
 from monitor.core.text import bare
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
@@ -73,7 +73,7 @@ async def attempt(
     except DeliveryError as error:
         return error
     except TimeoutError:
-        return DeliveryError("no answer in time", reason=AttemptReason.TIMEOUT, ambiguous=True)
+        return DeliveryError("gave no answer in time", reason=AttemptReason.TIMEOUT, ambiguous=True)
     except Exception as error:  # noqa: BLE001 - a notifier's bug must not lose the alert
         return DeliveryError(
             f"the notifier failed: {type(error).__name__}",
@@ -180,8 +180,7 @@ class Deliverer:
         took = Duration(int((self.recorder.runtime.monotonic() - began) * 1_000_000))
         title, post = "", None
         try:  # neither a title nor a post is worth a send whose end is not recorded
-            text = render(message, timezone="UTC")
-            title = bare(text.title)
+            title = bare(render(message, Style()).title)
             post = json.dumps(result.post) if isinstance(result, Receipt) and result.post else None
         except Exception:
             log.exception("an attempt can't be described", receiver=self.receiver.name)

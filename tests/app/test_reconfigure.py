@@ -130,7 +130,7 @@ async def test_what_a_workspace_knows_outlives_a_reload(harness):
 
 async def test_an_outage_from_before_the_start_is_shown(harness):
     about = {"scope": API[0], "subject": API[1], "cause": Cause.UNREACHABLE, "opened_at": NOON}
-    outage = Incident("1", ALL_WORKSPACES, **about)
+    outage = Incident("1", ALL_WORKSPACES, **about, cause_since=NOON)
     await harness.store.run(lambda tx: incidents.write(tx, [outage]))
 
     await harness.apply("acme")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import LINK, CoreHarness, frozen, signed_out
+from harness.notifications import undelivered
 
 from monitor.core.model import EventType, Notification, Resolution, Scope, SettledReason, Status
 from monitor.core.recheck import QueuedNotification, Wait, recheck
@@ -148,14 +149,14 @@ def test_a_new_name_is_told_unless_it_counts_already():
 
 @pytest.mark.parametrize("happened", [EventType.OPENED, EventType.REMINDED, EventType.CHANGED])
 def test_the_fallback_is_not_told_what_another_missed_once_it_is_over(happened):
-    missed = queued(EventType.NOTICE, happened=happened, undelivered_to="slack")
+    missed = queued(EventType.NOTICE, happened=happened, undelivered=undelivered("slack"))
 
-    assert recheck(missed, RECEIVER).undelivered_to == "slack"
+    assert recheck(missed, RECEIVER).undelivered.receiver == "slack"
     assert recheck(with_incident(missed, resolved_at=1), RECEIVER) is SettledReason.RECOVERED
 
 
 def test_the_fallback_is_told_of_a_resolution_that_another_missed():
-    happened = {"happened": EventType.RESOLVED, "undelivered_to": "slack"}
+    happened = {"happened": EventType.RESOLVED, "undelivered": undelivered("slack")}
     missed = queued(EventType.NOTICE, ended=Resolution.RECOVERED, **happened)
 
     assert recheck(missed, RECEIVER).event is EventType.NOTICE

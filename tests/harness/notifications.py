@@ -3,10 +3,12 @@
 import re
 
 from harness.core import HOUR, LINK, MINUTE, NOON
+from monitor.core.duration import Duration
 from monitor.core.model import (
     BLIND_CAUSES,
     Account,
     Cause,
+    EarlierCause,
     EventType,
     Incident,
     Message,
@@ -14,6 +16,7 @@ from monitor.core.model import (
     Resolution,
     Scope,
     Status,
+    Undelivered,
 )
 from monitor.core.secret import Secret
 
@@ -128,7 +131,8 @@ def notification(
         values = {"event": event, "at": NOON, "workspace": "acme", "labels": {}, "incident": None}
         return Notification(**{**values, "account": person or account(), **fields})
     of_account = cause not in BLIND_CAUSES
-    ended = event is EventType.RESOLVED
+    ended, changed = event is EventType.RESOLVED, event is EventType.CHANGED
+    lasted = Duration(2 * HOUR + 5 * MINUTE)
     status = status or (Status.ACTIVE if ended else STATUS.get(cause))
     if of_account:
         person = person or account(
@@ -140,8 +144,9 @@ def notification(
         scope=Scope.ACCOUNT if of_account else Scope.WORKSPACE,
         subject=person.id if of_account else "reading",
         cause=cause,
-        previous_cause=Cause.RECONNECTION_REQUIRED if event is EventType.CHANGED else None,
-        opened_at=NOON - 2 * HOUR - 5 * MINUTE,
+        opened_at=NOON - lasted,
+        cause_since=NOON if changed else NOON - lasted,
+        earlier=(EarlierCause(Cause.RECONNECTION_REQUIRED, lasted),) if changed else (),
         status=status,
         raw_status=person.raw_status if of_account else None,
         detail="" if of_account else "no answer in 30 s",
@@ -159,6 +164,11 @@ def notification(
         "link": Secret(link) if link and login else None,
     }
     return Notification(**{**values, **fields})
+
+
+def undelivered(receiver="crm", why="answered 404 Not Found"):
+    """Who could not be told, for the fallback's copy."""
+    return Undelivered(receiver, why, NOON - 10 * MINUTE)
 
 
 def message(

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from monitor.core.errors import AttemptReason, DeliveryError, MonitorError, Remedy
 from monitor.core.model import EventType
 from monitor.core.receipt import Receipt
+from monitor.core.render import Style
 from monitor.notifiers import email
 
 PASSWORD = "hunter2hunter2"
@@ -22,7 +23,7 @@ LOGIN = {"username": "ops", "password": PASSWORD}
 
 
 async def send(mail, **values):
-    notifier = email.Notifier(settings(timeout=TIMEOUT, **values), http=None, timezone="UTC")
+    notifier = email.Notifier(settings(timeout=TIMEOUT, **values), http=None, style=Style())
     return await notifier.send(mail)
 
 
@@ -99,9 +100,11 @@ async def test_beside_the_subject_stands_what_is_now_and_nothing_else():
         message(notification(), notification(person=account("Joe", id_="b"))),
     )
 
-    assert preview(opening).startswith("Linked API can do nothing for this account")
-    assert preview(reminder).startswith("“Jane Doe” is still signed out of LinkedIn. Linked API")
-    assert preview(group).startswith("Linked API can do nothing for them")
+    assert preview(opening).startswith("Open Reconnect and log in to LinkedIn. Until")
+    assert preview(reminder).startswith(
+        "“Jane Doe” is still signed out of LinkedIn. Open Reconnect"
+    )
+    assert preview(group).startswith("Open Reconnect beside each name")
 
 
 def preview(mail):
@@ -241,7 +244,7 @@ def test_settings_that_cannot_work_are_refused(values):
 
 def test_a_certificate_that_cannot_be_read_is_said_at_once(tmp_path):
     with pytest.raises(MonitorError, match=r"receiver mail: ca_file .* cannot be used"):
-        email.Notifier(settings(tls="tls", ca_file=tmp_path / "no"), http=None, timezone="UTC")
+        email.Notifier(settings(tls="tls", ca_file=tmp_path / "no"), http=None, style=Style())
 
 
 async def test_a_mail_that_cannot_be_written_is_for_good_and_its_error_holds_no_address():
@@ -306,7 +309,7 @@ def test_only_a_receiver_without_addresses_of_its_own_has_a_label():
 )
 def test_what_is_no_address_is_refused_before_anybody_writes_to_it(address):
     with pytest.raises(ValueError, match="must be an address"):
-        settings(to=OWNER).check_address(address)
+        settings(to=OWNER).label_checks["owner"](address)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from monitor import __version__, notifiers
 from monitor.core.errors import DeliveryError, Remedy
+from monitor.core.render import Style
 from monitor.core.secret import Secret
 from monitor.net.proxy import Proxies
 from monitor.notifiers._http import HttpNotifier, HttpSettings, Request
@@ -50,7 +51,7 @@ async def server():
 
 async def send(http, url, notifier=Chat):
     settings = HttpSettings(name="ops", type="chat", url=url, timeout=TIMEOUT)
-    await notifier(settings, http=http, timezone="UTC").send(message())
+    await notifier(settings, http=http, style=Style()).send(message())
 
 
 @pytest.mark.parametrize(
@@ -94,13 +95,29 @@ async def test_a_type_adds_headers_but_does_not_change_what_the_body_is(http, se
 @pytest.mark.parametrize(
     ("reply", "text", "remedy"),
     [
-        (http_reply(400, b"no_room\n"), "HTTP 400: create the room", Remedy.MEND),
-        (http_reply(403, b"too_loud"), "HTTP 403: say it softly", Remedy.DROP),
-        (http_reply(500, b"no_room"), "HTTP 500: create the room", Remedy.RETRY),
-        (http_reply(404, {"error": "no_room"}), "HTTP 404: create the room", Remedy.MEND),
-        (http_reply(403, b"who knows"), "HTTP 403: access was refused", Remedy.MEND),
-        (http_reply(302, b""), "HTTP 302: a redirect; redirects are not followed", Remedy.MEND),
-        (http_reply(407, b""), "HTTP 407: the proxy wants a login", Remedy.MEND),
+        (http_reply(400, b"no_room\n"), "answered 400 Bad Request: create the room", Remedy.MEND),
+        (http_reply(403, b"too_loud"), "answered 403 Forbidden: say it softly", Remedy.DROP),
+        (
+            http_reply(500, b"no_room"),
+            "answered 500 Internal Server Error: create the room",
+            Remedy.RETRY,
+        ),
+        (
+            http_reply(404, {"error": "no_room"}),
+            "answered 404 Not Found: create the room",
+            Remedy.MEND,
+        ),
+        (http_reply(403, b"who knows"), "answered 403 Forbidden: access was refused", Remedy.MEND),
+        (
+            http_reply(302, b""),
+            "answered 302 Found: a redirect; redirects are not followed",
+            Remedy.MEND,
+        ),
+        (
+            http_reply(407, b""),
+            "answered 407 Proxy Authentication Required: the proxy wants",
+            Remedy.MEND,
+        ),
     ],
 )
 async def test_a_refusal_that_is_known_says_more_than_its_status(http, server, reply, text, remedy):
@@ -116,9 +133,12 @@ async def test_a_refusal_that_is_known_says_more_than_its_status(http, server, r
 @pytest.mark.parametrize(
     ("body", "after", "text"),
     [
-        pytest.param(b"no_room", close, "HTTP 404: nothing is", id="breaks off"),
+        pytest.param(b"no_room", close, "answered 404 Not Found: nothing is", id="breaks off"),
         pytest.param(
-            b"no_room".ljust(70_000), silence, "HTTP 404: create the room", id="has no end"
+            b"no_room".ljust(70_000),
+            silence,
+            "answered 404 Not Found: create the room",
+            id="has no end",
         ),
     ],
 )

@@ -15,6 +15,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.model import EventType
 from monitor.core.receipt import Receipt
+from monitor.core.render import Style
 from monitor.log import LogQueue
 from monitor.notifiers.log import Notifier, Settings
 
@@ -29,7 +30,7 @@ async def test_each_notification_is_a_line_and_bad_news_are_warnings():
 def notifier(timeout="20s"):
     settings = Settings(name="log", type="log")
     settings = settings.model_copy(update={"timeout": Duration.parse(timeout)})
-    return Notifier(settings, http=None, timezone="UTC")
+    return Notifier(settings, http=None, style=Style())
 
 
 @pytest.fixture

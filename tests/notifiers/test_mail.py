@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.model import EventType
+from monitor.core.render import Style
 from monitor.core.text import clean
 from monitor.notifiers import email
 from monitor.notifiers._mail import Mailbox, ascii_domain, parse_mailbox, write_mail
@@ -88,7 +89,7 @@ async def test_all_mails_of_an_incident_have_one_subject(name):
     person = account(name)
     events = (EventType.OPENED, EventType.REMINDED, EventType.RESOLVED)
     with MailServer() as server:
-        notifier = email.Notifier(settings(port=server.port), http=None, timezone="UTC")
+        notifier = email.Notifier(settings(port=server.port), http=None, style=Style())
         for event in events:
             await notifier.send(message(notification(event, person=person)))
 
@@ -127,7 +128,7 @@ def test_the_name_of_a_mailbox_is_read_as_it_was_meant(name):
 async def test_a_body_arrives_as_it_was_written_in_lines_that_every_server_takes(text):
     raw = write(text=text, html=text)
     with MailServer() as server:
-        notifier = email.Notifier(settings(port=server.port), http=None, timezone="UTC")
+        notifier = email.Notifier(settings(port=server.port), http=None, style=Style())
         await notifier._server.send(raw, sender="m@example.com", recipients=["ops@example.com"])
 
     (mail,) = server.inbox.mails

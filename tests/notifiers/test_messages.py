@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import MINUTE, NOON
-from harness.notifications import NAMES, account, message, notification
+from harness.notifications import NAMES, account, message, notification, undelivered
 from harness.receivers import receiver
 from harness.snapshots import HtmlFile, JsonFile, TextFile
 
@@ -40,14 +40,14 @@ SINGLE = {
     "opened-without-link": notification(link=None),
     "opened-with-link-withheld": notification(link=None, link_withheld=True),
     "opened-workspace": notification(cause=Cause.UNREACHABLE),
-    "opened-this-minute": with_incident(notification(), opened_at=NOON - MINUTE + 1),
+    "opened-this-minute": with_incident(notification(), cause_since=NOON - MINUTE + 1),
     "opened-acknowledged": with_incident(notification(), acknowledged_by="ops"),
-    "opened-for-the-fallback": notification(undelivered_to="ops-slack"),
+    "opened-for-the-fallback": notification(undelivered=undelivered("ops-slack")),
     "opened-hostile": notification(
         cause=Cause.UNKNOWN,
         person=account(HOSTILE, raw_status=HOSTILE, url=HOSTILE, status=Status.UNKNOWN),
         labels={HOSTILE: HOSTILE},
-        undelivered_to=HOSTILE,
+        undelivered=undelivered(HOSTILE, HOSTILE),
     ),
     "opened-sentence": notification(
         person=account(SENTENCE, url="https://www.linkedin.com/redir/redirect?url=evil.example"),
@@ -67,7 +67,7 @@ GROUPS = {
         *people(11),
         *people(2, link=None),
         notification(cause=Cause.BAD_RESPONSE),
-        *people(8, cause=Cause.FROZEN, undelivered_to="ops-slack"),
+        *people(8, cause=Cause.FROZEN, undelivered=undelivered("ops-slack")),
         *people(1, EventType.RESOLVED, cause=Cause.FLAPPING),
         *(
             notification(EventType.NOTICE, person=account(f"Gone {n}"), detail="disappeared")

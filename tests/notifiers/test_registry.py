@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from monitor import notifiers
 from monitor.core.errors import MonitorError
+from monitor.core.render import Style
 from monitor.net.proxy import Proxies
 
 
@@ -30,15 +31,15 @@ class Settings(ReceiverSettings):
     shout: bool = True
 class Notifier:
     groups = True
-    def __init__(self, settings, *, http, timezone):
-        self.timezone = timezone
+    def __init__(self, settings, *, http, style):
+        self.style = style
 """
     with installed(tmp_path, name="pager", target="pager_one", module=module):
         settings = notifiers.settings_type("pager")(name="p", type="pager", timezone="Asia/Tokyo")
-        built = notifiers.build(settings, http=None, proxies=Proxies({}), timezone="UTC")
+        built = notifiers.build(settings, http=None, proxies=Proxies({}), style=Style())
 
         assert "pager" in notifiers.notifier_types()
-        assert built.timezone == "Asia/Tokyo"
+        assert built.style.timezone == "Asia/Tokyo"
         assert notifiers.groups(settings) is True
 
 

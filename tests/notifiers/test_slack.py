@@ -1,5 +1,8 @@
 """What is special about Slack; how its messages look is in `__snapshots__/test_messages`."""
 
+import json
+from http import HTTPStatus
+
 import pytest
 from harness.core import LINK
 from harness.notifications import account, message, notification
@@ -7,7 +10,8 @@ from harness.raw_server import http
 from harness.receivers import receiver
 
 from monitor.core.errors import DeliveryError, Remedy
-from monitor.core.render import Line, Section, Text, Tone, render
+from monitor.core.model import EventType
+from monitor.core.render import Line, Section, Style, Text, Tone, render
 from monitor.core.secret import Secret
 from monitor.notifiers import slack
 
@@ -37,59 +41,122 @@ async def test_a_refusal_says_what_to_do(status, answer, advice, remedy):
         with pytest.raises(DeliveryError) as caught:
             await harness.send(message())
 
-    assert str(caught.value) == f"HTTP {status}: {advice}"
+    assert str(caught.value) == f"answered {status} {HTTPStatus(status).phrase}: {advice}"
     assert caught.value.remedy is remedy
 
 
-def test_a_text_that_is_too_long_ends_with_a_whole_line():
-    facts = tuple((f"Fact {number}", f"{'<' * 50}.") for number in range(30))
-
-    shown = slack.payload(Text("", Tone.BAD, "title", "", facts=facts))["text"]
-
-    assert 2700 < len(shown) <= 3000
-    assert shown.endswith(f"{'&lt;' * 50}.")
+def blocks(*cases, style=Style(), mentioned=()):  # noqa: B008 - it is frozen
+    return slack.payload(render(message(*cases), style), mentioned)["blocks"]
 
 
-def test_texts_and_blocks_are_bounded():
+def group(count, **fields):
+    for number in range(count):
+        yield notification(person=account(f"Jane {number}", id_=f"{number}", **fields))
+
+
+def characters(part):
+    """Count as Slack may: all that is shown, and the addresses."""
+    if isinstance(part, dict):
+        return sum(characters(value) for key, value in part.items() if key not in ("type", "style"))
+    if isinstance(part, list):
+        return sum(map(characters, part))
+    return len(part) if isinstance(part, str) else 0
+
+
+@pytest.mark.parametrize("count", [12, 60, 1000])
+def test_a_group_lists_as_many_as_there_is_room_for_and_says_where_the_rest_is(count):
+    *_, listing = blocks(*group(count))
+    lists = {element["type"]: element["elements"] for element in listing["elements"]}
+
+    whole = blocks(*group(count))
+    listed = len(lists["rich_text_list"])
+    assert sum(map(characters, whole)) <= slack.MAX_TEXTS
+    if count <= 60:
+        assert listed == count
+        assert "rich_text_section" not in lists
+    else:
+        (rest,) = lists["rich_text_section"]
+        assert rest["text"] == (
+            f"… {count - listed} more: run “linkedapi-monitor accounts --bad --show-links”"
+        )
+        assert sum(map(characters, whole)) > slack.MAX_TEXTS - 300, "no room is left unused"
+
+
+def test_what_the_blocks_hold_is_bounded():
     text = Text(
         thread_title="",
         tone=Tone.BAD,
         title="x" * 5000,
-        lead="x" * 5000,
-        facts=(("x", "*" * 5000), ("x", "x" * 5000)) * 50,
+        lead="x",
+        sections=tuple(
+            Section(title="x" * 500, lead="x" * 500, lines=(Line("x" * 500),) * 9) for _ in range(9)
+        ),
         notes=("x" * 5000,) * 50,
     )
 
     payload = slack.payload(text)
-    header, lead, facts, notes = payload["blocks"]
+    header, *_, notes = payload["blocks"]
 
     assert len(payload["text"]) == 3000
-    assert (len(header["text"]["text"]), len(lead["text"]["text"])) == (150, 3000)
-    assert [len(field["text"]) for field in facts["fields"]] == [2000] * 10
+    assert len(header["text"]["text"]) == 150
     assert [len(note["text"]) for note in notes["elements"]] == [2000] * 10
+    assert len(payload["blocks"]) <= 50
 
 
-def test_what_a_section_has_not_is_no_block():
-    line = Line("Jane", "since noon")
-    sections = (Section(title="", lead="", lines=(line,)),)
-    text = Text(thread_title="", tone=Tone.BAD, title="x", lead="", sections=sections)
+def test_there_are_no_buttons():
+    """Slack warns who clicked one of a message from an incoming webhook."""
+    assert "button" not in json.dumps(blocks(*group(3)) + blocks(notification()))
 
-    _, block = slack.payload(text)["blocks"]
 
-    assert block["text"]["text"] == "Jane, since noon"
+@pytest.mark.parametrize("value", ["plain", "*odd* <!here> & _x_"])
+def test_a_label_is_bold_whatever_the_value(value):
+    _, _, facts = blocks(notification(labels={"owner": value}))
+    parts = facts["elements"][0]["elements"]
+
+    at = [part["text"].strip() for part in parts].index("Owner:")
+    assert parts[at]["style"] == {"bold": True}
+    assert parts[at + 1] == {"type": "text", "text": value}
+
+
+def test_the_text_of_a_group_says_what_to_do_at_once():
+    text = slack.payload(render(message(*group(12)), Style()))["text"]
+
+    assert text.splitlines()[2].startswith("Open Reconnect beside each name and log in")
+
+
+OWNED = {"labels": {"slack": "U024BE7LH"}}
+
+
+@pytest.mark.parametrize(
+    ("cases", "users"),
+    [
+        ([notification(**OWNED)], "<@U024BE7LH>"),
+        ([notification(**OWNED), notification(**OWNED)], "<@U024BE7LH>"),
+        ([notification(EventType.RESOLVED, **OWNED)], None),
+        ([notification(labels={"slack": "U0> <!channel"})], None),
+        ([notification(labels={})], None),
+    ],
+)
+async def test_owners_are_mentioned_with_bad_news(cases, users):
+    async with receiver("slack", mention={"label": "slack"}) as harness:
+        request = await harness.send(message(*cases))
+
+    texts = [block.get("text", {}).get("text") for block in json.loads(request.body)["blocks"]]
+    assert [text for text in texts if text and text.startswith("<@")] == ([users] if users else [])
 
 
 def test_what_shows_no_blocks_has_the_links_and_none_in_half():
     people = [account(id_=f"{number}") for number in range(20)]
     links = [f"https://app.linkedapi.io/c/{number:03}/{'x' * 96}" for number in range(20)]
     cases = (notification(person=p, link=x) for p, x in zip(people, links, strict=True))
-    payload = slack.payload(render(message(*cases), timezone="UTC"))
+    payload = slack.payload(render(message(*cases), Style()))
 
     shown = [line.split()[-1] for line in payload["text"].splitlines() if "Reconnect:" in line]
     assert shown == links[: len(shown)]
     assert 12 <= len(shown) < 20, "as many as there is room for"
+    assert f"… {20 - len(shown)} more: run" in payload["text"]
     assert (payload["unfurl_links"], payload["unfurl_media"]) == (False, False)
-    single = slack.payload(render(message(), timezone="UTC"))["text"]
+    single = slack.payload(render(message(), Style()))["text"]
     assert f"\nReconnect: {LINK}\n" in single
     assert single.startswith("🔴 “Jane Doe” is signed out of LinkedIn\n")
 
@@ -164,7 +231,7 @@ async def test_a_no_is_one_whatever_its_status(content, words, remedy):
     error = await answer(content)
 
     assert words in str(error)
-    assert str(error).startswith("HTTP 200")
+    assert str(error).startswith("answered 200 OK")
     assert "S3CR3T" not in str(error)
     assert error.remedy is remedy
 
@@ -177,6 +244,6 @@ async def test_slack_itself_says_ok(content):
     assert await answer({"ok": True}, url=url) is None
     error = await answer(content, url=url)
 
-    assert str(error) == "HTTP 200 without Slack's ok; it may have arrived"
+    assert str(error) == "answered 200 OK without Slack's ok; it may have arrived"
     assert error.ambiguous
     assert error.remedy is Remedy.RETRY

@@ -410,7 +410,9 @@ async def test_one_refused_recipient_does_not_keep_the_mail_from_the_others():
     ("fault", "reason", "text"),
     [
         ("break_off", AttemptReason.NETWORK, "the connection broke off"),
-        pytest.param("hang", AttemptReason.TIMEOUT, "no answer in time", marks=pytest.mark.slow),
+        pytest.param(
+            "hang", AttemptReason.TIMEOUT, "gave no answer in time", marks=pytest.mark.slow
+        ),
     ],
 )
 async def test_no_answer_to_the_content_is_ambiguous(fault, reason, text):

@@ -9,6 +9,7 @@ import pytest
 from harness.notifications import account, message, notification
 from pydantic import ValidationError
 
+from monitor.core.render import Style
 from monitor.notifiers import webhook
 
 RAW_KEY = b"0123456789abcdef"
@@ -18,7 +19,7 @@ URL = "https://hooks.example.com/s3cr3t"
 
 def request(sent, **values):
     settings = webhook.Settings(name="ops", type="webhook", url=URL, secret=KEY, **values)
-    return webhook.Notifier(settings, http=None, timezone="UTC").request(sent)
+    return webhook.Notifier(settings, http=None, style=Style()).request(sent)
 
 
 def test_an_event_is_signed():

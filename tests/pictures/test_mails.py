@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from harness.browser import SCHEMES, SCREENS, missing_program, open_page
-from harness.notifications import HOSTILE, NAMES, account, message, notification
+from harness.notifications import HOSTILE, NAMES, account, message, notification, undelivered
 from harness.receivers import receiver
 
 from monitor.core.model import Cause, EventType, Status
@@ -48,7 +48,7 @@ MAILS = {
     "reminder": message(notification(EventType.REMINDED, person=DANA, labels=LABELS)),
     "recovery": message(notification(EventType.RESOLVED, person=DANA, labels=LABELS)),
     "blind": message(notification(cause=Cause.UNREACHABLE)),
-    "fallback": message(notification(person=DANA, undelivered_to="crm")),
+    "fallback": message(notification(person=DANA, undelivered=undelivered())),
     "test": message(
         notification(EventType.NOTICE, account=None, workspace="", detail="This is a test.")
     ),

@@ -290,7 +290,7 @@ def test_the_fallback_hears_of_what_died_behind_a_failing_receiver(store):
     assert len(expire(harness)) == 1
 
     copies = harness.claim("mail", after=outbox.GROUP_WAIT).message.notifications
-    assert {(copy.account.id, copy.undelivered_to) for copy in copies} == {
+    assert {(copy.account.id, copy.undelivered.receiver) for copy in copies} == {
         ("a0", "hook"),
         ("a1", "hook"),
     }

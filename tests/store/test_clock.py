@@ -121,9 +121,9 @@ def test_a_clock_that_went_back_brings_along_how_long_a_look_is_a_recent_one(har
 
 @pytest.mark.case("Linked API itself is away")
 def test_an_outage_that_is_over_holds_nothing_back_though_the_clock_went_back_since(harness):
-    outage = """INSERT INTO incident (id, workspace, scope, subject, cause, detail, opened_at,
-        resolved_at, reminders) VALUES ('o', '*', 'workspace', 'api', 'unreachable', '', :opened_at,
-        :now, 0)"""
+    outage = """INSERT INTO incident (id, workspace, scope, subject, cause, earlier, detail,
+        opened_at, cause_since, resolved_at, reminders) VALUES ('o', '*', 'workspace', 'api',
+        'unreachable', '', '', :opened_at, :opened_at, :now, 0)"""
     values = {"opened_at": harness.now - HOUR, "now": harness.now}
     harness.run(lambda tx: tx.execute(text(outage), values))
     set_clock(harness)

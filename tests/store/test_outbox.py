@@ -59,7 +59,7 @@ def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(
     claimed = harness.claim("mail", after=outbox.GROUP_WAIT)
 
     (notification,) = claimed.message.notifications
-    assert (notification.event, notification.undelivered_to) == ("opened", "slack")
+    assert (notification.event, notification.undelivered.receiver) == ("opened", "slack")
     harness.settle(claimed)
     harness.poll(listed_account())
     assert harness.deliver("mail") == [("resolved", "a1")]
@@ -330,4 +330,4 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
     cancel_removed(harness, "mail", fallback="post")
 
     (opening,) = harness.claim("post", after=outbox.GROUP_WAIT).message.notifications
-    assert (opening.event, opening.undelivered_to) == ("opened", "slack")
+    assert (opening.event, opening.undelivered.receiver) == ("opened", "slack")

@@ -67,7 +67,7 @@ def eventful(harness):
     harness.observe(REJECTED)
     wanted = [SessionIntent("c1", "acme", "b", "0001")]
     harness.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=harness.now))
-    filled = text("UPDATE account SET changes = '1 2', rules_told_at = 1")
+    filled = text("UPDATE account SET changes = '1 2', rules_told_at = 1, replaced_by = 'a9'")
     harness.run(lambda tx: tx.execute(filled))
     harness.run(lambda tx: clock.set_clock(tx, harness.now))
     harness.run(lambda tx: leases.replace(tx, "replica", silent={}, now=harness.now))

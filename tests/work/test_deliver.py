@@ -19,6 +19,7 @@ from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
+from monitor.core.render import Style
 from monitor.core.route import Receiver
 from monitor.notifiers import email
 from monitor.store import clock
@@ -239,7 +240,7 @@ async def test_the_fallback_hears_at_once_what_a_receiver_refuses_and_it_later_i
     harness.poll(*map(frozen, ids), signed_out("late"), after=1)
     assert await harness.send(after=1) is None  # paused, but not the fallback's copies
     copies = harness.claim("mail", after=GROUP_WAIT).message.notifications
-    assert {(copy.event, copy.undelivered_to) for copy in copies} == {("opened", "slack")}
+    assert {(copy.event, copy.undelivered.receiver) for copy in copies} == {("opened", "slack")}
     assert [copy.account.id for copy in copies] == [*ids, "late"]
 
     harness.poll(listed_account("a0"), *map(frozen, ids[1:]), signed_out("late"))
@@ -389,7 +390,7 @@ async def test_who_is_greylisted_gets_the_mail_later_and_alone(harness, capsys):
     ops, boss, gone = "ops@example.com", "boss@example.com", "gone@example.com"
     with MailServer() as server:
         settings = mail_settings(port=server.port, to=[ops, boss, gone])
-        harness.deliverer.notifier = email.Notifier(settings, http=None, timezone="UTC")
+        harness.deliverer.notifier = email.Notifier(settings, http=None, style=Style())
         server.inbox.replies |= {boss: "450 4.2.0 greylisted", gone: "550 5.1.1 gone@example.com"}
         harness.poll(signed_out())
 
@@ -424,7 +425,7 @@ async def test_a_notifier_that_does_not_end_is_ended(harness, monkeypatch):
 
     error = await deliver.attempt(harness.pager, message(), limit=Duration.parse("10ms"))
 
-    assert str(error) == "no answer in time"
+    assert str(error) == "gave no answer in time"
     assert error.ambiguous
 
 
@@ -432,7 +433,7 @@ async def test_a_starttls_that_somebody_strips_for_a_moment_costs_nothing_but_th
     harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
     with MailServer(tls="starttls") as server:
         settings = mail_settings(port=server.port, tls="starttls", ca_file=TLS / "localhost.pem")
-        harness.deliverer.notifier = email.Notifier(settings, http=None, timezone="UTC")
+        harness.deliverer.notifier = email.Notifier(settings, http=None, style=Style())
         server.inbox.answer_ehlo = lambda _, lines: [
             line for line in lines if "STARTTLS" not in line
         ]

@@ -322,7 +322,7 @@ async def test_an_outage_ends_once_those_that_it_is_made_of_have_left(tmp_path, 
         if is_rejected:
             harness.simulator.set_token("acme", "another")
             assert await harness.poll(9) == [("opened", "token_rejected")]
-        outage = Incident("1", ALL_WORKSPACES, *API, Cause.UNREACHABLE, harness.now)
+        outage = Incident("1", ALL_WORKSPACES, *API, Cause.UNREACHABLE, harness.now, harness.now)
         for name in ("b", "c", "d"):
             harness.store.run_now(lambda tx, name=name: tx.execute(AFFECTED, {"name": name}))
         harness.store.run_now(lambda tx: incidents.write(tx, [outage]))

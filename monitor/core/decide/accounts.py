@@ -13,7 +13,6 @@ from monitor.core.model import (
     EventType,
     Incident,
     ListedAccount,
-    Micros,
     Reason,
     Resolution,
     Scope,
@@ -209,21 +208,23 @@ def note_missing(draft: Draft, missing: tuple[Account, ...], *, is_believed: boo
             gone.append(absent)
     newest = _newest_by_profile(draft) if gone else {}
     for account in gone:
-        returned = newest.get(profile_key(account.url), -1) >= (account.missing_since or 0)
-        resolution = Resolution.REPLACED if returned else Resolution.DISAPPEARED
-        reason = Reason.NEW_ID if returned else Reason.MISSING
+        successor = newest.get(profile_key(account.url))
+        if successor and successor.first_seen_at < (account.missing_since or 0):
+            successor = None
+        resolution = Resolution.REPLACED if successor else Resolution.DISAPPEARED
+        reason = Reason.NEW_ID if successor else Reason.MISSING
         draft.transition(account.id, account.status, None)
-        if not _remove(draft, account, resolution, reason):
+        removed = replace(account, replaced_by=successor.id if successor else None)
+        if not _remove(draft, removed, resolution, reason):
             draft.notice(account.id, reason, resolution.value)
 
 
-def _newest_by_profile(draft: Draft) -> dict[str, Micros]:
-    """Return when profiles got their newest account id."""
-    newest: dict[str, Micros] = {}
-    for account in draft.accounts_after().values():
-        if account.missing_polls == 0:
-            profile = profile_key(account.url)
-            newest[profile] = max(account.first_seen_at, newest.get(profile, 0))
+def _newest_by_profile(draft: Draft) -> dict[str, Account]:
+    """Return the newest account of each profile."""
+    newest: dict[str, Account] = {}
+    listed = (account for account in draft.accounts_after().values() if not account.missing_polls)
+    for account in sorted(listed, key=lambda account: account.first_seen_at):
+        newest[profile_key(account.url)] = account
     newest.pop("", None)
     return newest
 
