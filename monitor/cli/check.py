@@ -5,8 +5,9 @@ from typing import Any
 import typer
 
 from monitor import app
-from monitor.core.model import LISTED, Failure, Skipped
+from monitor.core.model import LISTED, Cause, Failure, Skipped
 from monitor.net import loop
+from monitor.source.token import WHERE_TOKENS_ARE
 
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
@@ -30,7 +31,10 @@ def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
             continue
         if isinstance(observation, Failure):
             codes.append(EXIT_BY_CAUSE[observation.cause])
-            print_error(observation.cause, f"{workspace}: {observation.detail}")
+            detail = observation.detail
+            if observation.cause is Cause.TOKEN_REJECTED and WHERE_TOKENS_ARE not in detail:
+                detail += f"; {WHERE_TOKENS_ARE}"
+            print_error(observation.cause, f"{workspace}: {detail}")
             continue
         for account in sorted(
             observation.accounts,

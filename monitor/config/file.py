@@ -35,6 +35,7 @@ from .document import (
     is_utf8,
     oddity,
 )
+from .environment import CONFIG
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 32
@@ -86,7 +87,9 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
     try:
         content = files.read(path, MAX_BYTES)
     except OSError as error:
-        raise fail(f"cannot be read: {error.strerror}") from None
+        raise fail(
+            f"cannot be read: {error.strerror}; name one with --config or {CONFIG}"
+        ) from None
     if len(content) > MAX_BYTES:
         raise fail(f"is larger than {MAX_BYTES // 1024**2} MiB")
     try:

@@ -172,6 +172,11 @@ MonitorName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(
 TitlePrefix = Annotated[str, Field(max_length=40), AfterValidator(_check_printable)]
 
 
+def _to_lower(value: Any) -> Any:
+    """Take `INFO` for `info`: other programs write such words in capitals."""
+    return value.lower() if isinstance(value, str) else value
+
+
 class MetricsSettings(BaseModel, frozen=True, extra="forbid"):
     """The section `metrics`: which accounts have series of their own, and whether with names.
 
@@ -198,10 +203,12 @@ class LogSettings(BaseModel, frozen=True, extra="forbid"):
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
+        BeforeValidator(_to_lower),
         Doc("`debug`, `info`, `warning`, `error`", example="warning"),
     ] = "info"
     format: Annotated[
         Literal["json", "console"] | None,
+        BeforeValidator(_to_lower),
         Doc(
             "`json`, one object a line, or `console`, for people",
             example="json",

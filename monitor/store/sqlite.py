@@ -28,6 +28,7 @@ _ADVICE: Final = {
     "not a database": "name another file in storage.url, or put a backup in its place",
     "malformed": "it is damaged; stop the monitor and put a backup in its place",
     "locked": "another program has been writing to it for long; end that one",
+    "already exists": "it is another program's; give the monitor a file of its own in storage.url",
     "interrupted": "it was asked for too much at once; ask for less",
     "is full": "make room on its disk",
     "disk I/O error": "look for a full or failing disk, or a limit on the size of files",

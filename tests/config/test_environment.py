@@ -169,7 +169,7 @@ def test_what_outdoes_the_file_is_named(load_text):
         + "web: {listen: '127.0.0.1:1'}\nstorage: {url_file: nowhere}\nlog: {level: null}",
         LINKEDAPI_MONITOR_LISTEN="127.0.0.1:2",
         LINKEDAPI_MONITOR_STORAGE_URL="sqlite:////data/monitor.db",
-        LINKEDAPI_MONITOR_LOG_LEVEL="warning",
+        LINKEDAPI_MONITOR_LOG_LEVEL="WARNING",
         LINKEDAPI_MONITOR_LOG_FORMAT="console",
     )
 

@@ -122,7 +122,8 @@ def test_the_file_must_be_readable(tmp_path):
     ):
         with pytest.raises(ConfigError) as caught:
             load(path, {})
-        assert str(caught.value) == f"{path}: {reason}"
+        advice = "name one with --config or LINKEDAPI_MONITOR_CONFIG"
+        assert str(caught.value) == f"{path}: {reason}; {advice}"
 
 
 def test_a_file_beyond_all_measure_is_not_read(tmp_path):
