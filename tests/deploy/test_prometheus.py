@@ -1,4 +1,4 @@
-"""What is shipped for Prometheus and Alertmanager, checked by their own tools."""
+"""What is shipped for Prometheus and Alertmanager; test_pages.py has their own tools check it."""
 
 import re
 import shutil
@@ -30,26 +30,6 @@ def expected():
         check for file in files for test in file["tests"] for check in test["alert_rule_test"]
     ]
     return [(check["alertname"], bool(check["exp_alerts"])) for check in checks]
-
-
-CHECKS = [
-    ("amtool check-config", ALERTMANAGER, ""),
-    *(("promtool test rules", file, "") for file in sorted((FOLDER / "tests").glob("*.yml"))),
-]
-
-
-@pytest.mark.parametrize(
-    ("check", "file", "words"), CHECKS, ids=lambda of: getattr(of, "stem", None)
-)
-def test_its_own_tool_finds_that_it_is_right(run_tool, check, file, words):
-    """The tests of the rules too: what fires when."""
-    program, *arguments = check.split()
-    if not shutil.which(program):
-        pytest.skip(f"{program} is not installed")
-    code, output = run_tool(program, *arguments, file)
-
-    assert code == 0, output
-    assert words in output
 
 
 def test_promtool_finds_that_the_configuration_is_right(run_tool, tmp_path):
