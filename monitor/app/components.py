@@ -198,6 +198,7 @@ def inventory(config: Config) -> Inventory:
         {workspace.name: dict(workspace.labels) for workspace in config.workspaces},
         config.accounts,
         routed=(glob for route in config.routes for glob in route.match.accounts),
+        rows=config.account_rows,
     )
 
 

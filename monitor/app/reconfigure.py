@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from monitor.config import Config, ConfigError, check_successor
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.errors import MonitorError
-from monitor.core.inventory import AccountRule
+from monitor.core.inventory import AccountRow, AccountRule
 from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Workspace
 from monitor.core.secret import Secret
 from monitor.metrics.families import INCIDENTS_OPEN
@@ -127,7 +127,7 @@ class Reconfigurer:
         self._replica = replica
         self._workers = workers
         self._loop_health = loop_health
-        self._accounts: Sequence[AccountRule] = ()
+        self._accounts: tuple[Sequence[AccountRule], Sequence[AccountRow]] = ((), ())
         self._web: WebSettings | None = None
         self._lock = asyncio.Lock()
         self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
@@ -249,13 +249,14 @@ class Reconfigurer:
         return detached
 
     def _reconfigure_workspaces(self, change: Change, components: Components) -> None:
-        accounts, self._accounts = self._accounts, components.config.accounts
+        config = components.config
+        accounts, self._accounts = self._accounts, (config.accounts, config.account_rows)
         workers = [self._workers.workspaces[settings.name] for settings in change.reconfigure]
         for worker, settings in zip(workers, change.reconfigure, strict=True):
             worker.reconfigure(settings, components)
             if settings.name in change.reschedule:
                 index = change.reschedule[settings.name]
-                self._workers.schedule(worker, index, len(components.config.workspaces))
+                self._workers.schedule(worker, index, len(config.workspaces))
         if self._accounts != accounts:
             self._workers.look_soon(workers)  # others may be watched now
 

@@ -5,6 +5,7 @@
     environment  settings from variables, and from the files of secrets
     settings     what the values must look like; each part's own settings stand beside the part
     json_schema  the keys of the settings, and the JSON Schema of the whole file
+    accounts_file  the table of who owns which account
     checks       what must fit together across sections
     reload       what a file must still have
     show         a configuration → a file that says all of it
@@ -30,10 +31,20 @@ from monitor.core.route import Route
 from monitor.notifiers import ReceiverSettings
 from monitor.source.token import WHERE_TOKENS_ARE
 
+from .accounts_file import AccountsFile, read_accounts
 from .checks import Sections, check
-from .document import ConfigError, Document, Location, Problem, SensitiveText, Table
-from .environment import CONFIG, TOKEN, add_environment, read_secret_files
-from .explain import alternatives, report_invalid, report_unknown, suggestion
+from .document import (
+    ConfigError,
+    Document,
+    Location,
+    Problem,
+    SensitiveText,
+    Table,
+    alternatives,
+    suggestion,
+)
+from .environment import CONFIG, TOKEN, absolute, add_environment, read_secret_files
+from .explain import report_invalid, report_unknown
 from .file import parse, read
 from .json_schema import adapter, schema_text
 from .reload import check_successor
@@ -90,9 +101,11 @@ def _configure(document: Document, path: Path | None, environ: Mapping[str, str]
     if document.root.get("workspaces") in (None, []):
         _report_missing(document)
     values = _values(document)
+    accounts_file = _accounts_file(document, values)
     checked = {field.name for field in fields(Sections)}
+    valid = {key: value for key, value in values.items() if key in checked}
     warnings = [str(problem) for problem in document.odd]
-    warnings += check(document, Sections(**{k: v for k, v in values.items() if k in checked}))
+    warnings += check(document, Sections(**valid, rows=accounts_file))
     if document.problems:
         raise ConfigError(document.problems)
     if path and not sections:
@@ -113,11 +126,23 @@ def _configure(document: Document, path: Path | None, environ: Mapping[str, str]
             overridden=document.overridden,
             notes=tuple(document.notes),
             path=path,
+            accounts_file=accounts_file,
             sections=sections,
             size=len(document.text),
             is_whole=document.text[-1:] in "\r\n",
         )
     )
+
+
+def _accounts_file(document: Document, values: dict[str, Any]) -> AccountsFile | None:
+    """Read the file that `accounts_file` names, if it does; relative to that of *document*."""
+    path = values.get("accounts_file")
+    if path is None:
+        return None
+    values["accounts_file"] = path = absolute(document.folder / path)
+    accounts_file = read_accounts(path)
+    document.problems += accounts_file.problems
+    return accounts_file
 
 
 def _holds_secret(value: Any, config: Config) -> bool:

@@ -14,8 +14,8 @@ from monitor.store import address
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
 
-from .document import Document, Location, Table, is_presentable, oddity
-from .explain import suggestion
+from .accounts_file import AccountsFile
+from .document import Document, Location, Table, is_presentable, oddity, suggestion
 from .settings import PollSettings, WorkspaceSettings
 
 _GLOB: Final = frozenset("*?[")
@@ -32,6 +32,7 @@ class Sections:
     receivers: Mapping[int, ReceiverSettings] = field(default_factory=dict)
     web: WebSettings | None = None
     storage: StorageSettings | None = None
+    rows: AccountsFile | None = None
 
 
 def check(document: Document, sections: Sections) -> list[str]:
@@ -41,7 +42,8 @@ def check(document: Document, sections: Sections) -> list[str]:
     _check_rate(document, sections)
     _check_renamed(document, sections.workspaces)
     _check_labels(document, sections)
-    return [
+    _check_row_labels(document, sections)
+    warnings = [
         str(document.problem(location, message))
         for location, message in (
             *_unknown_workspaces(document),
@@ -60,6 +62,7 @@ def check(document: Document, sections: Sections) -> list[str]:
             ),
         )
     ]
+    return warnings + _rows_decided_by_name(sections)
 
 
 def _check_names(document: Document) -> None:
@@ -170,6 +173,46 @@ def _check_labels(document: Document, sections: Sections) -> None:
                     document.report((*location, label), message)
 
 
+def _check_row_labels(document: Document, sections: Sections) -> None:
+    """Report the same of `accounts_file`."""
+    if sections.rows is None:
+        return
+    for index, receiver in sections.receivers.items():
+        for label, check_value in receiver.label_checks.items():
+            for line, row in sections.rows.rows.items():
+                if label not in row.labels:
+                    continue
+                try:
+                    check_value(row.labels[label])
+                except ValueError as error:
+                    message = f"{error}: receivers[{index}] goes by it"
+                    document.problems.append(sections.rows.problem(line, message, label))
+
+
+def _rows_decided_by_name(sections: Sections) -> list[str]:
+    """Say once how many rows of `accounts_file` decide by a name or url who gets a login link."""
+    if sections.rows is None:
+        return []
+    addresses = {receiver.address_label for receiver in sections.receivers.values()}
+    lines = [
+        line
+        for line, row in sections.rows.rows.items()
+        if row.column != "id" and (row.ignore is not None or row.labels.keys() & addresses)
+    ]
+    if not lines:
+        return []
+    rows = "1 row goes" if len(lines) == 1 else f"{len(lines)} rows go"
+    message = f"{rows} by a name or url, which whoever edits the profile can choose; give the id"
+    return [str(sections.rows.problem(lines[0], message))]
+
+
+def _all_labels(sections: Sections) -> Iterator[Mapping[str, str]]:
+    """Yield the labels of workspaces and of accounts, those of `accounts_file` too."""
+    yield from (labels for _, labels in _labels(sections))
+    if sections.rows is not None:
+        yield from (row.labels for row in sections.rows.rows.values())
+
+
 def _labels(sections: Sections) -> Iterator[tuple[Location, Mapping[str, str]]]:
     for index, workspace in sections.workspaces.items():
         yield ("workspaces", index, "labels"), workspace.labels
@@ -209,7 +252,7 @@ def _idle_routes(document: Document, sections: Sections) -> Iterator[tuple[Locat
             location = ("routes", index, "match", "labels", label)
             if problem := _unknown_label(label, sections):
                 yield location, f"matches nothing: {problem}"
-            elif value not in {labels.get(label) for _, labels in _labels(sections)}:
+            elif value not in {labels.get(label) for labels in _all_labels(sections)}:
                 yield location, "matches nothing: no label has this value"
         if final is not None and index > final:
             message = f"is never asked: routes[{final}] matches everything; put that one last"
@@ -234,11 +277,11 @@ def _unnamed_receivers(document: Document) -> Iterator[tuple[Location, str]]:
 
 def _unknown_label(label: str, sections: Sections) -> str | None:
     """Return that nothing has *label*, or None if something has."""
-    names = {name for _, labels in _labels(sections) for name in labels}
+    names = {name for labels in _all_labels(sections) for name in labels}
     if label in names:
         return None
     hint = f" {label}{suggestion(label, names)}" if is_presentable(label) else ""
-    return f"no workspace and no entry of accounts has the label{hint}"
+    return f"no workspace and no account has the label{hint}"
 
 
 def _unknown_workspaces(document: Document) -> Iterator[tuple[Location, str]]:

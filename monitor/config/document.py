@@ -1,8 +1,11 @@
 """The values of a configuration file with their lines, and the problems found in them."""
 
+import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from monitor.core.errors import SetupError
@@ -13,6 +16,9 @@ MAX_SHOWN: Final = 50
 
 MAX_TEXT: Final = 8192
 """A longer value is something else: no token, address or label is."""
+
+MAX_CANDIDATES: Final = 1000
+"""Of more words than these only some are compared with a misspelt one."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 _QUOTES: Final = frozenset(('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c"))
@@ -75,7 +81,8 @@ class ConfigError(SetupError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         distinct = dict.fromkeys(problems)
-        self.problems = tuple(sorted(distinct, key=lambda problem: problem.line or 0))
+        order = {source: at for at, source in enumerate({p.source: None for p in distinct})}
+        self.problems = tuple(sorted(distinct, key=lambda p: (order[p.source], p.line or 0)))
         lines = [str(problem) for problem in self.problems[:MAX_SHOWN]]
         if len(self.problems) > MAX_SHOWN:
             lines.append(f"and {len(self.problems) - MAX_SHOWN} more")
@@ -105,6 +112,11 @@ class Document:
     is_open: bool = False
     problems: list[Problem] = field(default_factory=list)
     reported: set[Location] = field(default_factory=set)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its file, which the paths in it are relative to."""
+        return Path(self.source).parent if self.source else Path()
 
     def has(self, section: str, key: str) -> bool:
         """Return whether *key* of *section* has a value, or its `_file` form has one."""
@@ -200,3 +212,15 @@ def is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def suggestion(word: str, words: Iterable[str]) -> str:
+    """Return which of the *words* was probably meant (`; did you mean url?`), or ""."""
+    candidates = sorted(islice(words, MAX_CANDIDATES))
+    matches = difflib.get_close_matches(word[:64], candidates, n=1, cutoff=0.75)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def alternatives(words: Sequence[str]) -> str:
+    """Join *words* as a person would: `a, b or c`."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing"

@@ -210,7 +210,7 @@ def read_secret_files(document: Document, location: Location, table: Table, kind
     A secret `url` may be given as `url_file`, unless *kind* has a key of that name itself. All
     paths are relative to the folder of the configuration file.
     """
-    base = Path(document.source).parent if document.source else Path()
+    base = document.folder
     for key in path_keys(kind):
         if isinstance(path := table.get(key), str):
             table[key] = type(path)(absolute(base / path))

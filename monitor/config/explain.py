@@ -1,9 +1,7 @@
 """Turns the errors of pydantic into problems in plain terms, without any secret in them."""
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from zoneinfo import available_timezones
 
@@ -12,11 +10,17 @@ from pydantic import ValidationError
 from monitor.core.text import NO_TIMEZONE
 from monitor.notifiers import NAME
 
-from .document import Document, Location, SensitiveText, is_presentable, is_word, looks_secret
+from .document import (
+    Document,
+    Location,
+    SensitiveText,
+    alternatives,
+    is_presentable,
+    is_word,
+    looks_secret,
+    suggestion,
+)
 from .json_schema import keys, secret_keys
-
-MAX_CANDIDATES: Final = 1000
-"""Of more words than these only some are compared with a misspelt one."""
 
 _SENSITIVE: Final = re.compile(
     r"token|secret|password|url|proxy|webhook|header|key|auth|credential|dsn"
@@ -47,18 +51,6 @@ _MESSAGES: Final = {
 _PATTERNS: Final = {
     NAME: "must be letters, digits, `.`, `_` and `-`, at most 64, the first a letter or digit",
 }
-
-
-def suggestion(word: str, words: Iterable[str]) -> str:
-    """Return which of the *words* was probably meant (`; did you mean url?`), or ""."""
-    candidates = sorted(islice(words, MAX_CANDIDATES))
-    matches = difflib.get_close_matches(word[:64], candidates, n=1, cutoff=0.75)
-    return f"; did you mean {matches[0]}?" if matches else ""
-
-
-def alternatives(words: Sequence[str]) -> str:
-    """Join *words* as a person would: `a, b or c`."""
-    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else "nothing"
 
 
 def report_unknown(document: Document, location: Location, allowed: tuple[str, ...]) -> None:

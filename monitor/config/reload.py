@@ -11,6 +11,7 @@ from .settings import Config
 def check_successor(before: Config, after: Config) -> None:
     """Raise ConfigError if *after* looks like a part of the file that *before* was loaded from."""
     source = str(after.path) if after.path else None
+    table = _cut_off_table(before, after)
     was, now = before.findings, after.findings
     if was.sections and not now.sections:
         problems = [
@@ -28,5 +29,19 @@ def check_successor(before: Config, after: Config) -> None:
             )
             if section in was.sections and section not in now.sections
         ]
+    if table is not None:
+        problems.append(table)
     if problems:
         raise ConfigError(problems)
+
+
+def _cut_off_table(before: Config, after: Config) -> Problem | None:
+    """Return why `accounts_file` looks like a part of what it was."""
+    was, now = before.findings.accounts_file, after.findings.accounts_file
+    if was is None or now is None or was.path != now.path:
+        return None
+    if was.rows and not now.rows:
+        return now.problem(None, "has no rows any more; a restart takes that for what is meant")
+    if was.is_whole and not now.is_whole and now.size < was.size:
+        return now.problem(None, "is shorter than it was, and ends within a line: was it cut off?")
+    return None

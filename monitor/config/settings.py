@@ -26,7 +26,7 @@ from pydantic import (
 from monitor.core.bounds import span
 from monitor.core.doc import Doc
 from monitor.core.duration import Duration
-from monitor.core.inventory import AccountRule
+from monitor.core.inventory import AccountRow, AccountRule
 from monitor.core.model import Micros
 from monitor.core.policy import DeliveryPolicy, IncidentPolicy, Labels, ReconnectionPolicy
 from monitor.core.route import Route
@@ -37,6 +37,8 @@ from monitor.notifiers import Name, ReceiverSettings, TimezoneName
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
 from monitor.web.settings import WebSettings
+
+from .accounts_file import AccountsFile
 
 _PASSWORD: Final = re.compile(r"[^/?#]*//[^/?#@:]*:([^/?#@]+)@")
 
@@ -222,7 +224,8 @@ class Findings:
     """What was found while the configuration was loaded: *warnings* of what is odd but usable.
 
     *overridden* has the variable that counts instead of each key that the file has; *notes* say
-    what a person who checks it should know. *path* is the file, None if there is none, *sections*
+    what a person who checks it should know. *accounts_file* is what that file holds.
+    *path* is the file, None if there is none, *sections*
     are those that it has, *size* is how many characters, and it *is_whole* if it ends with a line.
     """
 
@@ -230,6 +233,7 @@ class Findings:
     overridden: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     path: Path | None = None
+    accounts_file: AccountsFile | None = None
     sections: frozenset[str] = frozenset()
     size: int = 0
     is_whole: bool = True
@@ -265,6 +269,14 @@ class Config(BaseModel):
             example=[{"match": {"name": "Jane *"}, "labels": {"owner": "jane@example.com"}}],
         ),
     ] = ()
+    accounts_file: Annotated[
+        Path | None,
+        Doc(
+            "a table (CSV) of accounts with the columns `id`, `url` or `name`, then labels, and"
+            " `ignore`; its rows count after the entries of `accounts`",
+            example="owners.csv",
+        ),
+    ] = None
     linked_api: Annotated[
         LinkedApiSettings, Doc("how Linked API is asked", example={"timeout": "10s"})
     ] = LinkedApiSettings()
@@ -348,6 +360,12 @@ class Config(BaseModel):
     def overridden(self) -> Mapping[str, str]:
         """The variable that counts instead of each key that the file has."""
         return self._findings.overridden
+
+    @property
+    def account_rows(self) -> tuple[AccountRow, ...]:
+        """The rows of `accounts_file`."""
+        accounts_file = self._findings.accounts_file
+        return tuple(accounts_file.rows.values()) if accounts_file else ()
 
     @property
     def path(self) -> Path | None:

@@ -2,8 +2,10 @@
 
 Rules:
 1. Of the rules that match an account, the first that says something about a key decides it.
-2. What a rule says of an account goes before the labels of its workspace.
-3. Whoever may edit a profile must not decide who gets its login link, or whether it is watched. So
+2. A row of `accounts_file` is about one account and counts after the rules: one that names the id
+   of an account goes before one with its url, and that before one with its name.
+3. What they say of an account goes before the labels of its workspace.
+4. Whoever may edit a profile must not decide who gets its login link, or whether it is watched. So
    an account is matched by the name and url that it had when it was first seen; others count once
    somebody has accepted them or the rules have changed.
 """
@@ -14,7 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 from .doc import Doc
@@ -92,8 +94,27 @@ class AccountRule(ConfigSection):
             raise ValueError("would ignore every account; say in match which ones")
 
 
+Column: TypeAlias = Literal["id", "url", "name"]
+
+COLUMNS: Final[tuple[Column, ...]] = ("id", "url", "name")
+"""What a row can name its account by, the best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """A row of `accounts_file`: what it says of the account with this *value* in *column*.
+
+    It is no glob; of a url it is what `profile_key` makes of it.
+    """
+
+    column: Column
+    value: str
+    labels: Labels = field(default_factory=dict)
+    ignore: bool | None = None
+
+
 class Inventory:
-    """The watched *workspaces* with their labels, and the *rules* about their accounts.
+    """The watched *workspaces* with their labels; *rules* and *rows* about their accounts.
 
     *routed* are the globs by which routes choose accounts.
     """
@@ -103,10 +124,12 @@ class Inventory:
         workspaces: Mapping[str, Mapping[str, str]] | None = None,
         rules: Sequence[AccountRule] = (),
         routed: Iterable[str] = (),
+        rows: Iterable[AccountRow] = (),
     ) -> None:
         self._workspaces = workspaces or {}
         self._rules = rules
         self._routed = tuple(routed)
+        self._rows = {(row.column, row.value): row for row in rows}
         self._keys: dict[str, str] = {}
         self._labelling = tuple(rule for rule in rules if rule.labels)
         self._ignoring = tuple(rule for rule in rules if rule.ignore is not None)
@@ -121,6 +144,8 @@ class Inventory:
         """Return the labels of *account*, or those of *workspace* alone."""
         labels = dict(self._workspaces.get(workspace, {}))
         if account is not None:
+            for row in reversed(self._rows_about(account)):
+                labels.update(row.labels)
             for rule in reversed(self._labelling):
                 if _matches(rule.match, workspace, account):
                     labels.update(rule.labels)
@@ -131,7 +156,19 @@ class Inventory:
         for rule in self._ignoring:
             if _matches(rule.match, workspace, account):
                 return bool(rule.ignore)
-        return False
+        rows = self._rows_about(account)
+        return next((row.ignore for row in rows if row.ignore is not None), False)
+
+    def _rows_about(self, account: Account | ListedAccount) -> Sequence[AccountRow]:
+        """Return the rows about *account*, the best first."""
+        if not self._rows:
+            return ()
+        keys: list[tuple[Column, str]] = [
+            ("id", account.id),
+            *(("url", profile_key(url)) for url in _urls_of(account)),
+            *(("name", name) for name in names_of(account)),
+        ]
+        return [self._rows[key] for key in keys if key in self._rows]
 
     def key(self, workspace: str) -> str:
         """Return what stands for the rules, and for which of them are about *workspace*."""
@@ -142,7 +179,11 @@ class Inventory:
 
     @cached_property
     def _text(self) -> str:
-        return json.dumps([_spoken(asdict(rule)) for rule in self._rules], sort_keys=True)
+        rules = json.dumps([_spoken(asdict(rule)) for rule in self._rules], sort_keys=True)
+        if not self._rows:
+            return rules
+        rows = sorted(json.dumps(asdict(row), sort_keys=True) for row in self._rows.values())
+        return rules + sha256("".join(rows).encode()).hexdigest()  # each workspace hashes it
 
     def rematches(self, account: Account) -> bool:
         """Return whether other rules, or routes, would match *account* as it is called now."""

@@ -212,7 +212,8 @@ async def test_who_is_back_in_the_configuration_goes_on_once_the_former_send_has
     await harness.hook.wait(lambda: len(harness.hook.events) == 4, within=10)
 
 
-async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
+@pytest.mark.parametrize("place", ["accounts", "accounts_file"])
+async def test_everybody_is_polled_when_other_accounts_are_ignored(harness, place):
     more = f"receivers: [{harness.crm()}]\npoll: {{cron: '0 8 * * *'}}"
     await harness.apply("acme", "beta", more=more)
     harness.simulator.sign_out("acme", "*")
@@ -222,6 +223,9 @@ async def test_everybody_is_polled_when_other_accounts_are_ignored(harness):
     account, _ = harness.simulator.customer("acme").accounts.values()
 
     ignored = f"accounts: [{{match: {{id: {account.id}}}, ignore: true}}]"
+    if place == "accounts_file":
+        (harness.folder / "owners.csv").write_text(f"id,ignore\n{account.id},true\n")
+        ignored = "accounts_file: owners.csv"
     await harness.apply("acme", "beta", more=f"{more}\n{ignored}")
 
     await harness.hook.wait(lambda: len(harness.hook.events) == 3)

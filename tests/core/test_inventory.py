@@ -1,11 +1,12 @@
 """Who owns which account, and which are not watched."""
 
+import time
 from dataclasses import replace
 
 import pytest
 from harness.core import CoreHarness, listed_account
 
-from monitor.core.inventory import AccountMatch, AccountRule, Inventory
+from monitor.core.inventory import AccountMatch, AccountRow, AccountRule, Inventory
 
 ALL = AccountMatch(ids=("*",))
 OTHER = AccountMatch(ids=("other",))
@@ -168,3 +169,87 @@ def test_what_routes_choose_by_name_is_matched_otherwise_under_another_name():
 
     assert Inventory(routed=["Dana *"]).rematches(account)
     assert not Inventory(routed=["a1", "*"]).rematches(account)
+
+
+# ── the rows of a table ──────────────────────────────────────────────────────────────────────────
+
+ROWS = [
+    AccountRow("name", "Person a1", {"owner": "by name", "team": "by name", "tier": "by name"}),
+    AccountRow("url", "linkedin.com/in/a1", {"owner": "by url", "team": "by url"}),
+    AccountRow("id", "a1", {"owner": "by id"}),
+    AccountRow("id", "Person a1", {"owner": "another"}),
+    AccountRow("id", "a*", {"owner": "no glob"}),
+]
+
+
+@pytest.mark.parametrize("rows", [ROWS, ROWS[::-1]])
+def test_a_row_by_id_goes_before_others_and_all_rows_after_the_rules(rows):
+    account = listed_account(url="https://www.LinkedIn.com/in/A1/?x")
+    rules = [AccountRule(labels={"tier": "by rule"})]
+    inventory = Inventory({"acme": {"tier": "of all", "place": "of all"}}, rules, rows=rows)
+
+    assert inventory.labels("acme", account) == {
+        "owner": "by id",
+        "team": "by url",
+        "tier": "by rule",
+        "place": "of all",
+    }
+    assert Inventory(rows=rows).labels("acme", listed_account("b1")) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "ignored"),
+    [([], True), ([AccountRule(ignore=False)], False), ([AccountRule(OTHER, ignore=False)], True)],
+)
+def test_a_row_says_whether_an_account_is_watched_unless_a_rule_does(rules, ignored):
+    rows = [AccountRow("name", "Person a1", ignore=False), AccountRow("id", "a1", ignore=True)]
+
+    assert Inventory(rules=rules, rows=rows).ignores("acme", listed_account()) is ignored
+
+
+def test_an_account_that_is_called_otherwise_keeps_its_rows_until_somebody_accepts():
+    harness = CoreHarness()
+    harness.polls(listed_account())
+    account = harness.workspace.accounts["a1"]
+    renamed = replace(account, name="Boss", url="https://www.linkedin.com/in/boss")
+    rows = [
+        AccountRow("name", "Boss", {"owner": "boss"}),
+        AccountRow("url", "linkedin.com/in/boss", ignore=True),
+        AccountRow("name", account.name, {"owner": "jane"}),
+    ]
+    inventory = Inventory(rows=rows)
+
+    assert inventory.labels("acme", renamed) == {"owner": "jane"}
+    assert not inventory.ignores("acme", renamed)
+    assert inventory.rematches(renamed)
+    assert not Inventory(rows=rows[2:]).rematches(account)
+
+
+def test_other_rows_are_other_rules_in_whatever_order():
+    key = Inventory({"acme": {}}, [NAMED], rows=ROWS).key("acme")
+
+    assert Inventory({"acme": {}}, [NAMED], rows=ROWS[::-1]).key("acme") == key
+    assert Inventory({"acme": {}}, [NAMED], rows=ROWS[1:]).key("acme") != key
+    other = AccountRow("id", "a*", {"owner": "somebody"})
+    assert Inventory({"acme": {}}, [NAMED], rows=[*ROWS[:-1], other]).key("acme") != key
+    assert (
+        Inventory({"acme": {}}, [NAMED], rows=()).key("acme") == "bfa7de002ffb29694a99482c40095b7d"
+    )
+
+
+@pytest.mark.slow
+def test_ten_thousand_accounts_find_their_rows_among_as_many_at_once():
+    """One by one they would be compared a hundred million times: for minutes."""
+    rows = [AccountRow("id", f"a{number}", {"owner": str(number)}) for number in range(10_000)]
+    inventory = Inventory({str(number): {} for number in range(10_000)}, rows=rows)
+    accounts = [listed_account(f"a{number}") for number in range(10_000)]
+    began = time.process_time()
+
+    owners = [inventory.labels("acme", account)["owner"] for account in accounts]
+    watched = [inventory.ignores("acme", account) for account in accounts]
+    keys = {inventory.key(str(number)) for number in range(10_000)}
+
+    assert owners == [str(number) for number in range(10_000)]
+    assert not any(watched)
+    assert len(keys) == 1
+    assert time.process_time() - began < 5
