@@ -30,6 +30,9 @@ _NO_REPLIES: Final = {
 MAX_HTML: Final = 100_000
 """So many bytes the HTML has: of more than 102 kB Gmail shows the beginning."""
 
+_IN_SPAN: Final = re.compile(r"(?<=\d) (?=(?:d|h|min|s)\b)|(?<=\d [dh]) (?=\d)")
+"""The blanks in `2 h 5 min`."""
+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -187,13 +190,15 @@ def _preview(text: Text) -> str:
 @cache
 def _html() -> jinja2.Template:
     """Return the template of mails: compiling it takes longer than all else of a receiver."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("monitor.notifiers"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("email.html")
+    )
+    environment.filters["unbroken"] = lambda text: _IN_SPAN.sub("\N{NO-BREAK SPACE}", text)
+    return environment.get_template("email.html")
 
 
 def _receipt(recipients: Sequence[str], refusals: Mapping[str, int]) -> Receipt:

@@ -5,7 +5,7 @@ import re
 from base64 import b64decode
 
 import pytest
-from harness.core import HOUR, NOON
+from harness.core import HOUR, LINK, NOON
 from harness.notifications import account, message, notification
 from harness.raw_server import TLS
 from harness.receivers import TIMEOUT, MailServer
@@ -22,8 +22,8 @@ PASSWORD = "hunter2hunter2"
 LOGIN = {"username": "ops", "password": PASSWORD}
 
 
-async def send(mail, **values):
-    notifier = email.Notifier(settings(timeout=TIMEOUT, **values), http=None, style=Style())
+async def send(mail, *, style=Style(), **values):  # noqa: B008 - a value
+    notifier = email.Notifier(settings(timeout=TIMEOUT, **values), http=None, style=style)
     return await notifier.send(mail)
 
 
@@ -87,10 +87,10 @@ def parts(mail):
     ],
 )
 async def test_a_mail_says_who_sent_it_and_why_somebody_gets_it(to, reason):
-    (mail,) = await mails(message(address="jane@example.com"), to=to)
+    (mail,) = await mails(message(address="jane@example.com"), to=to, style=Style(monitor="prod"))
 
     for part in parts(mail):
-        assert f"Sent by linkedapi-monitor. You get this mail because {reason}." in part
+        assert f"Sent by linkedapi-monitor “prod”. You get this mail because {reason}." in part
 
 
 async def test_beside_the_subject_stands_what_is_now_and_nothing_else():
@@ -101,10 +101,43 @@ async def test_beside_the_subject_stands_what_is_now_and_nothing_else():
     )
 
     assert preview(opening).startswith("Open Reconnect and log in to LinkedIn. Until")
-    assert preview(reminder).startswith(
-        "“Jane Doe” is still signed out of LinkedIn. Open Reconnect"
-    )
+    assert preview(reminder).startswith("“Jane Doe” is still signed out of LinkedIn. Open Rec")
     assert preview(group).startswith("Open Reconnect beside each name")
+
+
+def crowd(size):
+    """So many accounts that are signed out, each with a link of its own."""
+    return [
+        notification(
+            person=account(f"Person {number}", id_=f"{number:08}"), link=f"{LINK}/{number}"
+        )
+        for number in range(size)
+    ]
+
+
+async def test_a_mail_lists_all_of_a_group_with_their_links():
+    (mail,) = await mails(message(*crowd(200)))
+
+    for part in parts(mail):
+        assert len(re.findall(rf"{LINK}/\d+", part)) == 200
+        assert "more: run" not in part
+
+
+async def test_a_mail_is_as_long_as_gmail_shows_it_and_says_where_the_rest_is():
+    (mail,) = await mails(message(*crowd(1000)))
+
+    for part in parts(mail):
+        listed = len(re.findall(rf"{LINK}/\d+", part))
+        rest = f"{1000 - listed} more: run “linkedapi-monitor accounts --bad --show-links”"
+        assert listed > 200
+        assert rest in part
+    assert 98_000 < len(parts(mail)[1].replace("\r\n", "\n").encode()) <= 100_000
+
+
+async def test_a_span_is_not_broken_at_the_end_of_a_line():
+    (mail,) = await mails(message(notification(EventType.RESOLVED)))
+
+    assert parts(mail)[1].count("2\u00a0h\u00a05\u00a0min") == 2
 
 
 def preview(mail):

@@ -4,15 +4,20 @@
 """
 
 import os
+import re
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from harness.browser import SCHEMES, SCREENS, missing_program, open_page
+from harness.core import HOUR, NOON
 from harness.notifications import HOSTILE, NAMES, account, message, notification, undelivered
 from harness.receivers import receiver
 
-from monitor.core.model import Cause, EventType, Status
+from monitor.core.duration import Duration
+from monitor.core.model import Cause, EarlierCause, EventType, Status
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,18 +26,17 @@ pytestmark = [
 ]
 
 FOLDER = os.environ.get("PICTURES")
-PEOPLE = (
-    *("Dana Doe", "Maximilian von Hohenzollern-Sigmaringen", "Ana Silva", "Li Wei"),
-    *("Noor Haddad", "Oluwaseun Adeyemi-Johnson", "Ivana Horváth", "Tom Okafor"),
-    *NAMES.values(),
-)
+FIRST = "Dana Maximilian Ana Li Noor Oluwaseun Ivana Tom Guadalupe Siobhán"
+LAST = "Doe Hohenzollern-Sigmaringen Silva Wei Haddad Adeyemi Horváth Okafor"
+COUPLES = [f"{first} {last}" for first, last in product(FIRST.split(), LAST.split())]
+PEOPLE = [COUPLES[place * 9 % 80] for place in range(80)]
 LONGEST = "https://www.linkedin.com/in/" + "very-long-name-" * 6
 
 
-def people(size, cause=Cause.RECONNECTION_REQUIRED, event=EventType.OPENED, names=PEOPLE, **fields):
-    """The same of *size* accounts."""
+def people(names, cause=Cause.RECONNECTION_REQUIRED, event=EventType.OPENED, **fields):
+    """The same of accounts of these *names*."""
     status = Status.ACTIVE if event is EventType.RESOLVED else Status(cause)
-    for number, name in zip(range(size), names * size, strict=False):
+    for number, name in enumerate(names):
         id_ = f"{number:08x}-{cause.value[:4]}-4222-8333-444455556666"
         person = account(name, id_=id_, status=status)
         yield notification(event, cause, person=person, **fields)
@@ -41,21 +45,34 @@ def people(size, cause=Cause.RECONNECTION_REQUIRED, event=EventType.OPENED, name
 DANA = account("Dana Doe", url="https://www.linkedin.com/in/dana-doe-63ca828d/")
 FROZEN = account("Dana Doe", status=Status.FROZEN)
 LABELS = {"team": "growth", "owner": "dana@example.com"}
+TWO_CAUSES = notification(EventType.RESOLVED, Cause.FROZEN, person=DANA, labels=LABELS)
+TWO_CAUSES = replace(
+    TWO_CAUSES,
+    incident=replace(
+        TWO_CAUSES.incident,
+        opened_at=NOON - 52 * HOUR,
+        cause_since=NOON - 48 * HOUR,
+        earlier=(EarlierCause(Cause.RECONNECTION_REQUIRED, Duration(4 * HOUR)),),
+    ),
+)
 MAILS = {
     "sign-out": message(notification(person=DANA, labels=LABELS)),
     "sign-out-without-link": message(notification(person=DANA, link=None)),
     "frozen": message(notification(cause=Cause.FROZEN, person=FROZEN)),
     "reminder": message(notification(EventType.REMINDED, person=DANA, labels=LABELS)),
     "recovery": message(notification(EventType.RESOLVED, person=DANA, labels=LABELS)),
+    "recovery-two-causes": message(TWO_CAUSES),
     "blind": message(notification(cause=Cause.UNREACHABLE)),
     "fallback": message(notification(person=DANA, undelivered=undelivered())),
     "test": message(
         notification(EventType.NOTICE, account=None, workspace="", detail="This is a test.")
     ),
-    "group-of-12": message(*people(12)),
-    "group-of-60": message(*people(40), *people(20, Cause.FROZEN)),
+    "group-of-12": message(*people(PEOPLE[:12])),
+    "group-of-60": message(*people(PEOPLE[:40]), *people(PEOPLE[40:60], Cause.FROZEN)),
+    "group-of-names": message(*people(NAMES.values())),
     "group-recovered": message(
-        *people(3, event=EventType.RESOLVED), *people(3, Cause.FROZEN, EventType.RESOLVED)
+        *people(PEOPLE[:3], event=EventType.RESOLVED),
+        *people(PEOPLE[3:6], Cause.FROZEN, EventType.RESOLVED),
     ),
     "arabic": message(notification(person=account(NAMES["Arabic"]))),
     "hebrew": message(notification(person=account(NAMES["Hebrew"]))),
@@ -65,9 +82,10 @@ MAILS = {
             person=account("Wolfeschlegelsteinhausenbergerdorff" * 3, url=LONGEST),
             labels={"o" * 60: "w" * 300, "team": "growth"},
             workspace="w" * 80,
-        )
+        ),
+        address="dana@example.com",
     ),
-    "hostile": message(*people(len(HOSTILE), names=HOSTILE), *people(2, Cause.UNKNOWN)),
+    "hostile": message(*people(HOSTILE), *people(HOSTILE[:3], Cause.UNKNOWN)),
 }
 
 
@@ -78,8 +96,19 @@ async def page():
 
 
 async def html_of(mail):
-    async with receiver("email", timezone="Europe/Berlin") as harness:
+    to = {"to": {"label": "o" * 60}} if mail.address else {}
+    async with receiver("email", timezone="Europe/Berlin", **to) as harness:
+        harness.notifier.style = replace(harness.notifier.style, monitor="prod", host="mon-1")
         return (await harness.send(mail)).get_body(("html",)).get_content()
+
+
+@pytest.mark.parametrize("name", ["sign-out", "group-of-12", "long"])
+async def test_a_program_without_style_sheets_shows_a_mail_as_well(page, name):
+    html, count = re.subn(r"(?s)<style>.*?</style>", "", await html_of(MAILS[name]))
+    await page.show(html)
+
+    assert count == 3
+    assert not any([await page.look(width) for width in SCREENS])
 
 
 @pytest.mark.parametrize("name", MAILS)
