@@ -416,8 +416,7 @@ class Transition:
     at: Micros
 
 
-@dataclass(frozen=True, slots=True)
-class Undelivered:
+class Undelivered(NamedTuple):
     """The *receiver* that could not be told, *why* (how an attempt ended), and since when."""
 
     receiver: str

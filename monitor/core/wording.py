@@ -326,11 +326,8 @@ def _after(members: Sequence[Notification], resolution: Resolution) -> str:
         case Resolution.RECOVERED:
             return " ".join(filter(None, ("Nothing to do.", "" if many else _what_it_was(first))))
         case Resolution.REPLACED:
-            ids = "" if many else _ids(first)
-            return (
-                "Nothing to do, unless something of yours still uses the old"
-                f" {'ids' if many else 'id'}{ids}."
-            )
+            old, ids = ("old ids", "") if many else ("old id", _ids(first))
+            return f"Nothing to do, unless something of yours uses the {old}{ids}."
         case Resolution.UNWATCHED:
             subject = "they were" if many else "the account was"
             if is_workspace(first) and not many:
@@ -352,7 +349,7 @@ def _ids(notification: Notification) -> str:
     if account is None or account.replaced_by is None:
         return ""
     old, new = account_id(notification), clean(account.replaced_by)
-    return f": old id {set_off(old)} → new id {set_off(new)}"
+    return f": {set_off(old)} → new id {set_off(new)}"
 
 
 def _what_it_was(notification: Notification) -> str:

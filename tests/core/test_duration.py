@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from monitor.core.duration import MICROSECONDS, Duration, humanize
+from monitor.core.duration import MICROSECONDS, Duration, humanize, humanize_between
 
 
 class Settings(BaseModel):
@@ -58,10 +58,33 @@ def test_odd_durations_can_be_written_too():
         ("24h", "1 d"),
         ("1445m", "1 d"),
         ("1810m", "1 d 6 h"),
+        ("89s", "1 min"),
+        ("90s", "2 min"),
+        ("1469m", "1 d"),
+        ("1470m", "1 d 1 h"),
+        ("2850m", "2 d"),
     ],
 )
-def test_a_span_is_said_in_its_two_largest_units(text, shown):
+def test_a_span_is_said_in_its_two_largest_units_to_the_nearest(text, shown):
     assert humanize(Duration.parse(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shown"),
+    [
+        ("9:00:50", "11:00:10", "2 h"),
+        ("9:00:01", "9:00:59", "58 s"),
+        ("9:00:59", "9:02:00", "2 min"),
+        ("9:00:59", "9:01:01", "2 s"),
+    ],
+)
+def test_a_span_is_not_less_than_the_two_times_that_people_see_beside_it(start, end, shown):
+    start, end = (
+        sum(int(n) * size for n, size in zip(at.split(":"), (3600, 60, 1), strict=True))
+        for at in (start, end)
+    )
+
+    assert humanize_between(start * 1_000_000, end * 1_000_000) == shown
 
 
 def test_a_span_is_never_negative():

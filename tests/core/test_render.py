@@ -1,9 +1,10 @@
 """What people read."""
 
 import re
+from dataclasses import replace
 
 import pytest
-from harness.core import LINK
+from harness.core import LINK, MINUTE, NOON
 from harness.notifications import (
     ADDRESS,
     HOSTILE,
@@ -17,7 +18,7 @@ from harness.notifications import (
 from harness.snapshots import TextFile
 
 from monitor.core.model import Cause, EventType, Resolution, Status
-from monitor.core.render import Style, Tone, render
+from monitor.core.render import MAX_LINES, Style, Tone, fit, render, with_lines
 
 LOGIN_WORDS = ("log in", "login", "reconnect")
 
@@ -207,3 +208,197 @@ def test_the_name_of_a_workspace_takes_up_no_more_of_a_title_than_forty_characte
     long = notification(EventType.OPENED, workspace="w" * 64)
 
     assert read(long, long).title.endswith(f" ({'w' * 39}…)")
+
+
+STYLE = Style(billing_url="https://billing.example", prefix="[staging]", monitor="prod", host="h1")
+
+
+@pytest.mark.parametrize(
+    ("case", "label"),
+    [
+        (notification(), "Reconnect"),
+        (notification(cause=Cause.FROZEN), "Billing"),
+        (notification(cause=Cause.FLAPPING, status=Status.FROZEN), "Billing"),
+        (notification(EventType.RESOLVED, Cause.FROZEN), None),
+        (notification(cause=Cause.UNREACHABLE), None),
+    ],
+)
+def test_what_to_open_is_what_brings_the_account_back(case, label):
+    action = render(message(case), STYLE).action
+
+    assert (action and action.label) == label
+    assert label != "Billing" or action.url.reveal() == "https://billing.example"
+
+
+def test_billing_is_once_in_a_group_beside_those_whom_it_concerns():
+    text = render(message(notification(), notification(cause=Cause.FROZEN)), STYLE)
+    alone = render(message(*[notification(cause=Cause.FROZEN)] * 2), STYLE)
+
+    assert text.action is None
+    labels = [section.action and section.action.label for section in text.sections]
+    assert labels == [None, "Billing"]
+    assert alone.action.label == "Billing"
+    assert alone.sections[0].action is None
+
+
+def test_all_titles_begin_with_the_prefix():
+    for cases in ((notification(),), (notification(), notification(cause=Cause.FROZEN))):
+        text = render(message(*cases), STYLE)
+
+        assert text.title.startswith("[staging] ")
+        assert text.thread_title.startswith("[staging] ")
+
+
+@pytest.mark.parametrize("monitor", ["prod", "h1"])
+def test_a_test_message_names_receiver_host_and_time(monitor):
+    test = notification(EventType.NOTICE, account=None, workspace="", detail="x")
+
+    facts = render(message(test), replace(STYLE, monitor=monitor)).facts
+
+    named = [("Monitor", "prod", None)] if monitor == "prod" else []
+    assert facts == (
+        ("Sent", "Mon 23 Nov 2026, 12:00 UTC", None),
+        ("Receiver", "ops", None),
+        *named,
+        ("Host", "h1", None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "resolution", "tone"),
+    [
+        (EventType.NOTICE, None, Tone.BAD),
+        (EventType.NOTICE, Resolution.RECOVERED, Tone.GOOD),
+        (EventType.NOTICE, Resolution.UNWATCHED, Tone.INFO),
+        (EventType.OPENED, None, Tone.BAD),
+    ],
+)
+def test_a_copy_for_the_fallback_says_why_in_the_tone_of_its_incident(event, resolution, tone):
+    happened = EventType.RESOLVED if resolution else EventType.OPENED
+    case = notification(happened, resolution=resolution)
+    text = read(replace(case, event=event, undelivered=undelivered()))
+
+    assert text.tone is tone
+    (note,) = text.notes
+    assert note == (
+        "You get this as the fallback: crm could not be told since Mon 23 Nov 2026, 11:50 UTC"
+        " (answered 404 Not Found)."
+    )
+
+
+def test_since_when_a_receiver_fails_is_never_in_the_future():
+    copy = undelivered()._replace(since=NOON + 1_000_000_000)
+
+    (note,) = read(notification(undelivered=copy)).notes
+
+    assert "since Mon 23 Nov 2026, 12:00 UTC" in note
+
+
+def test_reminders_of_several_say_still():
+    reminders = [notification(EventType.REMINDED, cause) for cause in (Cause.FROZEN, Cause.UNKNOWN)]
+    both, same = read(*reminders), read(*reminders[:1] * 2)
+
+    assert both.title == "2 accounts still need attention (acme)"
+    assert same.title == "2 accounts are still frozen by Linked API (acme)"
+    assert read(*reminders, notification()).title == "3 accounts need attention (acme)"
+
+
+def test_several_recoveries_are_no_changes():
+    ends = [notification(EventType.RESOLVED), notification(EventType.RESOLVED, Cause.UNREACHABLE)]
+
+    assert read(*ends).title == "2 problems are over (acme)"
+    assert read(*ends, notification()).title == "3 changes (acme)"
+
+
+def at(*minutes):
+    """Openings so many minutes ago."""
+    for number, ago in enumerate(minutes):
+        case = notification(person=account(id_=f"{number}"))
+        yield replace(case, incident=replace(case.incident, cause_since=NOON - ago * MINUTE))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "fact", "lines"),
+    [
+        ((5, 5), ("Since", "Mon 23 Nov 2026, 11:55 UTC", None), ["", ""]),
+        (
+            (5, 65),
+            ("Date", "Mon 23 Nov 2026, times in UTC", None),
+            ["since 11:55", "since 10:55"],
+        ),
+        (
+            (5, 24 * 60),
+            None,
+            ["since Mon 23 Nov 2026, 11:55 UTC", "since Sun 22 Nov 2026, 12:00 UTC"],
+        ),
+    ],
+)
+def test_the_date_stands_once_where_it_is_the_same(minutes, fact, lines):
+    text = read(*at(*minutes))
+
+    assert text.facts == ((fact,) if fact else ())
+    assert [line.what for line in text.sections[0].lines] == lines
+
+
+def test_a_time_that_is_not_of_all_is_not_said_of_all():
+    text = read(*at(5, 5), notification(EventType.RESOLVED))
+
+    assert [fact.label for fact in text.facts] == ["Date"]
+
+
+def group(*sizes):
+    """A message with so many of each kind."""
+    causes = (Cause.RECONNECTION_REQUIRED, Cause.FROZEN, Cause.UNKNOWN)
+    return read(
+        *(
+            notification(cause=cause, person=account(f"{cause} {number}", id_=f"{number}"))
+            for cause, size in zip(causes, sizes, strict=False)
+            for number in range(size)
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "room", "listed"),
+    [
+        ((3, 40), 20, [3, 17]),
+        ((40, 3), 20, [17, 3]),
+        ((40, 40), 20, [10, 10]),
+        ((10, 40), 20, [10, 10]),
+        ((11, 40), 20, [9, 11]),
+        ((10,), 9, [8]),
+        ((10, 10, 10), 30, [10, 10, 10]),
+        ((10, 10, 10), 0, [0, 0, 0]),
+    ],
+)
+def test_sections_give_on_the_room_that_they_do_not_need_and_leave_out_no_single_one(
+    sizes, room, listed
+):
+    text = with_lines(group(*sizes), room)
+
+    assert [len(section.lines) for section in text.sections] == listed
+    assert [section.unlisted for section in text.sections] == [
+        size - lines for size, lines in zip(sizes, listed, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("room", [0, 5, 39, 59, 60])
+def test_as_many_are_listed_as_there_is_room_for(room):
+    text = fit(group(40, 20), lambda text: text.listed <= room)
+
+    assert room - 2 <= text.listed <= room
+    assert sum(section.unlisted for section in text.sections) == 60 - text.listed
+
+
+def test_who_is_not_listed_is_said_to_be_where_all_are():
+    many = group(MAX_LINES + 10)
+    ends = read(*[notification(EventType.RESOLVED)] * (MAX_LINES + 10))
+    blind = read(*[notification(cause=Cause.UNREACHABLE)] * (MAX_LINES + 10))
+
+    assert many.listed == MAX_LINES
+    rests = [text.sections[0].rest for text in (many, ends, blind)]
+    assert rests == [
+        "10 more: run “linkedapi-monitor accounts --bad --show-links”",
+        "10 more: run “linkedapi-monitor incidents --all”",
+        "10 more: run “linkedapi-monitor workspaces”",
+    ]

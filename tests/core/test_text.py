@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from harness.core import LINK, NOON
+from harness.core import HOUR, LINK, MINUTE, NOON
 from harness.notifications import ADDRESS, INVISIBLE, NAMES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +16,7 @@ from monitor.core.text import (
     bare,
     check_timezone,
     clean,
+    format_interval,
     format_time,
     iso_time,
     redact,
@@ -181,6 +182,26 @@ def test_a_time_for_machines_is_in_utc_with_milliseconds():
 def test_a_time_is_that_of_the_zone():
     assert format_time(NOON, "UTC") == "Mon 23 Nov 2026, 12:00 UTC"
     assert format_time(NOON, "Asia/Kolkata") == "Mon 23 Nov 2026, 17:30 IST"
+
+
+SUMMER_TIME_ENDS = 1_792_890_000_000_000  # 2026-10-25 01:00:00 UTC
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "shown"),
+    [
+        (NOON, NOON + HOUR, "Mon 23 Nov 2026, 13:00 to 14:00 CET"),
+        (NOON, NOON + MINUTE - 1, "Mon 23 Nov 2026, 13:00 CET"),
+        (NOON, NOON + 11 * HOUR, "Mon 23 Nov 2026, 13:00 to Tue 24 Nov 2026, 00:00 CET"),
+        (
+            SUMMER_TIME_ENDS - HOUR,
+            SUMMER_TIME_ENDS,
+            "Sun 25 Oct 2026, 02:00 CEST to Sun 25 Oct 2026, 02:00 CET",
+        ),
+    ],
+)
+def test_of_two_times_what_is_the_same_stands_once(start, end, shown):
+    assert format_interval(start, end, "Europe/Berlin") == shown
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "Europe/Berlin\0"])

@@ -92,3 +92,87 @@ def test_of_a_new_name_it_is_said_how_the_account_is_matched(matched, shown):
     )
 
     assert ("Matched as", shown, None) in wording.facts(renamed, now=NOON, timezone="UTC")
+
+
+def changed_twice(**fields):
+    """The end of what was signed out for 4 h, then frozen for 2 d."""
+    ended = notification(EventType.RESOLVED, Cause.FROZEN)
+    times = {"cause_since": NOON - 48 * HOUR, "opened_at": NOON - 52 * HOUR}
+    earlier = (EarlierCause(Cause.RECONNECTION_REQUIRED, Duration(4 * HOUR)),)
+    incident = replace(ended.incident, earlier=earlier, **times)
+    return replace(ended, incident=replace(incident, **fields))
+
+
+@pytest.mark.case("signed out, then frozen, then active")
+def test_each_part_of_what_changed_its_cause_is_told_with_its_span():
+    ended = changed_twice()
+
+    assert wording.advice([ended]) == "Nothing to do. Signed out for 4 h, then frozen for 2 d."
+    assert next(iter(wording.facts(ended, now=NOON, timezone="UTC"))) == (
+        "Lasted",
+        "2 d 4 h, Sat 21 Nov 2026, 08:00 to Mon 23 Nov 2026, 12:00 UTC",
+        None,
+    )
+
+
+def test_of_what_goes_on_the_present_part_counts_and_the_earlier_ones_are_told():
+    reminded = replace(changed_twice(resolved_at=None), event=EventType.REMINDED)
+
+    facts = dict(fact[:2] for fact in wording.facts(reminded, now=NOON, timezone="UTC"))
+
+    assert facts["Since"] == "Sat 21 Nov 2026, 12:00 UTC, 2 d ago"
+    assert facts["Before that"] == "signed out for 4 h"
+
+
+def test_of_many_parts_the_first_and_the_last_are_told():
+    causes = [Cause.RECONNECTION_REQUIRED, *[Cause.UNKNOWN, Cause.FROZEN] * 2]
+    earlier = tuple(EarlierCause(cause, Duration(10 * HOUR)) for cause in causes)
+    opened_at = NOON - 98 * HOUR
+    ended = changed_twice(earlier=earlier, cause=Cause.RECONNECTION_REQUIRED, opened_at=opened_at)
+
+    assert wording.parts(ended.incident, NOON) == (
+        "signed out for 10 h, then in other states for 1 d 6 h, then frozen for 10 h,"
+        " then signed out for 2 d"
+    )
+
+
+@pytest.mark.parametrize(
+    ("causes", "words"),
+    [
+        ((), "signed out and back in again and again"),
+        ((Cause.FROZEN,), "frozen and active again and again"),
+        ((Cause.FROZEN, Cause.RECONNECTION_REQUIRED), "signed out and back in again and again"),
+    ],
+)
+def test_an_account_that_keeps_changing_is_said_to_do_what_it_does(causes, words):
+    flapping = notification(cause=Cause.FLAPPING, status=Status.ACTIVE)
+    earlier = tuple(EarlierCause(cause, Duration(HOUR)) for cause in causes)
+    flapping = replace(flapping, incident=replace(flapping.incident, earlier=earlier))
+
+    assert wording.title(flapping) == f"“Jane Doe” is {words}"
+
+
+def test_the_subject_names_the_cause_that_it_opened_with_to_its_end():
+    ended = changed_twice()
+
+    assert wording.thread_title(ended) == "“Jane Doe” is signed out of LinkedIn (acme)"
+
+
+def test_who_was_replaced_has_an_old_id_and_a_new_one():
+    person = account(id_="old-1", replaced_by="new”. x “2")
+    notice = notification(EventType.NOTICE, detail="replaced", person=person)
+
+    assert wording.title(notice) == "“Jane Doe” was replaced by a new connection"
+    assert wording.advice([notice]) == (
+        "Nothing to do, unless something of yours uses the old id: “old-1” → new id “new'. x '2”."
+    )
+    assert wording.advice([replace(notice, account=account())]).endswith("the old id.")
+
+
+def test_details_come_by_use_the_id_last():
+    labels = {"team": "growth", "owner": "jane@example.com"}
+
+    facts = wording.facts(notification(labels=labels), now=NOON, timezone="UTC")
+
+    names = [fact.label for fact in facts]
+    assert names == ["Since", "Workspace", "Owner", "Labels", "Profile", "Account id"]

@@ -2,6 +2,7 @@
 
 from harness.core import HOUR, MINUTE, frozen, signed_out
 
+from monitor.core.model import Cause
 from monitor.store import incidents
 
 
@@ -16,6 +17,16 @@ def test_open_incidents_are_counted_by_cause(harness):
     counted = harness.run(lambda tx: incidents.open_by_cause(tx, "acme"))
 
     assert counted == {"reconnection_required": 1, "frozen": 2}
+
+
+def test_an_incident_keeps_what_its_earlier_causes_were(harness):
+    harness.poll(signed_out("a"))
+    harness.poll(frozen("a"), after=HOUR)
+
+    (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
+
+    assert incident.earlier == ((Cause.RECONNECTION_REQUIRED, HOUR),)
+    assert (incident.opening_cause, incident.cause) == ("reconnection_required", "frozen")
 
 
 def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(harness):

@@ -8,6 +8,7 @@ from harness.store import DAY, REFUSED, TIMEOUT, WRONG, StoreHarness
 
 from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.inventory import Inventory
+from monitor.core.model import Undelivered
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.store import outbox
@@ -55,11 +56,13 @@ def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(
     harness.poll(signed_out())
     harness.deliver("mail", error=WRONG)
 
+    refused_at = harness.now
     harness.deliver("slack", error=WRONG)
     claimed = harness.claim("mail", after=outbox.GROUP_WAIT)
 
     (notification,) = claimed.message.notifications
-    assert (notification.event, notification.undelivered.receiver) == ("opened", "slack")
+    assert notification.event == "opened"
+    assert notification.undelivered == Undelivered("slack", "HTTP 400", refused_at)
     harness.settle(claimed)
     harness.poll(listed_account())
     assert harness.deliver("mail") == [("resolved", "a1")]
@@ -330,4 +333,4 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
     cancel_removed(harness, "mail", fallback="post")
 
     (opening,) = harness.claim("post", after=outbox.GROUP_WAIT).message.notifications
-    assert (opening.event, opening.undelivered.receiver) == ("opened", "slack")
+    assert (opening.event, opening.undelivered[:2]) == ("opened", ("slack", "HTTP 400"))

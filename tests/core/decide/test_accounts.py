@@ -16,7 +16,9 @@ from harness.core import (
 )
 
 from monitor.core.decide.accounts import is_quiet
+from monitor.core.draft import MAX_EARLIER
 from monitor.core.model import Cause, Resolution, Status
+from monitor.core.policy import Flapping
 
 
 def statuses(decision):
@@ -97,9 +99,26 @@ def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
     assert told(decision) == ["changed frozen: status_changed"]
     changed = decision.incidents[0]
     assert changed.id == incident.id
-    assert changed.previous_cause is Cause.RECONNECTION_REQUIRED
+    assert changed.opening_cause is changed.previous_cause is Cause.RECONNECTION_REQUIRED
+    assert changed.cause_since == harness.now
+    assert changed.earlier[0].lasted == harness.now - changed.opened_at > 0
     assert changed.acknowledged_by is None
     assert harness.sessions == {}
+
+
+def test_of_many_earlier_causes_the_first_and_the_latest_are_kept():
+    harness = CoreHarness(flapping=Flapping(changes=1000))
+    harness.poll(signed_out())
+
+    for _ in range(MAX_EARLIER):
+        harness.poll(frozen())
+        harness.poll(listed_account(status=Status.UNKNOWN))
+
+    (incident,) = harness.open
+    first, *latest = (cause for cause, _ in incident.earlier)
+    assert first is incident.opening_cause is Cause.RECONNECTION_REQUIRED
+    assert len(incident.earlier) == MAX_EARLIER
+    assert latest[-2:] == [Cause.UNKNOWN, Cause.FROZEN]
 
 
 @pytest.mark.parametrize(("listed", "kept"), [(f"{LINK}-new", f"{LINK}-new"), ("", LINK)])
@@ -176,7 +195,10 @@ def test_a_single_account_may_be_replaced():
 
     new = listed_account("new", url="https://www.linkedin.com/in/jane")
 
-    assert told(*harness.polls(new, new, new)) == ["notice replaced: new_id"]
+    *_, gone = decisions = harness.polls(new, new, new)
+
+    assert told(*decisions) == ["notice replaced: new_id"]
+    assert {account.id: account.replaced_by for account in gone.accounts}["old"] == "new"
 
 
 def test_what_is_quiet_needs_no_second_look():
