@@ -1,8 +1,9 @@
 """A message as people read it, as a value: of one incident or of many. Notifiers add the markup."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
 from typing import Final
 
 from . import wording
@@ -13,6 +14,9 @@ from .wording import Fact
 
 MAX_LINES: Final = 500
 """So many of a group are listed at the most; where there is less room, `fit` lists fewer."""
+
+NEARLY: Final = 0.97
+"""How much of the room that there is for a text is used at the least, if it needs more."""
 
 MAX_REASONS: Final = 5
 """So many receivers that could not be told are named."""
@@ -231,8 +235,8 @@ class _Group:
         for notification in notifications:
             kind = wording.predicate(notification, many=True), wording.is_workspace(notification)
             self.kinds.setdefault(kind, []).append(notification)
-        self.workspaces = sorted({clean(member.workspace, 40) for member in notifications})
-        self.ambiguous = _ambiguous(notifications)
+        workspaces = {member.workspace for member in notifications}
+        self.workspaces = sorted({clean(workspace, 40) for workspace in workspaces})
         self.facts, self.when = _times(notifications, self.style.timezone)
 
     def text(self) -> Text:
@@ -242,6 +246,8 @@ class _Group:
         headings = [_heading(members) for members in self.kinds.values()]
         lead, action = "", None
         rooms = _shares([len(members) for members in self.kinds.values()], MAX_LINES)
+        listed = [members[:room] for members, room in zip(self.kinds.values(), rooms, strict=True)]
+        self.ambiguous = _ambiguous(chain.from_iterable(listed))
         sections = [
             self._section(heading, members, room)
             for heading, members, room in zip(headings, self.kinds.values(), rooms, strict=True)
@@ -328,7 +334,7 @@ def _summary(notifications: Sequence[Notification]) -> str:
     return f"{count} {noun} {'still need' if still else 'need'} attention"
 
 
-def _ambiguous(notifications: Sequence[Notification]) -> set[str]:
+def _ambiguous(notifications: Iterable[Notification]) -> set[str]:
     """Return the names that more than one account of the group has."""
     accounts: dict[str, set[tuple[str, str]]] = {}
     for notification in notifications:
@@ -346,15 +352,27 @@ def _heading(members: Sequence[Notification]) -> str:
 # ── as much as there is room for ─────────────────────────────────────────────────────────────────
 
 
-def fit(text: Text, fits: Callable[[Text], bool]) -> Text:
-    """Return *text* with as many lines of its sections as it *fits* with, if it has any."""
-    if not text.sections or fits(text):
-        return text
-    low, high = 0, text.listed  # it fits with low (or nothing helps), and not with high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(with_lines(text, middle)) else (low, middle)
-    return with_lines(text, low)
+def fit(text: Text, size: Callable[[Text], int], limit: int) -> Text:
+    """Return *text* with as many lines of its sections as its *size* may have, or nearly so.
+
+    What a line adds differs little, so a few guesses find out.
+    """
+    low, high = with_lines(text, 0), text
+    low_size, high_size = size(low), size(high)
+    if high_size <= limit:
+        return high
+    while high.listed - low.listed > 1 and low_size < limit * NEARLY:
+        share = (limit - low_size) / (high_size - low_size)
+        step = max(1, int((high.listed - low.listed) * share))
+        guess = with_lines(text, min(low.listed + step, high.listed - 1))
+        if guess.listed <= low.listed:  # nobody is left out alone
+            break
+        guessed = size(guess)
+        if guessed <= limit:
+            low, low_size = guess, guessed
+        else:
+            high, high_size = guess, guessed
+    return low
 
 
 def with_lines(text: Text, count: int) -> Text:

@@ -144,14 +144,14 @@ class Notifier(notifiers.Notifier):
             return (message.address,)
         return to
 
-    def _fits(self, text: Text) -> bool:
-        return len(self._render(text).encode()) <= MAX_HTML
+    def _size(self, text: Text) -> int:
+        return len(self._render(text).encode())
 
     def _render(self, text: Text) -> str:
         return self._html.render(text=text, preview=_preview(text), footer=self._footer(text))
 
     def _compose(self, message: Message, to: Sequence[Mailbox]) -> bytes:
-        text = fit(render(message, self.style), self._fits)
+        text = fit(render(message, self.style), self._size, MAX_HTML)
         headers = {
             "Date": format_datetime(datetime.fromtimestamp(message.now // 1_000_000, UTC)),
             "Message-ID": f"<{_UNSAFE.sub('-', message.id)}@{self._sender.domain}>",

@@ -189,12 +189,12 @@ def payload(text: Text, mentioned: Sequence[str] = ()) -> dict[str, Any]:
     fetch these for a preview. A message that stays where it is has no buttons: on those of an
     incoming webhook Slack shows a warning once they were clicked.
     """
-    blocks = _blocks(fit(text, _fits))
+    blocks = _blocks(fit(text, _size_of_blocks, MAX_TEXTS))[: MAX_BLOCKS - 1]
     if mentioned:
         users = " ".join(f"<@{user}>" for user in mentioned[:MAX_MENTIONED])
         blocks.insert(1, {"type": "section", "text": {"type": "mrkdwn", "text": users}})
     return {
-        "text": _as_text(fit(text, lambda fitting: len(_as_text(fitting)) <= MAX_TEXT))[:MAX_TEXT],
+        "text": _as_text(fit(text, lambda fitting: len(_as_text(fitting)), MAX_TEXT))[:MAX_TEXT],
         "mrkdwn": False,
         "unfurl_links": False,
         "unfurl_media": False,
@@ -206,9 +206,8 @@ def _as_text(text: Text) -> str:
     return _escape(f"{text.symbol} {plain_text(text)}").rstrip("\n")
 
 
-def _fits(text: Text) -> bool:
-    blocks = _blocks(text)
-    return len(blocks) < MAX_BLOCKS and sum(map(_size, blocks)) <= MAX_TEXTS
+def _size_of_blocks(text: Text) -> int:
+    return sum(map(_size, _blocks(text)))
 
 
 def _size(part: Any) -> int:

@@ -18,7 +18,7 @@ from harness.notifications import (
 from harness.snapshots import TextFile
 
 from monitor.core.model import Cause, EventType, Resolution, Status
-from monitor.core.render import MAX_LINES, Style, Tone, fit, render, with_lines
+from monitor.core.render import MAX_LINES, NEARLY, Style, Tone, fit, render, with_lines
 
 LOGIN_WORDS = ("log in", "login", "reconnect")
 
@@ -382,12 +382,21 @@ def test_sections_give_on_the_room_that_they_do_not_need_and_leave_out_no_single
     ]
 
 
-@pytest.mark.parametrize("room", [0, 5, 39, 59, 60])
-def test_as_many_are_listed_as_there_is_room_for(room):
-    text = fit(group(40, 20), lambda text: text.listed <= room)
+@pytest.mark.parametrize("limit", [99, 100, 130, 1100, 4100, 6079, 6100])
+@pytest.mark.parametrize("uneven", [0, 90])
+def test_as_many_are_listed_as_there_is_room_for(limit, uneven):
+    sizes = []
 
-    assert room - 2 <= text.listed <= room
+    def size(text):
+        sizes.append(100 + text.listed * 100 + min(text.listed, 10) * uneven)
+        return sizes[-1]
+
+    text = fit(group(40, 20), size, limit)
+
+    assert size(text) <= max(limit, 100)
+    assert text.listed == 60 or size(text) > limit * NEARLY - 300
     assert sum(section.unlisted for section in text.sections) == 60 - text.listed
+    assert len(sizes) <= 12
 
 
 def test_who_is_not_listed_is_said_to_be_where_all_are():
