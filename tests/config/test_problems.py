@@ -135,6 +135,11 @@ WRONG = {
     "a misspelt label": f"receivers: [{MAIL}]" % "{lable: owner}",
     "nobody to write to": f"receivers: [{MAIL}]" % "{}",
     "labels that are no addresses": LABELLED % LABEL,
+    "a label that is no member of Slack": LABELLED
+    % "{name: own, type: slack, url: 'https://x.example', mention: {label: owner}}",
+    "names of several lines or with an address": "name: 'a\u2028b'\ntitle_prefix: see evil.example",
+    "a page for billing that goes in clear": "linked_api: {billing_url: 'http://x.example'}",
+    "a page for billing with a login": "linked_api: {billing_url: 'https://me:pw@x.example'}",
     "routes without end": OPS + "routes: [" + "{to: ops}, " * 1001 + "]",
     "a route to nobody": "routes: [{to: []}]",
     "a route to a stranger": OPS + "routes:\n  - to:\n      - ops\n      - opps",
