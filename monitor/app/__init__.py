@@ -32,10 +32,11 @@ from monitor.work.deliver import attempt
 from . import components, process
 from .components import check_network, inventory
 from .loops import App
-from .process import REAL, check_limits, load, new_id, now, show, stop_on_signals, user
+from .process import REAL, check_limits, load, new_id, now, show, stop_on_signals, storage, user
 from .reconfigure import OnLoad
 
 __all__ = [
+    "REAL",
     "App",
     "check_limits",
     "check_network",
@@ -48,6 +49,7 @@ __all__ = [
     "run",
     "show",
     "stop_on_signals",
+    "storage",
     "try_receivers",
     "user",
 ]

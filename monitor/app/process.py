@@ -23,6 +23,7 @@ from monitor.core.errors import SetupError
 from monitor.core.model import Micros
 from monitor.core.runtime import Runtime
 from monitor.core.text import clean
+from monitor.store import address
 from monitor.web import endpoint
 
 
@@ -50,6 +51,33 @@ def load(path: Path | None) -> Config:
 def show(path: Path | None) -> str:
     """Return the same configuration as a file with all defaults and without secrets."""
     return config.show(path, os.environ)
+
+
+def storage(place: str) -> str:
+    """Return the address of the database at *place*; raise SetupError unless it is one.
+
+    It is a configuration file that names one, a variable that holds one (`env:NAME`), or the
+    address itself: without a password, which everybody could read in the list of processes.
+    """
+    if place.startswith("env:"):
+        name = place.removeprefix("env:")
+        url = os.environ.get(name, "").strip()
+        if not url:
+            raise SetupError(f"{place}: the environment variable {name} is not set")
+    elif "://" in place:
+        url = place
+    else:
+        return load(Path(place)).storage.location
+    try:
+        parsed = address.parse(url)
+    except ValueError as error:
+        raise SetupError(f"the address of the database {error}") from None
+    if url is place and (parsed.password or "password" in parsed.query):
+        raise SetupError(
+            "everybody on this machine can read a password on the command line: put the address"
+            " into a variable and write env:NAME, or name a configuration file that has it"
+        )
+    return url
 
 
 def check_limits() -> None:

@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -38,10 +38,12 @@ def backup(
         summary = {"file": str(target), "size_bytes": made.size, "took_seconds": round(took, 3)}
         print_json({**summary, "schema": made.contents.schema, "rows": rows})
         return
-    counts = (f"{rows[table]:,} {table}{'' if rows[table] == 1 else 's'}" for table in COUNTED)
-    print_lines(
-        f"{target}: {made.size / 1e6:,.1f} MB in {took:.1f} s, verified: {', '.join(counts)}"
-    )
+    print_lines(f"{target}: {made.size / 1e6:,.1f} MB in {took:.1f} s, verified: {count(rows)}")
+
+
+def count(rows: Mapping[str, int]) -> str:
+    """Say how much is in a database that has so many *rows* in each table."""
+    return ", ".join(f"{rows[name]:,} {name}{'' if rows[name] == 1 else 's'}" for name in COUNTED)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "deliveries": ("recorded", "List the latest notifications and how they fare."),
     "workspaces": ("workspaces", "List the workspaces as last seen."),
     "backup": ("backup", "Copy the SQLite database to a new file, and verify it."),
+    "store": ("store", "Copy the database into another, empty one."),
     "config": ("config", "Check the configuration, show it, or print its schema."),
     "receivers": ("receivers", "Send a test message to receivers."),
     "healthcheck": ("health", "Ask the running monitor whether it is healthy."),

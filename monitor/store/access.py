@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
@@ -51,6 +51,7 @@ class Access:
         self.observe: Observe = lambda *_: None
         self.failures = 0
         self._kind = kind
+        self.explain = databases[0].explain
         self._databases = databases
         self._free: SimpleQueue[Database] = SimpleQueue()
         for database in databases:
@@ -77,6 +78,18 @@ class Access:
             self._free.put(database)
         self.observe(self._kind, began - since, time.monotonic() - began)
         return result
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Begin a transaction that may take as long as it has to, and commit it in the end."""
+        database = self._free.get()
+        try:
+            with database.engine.begin() as tx:
+                yield tx
+        except SQLAlchemyError as error:
+            raise database.explain(error) from None
+        finally:
+            self._free.put(database)
 
     async def run(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
         """Run *work* as `run_now` does, on a thread.

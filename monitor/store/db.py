@@ -11,6 +11,7 @@ when they began.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +21,7 @@ from sqlalchemy import Connection
 
 from . import address, outside, postgresql, sqlite
 from .access import Access, Database, Observe
-from .errors import LeaseLostError, StoreError
+from .errors import ExplainError, LeaseLostError, StoreError
 from .file import DatabaseFile
 from .schema import Schema
 
@@ -160,6 +161,19 @@ class Store:
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Return what *work* reads as `read_now` does, on a thread for reading."""
         return await self._reading.run(work)
+
+    def fill(self) -> AbstractContextManager[Connection]:
+        """Begin a transaction that writes and may take long: all others wait for it."""
+        return self._writing.transaction()
+
+    @property
+    def explain(self) -> ExplainError:
+        """Says what an error of the driver means."""
+        return self._reading.explain
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Begin a transaction that reads and may take long, all of one moment."""
+        return self._reading.transaction()
 
     def close(self) -> None:
         """Finish what was begun and close the database."""

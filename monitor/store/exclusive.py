@@ -35,12 +35,15 @@ class Hold:
     replica: str | None
     renewed_at: float
 
-    def renew(self) -> None:
-        """Call this every few seconds; raise StoreError if a monitor has taken over."""
-        now = self.runtime.monotonic()
-        if self.replica and now - self.renewed_at >= RENEW_EVERY.seconds:
+    def renew(self, *, now: bool = False) -> None:
+        """Call this all the time, and *now* before it counts.
+
+        Raise StoreError if a monitor has taken over.
+        """
+        seconds = self.runtime.monotonic()
+        if self.replica and (now or seconds - self.renewed_at >= RENEW_EVERY.seconds):
             self.store.run_now(self.check)
-            self.renewed_at = now
+            self.renewed_at = seconds
 
     def check(self, tx: Connection) -> None:
         """Raise StoreError if a monitor has taken over, and renew the hold within *tx*."""
@@ -48,7 +51,7 @@ class Hold:
             if self.replica:
                 leases.renew(tx, self.replica, self.runtime.now())
         except LeaseLostError:
-            raise _busy(self.store) from None
+            raise busy(self.store) from None
 
 
 @contextmanager
@@ -65,7 +68,7 @@ def hold(
     """
     is_locked = store.lock_now()
     if is_locked is False:
-        raise _busy(store)
+        raise busy(store)
     if is_locked:
         try:
             yield Hold(store, runtime, None, runtime.monotonic())
@@ -82,7 +85,7 @@ def hold(
         _watch(store, silent, runtime, sleep)
     replace = partial(leases.replace, replica=replica, silent=silent, now=runtime.now())
     if not store.run_now(replace):
-        raise _busy(store)
+        raise busy(store)
     try:
         yield Hold(store, runtime, replica, runtime.monotonic())
     finally:
@@ -98,10 +101,11 @@ def _watch(
         sleep(LOOK_EVERY.seconds)
         present = store.read_now(leases.replicas)
         if not present.items() <= silent.items():
-            raise _busy(store)
+            raise busy(store)
         if not present:  # given back
             return
 
 
-def _busy(store: Store) -> StoreError:
+def busy(store: Store) -> StoreError:
+    """Return the error that says that a monitor works on the database of *store*."""
     return StoreError(f"a monitor works on the database {store.name}: stop it, then try again")

@@ -20,6 +20,8 @@ BASELINE: Final = 1
 
 _NAME: Final = re.compile(r"(\d{4})_\w+\.sql")
 
+_TABLE: Final = re.compile(r"CREATE TABLE (\w+)")
+
 _LATEST: Final = text("SELECT * FROM migration ORDER BY version DESC LIMIT 1")
 
 _MARK: Final = text("INSERT INTO migration (version, fingerprint) VALUES (:version, :fingerprint)")
@@ -52,6 +54,11 @@ class Schema:
     def fingerprint(self) -> str:
         """Differs if the tables do; comments and line breaks don't count."""
         return sha256("\n".join(self.declared).encode()).hexdigest()
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """The tables, each after those that its rows refer to."""
+        return [match[1] for match in map(_TABLE.match, self.declared) if match]
 
     def version_of(self, tx: Connection) -> int | None:
         """Return the version of the tables that are there, None if there are none.

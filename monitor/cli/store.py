@@ -1,0 +1,55 @@
+"""The commands about the database as a whole."""
+
+import time
+from contextlib import closing
+from typing import Annotated, Final
+
+import typer
+
+from monitor import app
+from monitor.core.errors import SetupError
+from monitor.store import copying, exclusive
+from monitor.store.db import Store
+
+from .backup import count, ending_well
+from .options import JsonOption
+from .output import print_json, print_lines, wants_json
+
+store = typer.Typer(help="The database as a whole.", no_args_is_help=True)
+
+PLACE: Final = "A configuration file, a URL without a password, or env:NAME, a variable with a URL."
+
+
+@store.command()
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help=PLACE)],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The same, of an empty database.")],
+    json: JsonOption = None,
+) -> None:
+    """Copy a database into another, empty one.
+
+    From SQLite to PostgreSQL, say, or back. Stop the monitor first. Started on the copy, it goes on
+    as if nothing had happened.
+    """
+    urls = app.storage(source), app.storage(target)
+    if urls[0] == urls[1]:
+        raise SetupError("FROM and TO are the same database: nothing is to be copied")
+    began = time.monotonic()
+    with (
+        ending_well(),
+        closing(Store.open(urls[0], create=False)) as former,
+        closing(Store.open(urls[1])) as new,
+    ):
+        copying.check_empty(new)
+        with exclusive.hold(former, app.REAL, say=_say, sleep=time.sleep) as hold:
+            rows = copying.copy(former, new, hold)
+        names = {"from": former.name, "to": new.name}
+    took = time.monotonic() - began
+    if wants_json(json):
+        print_json({**names, "took_seconds": round(took, 3), "rows": rows})
+        return
+    print_lines(f"{names['from']} → {names['to']}: copied in {took:.1f} s: {count(rows)}")
+
+
+def _say(text: str) -> None:
+    print_lines(text, err=True)
