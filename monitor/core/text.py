@@ -42,7 +42,8 @@ WORD_JOINER: Final = "\u2060"
 """It is not seen, and around the marks of an address it keeps programs from making it a link."""
 
 LEFT_TO_RIGHT: Final = "\u200e"
-"""It is not seen, and before a name in Hebrew or Arabic it keeps the sentence in its direction."""
+"""It is not seen, and around a name in Hebrew or Arabic it keeps the sentence in its direction, and
+what follows where it is: `(3f1c)` after such a name would stand before it."""
 
 _OF_ADDRESSES: Final = re.compile(r"[.:@\u3002\uff0e\uff1a\uff20\uff61](?=\S)|/(?=/)|\\(?=\\)")
 _JOINED_TWICE: Final = re.compile(f"{WORD_JOINER}+")
@@ -113,10 +114,12 @@ def _shapes(character: str, before: str, after: str) -> bool:
 def set_off(text: str) -> str:
     """Return cleaned *text* in quotation marks that nothing in it can be mistaken for.
 
-    Programs take the direction of a line from its first letter; it is that of the sentence.
+    Programs take the direction of a line from its first letter, and that of digits and brackets
+    from the letter before them; both are those of the sentence.
     """
     turns = any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
-    return f"{LEFT_TO_RIGHT if turns else ''}\u201c{without_quotes(text)}\u201d"
+    mark = LEFT_TO_RIGHT if turns else ""
+    return f"{mark}\u201c{without_quotes(text)}\u201d{mark}"
 
 
 def bare(text: str) -> str:

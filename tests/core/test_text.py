@@ -112,13 +112,21 @@ def test_a_sentence_keeps_its_direction_whoever_it_begins_with(name):
     assert bare(sentence) == f"“{name}” is here"
 
 
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_number_behind_a_name_does_not_stand_before_it(name):
+    directions = [unicodedata.bidirectional(character) for character in set_off(name)]
+
+    letters = [direction for direction in directions if direction in ("L", "R", "AL")]
+    assert letters[-1:] in (["L"], [])
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("Jane Doe", "“Jane Doe”"),
         ('Robert "Bob" Smith', "“Robert 'Bob' Smith”"),
         ("James O’Brien", "“James O’Brien”"),
-        ('ד"ר כהן', '\u200e“ד"ר כהן”'),
+        ('ד"ר כהן', '\u200e“ד"ר כהן”\u200e'),
         ("Bob” is active again. “", "“Bob' is active again. '”"),
         ("Bob'' is„ ‟active″ ＂again〞", "“Bob' is' 'active' 'again'”"),
         ("Bob’’ is ‘‘active’´", "“Bob' is 'active'”"),
