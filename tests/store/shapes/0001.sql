@@ -74,6 +74,7 @@ CREATE TABLE account (
     matched_name TEXT,
     matched_url TEXT,
     rules_told_at BIGINT,
+    replaced_by TEXT,
     PRIMARY KEY (workspace, id)
 );
 
@@ -118,7 +119,8 @@ CREATE TABLE incident (
     scope TEXT NOT NULL CHECK (scope IN ('account', 'workspace')),
     subject TEXT NOT NULL,
     cause TEXT NOT NULL,
-    previous_cause TEXT,
+    cause_since BIGINT NOT NULL,
+    earlier TEXT NOT NULL,
     status TEXT,
     raw_status TEXT,
     detail TEXT NOT NULL,
@@ -167,6 +169,8 @@ CREATE TABLE message (
     receiver TEXT NOT NULL,
     address TEXT NOT NULL,
     undelivered_to TEXT,
+    undelivered_why TEXT,
+    undelivered_since BIGINT,
     state TEXT NOT NULL CHECK (state IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')),
     waits TEXT CHECK (waits IN ('time', 'look', 'turn')),
     position BIGINT NOT NULL,
