@@ -1,6 +1,6 @@
 # What a developer does here. Needs GNU make and Python 3.11 or later; uses uv where it is installed.
 #
-# PYTHON=python3.13 chooses the interpreter; ARGS="…" passes on to test, mutants, bench, demo and lock.
+# PYTHON=python3.13 chooses the interpreter; ARGS="…" passes on to test, mutants, bench, demo, image and lock.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -135,6 +135,10 @@ endif
 .PHONY: image
 image: ## build the container image; ENGINE=podman, IMAGE=name, BASE=python@sha256:… and ARGS="…" change how
 	@deploy/image $(ARGS)
+
+.PHONY: release
+release: ## check, build and tag a release here, and publish nothing: make release VERSION=0.2.0
+	@deploy/release $(VERSION)
 
 .PHONY: sbom
 sbom: $(VENV)/.dev ## list the parts of the monitor (CycloneDX) in dist
