@@ -93,7 +93,11 @@ class Components:
         self.settings = {settings.name: settings for settings in _receivers(config)}
         self.receivers = {
             name: Receiver(
-                name, notifiers.groups(settings), settings.link != "none", settings.address_label
+                name,
+                groups=notifiers.groups(settings),
+                is_log=settings.type == "log",
+                may_have_link=settings.link != "none",
+                address_label=settings.address_label,
             )
             for name, settings in self.settings.items()
         }

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from monitor import __version__
 from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError, first_error
@@ -39,6 +40,9 @@ LOOPS: Final = (
 )
 """The loops that must not fail if the monitor is to be ready; those of one workspace or receiver
 may."""
+
+MAX_RHYTHMS: Final = 10
+"""How many different intervals a log line names."""
 
 TICK_EVERY: Final = Duration.parse("1s")
 CLOCK_EVERY: Final = Duration.parse("15s")
@@ -169,13 +173,16 @@ class App:
         reloads = self._group.create_task(self._follow_configuration())
         database = self._group.create_task(self._follow_database())
         self._schedule.start()
-        overridden = {"overridden": dict(config.overridden)} if config.overridden else {}
         log.info(
             "started",
+            version=__version__,
+            **({"name": config.name} if config.name else {}),
+            configuration=str(config.path or "environment"),
+            **({"overridden": dict(config.overridden)} if config.overridden else {}),
             endpoint=address,
             database=describe(parse(config.storage.location)),
-            **overridden,
             workspaces=len(self._workers.workspaces),
+            polls=_rhythms(config),
             receivers=list(self._workers.receivers),
         )
         self._notify_ready()
@@ -445,6 +452,12 @@ class App:
         if step or self._has_slept:
             self._has_slept = False
             self._workers.wake_receivers(self._workers.receivers)  # the times they wait for moved
+
+
+def _rhythms(config: Config) -> list[str]:
+    """Return how often workspaces are polled: every so often, or by crontab; a few of them all."""
+    rhythms = {workspace.poll.cron or str(workspace.poll.every) for workspace in config.workspaces}
+    return sorted(rhythms)[:MAX_RHYTHMS]
 
 
 async def _first_of(*events: asyncio.Event) -> None:

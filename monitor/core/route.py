@@ -76,11 +76,13 @@ class Route(ConfigSection):
 class Receiver:
     """A configured destination: what one message may hold (*groups*: many incidents), its address.
 
-    *address_label* is the label of an account that holds the address, for one without its own.
+    *address_label* is the label of an account that holds the address, for one without its own. The
+    messages of one that *is_log* are lines of our own log.
     """
 
     name: str
     groups: bool = True
+    is_log: bool = False
     may_have_link: bool = True
     address_label: str | None = None
 

@@ -1,4 +1,4 @@
-"""What the endpoint answers: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever asks.
+"""What the endpoint answers: `/metrics` for Prometheus, health for whoever asks, `/` what there is.
 
 The metrics are written in a thread and sent in chunks: neither a big response nor a slow reader
 blocks the event loop. Health is what is known already: to ask costs nothing and waits for nothing.
@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,6 +33,12 @@ MAX_PEER_SCRAPES: Final = 4
 
 _CHUNK_SIZE: Final = 64 * 1024
 _NO_STORE: Final = {"Cache-Control": "no-store"}
+
+_INDEX: Final = """\
+/healthz  200 while every loop cycles, else 503
+/readyz   200 while the database works and no loop fails, else 503
+/metrics  for Prometheus{token}
+"""
 
 Problems = Callable[[], list[str]]
 """Says what is wrong at the moment, a sentence each."""
@@ -60,8 +66,13 @@ def build(
     async def readyz(request: Request) -> Response:
         return _health(ready(), in_words=access.granted(request, without_token=is_local))
 
+    async def index(_request: Request) -> Response:
+        return PlainTextResponse(paths, headers=_NO_STORE)
+
+    paths = _INDEX.format(token=" (with web.metrics_token)" if metrics_token else "")
     app = Starlette(
         routes=[
+            Route("/", index),
             Route("/metrics", _Scrapes(metrics, access), methods=["GET"]),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
-from monitor.core.model import EventType, Message, Micros, NotificationState
+from monitor.core.model import EventType, Message, Micros, Notification, NotificationState
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
 from monitor.core.render import Style, render
 from monitor.core.route import Receiver
-from monitor.core.text import bare
+from monitor.core.text import bare, clean
 from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import DEFAULT_TIMEOUT, Notifier
 from monitor.store import attempts, claims
@@ -282,8 +282,8 @@ class Deliverer:
     def _log(self, message: Message, number: int, ended: Attempt, *, is_dead: bool) -> None:
         bound = log.bind(receiver=self.receiver.name, message=message.id, attempt=number)
         result, error = ended.result, ended.error
-        if ended.is_taken:
-            bound.info("delivered", events=[str(sent.event) for sent in message.notifications])
+        if ended.is_taken and not self.receiver.is_log:  # else it stands there already
+            bound.info("delivered", **_about(message.notifications))
         if isinstance(result, Receipt) and self._is_failing:
             bound.info("receiver works again")
         if error is not None:
@@ -299,3 +299,17 @@ class Deliverer:
         elif error is not None and not self._is_failing:
             bound.warning("not delivered, will try again")
         self._is_failing = isinstance(result, DeliveryError)
+
+
+def _about(notifications: Sequence[Notification]) -> dict[str, object]:
+    """Return what a log line says of what was sent; of many, how many, and whom the first is of."""
+    first = notifications[0]
+    about: dict[str, object] = {"events": sorted({str(each.event) for each in notifications})}
+    about["workspace"] = first.workspace
+    if first.incident:
+        about["incident"] = first.incident.id
+    if first.account:
+        about["account"] = bare(clean(first.account.name))
+    if len(notifications) > 1:
+        about["notifications"] = len(notifications)
+    return about

@@ -60,13 +60,14 @@ class Recorded:
     """What one commit came to.
 
     *cancelled* are notifications that it made needless, *unrouted* events that nobody will hear of,
-    *receivers* those that have something to send now, *has_intents* whether sessions are to be
-    asked for.
+    *alerted* those that are told in our own log, *receivers* those that have something to send now,
+    *has_intents* whether sessions are to be asked for.
     """
 
     decision: Decision
     cancelled: tuple[Settled, ...] = ()
     unrouted: tuple[Event, ...] = ()
+    alerted: frozenset[str] = frozenset()
     receivers: frozenset[str] = frozenset()
     open_incidents: Mapping[Cause, int] = field(default_factory=dict)
     has_intents: bool = False
@@ -118,6 +119,12 @@ def record(
         decision,
         cancelled=tuple(cancelled),
         unrouted=planned.unrouted,
+        alerted=frozenset(
+            event.id
+            for message in planned.messages
+            if routing.receivers[message.recipient.receiver].is_log
+            for event in message.events
+        ),
         receivers=frozenset(receivers),
         open_incidents=incidents.open_by_cause(tx, before.name) if decision.workspace else {},
         has_intents=bool(added),
@@ -140,7 +147,8 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
     for event in decision.events:
         if event.cause is not None:
             metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
-        log.info(
+        write = log.debug if event.id in recorded.alerted else log.info
+        write(
             f"incident {event.type}" if event.incident_id else f"account {event.detail}",
             workspace=event.workspace,
             account=event.account_id,

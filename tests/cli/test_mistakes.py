@@ -273,6 +273,15 @@ MISTAKES = [
         "no database to copy", "backup {folder}/copy.db -c {file}", "there is no database", code=1
     ),
     Mistake(
+        "no database to move",
+        "store copy sqlite:///{folder}/none.db sqlite:///{folder}/new.db",
+        "there is no database {folder}/none.db",
+        code=1,
+    ),
+    Mistake(
+        "a database onto itself", "store copy {file} {file}", "FROM and TO are the same database"
+    ),
+    Mistake(
         "folder missing",
         "run -c {file}",
         "name a writable file in storage.url",
@@ -371,7 +380,7 @@ def test_a_mistake_is_a_line_that_says_what_to_do(run, surroundings, monkeypatch
 
     ran = run(*(fill(w, {**surroundings, "file": str(file)}) for w in shlex.split(mistake.command)))
 
-    assert mistake.says in read(ran)
+    assert fill(mistake.says, surroundings) in read(ran)
     assert ran.code == mistake.code
 
 

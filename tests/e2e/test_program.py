@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from harness.program import answers, free_port, program, until
 from harness.running_monitor import install, simulated
 
+from monitor import __version__
 from monitor.cli.demo import PORT
 from monitor.simulator import serve
 
@@ -56,7 +57,11 @@ async def test_with_only_a_token_it_runs_and_alerts_in_its_log(tmp_path):
 
     assert json.loads(check.output()) == {"status": "ok"}
     (started,) = (line for line in monitor.lines() if line["event"] == "started")
+    assert started["version"] == __version__
+    assert (started["configuration"], started["polls"]) == ("environment", ["1m"])
     assert started["database"] == f"{tmp_path}/only.db"
+    incidents = [line["incident"] for line in monitor.lines() if "incident" in line]
+    assert len(incidents) == len({*incidents}) > 0
     assert "overridden" not in started
     assert "no receivers are configured" in monitor.output()
 
@@ -80,5 +85,6 @@ async def test_a_packages_defaults_are_weaker_than_the_file_and_its_health_check
 
     (started,) = (line for line in monitor.lines() if line["event"] == "started")
     assert started["database"] == f"{tmp_path}/monitor.db"
+    assert started["configuration"] == str(installation.file)
     assert started["overridden"] == {"linked_api.base_url": "LINKED_API_BASE_URL"}
     assert not list(tmp_path.glob("packaged*"))

@@ -56,7 +56,7 @@ async def test_head_has_no_body(client):
     assert int(response.headers["Content-Length"]) > 0
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/readyz"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 async def test_nothing_can_be_changed(client, method, path):
     response = await client.request(method, path)
@@ -66,7 +66,7 @@ async def test_nothing_can_be_changed(client, method, path):
     assert response.json() == {"error": "Method Not Allowed"}
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/healthz/", "/docs", "/%2e%2e"])
+@pytest.mark.parametrize("path", ["/metrics/", "/healthz/", "/docs", "/%2e%2e"])
 async def test_everything_else_is_not_found(client, path):
     response = await client.get(path)
 
@@ -74,12 +74,25 @@ async def test_everything_else_is_not_found(client, path):
     assert response.json() == {"error": "Not Found"}
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/elsewhere"])
+@pytest.mark.parametrize("token", [None, TOKEN])
+async def test_the_endpoint_lists_what_it_has(endpoint, token):
+    async with endpoint.served(token=token) as client:
+        index = (await client.get("/")).text
+        paths = [line.split()[0] for line in index.splitlines()]
+        statuses = [(await client.get(path)).status_code for path in paths]
+
+    assert paths == ["/healthz", "/readyz", "/metrics"]
+    assert statuses == [200, 200, 401 if token else 200]
+    assert ("with web.metrics_token" in index) is (token is not None)
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/readyz", "/elsewhere"])
 async def test_answers_are_not_stored_and_name_no_program(client, path):
     response = await client.get(path)
 
     assert response.headers["Cache-Control"] == "no-store"
     assert "Server" not in response.headers
+    assert "linkedapi-monitor" not in response.text
 
 
 # ── health ───────────────────────────────────────────────────────────────────────────────────────
@@ -131,7 +144,7 @@ async def test_strangers_are_not_told_why_health_fails(  # noqa: PLR0917 - one c
 # ── the host ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/elsewhere"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/readyz", "/elsewhere"])
 async def test_no_page_of_another_name_reads_what_only_this_machine_may(endpoint, path):
     async with endpoint.served(hosts=["monitor.example.com"]) as client:
         response = await client.get(path, headers={"Host": "evil.example.com:9464"})

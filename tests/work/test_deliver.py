@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
+import structlog
 from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_recorder, signed_out
 from harness.faults import lost_answers
 from harness.notifications import message
@@ -151,6 +152,43 @@ async def test_a_send_that_was_cut_short_counts_as_heard_and_is_repeated(
     store._circuit_open_until = 0.0
     assert await harness.send(after=HOUR) == [("opened", "delivered")]
     assert len({message.id for message in harness.pager.messages}) == 1
+
+
+async def delivered(harness):
+    """Send what is queued; return what the log says of it."""
+    with structlog.testing.capture_logs() as logs:
+        await harness.send()
+    keys = ("events", "workspace", "incident", "account", "notifications")
+    return [
+        {key: entry[key] for key in keys if key in entry}
+        for entry in logs
+        if entry["event"] == "delivered"
+    ]
+
+
+async def test_the_log_says_whom_a_delivery_is_about(harness):
+    harness.poll(signed_out("a", name="Dana\x1b[2J Doe"))
+
+    (incident,) = harness.column("SELECT id FROM incident")
+    about = {"workspace": "acme", "incident": incident, "account": "Dana [2J Doe"}
+    assert await delivered(harness) == [{"events": ["opened"], **about}]
+
+
+async def test_of_many_the_log_names_the_first_and_says_how_many_there_are(harness):
+    harness.poll(*(signed_out(id_) for id_ in "abcdefgh"))
+
+    (about,) = await delivered(harness)
+
+    assert about["account"] == "Person a"
+    assert about["notifications"] == 8
+
+
+async def test_what_is_a_line_of_the_log_itself_makes_no_second_one(harness):
+    harness.poll(signed_out())
+    harness.deliverer.receiver = replace(harness.deliverer.receiver, is_log=True)
+
+    assert await delivered(harness) == []
+    assert harness.states()[0][2] == "delivered"
 
 
 async def test_a_failing_receiver_is_logged_once_and_once_when_it_works_again(harness, capsys):

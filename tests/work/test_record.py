@@ -1,5 +1,6 @@
 """What a commit comes to: whom it wakes, what is logged and counted."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -69,6 +70,7 @@ def test_what_is_published_is_logged_with_its_reason_counted_and_wakes(harness):
 
     (line,) = logged
     assert (line["event"], line["reason"]) == ("incident opened", "seen_bad")
+    assert line["log_level"] == "info"
     assert woken == [{"slack", "hook"}]
     page = recorder.metrics.render().decode()
     assert 'linkedapi_incidents_open{workspace="acme",cause="reconnection_required"} 1' in page
@@ -76,6 +78,18 @@ def test_what_is_published_is_logged_with_its_reason_counted_and_wakes(harness):
         'linkedapi_incidents_total{workspace="acme",cause="reconnection_required",event="opened"} 1'
         in page
     )
+
+
+def test_what_is_an_alert_in_the_log_is_no_second_line_there(harness):
+    receivers = harness.rules.routing.receivers
+    receivers["log"] = replace(receivers["slack"], name="log", is_log=True)
+
+    with structlog.testing.capture_logs() as logged:
+        publish(
+            harness.poll(signed_out()), make_recorder(harness, {"log": "log", "slack": "slack"})
+        )
+
+    assert [(line["event"], line["log_level"]) for line in logged] == [("incident opened", "debug")]
 
 
 def test_an_account_is_recovered_when_it_is_active_again_not_when_it_is_gone(harness):
