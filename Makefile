@@ -138,7 +138,7 @@ image: ## build the container image; ENGINE=podman, IMAGE=name, BASE=python@sha2
 
 .PHONY: release
 release: ## check, build and tag a release here, and publish nothing: make release VERSION=0.2.0
-	@deploy/release $(VERSION)
+	@deploy/release $(VERSION) $(ARGS)
 
 .PHONY: sbom
 sbom: $(VENV)/.dev ## list the parts of the monitor (CycloneDX) in dist
