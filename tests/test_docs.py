@@ -27,7 +27,7 @@ from monitor.simulator.actions import ACTIONS
 from monitor.store.backup import NOT_SQLITE
 
 ROOT = Path(__file__).parents[1]
-PATHS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
+PATHS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
 ROW = re.compile(r"^\| `([^`]+)` *\|([^|]*)\|", re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
