@@ -6,7 +6,10 @@ A pipe that nobody writes to would hold up whoever opens it for ever.
 import errno
 import os
 import stat
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 
 def read(path: Path, limit: int) -> bytes:
@@ -17,6 +20,28 @@ def read(path: Path, limit: int) -> bytes:
     opened = _open(path)
     with os.fdopen(opened, "rb") as file:
         return file.read(limit + 1)
+
+
+class FileContents(dict[tuple[Path, int], str]):
+    """What files held when they were read: a hash by path and limit, or why they could not be."""
+
+    def read(self, path: Path, limit: int) -> bytes:
+        """Return what `read` does, and keep what stands for it."""
+        try:
+            content = read(path, limit)
+        except OSError as error:
+            self[path, limit] = f"{error.strerror}"
+            raise
+        self[path, limit] = sha256(content).hexdigest()
+        return content
+
+    def read_again(self) -> Self:
+        """Return what the same files hold now."""
+        contents = type(self)()
+        for path, limit in self:
+            with suppress(OSError):
+                contents.read(path, limit)
+        return contents
 
 
 def check(path: Path) -> None:

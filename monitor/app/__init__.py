@@ -6,6 +6,7 @@ lease          may this monitor work, or does another one
 loop_health    do the loops cycle
 components     configuration → objects
 workers        a workspace's, a receiver's: loop, wake, stop
+config_watch   do the files of the configuration hold something else
 reconfigure    from one configuration to another
 loops          the task group
 """

@@ -73,8 +73,8 @@ class Source:
 class Components:
     """The objects made of one configuration.
 
-    *wake* wakes receivers, *look* a workspace. Making them changes nothing; raise MonitorError if
-    one of them can't work as configured.
+    *wake* wakes receivers, *look* a workspace; *refused* is called with a receiver to be mended.
+    Making them changes nothing; raise MonitorError if one of them can't work as configured.
     """
 
     def __init__(
@@ -85,8 +85,10 @@ class Components:
         *,
         wake: Callable[[Collection[str]], None],
         look: Callable[[str], None],
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.config = config
+        self.refused = refused
         self._requested = resources.metrics.requested
         self.recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake, look)
         self._api = api

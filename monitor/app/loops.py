@@ -26,6 +26,7 @@ from monitor.work.liveness import write_liveness
 from monitor.work.tick import Ticker
 
 from .components import Components, Resources
+from .config_watch import ConfigWatch
 from .lease import RENEW_EVERY, TAKE_EVERY, Lease
 from .loop_health import LoopHealth
 from .reconfigure import OnLoad, Reconfigurer, Reloader
@@ -88,7 +89,9 @@ class App:
         self._sd_notify = partial(sd_notify, notify_socket)
         self._log_queue = log_queue
         self._stopping = asyncio.Event()
-        self._reloading = asyncio.Event()
+        self._is_reload_due = False
+        self._refused: set[str] = set()  # receivers
+        self._configuring = asyncio.Event()
         self._applying = asyncio.Lock()
         self._main: asyncio.Task[None] | None = None
         self._is_aborted = False
@@ -105,7 +108,11 @@ class App:
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
         self._reconfigurer = Reconfigurer(
-            resources, self._workers, self._loop_health, self._lease.replica
+            resources,
+            self._workers,
+            self._loop_health,
+            self._lease.replica,
+            refused=self._read_secrets_again,
         )
 
     def stop(self) -> None:
@@ -124,7 +131,14 @@ class App:
 
     def reload(self) -> None:
         """Begin to read the configuration again and apply it, if it is right."""
-        self._reloading.set()
+        self._is_reload_due = True
+        self._configuring.set()
+
+    def _read_secrets_again(self, receiver: str) -> None:
+        """Begin to read the files again that hold secrets of *receiver*, if there are any."""
+        if receiver in self._components.config.findings.secret_files:
+            self._refused.add(receiver)
+            self._configuring.set()
 
     async def run(self, *, ready: Callable[[str], None] | None = None) -> None:
         """Run until told to stop; *ready* is called with the address of the endpoint.
@@ -313,15 +327,25 @@ class App:
                     self._components = components  # for when it is our turn
 
         reloader = Reloader(self._config, load=self._load, on_load=self._on_load, apply=apply)
+        watch = ConfigWatch(self._runtime.monotonic)
         while True:
-            await self._reloading.wait()
-            self._reloading.clear()
-            self._sd_notify("RELOADING=1")
-            successful = await reloader.reload()
-            self._metrics.set(RELOADED, float(successful))
-            if successful:
-                self._metrics.set(RELOADED_AT, self._runtime.now() / 1_000_000)
-            self._notify_ready()
+            is_watched = reloader.config.reload == "watch"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(watch.due_in() if is_watched else None):
+                    await self._configuring.wait()
+            self._configuring.clear()
+            if is_watched and await watch.has_changed(reloader.contents):
+                self._is_reload_due = True
+            if self._is_reload_due:
+                self._is_reload_due = False
+                self._sd_notify("RELOADING=1")
+                successful = await reloader.reload()
+                self._metrics.set(RELOADED, float(successful))
+                if successful:
+                    self._metrics.set(RELOADED_AT, self._runtime.now() / 1_000_000)
+                self._notify_ready()
+            while self._refused:
+                await reloader.read_secrets_again(self._refused.pop())
 
     # ── what time alone brings ───────────────────────────────────────────────────────────────────
 

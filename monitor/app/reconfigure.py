@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.config import Config, ConfigError, check_successor
+from monitor.config import Config, ConfigError, check_successor, with_secrets_read_again
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRow, AccountRule
@@ -118,11 +118,20 @@ class AppliedConfig:
 
 
 class Reconfigurer:
-    """Applies one configuration after another to the *workers* of this *replica*."""
+    """Applies one configuration after another to the *workers* of this *replica*.
+
+    *refused* is called with the receiver that takes nothing until somebody mends it.
+    """
 
     def __init__(
-        self, resources: Resources, workers: Workers, loop_health: LoopHealth, replica: str
+        self,
+        resources: Resources,
+        workers: Workers,
+        loop_health: LoopHealth,
+        replica: str,
+        refused: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._refused = refused
         self._resources = resources
         self._replica = replica
         self._workers = workers
@@ -137,7 +146,7 @@ class Reconfigurer:
         self._web = self._web or config.web  # in force until a restart
         workers, api = self._workers, await self._resources.api(config.linked_api)
         wake, look = workers.wake_receivers, workers.wake_workspace
-        return Components(config, self._resources, api, wake=wake, look=look)
+        return Components(config, self._resources, api, wake=wake, look=look, refused=self._refused)
 
     async def apply(self, components: Components, *, keep_failures: bool = False) -> None:
         """Apply the configuration of *components*; raise what is wrong, and keep the old one.
@@ -371,7 +380,9 @@ class Reloader:
 
     *load* reads it; *on_load* is called with each before it is applied, and with all secrets so
     far, so that no log shows them: something may still be in flight with the old ones. *apply*
-    applies it, or raises MonitorError and changes nothing.
+    applies it, or raises MonitorError and changes nothing. *config* is the one in force, *contents*
+    what the files held when they were last read for good: whatever came of it, but for a database
+    that was away.
     """
 
     def __init__(
@@ -382,7 +393,8 @@ class Reloader:
         on_load: OnLoad,
         apply: Callable[[Config], Awaitable[None]],
     ) -> None:
-        self._started_with = self._config = config
+        self._started_with = self.config = config
+        self.contents = config.findings.contents
         self._load = load
         self._on_load = on_load
         self._apply = apply
@@ -391,31 +403,53 @@ class Reloader:
 
     async def reload(self) -> bool:
         """Read the configuration and apply it; return False, and log why, if the old one stays."""
+        before = self.contents
         try:
             config = await self._loading.run(self._load)
-            check_successor(self._config, config)
+            self.contents = config.findings.contents
+            check_successor(self.config, config)
             self._call_on_load(config)
             await self._apply(config)
         except ConfigError as error:
+            self.contents = error.contents or self.contents
             for problem in error.problems:
                 log.error("invalid configuration", problem=str(problem))  # noqa: TRY400 - says it all
             log.error(KEPT, problems=len(error.problems))  # noqa: TRY400 - likewise
         except MonitorError as error:
+            if isinstance(error, StoreError):
+                self.contents = before
             log.error(KEPT, error=str(error))  # noqa: TRY400 - likewise
         except Exception:
             log.exception(KEPT)
         else:
             self._note_applied(config)
             return True
-        self._call_on_load(self._config)
+        self._call_on_load(self.config)
         return False
+
+    async def read_secrets_again(self, receiver: str) -> None:
+        """Apply the secrets that the files of *receiver* hold now, if they are other ones."""
+        try:
+            read = partial(with_secrets_read_again, self.config, receiver)
+            config = await self._loading.run(read)
+            if config is self.config:
+                return
+            self._call_on_load(config)
+            await self._apply(config)
+        except MonitorError as error:
+            log.warning("a new secret can't be used yet", receiver=receiver, error=str(error))
+        except Exception:
+            log.exception("a new secret can't be used yet", receiver=receiver)
+        else:
+            self.config, self.contents = config, config.findings.contents
+            log.info("secret read again", receiver=receiver)
 
     def _call_on_load(self, config: Config) -> None:
         self._secrets.update(config.secrets())
         self._on_load(config, self._secrets)
 
     def _note_applied(self, config: Config) -> None:
-        self._config = config
+        self.config = config
         for setting in FIXED:
             if attrgetter(setting)(config) != attrgetter(setting)(self._started_with):
                 log.warning("setting needs a restart", setting=setting)

@@ -184,6 +184,7 @@ class ReceiverWorker:
             recorder=components.recorder,
             by=components.recorder.runtime.new_id(),
             timeout=settings.timeout,
+            refused=components.refused,
         )
         self._now = components.recorder.runtime.now
         self._loop_health = loop_health

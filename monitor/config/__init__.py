@@ -28,6 +28,7 @@ from monitor import notifiers
 from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
 from monitor.core.route import Route
+from monitor.files import FileContents
 from monitor.notifiers import ReceiverSettings
 from monitor.source.token import WHERE_TOKENS_ARE
 
@@ -47,7 +48,7 @@ from .environment import CONFIG, TOKEN, absolute, add_environment, read_secret_f
 from .explain import report_invalid, report_unknown
 from .file import parse, read
 from .json_schema import adapter, schema_text
-from .reload import check_successor
+from .reload import check_successor, with_secrets_read_again
 from .settings import Config, Findings, PollSettings, WorkspaceSettings
 from .show import write
 from .starter import write_starter
@@ -60,6 +61,7 @@ __all__ = [
     "load",
     "schema_text",
     "show",
+    "with_secrets_read_again",
     "write_starter",
 ]
 
@@ -76,15 +78,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Without a file *environ* holds all of it. Raise ConfigError with all problems.
     """
-    path = _path(path, environ)
-    return _configure(read(path, environ) if path else Document(), path, environ)
+    return _load(_path(path, environ), environ)[0]
 
 
 def show(path: Path | None, environ: Mapping[str, str]) -> str:
     """Return the same configuration as a file that holds all defaults and no secrets."""
     path = _path(path, environ)
-    document = read(path, environ) if path else Document()
-    config = _configure(document, path, environ)
+    config, document = _load(path, environ)
     written = parse(document.text, None, source=str(path))
     return write(config, document, environ, written.root)
 
@@ -92,6 +92,16 @@ def show(path: Path | None, environ: Mapping[str, str]) -> str:
 def _path(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     name = environ.get(CONFIG)
     return Path(name) if path is None and name else path
+
+
+def _load(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, Document]:
+    contents = FileContents()
+    try:
+        document = read(path, environ, contents) if path else Document()
+        return _configure(document, path, environ), document
+    except ConfigError as error:
+        error.contents = contents
+        raise
 
 
 def _configure(document: Document, path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -127,6 +137,8 @@ def _configure(document: Document, path: Path | None, environ: Mapping[str, str]
             notes=tuple(document.notes),
             path=path,
             accounts_file=accounts_file,
+            contents=document.contents,
+            secret_files=_secret_files(document, config),
             sections=sections,
             size=len(document.text),
             is_whole=document.text[-1:] in "\r\n",
@@ -140,9 +152,20 @@ def _accounts_file(document: Document, values: dict[str, Any]) -> AccountsFile |
     if path is None:
         return None
     values["accounts_file"] = path = absolute(document.folder / path)
-    accounts_file = read_accounts(path)
+    accounts_file = read_accounts(path, document.contents)
     document.problems += accounts_file.problems
     return accounts_file
+
+
+def _secret_files(document: Document, config: Config) -> Mapping[str, Mapping[str, Path]]:
+    """Return the files of secrets of each receiver, by its name and by key."""
+    paths: dict[str, dict[str, Path]] = {}
+    for location, path in document.secret_files.items():
+        section, *rest = location
+        if section == "receivers":
+            index, key = rest
+            paths.setdefault(config.receivers[int(index)].name, {})[str(key)] = path
+    return paths
 
 
 def _holds_secret(value: Any, config: Config) -> bool:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from monitor import files
 from monitor.core.inventory import COLUMNS, AccountRow, Column
 from monitor.core.url import profile_key
+from monitor.files import FileContents
 
 from .document import Problem, defect, is_presentable, suggestion
 
@@ -141,12 +141,15 @@ def _numbered(rows: "_csv.Reader") -> Iterator[tuple[int, list[str]]]:
         line = rows.line_num + 1
 
 
-def read_accounts(path: Path) -> AccountsFile:
-    """Read the file at *path*; what is wrong is in its *problems*."""
+def read_accounts(path: Path, contents: FileContents) -> AccountsFile:
+    """Read the file at *path*; what is wrong is in its *problems*.
+
+    What it holds is added to *contents*.
+    """
     reader = _Reader(path)
     text = ""
     try:
-        content = files.read(path, MAX_BYTES)
+        content = contents.read(path, MAX_BYTES)
         text = content.decode("utf-8-sig")
     except OSError as error:
         reader.report(None, f"cannot be read: {error.strerror}")

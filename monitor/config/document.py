@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from monitor.core.errors import SetupError
 from monitor.core.text import REDACTED
+from monitor.files import FileContents
 
 MAX_SHOWN: Final = 50
 """So many problems are shown at once."""
@@ -77,9 +78,13 @@ class Problem:
 
 
 class ConfigError(SetupError):
-    """The configuration cannot be used; the text has one line for each of its *problems*."""
+    """The configuration cannot be used; the text has one line for each of its *problems*.
+
+    *contents* is what the files held that it was read from.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
+        self.contents = FileContents()
         distinct = dict.fromkeys(problems)
         order = {source: at for at, source in enumerate({p.source: None for p in distinct})}
         self.problems = tuple(sorted(distinct, key=lambda p: (order[p.source], p.line or 0)))
@@ -98,7 +103,8 @@ class Document:
     locations of the problems. *odd* has what is usable but was hardly meant, *used* the variables
     that values of the file name, *notes* is what a person who checks it should know.
 
-    The file holds *text*, and *is_open* if everybody can read it.
+    The file holds *text*, and *is_open* if everybody can read it. *contents* has what it and all
+    others held that were read, *secret_files* those of secrets, by the location of each secret.
     """
 
     root: Table = field(default_factory=Table)
@@ -110,6 +116,8 @@ class Document:
     notes: list[str] = field(default_factory=list)
     text: str = ""
     is_open: bool = False
+    contents: FileContents = field(default_factory=FileContents)
+    secret_files: dict[Location, Path] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     reported: set[Location] = field(default_factory=set)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from monitor import files
 from monitor.core.errors import SetupError
+from monitor.files import FileContents
 
 from .document import (
     Document,
@@ -236,7 +236,8 @@ def _read_secret(
     file_location = (*location, name)
     table.lines[key] = table.lines[name]
     try:
-        table[key] = _secret_text(base, table[name])
+        table[key] = _secret_text(document, base, table[name])
+        document.secret_files[(*location, key)] = base / table[name]
         if odd := oddity(table[key]):
             document.odd.append(document.problem(file_location, odd))
     except ValueError as error:
@@ -246,12 +247,17 @@ def _read_secret(
         document.reported.add((*location, key))
 
 
-def _secret_text(base: Path, path: Any) -> SensitiveText:
+def _secret_text(document: Document, base: Path, path: Any) -> SensitiveText:
     """Return the text of a file without white space around it; raise ValueError if it has none."""
     if not isinstance(path, str):
         raise ValueError("must be the path of a file")  # noqa: TRY004 - reported like the others
+    return read_secret(base / path, document.contents)
+
+
+def read_secret(path: Path, contents: FileContents) -> SensitiveText:
+    """Return the text of the file at *path*; raise ValueError, which says why, if it has none."""
     try:
-        content = files.read(base / path, MAX_BYTES)
+        content = contents.read(path, MAX_BYTES)
         text = content.decode("utf-8-sig").strip("\r\n")
     except UnicodeDecodeError:
         raise ValueError("the file is not UTF-8 text") from None

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import yaml
 
-from monitor import files
+from monitor.files import FileContents
 
 from .document import (
     ConfigError,
@@ -77,15 +77,18 @@ _NO_TAGS: Final = "tags are not supported; quote text that starts with !"
 _UNSET: Final = "unset"
 
 
-def read(path: Path, environ: Mapping[str, str]) -> Document:
-    """Read the file at *path*; raise ConfigError if it is no YAML document."""
+def read(path: Path, environ: Mapping[str, str], contents: FileContents) -> Document:
+    """Read the file at *path*; raise ConfigError if it is no YAML document.
+
+    What it holds is added to *contents*.
+    """
     source = str(path)
 
     def fail(message: str, line: int | None = None) -> ConfigError:
         return ConfigError([Problem(line, "", message, source)])
 
     try:
-        content = files.read(path, MAX_BYTES)
+        content = contents.read(path, MAX_BYTES)
     except OSError as error:
         raise fail(
             f"cannot be read: {error.strerror}; name one with --config or {CONFIG}"
@@ -98,6 +101,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Document:
         line = content.count(b"\n", 0, error.start) + 1
         raise fail("is not UTF-8 text", line) from None
     document = parse(text, environ, source=source)
+    document.contents = contents
     with suppress(OSError):
         document.is_open = bool(path.stat().st_mode & stat.S_IROTH)
     return document

@@ -4,7 +4,13 @@ A full disk, a copy that was interrupted, or an editor between truncating and wr
 empty, or without its end. To go by it would forget the receivers and cancel what they are owed.
 """
 
+from dataclasses import replace
+
+from monitor.core.secret import Secret
+from monitor.files import FileContents
+
 from .document import ConfigError, Problem
+from .environment import read_secret
 from .settings import Config
 
 
@@ -45,3 +51,31 @@ def _cut_off_table(before: Config, after: Config) -> Problem | None:
     if was.is_whole and not now.is_whole and now.size < was.size:
         return now.problem(None, "is shorter than it was, and ends within a line: was it cut off?")
     return None
+
+
+def with_secrets_read_again(config: Config, name: str) -> Config:
+    """Return *config* with the secrets of the receiver *name* as their files hold them now.
+
+    It is *config* itself if they hold the same, or what can't be used.
+    """
+    findings = config.findings
+    contents = FileContents(findings.contents)
+    try:
+        secrets = {
+            key: Secret(read_secret(path, contents))
+            for key, path in findings.secret_files.get(name, {}).items()
+        }
+        if contents == findings.contents:
+            return config
+        receivers = [
+            type(settings).model_validate(
+                {**settings.model_dump(by_alias=True, exclude_unset=True), **secrets}
+            )
+            if settings.name == name
+            else settings
+            for settings in config.receivers
+        ]
+    except ValueError:
+        return config
+    changed = config.model_copy(update={"receivers": tuple(receivers)})
+    return changed.with_findings(replace(findings, contents=contents))

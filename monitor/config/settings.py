@@ -33,6 +33,7 @@ from monitor.core.route import Route
 from monitor.core.secret import Secret
 from monitor.core.text import clean
 from monitor.cron import check_cron, next_time
+from monitor.files import FileContents
 from monitor.notifiers import Name, ReceiverSettings, TimezoneName
 from monitor.source.settings import LinkedApiSettings
 from monitor.store.settings import StorageSettings
@@ -224,9 +225,11 @@ class Findings:
     """What was found while the configuration was loaded: *warnings* of what is odd but usable.
 
     *overridden* has the variable that counts instead of each key that the file has; *notes* say
-    what a person who checks it should know. *accounts_file* is what that file holds.
-    *path* is the file, None if there is none, *sections*
+    what a person who checks it should know. *path* is the file, None if there is none, *sections*
     are those that it has, *size* is how many characters, and it *is_whole* if it ends with a line.
+
+    *contents* is what all files held that it was read from: of these *accounts_file* is one, and
+    *secret_files* has those of the receivers' secrets, by name and key.
     """
 
     warnings: tuple[str, ...] = ()
@@ -234,6 +237,8 @@ class Findings:
     notes: tuple[str, ...] = ()
     path: Path | None = None
     accounts_file: AccountsFile | None = None
+    contents: FileContents = field(default_factory=FileContents)
+    secret_files: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     sections: frozenset[str] = frozenset()
     size: int = 0
     is_whole: bool = True
@@ -334,6 +339,14 @@ class Config(BaseModel):
     log: Annotated[LogSettings, Doc("the monitor's own log", example={"level": "warning"})] = (
         LogSettings()
     )
+    reload: Annotated[
+        Literal["signal", "watch"],
+        Doc(
+            "when this file is read again: at SIGHUP; or, with `watch`, also within 15 s after it,"
+            " the file of a secret or `accounts_file` holds something else",
+            example="watch",
+        ),
+    ] = "signal"
     timezone: Annotated[
         TimezoneName, Doc("of the times that people read", example="Europe/Berlin")
     ] = "UTC"

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
 from monitor.core.model import EventType, Message, Micros, Notification, NotificationState
 from monitor.core.policy import DeliveryPolicy
@@ -84,7 +84,10 @@ async def attempt(
 
 @dataclass(slots=True)
 class Deliverer:
-    """Delivers to one receiver; what is set meanwhile does not change a send in flight."""
+    """Delivers to one receiver; what is set meanwhile does not change a send in flight.
+
+    *refused* is called with its name when it takes nothing until somebody mends it.
+    """
 
     receiver: Receiver
     notifier: Notifier
@@ -92,6 +95,7 @@ class Deliverer:
     recorder: Recorder
     by: str
     timeout: Duration = DEFAULT_TIMEOUT
+    refused: Callable[[str], None] = lambda _: None
     _is_failing: bool = False
     _sending: set[str] = field(default_factory=set)
     _has_lost_claim: bool = False
@@ -154,6 +158,10 @@ class Deliverer:
             raise
         settled = await self._settle_surely(claimed, message, self._attempt(message, result, began))
         self._sending.discard(message.id)
+        if isinstance(result, DeliveryError) and (
+            result.remedy is Remedy.MEND or result.reason is AttemptReason.AUTH
+        ):
+            self.refused(self.receiver.name)
         if settled is None:
             return []
         ended = list(settled.ended)

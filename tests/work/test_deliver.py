@@ -16,7 +16,7 @@ from harness.store import DAY, GONE, LATER, REFUSED, WRONG, StoreHarness
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
@@ -101,6 +101,26 @@ async def test_what_is_queued_is_sent_and_settled(harness):
     assert await harness.send() is None
     assert harness.metric('linkedapi_notification_latency_seconds_sum{type="slack"} 60.0')
     assert harness.pager.messages[0].notifications[0].event == "opened"
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy", "is_refused"),
+    [
+        (AttemptReason.AUTH, Remedy.RETRY, True),
+        (AttemptReason.CLIENT, Remedy.MEND, True),
+        (AttemptReason.CLIENT, Remedy.DROP, False),
+        (AttemptReason.SERVER, Remedy.RETRY, False),
+    ],
+)
+async def test_who_is_to_be_mended_is_named_once_an_attempt(harness, reason, remedy, is_refused):
+    refused = []
+    harness.deliverer.refused = refused.append
+    harness.poll(signed_out())
+    harness.pager.replies = [DeliveryError("no", reason=reason, remedy=remedy)]
+
+    await harness.send()
+
+    assert refused == ["slack"] * is_refused
 
 
 @pytest.mark.parametrize("error", [REFUSED, ValueError("https://hooks.example.com/secret")])
