@@ -1,10 +1,8 @@
 """The command that makes a backup."""
 
-import signal
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,6 +13,7 @@ from monitor.store import backup as backups
 
 from .options import ConfigOption, JsonOption
 from .output import print_json, print_lines, wants_json
+from .signals import heeding_signals
 
 COUNTED: Final = ("workspace", "account", "incident", "message")
 
@@ -30,8 +29,10 @@ def backup(
     """
     config = app.load(config_file)
     began = time.monotonic()
-    with ending_well():
-        made = backups.make(config.storage.location, target)
+    with heeding_signals() as pause:
+        made = backups.make(
+            config.storage.location, target, pause=partial(pause, backups.PAUSE_SECONDS)
+        )
     took = time.monotonic() - began
     rows = made.contents.rows
     if wants_json(json):
@@ -44,18 +45,3 @@ def backup(
 def count(rows: Mapping[str, int]) -> str:
     """Say how much is in a database that has so many *rows* in each table."""
     return ", ".join(f"{rows[name]:,} {name}{'' if rows[name] == 1 else 's'}" for name in COUNTED)
-
-
-@contextmanager
-def ending_well() -> Iterator[None]:
-    """Let what is under way be cleaned up if a signal ends the process within this context."""
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end(number: int, _: object) -> None:
-    sys.exit(128 + number)

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -11,9 +12,10 @@ from monitor.core.errors import SetupError
 from monitor.store import copying, exclusive
 from monitor.store.db import Store
 
-from .backup import count, ending_well
+from .backup import count
 from .options import JsonOption
 from .output import print_json, print_lines, wants_json
+from .signals import heeding_signals
 
 store = typer.Typer(help="The database as a whole.", no_args_is_help=True)
 
@@ -36,13 +38,13 @@ def copy(
         raise SetupError("FROM and TO are the same database: nothing is to be copied")
     began = time.monotonic()
     with (
-        ending_well(),
+        heeding_signals() as pause,
         closing(Store.open(urls[0], create=False)) as former,
         closing(Store.open(urls[1])) as new,
     ):
         copying.check_empty(new)
-        with exclusive.hold(former, app.REAL, say=_say, sleep=time.sleep) as hold:
-            rows = copying.copy(former, new, hold)
+        with exclusive.hold(former, app.REAL, say=_say, sleep=pause) as hold:
+            rows = copying.copy(former, new, hold, pause=partial(pause, 0))
         names = {"from": former.name, "to": new.name}
     took = time.monotonic() - began
     if wants_json(json):

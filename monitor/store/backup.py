@@ -28,8 +28,10 @@ from .file import DatabaseFile, check_folders
 STEP: Final = 256
 """How many pages (of 4 KiB) are copied at once."""
 
-PAUSE: Final = partial(time.sleep, 0.002)
-"""Between two steps: the disk is the monitor's, too."""
+PAUSE_SECONDS: Final = 0.002
+"""The time between two steps: the disk is the monitor's, too."""
+
+_PAUSE: Final = partial(time.sleep, PAUSE_SECONDS)
 
 NOT_SQLITE: Final = "`pg_dump` while the monitor runs is consistent and disturbs nothing"
 
@@ -67,7 +69,7 @@ class Backup:
 
 
 def make(
-    url: str, target: Path, *, pause: Callable[[], None] = PAUSE, replace: bool = False
+    url: str, target: Path, *, pause: Callable[[], None] = _PAUSE, replace: bool = False
 ) -> Backup:
     """Copy the database at *url* to the new file *target*, with a *pause* a step, and verify it.
 

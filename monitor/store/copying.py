@@ -31,10 +31,13 @@ def check_empty(target: Store) -> None:
     target.read_now(lambda tx: _check_empty(target, tx))
 
 
-def copy(source: Store, target: Store, hold: Hold) -> Mapping[str, int]:
+def copy(
+    source: Store, target: Store, hold: Hold, *, pause: Callable[[], None]
+) -> Mapping[str, int]:
     """Copy all of *source*, on which there is a *hold*; return how many rows each table has.
 
-    Raise StoreError, and leave *target* empty, if that can't be done.
+    After each portion *pause* is called, which may end the work by what it raises. Raise StoreError
+    if it can't be done. *target* is left empty then.
     """
     copied = {}
     with source.snapshot() as reading, target.fill() as writing:
@@ -47,6 +50,7 @@ def copy(source: Store, target: Store, hold: Hold) -> Mapping[str, int]:
                     rows.execute_many(writing, statement, portion)
                     copied[table] += len(portion)
                     hold.renew()
+                    pause()
         hold.renew(now=True)
     return copied
 

@@ -1,0 +1,38 @@
+import os
+import signal
+
+import pytest
+
+from monitor.cli.signals import SIGNALS, heeding_signals
+
+
+def send(*numbers, passed):
+    """Let signals reach this process one after the other; add to *passed* how many did no harm."""
+    with heeding_signals() as pause:
+        pause(0)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            passed.append(number)
+        pause(0)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_the_process_where_it_can_clean_up(number):
+    before, passed = signal.getsignal(number), []
+
+    with pytest.raises(SystemExit) as ended:
+        send(number, passed=passed)
+
+    assert passed == [number]
+    assert ended.value.code == 128 + number
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_one_ends_it_at_once():
+    passed = []
+
+    with pytest.raises(SystemExit) as ended:
+        send(signal.SIGINT, signal.SIGTERM, passed=passed)
+
+    assert passed == [signal.SIGINT]
+    assert ended.value.code == 128 + signal.SIGTERM
