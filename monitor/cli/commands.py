@@ -121,4 +121,5 @@ def _explain_usage(error: typer.TyperException) -> None:
     message = _INVALID.sub(r"\1 must be \2", message).rstrip(".")
     context = getattr(error, "ctx", None)
     command = context.command_path if context else PROGRAM
-    print_error("usage", f"{message}; see {command} --help")
+    joint = " See" if message.endswith("?") else "; see"
+    print_error("usage", f"{message}{joint} {command} --help")

@@ -51,7 +51,7 @@ def deliveries(
             row["next_attempt_at"] = None
     columns = ["created_at", "account_name", "receiver", "event", "state"]
     columns += ["attempts", "next_attempt_at"]
-    shown = rows if wants_json(json) else [{**row, "why": _why(row)} for row in rows]
+    shown = rows if wants_json(json) else list(map(_for_people, rows))
     print_rows(
         shown,
         as_json=json,
@@ -62,7 +62,11 @@ def deliveries(
     )
 
 
-def _why(row: Mapping[str, Any]) -> str:
-    """Return why a notification is where it is, unless all went well."""
+def _for_people(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *row* with why the notification is where it is, unless all went well.
+
+    What is of no account is of its workspace.
+    """
     answer = "" if row["last_reason"] == AttemptReason.OK else row["last_answer"]
-    return ": ".join(filter(None, (row["reason"], answer)))
+    why = ": ".join(filter(None, (row["reason"], answer)))
+    return {**row, "why": why, "account_name": row["account_name"] or row["workspace"]}

@@ -12,7 +12,7 @@ from .database import read, write
 from .options import ByOption, ConfigOption, JsonOption
 from .output import Exit, print_error, print_rows
 
-COLUMNS = ["name", "accounts", "as_of", "failing_cause", "refused_listed"]
+COLUMNS = ["name", "accounts", "as_of", "failing_cause", "failing_since", "refused_listed"]
 
 workspaces = typer.Typer(
     help="List the workspaces as last seen, or accept a list that was refused.",
@@ -28,7 +28,7 @@ def list_workspaces(
     if context.invoked_subcommand is None:
         rows = read(app.load(config_file), listings.workspaces)
         empty = "no workspace has been seen yet"
-        print_rows(rows, as_json=json, columns=COLUMNS, empty=empty)
+        print_rows(rows, as_json=json, columns=COLUMNS, empty=empty, below="failing_detail")
 
 
 @workspaces.command()

@@ -58,7 +58,7 @@ def listen(address):
 TOKEN = "LINKED_API_TOKEN"
 MISTAKES = [
     # ── the command line ──
-    Mistake("command misspelt", "chek", "Did you mean 'check'?; see linkedapi-monitor --help"),
+    Mistake("command misspelt", "chek", "Did you mean 'check'? See linkedapi-monitor --help"),
     Mistake("command unknown", "frobnicate", "No such command 'frobnicate'; see linkedapi-monitor"),
     Mistake("subcommand misspelt", "config chek", "Did you mean 'check'"),
     Mistake(

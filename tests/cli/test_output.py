@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from monitor.cli.output import Exit, print_error, print_json, print_lines, print_rows, worst
-from monitor.cli.table import _cell, _fitting
+from monitor.cli.table import _cell, _fit
 
 
 def test_the_exit_code_that_matters_most_wins():
@@ -62,11 +62,14 @@ def test_a_name_in_a_table_reaches_into_no_other_line():
     assert _cell("name", "\u0651ش" + "\u0651" * 90, 0).plain == "ش" + "\u0651" * 4
 
 
-def test_columns_fit_a_terminal_and_the_widest_make_room():
-    assert _fitting([4, 30, 16], 80) == [4, 30, 16]
-    assert _fitting([4, 30, 16], 44) == [4, 20, 16]
-    assert sum(_fitting([9, 12, 21, 16, 9], 60)) == 60 - 4 * 2
-    assert _fitting([30, 30], 1) == [8, 8]
+def test_columns_fit_a_terminal_and_words_are_broken_last():
+    columns = [["name", "Carla Tanaka"], ["status", "reconnection_required"], ["a b", "c d e f"]]
+
+    assert _fit(columns, 80) == (2, [12, 21, 7])
+    assert _fit(columns, 38) == (2, [9, 21, 4])
+    assert _fit(columns, 30) == (1, [6, 21, 1])
+    assert _fit(columns, 20) == (1, [6, 11, 1])
+    assert _fit(columns, 1) == (1, [6, 8, 1])
 
 
 @pytest.mark.usefixtures("recorded")
