@@ -1,0 +1,75 @@
+"""What docs/commands.md shows of a terminal is what is seen there."""
+
+import re
+import sys
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+
+import pytest
+from harness.core import HOUR, MINUTE, frozen, listed_account, signed_out
+from harness.receivers import KEY
+from harness.store import StoreHarness
+
+from monitor import app
+from monitor.core.errors import AttemptReason, DeliveryError
+
+PAGE = Path(__file__).parents[2] / "docs/commands.md"
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAM = "linkedapi-monitor "
+RECEIVERS = f"""
+receivers:
+  - {{name: ops-slack, type: slack, url: "http://127.0.0.1:9/slack"}}
+  - {{name: crm, type: webhook, url: "http://127.0.0.1:9/crm", secret: {KEY}}}
+"""
+UNAVAILABLE = DeliveryError("answered 503 Service Unavailable", reason=AttemptReason.SERVER)
+NAMES = ("Carla Tanaka", "Chen Jansen", "Dana Doe", "Priya García")
+
+
+def account(kind, name):
+    id_ = str(uuid5(NAMESPACE_URL, name))
+    link = f"https://app.linkedapi.io/connection/{uuid5(NAMESPACE_URL, id_)}"
+    return kind(id_, name=name, **({"link": link} if kind is signed_out else {}))
+
+
+@pytest.fixture
+def history(store):
+    """An incident that has ended, two that are open, and a receiver that takes nothing."""
+    history = StoreHarness(store, receivers={"ops-slack": True, "crm": False})
+
+    def poll(*bad, after=MINUTE):
+        bad = dict(bad)
+        history.poll(*(account(bad.get(name, listed_account), name) for name in NAMES), after=after)
+        while history.deliver("ops-slack") is not None:
+            pass
+
+    poll()
+    poll(("Dana Doe", frozen))
+    history.deliver("crm")
+    poll(after=3 * HOUR)
+    history.deliver("crm")
+    poll(("Carla Tanaka", signed_out), ("Dana Doe", frozen), after=HOUR)
+    history.deliver("crm", error=UNAVAILABLE)
+    history.now += 2_000_000
+    return history
+
+
+@pytest.mark.parametrize("block", BLOCK.findall(PAGE.read_text(encoding="utf-8")))
+def test_every_console_block_shows_what_is_seen(run, configured, history, monkeypatch, block):
+    monkeypatch.chdir(Path(configured(more=RECEIVERS)).parent)
+    monkeypatch.setattr(app, "now", lambda: history.now)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")  # no colours
+    shown = []
+    for line in block.splitlines():
+        if line.startswith(f"$ {PROGRAM}"):
+            for stream in (sys.stdout, sys.stderr):  # capsys makes new ones for each test
+                monkeypatch.setattr(stream, "isatty", lambda: True)
+            ran = run(*line.removeprefix(f"$ {PROGRAM}").split())
+            shown += [line, *(row.rstrip() for row in (ran.out + ran.err).splitlines())]
+
+    assert "\n".join(shown) == block.rstrip("\n")
+
+
+def test_there_are_blocks_to_compare():
+    assert len(BLOCK.findall(PAGE.read_text(encoding="utf-8"))) == 3
+    assert "```sh" not in PAGE.read_text(encoding="utf-8")
