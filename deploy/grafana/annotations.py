@@ -34,7 +34,10 @@ class Annotation(Builder[models.AnnotationQuery]):
 
 
 class _PrometheusAnnotation(models.AnnotationQuery):
-    """With two fields of the data source that the SDK leaves out."""
+    """With the fields of the data source that the SDK leaves out.
+
+    Some versions of Grafana read the expression of the annotation, others that of its target.
+    """
 
     def __init__(self, *, title: str, has_times: bool, **fields: object) -> None:
         super().__init__(**fields)
@@ -43,6 +46,7 @@ class _PrometheusAnnotation(models.AnnotationQuery):
 
     def to_json(self) -> dict[str, object]:
         return super().to_json() | {
+            "target": {"expr": self.expr, "refId": "Anno"},
             "titleFormat": self._title,
             "useValueForTime": self._has_times,
         }
