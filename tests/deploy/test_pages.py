@@ -124,11 +124,14 @@ def test_every_command_about_deployment_is_one_that_a_test_looks_at():
 def test_a_container_is_run_as_it_is_tried():
     tried = (ROOT / "deploy/container/try").read_text()
     (lock_down,) = re.findall(r"^lock_down=\((.*)\)$", tried, re.MULTILINE)
-    typed = command("deployment", "docker", "run")
+    typed = command("deployment", "docker", "run", "--detach")
     text = " ".join(typed)
     dockerfile = (ROOT / "Dockerfile").read_text()
 
     assert lock_down.removesuffix(" --memory 256m") in text
+    shown = command("deployment", "docker", "run", "--rm")
+    assert {*shown[3:-2]} <= {*lock_down.split()}
+    assert shown[-1] == "demo", "which is tried, too"
     (port,) = re.findall(r"^EXPOSE (\d+)$", dockerfile, re.MULTILINE)
     (state,) = re.findall(r"^VOLUME (\S+)$", dockerfile, re.MULTILINE)
     assert f"--publish 127.0.0.1:{port}:{port} " in text
