@@ -1,6 +1,6 @@
 """Rules across the sections of a configuration."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -42,14 +42,14 @@ def check(document: Document, sections: Sections) -> list[str]:
     _check_rate(document, sections)
     _check_renamed(document, sections.workspaces)
     _check_labels(document, sections)
-    _check_row_labels(document, sections)
+    values = _label_values(sections)
     warnings = [
         str(document.problem(location, message))
         for location, message in (
             *_unknown_workspaces(document),
-            *_unknown_address_labels(sections),
+            *_unknown_address_labels(sections, values),
             *_decided_by_name(sections),
-            *_idle_routes(document, sections),
+            *_idle_routes(document, values),
             *_unnamed_receivers(document),
             *_repeated_tokens(document, sections.workspaces),
             *_open_metrics(sections.web),
@@ -157,36 +157,32 @@ def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSetting
 def _check_labels(document: Document, sections: Sections) -> None:
     """Report labels of which a receiver makes no sense."""
     fallback = document.root.get("fallback")
+    checks: dict[tuple[str, Callable[[str], object]], int] = {}  # with the first that goes by each
     for index, receiver in sections.receivers.items():
         if receiver.address_label and receiver.name == fallback:
             document.report(
                 ("fallback",), f"{fallback} has no address of its own; name one that has"
             )
-        for label, check_value in receiver.label_checks.items():
-            for location, labels in _labels(sections):
-                if label not in labels:
-                    continue
-                try:
-                    check_value(labels[label])
-                except ValueError as error:
-                    message = f"{error}: receivers[{index}] goes by it"
-                    document.report((*location, label), message)
+        for label_check in receiver.label_checks.items():
+            checks.setdefault(label_check, index)
+    for (label, check_value), index in checks.items():
+        for location, labels in _labels(sections):
+            if problem := _defect(labels.get(label), check_value, index):
+                document.report((*location, label), problem)
+        if table := sections.rows:
+            for line, row in table.rows.items():
+                if problem := _defect(row.labels.get(label), check_value, index):
+                    document.problems.append(table.problem(line, problem, label))
 
 
-def _check_row_labels(document: Document, sections: Sections) -> None:
-    """Report the same of `accounts_file`."""
-    if sections.rows is None:
-        return
-    for index, receiver in sections.receivers.items():
-        for label, check_value in receiver.label_checks.items():
-            for line, row in sections.rows.rows.items():
-                if label not in row.labels:
-                    continue
-                try:
-                    check_value(row.labels[label])
-                except ValueError as error:
-                    message = f"{error}: receivers[{index}] goes by it"
-                    document.problems.append(sections.rows.problem(line, message, label))
+def _defect(value: str | None, check_value: Callable[[str], object], index: int) -> str | None:
+    """Return why receiver number *index* makes no sense of the *value* of a label."""
+    if value is not None:
+        try:
+            check_value(value)
+        except ValueError as error:
+            return f"{error}: receivers[{index}] goes by it"
+    return None
 
 
 def _rows_decided_by_name(sections: Sections) -> list[str]:
@@ -206,11 +202,14 @@ def _rows_decided_by_name(sections: Sections) -> list[str]:
     return [str(sections.rows.problem(lines[0], message))]
 
 
-def _all_labels(sections: Sections) -> Iterator[Mapping[str, str]]:
-    """Yield the labels of workspaces and of accounts, those of `accounts_file` too."""
-    yield from (labels for _, labels in _labels(sections))
-    if sections.rows is not None:
-        yield from (row.labels for row in sections.rows.rows.values())
+def _label_values(sections: Sections) -> Mapping[str, Container[str]]:
+    """Return the values that each label of a workspace or an account has."""
+    values: dict[str, set[str]] = {}
+    rows = sections.rows.rows.values() if sections.rows else ()
+    for labels in (*(labels for _, labels in _labels(sections)), *(row.labels for row in rows)):
+        for label, value in labels.items():
+            values.setdefault(label, set()).add(value)
+    return values
 
 
 def _labels(sections: Sections) -> Iterator[tuple[Location, Mapping[str, str]]]:
@@ -220,10 +219,12 @@ def _labels(sections: Sections) -> Iterator[tuple[Location, Mapping[str, str]]]:
         yield ("accounts", index, "labels"), rule.labels
 
 
-def _unknown_address_labels(sections: Sections) -> Iterator[tuple[Location, str]]:
+def _unknown_address_labels(
+    sections: Sections, values: Mapping[str, Container[str]]
+) -> Iterator[tuple[Location, str]]:
     for index, receiver in sections.receivers.items():
         label = receiver.address_label
-        if label and (problem := _unknown_label(label, sections)):
+        if label and (problem := _unknown_label(label, values)):
             yield ("receivers", index, "to", "label"), f"will never hear anything: {problem}"
 
 
@@ -241,7 +242,9 @@ def _decided_by_name(sections: Sections) -> Iterator[tuple[Location, str]]:
             yield ("accounts", index, *location), message
 
 
-def _idle_routes(document: Document, sections: Sections) -> Iterator[tuple[Location, str]]:
+def _idle_routes(
+    document: Document, values: Mapping[str, Container[str]]
+) -> Iterator[tuple[Location, str]]:
     """Yield which routes match nothing, and whether there may be events that none matches."""
     tables = list(_tables(document, "routes"))
     matches = {index: route.get("match") or {} for index, route in tables}
@@ -250,9 +253,9 @@ def _idle_routes(document: Document, sections: Sections) -> Iterator[tuple[Locat
         labels = match.get("labels") if isinstance(match, Table) else None
         for label, value in (labels if isinstance(labels, Table) else {}).items():
             location = ("routes", index, "match", "labels", label)
-            if problem := _unknown_label(label, sections):
+            if problem := _unknown_label(label, values):
                 yield location, f"matches nothing: {problem}"
-            elif value not in {labels.get(label) for labels in _all_labels(sections)}:
+            elif isinstance(value, str) and value not in values[label]:
                 yield location, "matches nothing: no label has this value"
         if final is not None and index > final:
             message = f"is never asked: routes[{final}] matches everything; put that one last"
@@ -275,12 +278,11 @@ def _unnamed_receivers(document: Document) -> Iterator[tuple[Location, str]]:
                 yield ("receivers", index), "hears nothing: neither a route nor fallback names it"
 
 
-def _unknown_label(label: str, sections: Sections) -> str | None:
+def _unknown_label(label: str, values: Mapping[str, Container[str]]) -> str | None:
     """Return that nothing has *label*, or None if something has."""
-    names = {name for labels in _all_labels(sections) for name in labels}
-    if label in names:
+    if label in values:
         return None
-    hint = f" {label}{suggestion(label, names)}" if is_presentable(label) else ""
+    hint = f" {label}{suggestion(label, values)}" if is_presentable(label) else ""
     return f"no workspace and no account has the label{hint}"
 
 

@@ -154,6 +154,9 @@ WRONG = {
     "owners that own nothing": ACCOUNTS,
     # secrets in files
     "a secret beside its file": "web:\n  metrics_token: abcdefghijklmnop\n  metrics_token_file: b",
+    "a list as the value of a label": "workspaces: [{token: abc, labels: {team: growth}}]\n"
+    "receivers: [{name: ops, type: log}]\n"
+    "routes: [{match: {labels: {team: [growth]}}, to: ops}]",
     "a misspelt secret's file": SLACK % ", url: 'https://a', urls_fil: x",
     "a secret of a receiver in two places": SLACK % ", url: 'https://a', url_file: b",
     "a secret of a receiver in neither": SLACK % "",
