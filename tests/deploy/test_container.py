@@ -16,10 +16,10 @@ def test_what_is_deployed_is_the_version_of_this_repository(deploy):
         deploy.parent / "docs/deployment.md",
     )
     images = {
-        file.name: re.findall(r"localhost/linkedapi-monitor:(\S+)", file.read_text())
+        file.name: {*re.findall(r"localhost/linkedapi-monitor:(\S+)", file.read_text())}
         for file in files
     }
-    assert images == {name: [__version__] for name in images}
+    assert images == {name: {__version__} for name in images}
 
 
 def test_every_stage_is_made_of_the_base_that_the_label_names(deploy):

@@ -130,7 +130,7 @@ def test_a_container_is_run_as_it_is_tried():
 
     assert lock_down.removesuffix(" --memory 256m") in text
     shown = command("deployment", "docker", "run", "--rm")
-    assert {*shown[3:-2]} <= {*lock_down.split()}
+    assert {*shown[4:-2]} <= {*lock_down.split()}
     assert shown[-1] == "demo", "which is tried, too"
     (port,) = re.findall(r"^EXPOSE (\d+)$", dockerfile, re.MULTILINE)
     (state,) = re.findall(r"^VOLUME (\S+)$", dockerfile, re.MULTILINE)
