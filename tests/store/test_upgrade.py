@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from monitor.app.process import REAL
 from monitor.core.errors import MonitorError
-from monitor.store import db, leases, upgrade
+from monitor.store import backup, db, leases, upgrade
 from monitor.store.db import Store, StoreError
 from monitor.store.upgrade import open_upgraded
 
@@ -111,10 +111,12 @@ def test_an_upgrade_that_fails_changes_nothing_and_can_be_tried_again(
     assert read(newer, text("SELECT * FROM replica")) == []
 
 
-def test_commands_of_a_newer_version_leave_an_older_database_alone(newer, monkeypatch):
+def test_commands_of_a_newer_version_leave_an_older_database_alone(newer, monkeypatch, tmp_path):
     for options in ({"create": False}, {}):
         with pytest.raises(StoreError, match=r"older version \(1, this one has 2\): the monitor b"):
             Store.open(newer, **options)
+    if newer.startswith("sqlite"):
+        assert backup.make(newer, tmp_path / "before.db").contents.schema == 1
 
     monkeypatch.undo()
     assert read(newer, VERSIONS) == [(1,)]
