@@ -80,3 +80,23 @@ async def test_a_folder_of_certificates_is_trusted(tmp_path):
     (tmp_path / f"{name}.0").write_bytes(OURS.read_bytes())
 
     assert await trusts_ours(tls_context(environ={"SSL_CERT_DIR": f"/nothing:{tmp_path}"}))
+
+
+def test_who_trusts_the_same_shares_a_context_until_a_file_is_another_one(tmp_path):
+    ca_file, system = tmp_path / "ours.pem", {"SSL_CERT_FILE": str(tmp_path / "system.pem")}
+    for file in (ca_file, tmp_path / "system.pem"):
+        file.write_bytes(OURS.read_bytes())
+    context = tls_context(ca_file, where="a", environ=system)
+
+    assert tls_context(ca_file, where="b", environ=system) is context
+    assert tls_context(None, environ=system) is not context
+    assert tls_context(ca_file, environ={}) is not context
+    ca_file.write_bytes(OURS.read_bytes() + b"\n")
+    renewed = tls_context(ca_file, environ=system)
+    assert renewed is not context
+    (tmp_path / "system.pem").write_bytes(b"\n" + OURS.read_bytes())
+    assert tls_context(ca_file, environ=system) is not renewed
+    ca_file.unlink()
+    for where in ("receiver a", "receiver b"):
+        with pytest.raises(SetupError, match=f"^{where}: ca_file .* cannot be used: No such file"):
+            tls_context(ca_file, where=where, environ=system)
