@@ -67,7 +67,9 @@ def accept(
     inventory, actor = app.inventory(config), by or app.user()
     accepted = write(config, lambda tx: _accept(tx, id_, actor))
     if not accepted:
-        print_error("validation", f"{id_!r} is not one account with a new name to be accepted")
+        advice = "see the ids in `linkedapi-monitor accounts --json`"
+        message = f"not exactly one account with a new name begins with {id_!r}; {advice}"
+        print_error("validation", message)
         raise typer.Exit(Exit.VALIDATION)
     rows = []
     for row in accepted:

@@ -31,8 +31,8 @@ def send_test(
     configured = [receiver.name for receiver in config.receivers]
     for name in names or ():
         if name not in configured:
-            listed = ", ".join(configured) or "none is configured"
-            print_error("validation", f"there is no receiver {name!r} ({listed})")
+            listed = ", ".join(configured) or "no receiver"
+            print_error("validation", f"there is no receiver {name!r}; configured: {listed}")
             raise typer.Exit(Exit.VALIDATION)
     errors = loop.run(app.try_receivers(config, names or configured))
     rows = [

@@ -44,8 +44,8 @@ def print_table(
     That text is broken by the terminal alone, so that an address can be copied. *now* is what spans
     count from. In a pipe no line is broken. A column in which nothing stands is left out.
     """
-    width = shutil.get_terminal_size().columns
-    console = Console(highlight=False, width=width)  # it would take 80 for that of a dumb terminal
+    width, height = shutil.get_terminal_size()
+    console = Console(highlight=False, width=width, height=height)  # it thinks dumb ones have 80
     columns = [column for column in columns if any(row[column] not in (None, "") for row in rows)]
     headings = [_heading(column) for column in columns]
     cells = [[_cell(column, row[column], now) for column in columns] for row in rows]

@@ -47,7 +47,8 @@ def accept(
     now, actor = app.now(), by or app.user()
     accepted = write(config, lambda tx: recorded.accept(tx, name, now=now, way="cli", actor=actor))
     if not accepted:
-        print_error("validation", f"no list of the workspace {name!r} has been refused")
+        advice = "see refused_listed in `linkedapi-monitor workspaces --json`"
+        print_error("validation", f"no list of the workspace {name!r} has been refused; {advice}")
         raise typer.Exit(Exit.VALIDATION)
     rows = [row for row in read(config, listings.workspaces) if row["name"] == name]
     for row in rows:

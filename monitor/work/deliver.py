@@ -317,7 +317,7 @@ def _about(notifications: Sequence[Notification]) -> dict[str, object]:
     if first.incident:
         about["incident"] = first.incident.id
     if first.account:
-        about["account"] = bare(clean(first.account.name))
+        about["account_name"] = bare(clean(first.account.name))
     if len(notifications) > 1:
         about["notifications"] = len(notifications)
     return about

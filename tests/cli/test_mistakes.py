@@ -249,7 +249,7 @@ MISTAKES = [
     Mistake(
         "receiver unknown",
         "receivers test caht -c {file}",
-        "there is no receiver 'caht' (chat)",
+        "there is no receiver 'caht'; configured: chat",
         code=5,
         more=CHAT,
     ),
@@ -441,8 +441,8 @@ def test_a_demo_without_a_place_for_its_files_says_which_variable_names_one(run,
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (("accounts", "accept", "nobody"), "is not one account with a new name to be accepted"),
-        (("workspaces", "accept", "acme"), "no list of the workspace 'acme' has been refused"),
+        (("accounts", "accept", "nobody"), "with a new name begins with 'nobody'; see the ids in"),
+        (("workspaces", "accept", "acme"), "'acme' has been refused; see refused_listed in"),
     ],
 )
 def test_what_cannot_be_accepted_is_a_line(run, configured, command, says):

@@ -89,6 +89,10 @@ def test_a_reader_who_has_gone_is_none(start):
         os.close(theirs)
 
 
+def test_an_interrupt_at_the_start_is_no_error(start):
+    assert start("import signal; os.kill(os.getpid(), signal.SIGINT)") == (130, "", "")
+
+
 def test_any_character_can_be_written_whatever_the_locale(start, monkeypatch):
     for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
         monkeypatch.setenv(name, value)

@@ -178,7 +178,7 @@ async def delivered(harness):
     """Send what is queued; return what the log says of it."""
     with structlog.testing.capture_logs() as logs:
         await harness.send()
-    keys = ("events", "workspace", "incident", "account", "notifications")
+    keys = ("events", "workspace", "incident", "account_name", "notifications")
     return [
         {key: entry[key] for key in keys if key in entry}
         for entry in logs
@@ -190,7 +190,7 @@ async def test_the_log_says_whom_a_delivery_is_about(harness):
     harness.poll(signed_out("a", name="Dana\x1b[2J Doe"))
 
     (incident,) = harness.column("SELECT id FROM incident")
-    about = {"workspace": "acme", "incident": incident, "account": "Dana [2J Doe"}
+    about = {"workspace": "acme", "incident": incident, "account_name": "Dana [2J Doe"}
     assert await delivered(harness) == [{"events": ["opened"], **about}]
 
 
@@ -199,7 +199,7 @@ async def test_of_many_the_log_names_the_first_and_says_how_many_there_are(harne
 
     (about,) = await delivered(harness)
 
-    assert about["account"] == "Person a"
+    assert about["account_name"] == "Person a"
     assert about["notifications"] == 8
 
 
