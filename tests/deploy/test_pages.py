@@ -100,7 +100,7 @@ def test_alerts_that_are_routed_and_held_back_there_exist(own):
     text = (own / "alertmanager.yml").read_text()
     patterns = re.findall(r"alertname =~? (LinkedApi[^\"\]]*)", text)
 
-    assert len(patterns) == 9
+    assert len(patterns) == 7
     for pattern in patterns:
         assert any(re.fullmatch(pattern, alert) for alert in alerts), pattern
     for label in re.findall(
