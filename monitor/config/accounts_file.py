@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from monitor.core.inventory import COLUMNS, AccountRow, Column
+from monitor.core.text import visible
 from monitor.core.url import profile_key
 from monitor.files import FileContents
 
@@ -74,7 +75,7 @@ class _Reader:
                     break
                 self._row(line, columns, [cell.strip() for cell in row])
         except csv.Error as error:
-            self.report(cells.line_num, f"can't be read on: {error}")
+            self.report(cells.line_num, f"can't be read on: {visible(str(error))}")
 
     def _columns(self, line: int, header: Sequence[str]) -> Sequence[str]:
         own = {*COLUMNS, IGNORE}

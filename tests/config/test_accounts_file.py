@@ -4,9 +4,13 @@ import codecs
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.config import ConfigError, check_successor, load, show
+from monitor.config.accounts_file import read_accounts
 from monitor.core.inventory import AccountRow
+from monitor.files import FileContents
 
 from .conftest import WORKSPACE
 
@@ -102,6 +106,7 @@ def test_a_row_that_says_nothing_is_none(load_rows):
                                        "owners.csv:3: ignore: must be true or false, or empty"]),
         ('id,owner\na,"b\nc"\n', [f"owners.csv:2: owner: {UNSEEN}"]),
         ('id,owner\na,"b"c\n', ["owners.csv:2: can't be read on: ',' expected after '\"'"]),
+        ("id\towner\na\t\"b\"c\n", ["owners.csv:2: can't be read on: '\\t' expected after '\"'"]),
         ("id,owner\na,\0\n", [f"owners.csv:2: owner: {UNSEEN}"]),
     ],
 )  # fmt: skip
@@ -196,3 +201,29 @@ def test_ten_thousand_rows_are_checked_at_once_whatever_goes_by_them(load_rows):
 
     assert (len(config.account_rows), config.warnings) == (10_000, ())
     assert time.process_time() - began < 4
+
+
+cells = st.text(st.sampled_from("id,url;name\t\r\n\"' \0\x1b\u202eäa1:/.@"), max_size=60)
+headers = st.sampled_from(["", "id,owner\n", "url;ignore\r\n", "\ufeffname\n"])
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tmp_path_factory.mktemp("table") / "owners.csv"
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(headers, st.text(max_size=60) | cells)
+def test_any_text_is_a_table_or_an_error_that_may_be_shown(file, header, text):
+    content = (header + text).encode(errors="surrogatepass")
+    file.write_bytes(content)
+
+    table = read_accounts(file, FileContents())
+
+    assert table.problems or content.strip()
+    for problem in table.problems:
+        assert (problem.line or 1) <= content.count(b"\n") + content.count(b"\r") + 2
+        assert all(line.isprintable() for line in str(problem).split("\n"))
+    for row in table.rows.values():
+        assert row.value
+        assert row.labels or row.ignore is not None
