@@ -46,7 +46,10 @@ _OPEN_BRACE: Final = "\U0010fffc"
 _CLOSE_BRACE: Final = "\U0010fffd"
 """What stands for the braces of a `${…}` while YAML is read."""
 
-_BRACES: Final = re.compile(r"\$\{([^{}\n]*)\}")
+_BRACES: Final = re.compile(
+    r"""(?P<start>(?<!\$)\$)\{(?P<name>[^{}\n]*)\} | (?P<dollars>\$\$)\{(?P<text>[^{}\n"']*)\}""",
+    re.VERBOSE,
+)
 _FORBIDDEN: Final = re.compile(
     r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010fffb]"
 )
@@ -121,7 +124,7 @@ def parse(text: str, environ: Mapping[str, str] | None, *, source: str) -> Docum
         line = text.count("\n", 0, match.start()) + 1
         raise fail(f"the character U+{ord(match[0]):04X} is not allowed", line)
     try:
-        loader = _Loader(_BRACES.sub(rf"${_OPEN_BRACE}\1{_CLOSE_BRACE}", text))
+        loader = _Loader(_BRACES.sub(_hide_braces, text))
         root = _Builder(document, environ, loader.get_event).root()
     except _UnusableError as error:
         raise fail(str(error), error.line) from None
@@ -137,6 +140,11 @@ def parse(text: str, environ: Mapping[str, str] | None, *, source: str) -> Docum
     elif root is not None:
         raise fail("must hold keys and values, such as `workspaces:`", 1)
     return document
+
+
+def _hide_braces(match: re.Match[str]) -> str:
+    dollars, name = match["start"] or match["dollars"], match["name"] or match["text"] or ""
+    return f"{dollars}{_OPEN_BRACE}{name}{_CLOSE_BRACE}"
 
 
 class _UnusableError(Exception):

@@ -106,7 +106,7 @@ def test_a_row_that_says_nothing_is_none(load_rows):
                                        "owners.csv:3: ignore: must be true or false, or empty"]),
         ('id,owner\na,"b\nc"\n', [f"owners.csv:2: owner: {UNSEEN}"]),
         ('id,owner\na,"b"c\n', ["owners.csv:2: can't be read on: ',' expected after '\"'"]),
-        ("id\towner\na\t\"b\"c\n", ["owners.csv:2: can't be read on: '\\t' expected after '\"'"]),
+        ('id\towner\na\t"b"c\n', ["owners.csv:2: can't be read on: '\\t' expected after '\"'"]),
         ("id,owner\na,\0\n", [f"owners.csv:2: owner: {UNSEEN}"]),
     ],
 )  # fmt: skip

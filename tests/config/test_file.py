@@ -91,6 +91,7 @@ def test_documents_are_read(text, expected):
         ("$A $ {A}", "$A $ {A}"),
         ("[${A}, {b: ${A}}]", ["one", {"b": "one"}]),
         ("{a: $${A}}", {"a": "${A}"}),
+        ('{a: "$${x", b: 1}', {"a": "${x", "b": 1}),
         ("${NESTED}", "${A}"),
         ("${YAML}", "{a: [1]}"),
         ("${NUMBER}", "5"),
