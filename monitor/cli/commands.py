@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from monitor import __version__
 from monitor.core.errors import MonitorError, SetupError, first_error
 
-from .output import Exit, print_error
+from .output import Exit, print_error, print_lines
 
 PROGRAM: Final = "linkedapi-monitor"
 
@@ -116,7 +116,7 @@ def _explain_usage(error: typer.TyperException) -> None:
     """Say what is wrong with the command line, and whose help says more."""
     message = error.format_message()
     if "\n" in message:  # it is the help itself: nothing was asked for
-        typer.echo(message, err=True)
+        print_lines(message, err=True)
         return
     message = _INVALID.sub(r"\1 must be \2", message).rstrip(".")
     context = getattr(error, "ctx", None)
