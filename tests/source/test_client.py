@@ -268,7 +268,7 @@ def test_no_code_path_names_any_other_call_that_there_is(group):
             assert [str(file) for file, text in PRODUCT.items() if naming.search(text)] == [], path
 
 
-@pytest.mark.parametrize("mark", ["/admin", "linked-api-token"])
+@pytest.mark.parametrize("mark", ["/admin", '"linked-api-token"'])
 def test_only_the_client_knows_how_to_call_the_api(mark):
     assert [file.name for file, text in PRODUCT.items() if mark in text] == ["client.py"]
 
