@@ -399,6 +399,12 @@ def test_as_many_are_listed_as_there_is_room_for(limit, uneven):
     assert len(sizes) <= 12
 
 
+def test_no_room_is_looked_for_that_would_leave_out_a_single_one():
+    text = fit(group(3), lambda text: 1000 * text.listed, 2900)
+
+    assert text.listed == 1
+
+
 def test_who_is_not_listed_is_said_to_be_where_all_are():
     many = group(MAX_LINES + 10)
     ends = read(*[notification(EventType.RESOLVED)] * (MAX_LINES + 10))

@@ -119,6 +119,18 @@ def test_a_clock_that_went_back_brings_along_how_long_a_look_is_a_recent_one(har
         assert harness.run(lambda tx, at=at: workspaces.is_fresh(tx, "acme", at)) is is_fresh
 
 
+def test_no_cause_of_what_is_open_has_begun_in_the_future(harness):
+    harness.poll(signed_out())
+    harness.poll(frozen(), after=HOUR)
+    set_clock(harness)
+
+    harness.now -= DAY
+    set_clock(harness)
+
+    begun = harness.column("SELECT cause_since FROM incident")
+    assert begun == harness.column("SELECT opened_at FROM incident") == [harness.now]
+
+
 @pytest.mark.case("Linked API itself is away")
 def test_an_outage_that_is_over_holds_nothing_back_though_the_clock_went_back_since(harness):
     outage = """INSERT INTO incident (id, workspace, scope, subject, cause, earlier, detail,

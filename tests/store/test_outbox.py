@@ -107,6 +107,26 @@ def test_what_a_machine_refuses_one_by_one_is_one_message_for_the_fallback(store
     assert harness.deliver("mail", after=outbox.GROUP_WAIT) is None
 
 
+def test_all_parts_of_a_copy_say_why_it_comes(store):
+    harness = StoreHarness(store, receivers={"mail": True, "hook": False}, fallback="mail")
+    harness.poll(frozen("a"), frozen("b"))
+    harness.deliver("mail")
+    harness.deliver("hook", error=WRONG)
+    harness.deliver("hook", error=WRONG)
+    harness.deliver("mail", error=REFUSED, after=outbox.GROUP_WAIT)  # both in one
+    routing = make_routing({"mail": False, "hook": False}, fallback="mail")
+    harness.rules = replace(harness.rules, routing=routing)
+
+    copies = []
+    for after in (MINUTE, 0):
+        claimed = harness.claim("mail", after=after)
+        copies += claimed.message.notifications
+        harness.settle(claimed)
+
+    assert [copy.account.id for copy in copies] == ["a", "b"]
+    assert {copy.undelivered[:2] for copy in copies} == {("hook", "HTTP 400")}
+
+
 def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
     harness = StoreHarness(
         store, receivers={"mail": True, "hook": False, "crm": False}, fallback="mail"
