@@ -9,7 +9,7 @@ from typing import Final
 from . import wording
 from .model import EventType, Message, Micros, Notification, Resolution
 from .secret import Secret
-from .text import clean, format_clock, format_date, format_time, format_zone
+from .text import clean, format_clock, format_date, format_time, format_zone, set_off
 from .wording import Fact
 
 MAX_LINES: Final = 500
@@ -186,8 +186,8 @@ def _notes(notifications: Sequence[Notification], style: Style, now: Micros) -> 
         since = format_time(min(undelivered.since, now), style.timezone)
         why = f" ({clean(undelivered.why, 200)})" if undelivered.why else ""
         notes.append(
-            f"You get this as the fallback: {clean(undelivered.receiver)} could not be told since"
-            f" {since}{why}."
+            f"You get this as the fallback: {set_off(clean(undelivered.receiver))} could not be"
+            f" told since {since}{why}."
         )
     if (others := len(copies) - MAX_REASONS) > 0:
         notes.append(f"Nor could {others} others.")
@@ -318,7 +318,7 @@ def _times(
         date, zone = format_date(first, timezone), format_zone(first, timezone)
         if (date, zone) == (format_date(last, timezone), format_zone(last, timezone)):
             date = f"{date}, times in {zone}"
-            return (Fact("Date", date),), lambda moment: format_clock(moment, timezone)
+            return (Fact("On", date),), lambda moment: format_clock(moment, timezone)
     return (), lambda moment: format_time(moment, timezone)
 
 

@@ -227,7 +227,7 @@ def advice(members: Sequence[Notification]) -> str:
     if is_renamed(first):
         names, accounts = ("names", "accounts") if many else ("name", "account")
         return (
-            f"If the new {names} may count, run “linkedapi-monitor accounts accept ID”. Until then"
+            f"To let the new {names} count, run “linkedapi-monitor accounts accept ID”. Until then"
             f" owners, routes and what is ignored stay as they were: whoever edits a profile can"
             f" change what the {accounts} {'are' if many else 'is'} called."
         )

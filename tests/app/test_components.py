@@ -1,5 +1,8 @@
 """What is made of a configuration, and what of it stays when another one comes."""
 
+import socket
+from dataclasses import replace
+
 import pytest
 import structlog
 
@@ -21,6 +24,30 @@ async def test_without_receivers_alerts_go_to_the_log_and_it_says_so(harness):
     assert [entry["event"] for entry in logs] == [
         "no receivers are configured: alerts go to the log only"
     ]
+
+
+NAMED = """
+name: prod
+title_prefix: "[staging]"
+timezone: Asia/Tokyo
+receivers: [{name: own, type: log, timezone: Europe/Berlin}, {name: ops, type: log}]
+"""
+
+
+async def test_messages_are_written_as_the_configuration_says(harness):
+    _, components = await prepare(harness, more=NAMED)
+    own, style = (components.notifiers[name].style for name in ("own", "ops"))
+
+    assert (style.monitor, style.prefix, style.timezone) == ("prod", "[staging]", "Asia/Tokyo")
+    assert style.billing_url == "https://app.linkedapi.io"
+    assert own == replace(style, timezone="Europe/Berlin")
+
+
+async def test_a_monitor_without_a_name_has_that_of_the_host(harness):
+    _, components = await prepare(harness)
+
+    (notifier,) = components.notifiers.values()
+    assert notifier.style.monitor == notifier.style.host == socket.gethostname()
 
 
 @pytest.mark.parametrize(

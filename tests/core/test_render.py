@@ -200,7 +200,7 @@ def test_a_fallback_reads_five_names_of_those_who_could_not_be_told(count, other
 
     notes = read(*copies).notes
 
-    assert [note.split()[6] for note in notes[:5]] == ["r0", "r1", "r2", "r3", "r4"]
+    assert [note.split()[6] for note in notes[:5]] == ["“r0”", "“r1”", "“r2”", "“r3”", "“r4”"]
     assert list(notes[5:]) == others
 
 
@@ -281,7 +281,7 @@ def test_a_copy_for_the_fallback_says_why_in_the_tone_of_its_incident(event, res
     assert text.tone is tone
     (note,) = text.notes
     assert note == (
-        "You get this as the fallback: crm could not be told since Mon 23 Nov 2026, 11:50 UTC"
+        "You get this as the fallback: “crm” could not be told since Mon 23 Nov 2026, 11:50 UTC"
         " (answered 404 Not Found)."
     )
 
@@ -323,7 +323,7 @@ def at(*minutes):
         ((5, 5), ("Since", "Mon 23 Nov 2026, 11:55 UTC", None), ["", ""]),
         (
             (5, 65),
-            ("Date", "Mon 23 Nov 2026, times in UTC", None),
+            ("On", "Mon 23 Nov 2026, times in UTC", None),
             ["since 11:55", "since 10:55"],
         ),
         (
@@ -343,7 +343,7 @@ def test_the_date_stands_once_where_it_is_the_same(minutes, fact, lines):
 def test_a_time_that_is_not_of_all_is_not_said_of_all():
     text = read(*at(5, 5), notification(EventType.RESOLVED))
 
-    assert [fact.label for fact in text.facts] == ["Date"]
+    assert [fact.label for fact in text.facts] == ["On"]
 
 
 def group(*sizes):
