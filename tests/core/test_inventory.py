@@ -207,6 +207,7 @@ def test_a_row_says_whether_an_account_is_watched_unless_a_rule_does(rules, igno
     assert Inventory(rules=rules, rows=rows).ignores("acme", listed_account()) is ignored
 
 
+@pytest.mark.case("new name matches other rules")
 def test_an_account_that_is_called_otherwise_keeps_its_rows_until_somebody_accepts():
     harness = CoreHarness()
     harness.polls(listed_account())
