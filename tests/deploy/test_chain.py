@@ -47,10 +47,16 @@ async def test_both_ways_tell_of_the_account_and_every_panel_has_something_to_sh
         without_number = await wait_for_numbers(stack)
         (timeline,) = [query for query in load_queries() if query.panel == "Who was down when"]
         down = await stack.query_panel(timeline)
+        who, _ = [query for query in load_queries() if query.panel == "Who is down, since when"]
+        now_down = await stack.query_panel(who)
 
     assert (jane["id"], "Jane Doe") in label_values(alerts, "account_id", "name")
     assert without_number == []
     assert ("John Smith", "acme") in label_values(down, "name", "workspace")
+    assert ("John Smith", "LinkedApiAccountFrozen") in label_values(now_down, "name", "runbook")
+    assert all(
+        url.startswith("https://www.linkedin.com/in/") for (url,) in label_values(now_down, "url")
+    )
 
 
 async def test_what_alertmanager_hands_to_slack_has_no_markup_of_others(tmp_path):
