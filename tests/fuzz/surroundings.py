@@ -102,6 +102,7 @@ RECEIVERS = [
     "receivers: [{name: w, type: slack, url: 'http://127.0.0.1:9/x'}]\n",
     "receivers: [{name: m, type: email, host: h, from: a@example.com, to: [b@example.com]}]\n",
 ]
+NOTIFIERS = ["slack", "email", "webhook"]
 COMMANDS = [["run"], ["check"], ["config", "check"]]
 
 
@@ -336,7 +337,8 @@ def main():
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    for name in ("cli.commands", "notifiers.slack", "notifiers.email", "notifiers.webhook"):
+    names = ("commands", *{name for name, *_ in COMMANDS}, "table")
+    for name in (*map("cli.{}".format, names), *map("notifiers.{}".format, NOTIFIERS)):
         importlib.import_module(f"monitor.{name}")
     for encoding in ("ascii", "latin-1"):
         codecs.lookup(encoding)
