@@ -90,6 +90,7 @@ class MonitorLock:
     """
 
     def __init__(self, file: DatabaseFile) -> None:
+        self._database = file.path
         self._path = file.path.with_name(f"{file.path.name}-lock")
         self._file: int | None = None
 
@@ -99,7 +100,8 @@ class MonitorLock:
             return True
         self.release()
         try:
-            self._file = open_ours(self._path)
+            self._file = open_ours(self._path, whoever=True)
+            self._give_to_owner(self._file)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self.release()
@@ -108,6 +110,12 @@ class MonitorLock:
             reason = f"{self._path.name} can't be locked: {error.strerror}"
             raise failed(str(self._path.parent), reason, _ADVICE) from None
         return self._is_ours()
+
+    def _give_to_owner(self, file: int) -> None:
+        """Give what root has made to whom the database belongs: a monitor has to lock it."""
+        owner = self._database.stat()
+        if os.geteuid() == 0 and os.fstat(file).st_uid != owner.st_uid:
+            os.fchown(file, owner.st_uid, owner.st_gid)
 
     def release(self) -> None:
         """Let another process have the lock."""

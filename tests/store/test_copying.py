@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 from harness.core import LINK, listed_account, signed_out
-from harness.store import PARTLY, TIMEOUT, StoreHarness
+from harness.store import PARTLY, TIMEOUT, StoreHarness, open_store
 from sqlalchemy import text
 
 from monitor.app.process import REAL
@@ -39,7 +39,7 @@ def third_url(tmp_path):
 @pytest.fixture
 def filled(database_url):
     """A database with rows in all tables, odd ones among them."""
-    with closing(Store.open(database_url)) as store:
+    with closing(open_store(database_url)) as store:
         receivers = {"slack": True, "hook": False}
         harness = StoreHarness(store, fallback="hook", receivers=receivers)
         harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
@@ -83,7 +83,7 @@ def copy(source_url, target_url, *, sleep=None, pause=no_pause):
     """Copy a database as the command does; without *sleep* nothing is to be waited for."""
     with (
         closing(Store.open(source_url, create=False)) as source,
-        closing(Store.open(target_url)) as target,
+        closing(open_store(target_url)) as target,
     ):
         copying.check_empty(target)
         waited = []
@@ -109,6 +109,7 @@ def test_there_and_back_again_every_row_is_the_same(
     assert everything(database_url) == before
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_portion_is_all_that_is_in_memory(filled, database_url, other_url, monkeypatch):
     sizes = []
     execute_many = copying.rows.execute_many
@@ -136,6 +137,7 @@ def test_a_server_is_not_asked_for_all_of_a_table_at_once(filled, monkeypatch):
         assert tx.execute(text("SELECT count(*) FROM pg_cursors")).scalar_one() == 1
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "work",
     [
@@ -163,6 +165,7 @@ def test_nothing_is_copied_over_what_is_there(filled, database_url, other_url, w
         assert everything(other_url) == before
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_copy_that_is_ended_leaves_an_empty_database_that_can_be_tried_again(
     filled, database_url, other_url, monkeypatch
 ):

@@ -151,6 +151,18 @@ def test_root_may_look_at_the_file_of_the_monitor(database_url, file):
 
 
 @as_root
+def test_a_lock_that_root_takes_stays_one_for_the_monitor(database_url, file):
+    Store.open(database_url).close()
+    os.chown(file, STRANGER, STRANGER)
+    lock = file.with_name("monitor.db-lock")
+
+    for _ in range(2):
+        with closing(Store.open(database_url, create=False)) as store:
+            assert store.lock_now()
+        assert (lock.stat().st_uid, mode(lock)) == (STRANGER, 0o600)
+
+
+@as_root
 @pytest.mark.parametrize("ending", COMPANIONS)
 def test_a_file_that_somebody_else_put_beside_it_is_refused(database_url, file, ending):
     stranger = file.with_name(file.name + ending)

@@ -65,11 +65,13 @@ def rows(tx, table):
 
 
 def test_tables_change_by_a_migration_and_each_version_of_them_is_kept():
-    """Until the first release: cp monitor/store/schema.sql tests/store/shapes/0001.sql."""
     schema = Schema.read(files("monitor.store"))
 
     assert sorted(SHAPES) == list(range(BASELINE, schema.version + 1))
-    assert _statements(SHAPES[schema.version]) == schema.declared
+    assert _statements(SHAPES[schema.version]) == schema.declared, (
+        "write a migration and the tables that it leads to (tests/store/shapes);"
+        " until the first release: cp monitor/store/schema.sql tests/store/shapes/0001.sql"
+    )
 
 
 @pytest.mark.parametrize("version", SHAPES)
