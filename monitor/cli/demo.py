@@ -132,7 +132,7 @@ class _Demo:
                 finally:
                     scenario.cancel()
                     self._stopping.set()
-        self.say('That was it. For your own accounts see "Run it on your accounts" in README.md.')
+        self.say('That was it. For your own accounts see "Watch your accounts" in README.md.')
 
     def _configure(self, api: str, chat: str) -> config.Config:
         file = self._folder / "config.yaml"
@@ -184,7 +184,7 @@ class _Demo:
         self._console.print(table)
 
     def _show_message(self, payload: Any) -> None:
-        lines = [line for block in payload["blocks"] for line in _lines(block)]
+        lines = [line for block in payload["blocks"] for line in lines_of(block)]
         panel = Panel(Text("\n").join(lines), title="Slack: #team-chat", title_align="left")
         self._console.print(panel)
         for label, url in _links(payload):
@@ -195,7 +195,7 @@ class _Demo:
         self._console.print(Text(f"▸ {sentence}", style="bold"), soft_wrap=True)
 
 
-def _lines(block: Any) -> list[Text]:
+def lines_of(block: Any) -> list[Text]:
     """Read one block of a Slack message as lines of text."""
     if block.get("type") != "rich_text":
         texts = [block.get("text"), *block.get("elements", ())]
