@@ -37,6 +37,9 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+_SQLITE_FILE: Final = b"SQLite format 3\0"
+"""What each file of SQLite begins with."""
+
 MIN_FILES: Final = 64
 """So many files the monitor opens by itself, with a few connections."""
 
@@ -67,7 +70,7 @@ def storage(place: str) -> str:
     elif "://" in place:
         url = place
     else:
-        return load(Path(place)).storage.location
+        return _configured_storage(Path(place))
     try:
         parsed = address.parse(url)
     except ValueError as error:
@@ -78,6 +81,21 @@ def storage(place: str) -> str:
             " into a variable and write env:NAME, or name a configuration file that has it"
         )
     return url
+
+
+def _configured_storage(path: Path) -> str:
+    """Return the address of the database that the configuration at *path* names."""
+    if not path.is_file():
+        raise SetupError(
+            f"{path} is no configuration file; name one, or the address of a database:"
+            " sqlite:///PATH, or env:NAME for a variable that holds postgresql://…"
+        )
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(len(_SQLITE_FILE)) == _SQLITE_FILE:
+            raise SetupError(
+                f"{path} is a database, no configuration: write sqlite:///{path.absolute()}"
+            )
+    return load(path).storage.location
 
 
 def check_limits() -> None:

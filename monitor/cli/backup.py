@@ -9,10 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from monitor import app
+from monitor.core.text import visible
 from monitor.store import backup as backups
 
 from .options import ConfigOption, JsonOption
-from .output import print_json, print_lines, wants_json
+from .output import print_json, wants_json
 from .signals import heeding_signals
 
 COUNTED: Final = ("workspace", "account", "incident", "message")
@@ -39,7 +40,9 @@ def backup(
         summary = {"file": str(target), "size_bytes": made.size, "took_seconds": round(took, 3)}
         print_json({**summary, "schema": made.contents.schema, "rows": rows})
         return
-    print_lines(f"{target}: {made.size / 1e6:,.1f} MB in {took:.1f} s, verified: {count(rows)}")
+    typer.echo(
+        visible(f"{target}: {made.size / 1e6:,.1f} MB in {took:.1f} s, verified: {count(rows)}")
+    )
 
 
 def count(rows: Mapping[str, int]) -> str:

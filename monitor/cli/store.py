@@ -9,12 +9,13 @@ import typer
 
 from monitor import app
 from monitor.core.errors import SetupError
+from monitor.core.text import visible
 from monitor.store import copying, exclusive
 from monitor.store.db import Store
 
 from .backup import count
 from .options import JsonOption
-from .output import print_json, print_lines, wants_json
+from .output import print_json, wants_json
 from .signals import heeding_signals
 
 store = typer.Typer(help="The database as a whole.", no_args_is_help=True)
@@ -50,8 +51,8 @@ def copy(
     if wants_json(json):
         print_json({**names, "took_seconds": round(took, 3), "rows": rows})
         return
-    print_lines(f"{names['from']} → {names['to']}: copied in {took:.1f} s: {count(rows)}")
+    typer.echo(visible(f"{names['from']} → {names['to']}: copied in {took:.1f} s: {count(rows)}"))
 
 
 def _say(text: str) -> None:
-    print_lines(text, err=True)
+    typer.echo(visible(text), err=True)

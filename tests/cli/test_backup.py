@@ -46,6 +46,15 @@ def test_as_a_table_it_is_one_line(run, configured, folder):
     assert shown.endswith(" s, verified: 1 workspace, 3 accounts, 2 incidents, 2 messages")
 
 
+@pytest.mark.usefixtures("recorded")
+def test_it_is_one_line_whatever_the_name_of_the_file(run, configured, folder):
+    (shown,) = run(
+        "backup", "--table", f"{folder}/a\n\x1b[31m", "-c", configured()
+    ).out.splitlines()
+
+    assert "\x1b" not in shown
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

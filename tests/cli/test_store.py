@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from harness import postgresql
@@ -48,14 +49,17 @@ def test_as_a_table_it_is_one_line(run, configured, other):
         ("env:WRONG", "must be sqlite:///"),
         ("env:UNSET", "the environment variable UNSET is not set"),
         ("env:", "is not set"),
-        ("none.yaml", "none.yaml"),
-        ("", "Is a directory"),
+        ("none.yaml", "none.yaml is no configuration file; name one, or the address of a"),
+        ("no\n\x1b[31m.yaml", "is no configuration file"),
+        ("", "is no configuration file"),
+        ("monitor.db", "monitor.db is a database, no configuration: write sqlite:////"),
     ],
 )
 def test_a_place_that_is_none_is_one_line_without_a_secret(
     run, configured, monkeypatch, place, expected
 ):
     monkeypatch.setenv("WRONG", "mysql://s3cret")
+    monkeypatch.chdir(Path(configured()).parent)
 
     for places in ([configured(), place], [place, configured()]):
         ran = run("store", "copy", *places)
