@@ -159,7 +159,9 @@ def thread_title(notification: Notification) -> str:
     incident = notification.incident
     if incident is None:
         return f"{title(notification)} ({workspace})" if workspace else title(notification)
-    opened = _is(_state(incident, incident.opening_cause), is_workspace(notification))
+    opened = "keeps stopping and working again"  # whatever else is known of it by now
+    if incident.opening_cause is not Cause.FLAPPING:
+        opened = _is(_STATES[incident.opening_cause], is_workspace(notification))
     if is_workspace(notification):
         return f"{name_of(notification)} {opened}"
     return f"{name_of(notification, 50)} {opened} ({workspace})"
@@ -179,9 +181,7 @@ def predicate(notification: Notification, *, many: bool = False) -> str:
         return "have new login links" if many else "has a new login link"
     is_news = notification.event in (EventType.OPENED, EventType.CHANGED)
     adverb = "now " if notification.event is EventType.CHANGED else "" if is_news else "still "
-    return _is(
-        _state(incident, incident.cause), is_workspace(notification), adverb=adverb, many=many
-    )
+    return _is(_state(incident), is_workspace(notification), adverb=adverb, many=many)
 
 
 def _is(state: str, of_workspace: bool, *, adverb: str = "", many: bool = False) -> str:  # noqa: FBT001
@@ -191,9 +191,9 @@ def _is(state: str, of_workspace: bool, *, adverb: str = "", many: bool = False)
     return f"{'are' if many else 'is'} {adverb}{state}"
 
 
-def _state(incident: Incident, cause: Cause) -> str:
-    if cause is not Cause.FLAPPING:
-        return _STATES[cause]
+def _state(incident: Incident) -> str:
+    if incident.cause is not Cause.FLAPPING:
+        return _STATES[incident.cause]
     return f"{_flaps(incident)} again and again"
 
 

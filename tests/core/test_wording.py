@@ -158,6 +158,16 @@ def test_the_subject_names_the_cause_that_it_opened_with_to_its_end():
     assert wording.thread_title(ended) == "“Jane Doe” is signed out of LinkedIn (acme)"
 
 
+@pytest.mark.parametrize("status", [Status.ACTIVE, Status.FROZEN, Status.RECONNECTION_REQUIRED])
+@pytest.mark.parametrize("cause", [Cause.FLAPPING, Cause.FROZEN, Cause.RECONNECTION_REQUIRED])
+def test_the_subject_of_what_kept_changing_stays_whatever_it_is_by_now(status, cause):
+    case = notification(cause=cause, status=status)
+    earlier = (EarlierCause(Cause.FLAPPING, Duration(HOUR)),)
+    case = replace(case, incident=replace(case.incident, earlier=earlier))
+
+    assert wording.thread_title(case) == "“Jane Doe” keeps stopping and working again (acme)"
+
+
 def test_who_was_replaced_has_an_old_id_and_a_new_one():
     person = account(id_="old-1", replaced_by="new”. x “2")
     notice = notification(EventType.NOTICE, detail="replaced", person=person)
