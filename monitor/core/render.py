@@ -6,11 +6,11 @@ from enum import StrEnum
 from itertools import chain
 from typing import Final
 
-from . import wording
+from . import details, wording
+from .details import Fact
 from .model import EventType, Message, Micros, Notification, Resolution
 from .secret import Secret
 from .text import clean, format_clock, format_date, format_time, format_zone, set_off
-from .wording import Fact
 
 MAX_LINES: Final = 500
 """So many of a group are listed at the most; where there is less room, `fit` lists fewer."""
@@ -125,7 +125,7 @@ def render_notification(
     notification: Notification, style: Style, *, receiver: str, now: Micros
 ) -> Text:
     """Write *notification* as a message of its own that is sent at *now*."""
-    facts = wording.facts(notification, now=now, timezone=style.timezone)
+    facts = details.facts(notification, now=now, timezone=style.timezone)
     if wording.is_test(notification):
         facts = _who_tests(style, receiver, notification.at)
     return Text(

@@ -1,4 +1,4 @@
-"""The words of notifications that say the same: what happened to whom, what to do, the details.
+"""The words of notifications that say the same: what happened to whom, and what to do.
 
 The rules for texts are in `docs/developing.md`; of them, three hold up the others:
 
@@ -10,10 +10,10 @@ The rules for texts are in `docs/developing.md`; of them, three hold up the othe
 *members* are one notification, or several of which all is said at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from .duration import MICROSECONDS, humanize, humanize_between
+from .duration import humanize, humanize_between
 from .model import (
     ALL_WORKSPACES,
     RULES_CHANGED,
@@ -27,7 +27,7 @@ from .model import (
     Status,
 )
 from .secret import Secret
-from .text import clean, format_interval, format_time, set_off, shorten
+from .text import clean, set_off, shorten
 from .url import is_profile
 
 MAX_DETAIL: Final = 300
@@ -369,10 +369,11 @@ def parts(incident: Incident, until: Micros) -> str:
     The last one lasted *until* then.
     """
     last = f"{_part(incident, incident.cause)} for {humanize_between(incident.cause_since, until)}"
-    return ", then ".join((*_earlier_parts(incident), last))
+    return ", then ".join((*earlier_parts(incident), last))
 
 
-def _earlier_parts(incident: Incident) -> list[str]:
+def earlier_parts(incident: Incident) -> list[str]:
+    """Say the same of each cause that it had before the present one."""
     earlier = [
         f"{_part(incident, cause)} for {humanize(lasted)}" for cause, lasted in incident.earlier
     ]
@@ -387,63 +388,3 @@ def _part(incident: Incident, cause: Cause) -> str:
     if cause is Cause.FLAPPING:
         return f"{_flaps(incident)} again and again"
     return _PARTS[cause]
-
-
-# ── the details ──────────────────────────────────────────────────────────────────────────────────
-
-
-class Fact(NamedTuple):
-    """A detail: what it is, its value, and the address that the value leads to, if it does."""
-
-    label: str
-    value: str
-    url: str | None = None
-
-
-def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator[Fact]:
-    """Yield what else is known, by use: first since when, last the id."""
-    account, incident = notification.account, notification.incident
-    if incident is not None:
-        yield from _times(incident, now, timezone)
-    elif account is not None:
-        yield Fact("Noticed", format_time(notification.at, timezone))
-    if notification.workspace not in ("", ALL_WORKSPACES):
-        yield Fact("Workspace", clean(notification.workspace))
-    if incident is not None and incident.acknowledged_by:
-        yield Fact("Acknowledged by", clean(incident.acknowledged_by))
-    detail = clean(notification.detail or incident.detail, MAX_DETAIL) if incident else ""
-    if detail and is_workspace(notification):
-        yield Fact("Details", detail)
-    yield from _labels(notification.labels)
-    if profile := profile_link(notification):
-        shown = profile.partition("://")[2].removeprefix("www.").rstrip("/")
-        yield Fact("Profile", shown, profile)
-    if account is not None and is_renamed(notification):
-        yield Fact("Matched as", clean(account.matched_name or "") or "ignored")
-    if identity := account_id(notification):
-        yield Fact("Account id", identity)
-
-
-def _times(incident: Incident, now: Micros, timezone: str) -> Iterator[Fact]:
-    if incident.resolved_at is not None:
-        span = humanize_between(incident.opened_at, incident.resolved_at)
-        when = format_interval(incident.opened_at, incident.resolved_at, timezone)
-        yield Fact("Lasted", f"{span}, {when}")
-        return
-    since = incident.cause_since
-    is_new = now - since < MICROSECONDS["m"]
-    ago = "just now" if is_new else f"{humanize_between(since, now)} ago"
-    yield Fact("Since", f"{format_time(since, timezone)}, {ago}")
-    if earlier := _earlier_parts(incident):
-        yield Fact("Before that", ", then ".join(earlier))
-
-
-def _labels(labels: Mapping[str, str]) -> Iterator[Fact]:
-    """Yield the owner first: whom to ask."""
-    if owner := clean(labels.get("owner", "")):
-        yield Fact("Owner", owner)
-    pairs = ", ".join(
-        f"{clean(key, 40)}: {clean(value, 40)}" for key, value in labels.items() if key != "owner"
-    )
-    if pairs:
-        yield Fact("Labels", clean(pairs, MAX_DETAIL))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from harness.core import HOUR, NOON
-from harness.notifications import account, notification
+from harness.notifications import account, changed_twice, notification
 
 from monitor.core import wording
 from monitor.core.duration import Duration
@@ -76,52 +76,11 @@ def test_after_a_change_only_what_had_a_login_link_says_that_it_is_void():
     assert "link" not in wording.advice([replace(changed, incident=had_none)])
 
 
-def test_a_resolution_before_its_opening_lasted_nothing():
-    resolved = notification(EventType.RESOLVED)
-    incident = replace(resolved.incident, resolved_at=resolved.incident.opened_at - HOUR)
-    facts = wording.facts(replace(resolved, incident=incident), now=NOON, timezone="UTC")
-
-    assert next(iter(facts)).value.startswith("0 s, ")
-
-
-@pytest.mark.case("new name matches other rules")
-@pytest.mark.parametrize(("matched", "shown"), [("Jane Roe", "Jane Roe"), (None, "ignored")])
-def test_of_a_new_name_it_is_said_how_the_account_is_matched(matched, shown):
-    renamed = notification(
-        EventType.NOTICE, detail="rules_changed", person=account(matched_name=matched)
-    )
-
-    assert ("Matched as", shown, None) in wording.facts(renamed, now=NOON, timezone="UTC")
-
-
-def changed_twice(**fields):
-    """The end of what was signed out for 4 h, then frozen for 2 d."""
-    ended = notification(EventType.RESOLVED, Cause.FROZEN)
-    times = {"cause_since": NOON - 48 * HOUR, "opened_at": NOON - 52 * HOUR}
-    earlier = (EarlierCause(Cause.RECONNECTION_REQUIRED, Duration(4 * HOUR)),)
-    incident = replace(ended.incident, earlier=earlier, **times)
-    return replace(ended, incident=replace(incident, **fields))
-
-
 @pytest.mark.case("signed out, then frozen, then active")
 def test_each_part_of_what_changed_its_cause_is_told_with_its_span():
     ended = changed_twice()
 
     assert wording.advice([ended]) == "Nothing to do. Signed out for 4 h, then frozen for 2 d."
-    assert next(iter(wording.facts(ended, now=NOON, timezone="UTC"))) == (
-        "Lasted",
-        "2 d 4 h, Sat 21 Nov 2026, 08:00 to Mon 23 Nov 2026, 12:00 UTC",
-        None,
-    )
-
-
-def test_of_what_goes_on_the_present_part_counts_and_the_earlier_ones_are_told():
-    reminded = replace(changed_twice(resolved_at=None), event=EventType.REMINDED)
-
-    facts = dict(fact[:2] for fact in wording.facts(reminded, now=NOON, timezone="UTC"))
-
-    assert facts["Since"] == "Sat 21 Nov 2026, 12:00 UTC, 2 d ago"
-    assert facts["Before that"] == "signed out for 4 h"
 
 
 def test_of_many_parts_the_first_and_the_last_are_told():
@@ -177,12 +136,3 @@ def test_who_was_replaced_has_an_old_id_and_a_new_one():
         "Nothing to do, unless something of yours uses the old id: “old-1” → new id “new'. x '2”."
     )
     assert wording.advice([replace(notice, account=account())]).endswith("the old id.")
-
-
-def test_details_come_by_use_the_id_last():
-    labels = {"team": "growth", "owner": "jane@example.com"}
-
-    facts = wording.facts(notification(labels=labels), now=NOON, timezone="UTC")
-
-    names = [fact.label for fact in facts]
-    assert names == ["Since", "Workspace", "Owner", "Labels", "Profile", "Account id"]

@@ -1,6 +1,7 @@
 """Notifications and messages, each with sensible values."""
 
 import re
+from dataclasses import replace
 
 from harness.core import HOUR, LINK, MINUTE, NOON
 from monitor.core.duration import Duration
@@ -178,6 +179,15 @@ def message(
 
 
 RENAMED = account(matched_name="Jane Roe", rules_told_at=NOON)
+
+
+def changed_twice(**fields):
+    """The end of what was signed out for 4 h, then frozen for 2 d."""
+    ended = notification(EventType.RESOLVED, Cause.FROZEN)
+    times = {"cause_since": NOON - 48 * HOUR, "opened_at": NOON - 52 * HOUR}
+    earlier = (EarlierCause(Cause.RECONNECTION_REQUIRED, Duration(4 * HOUR)),)
+    incident = replace(ended.incident, earlier=earlier, **times)
+    return replace(ended, incident=replace(incident, **fields))
 
 
 def every_notification():

@@ -1,0 +1,66 @@
+"""The details of a notification that stand below what to do."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from . import wording
+from .duration import MICROSECONDS, humanize_between
+from .model import ALL_WORKSPACES, Incident, Micros, Notification
+from .text import clean, format_interval, format_time
+
+
+class Fact(NamedTuple):
+    """A detail: what it is, its value, and the address that the value leads to, if it does."""
+
+    label: str
+    value: str
+    url: str | None = None
+
+
+def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator[Fact]:
+    """Yield what else is known, by use: first since when, last the id."""
+    account, incident = notification.account, notification.incident
+    if incident is not None:
+        yield from _times(incident, now, timezone)
+    elif account is not None:
+        yield Fact("Noticed", format_time(notification.at, timezone))
+    if notification.workspace not in ("", ALL_WORKSPACES):
+        yield Fact("Workspace", clean(notification.workspace))
+    if incident is not None and incident.acknowledged_by:
+        yield Fact("Acknowledged by", clean(incident.acknowledged_by))
+    detail = clean(notification.detail or incident.detail, wording.MAX_DETAIL) if incident else ""
+    if detail and wording.is_workspace(notification):
+        yield Fact("Details", detail)
+    yield from _labels(notification.labels)
+    if profile := wording.profile_link(notification):
+        shown = profile.partition("://")[2].removeprefix("www.").rstrip("/")
+        yield Fact("Profile", shown, profile)
+    if account is not None and wording.is_renamed(notification):
+        yield Fact("Matched as", clean(account.matched_name or "") or "ignored")
+    if identity := wording.account_id(notification):
+        yield Fact("Account id", identity)
+
+
+def _times(incident: Incident, now: Micros, timezone: str) -> Iterator[Fact]:
+    if incident.resolved_at is not None:
+        span = humanize_between(incident.opened_at, incident.resolved_at)
+        when = format_interval(incident.opened_at, incident.resolved_at, timezone)
+        yield Fact("Lasted", f"{span}, {when}")
+        return
+    since = incident.cause_since
+    is_new = now - since < MICROSECONDS["m"]
+    ago = "just now" if is_new else f"{humanize_between(since, now)} ago"
+    yield Fact("Since", f"{format_time(since, timezone)}, {ago}")
+    if earlier := wording.earlier_parts(incident):
+        yield Fact("Before that", ", then ".join(earlier))
+
+
+def _labels(labels: Mapping[str, str]) -> Iterator[Fact]:
+    """Yield the owner first: whom to ask."""
+    if owner := clean(labels.get("owner", "")):
+        yield Fact("Owner", owner)
+    pairs = ", ".join(
+        f"{clean(key, 40)}: {clean(value, 40)}" for key, value in labels.items() if key != "owner"
+    )
+    if pairs:
+        yield Fact("Labels", clean(pairs, wording.MAX_DETAIL))
