@@ -4,10 +4,13 @@ A full disk, a copy that was interrupted, or an editor between truncating and wr
 empty, or without its end. To go by it would forget the receivers and cancel what they are owed.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from monitor.core.secret import Secret
 from monitor.files import FileContents
+from monitor.notifiers import ReceiverSettings
 
 from .document import ConfigError, Problem
 from .environment import read_secret
@@ -56,26 +59,35 @@ def _cut_off_table(before: Config, after: Config) -> Problem | None:
 def with_secrets_read_again(config: Config, name: str) -> Config:
     """Return *config* with the secrets of the receiver *name* as their files hold them now.
 
-    It is *config* itself if they hold the same, or what can't be used.
+    Others that share these files get them, too. It is *config* itself if they hold the same, or
+    what can't be used.
     """
     findings = config.findings
     contents = FileContents(findings.contents)
+    files = findings.secret_files
     try:
         secrets = {
-            key: Secret(read_secret(path, contents))
-            for key, path in findings.secret_files.get(name, {}).items()
+            path: Secret(read_secret(path, contents)) for path in files.get(name, {}).values()
         }
         if contents == findings.contents:
             return config
         receivers = [
-            type(settings).model_validate(
-                {**settings.model_dump(by_alias=True, exclude_unset=True), **secrets}
-            )
-            if settings.name == name
-            else settings
+            _with_secrets(settings, files.get(settings.name, {}), secrets)
             for settings in config.receivers
         ]
     except ValueError:
         return config
     changed = config.model_copy(update={"receivers": tuple(receivers)})
     return changed.with_findings(replace(findings, contents=contents))
+
+
+def _with_secrets(
+    settings: ReceiverSettings, files: Mapping[str, Path], secrets: Mapping[Path, Secret]
+) -> ReceiverSettings:
+    """Return *settings*, whose keys are read from *files*, with those of the *secrets*."""
+    read = {key: secrets[path] for key, path in files.items() if path in secrets}
+    if not read:
+        return settings
+    return type(settings).model_validate(
+        {**settings.model_dump(by_alias=True, exclude_unset=True), **read}
+    )

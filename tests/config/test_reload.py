@@ -99,3 +99,14 @@ def test_another_secret_is_that_of_the_one_receiver(read, secret, tmp_path):
     assert with_secrets_read_again(changed, "mail") is changed
     (tmp_path / "url").write_text("not an address")
     assert with_secrets_read_again(changed, "other") is changed
+
+
+def test_receivers_that_share_a_file_get_another_secret_together(read, secret, tmp_path):
+    (tmp_path / "url").write_text("https://chat.example/a")
+    config = read(f"{MAILS}{MAILS.splitlines()[-1].replace('name: mail', 'name: owners')}\n")
+    secret.write_text("hunter3\n")
+
+    changed = with_secrets_read_again(config, "mail")
+
+    passwords = {each.name: each.password.reveal() for each in changed.receivers[1:]}
+    assert passwords == {"mail": "hunter3", "owners": "hunter3"}
