@@ -44,8 +44,10 @@ class ConfigWatch:
         contents = await self._read(loaded)
         differs = contents is not None and contents != loaded
         before, self._noticed = self._noticed, contents if differs else None
-        self._due_at = self._monotonic() + (SETTLE if differs else WATCH_EVERY).seconds
-        return differs and contents == before
+        is_settled = differs and contents == before
+        wait = SETTLE if differs and not is_settled else WATCH_EVERY
+        self._due_at = self._monotonic() + wait.seconds
+        return is_settled
 
     async def _read(self, loaded: FileContents) -> FileContents | None:
         """Return what the files hold now, None if that takes too long."""

@@ -57,8 +57,17 @@ async def test_what_differs_twice_is_a_change_and_no_longer_one_once_it_is_loade
     assert not await watched.look(after=0.9)
     assert await watched.look(after=0.1)
     watched.load()
-    assert not await watched.look(after=1)
+    assert not await watched.look(after=10)
     assert watched.watch.due_in() == 10
+
+
+async def test_what_is_to_be_tried_again_is_looked_at_every_now_and_then(watched):
+    watched.file.write_text("after")
+    await watched.look(after=10)
+    assert await watched.look(after=1)
+
+    assert watched.watch.due_in() == 10
+    assert await watched.look(after=10)
 
 
 async def test_what_is_still_being_written_is_no_change_yet(watched):
