@@ -1,7 +1,7 @@
 # The monitor, its locked dependencies and nothing else; run it with a read-only root file system:
 #   docker run --read-only --tmpfs /tmp --cap-drop ALL -v monitor:/data -p 127.0.0.1:9464:9464 -e LINKED_API_TOKEN IMAGE
 
-ARG BASE=docker.io/library/python:3.13-slim
+ARG BASE=python:3.13-slim
 FROM ${BASE} AS build
 WORKDIR /build
 COPY requirements.lock requirements-build.lock pyproject.toml README.md LICENSE ./
