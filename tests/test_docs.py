@@ -5,10 +5,10 @@ import re
 import time
 import tomllib
 from inspect import signature
-from pathlib import Path
 
 import pytest
 import yaml
+from harness import pages
 from harness.notifications import message
 from harness.receivers import KEY
 
@@ -26,11 +26,10 @@ from monitor.simulator import Fault, Simulator
 from monitor.simulator.actions import ACTIONS
 from monitor.store.backup import NOT_SQLITE
 
-ROOT = Path(__file__).parents[1]
+ROOT = pages.ROOT
 PATHS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("bench/*.md")])
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
 ROW = re.compile(r"^\| `([^`]+)` *\|([^|]*)\|", re.MULTILINE)
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 ENVIRON = {
     "WEBHOOK_SECRET": "whsec_" + "QUJD" * 8,
@@ -104,8 +103,8 @@ def test_the_words_of_alerts_are_documented():
 
 
 def examples():
-    for name, page in PAGES.items():
-        for number, (kind, text) in enumerate(FENCE.findall(page)):
+    for name in PAGES:
+        for number, (kind, text) in enumerate(pages.fences(name)):
             if kind == "yaml" and re.match(r"(#.*\n)*workspaces:", text):
                 yield pytest.param(text, id=f"{name}-{number}")
     for path in (ROOT / "config.example.yaml", *ROOT.glob("deploy/**/config.yaml")):
@@ -129,7 +128,7 @@ def test_there_are_examples_to_load():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_block_of_data_in_a_page_can_be_read(name):
-    for kind, text in FENCE.findall(PAGES[name]):
+    for kind, text in pages.fences(name):
         if kind == "yaml":
             assert list(yaml.safe_load_all(text))
         elif kind == "python":
@@ -137,9 +136,8 @@ def test_every_block_of_data_in_a_page_can_be_read(name):
 
 
 def test_the_example_of_a_notifier_works():
-    blocks = FENCE.findall(PAGES["docs/developing.md"])
     module = {"__name__": "monitor.notifiers.mattermost", "__package__": "monitor.notifiers"}
-    (example,) = (text for kind, text in blocks if kind == "python")
+    (example,) = pages.blocks("docs/developing.md", "python")
     exec(example, module)
     settings = module["Settings"](
         name="chat", type="mattermost", url="https://chat.example/hooks/x"
@@ -179,8 +177,8 @@ def signed(now, **settings):
     ],
 )
 def test_the_example_of_a_verifier_takes_what_we_signed_lately(ago, change, is_ours):
-    blocks, module = dict(FENCE.findall(PAGES["docs/receivers.md"])), {}
-    exec(blocks["python"], module)
+    (example,), module = pages.blocks("docs/receivers.md", "python"), {}
+    exec(example, module)
     headers, body = signed(time.time() - ago, secret=KEY)  # noqa: TID251 - it goes by the clock
     words = {"ours": headers["webhook-signature"], "other": "A" * 43 + "="}
     headers |= {name: value.format(**words) for name, value in change.items()}

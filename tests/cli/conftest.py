@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import termios
@@ -79,6 +80,25 @@ def run(capsys):
         return Completed(int(ended.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def typed(run, monkeypatch):
+    """Type a line as if at a terminal of 80 columns, in this process; return the lines seen."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")  # no colours
+
+    def typed(line):
+        program, *arguments = shlex.split(line)
+        if program != "linkedapi-monitor":
+            subprocess.run(["sh", "-euc", line], check=True)
+            return []
+        for stream in (sys.stdout, sys.stderr):  # capsys makes new ones for each test
+            monkeypatch.setattr(stream, "isatty", lambda: True)
+        ran = run(*arguments)
+        return [row.rstrip() for row in (ran.out + ran.err).splitlines()]
+
+    return typed
 
 
 @pytest.fixture

@@ -1,21 +1,18 @@
 """What docs/commands.md shows of a terminal is what is seen there."""
 
-import re
-import sys
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from harness.core import HOUR, MINUTE, frozen, listed_account, signed_out
+from harness.pages import blocks, steps
 from harness.receivers import KEY
 from harness.store import StoreHarness
 
 from monitor import app
 from monitor.core.errors import AttemptReason, DeliveryError
 
-PAGE = Path(__file__).parents[2] / "docs/commands.md"
-BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PROGRAM = "linkedapi-monitor "
+PAGE = "docs/commands.md"
 RECEIVERS = f"""
 receivers:
   - {{name: ops-slack, type: slack, url: "http://127.0.0.1:9/slack"}}
@@ -53,23 +50,15 @@ def history(store):
     return history
 
 
-@pytest.mark.parametrize("block", BLOCK.findall(PAGE.read_text(encoding="utf-8")))
-def test_every_console_block_shows_what_is_seen(run, configured, history, monkeypatch, block):
+@pytest.mark.parametrize("block", blocks(PAGE, "console"))
+def test_every_console_block_shows_what_is_seen(typed, configured, history, monkeypatch, block):
     monkeypatch.chdir(Path(configured(more=RECEIVERS)).parent)
     monkeypatch.setattr(app, "now", lambda: history.now)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "dumb")  # no colours
-    shown = []
-    for line in block.splitlines():
-        if line.startswith(f"$ {PROGRAM}"):
-            for stream in (sys.stdout, sys.stderr):  # capsys makes new ones for each test
-                monkeypatch.setattr(stream, "isatty", lambda: True)
-            ran = run(*line.removeprefix(f"$ {PROGRAM}").split())
-            shown += [line, *(row.rstrip() for row in (ran.out + ran.err).splitlines())]
 
-    assert "\n".join(shown) == block.rstrip("\n")
+    for command, shown in steps(block):
+        assert typed(command) == shown, command
 
 
 def test_there_are_blocks_to_compare():
-    assert len(BLOCK.findall(PAGE.read_text(encoding="utf-8"))) == 3
-    assert "```sh" not in PAGE.read_text(encoding="utf-8")
+    assert len(blocks(PAGE, "console")) == 3
+    assert not blocks(PAGE, "sh")

@@ -1,15 +1,15 @@
 """What README.md shows is what is seen; what it tells people to type is there."""
 
+import logging
 import re
 import shlex
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
 from harness.core import MINUTE, NOON
 from harness.notifications import account, message, notification
+from harness.pages import ROOT, blocks, steps
 from harness.raw_server import RawServer, http
 from harness.receivers import MailServer
 
@@ -19,15 +19,8 @@ from monitor.core.render import Style, render
 from monitor.core.text import bare
 from monitor.notifiers import slack
 
-ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-BLOCKS = FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+PAGE = "README.md"
 ID = re.compile(r"\b[0-9a-f]{8}…")
-PROGRAM = "linkedapi-monitor "
-
-
-def blocks(*kinds):
-    return [body for kind, body in BLOCKS if kind in kinds]
 
 
 def shown(payload):
@@ -43,7 +36,7 @@ def test_the_message_of_slack_is_what_slack_gets():
     opened = notification(person=dana, labels=labels)
     opened = replace(opened, incident=replace(opened.incident, cause_since=NOON - MINUTE + 1))
 
-    (block,) = blocks("text")
+    (block,) = blocks(PAGE, "text")
 
     assert block == shown(slack.payload(render(message(opened), Style())))
 
@@ -52,8 +45,7 @@ def test_the_group_of_the_page_of_alerts_is_what_a_mail_says():
     people = [account(name, id_=name) for name in ("Carla Tanaka", "Chen Jansen")]
     frozen = [notification(cause=Cause.FROZEN, person=person) for person in people]
     text = render(message(*frozen), Style(billing_url="https://app.linkedapi.io"))
-    page = (ROOT / "docs/alerts.md").read_text(encoding="utf-8")
-    (block,) = (body for kind, body in FENCE.findall(page) if kind == "text")
+    (block,) = blocks("docs/alerts.md", "text")
 
     flat = " ".join(block.split())
     assert text.lead in flat
@@ -69,6 +61,7 @@ def receivers(monkeypatch):
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(RawServer(http(200, b"ok"))) as chat,
     ):
+        monkeypatch.setattr(logging.getLogger("mail.log"), "disabled", True)  # no line of ours
         monkeypatch.setenv("SLACK_WEBHOOK_URL", f"{chat.url}/hook")
         monkeypatch.setenv("SMTP_PASSWORD", "s3cr3t")
         yield f"host: 127.0.0.1, port: {mail.port}, tls: none, hello: localhost"
@@ -77,7 +70,7 @@ def receivers(monkeypatch):
 @pytest.fixture
 def folder(simulator, api, receivers, tmp_path, monkeypatch):
     """Where somebody has written the file that README.md shows, for two accounts."""
-    (example,) = blocks("yaml")
+    (example,) = blocks(PAGE, "yaml")
     example = re.sub(r"username: \w+, password: [^,]+,", "", example)  # nobody logs in there
     (tmp_path / "config.yaml").write_text(
         example.replace("host: smtp.example.com", receivers)
@@ -91,22 +84,14 @@ def folder(simulator, api, receivers, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_console_blocks_show_what_is_seen(run, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "dumb")
-
-    for block in blocks("console"):
-        seen = []
-        for line in block.splitlines():
-            if line.startswith(f"$ {PROGRAM}"):
-                monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-                ran = run(*line.removeprefix(f"$ {PROGRAM}").split())
-                seen += [line, *(row.rstrip() for row in ran.out.splitlines())]
-        assert ID.sub("…", "\n".join(seen)) == ID.sub("…", block.rstrip("\n"))
+def test_the_console_blocks_show_what_is_seen(typed):
+    for block in blocks(PAGE, "console"):
+        for command, shown in steps(block):
+            assert ID.sub("…", "\n".join(typed(command))) == ID.sub("…", "\n".join(shown))
 
 
 def test_what_is_typed_in_a_clone_is_in_one():
-    typed = [shlex.split(line, comments=True) for line in "".join(blocks("sh")).splitlines()]
+    typed = [shlex.split(line, comments=True) for line in "".join(blocks(PAGE, "sh")).splitlines()]
 
     assert [words[:2] for words in typed] == [
         ["make", "demo"],

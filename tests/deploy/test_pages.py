@@ -4,29 +4,20 @@ import re
 import shlex
 import shutil
 import subprocess
-import textwrap
 from pathlib import Path
 
 import pytest
 import yaml
+from harness.pages import ROOT, blocks, steps
 
 from monitor.config.environment import VARIABLES
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-FENCE = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
-PROMPT = "$ "
-
-
-def blocks(page, kind):
-    """The blocks of that kind of docs/*page*.md, without what indents all of a block."""
-    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    return [textwrap.dedent(body) for of, body in FENCE.findall(text) if of == kind]
 
 
 def commands(page):
-    """The commands in the `sh` blocks of a page, as lists of words without comments."""
-    lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    """The commands in the `sh` blocks of docs/*page*.md, as lists of words without comments."""
+    lines = "".join(blocks(f"docs/{page}.md", "sh")).replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True) for line in lines]
 
 
@@ -51,7 +42,9 @@ def run(line, folder):
 # ── monitoring, Alertmanager: everything is run ──────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("block", blocks("monitoring", "sh"), ids=lambda block: block.split()[0])
+@pytest.mark.parametrize(
+    "block", blocks("docs/monitoring.md", "sh"), ids=lambda block: block.split()[0]
+)
 def test_what_is_shipped_for_prometheus_is_right_in_the_eyes_of_its_own_tools(block):
     needs(*{line.split()[0] for line in block.splitlines()})
 
@@ -72,7 +65,7 @@ def test_those_tools_are_named():
 def own(tmp_path):
     """A folder as somebody has it who followed docs/alertmanager.md."""
     needs("promtool", "amtool")
-    prometheus, alertmanager = blocks("alertmanager", "yaml")
+    prometheus, alertmanager = blocks("docs/alertmanager.md", "yaml")
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     (tmp_path / "prometheus.yml").write_text(prometheus)
     (tmp_path / "alertmanager.yml").write_text(alertmanager)
@@ -80,12 +73,11 @@ def own(tmp_path):
 
 
 def test_what_is_typed_for_an_alertmanager_of_ones_own_gives_what_is_shown(own):
-    lines = [line for block in blocks("alertmanager", "console") for line in block.splitlines()]
-    typed = [line.removeprefix(PROMPT) for line in lines if line.startswith(PROMPT)]
+    for block in blocks("docs/alertmanager.md", "console"):
+        for command, shown in steps(block):
+            seen = run(command, own).stdout.splitlines()
+            assert [*filter(None, seen)] == [*filter(None, shown)], command
 
-    shown = [f"{PROMPT}{line}\n{run(line, own).stdout}" for line in typed]
-
-    assert [line for line in "\n".join(shown).splitlines() if line] == [*filter(None, lines)]
     (own / "linkedapi/metrics-token").touch()  # promtool wants it to be there
     checked = run("promtool check config prometheus.yml", own)
     assert (checked.returncode, "3 rule files found" in checked.stdout) == (0, True)
@@ -149,7 +141,7 @@ def test_a_container_is_run_as_it_is_tried():
 def test_compose_is_called_with_files_that_exist_and_variables_that_it_reads():
     typed = [words for words in commands("deployment") if "compose" in words]
     text = "".join(file.read_text() for file in ROOT.glob("deploy/compose/*.yaml"))
-    (settings,) = [block for block in blocks("deployment", "ini") if "=/" in block.split()[0]]
+    settings, _credential = blocks("docs/deployment.md", "ini")
 
     assert [words for words in typed if words[0] == "docker"] == [
         ["docker", "compose", "up", "--detach"]
@@ -199,7 +191,7 @@ def test_a_host_gets_what_the_unit_looks_for():
 
 def test_an_overlay_of_the_base_can_be_rendered_and_its_secret_is_what_the_pod_mounts(tmp_path):
     needs("kubectl")
-    (overlay,) = [text for text in blocks("deployment", "yaml") if "Kustomization" in text]
+    (overlay,) = [text for text in blocks("docs/deployment.md", "yaml") if "Kustomization" in text]
     shutil.copytree(ROOT / "deploy/kubernetes", tmp_path / "deploy/kubernetes")
     folder = tmp_path / "overlay"
     folder.mkdir()
