@@ -69,7 +69,7 @@ def _with_rows(page: str, rows: Mapping[str, str]) -> str:
 
 def _row(name: str, schema: Mapping[str, Any]) -> str:
     meaning, _, default = schema["description"].partition(DEFAULT)
-    if not default and (value := schema.get("default")) is not None:
+    if not default and (value := schema.get("default")) not in (None, ""):
         default = f"`{_written(value)}`"
     return f"| `{name}` | {default} | {meaning} |".replace("|  |", "| |")
 
