@@ -129,14 +129,23 @@ class Draft:
         )
         self.emit(EventType.OPENED, incident, reason, detail)
 
-    def change(self, incident: Incident, cause: Cause, reason: Reason, detail: str = "") -> None:
-        """Give *incident* another cause, which ends an acknowledgement."""
-        lasted = Duration(max(0, self.now - incident.cause_since))
+    def change(
+        self,
+        incident: Incident,
+        cause: Cause,
+        reason: Reason,
+        *,
+        detail: str,
+        since: Micros | None = None,
+    ) -> None:
+        """Give *incident* another cause, *since* then or now, which ends an acknowledgement."""
+        since = self.now if since is None else min(max(since, incident.cause_since), self.now)
+        lasted = Duration(max(0, since - incident.cause_since))
         first, *later = (*incident.earlier, EarlierCause(incident.cause, lasted))
         changed = replace(
             incident,
             cause=cause,
-            cause_since=self.now,
+            cause_since=since,
             earlier=(first, *later[1 - MAX_EARLIER :]),
             detail=detail,
             acknowledged_by=None,

@@ -341,6 +341,7 @@ class Incident:
 
     *subject* is an account's id, or what else it is about: `reading` a workspace, or the `api`.
     It has its *cause* since *cause_since*; the *earlier* ones are in their order, and bounded.
+    *detail* says more of a workspace's; of one that opened as flapping it is the status of then.
     What is due next is a reminder, or, before the one at *remind_at*, a *refresh* of the link.
     """
 

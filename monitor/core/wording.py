@@ -10,7 +10,7 @@ The rules for texts are in `docs/developing.md`; of them, three hold up the othe
 *members* are one notification, or several of which all is said at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from .duration import humanize, humanize_between
@@ -18,6 +18,7 @@ from .model import (
     ALL_WORKSPACES,
     RULES_CHANGED,
     Cause,
+    EarlierCause,
     EventType,
     Incident,
     Micros,
@@ -194,16 +195,19 @@ def _is(state: str, of_workspace: bool, *, adverb: str = "", many: bool = False)
 def _state(incident: Incident) -> str:
     if incident.cause is not Cause.FLAPPING:
         return _STATES[incident.cause]
-    return f"{_flaps(incident)} again and again"
+    return _flapping_state(incident, incident.earlier)
 
 
-def _flaps(incident: Incident) -> str:
-    """Say between what an account goes back and forth, as far as that is recorded."""
-    causes = {incident.cause, *(earlier.cause for earlier in incident.earlier)}
-    is_of_billing = Cause.FROZEN in causes or incident.status is Status.FROZEN
-    if is_of_billing and Cause.RECONNECTION_REQUIRED not in causes:
-        return "frozen and active"
-    return "signed out and back in"
+def _flapping_state(incident: Incident, before: Iterable[EarlierCause]) -> str:
+    """Say between what an account goes back and forth: what it was *before*, or as it opened."""
+    states = {incident.detail, *(earlier.cause for earlier in before)}
+    between = "signed out and back in"
+    if Cause.RECONNECTION_REQUIRED not in states:
+        if Cause.FROZEN in states:
+            between = "frozen and active"
+        elif Cause.UNKNOWN in states:
+            between = "in an unknown state and active"
+    return f"{between} again and again"
 
 
 def listing(notification: Notification) -> str:
@@ -368,14 +372,16 @@ def parts(incident: Incident, until: Micros) -> str:
 
     The last one lasted *until* then.
     """
-    last = f"{_part(incident, incident.cause)} for {humanize_between(incident.cause_since, until)}"
+    last = _part(incident, incident.cause, incident.earlier)
+    last += f" for {humanize_between(incident.cause_since, until)}"
     return ", then ".join((*earlier_parts(incident), last))
 
 
 def earlier_parts(incident: Incident) -> list[str]:
     """Say the same of each cause that it had before the present one."""
     earlier = [
-        f"{_part(incident, cause)} for {humanize(lasted)}" for cause, lasted in incident.earlier
+        f"{_part(incident, cause, incident.earlier[:place])} for {humanize(lasted)}"
+        for place, (cause, lasted) in enumerate(incident.earlier)
     ]
     if len(earlier) > MAX_PARTS:
         between = incident.cause_since - incident.opened_at
@@ -384,7 +390,5 @@ def earlier_parts(incident: Incident) -> list[str]:
     return earlier
 
 
-def _part(incident: Incident, cause: Cause) -> str:
-    if cause is Cause.FLAPPING:
-        return f"{_flaps(incident)} again and again"
-    return _PARTS[cause]
+def _part(incident: Incident, cause: Cause, before: Iterable[EarlierCause]) -> str:
+    return _flapping_state(incident, before) if cause is Cause.FLAPPING else _PARTS[cause]

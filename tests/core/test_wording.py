@@ -106,7 +106,7 @@ def test_of_many_parts_the_first_and_the_last_are_told():
 def test_an_account_that_keeps_changing_is_said_to_do_what_it_does(causes, words):
     flapping = notification(cause=Cause.FLAPPING, status=Status.ACTIVE)
     earlier = tuple(EarlierCause(cause, Duration(HOUR)) for cause in causes)
-    flapping = replace(flapping, incident=replace(flapping.incident, earlier=earlier))
+    flapping = replace(flapping, incident=replace(flapping.incident, earlier=earlier, detail=""))
 
     assert wording.title(flapping) == f"“Jane Doe” is {words}"
 

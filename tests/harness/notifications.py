@@ -150,7 +150,7 @@ def notification(
         earlier=(EarlierCause(Cause.RECONNECTION_REQUIRED, lasted),) if changed else (),
         status=status,
         raw_status=person.raw_status if of_account else None,
-        detail="" if of_account else "no answer in 30 s",
+        detail=_detail(cause, status) if of_account else "no answer in 30 s",
         resolved_at=NOON if ended else None,
         resolution=(resolution or Resolution.RECOVERED) if ended else None,
     )
@@ -165,6 +165,13 @@ def notification(
         "link": Secret(link) if link and login else None,
     }
     return Notification(**{**values, **fields})
+
+
+def _detail(cause, status):
+    """What an account that keeps changing was as it opened: it opens while that is bad."""
+    if cause is not Cause.FLAPPING:
+        return ""
+    return Status.RECONNECTION_REQUIRED if status is Status.ACTIVE else status
 
 
 def undelivered(receiver="crm", why="answered 404 Not Found"):

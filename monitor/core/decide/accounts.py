@@ -113,14 +113,14 @@ def count_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
     One that keeps changing may never be bad for so long, so its changes are enough.
     """
     polls = draft.count(account.bad_polls)
-    cause, reason = Cause(account.status), Reason.SEEN_BAD
+    cause, reason, detail = Cause(account.status), Reason.SEEN_BAD, ""
     if _is_flapping(account, draft.policy):
-        cause, reason = Cause.FLAPPING, Reason.KEEPS_CHANGING
+        cause, reason, detail = Cause.FLAPPING, Reason.KEEPS_CHANGING, str(account.status)
     elif polls < draft.policy.open_after:
         return replace(account, bad_polls=polls)
     account = replace(account, bad_polls=0, good_polls=0)
     draft.set_session(account.id, latest_session(None, listed, draft.now))
-    draft.open(cause, account, since=account.since, reason=reason)
+    draft.open(cause, account, since=account.since, reason=reason, detail=detail)
     return account
 
 
@@ -134,7 +134,8 @@ def count_good(draft: Draft, account: Account, listed: ListedAccount) -> Account
     draft.set_session(account.id, None)
     if _is_flapping(account, draft.policy):
         if incident.cause is not Cause.FLAPPING:
-            draft.change(incident, Cause.FLAPPING, Reason.KEEPS_CHANGING)
+            reason = Reason.KEEPS_CHANGING
+            draft.change(incident, Cause.FLAPPING, reason, detail=incident.detail)
         if draft.now - account.since < draft.policy.flapping.settle:
             return account
         incident, reason = draft.incidents[incident.about], Reason.STEADY_AGAIN
@@ -163,7 +164,13 @@ def still_bad(draft: Draft, account: Account, listed: ListedAccount) -> Account:
             account = replace(account, changes=())
     is_first = has_link(session) and not has_link(before)
     if incident.cause is not cause:
-        draft.change(incident, cause, _why_changed(incident.cause, cause))
+        draft.change(
+            incident,
+            cause,
+            _why_changed(incident.cause, cause),
+            detail=incident.detail,
+            since=account.since,
+        )
     elif is_first and account.since < draft.now:
         draft.emit(EventType.REFRESHED, incident, Reason.LINK_LISTED)
         draft.released.append(incident.id)

@@ -44,7 +44,7 @@ def observe_failure(
                 failure.cause, READING, since=failing.since, reason=reason, detail=failure.detail
             )
     elif is_same and incident.cause is not failure.cause:
-        draft.change(incident, failure.cause, Reason.FAILURE_CHANGED, failure.detail)
+        draft.change(incident, failure.cause, Reason.FAILURE_CHANGED, detail=failure.detail)
     return replace(draft.workspace, failing=failing)
 
 

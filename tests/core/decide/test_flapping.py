@@ -15,6 +15,7 @@ from harness.core import (
     told,
 )
 
+from monitor.core import wording
 from monitor.core.decide.accounts import is_quiet
 from monitor.core.model import Status
 from monitor.core.policy import Flapping
@@ -121,3 +122,34 @@ def test_who_settles_after_flapping_is_given_open_after_polls_again():
 
     assert told(ended) == ["resolved flapping: steady_again"]
     assert told(harness.poll(signed_out())) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (signed_out(), "signed out and back in again and again"),
+        (frozen(), "frozen and active again and again"),
+        (listed_account(status=Status.UNKNOWN), "in an unknown state and active again and again"),
+    ],
+)
+def test_what_opens_as_flapping_is_called_the_same_to_its_end(bad, words):
+    harness, events = flapping_harness(listed_account(), bad, listed_account(), bad, changes=3)
+    (opened,) = harness.open
+    (active,) = harness.poll(listed_account()).incidents
+    (ended,) = harness.poll(listed_account(), after=HOUR).incidents
+
+    assert events[-1] == "opened flapping: keeps_changing"
+    assert wording.parts(opened, harness.now) == f"{words} for 1 h 1 min"
+    assert wording.parts(active, harness.now) == f"{words} for 1 h 1 min"
+    assert wording.parts(ended, harness.now) == f"{words} for 1 h 1 min"
+
+
+def test_flapping_that_settles_is_told_with_what_it_was_and_since_when_it_is_steady():
+    harness, _ = flapping_harness(listed_account(), frozen(), listed_account(), frozen(), changes=3)
+    harness.poll(signed_out())
+
+    (settled,) = harness.poll(signed_out(), after=HOUR).incidents
+
+    assert wording.parts(settled, harness.now) == (
+        "frozen and active again and again for 1 min, then signed out for 1 h"
+    )
