@@ -13,7 +13,7 @@ from monitor.core.text import visible
 from monitor.store import backup as backups
 
 from .options import ConfigOption, JsonOption
-from .output import print_json, wants_json
+from .output import count, print_json, wants_json
 from .signals import heeding_signals
 
 COUNTED: Final = ("workspace", "account", "incident", "message")
@@ -37,14 +37,14 @@ def backup(
     took = time.monotonic() - began
     rows = made.contents.rows
     if wants_json(json):
-        summary = {"file": str(target), "size_bytes": made.size, "took_seconds": round(took, 3)}
-        print_json({**summary, "schema": made.contents.schema, "rows": rows})
+        written = {"file": str(target), "size_bytes": made.size, "took_seconds": round(took, 3)}
+        print_json({**written, "schema": made.contents.schema, "rows": rows})
         return
     typer.echo(
-        visible(f"{target}: {made.size / 1e6:,.1f} MB in {took:.1f} s, verified: {count(rows)}")
+        visible(f"{target}: {made.size / 1e6:,.1f} MB in {took:.1f} s, verified: {summary(rows)}")
     )
 
 
-def count(rows: Mapping[str, int]) -> str:
+def summary(rows: Mapping[str, int]) -> str:
     """Say how much is in a database that has so many *rows* in each table."""
-    return ", ".join(f"{rows[name]:,} {name}{'' if rows[name] == 1 else 's'}" for name in COUNTED)
+    return count({table: rows[table] for table in COUNTED})

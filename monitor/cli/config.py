@@ -10,7 +10,7 @@ from monitor.config import schema_text, write_starter
 from monitor.net.proxy import from_environment
 
 from .options import ConfigOption
-from .output import print_json, print_lines
+from .output import count, print_json, print_lines
 
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
 
@@ -45,10 +45,12 @@ def check(config_file: ConfigOption = None) -> None:
     )
     for warning in lines:
         print_lines(f"warning: {warning}", err=True)
-    typer.echo(
-        f"ok: {_count(len(loaded.workspaces), 'workspace')},"
-        f" {_count(len(loaded.receivers), 'receiver')}, {_count(len(loaded.routes), 'route')}"
-    )
+    numbers = {
+        "workspace": len(loaded.workspaces),
+        "receiver": len(loaded.receivers),
+        "route": len(loaded.routes),
+    }
+    print_lines(f"ok: {count(numbers)}")
 
 
 @config.command("show")
@@ -71,7 +73,3 @@ def show(
 def schema() -> None:
     """Print the JSON Schema of the configuration file."""
     typer.echo(schema_text(), nl=False)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -99,6 +99,13 @@ def print_lines(text: str, *, err: bool = False) -> None:
     typer.echo("\n".join(map(visible, text.split("\n"))), err=err)
 
 
+def count(numbers: Mapping[str, int]) -> str:
+    """Say how many there are of each noun of *numbers*: `1 workspace, 2,000 accounts`."""
+    return ", ".join(
+        f"{number:,} {noun}{'' if number == 1 else 's'}" for noun, number in numbers.items()
+    )
+
+
 def print_error(type_: str, message: str) -> None:
     """Print an error to standard error: a line on a terminal, else JSON."""
     if sys.stderr.isatty():

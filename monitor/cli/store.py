@@ -13,7 +13,7 @@ from monitor.core.text import visible
 from monitor.store import copying, exclusive
 from monitor.store.db import Store
 
-from .backup import count
+from .backup import summary
 from .options import JsonOption
 from .output import print_json, wants_json
 from .signals import heeding_signals
@@ -51,7 +51,7 @@ def copy(
     if wants_json(json):
         print_json({**names, "took_seconds": round(took, 3), "rows": rows})
         return
-    typer.echo(visible(f"{names['from']} → {names['to']}: copied in {took:.1f} s: {count(rows)}"))
+    typer.echo(visible(f"{names['from']} → {names['to']}: copied in {took:.1f} s: {summary(rows)}"))
 
 
 def _say(text: str) -> None:

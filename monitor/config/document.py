@@ -70,8 +70,9 @@ class Problem:
     source: str | None = None
 
     def __str__(self) -> str:
-        source = hide_credentials(self.source) if self.source and "/" not in self.source else None
-        source = source or self.source
+        source = self.source
+        if source and "/" not in source:  # a path may have names that look like one
+            source = hide_credentials(source)
         place = f"{source}:{self.line}" if source and self.line else source
         path, message = hide_credentials(self.path), hide_credentials(self.message)
         return ": ".join(filter(None, (place, path, message)))
