@@ -8,6 +8,7 @@ components     configuration → objects
 workers        a workspace's, a receiver's: loop, wake, stop
 config_watch   do the files of the configuration hold something else
 reconfigure    from one configuration to another
+reload         when the configuration is read again, and what comes of it
 loops          the task group
 """
 
@@ -34,7 +35,7 @@ from . import components, process
 from .components import check_network, inventory
 from .loops import App
 from .process import REAL, check_limits, load, new_id, now, show, stop_on_signals, storage, user
-from .reconfigure import OnLoad
+from .reload import OnLoad
 
 __all__ = [
     "REAL",

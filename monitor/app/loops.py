@@ -26,10 +26,10 @@ from monitor.work.liveness import write_liveness
 from monitor.work.tick import Ticker
 
 from .components import Components, Resources
-from .config_watch import ConfigWatch
 from .lease import RENEW_EVERY, TAKE_EVERY, Lease
 from .loop_health import LoopHealth
-from .reconfigure import OnLoad, Reconfigurer, Reloader
+from .reconfigure import Reconfigurer
+from .reload import OnLoad, Reloader
 from .sd_notify import sd_notify
 from .workers import Workers, cancel
 
@@ -84,14 +84,9 @@ class App:
         self._store = resources.store
         self._runtime = resources.runtime
         self._metrics = resources.metrics
-        self._load = load or (lambda: config)
-        self._on_load = on_load
         self._sd_notify = partial(sd_notify, notify_socket)
         self._log_queue = log_queue
         self._stopping = asyncio.Event()
-        self._is_reload_due = False
-        self._refused: set[str] = set()  # receivers
-        self._configuring = asyncio.Event()
         self._applying = asyncio.Lock()
         self._main: asyncio.Task[None] | None = None
         self._is_aborted = False
@@ -107,12 +102,19 @@ class App:
         self._asked_at: float | None = None  # when the database was, and has not answered yet
         self._group = asyncio.TaskGroup()
         self._workers = Workers(self._runtime.now, self._schedule, self._group)
+        self._reloader = Reloader(
+            config,
+            load=load or (lambda: config),
+            on_load=on_load,
+            apply=self._reconfigure,
+            monotonic=self._runtime.monotonic,
+        )
         self._reconfigurer = Reconfigurer(
             resources,
             self._workers,
             self._loop_health,
             self._lease.replica,
-            refused=self._read_secrets_again,
+            refused=self._reloader.ask_for_secrets,
         )
 
     def stop(self) -> None:
@@ -131,14 +133,7 @@ class App:
 
     def reload(self) -> None:
         """Begin to read the configuration again and apply it, if it is right."""
-        self._is_reload_due = True
-        self._configuring.set()
-
-    def _read_secrets_again(self, receiver: str) -> None:
-        """Begin to read the files again that hold secrets of *receiver*, if there are any."""
-        if receiver in self._components.config.findings.secret_files:
-            self._refused.add(receiver)
-            self._configuring.set()
+        self._reloader.ask()
 
     async def run(self, *, ready: Callable[[str], None] | None = None) -> None:
         """Run until told to stop; *ready* is called with the address of the endpoint.
@@ -317,35 +312,24 @@ class App:
         for warning in components.config.warnings:
             log.warning("configuration warning", what=warning)
 
-    async def _follow_configuration(self) -> None:
-        async def apply(config: Config) -> None:
-            components = await self._reconfigurer.prepare(config)
-            async with self._applying:
-                if self._is_at_work:
-                    await self._apply(components)
-                else:
-                    self._components = components  # for when it is our turn
+    async def _reconfigure(self, config: Config) -> None:
+        components = await self._reconfigurer.prepare(config)
+        async with self._applying:
+            if self._is_at_work:
+                await self._apply(components)
+            else:
+                self._components = components  # for when it is our turn
 
-        reloader = Reloader(self._config, load=self._load, on_load=self._on_load, apply=apply)
-        watch = ConfigWatch(self._runtime.monotonic)
+    async def _follow_configuration(self) -> None:
         while True:
-            is_watched = reloader.config.reload == "watch"
-            with suppress(TimeoutError):
-                async with asyncio.timeout(watch.due_in() if is_watched else None):
-                    await self._configuring.wait()
-            self._configuring.clear()
-            if is_watched and await watch.has_changed(reloader.contents):
-                self._is_reload_due = True
-            if self._is_reload_due:
-                self._is_reload_due = False
+            if await self._reloader.is_due():
                 self._sd_notify("RELOADING=1")
-                successful = await reloader.reload()
+                successful = await self._reloader.reload()
                 self._metrics.set(RELOADED, float(successful))
                 if successful:
                     self._metrics.set(RELOADED_AT, self._runtime.now() / 1_000_000)
                 self._notify_ready()
-            while self._refused:
-                await reloader.read_secrets_again(self._refused.pop())
+            await self._reloader.read_secrets_again()
 
     # ── what time alone brings ───────────────────────────────────────────────────────────────────
 

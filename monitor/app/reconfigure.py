@@ -6,22 +6,19 @@ the others did is undone first. Nothing recorded or in flight is lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
-from monitor.config import Config, ConfigError, check_successor, with_secrets_read_again
+from monitor.config import Config
 from monitor.config.settings import WorkspaceSettings
-from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRow, AccountRule
 from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Workspace
-from monitor.core.secret import Secret
 from monitor.metrics.families import INCIDENTS_OPEN
 from monitor.store import (
     incidents,
@@ -33,7 +30,6 @@ from monitor.store import (
     workspaces,
 )
 from monitor.store.db import StoreError
-from monitor.threads import Threads
 from monitor.web.settings import WebSettings
 from monitor.work.liveness import hold
 
@@ -43,13 +39,6 @@ from .workers import ReceiverWorker, Workers, WorkspaceWorker
 
 MAX_PORTION: Final = 500
 """How many workspaces are attached, or detached, in one transaction at the most."""
-
-FIXED: Final = ("storage.url", "web")
-"""The settings that stay as they were at the start, whatever is reloaded."""
-
-OnLoad = Callable[[Config, Collection[Secret]], None]
-
-KEPT: Final = "reload failed; the old configuration stays in force"
 
 log = structlog.get_logger("app")
 
@@ -372,89 +361,4 @@ def _log(applied: AppliedConfig) -> None:
             "workspace removed; its open incidents end in 24 h",
             workspace=name,
             hint="if it was only renamed: take the old name again, or a new one with renamed_from",
-        )
-
-
-class Reloader:
-    """Reads the configuration again, and lets it be applied.
-
-    *load* reads it; *on_load* is called with each before it is applied, and with all secrets so
-    far, so that no log shows them: something may still be in flight with the old ones. *apply*
-    applies it, or raises MonitorError and changes nothing. *config* is the one in force, *contents*
-    what the files held when they were last read for good: whatever came of it, but for a database
-    that was away.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        *,
-        load: Callable[[], Config],
-        on_load: OnLoad,
-        apply: Callable[[Config], Awaitable[None]],
-    ) -> None:
-        self._started_with = self.config = config
-        self.contents = config.findings.contents
-        self._load = load
-        self._on_load = on_load
-        self._apply = apply
-        self._secrets = set(config.secrets())
-        self._loading = Threads(1, "reload")
-
-    async def reload(self) -> bool:
-        """Read the configuration and apply it; return False, and log why, if the old one stays."""
-        before = self.contents
-        try:
-            config = await self._loading.run(self._load)
-            self.contents = config.findings.contents
-            check_successor(self.config, config)
-            self._call_on_load(config)
-            await self._apply(config)
-        except ConfigError as error:
-            self.contents = error.contents or self.contents
-            for problem in error.problems:
-                log.error("invalid configuration", problem=str(problem))  # noqa: TRY400 - says it all
-            log.error(KEPT, problems=len(error.problems))  # noqa: TRY400 - likewise
-        except MonitorError as error:
-            if isinstance(error, StoreError):
-                self.contents = before
-            log.error(KEPT, error=str(error))  # noqa: TRY400 - likewise
-        except Exception:
-            log.exception(KEPT)
-        else:
-            self._note_applied(config)
-            return True
-        self._call_on_load(self.config)
-        return False
-
-    async def read_secrets_again(self, receiver: str) -> None:
-        """Apply the secrets that the files of *receiver* hold now, if they are other ones."""
-        try:
-            read = partial(with_secrets_read_again, self.config, receiver)
-            config = await self._loading.run(read)
-            if config is self.config:
-                return
-            self._call_on_load(config)
-            await self._apply(config)
-        except MonitorError as error:
-            log.warning("a new secret can't be used yet", receiver=receiver, error=str(error))
-        except Exception:
-            log.exception("a new secret can't be used yet", receiver=receiver)
-        else:
-            self.config, self.contents = config, config.findings.contents
-            log.info("secret read again", receiver=receiver)
-
-    def _call_on_load(self, config: Config) -> None:
-        self._secrets.update(config.secrets())
-        self._on_load(config, self._secrets)
-
-    def _note_applied(self, config: Config) -> None:
-        self.config = config
-        for setting in FIXED:
-            if attrgetter(setting)(config) != attrgetter(setting)(self._started_with):
-                log.warning("setting needs a restart", setting=setting)
-        log.info(
-            "configuration reloaded",
-            workspaces=len(config.workspaces),
-            receivers=len(config.receivers),
         )

@@ -15,7 +15,7 @@ from harness.running_app import HERE, events, running
 from monitor import config
 from monitor.app import config_watch
 from monitor.app.config_watch import ConfigWatch
-from monitor.app.reconfigure import KEPT
+from monitor.app.reload import KEPT
 from monitor.core.duration import Duration
 from monitor.files import FileContents
 
