@@ -292,11 +292,12 @@ class _Group:
             marks.append(clean(member.workspace, 40))
         if any(marks):
             name = f"{name} ({', '.join(filter(None, marks))})"
-        incident = member.incident
+        incident, ids = member.incident, wording.ids(member)
         if incident is None:
-            return Line(name, self.when(member.at))
+            return Line(name, ", ".join(filter(None, (self.when(member.at), ids))))
         if incident.resolved_at is not None:
-            return Line(name, wording.parts(incident, incident.resolved_at))
+            lasted = wording.parts(incident, incident.resolved_at)
+            return Line(name, ", ".join(filter(None, (lasted, ids))))
         when = self.when(incident.cause_since)
         return Line(name, f"since {when}" if when else "", _login(member))
 

@@ -56,6 +56,11 @@ _PARTS: Final[Mapping[Cause, str]] = {
     Cause.RATE_LIMITED: "the rate limit used up",
     Cause.BAD_RESPONSE: "unusable answers from Linked API",
 }
+_FLAPPING: Final[Mapping[Cause, str]] = {
+    Cause.RECONNECTION_REQUIRED: "signed out and back in again and again",
+    Cause.FROZEN: "frozen and active again and again",
+    Cause.UNKNOWN: "in an unknown state and active again and again",
+}
 _RESOLUTIONS: Final[Mapping[Resolution, tuple[str, str]]] = {
     Resolution.RECOVERED: ("is active again", "are active again"),
     Resolution.DISAPPEARED: ("was removed from Linked API", "were removed from Linked API"),
@@ -195,23 +200,19 @@ def _is(state: str, of_workspace: bool, *, adverb: str = "", many: bool = False)
 def _state(incident: Incident) -> str:
     if incident.cause is not Cause.FLAPPING:
         return _STATES[incident.cause]
-    return _flapping_state(incident, incident.earlier)
+    return _FLAPPING[_flaps(incident, incident.earlier)]
 
 
-def _flapping_state(incident: Incident, before: Iterable[EarlierCause]) -> str:
-    """Say between what an account goes back and forth: what it was *before*, or as it opened."""
+def _flaps(incident: Incident, before: Iterable[EarlierCause]) -> Cause:
+    """Return between what and active an account changes: what it was *before*, or as it opened."""
     states = {incident.detail, *(earlier.cause for earlier in before)}
-    between = "signed out and back in"
-    if Cause.RECONNECTION_REQUIRED not in states:
-        if Cause.FROZEN in states:
-            between = "frozen and active"
-        elif Cause.UNKNOWN in states:
-            between = "in an unknown state and active"
-    return f"{between} again and again"
+    return next((cause for cause in _FLAPPING if cause in states), Cause.RECONNECTION_REQUIRED)
 
 
 def listing(notification: Notification) -> str:
     """Return the command that lists what there is of the kind of *notification*."""
+    if is_renamed(notification):
+        return "linkedapi-monitor accounts"
     if resolution_of(notification) is not None or notification.incident is None:
         return "linkedapi-monitor incidents --all"
     if is_workspace(notification):
@@ -237,7 +238,7 @@ def advice(members: Sequence[Notification]) -> str:
         )
     if incident is None:
         return clean(first.detail, MAX_DETAIL)
-    return _explain(members, incident) + _earlier_links(first, incident)
+    return _explain(members, incident) + _earlier_links(members)
 
 
 def _explain(members: Sequence[Notification], incident: Incident) -> str:
@@ -308,18 +309,25 @@ def _flapping(members: Sequence[Notification], incident: Incident) -> str:
             return f"Look at {accounts} in {_PLATFORM}. {unsteady}"
 
 
-def _earlier_links(notification: Notification, incident: Incident) -> str:
+def _earlier_links(members: Sequence[Notification]) -> str:
     """Say what becomes of links that were sent earlier."""
-    has_link = login_link(notification) is not None
-    if has_link and notification.event in (EventType.REMINDED, EventType.REFRESHED):
-        return " Earlier links may no longer work."
-    if notification.event is not EventType.CHANGED or is_workspace(notification):
+    if is_workspace(members[0]):
         return ""
-    if incident.previous_cause is not Cause.RECONNECTION_REQUIRED:
-        return ""
-    if has_link:
+    are_news = members[0].event in (EventType.REMINDED, EventType.REFRESHED)
+    is_change = members[0].event is EventType.CHANGED
+    if any(map(login_link, members)) and (are_news or (is_change and any(map(_had_link, members)))):
         return " Earlier links may no longer work."
-    return " A login link that was sent earlier no longer works."
+    if is_change and any(map(_had_link, members)):
+        return " A login link that was sent earlier no longer works."
+    return ""
+
+
+def _had_link(notification: Notification) -> bool:
+    """Return whether a login would have helped before the present cause."""
+    incident = notification.incident
+    if incident is None or incident.previous_cause is not Cause.FLAPPING:
+        return incident is not None and incident.previous_cause is Cause.RECONNECTION_REQUIRED
+    return _flaps(incident, incident.earlier[:-1]) is Cause.RECONNECTION_REQUIRED
 
 
 def _after(members: Sequence[Notification], resolution: Resolution) -> str:
@@ -330,8 +338,8 @@ def _after(members: Sequence[Notification], resolution: Resolution) -> str:
         case Resolution.RECOVERED:
             return " ".join(filter(None, ("Nothing to do.", "" if many else _what_it_was(first))))
         case Resolution.REPLACED:
-            old, ids = ("old ids", "") if many else ("old id", _ids(first))
-            return f"Nothing to do, unless something of yours uses the {old}{ids}."
+            old = "old ids" if many else ids(first) or "old id"
+            return f"Nothing to do, unless something of yours uses the {old}."
         case Resolution.UNWATCHED:
             subject = "they were" if many else "the account was"
             if is_workspace(first) and not many:
@@ -348,12 +356,15 @@ def _after(members: Sequence[Notification], resolution: Resolution) -> str:
             )
 
 
-def _ids(notification: Notification) -> str:
+def ids(notification: Notification) -> str:
+    """Name the ids that somebody needs who is to do something about *notification*."""
     account = notification.account
+    if is_renamed(notification):
+        return f"id {set_off(account_id(notification))}"
     if account is None or account.replaced_by is None:
         return ""
     old, new = account_id(notification), clean(account.replaced_by)
-    return f": {set_off(old)} → new id {set_off(new)}"
+    return f"old id: {set_off(old)} → new id {set_off(new)}"
 
 
 def _what_it_was(notification: Notification) -> str:
@@ -391,4 +402,4 @@ def earlier_parts(incident: Incident) -> list[str]:
 
 
 def _part(incident: Incident, cause: Cause, before: Iterable[EarlierCause]) -> str:
-    return _flapping_state(incident, before) if cause is Cause.FLAPPING else _PARTS[cause]
+    return _FLAPPING[_flaps(incident, before)] if cause is Cause.FLAPPING else _PARTS[cause]

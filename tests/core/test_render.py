@@ -417,3 +417,19 @@ def test_who_is_not_listed_is_said_to_be_where_all_are():
         "10 more: run “linkedapi-monitor incidents --all”",
         "10 more: run “linkedapi-monitor workspaces”",
     ]
+
+
+def test_lines_of_a_group_have_the_ids_that_somebody_has_to_do_something_with():
+    people = [account(id_=f"old-{n}", replaced_by=f"new-{n}") for n in (1, 2)]
+    ends = [notification(EventType.RESOLVED, resolution=Resolution.REPLACED, person=people[0])] * 2
+    notices = [notification(EventType.NOTICE, detail="replaced", person=each) for each in people]
+    renamed = notification(EventType.NOTICE, detail="rules_changed", person=account(id_="a1"))
+
+    assert lines(*ends)[0] == "signed out for 2 h 5 min, old id: “old-1” → new id “new-1”"
+    assert lines(*notices) == [f"12:00, old id: “old-{n}” → new id “new-{n}”" for n in (1, 2)]
+    assert lines(renamed, renamed)[0] == "12:00, id “a1”"
+
+
+def lines(*notifications):
+    """What a group of *notifications* says of each."""
+    return [line.what for section in read(*notifications).sections for line in section.lines]

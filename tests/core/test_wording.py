@@ -127,6 +127,30 @@ def test_the_subject_of_what_kept_changing_stays_whatever_it_is_by_now(status, c
     assert wording.thread_title(case) == "“Jane Doe” keeps stopping and working again (acme)"
 
 
+def test_of_several_that_changed_each_may_have_had_a_login_link():
+    unknown = (EarlierCause(Cause.UNKNOWN, Duration(HOUR)),)
+    changed = notification(EventType.CHANGED, Cause.FROZEN)
+    had_none = replace(changed, incident=replace(changed.incident, earlier=unknown))
+
+    assert "login link that was sent earlier" in wording.advice([had_none, changed])
+    assert "login link" not in wording.advice([had_none, had_none])
+
+
+@pytest.mark.parametrize(
+    ("opened_as", "is_void"), [("reconnection_required", True), ("frozen", False)]
+)
+def test_a_login_link_that_was_sent_while_an_account_kept_changing_is_void_after_it(
+    opened_as, is_void
+):
+    flapping = (EarlierCause(Cause.FLAPPING, Duration(HOUR)),)
+    changed = notification(EventType.CHANGED, Cause.UNKNOWN)
+    incident = replace(changed.incident, earlier=flapping, detail=opened_as)
+
+    advice = wording.advice([replace(changed, incident=incident)])
+
+    assert ("A login link that was sent earlier no longer works." in advice) is is_void
+
+
 def test_who_was_replaced_has_an_old_id_and_a_new_one():
     person = account(id_="old-1", replaced_by="new”. x “2")
     notice = notification(EventType.NOTICE, detail="replaced", person=person)
