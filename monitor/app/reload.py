@@ -94,7 +94,7 @@ class Reloader:
             await self._apply(config)
         except ConfigError as error:
             self.contents = error.contents or self.contents
-            for problem in error.problems:
+            for problem in error.shown:
                 log.error("invalid configuration", problem=str(problem))  # noqa: TRY400 - says it all
             log.error(KEPT, problems=len(error.problems))  # noqa: TRY400 - likewise
         except MonitorError as error:

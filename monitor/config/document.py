@@ -81,7 +81,8 @@ class Problem:
 class ConfigError(SetupError):
     """The configuration cannot be used; the text has one line for each of its *problems*.
 
-    *contents* is what the files held that it was read from.
+    Of very many only the first are *shown*. *contents* is what the files held that it was read
+    from.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -89,7 +90,8 @@ class ConfigError(SetupError):
         distinct = dict.fromkeys(problems)
         order = {source: at for at, source in enumerate({p.source: None for p in distinct})}
         self.problems = tuple(sorted(distinct, key=lambda p: (order[p.source], p.line or 0)))
-        lines = [str(problem) for problem in self.problems[:MAX_SHOWN]]
+        self.shown = self.problems[:MAX_SHOWN]
+        lines = [str(problem) for problem in self.shown]
         if len(self.problems) > MAX_SHOWN:
             lines.append(f"and {len(self.problems) - MAX_SHOWN} more")
         super().__init__("\n".join(lines))

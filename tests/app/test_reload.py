@@ -49,6 +49,16 @@ def text(name, token, more=""):
 OLD, NEW = text("a", "token-one"), text("b", "token-two")
 
 
+async def test_problems_without_number_are_a_few_lines_and_their_number(tmp_path, logs):
+    wrong = "".join(f"key{number}: 1\n" for number in range(60))
+    harness = ReloadHarness(tmp_path, OLD, text("b", "token-two", wrong))
+
+    assert not await harness.reload()
+
+    assert len([entry for entry in logs if entry["event"] == "invalid configuration"]) == 50
+    assert logs[-1]["problems"] == 60
+
+
 async def test_what_is_right_is_announced_with_all_secrets_so_far_and_applied(tmp_path, logs):
     harness = ReloadHarness(tmp_path, OLD, NEW)
 
