@@ -75,7 +75,7 @@ def storage(place: str) -> str:
         parsed = address.parse(url)
     except ValueError as error:
         raise SetupError(f"the address of the database {error}") from None
-    if url is place and (parsed.password or "password" in parsed.query):
+    if url is place and (parsed.password or any("password" in key for key in parsed.query)):
         raise SetupError(
             "everybody on this machine can read a password on the command line: put the address"
             " into a variable and write env:NAME, or name a configuration file that has it"

@@ -44,6 +44,7 @@ def test_as_a_table_it_is_one_line(run, configured, other):
     [
         ("postgresql://user:s3cret@127.0.0.1:9/name", "write env:NAME"),
         ("postgresql://user@127.0.0.1:9/name?password=s3cret", "write env:NAME"),
+        ("postgresql://user@127.0.0.1:9/name?sslpassword=s3cret", "write env:NAME"),
         ("postgresql://user@s3cret@127.0.0.1:9/name", "must be sqlite:///"),
         ("mysql://user@127.0.0.1:9/s3cret", "must be sqlite:///"),
         ("env:WRONG", "must be sqlite:///"),
