@@ -223,7 +223,8 @@ class _Group:
 
     message: Message
     style: Style
-    kinds: dict[tuple[str, bool], list[Notification]] = field(init=False)
+    kinds: list[list[Notification]] = field(init=False)
+    rooms: list[int] = field(init=False)
     workspaces: list[str] = field(init=False)
     ambiguous: set[str] = field(init=False)
     facts: tuple[Fact, ...] = field(init=False)
@@ -231,10 +232,14 @@ class _Group:
 
     def __post_init__(self) -> None:
         notifications = self.message.notifications
-        self.kinds = {}
+        kinds: dict[tuple[str, bool], list[Notification]] = {}
         for notification in notifications:
             kind = wording.predicate(notification, many=True), wording.is_workspace(notification)
-            self.kinds.setdefault(kind, []).append(notification)
+            kinds.setdefault(kind, []).append(notification)
+        self.kinds = [*kinds.values()]
+        self.rooms = _shares([*map(len, self.kinds)], MAX_LINES)
+        listed = [members[:room] for members, room in zip(self.kinds, self.rooms, strict=True)]
+        self.ambiguous = _ambiguous(chain.from_iterable(listed))
         workspaces = {member.workspace for member in notifications}
         self.workspaces = sorted({clean(workspace, 40) for workspace in workspaces})
         self.facts, self.when = _times(notifications, self.style.timezone)
@@ -242,24 +247,16 @@ class _Group:
     def text(self) -> Text:
         """Write all of them, those that say the same together."""
         notifications, style = self.message.notifications, self.style
-
-        headings = [_heading(members) for members in self.kinds.values()]
-        lead, action = "", None
-        rooms = _shares([len(members) for members in self.kinds.values()], MAX_LINES)
-        listed = [members[:room] for members, room in zip(self.kinds.values(), rooms, strict=True)]
-        self.ambiguous = _ambiguous(chain.from_iterable(listed))
-        sections = [
-            self._section(heading, members, room)
-            for heading, members, room in zip(headings, self.kinds.values(), rooms, strict=True)
-        ]
+        sections = [*map(self._section, self.kinds, self.rooms)]
         if len(sections) == 1:  # the message itself says what its only section would
-            summary, lead, action = headings[0], sections[0].lead, sections[0].action
-            sections = [replace(sections[0], title="", lead="", action=None)]
+            (only,) = sections
+            summary, lead, action = only.title, only.lead, only.action
+            sections = [replace(only, title="", lead="", action=None)]
         else:
-            summary, lead = _summary(notifications), f"{'; '.join(headings)}."
-        where = f"{len(self.workspaces)} workspaces"
-        if len(self.workspaces) == 1:
-            where = self.workspaces[0]
+            summary, action = _summary(notifications), None
+            lead = f"{'; '.join(section.title for section in sections)}."
+        several = len(self.workspaces) > 1
+        where = f"{len(self.workspaces)} workspaces" if several else self.workspaces[0]
         title = _prefixed(f"{summary} ({where})", style)
         return Text(
             thread_title=title,
@@ -273,9 +270,9 @@ class _Group:
             sender=clean(style.monitor),
         )
 
-    def _section(self, heading: str, members: Sequence[Notification], room: int) -> Section:
+    def _section(self, members: Sequence[Notification], room: int) -> Section:
         return Section(
-            title=heading,
+            title=_heading(members),
             lead=wording.advice(members),
             lines=tuple(map(self._line, members[:room])),
             unlisted=len(members) - room,
@@ -292,14 +289,15 @@ class _Group:
             marks.append(clean(member.workspace, 40))
         if any(marks):
             name = f"{name} ({', '.join(filter(None, marks))})"
-        incident, ids = member.incident, wording.ids(member)
+        incident = member.incident
         if incident is None:
-            return Line(name, ", ".join(filter(None, (self.when(member.at), ids))))
-        if incident.resolved_at is not None:
-            lasted = wording.parts(incident, incident.resolved_at)
-            return Line(name, ", ".join(filter(None, (lasted, ids))))
-        when = self.when(incident.cause_since)
-        return Line(name, f"since {when}" if when else "", _login(member))
+            what = self.when(member.at)
+        elif incident.resolved_at is not None:
+            what = wording.parts(incident, incident.resolved_at)
+        else:
+            when = self.when(incident.cause_since)
+            return Line(name, f"since {when}" if when else "", _login(member))
+        return Line(name, ", ".join(filter(None, (what, wording.ids(member)))))
 
 
 def _times(
