@@ -19,7 +19,7 @@ from monitor.core.duration import Duration
 from monitor.core.model import Micros
 from monitor.core.runtime import Runtime
 from monitor.store import leases
-from monitor.store.db import LeaseLostError, Store
+from monitor.store.db import LeaseLostError, Store, StoreError
 
 RENEW_EVERY: Final = Duration.parse("10s")
 
@@ -105,11 +105,15 @@ class Lease:
             self._wait()
             return
         asked_at = self._monotonic()
-        if not await self._store.run(partial(self._replace, others, self._now()), urgent=True):
-            self._wait()
-            return
-        while await self._store.run(partial(leases.take, replica=self.replica)):
-            pass
+        try:
+            if not await self._store.run(partial(self._replace, others, self._now()), urgent=True):
+                self._wait()
+                return
+            while await self._store.run(partial(leases.take, replica=self.replica)):
+                pass
+        except StoreError:
+            self._store.unlock()  # another monitor may be able to work
+            raise
         self._held_until = math.inf if is_locked else asked_at + TRUST.seconds
         if self._is_waiting:
             log.info("lease taken; this monitor works now")

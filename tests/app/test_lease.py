@@ -178,3 +178,4 @@ async def test_a_monitor_that_waited_does_not_work_on_tables_of_a_newer_version(
             await second.works(after=40)
 
     assert first.store.read_now(leases.replicas) == {}
+    assert first.store.lock_now() is not False, "the lock is free for a newer one"
