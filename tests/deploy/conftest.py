@@ -1,6 +1,7 @@
 """What the tests of the deployment files share."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,15 @@ def deploy():
 
 @pytest.fixture
 def run_tool():
-    """Run a command, of this environment if it has it; return its exit code and its output."""
+    """Run a command, of this environment if it has it; return its exit code and its output.
+
+    Skip the test if there is no such program.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(*command):
+        if not shutil.which(command[0], path=path):
+            pytest.skip(f"{command[0]} is not installed")
         process = subprocess.run(
             [str(argument) for argument in command],
             cwd=ROOT,

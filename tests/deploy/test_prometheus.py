@@ -33,8 +33,6 @@ def expected():
 
 
 def test_promtool_finds_that_the_configuration_is_right(run_tool, tmp_path):
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not installed")
     shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
     file, token = tmp_path / "prometheus.yml", tmp_path / "metrics-token"
     token.touch()  # promtool wants it to be there
