@@ -28,9 +28,11 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
         yield Fact("Workspace", clean(notification.workspace))
     if incident is not None and incident.acknowledged_by:
         yield Fact("Acknowledged by", clean(incident.acknowledged_by))
-    detail = clean(notification.detail or incident.detail, wording.MAX_DETAIL) if incident else ""
-    if detail and wording.is_workspace(notification):
-        yield Fact("Details", detail)
+    if incident is not None and wording.is_workspace(notification):
+        now_is, was = incident.detail, notification.detail  # its cause may have changed since
+        detail = (now_is or was) if incident.is_open else (was or now_is)
+        if detail := clean(detail, wording.MAX_DETAIL):
+            yield Fact("Details", detail)
     yield from _labels(notification.labels)
     if profile := wording.profile_link(notification):
         shown = profile.partition("://")[2].removeprefix("www.").rstrip("/")

@@ -296,7 +296,11 @@ class _Group:
             what = wording.parts(incident, incident.resolved_at)
         else:
             when = self.when(incident.cause_since)
-            return Line(name, f"since {when}" if when else "", _login(member))
+            detail = (
+                clean(incident.detail, wording.MAX_DETAIL) if wording.is_workspace(member) else ""
+            )
+            what = ", ".join(filter(None, (when and f"since {when}", detail)))
+            return Line(name, what, _login(member))
         return Line(name, ", ".join(filter(None, (what, wording.ids(member)))))
 
 

@@ -71,7 +71,10 @@ _REMEDIES: Final[Mapping[Cause, str]] = {
     Cause.UNREACHABLE: "Check the monitor's network, and whether Linked API has an outage.",
     Cause.TOKEN_REJECTED: "Put a valid token for this workspace into the monitor's configuration.",
     Cause.RATE_LIMITED: "Find out what else uses this token so heavily, or poll less often.",
-    Cause.BAD_RESPONSE: "Look for a newer version of this monitor: Linked API may have changed.",
+    Cause.BAD_RESPONSE: (
+        "See in the details what is wrong, and do what they say. If they name nothing to do, look"
+        " for a newer version of this monitor: Linked API may have changed."
+    ),
 }
 _PLATFORM: Final = "the Linked API platform"
 

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from harness.core import HOUR, NOON
+from harness.core import HOUR, NOON, CoreHarness, listed_account
 from harness.notifications import account, changed_twice, notification
 
+from monitor.core import wording
 from monitor.core.details import facts
-from monitor.core.model import EventType
+from monitor.core.model import Cause, EventType
 
 
 def details(notification):
@@ -53,3 +54,29 @@ def test_what_is_over_lasted_as_long_as_all_its_parts():
     assert details(changed_twice())["Lasted"] == (
         "2 d 4 h, Sat 21 Nov 2026, 08:00 to Mon 23 Nov 2026, 12:00 UTC"
     )
+
+
+@pytest.mark.case("another workspace's token pasted")
+def test_what_to_do_about_a_strange_list_is_what_its_details_say():
+    harness = CoreHarness()
+    harness.poll(*map(listed_account, ("a1", "a2", "a3")))
+    for _ in range(6):
+        harness.poll(listed_account("b1"))
+    blind = notification(cause=Cause.BAD_RESPONSE)
+    blind = replace(blind, incident=harness.open[0], detail="")
+
+    assert wording.advice([blind]).startswith("See in the details what is wrong, and do what they")
+    shown = details(blind)["Details"]
+    assert shown.endswith("If that is right: linkedapi-monitor workspaces accept acme")
+
+
+def test_the_details_are_those_of_the_present_cause_however_late_a_message_leaves():
+    opened = notification(cause=Cause.TOKEN_REJECTED, detail="no answer in 30 s")
+    ended = notification(EventType.RESOLVED, Cause.TOKEN_REJECTED, detail="its list was accepted")
+    present = "the token is not valid"
+    opened, ended = (
+        replace(case, incident=replace(case.incident, detail=present)) for case in (opened, ended)
+    )
+
+    assert details(opened)["Details"] == present
+    assert details(ended)["Details"] == "its list was accepted"

@@ -433,3 +433,9 @@ def test_lines_of_a_group_have_the_ids_that_somebody_has_to_do_something_with():
 def lines(*notifications):
     """What a group of *notifications* says of each."""
     return [line.what for section in read(*notifications).sections for line in section.lines]
+
+
+def test_the_line_of_a_workspace_has_the_details_that_its_section_speaks_of():
+    blind = notification(cause=Cause.BAD_RESPONSE)
+
+    assert lines(blind, notification())[0] == "no answer in 30 s"
