@@ -6,7 +6,12 @@ import typer
 
 from monitor import __version__
 
+from .output import print_json, print_lines
+
 
 def version(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Print the version."""
-    typer.echo(f'{{"success":true,"data":"{__version__}"}}' if json else __version__)
+    if json:
+        print_json(__version__)
+    else:
+        print_lines(__version__)

@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack, closing
 
 import pytest
+import structlog
 from harness.program import hooks
 from harness.store import open_store
 from harness.workers import WorkersHarness
@@ -38,6 +39,13 @@ async def harness(tmp_path, request):
         harness.schedule._scheduler.pause()
         stack.push_async_callback(harness.workers.stop)
         yield harness
+
+
+@pytest.fixture
+def logs():
+    """What is logged, entry by entry."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured
 
 
 @pytest.fixture

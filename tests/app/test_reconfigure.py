@@ -4,7 +4,6 @@ import asyncio
 from contextlib import nullcontext
 
 import pytest
-import structlog
 from harness.answers import html_page
 from harness.core import NOON
 from harness.faults import failing_reads
@@ -19,13 +18,6 @@ from monitor.core.model import ALL_WORKSPACES, API, Cause, Incident
 from monitor.core.secret import Secret
 from monitor.store import incidents
 from monitor.store.db import Store, StoreError
-
-
-@pytest.fixture
-def logs():
-    with structlog.testing.capture_logs() as captured:
-        yield captured
-
 
 # ── what is planned ──────────────────────────────────────────────────────────────────────────────
 

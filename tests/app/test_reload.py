@@ -1,17 +1,10 @@
 """The configuration, read again: what is announced, applied, refused and logged."""
 
 import pytest
-import structlog
 
 from monitor import config
 from monitor.app.reload import Reloader
 from monitor.core.errors import MonitorError
-
-
-@pytest.fixture
-def logs():
-    with structlog.testing.capture_logs() as captured:
-        yield captured
 
 
 class ReloadHarness:
