@@ -25,7 +25,7 @@ from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import EventType, Message, Micros, NotificationState, SettledReason
 from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
-from monitor.core.text import sanitize
+from monitor.core.text import redact, sanitize
 
 from . import outbox, receivers, rows
 from .claims import Claimed
@@ -168,7 +168,8 @@ def _weighed(tx: Connection, claimed: Claimed, attempt: Attempt) -> Attempt:
 
 
 def _answer(error: DeliveryError) -> str:
-    return sanitize(str(error), limit=MAX_ERROR)
+    """Return what an error says: people read it, and not every notifier is ours."""
+    return redact(str(error), limit=MAX_ERROR)
 
 
 def _outcome(attempt: Attempt, *, is_late: bool) -> tuple[NotificationState, SettledReason | None]:

@@ -330,3 +330,18 @@ def test_each_attempt_is_kept_with_its_message(failing):
         (1, "server", "HTTP 500", "title"),
         (2, "ok", None, "title"),
     ]
+
+
+def test_no_address_of_a_receiver_leaves_with_what_the_fallback_is_told(store):
+    harness = StoreHarness(store, receivers={"hook": False, "mail": True}, fallback="mail")
+    harness.poll(signed_out())
+    harness.deliver("mail")
+    text_of_another = "POST https://hooks.example/T0/s3cret failed\nfor good"
+
+    harness.deliver("hook", error=replace(WRONG, message=text_of_another))
+
+    (notification,) = harness.claim("mail", after=outbox.GROUP_WAIT).message.notifications
+    assert notification.undelivered.why == "POST [hidden] failed for good"
+    assert harness.column("SELECT answer FROM attempt WHERE answer IS NOT NULL") == [
+        "POST [hidden] failed for good"
+    ]
