@@ -44,7 +44,13 @@ def observe_failure(
                 failure.cause, READING, since=failing.since, reason=reason, detail=failure.detail
             )
     elif is_same and incident.cause is not failure.cause:
-        draft.change(incident, failure.cause, Reason.FAILURE_CHANGED, detail=failure.detail)
+        draft.change(
+            incident,
+            failure.cause,
+            Reason.FAILURE_CHANGED,
+            detail=failure.detail,
+            since=cause_since,
+        )
     return replace(draft.workspace, failing=failing)
 
 

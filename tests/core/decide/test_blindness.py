@@ -87,7 +87,10 @@ def test_the_cause_of_blindness_changes_once_it_lasts_two_polls():
     harness.fail(REJECTED)
 
     assert told(harness.fail(UNREACHABLE), harness.fail(RATE_LIMITED)) == []
+    since = harness.now
     assert told(harness.fail(RATE_LIMITED)) == ["changed rate_limited: failure_changed"]
+    (incident,) = harness.open
+    assert incident.cause_since == since
 
 
 def test_an_account_that_is_called_like_the_subject_of_blindness_is_another_subject():
