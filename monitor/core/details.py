@@ -22,7 +22,7 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
     account, incident = notification.account, notification.incident
     if incident is not None:
         yield from _times(incident, now, timezone)
-    elif account is not None:
+    else:
         yield Fact("Noticed", format_time(notification.at, timezone))
     if notification.workspace not in ("", ALL_WORKSPACES):
         yield Fact("Workspace", clean(notification.workspace))
