@@ -140,11 +140,6 @@ image: ## build the container image; ENGINE=podman, IMAGE=name, BASE=python@sha2
 release: ## check, build and tag a release here, and publish nothing: make release VERSION=0.2.0
 	@deploy/release $(VERSION) $(ARGS)
 
-.PHONY: sbom
-sbom: $(VENV)/.dev ## list the parts of the monitor (CycloneDX) in dist
-	@mkdir -p dist
-	@$(BIN)/python deploy/sbom.py >dist/linkedapi-monitor.cdx.json
-
 .PHONY: clean
 clean: ## remove what make made: the environment, caches, coverage data
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .mutants_cache .hypothesis .coverage .coverage.* build dist

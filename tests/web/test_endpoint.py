@@ -6,8 +6,6 @@ import pytest
 
 from monitor.web.endpoint import Record, find, places, to_ask
 
-SQLITE = "sqlite:///{}/monitor.db"
-
 
 @pytest.fixture
 def file(tmp_path):
