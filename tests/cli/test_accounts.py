@@ -75,5 +75,5 @@ def test_what_is_not_one_renamed_account_cannot_be_accepted(run, configured, id_
     ran = run("accounts", "accept", id_, "-c", configured(more=RULES))
 
     assert ran.code == 5
-    assert "not exactly one account with a new name begins with" in ran.err
+    assert f"not exactly one account with a new name begins with '{id_}'; see the ids" in ran.err
     assert list(owners(run, configured(more=RULES)).values()) == [{}, {}, {}]

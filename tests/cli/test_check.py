@@ -68,7 +68,3 @@ def test_check_says_why_a_workspace_cannot_be_read(check, simulator, fault, code
     assert ran.code == code
     assert json.loads(ran.err)["message"].startswith("acme: ")
     assert ran.out == ""
-
-
-def test_check_exits_7_when_nothing_answers(run, configured):
-    assert run("check", "-c", configured()).code == Exit.NETWORK

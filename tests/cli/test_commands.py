@@ -17,13 +17,6 @@ def test_the_version_is_printed_plain_or_as_json(run):
     assert run("version", "--json").data == __version__
 
 
-def test_nothing_configured_says_what_to_do(run):
-    ran = run("accounts")
-
-    assert ran.code == 2
-    assert "LINKED_API_TOKEN" in ran.err
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["-h"], ["healthcheck", "-h"]])
 def test_a_start_loads_nothing_that_it_does_not_need(arguments):

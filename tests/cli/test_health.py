@@ -33,16 +33,6 @@ def test_a_health_check_asks_the_running_monitor_and_reads_no_configuration(
     assert run("healthcheck").code == 2
 
 
-def test_the_health_check_of_a_wrong_configuration_is_an_error_and_exit_2(
-    on_a_terminal, configured
-):
-    code, shown = on_a_terminal("healthcheck", "-c", configured(more="pol: {}"))
-
-    assert code == 2
-    assert "did you mean poll?" in shown
-    assert "Traceback" not in shown
-
-
 def test_an_answer_of_somebody_else_moves_no_cursor(run):
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -238,6 +238,9 @@ MISTAKES = [
         "nothing runs", "healthcheck --listen 127.0.0.1:9", "is the monitor running there?", code=1
     ),
     Mistake(
+        "nothing runs, file wrong", "healthcheck -c {file}", "did you mean poll?", more="pol: {}\n"
+    ),
+    Mistake(
         "nothing runs or is configured",
         "healthcheck",
         "give --listen HOST:PORT, or: nothing is configured",
@@ -279,7 +282,9 @@ MISTAKES = [
         code=1,
     ),
     Mistake(
-        "a database onto itself", "store copy {file} {file}", "FROM and TO are the same database"
+        "a database onto itself",
+        "store copy {file} sqlite:///{folder}/monitor.db",
+        "FROM and TO are the same database",
     ),
     Mistake(
         "folder missing",
@@ -435,21 +440,6 @@ def test_a_demo_without_a_place_for_its_files_says_which_variable_names_one(run,
 
     assert "name one that can be written to in TMPDIR" in read(ran)
     assert ran.code == 1
-
-
-@pytest.mark.usefixtures("recorded")
-@pytest.mark.parametrize(
-    ("command", "says"),
-    [
-        (("accounts", "accept", "nobody"), "with a new name begins with 'nobody'; see the ids in"),
-        (("workspaces", "accept", "acme"), "'acme' has been refused; see refused_listed in"),
-    ],
-)
-def test_what_cannot_be_accepted_is_a_line(run, configured, command, says):
-    ran = run(*command, "-c", configured())
-
-    assert says in read(ran)
-    assert ran.code == 5
 
 
 @pytest.mark.usefixtures("recorded")

@@ -83,14 +83,6 @@ def test_a_server_that_is_away_is_one_line_without_a_secret(run, configured, mon
     assert "user" not in ran.err
 
 
-@pytest.mark.usefixtures("recorded")
-def test_a_database_is_not_copied_into_itself(run, configured, tmp_path):
-    ran = run("store", "copy", configured(), f"sqlite:///{tmp_path}/monitor.db")
-
-    assert ran.code == 2
-    assert "the same database" in ran.err
-
-
 @pytest.mark.slow
 async def test_a_monitor_goes_on_with_a_copy_as_if_nothing_had_happened(
     tmp_path, postgres_url, run, monkeypatch

@@ -48,7 +48,7 @@ def test_what_was_not_refused_cannot_be_accepted(run, configured, name):
     ran = run("workspaces", "accept", name, "-c", configured())
 
     assert ran.code == 5
-    assert "no list of the workspace" in ran.err
+    assert f"no list of the workspace '{name}' has been refused; see refused_listed" in ran.err
 
 
 @pytest.mark.usefixtures("recorded")
