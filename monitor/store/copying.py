@@ -6,7 +6,7 @@ told to whom and what is still to be sent included, so a monitor goes on with it
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -40,7 +40,8 @@ def copy(
     if it can't be done. *target* is left empty then.
     """
     copied = {}
-    with source.snapshot() as reading, target.fill() as writing:
+    with ExitStack() as stack, target.fill() as writing:
+        reading = stack.enter_context(source.snapshot())
         _check_empty(target, writing)
         for table in _tables(source):
             copied[table] = 0
@@ -51,6 +52,7 @@ def copy(
                     copied[table] += len(portion)
                     hold.renew()
                     pause()
+        stack.close()  # a server ends what is idle, and the commit may take long
         hold.renew(now=True)
     return copied
 

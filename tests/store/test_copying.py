@@ -20,6 +20,10 @@ ODD = (
     ("INSERT INTO post (id, receiver, address, receipt) VALUES (:id, '', '', :text)", ""),
     ("INSERT INTO transition (workspace, account_id, at, after) VALUES (:id, '', -1, :text)", None),
 )
+END_IDLE = text("""
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE state = 'idle in transaction' AND datname = current_database() AND pid <> pg_backend_pid()
+""")
 EXTREME = text("UPDATE heard SET at = :least, told_at = :most")
 
 
@@ -135,6 +139,25 @@ def test_a_server_is_not_asked_for_all_of_a_table_at_once(filled, monkeypatch):
     ):
         assert len(next(portions)) == 2
         assert tx.execute(text("SELECT count(*) FROM pg_cursors")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_nothing_of_the_former_is_needed_while_the_copy_is_committed(
+    filled, database_url, other_url, monkeypatch
+):
+    renew = exclusive.Hold.renew
+
+    def end_what_is_idle(hold, *, now=False):
+        renew(hold, now=now)
+        if now:  # as the server does after 10 s, which a large copy may take to reach the disk
+            hold.store.run_now(lambda tx: tx.execute(END_IDLE))
+
+    monkeypatch.setattr(exclusive.Hold, "renew", end_what_is_idle)
+    filled.store.close()
+
+    copied = copy(database_url, other_url)
+
+    assert copied["account"] == len(everything(other_url)["account"]) == 3
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
