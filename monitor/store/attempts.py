@@ -363,7 +363,6 @@ ORDER BY created_at, id LIMIT :limit
 OPENINGS: Final = text("""
 SELECT * FROM notification
 WHERE message_id = :message_id AND settled_at IS NULL AND event = 'opened'
-    AND undelivered_to IS NULL
 """)
 
 BEGINNING: Final = (0, "")

@@ -8,6 +8,7 @@ from harness.core import (
     MINUTE,
     frozen,
     listed_account,
+    make_routing,
     signed_out,
 )
 from harness.store import DAY, GONE, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
@@ -345,3 +346,20 @@ def test_no_address_of_a_receiver_leaves_with_what_the_fallback_is_told(store):
     assert harness.column("SELECT answer FROM attempt WHERE answer IS NOT NULL") == [
         "POST [hidden] failed for good"
     ]
+
+
+@pytest.mark.case("receiver to be mended")
+def test_what_a_former_fallback_refuses_is_told_at_once_to_the_one_in_its_place(store):
+    harness = StoreHarness(store)
+    names = dict.fromkeys(("slack", "mail", "post"), True)
+    routing = make_routing(names, Route(to=("slack",)))
+    harness.rules, harness.fallback = replace(harness.rules, routing=routing), "mail"
+    harness.poll(signed_out())
+    harness.deliver("slack", error=WRONG)
+    harness.deliver("mail", error=GONE, after=outbox.GROUP_WAIT)
+    values = {"after": attempts.BEGINNING, "now": harness.now, "new_id": harness.new_id}
+
+    harness.run(lambda tx: attempts.divert(tx, "mail", harness.receiver("post"), **values))
+
+    (copy,) = harness.claim("post", after=outbox.GROUP_WAIT).message.notifications
+    assert (copy.event, copy.undelivered[:2]) == ("opened", ("slack", "HTTP 400"))
