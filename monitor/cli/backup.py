@@ -14,7 +14,7 @@ from monitor.store import backup as backups
 
 from .options import ConfigOption, JsonOption
 from .output import count, print_json, wants_json
-from .signals import heeding_signals
+from .signals import deferred_signals
 
 COUNTED: Final = ("workspace", "account", "incident", "message")
 
@@ -30,7 +30,7 @@ def backup(
     """
     config = app.load(config_file)
     began = time.monotonic()
-    with heeding_signals() as pause:
+    with deferred_signals() as pause:
         made = backups.make(
             config.storage.location, target, pause=partial(pause, backups.PAUSE_SECONDS)
         )

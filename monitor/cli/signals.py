@@ -12,7 +12,7 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def heeding_signals() -> Iterator[Callable[[float], None]]:
+def deferred_signals() -> Iterator[Callable[[float], None]]:
     """Yield a function that sleeps so many seconds, and ends the process if it is to end.
 
     A second signal ends it wherever it is: it may be waiting for something that never comes.

@@ -16,7 +16,7 @@ from monitor.store.db import Store
 from .backup import summary
 from .options import JsonOption
 from .output import print_json, wants_json
-from .signals import heeding_signals
+from .signals import deferred_signals
 
 store = typer.Typer(help="The database as a whole.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def copy(
         raise SetupError("FROM and TO are the same database: nothing is to be copied")
     began = time.monotonic()
     with (
-        heeding_signals() as pause,
+        deferred_signals() as pause,
         closing(Store.open(urls[0], create=False)) as former,
         closing(Store.open(urls[1])) as new,
     ):

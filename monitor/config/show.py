@@ -22,7 +22,7 @@ from .settings import Config
 _VARIABLES: Final = re.compile(r"\s*(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+\s*")
 """Variables and nothing beside them, defaults neither: these may be a part of a secret."""
 
-_STAND_IN: Final = re.compile(r"\$\{(SECRET_\d+)\}")
+_PLACEHOLDER: Final = re.compile(r"\$\{(SECRET_\d+)\}")
 _TEXTS: Final = (str, Path, Duration)
 _HEADER: Final = """\
 # The configuration as the monitor understands it, with all defaults.
@@ -60,7 +60,7 @@ class _Writer:
         self._origins = document.origins
         self._environ = environ
         self._written = Document(root=written)
-        self._taken = frozenset(_STAND_IN.findall(document.text))
+        self._taken = frozenset(_PLACEHOLDER.findall(document.text))
         self._names: dict[Secret, str] = {}
 
     def shown(self, value: Any, location: Location) -> Any:
@@ -81,7 +81,7 @@ class _Writer:
 
     def with_note(self, line: str) -> str:
         """Return a *line* with the comment on the secret that it needs, if it does."""
-        names = _STAND_IN.findall(line)
+        names = _PLACEHOLDER.findall(line)
         note = next((self.notes[name] for name in names if name in self.notes), None)
         return f"{line}  # {note}" if note else line
 

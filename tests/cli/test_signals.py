@@ -3,12 +3,12 @@ import signal
 
 import pytest
 
-from monitor.cli.signals import SIGNALS, heeding_signals
+from monitor.cli.signals import SIGNALS, deferred_signals
 
 
 def send(*numbers, passed):
     """Let signals reach this process one after the other; add to *passed* how many did no harm."""
-    with heeding_signals() as pause:
+    with deferred_signals() as pause:
         pause(0)
         for number in numbers:
             os.kill(os.getpid(), number)

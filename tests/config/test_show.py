@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from harness.stand_ins import stand_ins
+from harness.placeholders import placeholders
 
 from monitor.config import load, show
 from monitor.config.settings import Findings
@@ -21,7 +21,7 @@ def shown(tmp_path):
         before = load(file, environ)
         lines = show(file, environ)
         again.write_text(lines)
-        after = load(again, environ | stand_ins(lines, before))
+        after = load(again, environ | placeholders(lines, before))
         assert after.with_findings(Findings()) == before.with_findings(Findings())
         return lines
 

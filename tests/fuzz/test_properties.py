@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from fuzz.targets import ENVIRON, FILE, HUSH, ORIGIN, TOKEN, check_answer, check_config
 from harness import payloads
-from harness.stand_ins import stand_ins
+from harness.placeholders import placeholders
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -265,7 +265,7 @@ def check_shown(config, content):
     FILE.write_bytes(content)
     lines = show(FILE, ENVIRON)
     FILE.write_text(lines)
-    again = load(FILE, ENVIRON | stand_ins(lines, config))
+    again = load(FILE, ENVIRON | placeholders(lines, config))
 
     assert HUSH not in lines
     assert PLAIN not in lines

@@ -7,18 +7,18 @@ import yaml
 from monitor.core.secret import Secret
 
 
-def stand_ins(lines, config):
+def placeholders(lines, config):
     """The variables that *lines* need to be loaded as *config*: {"SECRET_1": "…"}."""
-    return dict(_stand_ins(yaml.safe_load(lines), config.model_dump(by_alias=True)))
+    return dict(_placeholders(yaml.safe_load(lines), config.model_dump(by_alias=True)))
 
 
-def _stand_ins(shown, value):
+def _placeholders(shown, value):
     if isinstance(value, Secret):
         if match := re.fullmatch(r"\$\{(SECRET_\d+)\}", str(shown)):
             yield match[1], value.reveal()
     elif isinstance(value, dict) and isinstance(shown, dict):
         for key, part in value.items():
-            yield from _stand_ins(shown.get(key), part)
+            yield from _placeholders(shown.get(key), part)
     elif isinstance(value, tuple) and isinstance(shown, list):
         for parts in zip(shown, value, strict=True):
-            yield from _stand_ins(*parts)
+            yield from _placeholders(*parts)
