@@ -3,90 +3,32 @@
 import asyncio
 import math
 from dataclasses import replace
-from typing import ClassVar
 
 import pytest
 import structlog
-from harness.core import HOUR, MINUTE, REJECTED, frozen, listed_account, make_recorder, signed_out
+from harness.core import HOUR, MINUTE, REJECTED, listed_account, signed_out
+from harness.delivery import DeliveryHarness, Pager
 from harness.faults import lost_answers
 from harness.notifications import message
 from harness.raw_server import TLS
 from harness.receivers import MailServer, mail_settings
-from harness.store import DAY, GONE, LATER, REFUSED, WRONG, StoreHarness
+from harness.store import LATER, REFUSED, WRONG
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.inventory import Inventory
-from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
 from monitor.core.render import Style
 from monitor.core.route import Receiver
 from monitor.notifiers import email
-from monitor.store import clock
 from monitor.store.db import StoreError
-from monitor.store.outbox import GROUP_WAIT
 from monitor.work import deliver
-from monitor.work.deliver import Deliverer, DeliveryRules
 
 SLOW = DeliveryError(
     "try later",
     reason=AttemptReason.RATE_LIMITED,
     retry_after=Duration.parse("10m"),
 )
-
-
-class Pager:
-    """A notifier as a third party might write one: it does what the test told it to."""
-
-    groups: ClassVar[bool] = True
-
-    def __init__(self):
-        self.messages = []
-        self.replies = []
-        self.entered = asyncio.Event()
-
-    async def send(self, message):
-        self.messages.append(message)
-        reply = self.replies.pop(0) if self.replies else None
-        if isinstance(reply, Exception):
-            raise reply
-        if reply == "hang":
-            self.entered.set()
-            await asyncio.Event().wait()
-        return Receipt()
-
-
-class DeliveryHarness(StoreHarness):
-    """Commits polls, and has one deliverer."""
-
-    def __init__(self, store):
-        super().__init__(store)
-        self.pager = Pager()
-        recorder = make_recorder(self, {"slack": "slack"}, jitter=1.0)
-        self.metrics = recorder.metrics
-        self.deliverer = Deliverer(
-            self.receiver("slack"),
-            self.pager,
-            DeliveryRules(DeliveryPolicy(), Inventory({"acme": {}})),
-            recorder,
-            self.process,
-        )
-
-    async def send(self, *, after=0):
-        self.now += after
-        self.seconds += after / 1_000_000
-        claimed = await self.deliverer.claim()
-        settled = list(claimed.ended)
-        if claimed.message is not None:
-            settled += await self.deliverer.send(claimed, claimed.message)
-        elif not settled:
-            self.next_at = claimed.next_at
-            return None
-        return [(str(sent.event), str(sent.outcome)) for sent in settled]
-
-    def metric(self, line):
-        return line in self.metrics.render().decode()
 
 
 @pytest.fixture
@@ -269,71 +211,6 @@ async def test_a_notice_without_an_incident_may_be_refused_too(harness):
     assert await harness.send() == [("notice", "dead")]
 
 
-async def test_what_is_dead_is_said_loudly_and_wakes_the_fallback(harness, capsys):
-    woken, deliverer = [], harness.deliverer
-    deliverer.recorder = replace(deliverer.recorder, wake=woken.append)
-    deliverer.rules = replace(deliverer.rules, fallback=Receiver("mail"))
-    harness.poll(signed_out())
-    harness.pager.replies = [WRONG]
-
-    assert await harness.send() == [("opened", "dead")]
-
-    assert ["mail"] in woken
-    assert "given up" in capsys.readouterr().out
-    assert harness.metric('outcome="dead"} 1')
-
-
-@pytest.mark.case("receiver to be mended")
-async def test_the_fallback_hears_at_once_what_a_receiver_refuses_and_it_later_if_it_is_mended(
-    harness,
-):
-    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
-    ids = [f"a{number}" for number in range(3)]
-    harness.poll(*map(listed_account, ids))
-    harness.poll(*map(frozen, ids))
-    harness.pager.replies = [GONE, GONE]
-
-    assert await harness.send() == []
-    assert await harness.send(after=1) == []
-    harness.poll(*map(frozen, ids), signed_out("late"), after=1)
-    assert await harness.send(after=1) is None  # paused, but not the fallback's copies
-    copies = harness.claim("mail", after=GROUP_WAIT).message.notifications
-    assert {(copy.event, *copy.undelivered[:2]) for copy in copies} == {
-        ("opened", "slack", "HTTP 404")
-    }
-    assert [copy.account.id for copy in copies] == [*ids, "late"]
-
-    harness.poll(listed_account("a0"), *map(frozen, ids[1:]), signed_out("late"))
-    told = [await harness.send(after=DAY // 2) for _ in range(3)]
-    assert told == [[("opened", "delivered")]] * 3
-    assert await harness.send() is None
-    assert harness.metric('linkedapi_receiver_failing{receiver="slack"} 0.0')
-
-
-@pytest.mark.case("database away while a message leaves")
-async def test_what_is_dead_is_said_though_the_database_fails_right_after_it_was_noted(
-    harness, monkeypatch, capsys
-):
-    woken, deliverer = [], harness.deliverer
-    deliverer.recorder = replace(deliverer.recorder, wake=woken.append)
-    deliverer.rules = replace(deliverer.rules, fallback=Receiver("mail"))
-    harness.poll(signed_out())
-    harness.pager.replies = [REFUSED]
-
-    async def fail():
-        raise StoreError("the database is away")
-
-    monkeypatch.setattr(Deliverer, "_expire", lambda _: fail())
-    sent = harness.send(after=DAY)
-    with pytest.raises(StoreError):
-        await asyncio.wait_for(sent, 5)
-
-    assert ["mail"] in woken
-    assert "given up" in capsys.readouterr().out
-    assert harness.metric('outcome="dead"} 1')
-    assert harness.column("SELECT number FROM attempt") == [1]
-
-
 @pytest.mark.case("database away while a message leaves")
 async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lapsed(harness, store):
     harness.poll(signed_out())
@@ -362,45 +239,6 @@ async def test_what_had_failed_and_was_claimed_without_an_answer_is_sent_too(har
     assert await harness.send() is None
     assert await harness.send(after=HOUR) is None
     assert await harness.send() == [("opened", "delivered")]
-
-
-@pytest.mark.case("receiver to be mended")
-async def test_the_fallback_hears_nothing_of_what_was_over_when_a_receiver_refused_the_rest(
-    harness,
-):
-    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
-    harness.poll(frozen("over"), frozen("open"), listed_account("well"))
-    harness.poll(listed_account("over"), frozen("open"), listed_account("well"))
-    harness.pager.replies = [GONE]
-
-    assert await harness.send() == []
-    assert (await harness.deliverer.claim()).more
-    assert not (await harness.deliverer.claim()).more
-
-    (copy,) = harness.claim("mail", after=GROUP_WAIT).message.notifications
-    assert copy.account.id == "open"
-    assert [told for told in harness.states() if "mail" in told] == [
-        ("mail", "opened", "sending", None)
-    ]
-
-
-@pytest.mark.case("receiver to be mended", "clock back")
-async def test_the_fallback_hears_of_what_comes_after_the_clock_went_back_too(harness):
-    harness.deliverer.rules = replace(harness.deliverer.rules, fallback=Receiver("mail"))
-    harness.poll(signed_out("a1"))
-    harness.pager.replies = [GONE, GONE]
-    assert await harness.send() == []
-    assert (await harness.deliverer.claim()).more
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
-
-    harness.now -= HOUR
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
-    harness.poll(signed_out("a1"), signed_out("a2"), after=1)
-    await harness.send()
-    await harness.deliverer.claim()
-
-    copies = "SELECT subject FROM notification WHERE receiver = 'mail' ORDER BY subject"
-    assert harness.column(copies) == ["a1", "a2"]
 
 
 @pytest.mark.parametrize("post", [{"ts": "1"}, object()], ids=["a post", "no JSON"])
