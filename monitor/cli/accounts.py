@@ -13,7 +13,7 @@ from monitor.store import listings
 from monitor.store import workspaces as recorded
 
 from .database import read, write
-from .options import ByOption, ConfigOption, JsonOption
+from .options import ByOption, ConfigOption, JsonOption, pass_on
 from .output import Exit, print_error, print_rows
 
 accounts = typer.Typer(
@@ -34,6 +34,7 @@ def list_accounts(
 ) -> None:
     """List the accounts as last seen, the bad ones first."""
     if context.invoked_subcommand is not None:
+        pass_on(context, config_file=config_file, json=json)
         return
     config = app.load(config_file)
     inventory = app.inventory(config)

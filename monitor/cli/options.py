@@ -27,3 +27,9 @@ ByOption = Annotated[
     typer.Option("--by", help="Who does it; else the system's user.", show_default=False),
 ]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="How many.")]
+
+
+def pass_on(context: typer.Context, **options: object) -> None:
+    """Let the command after this one have *options* that were written before it."""
+    given = {name: value for name, value in options.items() if value is not None}
+    context.default_map = {str(context.invoked_subcommand): given}

@@ -9,7 +9,7 @@ from monitor.store import listings
 from monitor.store import workspaces as recorded
 
 from .database import read, write
-from .options import ByOption, ConfigOption, JsonOption
+from .options import ByOption, ConfigOption, JsonOption, pass_on
 from .output import Exit, print_error, print_rows
 
 COLUMNS = ["name", "accounts", "as_of", "failing_cause", "failing_since", "refused_listed"]
@@ -25,10 +25,12 @@ def list_workspaces(
     context: typer.Context, config_file: ConfigOption = None, json: JsonOption = None
 ) -> None:
     """List the workspaces as last seen: how many accounts each has, and why one can't be read."""
-    if context.invoked_subcommand is None:
-        rows = read(app.load(config_file), listings.workspaces)
-        empty = "no workspace has been seen yet"
-        print_rows(rows, as_json=json, columns=COLUMNS, empty=empty, below="failing_detail")
+    if context.invoked_subcommand is not None:
+        pass_on(context, config_file=config_file, json=json)
+        return
+    rows = read(app.load(config_file), listings.workspaces)
+    empty = "no workspace has been seen yet"
+    print_rows(rows, as_json=json, columns=COLUMNS, empty=empty, below="failing_detail")
 
 
 @workspaces.command()

@@ -77,3 +77,13 @@ def test_what_is_not_one_renamed_account_cannot_be_accepted(run, configured, id_
     assert ran.code == 5
     assert f"not exactly one account with a new name begins with '{id_}'; see the ids" in ran.err
     assert list(owners(run, configured(more=RULES)).values()) == [{}, {}, {}]
+
+
+@pytest.mark.usefixtures("renamed")
+def test_options_count_on_either_side_of_the_command(run, configured, monkeypatch, tmp_path):
+    config = configured(more=RULES)
+    monkeypatch.setenv("LINKEDAPI_MONITOR_CONFIG", f"{tmp_path}/another.yaml")
+
+    assert run("accounts", "-c", config, "accept", "a22").data[0]["id"] == "a22"
+    assert run("workspaces", "-c", config, "accept", "acme").code == 5
+    assert run("accounts", "-c", "none.yaml", "accept", "a222", "-c", config).code == 0
