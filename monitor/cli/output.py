@@ -1,5 +1,6 @@
 """What commands print, tables on a terminal and JSON in a pipe unless asked for, and exit codes."""
 
+import codecs
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -88,9 +89,11 @@ def print_rows(
 def print_json(data: Any) -> None:
     """Print *data* as JSON in the envelope of all commands.
 
-    What a terminal would obey is written as JSON can: readers of either kind get what it is.
+    What a terminal would obey is written as JSON can: readers of either kind get what it is. So is
+    all that is not ASCII where the output is in another encoding than that of JSON.
     """
-    text = json.dumps({"success": True, "data": data}, ensure_ascii=False)
+    is_utf8 = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
+    text = json.dumps({"success": True, "data": data}, ensure_ascii=not is_utf8)
     typer.echo("".join(c if c == visible(c) else json.dumps(c)[1:-1] for c in text))
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 import re
 import sys
@@ -55,6 +56,16 @@ def test_no_output_moves_the_cursor_or_turns_text_round(capsys, monkeypatch):
     assert json.loads(out.splitlines()[0])["data"] == {"name": HOSTILE}
     assert "é" in out
     assert err == "error: a\\x1b[31m\\x9b2J\\u202eb\\u2066c\\x7f\\u200f é\n"
+
+
+def test_json_is_json_whatever_the_encoding_of_the_output(monkeypatch):
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="latin-1", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", stream)
+    print_json({"name": f"{HOSTILE} 🦊"})
+    stream.flush()
+
+    assert json.loads(written.getvalue())["data"] == {"name": f"{HOSTILE} 🦊"}
 
 
 @pytest.mark.odd_input("hostile name")
