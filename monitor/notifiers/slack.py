@@ -19,7 +19,6 @@ from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Message
 from monitor.core.render import Action, Line, Text, Tone, fit, plain_text, render, tone_of
 from monitor.core.secret import Secret
-from monitor.core.text import shorten
 
 from . import _http
 
@@ -211,10 +210,10 @@ def _size_of_blocks(text: Text) -> int:
 
 
 def _size(part: Any) -> int:
-    """Count the characters of all texts and links."""
+    """Count the characters of all texts and links, an emoji as two."""
     match part:
         case str():
-            return len(part)
+            return len(_utf16(part)) // 2
         case dict():
             return sum(_size(value) for key, value in part.items() if key not in ("type", "style"))
         case list():
@@ -293,7 +292,15 @@ def _link(text: str, url: str, **style: Any) -> dict[str, Any]:
 
 
 def _plain_text(text: str, limit: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": shorten(text, limit), "emoji": False}
+    encoded = _utf16(text)
+    if len(encoded) > 2 * limit:
+        text = f"{encoded[: 2 * limit - 2].decode('utf-16-le', 'ignore').rstrip()}…"
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _utf16(text: str) -> bytes:
+    """Encode *text* as those do who count an emoji as two: where it fits then, it fits for all."""
+    return text.encode("utf-16-le", "replace")
 
 
 def _escape(text: str) -> str:

@@ -98,9 +98,20 @@ def test_what_the_blocks_hold_is_bounded():
     header, *_, notes = payload["blocks"]
 
     assert len(payload["text"]) == 3000
-    assert len(header["text"]["text"]) == 150
+    assert header["text"]["text"] == f"🔴 {'x' * 146}…"
     assert [len(note["text"]) for note in notes["elements"]] == [2000] * 10
     assert len(payload["blocks"]) <= 50
+
+
+def test_what_is_bounded_fits_for_who_counts_an_emoji_as_two():
+    title = f"{'👩🏽' * 200} is signed out"
+    lines = tuple(Line("👩🏽" * 40) for _ in range(200))
+    text = Text("", Tone.BAD, title=title, lead="x", sections=(Section("x", "x", lines),))
+
+    header, *rest = slack.payload(text)["blocks"]
+
+    assert len(header["text"]["text"].encode("utf-16-le")) // 2 in (149, 150)
+    assert 4500 < characters(rest) < 5000
 
 
 def test_there_are_no_buttons():
