@@ -12,7 +12,7 @@ from .model import EventType, Message, Micros, Notification, Resolution
 from .secret import Secret
 from .text import clean, format_clock, format_date, format_time, format_zone, set_off
 
-MAX_LINES: Final = 500
+MAX_LINES: Final = 1000
 """So many of a group are listed at the most; where there is less room, `fit` lists fewer."""
 
 NEARLY: Final = 0.97

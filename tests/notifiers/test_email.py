@@ -351,3 +351,13 @@ def test_what_is_no_address_is_refused_before_anybody_writes_to_it(address):
 def test_recipients_are_a_list_or_a_label(to):
     with pytest.raises(ValidationError):
         settings(to=to)
+
+
+async def test_a_mail_lists_as_many_as_its_size_allows_however_little_there_is_of_each():
+    people = [account(f"N{n}", id_=f"a{n}") for n in range(1100)]
+    group = [notification(person=person, link=None, link_withheld=True) for person in people]
+
+    (mail,) = await mails(message(*group))
+
+    size = len(mail.get_body(("html",)).get_content().encode())
+    assert email.MAX_HTML * 0.95 < size <= email.MAX_HTML + 1000  # line ends
