@@ -2,28 +2,26 @@
 
 import json
 import os
-import re
 import shlex
 import subprocess
-from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
 from harness import postgresql
+from harness.pages import ROOT, blocks
 
 from monitor.cli import commands
 from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
-ROOT = Path(__file__).parents[1]
-SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = ("sh", "console")
 
 
 def block(page):
     """The one block of commands of a page."""
-    (body,) = SHELL.findall((ROOT / page).read_text(encoding="utf-8"))
-    return body
+    (text,) = blocks(page, *SHELL)
+    return text
 
 
 async def test_the_simulator_does_what_its_page_tells_people_to_ask_for():
@@ -81,7 +79,7 @@ def test_a_dump_of_postgresql_is_restored_as_its_page_says(tmp_path):
 
 def test_there_are_no_other_blocks_that_nobody_types():
     pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
-    with_blocks = {page.stem for page in pages if SHELL.search(page.read_text(encoding="utf-8"))}
+    with_blocks = {page.stem for page in pages if blocks(page, *SHELL)}
 
     tested_elsewhere = {"README", "alertmanager", "commands", "deployment", "monitoring"}
     assert with_blocks == tested_elsewhere | {

@@ -18,9 +18,9 @@ def fences(page):
     return [(kind, textwrap.dedent(text)) for kind, text in FENCE.findall(read(page))]
 
 
-def blocks(page, kind):
-    """The blocks of that kind."""
-    return [text for of, text in fences(page) if of == kind]
+def blocks(page, *kinds):
+    """The blocks of these kinds."""
+    return [text for kind, text in fences(page) if kind in kinds]
 
 
 def steps(block):
