@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from monitor import app
 from monitor.core.model import LISTED, Event, EventType, ListedAccount, Reason, Status
+from monitor.core.text import bare
 from monitor.store import listings
 from monitor.store import workspaces as recorded
 
@@ -54,7 +55,9 @@ def list_accounts(
 
 @accounts.command()
 def accept(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="Its id, or a unique start of it.")],
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="Its id, or a unique start of it.", callback=bare)
+    ],
     by: ByOption = None,
     config_file: ConfigOption = None,
     json: JsonOption = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from monitor import app
+from monitor.core.text import bare
 from monitor.store import listings
 from monitor.store import workspaces as recorded
 
@@ -35,7 +36,7 @@ def list_workspaces(
 
 @workspaces.command()
 def accept(
-    name: Annotated[str, typer.Argument(help="Which workspace.")],
+    name: Annotated[str, typer.Argument(help="Which workspace.", callback=bare)],
     by: ByOption = None,
     config_file: ConfigOption = None,
     json: JsonOption = None,

@@ -70,6 +70,11 @@ def test_a_unique_start_of_an_id_is_enough_and_who_accepts_is_the_user_of_the_sy
 
 
 @pytest.mark.usefixtures("renamed")
+def test_an_id_is_taken_as_a_message_shows_it(run, configured):
+    assert run("accounts", "accept", "a2\N{WORD JOINER}2", "-c", configured(more=RULES)).code == 0
+
+
+@pytest.mark.usefixtures("renamed")
 @pytest.mark.parametrize("id_", ["a1", "a2", "Dana Fox", ""])
 def test_what_is_not_one_renamed_account_cannot_be_accepted(run, configured, id_):
     ran = run("accounts", "accept", id_, "-c", configured(more=RULES))

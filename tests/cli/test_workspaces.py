@@ -42,6 +42,12 @@ def test_who_accepts_is_the_user_of_the_system_if_nobody_is_named(run, configure
     assert recorded.column("SELECT way || ' ' || actor FROM acceptance") == [f"cli {app.user()}"]
 
 
+def test_a_name_is_taken_as_a_message_shows_it(run, configured, recorded):
+    recorded.poll(listed_account("x"))
+
+    assert run("workspaces", "accept", "ac\N{WORD JOINER}me", "-c", configured()).code == 0
+
+
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize("name", ["acme", "nobody"])
 def test_what_was_not_refused_cannot_be_accepted(run, configured, name):
