@@ -85,7 +85,10 @@ def storage(place: str) -> str:
 
 def _configured_storage(path: Path) -> str:
     """Return the address of the database that the configuration at *path* names."""
-    if not path.is_file():
+    is_file = True
+    with suppress(OSError):  # else loading it says why it can't be read
+        is_file = path.is_file()
+    if not is_file:
         raise SetupError(
             f"{path} is no configuration file; name one, or the address of a database:"
             " sqlite:///PATH, or env:NAME for a variable that holds postgresql://…"

@@ -80,7 +80,10 @@ def make(
     if parsed.drivername != "sqlite":
         name = address.describe(parsed)
         raise StoreError(f"the database {name} is PostgreSQL's to back up: {NOT_SQLITE}")
-    _check_name(target, replace=replace)
+    try:
+        _check_name(target, replace=replace)
+    except OSError as error:
+        raise _failed(target, error.strerror or type(error).__name__) from None
     file = DatabaseFile(Path(parsed.database or ""))
     file.prepare(create=False)
     database = sqlite.connect(parsed, file, read_only=True)

@@ -46,18 +46,23 @@ class DatabaseFile:
         not to be created.
         """
         path = self.path
-        if not create and not os.path.lexists(path):
-            raise StoreError(
-                f"there is no database {path} (storage.url): the monitor has not run with it yet"
-            )
         try:
+            if not create:
+                path.lstat()
             _make_folders(path.parent)
             check_folders(path, "name a file elsewhere in storage.url")
             os.close(open_ours(path, whoever=not create))
         except OSError as error:
+            if not create and isinstance(error, FileNotFoundError | NotADirectoryError):
+                raise StoreError(
+                    f"there is no database {path} (storage.url): the monitor has not run with it"
+                    " yet"
+                ) from None
+            advice = "name a writable file in storage.url"
+            if not create and isinstance(error, PermissionError):
+                advice = "run this as the user of the monitor"
             raise StoreError(
-                f"the database {path} can't be opened: {error.strerror}; name a writable file in"
-                " storage.url"
+                f"the database {path} can't be opened: {error.strerror}; {advice}"
             ) from None
         self._identity = _identity(path)
         self.check_companions()

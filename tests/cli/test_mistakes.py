@@ -282,6 +282,17 @@ MISTAKES = [
         code=1,
     ),
     Mistake(
+        "a backup into no folder that can be",
+        f"backup {{folder}}/{'x' * 300}/copy.db -c {{file}}",
+        "/copy.db was made: File name too long",
+        code=1,
+    ),
+    Mistake(
+        "a configuration that can't be looked at",
+        f"store copy {'x' * 300}/config.yaml sqlite:///{{folder}}/new.db",
+        "cannot be read: File name too long; name one with --config",
+    ),
+    Mistake(
         "a database onto itself",
         "store copy {file} sqlite:///{folder}/monitor.db",
         "FROM and TO are the same database",

@@ -355,3 +355,15 @@ def test_a_log_that_cannot_be_emptied_leaves_writes_their_patience(database_url,
     with database.engine.begin() as tx:
         assert tx.execute(text("PRAGMA busy_timeout")).scalar() == 10_000
     database.engine.dispose()
+
+
+@as_root
+def test_who_may_not_look_into_the_folder_is_not_told_that_nothing_is_there(file, database_url):
+    Store.open(database_url).close()
+    file.parent.chmod(0o700)
+    os.seteuid(STRANGER)
+    try:
+        with pytest.raises(StoreError, match="Permission denied; run this as the user of the mon"):
+            Store.open(database_url, create=False)
+    finally:
+        os.seteuid(0)
