@@ -15,7 +15,8 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def deferred_signals() -> Iterator[Callable[[float], None]]:
     """Yield a function that sleeps so many seconds, and ends the process if it is to end.
 
-    A second signal ends it wherever it is: it may be waiting for something that never comes.
+    A second signal ends it wherever it is: it may be waiting for something that never comes. Those
+    that were ignored before, as after nohup, still are.
     """
     received: list[int] = []
 
@@ -29,7 +30,8 @@ def deferred_signals() -> Iterator[Callable[[float], None]]:
         if received:
             sys.exit(128 + received[0])
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield pause
     finally:
