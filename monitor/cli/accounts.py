@@ -88,7 +88,7 @@ def accept(
 def _accept(tx: Connection, id_: str, actor: str) -> list[dict[str, Any]]:
     """Accept the names of the account *id_* (in all its workspaces); return what was accepted."""
     renamed = listings.renamed_accounts(tx)
-    ids = {row["id"] for row in renamed if row["id"].startswith(id_)}
+    ids = {row["id"] for row in renamed if id_ and row["id"].startswith(id_)}
     if id_ not in ids and len(ids) != 1:
         return []
     chosen = [row for row in renamed if row["id"] == (id_ if id_ in ids else min(ids))]

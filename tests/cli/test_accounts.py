@@ -70,6 +70,16 @@ def test_a_unique_start_of_an_id_is_enough_and_who_accepts_is_the_user_of_the_sy
 
 
 @pytest.mark.usefixtures("renamed")
+@pytest.mark.parametrize("id_", ["", "\N{WORD JOINER}"])
+def test_the_start_of_every_id_names_none(run, configured, id_):
+    config = configured(more=RULES)
+    run("accounts", "accept", "a222", "-c", config)
+
+    assert run("accounts", "accept", id_, "-c", config).code == 5
+    assert owners(run, config)["a22"] == {}
+
+
+@pytest.mark.usefixtures("renamed")
 def test_an_id_is_taken_as_a_message_shows_it(run, configured):
     assert run("accounts", "accept", "a2\N{WORD JOINER}2", "-c", configured(more=RULES)).code == 0
 
