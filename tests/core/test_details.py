@@ -80,3 +80,11 @@ def test_the_details_are_those_of_the_present_cause_however_late_a_message_leave
 
     assert details(opened)["Details"] == present
     assert details(ended)["Details"] == "its list was accepted"
+
+
+def test_where_nobody_said_why_there_are_no_details():
+    blind = notification(cause=Cause.UNREACHABLE)
+    silent = replace(blind, incident=replace(blind.incident, detail=""))
+
+    assert "Details" in details(blind)
+    assert "Details" not in details(silent)
