@@ -6,7 +6,15 @@ import pytest
 from harness.core import LINK, CoreHarness, frozen, signed_out
 from harness.notifications import undelivered
 
-from monitor.core.model import EventType, Notification, Resolution, Scope, SettledReason, Status
+from monitor.core.model import (
+    Cause,
+    EventType,
+    Notification,
+    Resolution,
+    Scope,
+    SettledReason,
+    Status,
+)
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 
@@ -200,3 +208,14 @@ def test_a_link_is_news_to_who_was_told_nothing_since_it_came(told, is_news):
     )
 
     assert (verdict is not SettledReason.SUPERSEDED) is is_news
+
+
+@pytest.mark.parametrize(
+    ("cause", "verdict"), [(Cause.FLAPPING, "opened"), (Cause.FROZEN, Wait.LOOK)]
+)
+def test_what_keeps_changing_is_told_while_the_account_is_active(cause, verdict):
+    active = with_account(queued(), status=Status.ACTIVE)
+
+    told_as = recheck(with_incident(active, cause=cause), RECEIVER)
+
+    assert getattr(told_as, "event", told_as) == verdict
