@@ -297,6 +297,15 @@ async def test_the_endpoint_answers_where_the_log_says_and_by_the_name_it_has(ha
                 await answers(f"{address}/healthz", within=20)
 
 
+def received(manager):
+    """What a service manager was told that has not been asked for yet."""
+    told = []
+    with suppress(BlockingIOError):
+        while True:
+            told.append(manager.recv(100).decode())
+    return told
+
+
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_the_service_manager_is_told_of_start_reload_and_stop(harness, tmp_path, hangs):
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
@@ -312,10 +321,7 @@ async def test_the_service_manager_is_told_of_start_reload_and_stop(harness, tmp
             await until(lambda: harness.simulator.requests)
             monitor.reload()
             await until(lambda: "configuration reloaded" in [entry["event"] for entry in logs])
-        told = []
-        with suppress(BlockingIOError):
-            while True:
-                told.append(manager.recv(100).decode())
+        told = received(manager)
 
     watched = "READY=1\nSTATUS=workspaces watched: 1"
     assert ("WATCHDOG=1" in told) is not hangs
@@ -465,14 +471,26 @@ async def test_a_database_that_does_not_answer_is_known_to_readiness_without_a_q
     assert silent[0].startswith("the database has not answered for 6")
 
 
-async def test_loops_that_hang_are_an_error_in_the_log_once(harness):
-    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
-    with structlog.testing.capture_logs() as logs:
-        async with running(config) as monitor:
-            for within in (-1, 60, -1):
-                monitor._loop_health.beat("a loop", within)
-                await asyncio.sleep(3 * loops.TICK_EVERY.seconds)
+async def test_loops_that_hang_are_an_error_in_the_log_once(harness, tmp_path):
+    def hanging():
+        return [entry["problems"] for entry in logs if entry["event"] == "loops hang"]
 
-    problems = [entry["problems"] for entry in logs if entry["event"] == "loops hang"]
-    assert ["the loop a loop is 1 s overdue"] in problems
-    assert len(problems) == 2
+    config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
+    address = str(tmp_path / "notify")
+    with (
+        structlog.testing.capture_logs() as logs,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+    ):
+        manager.bind(address)
+        manager.settimeout(0)
+        async with running(config, notify_socket=address) as monitor:
+            for hangs in (1, 2):
+                await until(lambda: "WATCHDOG=1" in received(manager))  # all was well
+                monitor._loop_health.beat("a loop", -1)
+                await until(lambda hangs=hangs: len(hanging()) == hangs)
+                await asyncio.sleep(3 * loops.TICK_EVERY.seconds)
+                received(manager)
+                monitor._loop_health.beat("a loop", 60)
+
+    assert len(hanging()) == 2
+    assert ["the loop a loop is 1 s overdue"] in hanging()
