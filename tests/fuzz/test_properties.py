@@ -243,7 +243,7 @@ def as_json(config):
     return config.model_dump_json(by_alias=True, exclude_none=True)
 
 
-@steady
+@settings(steady, max_examples=max(1, EXAMPLES // 2))  # each is loaded three times
 @given(documents(), st.sampled_from([{}, {"default_flow_style": True}, {"sort_keys": False}]))
 def test_what_is_right_is_accepted_and_comes_back_as_it_was(tree, style):
     config = check_config(written(tree, **style))
