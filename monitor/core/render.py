@@ -190,7 +190,7 @@ def _notes(notifications: Sequence[Notification], style: Style, now: Micros) -> 
             f" told since {since}{why}."
         )
     if (others := len(copies) - MAX_REASONS) > 0:
-        notes.append(f"Nor could {others} others.")
+        notes.append(f"Nor could {others} more.")
     return tuple(notes)
 
 

@@ -170,7 +170,7 @@ def thread_title(notification: Notification) -> str:
         return f"{title(notification)} ({workspace})" if workspace else title(notification)
     opened = "keeps stopping and working again"  # whatever else is known of it by now
     if incident.opening_cause is not Cause.FLAPPING:
-        opened = _is(_STATES[incident.opening_cause], is_workspace(notification))
+        opened = _is(_STATES[incident.opening_cause], of_workspace=is_workspace(notification))
     if is_workspace(notification):
         return f"{name_of(notification)} {opened}"
     return f"{name_of(notification, 50)} {opened} ({workspace})"
@@ -190,10 +190,10 @@ def predicate(notification: Notification, *, many: bool = False) -> str:
         return "have new login links" if many else "has a new login link"
     is_news = notification.event in (EventType.OPENED, EventType.CHANGED)
     adverb = "now " if notification.event is EventType.CHANGED else "" if is_news else "still "
-    return _is(_state(incident), is_workspace(notification), adverb=adverb, many=many)
+    return _is(_state(incident), of_workspace=is_workspace(notification), adverb=adverb, many=many)
 
 
-def _is(state: str, of_workspace: bool, *, adverb: str = "", many: bool = False) -> str:  # noqa: FBT001
+def _is(state: str, *, of_workspace: bool, adverb: str = "", many: bool = False) -> str:
     if of_workspace:
         still, now = (adverb, "") if adverb == "still " else ("", adverb)
         return f"{still}cannot be checked: {now}{state}"

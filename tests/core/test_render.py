@@ -194,7 +194,7 @@ def test_what_is_no_longer_watched_is_no_recovery(cause):
         )
 
 
-@pytest.mark.parametrize(("count", "others"), [(5, []), (7, ["Nor could 2 others."])])
+@pytest.mark.parametrize(("count", "others"), [(5, []), (6, ["Nor could 1 more."])])
 def test_a_fallback_reads_five_names_of_those_who_could_not_be_told(count, others):
     copies = [notification(undelivered=undelivered(f"r{number}")) for number in range(count)]
 
