@@ -16,6 +16,7 @@ from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.log import mask
 from monitor.metrics import Metrics
+from monitor.net.http import Client
 from monitor.net.proxy import Proxies
 from monitor.notifiers import Notifier, ReceiverSettings
 from monitor.source.budget import Budget
@@ -45,12 +46,12 @@ class Resources:
     closing: AsyncExitStack
     proxies: Proxies
     metrics: Metrics = field(default_factory=lambda: Metrics(version=__version__))
-    apis: dict[LinkedApiSettings, httpx.AsyncClient] = field(default_factory=dict)
+    apis: dict[LinkedApiSettings, Client] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.store.observe(self.metrics.transacted)
 
-    async def api(self, settings: LinkedApiSettings) -> httpx.AsyncClient:
+    async def api(self, settings: LinkedApiSettings) -> Client:
         """Return the client of Linked API; other *settings* have another one.
 
         It stays open until the end: a request may still be in flight on it.
@@ -81,7 +82,7 @@ class Components:
         self,
         config: Config,
         resources: Resources,
-        api: httpx.AsyncClient,
+        api: Client,
         *,
         wake: Callable[[Collection[str]], None],
         look: Callable[[str], None],
@@ -142,7 +143,7 @@ class Components:
 def source(
     config: Config,
     settings: WorkspaceSettings,
-    http: httpx.AsyncClient,
+    http: Client,
     observe: Callable[[str, str, float], None],
     budget: Budget | None = None,
 ) -> LinkedApi:

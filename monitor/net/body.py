@@ -6,7 +6,7 @@ wrapper, names in any case. A coding that was not asked for is an `OddAnswerErro
 
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from typing import Any, Final
 
 from .head import OddAnswerError
@@ -20,7 +20,7 @@ _GZIP: Final = ("gzip", "x-gzip")
 _NAME: Final = re.compile(r"[a-z0-9-]{1,20}")
 
 
-async def read_body(chunks: AsyncIterator[bytes], encoding: str, *, limit: int) -> bytes:
+async def read_body(chunks: AsyncIterable[bytes], encoding: str, *, limit: int) -> bytes:
     """Return the body that comes in *chunks*, of more than *limit* bytes one more at the least.
 
     *encoding* is the header Content-Encoding. No stage of it is undone any further either.

@@ -19,6 +19,7 @@ MAX_HEAD: Final = 64 * 1024
 KEPT: Final = (b"content-type", b"content-encoding", b"date", b"location", b"retry-after")
 
 _END: Final = re.compile(rb"\r?\n\r?\n")
+_FOLD: Final = re.compile(rb"\r?\n[ \t]+")
 _STATUS: Final = re.compile(
     rb"HTTP/([0-9](?:\.[0-9])?)[ \t]+([1-9][0-9]{2})(?:[ \t].*)?", re.IGNORECASE
 )
@@ -59,7 +60,10 @@ def read_head(received: bytes) -> Head:
     """Read a whole head; raise OddAnswerError if it can't be."""
     if b"\0" in received:
         raise OddAnswerError("with NUL bytes in its head")
-    lines = re.sub(rb"\r?\n[ \t]+", b" ", received.strip(b"\r\n")).splitlines()
+    received = received.strip(b"\r\n")
+    if b"\n " in received or b"\n\t" in received:
+        received = _FOLD.sub(b" ", received)
+    lines = received.splitlines()
     status = _STATUS.fullmatch(lines[0])
     if status is None:
         raise OddAnswerError("with a status that is none")
@@ -106,6 +110,6 @@ def _length(values: list[bytes]) -> int:
     if len(lengths) > 1:
         raise OddAnswerError("with two lengths")
     word = lengths.pop() if lengths else b""
-    if not re.fullmatch(rb"[0-9]{1,15}", word):
+    if not word.isdigit() or len(word) > 15:
         raise OddAnswerError("with a length that is no number")
     return int(word)

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -29,6 +29,9 @@ CONNECT_TIMEOUT: Final = 10.0
 CHUNK: Final = 16 * 1024
 """Bytes of a body that are passed on at once."""
 
+MAX_WAYS: Final = 1000
+"""For how many addresses a client remembers how they are reached."""
+
 _LIMITS: Final[Any] = {
     "max_line_size": MAX_HEAD,
     "max_field_size": MAX_HEAD,
@@ -43,7 +46,7 @@ def open_http(
     tls_context: ssl.SSLContext,
     max_connections: int = 0,
     keep_alive: float = 0,
-) -> httpx.AsyncClient:
+) -> "Client":
     """Open a client, which the caller closes: *max_connections* at once (0: any number).
 
     Connections that are not in use are kept for *keep_alive* seconds. A request has no time limit
@@ -68,14 +71,21 @@ def open_http(
             **_LIMITS,
         )
 
-    http = httpx.AsyncClient(
-        transport=_Transport(proxies, open_session),
-        timeout=None,  # noqa: S113 - see above
-        follow_redirects=False,
-        trust_env=False,
-    )
-    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return http
+    return Client(_Transport(proxies, open_session))
+
+
+class Client(httpx.AsyncClient):
+    """httpx's client; its *transport* sends a request that needs nothing of it, for less."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        super().__init__(
+            transport=transport,
+            timeout=None,
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.transport = transport
 
 
 class _Protocol(ResponseHandler):
@@ -164,26 +174,34 @@ class _Transport(httpx.AsyncBaseTransport):
         self._proxies = proxies
         self._open_session = open_session
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
+        self._way = lru_cache(MAX_WAYS)(self._find_way)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* (the interface of httpx)."""
-        url = str(request.url)
-        proxy = self._proxies.find(url)
+        url, proxy = self._way(str(request.url))
         if self._session is None:
+            if self._is_closed:
+                raise RuntimeError("the client is closed")
             self._session = self._open_session()
         with _errors_of_httpx(is_proxied=proxy is not None):
             response = await self._session.request(
                 request.method,
-                yarl.URL(url, encoded=True),
+                url,
                 headers=request.headers.multi_items(),
                 data=_content(request),
                 allow_redirects=False,
-                proxy=_address(proxy),
+                proxy=proxy,
             )
         return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response))
 
+    def _find_way(self, url: str) -> tuple[yarl.URL, str | None]:
+        """Return *url* as aiohttp takes it, and the address of the proxy that leads to it."""
+        return yarl.URL(url, encoded=True), _address(self._proxies.find(url))
+
     async def aclose(self) -> None:
         """Close all connections (the interface of httpx)."""
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from typing import Final, TypeVar
 
 import httpx
@@ -18,6 +18,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session, Skipped
 from monitor.core.text import redact
+from monitor.net.http import Client
 from monitor.threads import Threads
 
 from .budget import Budget
@@ -50,6 +51,14 @@ ACCOUNT_BODY: Final = 1024
 SHORT_BODY: Final = 256 * 1024
 """Bytes; a longer body is read on a thread."""
 
+_HEADERS: Final = {
+    "content-type": "application/json",
+    "accept": "application/json",
+    "accept-encoding": "gzip",
+    "client": "linkedapi-monitor",
+    "user-agent": f"linkedapi-monitor/{__version__}",
+}
+
 _PARSING: Final = Threads(1, "parse")
 """All workspaces' one: more would only take the processor from everything else."""
 
@@ -65,7 +74,7 @@ class LinkedApi:
     def __init__(
         self,
         *,
-        http: httpx.AsyncClient,
+        http: Client,
         token: Token,
         settings: LinkedApiSettings,
         link_origins: tuple[str, ...],
@@ -81,13 +90,6 @@ class LinkedApi:
         self._budget = budget or Budget(settings.requests_per_minute)
         self._decoder = Decoder(link_origins, max_accounts=settings.max_accounts)
         self._max_body = max(MAX_BODY, ACCOUNT_BODY * settings.max_accounts)
-        self._headers = {
-            "content-type": "application/json",
-            "accept": "application/json",
-            "accept-encoding": "gzip",
-            "client": "linkedapi-monitor",
-            "user-agent": f"linkedapi-monitor/{__version__}",
-        }
 
     async def get_all(self) -> Observation:
         """Fetch the accounts: a snapshot, or why there is none. Never raises."""
@@ -174,16 +176,29 @@ class LinkedApi:
     async def _exchange(
         self, method: Method, payload: dict[str, str] | None, token: str, deadline: float
     ) -> tuple[httpx.Response, bytes]:
-        request = self._http.build_request(
-            "POST",
-            f"{self._settings.base_url}/admin/{method}",
-            headers={**self._headers, "linked-api-token": token},
-            json=payload,
-        )
+        request = _request(f"{self._settings.base_url}/admin/{method}", payload, token)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 return await exchange(self._http, request, max_body=self._max_body)
         raise ExchangeError(f"did not answer within {self._settings.timeout}", outcome="timeout")
+
+
+def _request(url: str, payload: dict[str, str] | None, token: str) -> httpx.Request:
+    """Make a request; what all polls have in common is made once."""
+    if payload is None:
+        common = _common_request(url)
+        request = httpx.Request("POST", common.url, headers=common.headers, stream=common.stream)
+        request.read()
+    else:
+        request = httpx.Request("POST", url, headers=_HEADERS, json=payload)
+    request.headers["linked-api-token"] = token
+    request.headers.encoding = "ascii"
+    return request
+
+
+@cache
+def _common_request(url: str) -> httpx.Request:
+    return httpx.Request("POST", url, headers=_HEADERS)
 
 
 async def _parse(parse: Callable[[bytes, str], T], body: bytes, token: str) -> T:

@@ -58,6 +58,17 @@ async def test_polls_share_a_connection_and_keep_no_cookies():
         assert "cookie" not in harness.server.requests[1].headers
 
 
+async def test_each_workspace_sends_its_own_token():
+    async with client_harness(GOOD) as first:
+        settings = {"base_url": first.server.url, "token": Token(Secret("linked_other"))}
+        async with client_harness(GOOD, **settings) as second:
+            for harness in (first, second, first):
+                await harness.api.get_all()
+
+        tokens = [request.headers["linked-api-token"] for request in first.server.requests]
+    assert tokens == [TOKEN, "linked_other", TOKEN]
+
+
 @pytest.mark.parametrize(
     ("link", "kept"), [(f"{LINK}s1", Secret(f"{LINK}s1")), ("https://evil.example/s1", None)]
 )
