@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from monitor import app
+from monitor.app import process
 from monitor.core.model import Micros
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
@@ -84,7 +84,7 @@ async def _change(
     Return the seconds until the webhook: from then, and from the next poll.
     """
     await asyncio.sleep(wait)
-    started, changed_at = time.perf_counter(), app.now()
+    started, changed_at = time.perf_counter(), process.now()
     await control.post("sign_out", json={"customer": "c0", "account": id_})
     arrival = await asyncio.wait_for(arrivals.get(), TIMEOUT)
     requests = (await control.get("requests")).json()["result"]["requests"]
@@ -111,7 +111,7 @@ async def webhook() -> AsyncIterator[tuple[asyncio.Queue[Arrival], str]]:
     arrivals: asyncio.Queue[Arrival] = asyncio.Queue()
 
     async def receive(request: Request) -> Response:
-        arrival = Arrival(request.headers["webhook-id"], time.perf_counter(), app.now())
+        arrival = Arrival(request.headers["webhook-id"], time.perf_counter(), process.now())
         payload: Any = await request.json()
         if payload["type"] == "incident.opened":
             arrivals.put_nowait(arrival)

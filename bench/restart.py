@@ -19,7 +19,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 from sqlalchemy.engine import make_url
 
-from monitor import app
+from monitor.app import process
 from monitor.core.secret import Secret
 from monitor.simulator import Simulator
 from monitor.store.db import Store
@@ -66,7 +66,7 @@ def rows(*, quick: bool) -> Sequence[Row]:
 
 async def _restart(count: int, folder: Path, url: str) -> Sequence[Row]:
     with closing(Store.open(url)) as store:
-        queue_in_bulk(store, _simulated_customers(count), "crm", at=app.now(), held=False)
+        queue_in_bulk(store, _simulated_customers(count), "crm", at=process.now(), held=False)
         if not url.startswith("sqlite"):  # as such a database does by itself, sooner or later
             store.run_now(lambda tx: tx.exec_driver_sql("ANALYZE"))
         async with webhook() as (arrivals, hook), simulated(count, ACCOUNTS, frozen=True) as api:
@@ -80,7 +80,7 @@ async def _restart(count: int, folder: Path, url: str) -> Sequence[Row]:
             await asyncio.sleep(SETTLE)
             arrived += [arrivals.get_nowait() for _ in range(arrivals.qsize())]
 
-            started, since = time.perf_counter(), app.now()
+            started, since = time.perf_counter(), process.now()
             async with start() as running:
                 ready_cpu = running.cpu()
                 first = await asyncio.wait_for(arrivals.get(), TIMEOUT)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from monitor import app
+from monitor.app import process
 from monitor.app.workers import MAX_SPREAD
 
 from .program import TIMEOUT, Monitor, monitor, simulated
@@ -121,7 +121,7 @@ def _polls(series: Mapping[str, float], label: str = "") -> int:
 
 def _late(series: Mapping[str, float], every: int) -> int:
     """Count the workspaces whose latest successful poll is overdue by more than a second."""
-    now = app.now() / 1e6
+    now = process.now() / 1e6
     allowed = every + (JITTER if every > JITTER else 0) + 1
     polled_at = _values(series, "linkedapi_last_successful_poll_timestamp_seconds")
     return sum(now - at > allowed for at in polled_at)

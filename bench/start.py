@@ -12,7 +12,8 @@ from typing import Final
 import structlog
 import yaml
 
-from monitor import app, log
+from monitor import log
+from monitor.app import process
 from monitor.core.secret import Secret
 
 from .measure import cpu_seconds, format_seconds, median_ratio, peak_memory, run_in_fresh_process
@@ -58,7 +59,7 @@ def _config() -> str:
 
 def _load(file: Path) -> tuple[float, float, int]:
     before = peak_memory()
-    ours = cpu_seconds(partial(app.load, file))
+    ours = cpu_seconds(partial(process.load, file))
     memory = peak_memory() - before
     text = file.read_text(encoding="utf-8")
     return cpu_seconds(lambda: yaml.load(text, Loader=yaml.CSafeLoader)), ours, memory

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from monitor import app
+from monitor.app import operations, process
 from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, serve
 from monitor.store import outbox
@@ -331,7 +331,7 @@ async def test_promise_9_what_hangs_delays_nobody_else(tmp_path):
             .replace("workspaces:", "workspaces:\n  - {name: stuck, token: linked_stuck}")
             .replace(f"{hook_url}/slack", f"{hook_url}/never")
         )
-        async with app.opened(app.load(file)) as monitor:
+        async with operations.opened(process.load(file)) as monitor:
             running = asyncio.create_task(monitor.run())
             await until(lambda: polled(simulator, "acme"))
             simulator.sign_out("acme", "*")

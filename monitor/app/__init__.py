@@ -1,5 +1,6 @@
 """The monitor, put together: configuration in, one task group of loops out.
 
+operations     what a command has done: run, one look, test messages
 process        clock, random numbers, environment, signals
 sd_notify      the protocol of systemd
 lease          may this monitor work, or does another one
@@ -10,127 +11,6 @@ config_watch   do the files of the configuration hold something else
 reconfigure    from one configuration to another
 reload         when the configuration is read again, and what comes of it
 loops          the task group
+
+Commands that only read or write what is recorded need `process` alone: the rest takes long to load.
 """
-
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
-from typing import Any
-
-import structlog
-
-from monitor import notifiers
-from monitor.config import Config
-from monitor.core.errors import DeliveryError
-from monitor.core.model import EventType, Message, Notification, Observation
-from monitor.core.receipt import Receipt
-from monitor.core.runtime import Runtime
-from monitor.log import LogQueue
-from monitor.net.proxy import Proxies, from_environment
-from monitor.source.transport import open_http
-from monitor.store.upgrade import open_upgraded
-from monitor.work.deliver import attempt
-
-from . import components, process
-from .components import check_network, inventory
-from .loops import App
-from .process import REAL, check_limits, load, new_id, now, show, stop_on_signals, storage, user
-from .reload import OnLoad
-
-__all__ = [
-    "REAL",
-    "App",
-    "check_limits",
-    "check_network",
-    "inventory",
-    "load",
-    "look",
-    "new_id",
-    "now",
-    "opened",
-    "run",
-    "show",
-    "stop_on_signals",
-    "storage",
-    "try_receivers",
-    "user",
-]
-
-log = structlog.get_logger("app")
-
-
-@asynccontextmanager
-async def opened(
-    config: Config, runtime: Runtime = REAL, *, proxies: Proxies | None = None, **options: Any
-) -> AsyncIterator[App]:
-    """Open the database and the HTTP clients, and put the monitor together over them.
-
-    *proxies* are those of the environment if nothing else is said; *options* are those of `App`.
-    """
-    async with AsyncExitStack() as stack:
-        proxies = from_environment() if proxies is None else proxies
-        for warning in check_network(config, proxies):  # before there is anything to give up
-            log.warning("odd surroundings", warning=warning)
-        store = stack.enter_context(closing(open_upgraded(config.storage.location, runtime)))
-        http = await stack.enter_async_context(notifiers.open_http(proxies))
-        yield App(config, components.Resources(store, http, runtime, stack, proxies), **options)
-
-
-async def run(
-    load: Callable[[], Config], on_load: OnLoad, log_queue: LogQueue | None = None
-) -> None:
-    """Run the monitor until SIGTERM or SIGINT; raise MonitorError if it can't.
-
-    *load* reads the configuration, now and at each SIGHUP; *on_load* is called with each that is
-    read, and with what the log must not show. What *log_queue* drops is counted.
-    """
-    process.ignore_reloads()
-    process.check_limits()
-    config = load()
-    on_load(config, set(config.secrets()))
-    socket = process.notify_socket()
-    async with opened(
-        config, load=load, on_load=on_load, notify_socket=socket, log_queue=log_queue
-    ) as app:
-        for note in config.findings.notes:
-            log.warning("configuration warning", what=note)
-        stop_on_signals(app.stop)
-        process.reload_on_signal(app.reload)
-        with closing(process.endpoint_record()) as record:
-            await app.run(ready=lambda url: record.write(url.removeprefix("http://"), config.path))
-
-
-async def look(config: Config) -> dict[str, Observation]:
-    """Poll every workspace once, recording nothing: return what each poll saw."""
-    async with open_http(config.linked_api, from_environment()) as http:
-        clients = {
-            settings.name: components.source(config, settings, http, lambda *_: None)
-            for settings in config.workspaces
-        }
-        observations = await asyncio.gather(*(client.get_all() for client in clients.values()))
-    return dict(zip(clients, observations, strict=True))
-
-
-async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, DeliveryError | None]:
-    """Send a test message to the receivers *names*; return for each why it failed, if it did."""
-    settings = {receiver.name: receiver for receiver in config.receivers}
-    results: dict[str, DeliveryError | None] = {}
-    proxies = from_environment()
-    async with notifiers.open_http(proxies) as http:
-        for name in names:
-            notification = Notification(
-                event=EventType.NOTICE,
-                at=now(),
-                workspace=config.workspaces[0].name,
-                labels={},
-                account=None,
-                incident=None,
-                detail="Nothing to do: somebody tried whether messages of this monitor arrive.",
-            )
-            style = components.style_of(config)
-            notifier = notifiers.build(settings[name], http=http, proxies=proxies, style=style)
-            address = settings[name].sample_address
-            message = Message(new_id(), name, (notification,), now(), address)
-            result = await attempt(notifier, message, limit=settings[name].timeout)
-            results[name] = result.failure if isinstance(result, Receipt) else result
-    return results

@@ -10,7 +10,6 @@ import structlog
 from monitor import __version__, notifiers
 from monitor.config import Config
 from monitor.config.settings import WorkspaceSettings
-from monitor.core.inventory import Inventory
 from monitor.core.render import Style
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
@@ -109,7 +108,7 @@ class Components:
             receivers=self.receivers,
             routes=config.routes,
             fallback=config.fallback,
-            inventory=inventory(config),
+            inventory=config.inventory(),
         )
         self.tick_rules = TickRules(config.incidents, self.routing, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, self.routing.inventory, self.fallback)
@@ -197,16 +196,6 @@ def check_network(config: Config, proxies: Proxies) -> tuple[str, ...]:
     receivers = {settings.name: settings for settings in config.receivers}
     build_notifiers(config, receivers, http=notifiers.open_http(proxies), proxies=proxies)
     return proxies.warnings
-
-
-def inventory(config: Config) -> Inventory:
-    """Return who owns which account, and which are not watched."""
-    return Inventory(
-        {workspace.name: dict(workspace.labels) for workspace in config.workspaces},
-        config.accounts,
-        routed=(glob for route in config.routes for glob in route.match.accounts),
-        rows=config.account_rows,
-    )
 
 
 def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:

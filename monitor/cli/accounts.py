@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from monitor import app
+from monitor.app import process
 from monitor.core.model import LISTED, Event, EventType, ListedAccount, Reason, Status
 from monitor.core.text import bare
 from monitor.store import listings
-from monitor.store import workspaces as recorded
 
 from .database import read, write
 from .options import ByOption, ConfigOption, JsonOption, pass_on
@@ -37,8 +36,8 @@ def list_accounts(
     if context.invoked_subcommand is not None:
         pass_on(context, config_file=config_file, json=json)
         return
-    config = app.load(config_file)
-    inventory = app.inventory(config)
+    config = process.load(config_file)
+    inventory = config.inventory()
     rows = []
     listed = read(config, listings.accounts)
     for row in listed:
@@ -67,8 +66,8 @@ def accept(
     The rules of the configuration go by those that it had before until somebody accepts others, or
     changes the rules.
     """
-    config = app.load(config_file)
-    inventory, actor = app.inventory(config), by or app.user()
+    config = process.load(config_file)
+    inventory, actor = config.inventory(), by or process.user()
     accepted = write(config, lambda tx: _accept(tx, id_, actor))
     if not accepted:
         advice = "see the ids in `linkedapi-monitor accounts --json`"
@@ -87,6 +86,8 @@ def accept(
 
 def _accept(tx: Connection, id_: str, actor: str) -> list[dict[str, Any]]:
     """Accept the names of the account *id_* (in all its workspaces); return what was accepted."""
+    from monitor.store import workspaces as recorded  # noqa: PLC0415 - no listing needs it
+
     renamed = listings.renamed_accounts(tx)
     ids = {row["id"] for row in renamed if id_ and row["id"].startswith(id_)}
     if id_ not in ids and len(ids) != 1:
@@ -94,9 +95,9 @@ def _accept(tx: Connection, id_: str, actor: str) -> list[dict[str, Any]]:
     chosen = [row for row in renamed if row["id"] == (id_ if id_ in ids else min(ids))]
     for row in chosen:
         event = Event(
-            id=app.new_id(),
+            id=process.new_id(),
             type=EventType.NOTICE,
-            at=app.now(),
+            at=process.now(),
             workspace=row["workspace"],
             account_id=row["id"],
             incident_id=None,

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from monitor import app
+from monitor.app import process
 from monitor.core.text import visible
 from monitor.store import backup as backups
 
@@ -28,7 +28,7 @@ def backup(
 
     It holds the login links of the moment: keep it secret. No file is ever replaced.
     """
-    config = app.load(config_file)
+    config = process.load(config_file)
     began = time.monotonic()
     with deferred_signals() as pause:
         made = backups.make(

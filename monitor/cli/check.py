@@ -4,14 +4,14 @@ from typing import Any
 
 import typer
 
-from monitor import app
+from monitor.app import operations, process
 from monitor.core.model import LISTED, Cause, Failure, Skipped
 from monitor.net import loop
 from monitor.source.token import WHERE_TOKENS_ARE
 
+from .log import configure_log
 from .options import ConfigOption, JsonOption
 from .output import EXIT_BY_CAUSE, EXIT_BY_STATUS, Exit, print_error, print_rows, worst
-from .run import configure_log
 
 
 def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
@@ -20,13 +20,13 @@ def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
     Exit 0 if all is well, 4 if an account needs a login, 3 if one is frozen; 2, 7, 6 or 1 if a
     workspace can't be read (token or configuration, network, rate limit, anything else).
     """
-    config = app.load(config_file)
+    config = process.load(config_file)
     configure_log(config, level="error")
-    now = app.now()
+    now = process.now()
     rows: list[dict[str, Any]] = []
     codes: list[Exit] = []
-    inventory = app.inventory(config)
-    for workspace, observation in loop.run(app.look(config)).items():
+    inventory = config.inventory()
+    for workspace, observation in loop.run(operations.look(config)).items():
         if isinstance(observation, Skipped):
             continue
         if isinstance(observation, Failure):

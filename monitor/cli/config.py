@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from monitor import app
+from monitor.app import process
 from monitor.config import schema_text, write_starter
 from monitor.net.proxy import from_environment
 
@@ -33,14 +33,16 @@ def check(config_file: ConfigOption = None) -> None:
 
     Exit 2 if there is one.
     """
-    loaded = app.load(config_file)
-    app.check_limits()
+    from monitor.app import components  # noqa: PLC0415 - no other command of these needs all that
+
+    loaded = process.load(config_file)
+    process.check_limits()
     loaded.storage.location  # noqa: B018 - an error if there is none
     overrides = (f"{key}: {name} overrides the file" for key, name in loaded.overridden.items())
     lines = (
         *loaded.warnings,
         *overrides,
-        *app.check_network(loaded, from_environment()),
+        *components.check_network(loaded, from_environment()),
         *loaded.findings.notes,
     )
     for warning in lines:
@@ -63,10 +65,10 @@ def show(
     It is YAML that can be loaded again.
     """
     if json:
-        loaded = app.load(config_file)
+        loaded = process.load(config_file)
         print_json(loaded.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        print_lines(app.show(config_file).rstrip())
+        print_lines(process.show(config_file).rstrip())
 
 
 @config.command("schema")

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from monitor.config import Config
 from monitor.store.db import Store
 
-from .run import configure_log
+from .log import configure_log
 
 T = TypeVar("T")
 

@@ -19,7 +19,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from monitor import app, config
+from monitor import config
+from monitor.app import operations, process
+from monitor.app.loops import App
 from monitor.core.errors import MonitorError
 from monitor.net import loop
 from monitor.net.proxy import Proxies
@@ -28,7 +30,7 @@ from monitor.web.server import bind
 from monitor.web.server import serve as serve_endpoint
 from monitor.web.settings import WebSettings
 
-from .run import configure_log
+from .log import configure_log
 
 PORT: Final = 9464
 
@@ -123,8 +125,8 @@ class _Demo:
             self._simulator.tune(link_base=f"{api}/connection/")
             settings = self._configure(api, f"http://127.0.0.1:{chat.getsockname()[1]}/hook")
             configure_log(settings)
-            async with app.opened(settings, proxies=Proxies({})) as monitor:
-                app.stop_on_signals(monitor.stop)
+            async with operations.opened(settings, proxies=Proxies({})) as monitor:
+                process.stop_on_signals(monitor.stop)
                 group.create_task(serve_endpoint(self._chat(), chat, stopping=self._stopping))
                 scenario = group.create_task(self._play(monitor, seconds))
                 try:
@@ -144,7 +146,7 @@ class _Demo:
         self.say(f"Watching {len(ACCOUNTS)} simulated accounts, one poll a second.")
         self.say(f"Metrics: {address}/metrics   Health: {address}/healthz")
 
-    async def _play(self, monitor: app.App, seconds: int | None) -> None:
+    async def _play(self, monitor: App, seconds: int | None) -> None:
         started = asyncio.get_running_loop().time()
         await asyncio.sleep(2)
         self._show_accounts()

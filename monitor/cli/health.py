@@ -50,11 +50,11 @@ def healthcheck(
 
 
 def _configured(config_file: ConfigOption) -> str:
-    from monitor import app  # noqa: PLC0415 - all of the program, for the address alone
+    from monitor.app import process  # noqa: PLC0415 - the configuration, for the address alone
     from monitor.core.errors import MonitorError  # noqa: PLC0415 - likewise
 
     try:
-        return app.load(config_file).web.listen
+        return process.load(config_file).web.listen
     except MonitorError as error:
         print_error("config", f"no running monitor was found; give --listen HOST:PORT, or: {error}")
         raise typer.Exit(Exit.AUTH_OR_CONFIG) from None

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from monitor import app
+from monitor.app import operations, process
 from monitor.net import loop
 
+from .log import configure_log
 from .options import ConfigOption, JsonOption
 from .output import Exit, print_error, print_rows
-from .run import configure_log
 
 receivers = typer.Typer(help="The receivers.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ def send_test(
 
     Exit 1 if one of them did not take it.
     """
-    config = app.load(config_file)
+    config = process.load(config_file)
     configure_log(config)
     configured = [receiver.name for receiver in config.receivers]
     for name in names or ():
@@ -34,7 +34,7 @@ def send_test(
             listed = ", ".join(configured) or "no receiver"
             print_error("validation", f"there is no receiver {name!r}; configured: {listed}")
             raise typer.Exit(Exit.VALIDATION)
-    errors = loop.run(app.try_receivers(config, names or configured))
+    errors = loop.run(operations.try_receivers(config, names or configured))
     rows = [
         {"receiver": name, "accepted": error is None, "error": error and str(error)}
         for name, error in errors.items()

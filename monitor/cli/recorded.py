@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor import app
+from monitor.app import process
 from monitor.core.errors import AttemptReason
 from monitor.store import listings
 
@@ -21,8 +21,8 @@ def incidents(
     limit: LimitOption = 100,
 ) -> None:
     """List the open incidents, newest first."""
-    now = app.now()
-    config = app.load(config_file)
+    now = process.now()
+    config = process.load(config_file)
     rows = read(config, lambda tx: listings.incidents(tx, ended=ended, limit=limit))
     for row in rows:
         until = now if row["resolved_at"] is None else row["resolved_at"]
@@ -40,7 +40,7 @@ def deliveries(
     A try is an attempt to send; below a notification stands why it ended as it did, and what its
     receiver answered last.
     """
-    config = app.load(config_file)
+    config = process.load(config_file)
     types = {"log": "log"} | {receiver.name: receiver.type for receiver in config.receivers}
     rows = read(config, lambda tx: listings.deliveries(tx, limit=limit))
     for row in rows:
@@ -58,7 +58,7 @@ def deliveries(
         columns=columns,
         empty="nothing has been queued yet",
         below="why",
-        now=app.now(),
+        now=process.now(),
     )
 
 

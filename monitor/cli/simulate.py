@@ -8,8 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from monitor import app
+from monitor.app import process
 from monitor.core.errors import MonitorError
+from monitor.net import loop
 from monitor.simulator import Simulator, serve
 
 TOKEN: Final = "linked_simulated"  # noqa: S105 - opens nothing
@@ -26,7 +27,7 @@ def simulate(
     """Run the simulated Linked API alone, until Ctrl-C; control it over HTTP at /control."""
     if not token.strip():
         raise typer.BadParameter("must have some characters", param_hint="--token")
-    asyncio.run(_simulate(host, port, token, accounts))
+    loop.run(_simulate(host, port, token, accounts))
 
 
 async def _simulate(host: str, port: int, token: str, accounts: int) -> None:
@@ -34,7 +35,7 @@ async def _simulate(host: str, port: int, token: str, accounts: int) -> None:
     simulator.add_customer("simulated", token)
     simulator.add_accounts("simulated", accounts)
     stopping = asyncio.Event()
-    app.stop_on_signals(stopping.set)
+    process.stop_on_signals(stopping.set)
     try:
         async with serve(simulator, host, port) as url:
             address = url.replace("//0.0.0.0:", "//127.0.0.1:")  # where a browser finds it

@@ -6,6 +6,7 @@ line that says why and in an exit code, never in a traceback and never in silenc
 
 import ctypes
 import errno
+import gc
 import json
 import os
 import resource
@@ -43,6 +44,7 @@ def prepare() -> None:
     # The list is typed as one that nobody may change; no warning of a library is to end a start.
     warnings.filters[:] = [entry for entry in warnings.filters if entry[0] != "error"]  # type: ignore[index]
     _leave_no_dumps()
+    gc.disable()  # what a short command loads is no garbage; an event loop has some, and enables it
     with suppress(OSError, ValueError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
@@ -105,6 +107,8 @@ def guard(command: Callable[[], None]) -> None:
         sys.exit(1)
     except BaseException as error:  # noqa: BLE001 - there is nobody else to say it
         _end(error)
+    finally:
+        gc.freeze()  # what is left ends with the process: looking through it takes a while
 
 
 def _flush() -> None:

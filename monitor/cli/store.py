@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from monitor import app
+from monitor.app import process
 from monitor.core.errors import SetupError
 from monitor.core.text import visible
 from monitor.store import copying, exclusive
@@ -34,7 +34,7 @@ def copy(
     From SQLite to PostgreSQL, say, or back. Stop the monitor first. Started on the copy, it goes on
     as if nothing had happened.
     """
-    urls = app.storage(source), app.storage(target)
+    urls = process.storage(source), process.storage(target)
     if urls[0] == urls[1]:
         raise SetupError("FROM and TO are the same database: nothing is to be copied")
     began = time.monotonic()
@@ -44,7 +44,7 @@ def copy(
         closing(Store.open(urls[1])) as new,
     ):
         copying.check_empty(new)
-        with exclusive.hold(former, app.REAL, say=_say, sleep=pause) as hold:
+        with exclusive.hold(former, process.REAL, say=_say, sleep=pause) as hold:
             rows = copying.copy(former, new, hold, pause=partial(pause, 0))
         names = {"from": former.name, "to": new.name}
     took = time.monotonic() - began

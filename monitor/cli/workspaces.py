@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from monitor import app
+from monitor.app import process
 from monitor.core.text import bare
 from monitor.store import listings
-from monitor.store import workspaces as recorded
 
 from .database import read, write
 from .options import ByOption, ConfigOption, JsonOption, pass_on
@@ -29,7 +28,7 @@ def list_workspaces(
     if context.invoked_subcommand is not None:
         pass_on(context, config_file=config_file, json=json)
         return
-    rows = read(app.load(config_file), listings.workspaces)
+    rows = read(process.load(config_file), listings.workspaces)
     empty = "no workspace has been seen yet"
     print_rows(rows, as_json=json, columns=COLUMNS, empty=empty, below="failing_detail")
 
@@ -46,8 +45,10 @@ def accept(
     It counts for the list that was refused last, once, if it comes again within an hour: all known
     accounts are gone then, and those listed are watched.
     """
-    config = app.load(config_file)
-    now, actor = app.now(), by or app.user()
+    from monitor.store import workspaces as recorded  # noqa: PLC0415 - no listing needs it
+
+    config = process.load(config_file)
+    now, actor = process.now(), by or process.user()
     accepted = write(config, lambda tx: recorded.accept(tx, name, now=now, way="cli", actor=actor))
     if not accepted:
         advice = "see refused_listed in `linkedapi-monitor workspaces --json`"

@@ -26,7 +26,7 @@ from pydantic import (
 from monitor.core.bounds import span
 from monitor.core.doc import Doc
 from monitor.core.duration import Duration
-from monitor.core.inventory import AccountRow, AccountRule
+from monitor.core.inventory import AccountRow, AccountRule, Inventory
 from monitor.core.model import Micros
 from monitor.core.policy import DeliveryPolicy, IncidentPolicy, Labels, ReconnectionPolicy
 from monitor.core.route import Route
@@ -379,6 +379,15 @@ class Config(BaseModel):
         """The rows of `accounts_file`."""
         accounts_file = self._findings.accounts_file
         return tuple(accounts_file.rows.values()) if accounts_file else ()
+
+    def inventory(self) -> Inventory:
+        """Return who owns which account, and which are not watched."""
+        return Inventory(
+            {workspace.name: dict(workspace.labels) for workspace in self.workspaces},
+            self.accounts,
+            routed=(glob for route in self.routes for glob in route.match.accounts),
+            rows=self.account_rows,
+        )
 
     @property
     def path(self) -> Path | None:

@@ -16,6 +16,8 @@ import httpx
 
 from monitor.core.errors import SetupError
 
+from .proxy import WANTS_LOGIN
+
 IN_TIME: Final = "no connection in time; it may be down, or a firewall drops what is sent to it"
 PLAIN: Final = "this port does not begin with TLS; is it the right one, or one of http://?"
 
@@ -134,10 +136,6 @@ def _tls_failure(reason: str, plain: str) -> str:
         return "it asks for a certificate of ours, which is not supported"
     detail = f" ({name.replace('_', ' ').lower()})" if _REASON.fullmatch(name) else ""
     return f"no TLS connection could be made{detail}"
-
-
-WANTS_LOGIN: Final = "wants a login; write it as user:password@ into its address"
-"""What a proxy does that answers 407."""
 
 
 def refused_by_proxy(status: int) -> str:

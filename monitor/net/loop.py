@@ -6,6 +6,7 @@ question, and at most `MAX_LOOKUPS` at a time; the threads of everything else st
 """
 
 import asyncio
+import gc
 import socket
 import threading
 from collections.abc import Callable, Coroutine
@@ -90,6 +91,7 @@ class EventLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run *main* in such a loop, as `asyncio.run` does in another."""
+    """Run *main* in such a loop, as `asyncio.run` does in another; collect garbage meanwhile."""
+    gc.enable()
     with asyncio.Runner(loop_factory=EventLoop) as runner:
         return runner.run(main)

@@ -17,6 +17,9 @@ from monitor.core.errors import SetupError
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url
 
+WANTS_LOGIN: Final = "wants a login; write it as user:password@ into its address"
+"""What a proxy does that answers 407."""
+
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _BRACKETS: Final = re.compile(r"^\[([0-9a-f:.]+)\](/[0-9]{1,3})?$")
 _ENTRY: Final = re.compile(

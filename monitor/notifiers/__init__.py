@@ -4,7 +4,8 @@ A module of this folder (or an entry point of the group `linkedapi_monitor.notif
 is the type `slack`. It has two classes: `Settings`, what a person writes in the configuration, and
 `Notifier`, which sends one message and returns a `Receipt`, or raises `DeliveryError` if it was not
 accepted. Whatever is a `Secret` among the settings may stand in a file: the configuration reads
-`url_file` into `url`.
+`url_file` into `url`. Commands that send nothing load these modules for the settings: what is slow
+to load and serves sending alone is imported where something is sent.
 """
 
 import importlib
@@ -15,24 +16,23 @@ from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-import httpx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from monitor.core.bounds import span
 from monitor.core.doc import Doc
 from monitor.core.duration import Duration
-from monitor.core.errors import AttemptReason, DeliveryError, MonitorError
+from monitor.core.errors import MonitorError
 from monitor.core.model import Message
 from monitor.core.receipt import Receipt
 from monitor.core.render import Style
 from monitor.core.secret import Secret
 from monitor.core.text import check_timezone
-from monitor.net import http as net
-from monitor.net.failure import IN_TIME
 from monitor.net.proxy import Proxies
-from monitor.net.tls import tls_context
+
+if TYPE_CHECKING:  # who reads the settings alone is spared the whole of HTTP
+    import httpx
 
 GROUP: Final = "linkedapi_monitor.notifiers"
 DEFAULT_TIMEOUT: Final = Duration.parse("20s")
@@ -113,7 +113,7 @@ class Notifier(ABC):
 
     groups: ClassVar[bool] = True
 
-    def __init__(self, settings: Any, *, http: httpx.AsyncClient, style: Style) -> None:
+    def __init__(self, settings: Any, *, http: "httpx.AsyncClient", style: Style) -> None:
         self.settings = settings
         self.style = style
         self.http = http
@@ -140,7 +140,7 @@ def groups(settings: ReceiverSettings) -> bool:
 
 
 def build(
-    settings: ReceiverSettings, *, http: httpx.AsyncClient, proxies: Proxies, style: Style
+    settings: ReceiverSettings, *, http: "httpx.AsyncClient", proxies: Proxies, style: Style
 ) -> Notifier:
     """Make the notifier of a receiver; raise SetupError if it can't work as configured.
 
@@ -192,24 +192,12 @@ def _load(kind: str) -> ModuleType:
     return module
 
 
-def unanswered(text: str, *, sent: bool, late: bool, why: str = "") -> DeliveryError:
-    """Say what an attempt without an answer means: once anything of it was *sent*, ambiguity.
-
-    *text* says how it ended unless it was too *late*; *why* says why there was no connection.
-    """
-    if not sent:
-        why = why or (IN_TIME if late else "")
-        text = "could not be reached" + (f": {why}" if why else "")
-        return DeliveryError(text, reason=AttemptReason.NETWORK)
-    text = "gave no answer in time" if late else text
-    reason = AttemptReason.TIMEOUT if late else AttemptReason.NETWORK
-    return DeliveryError(f"{text}; it may have arrived", reason=reason, ambiguous=True)
-
-
-def open_http(proxies: Proxies) -> httpx.AsyncClient:
+def open_http(proxies: Proxies) -> "httpx.AsyncClient":
     """Return the client that all receivers share; the caller closes it.
 
     Each attempt has its own time limit and connection: messages are rare, and a connection that was
     kept may be dead without anybody knowing.
     """
-    return net.open_http(proxies=proxies, tls_context=tls_context())
+    from monitor.net import http, tls  # noqa: PLC0415 - only who sends needs it
+
+    return http.open_http(proxies=proxies, tls_context=tls.tls_context())

@@ -12,20 +12,19 @@ Rules:
 5. No error holds an address, a header or a body, nor hangs on an exception that does.
 """
 
-import asyncio
 import contextlib
 import json
 import re
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
 
-import httpx
+import idna
 from pydantic import field_validator, model_validator
 
-from monitor import __version__
 from monitor.core.backoff import retry_after
 from monitor.core.doc import Doc
 from monitor.core.duration import Duration
@@ -34,18 +33,16 @@ from monitor.core.model import Message, Micros
 from monitor.core.receipt import Receipt
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url, travels_in_clear
-from monitor.net.body import read_body
-from monitor.net.failure import WANTS_LOGIN, connect_failure
+from monitor.net.proxy import WANTS_LOGIN
 
-from . import Notifier, ReceiverSettings, unanswered
+from . import Notifier, ReceiverSettings
 
-MAX_BODY: Final = 64 * 1024
-"""How many bytes of an answer are read."""
-
-BODY_TIMEOUT: Final = Duration.parse("3s")
-"""How long is waited for them: the status has come, and says most of it."""
+MAX_URL: Final = 65_536
+"""So many characters the client of HTTP takes."""
 
 MAX_RETRY_AFTER: Final = Duration.parse("1h")
+
+_NUMBERS: Final = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 _RETRYABLE: Final = frozenset({408, 425, 429})
 _OF_THE_MESSAGE: Final = frozenset({400, 409, 413, 422})
@@ -82,11 +79,11 @@ class HttpSettings(ReceiverSettings):
     @field_validator("url")
     @classmethod
     def _is_address(cls, value: Secret) -> Secret:
-        with contextlib.suppress(httpx.InvalidURL):
-            httpx.URL(value.reveal())
-            if split_web_url(value.reveal()) is not None:
-                return value
-        raise ValueError("must be an address that starts with https:// (or http://)")
+        url = value.reveal()
+        parts = split_web_url(url) if url.isprintable() and len(url) <= MAX_URL else None
+        if parts is None or not _is_host(parts.hostname or ""):
+            raise ValueError("must be an address that starts with https:// (or http://)")
+        return value
 
     @model_validator(mode="after")
     def _is_private(self) -> Self:
@@ -96,6 +93,18 @@ class HttpSettings(ReceiverSettings):
                 " can be read on the way; insecure: true allows that"
             )
         return self
+
+
+def _is_host(name: str) -> bool:
+    """Return whether a client of HTTP can look up *name*, or connect to it if it is an address."""
+    try:
+        if ":" in name or _NUMBERS.fullmatch(name):
+            ip_address(name)
+        elif not name.isascii():
+            idna.encode(name)
+    except ValueError:  # idna.IDNAError is one
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,66 +219,15 @@ class HttpNotifier(Notifier, Generic[S]):
 
     async def send(self, message: Message) -> Receipt:
         """Post *message*, once; raise DeliveryError if it was not accepted."""
-        request = self.request(message)
-        body = _TrackedBody(request.body)
-        error: DeliveryError | None
-        try:
-            async with asyncio.timeout(self.settings.timeout.seconds):
-                response = await self.http.send(self._build(request, body), stream=True)
-        except Exception as failure:  # noqa: BLE001 - transports let exceptions of their own through
-            late = isinstance(failure, TimeoutError)
-            why = connect_failure(failure) or ""
-            error = unanswered("gave no answer", sent=body.sent, late=late, why=why)
-        else:
-            answer = await _read(response)
-            if response.is_success:
-                error = self.verdict(answer)
-            else:
-                error = answer.refusal(self.advice.get(answer.word), now=message.now)
+        from ._post import post  # noqa: PLC0415 - only who sends needs it
+
+        outcome = await post(self.http, self.request(message), limit=self.settings.timeout)
+        error = self._judge(outcome, message.now) if isinstance(outcome, Answer) else outcome
         if error is not None:
-            raise error  # out here, so that no exception with the address hangs on it
+            raise error
         return Receipt()
 
-    def _build(self, request: Request, body: "_TrackedBody") -> httpx.Request:
-        headers = {
-            "user-agent": f"linkedapi-monitor/{__version__}",
-            **request.headers,
-            "content-type": "application/json",
-            "content-length": str(len(body.content)),
-            "accept-encoding": "identity",
-        }
-        return self.http.build_request("POST", request.url.reveal(), content=body, headers=headers)
-
-
-class _TrackedBody:
-    """A body that remembers whether it was asked for: from then on the request may arrive.
-
-    That is all a transport has to tell us; their exceptions do not (that of aiohttp calls a
-    connection that broke off a `ConnectTimeout`).
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-        self.sent = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.sent = True
-        yield self.content
-
-
-async def _read(response: httpx.Response) -> Answer:
-    """Return what came back, of the body what there is of it in time: this can't fail."""
-    encoding = response.headers.get("content-encoding", "")
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT.seconds):
-            body = await read_body(response.aiter_raw(), encoding, limit=MAX_BODY)
-    except Exception:  # noqa: BLE001 - the status counts, not how the connection ended
-        body = b""
-    finally:
-        with contextlib.suppress(Exception):  # likewise
-            await response.aclose()
-    return Answer(
-        response.status_code,
-        body[:MAX_BODY].decode("utf-8", "replace").strip(),
-        response.headers.get("retry-after", ""),
-    )
+    def _judge(self, answer: Answer, now: Micros) -> DeliveryError | None:
+        if 200 <= answer.status < 300:
+            return self.verdict(answer)
+        return answer.refusal(self.advice.get(answer.word), now=now)

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-import jinja2
 from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from monitor import notifiers
@@ -19,7 +18,10 @@ from monitor.core.render import Text, fit, plain_text, render
 from monitor.core.text import clean, set_off
 
 from ._mail import Mailbox, parse_mailbox, thread_index, write_mail
-from ._smtp import SmtpServer, SmtpSettings, refusal
+from ._smtp import SmtpSettings
+
+if TYPE_CHECKING:
+    import jinja2
 
 _NO_REPLIES: Final = {
     "Auto-Submitted": "auto-generated",
@@ -107,6 +109,8 @@ class Notifier(notifiers.Notifier):
     settings: Settings
 
     def __init__(self, settings: Settings, **options: Any) -> None:
+        from ._smtp_server import SmtpServer  # noqa: PLC0415 - only who sends needs it
+
         super().__init__(settings, **options)
         self._server = SmtpServer(settings)
         sender = parse_mailbox(settings.from_)
@@ -131,7 +135,7 @@ class Notifier(notifiers.Notifier):
         refusals = await self._server.send(mail, sender=self._sender.address, recipients=recipients)
         is_own = not isinstance(self.settings.to, ByLabel)
         if is_own and not message.done and len(refusals) == len(recipients):
-            raise refusal("no recipient was accepted", min(refusals.values()))
+            raise self._server.refusal("no recipient was accepted", min(refusals.values()))
         return _receipt(recipients, refusals)
 
     def _addresses(self, message: Message) -> tuple[str, ...]:
@@ -188,8 +192,10 @@ def _preview(text: Text) -> str:
 
 
 @cache
-def _html() -> jinja2.Template:
+def _html() -> "jinja2.Template":
     """Return the template of mails: compiling it takes longer than all else of a receiver."""
+    import jinja2  # noqa: PLC0415 - only who sends needs it
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("monitor.notifiers"),
         autoescape=True,

@@ -11,8 +11,7 @@ import structlog
 from harness.program import until
 from harness.running_app import HERE, events, running
 
-from monitor import app
-from monitor.app import loops, workers
+from monitor.app import loops, operations, workers
 from monitor.app.loops import App
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
@@ -71,7 +70,7 @@ async def test_a_database_that_hangs_holds_up_the_end_for_seconds_only(harness, 
     harness.hook.delay = 600
     harness.simulator.sign_out("acme", "*")
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
-    async with app.opened(config) as monitor:
+    async with operations.opened(config) as monitor:
         task = asyncio.create_task(monitor.run())
         await until(lambda: harness.hook.requests)
         with hanging_writer(monitor):
@@ -86,7 +85,7 @@ async def test_whatever_else_hangs_the_end_comes(harness, monkeypatch):
     monkeypatch.setattr(loops, "MAX_STOPPING", AT_ONCE)
     monkeypatch.setattr(App, "_work", hang)
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
-    async with app.opened(config) as monitor:
+    async with operations.opened(config) as monitor:
         task = asyncio.create_task(monitor.run())
         await until(lambda: monitor._is_at_work)
         monitor.stop()

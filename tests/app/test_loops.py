@@ -17,8 +17,7 @@ from harness.program import answers, free_port, until
 from harness.running_app import HERE, running, select
 from sqlalchemy import text
 
-from monitor import app
-from monitor.app import loops, workers
+from monitor.app import loops, operations, workers
 from monitor.app.loops import App
 from monitor.app.process import REAL
 from monitor.core import backoff
@@ -340,7 +339,7 @@ async def test_a_monitor_that_has_stopped_has_nothing_on_its_schedule(harness):
 async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
     here = f"web: {{listen: '127.0.0.1:{free_port()}'}}"
     config = harness.load("acme", more=f"{here}\nreceivers: [{harness.crm()}]")
-    async with app.opened(config) as monitor:
+    async with operations.opened(config) as monitor:
         with locked(monitor._store), pytest.raises(MonitorError) as caught:
             await monitor.run()
 
@@ -351,7 +350,7 @@ async def test_a_monitor_that_cannot_start_leaves_its_port_free(harness):
 async def test_each_configuration_is_announced_and_signals_reload_and_stop(harness):
     config = harness.load("acme", more=f"{HERE}\nreceivers: [{harness.crm()}]")
     announced = []
-    task = asyncio.create_task(app.run(lambda: config, lambda *what: announced.append(what)))
+    task = asyncio.create_task(operations.run(lambda: config, lambda *what: announced.append(what)))
     await until(lambda: harness.simulator.requests)
 
     os.kill(os.getpid(), signal.SIGHUP)

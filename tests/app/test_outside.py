@@ -9,8 +9,7 @@ from harness.core import acceptance
 from harness.program import until
 from harness.running_app import HERE, running
 
-from monitor import app
-from monitor.app import loops
+from monitor.app import loops, process
 from monitor.app.process import REAL
 from monitor.core import backoff
 from monitor.core.duration import Duration
@@ -46,7 +45,7 @@ async def test_a_list_that_somebody_accepts_is_believed_at_once(harness, monitor
         harness.simulator.remove("acme", account)
     harness.simulator.add_accounts("acme", 2)
     monitor._workers.workspaces["acme"].wake()
-    accept = partial(workspaces.accept, name="acme", now=app.now(), way="cli", actor="ops")
+    accept = partial(workspaces.accept, name="acme", now=process.now(), way="cli", actor="ops")
     await until(lambda: len(harness.simulator.requests) == 2)
 
     await until(lambda: harness.store.run_now(accept))
@@ -69,7 +68,7 @@ async def test_a_name_that_somebody_accepts_counts_at_once(harness, monkeypatch)
         monitor._workers.workspaces["acme"].wake()
         await until(lambda: harness.hook.events)
 
-        accepted = acceptance(id_, at=app.now())
+        accepted = acceptance(id_, at=process.now())
         harness.store.run_now(lambda tx: workspaces.accept_account(tx, accepted))
 
         await until(lambda: id_ not in harness.store.read_now(load).accounts, within=5)

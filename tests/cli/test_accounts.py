@@ -4,7 +4,7 @@ import pytest
 from harness.core import listed_account
 from harness.store import StoreHarness
 
-from monitor import app
+from monitor.app import process
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.store import accounts
 
@@ -66,7 +66,7 @@ def test_a_unique_start_of_an_id_is_enough_and_who_accepts_is_the_user_of_the_sy
 
     (row,) = run("accounts", "accept", "a2", "-c", config).data
 
-    assert (row["id"], row["accepted_by"]) == ("a22", app.user())
+    assert (row["id"], row["accepted_by"]) == ("a22", process.user())
 
 
 @pytest.mark.usefixtures("renamed")

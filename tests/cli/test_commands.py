@@ -3,12 +3,25 @@ import subprocess
 import sys
 
 import pytest
+from harness.core import signed_out
 
 from monitor import __version__
 from monitor.cli.commands import COMMANDS, load
 from monitor.core.errors import MonitorError, SetupError
 
+LISTINGS = ["accounts", "incidents", "deliveries", "workspaces"]
+RECEIVERS = """
+receivers:
+  - {name: chat, type: slack, url: "https://hooks.slack.com/services/x"}
+  - {name: crm, type: webhook, url: "https://x", secret: whsec_c2VjcmV0c2VjcmV0c2VjcmV0}
+  - {name: mail, type: email, host: mail.example.com, from: a@example.com, to: [b@example.com]}
+"""
+
 HEAVY = {"aiohttp", "httpx", "rich", "sqlalchemy", "starlette", "structlog", "yaml"}
+SLOW_AT_WORK = {
+    *("aiohttp", "aiosmtplib", "apscheduler", "httpx", "jinja2", "monitor.work", "msgspec"),
+    *("prometheus_client", "psycopg", "starlette", "uvicorn"),
+}
 
 
 def test_the_version_is_printed_plain_or_as_json(run):
@@ -31,6 +44,26 @@ finally:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
 
     assert ended.stdout.splitlines()[-1] == b"loaded:"
+
+
+@pytest.mark.slow
+def test_a_listing_loads_nothing_of_what_asks_sends_or_serves(configured, recorded):
+    recorded.poll(signed_out("x"))
+    script = f"""
+import sys
+from monitor.cli import commands
+for listing in {LISTINGS}:
+    try:
+        commands.main([listing, "-c", {configured(more=RECEIVERS)!r}])
+    except SystemExit as ended:
+        assert not ended.code
+print("loaded:", *{SLOW_AT_WORK} & set(sys.modules))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+
+    *listed, loaded = ended.stdout.splitlines()
+    assert [json.loads(line)["success"] for line in listed] == [True] * len(LISTINGS)
+    assert loaded == b"loaded:"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])

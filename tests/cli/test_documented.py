@@ -9,7 +9,7 @@ from harness.pages import blocks, steps
 from harness.receivers import KEY
 from harness.store import StoreHarness
 
-from monitor import app
+from monitor.app import process
 from monitor.core.errors import AttemptReason, DeliveryError
 
 PAGE = "docs/commands.md"
@@ -53,7 +53,7 @@ def history(store):
 @pytest.mark.parametrize("block", blocks(PAGE, "console"))
 def test_every_console_block_shows_what_is_seen(typed, configured, history, monkeypatch, block):
     monkeypatch.chdir(Path(configured(more=RECEIVERS)).parent)
-    monkeypatch.setattr(app, "now", lambda: history.now)
+    monkeypatch.setattr(process, "now", lambda: history.now)
 
     for command, shown in steps(block):
         assert typed(command) == shown, command

@@ -5,7 +5,7 @@ from harness.core import LINK, listed_account
 from harness.faults import locked
 from harness.store import TIMEOUT
 
-from monitor import app
+from monitor.app import process
 from monitor.store import workspaces
 
 
@@ -103,7 +103,7 @@ def test_a_table_of_deliveries_says_what_was_answered_and_when_it_is_tried_again
     run, configured, recorded, monkeypatch
 ):
     recorded.deliver(error=TIMEOUT)
-    monkeypatch.setattr(app, "now", lambda: recorded.now)
+    monkeypatch.setattr(process, "now", lambda: recorded.now)
 
     ran = run("deliveries", "--table", "-c", configured())
 

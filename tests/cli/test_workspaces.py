@@ -1,7 +1,7 @@
 import pytest
 from harness.core import UNREACHABLE, listed_account
 
-from monitor import app
+from monitor.app import process
 
 
 @pytest.mark.usefixtures("recorded")
@@ -21,7 +21,7 @@ def test_workspaces_are_listed_as_last_seen(run, configured, recorded):
 def test_a_refused_list_is_accepted_and_what_it_means_is_shown(
     run, configured, recorded, monkeypatch
 ):
-    monkeypatch.setattr(app, "now", lambda: recorded.now)
+    monkeypatch.setattr(process, "now", lambda: recorded.now)
     recorded.poll(listed_account("x"))
     assert run("workspaces", "-c", configured()).data[0]["refused_listed"] == 1
 
@@ -38,8 +38,10 @@ def test_who_accepts_is_the_user_of_the_system_if_nobody_is_named(run, configure
 
     (row,) = run("workspaces", "accept", "acme", "-c", configured()).data
 
-    assert row["accepted_by"] == app.user()
-    assert recorded.column("SELECT way || ' ' || actor FROM acceptance") == [f"cli {app.user()}"]
+    assert row["accepted_by"] == process.user()
+    assert recorded.column("SELECT way || ' ' || actor FROM acceptance") == [
+        f"cli {process.user()}"
+    ]
 
 
 def test_a_name_is_taken_as_a_message_shows_it(run, configured, recorded):

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 
-from monitor import app
+from monitor.app import operations
 from monitor.app.process import REAL
 
 HERE = "web: {listen: '127.0.0.1:0'}"
@@ -14,7 +14,7 @@ HERE = "web: {listen: '127.0.0.1:0'}"
 @asynccontextmanager
 async def running(config, runtime=REAL, **options):
     """Run a monitor for as long as the context is open."""
-    async with app.opened(config, runtime, **options) as monitor:
+    async with operations.opened(config, runtime, **options) as monitor:
         task = asyncio.create_task(monitor.run())
         try:
             yield monitor

@@ -1,6 +1,7 @@
 """Names that are looked up beside everything else, and never for longer than somebody waits."""
 
 import asyncio
+import gc
 import socket
 import threading
 
@@ -171,3 +172,14 @@ def test_it_is_a_loop_of_asyncio():
         return asyncio.get_running_loop()
 
     assert isinstance(run(loop()), EventLoop)
+
+
+def test_garbage_is_collected_while_a_loop_runs():
+    async def is_collected():
+        return gc.isenabled()
+
+    gc.disable()
+    try:
+        assert run(is_collected())
+    finally:
+        gc.enable()

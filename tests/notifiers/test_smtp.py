@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.notifiers._smtp import SmtpServer, SmtpSettings
+from monitor.notifiers._smtp import SmtpSettings
+from monitor.notifiers._smtp_server import SmtpServer
 
 PASSWORD = "hunter2hunter2"
 LOGIN = {"username": "ops", "password": PASSWORD}
