@@ -39,6 +39,9 @@ MIN_SECRET_LENGTH: Final = 6
 """A shorter secret is not looked for: it would be found in ordinary words."""
 
 _QUIET: Final = ("aiohttp", "apscheduler", "asyncio", "httpcore", "httpx", "sqlalchemy", "uvicorn")
+_DETAILS: Final = ("error", "file", "folder", "mode", "volume")
+"""What the store, which logs without structlog, says besides; libraries add what is no use."""
+
 _MIN_PATH_LENGTH: Final = 12  # a URL's path may be its secret part; a shorter one is a word
 _MAX_TEXT_LENGTH: Final = 20_000
 _MAX_ITEMS: Final = 100
@@ -72,7 +75,7 @@ def configure(
     masked = _masked()
     redactor = Redactor((*secrets, *masked))
     formatter = ProcessorFormatter(
-        foreign_pre_chain=shared,
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(_DETAILS)],
         processors=[
             ProcessorFormatter.remove_processors_meta,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -8,6 +8,7 @@ orchestrators make them (then who reaches the volume from outside is up to them)
 have one owner, whoever makes them, as on shares of networks, that owner is taken for ours.
 """
 
+import logging
 import os
 import re
 import stat
@@ -15,8 +16,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
-
-import structlog
 
 from .errors import StoreError
 
@@ -27,7 +26,7 @@ _OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLO
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 """Has a line for each mount; its fifth word says where. Not all systems have the file."""
 
-log = structlog.get_logger("store")
+log = logging.getLogger("store")  # structlog is slow to load, and few commands log anything
 
 
 class DatabaseFile:
@@ -146,7 +145,7 @@ def _check_ours(path: Path, status: os.stat_result, *, whoever: bool) -> None:
             )
         log.warning(
             "the file system of the database keeps no owners: who can write there is up to it",
-            folder=str(path.parent),
+            extra={"folder": str(path.parent)},
         )
     _tighten(path, status)
 
@@ -162,17 +161,20 @@ def _tighten(path: Path, status: os.stat_result) -> None:
     """Keep others from a file of ours, whose *status* is this."""
     if not status.st_mode & 0o077:
         return
-    bound = log.bind(file=str(path), mode=f"{stat.S_IMODE(status.st_mode):04o}")
-    reason: str | None = "its file system keeps no modes"
+    details = {"file": str(path), "mode": f"{stat.S_IMODE(status.st_mode):04o}"}
+    reason = "its file system keeps no modes"
     with suppress(FileNotFoundError):  # whoever made it has ended
         try:
             path.chmod(0o600)
         except OSError as error:
-            reason = error.strerror
+            reason = str(error.strerror)
         if path.stat().st_mode & 0o077:
-            bound.warning("others may read a file of the database", error=reason)
+            details["error"] = reason
+            log.warning("others may read a file of the database", extra=details)
         else:
-            bound.warning("others could read a file of the database; its mode is 0600 now")
+            log.warning(
+                "others could read a file of the database; its mode is 0600 now", extra=details
+            )
 
 
 def _make_folders(folder: Path) -> None:
@@ -192,7 +194,9 @@ def check_folders(path: Path, advice: str) -> None:
                 f" the place of {path.name}; chmod o-w {each}, or {advice}"
             )
         if each == volume:
-            log.warning("everybody may write to the volume of the database", volume=str(volume))
+            log.warning(
+                "everybody may write to the volume of the database", extra={"volume": str(volume)}
+            )
 
 
 def _is_open(folder: Path) -> bool:

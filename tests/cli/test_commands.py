@@ -20,7 +20,7 @@ receivers:
 HEAVY = {"aiohttp", "httpx", "rich", "sqlalchemy", "starlette", "structlog", "yaml"}
 SLOW_AT_WORK = {
     *("aiohttp", "aiosmtplib", "apscheduler", "httpx", "jinja2", "monitor.work", "msgspec"),
-    *("prometheus_client", "psycopg", "starlette", "uvicorn"),
+    *("prometheus_client", "psycopg", "rich", "starlette", "structlog", "uvicorn"),
 }
 
 

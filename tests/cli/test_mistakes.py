@@ -1,5 +1,6 @@
 """What people do wrong at a terminal: each ends in a line that says what to do."""
 
+import json
 import os
 import shlex
 import socket
@@ -460,4 +461,9 @@ def test_what_is_odd_about_a_database_is_not_said_among_what_is_printed(run, con
     ran = run("accounts", "-c", configured())
 
     assert len(ran.data) == 3
-    assert "others could read a file of the database" in ran.err
+    warnings = [json.loads(line) for line in ran.err.splitlines()]
+    assert (str(tmp_path / "monitor.db"), "0644") in [
+        (warning["file"], warning["mode"])
+        for warning in warnings
+        if warning["event"].startswith("others could read a file of the database")
+    ]

@@ -9,7 +9,6 @@ import sys
 from contextlib import closing, contextmanager
 
 import pytest
-import structlog
 from harness import silent_dns
 from harness.core import LINK, listed_account, signed_out
 from harness.store import StoreHarness, open_store
@@ -63,30 +62,31 @@ async def test_all_that_is_made_is_for_its_owner_only_whatever_the_umask(tmp_pat
         assert {mode(path) for path in (file.parent, file.parent.parent)} == {0o700}
 
 
-def test_what_others_could_read_is_tightened_with_a_word_in_the_log(database_url, file):
+def test_what_others_could_read_is_tightened_with_a_word_in_the_log(database_url, file, caplog):
     Store.open(database_url).close()
     for path in [file, *beside(file)]:
         path.touch()
         path.chmod(0o666)
 
-    with structlog.testing.capture_logs() as logs, closing(Store.open(database_url)):
+    with closing(Store.open(database_url)):
         assert mode(file) == 0o600
         assert {mode(path) for path in beside(file) if path.exists()} == {0o600}
 
-    lines = [(entry["file"], entry["mode"]) for entry in logs if "0600" in entry["event"]]
+    lines = [(line.file, line.mode) for line in caplog.records if "0600" in line.message]
     assert lines == [(str(path), "0666") for path in [file, *beside(file)]]
 
 
-def test_no_mode_is_claimed_that_the_file_system_does_not_keep(database_url, file, monkeypatch):
+def test_no_mode_is_claimed_that_the_file_system_does_not_keep(
+    database_url, file, monkeypatch, caplog
+):
     Store.open(database_url).close()
     file.chmod(0o666)
     monkeypatch.setattr(database_file.Path, "chmod", lambda *_: None)  # as on shares of networks
 
-    with structlog.testing.capture_logs() as logs, closing(Store.open(database_url)):
-        pass
+    Store.open(database_url).close()
 
     assert ("others may read a file of the database", str(file)) in [
-        (entry["event"], entry.get("file")) for entry in logs
+        (line.message, line.file) for line in caplog.records
     ]
 
 
@@ -129,15 +129,16 @@ def test_a_file_of_somebody_else_is_refused(database_url, file):
 
 
 async def test_where_all_files_have_one_owner_whoever_makes_them_they_are_ours(
-    database_url, file, monkeypatch
+    database_url, file, monkeypatch, caplog
 ):
     # as on shares of networks: to the monitor, its own files are those of this user
     monkeypatch.setattr(database_file.os, "geteuid", lambda: STRANGER)
 
     for _ in range(2):
-        with structlog.testing.capture_logs() as logs, closing(Store.open(database_url)) as store:
+        caplog.clear()
+        with closing(Store.open(database_url)) as store:
             assert await store.lock()
-        warned = [entry["folder"] for entry in logs if "keeps no owners" in entry["event"]]
+        warned = [line.folder for line in caplog.records if "keeps no owners" in line.message]
         assert str(file.parent) in warned
 
 
@@ -200,8 +201,9 @@ def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path, depth):
 
 
 IN_VOLUME = """
-import os, sys
+import logging, os, sys
 from monitor.store.db import Store
+logging.basicConfig(format="%(message)s: %(volume)s")
 os.mkdir(f"{sys.argv[1]}/open")
 os.chmod(f"{sys.argv[1]}/open", 0o777)  # is no better and no worse than the volume itself
 for folder in ("", "/open"):
@@ -228,8 +230,8 @@ def test_the_root_of_a_volume_is_taken_with_a_warning(tmp_path, kind):
     )
 
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("everybody may write to the volume of the database") == 2
-    assert ran.stdout.count(f"volume={str(volume)!r}") == 2
+    warning = f"everybody may write to the volume of the database: {volume}\n"
+    assert ran.stderr == 2 * warning
 
 
 # ── files that go away ───────────────────────────────────────────────────────────────────────────
