@@ -9,15 +9,36 @@ import structlog
 
 from monitor.core.duration import Duration
 from monitor.cron import next_time
-from monitor.schedule import Schedule, _Trigger, spread
+from monitor.schedule import Entry, Intervals, Schedule, _Trigger, spread
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = Duration.parse("60s")
+HOUR = Duration.parse("1h")
 
 
 def delays(*seconds):
     """Jitter that was drawn beforehand."""
     return map(timedelta, (0,) * len(seconds), seconds).__next__
+
+
+def intervals(*names, every="60s", jitter="0s", offset="0s", draw=lambda: 1.0):
+    """Entries that all begin at 0."""
+    made = Intervals(draw)
+    for name in names:
+        spans = map(Duration.parse, (every, jitter, offset))
+        made.add(Entry(name, lambda: None, *spans))
+    made.begin_all(0)
+    return made
+
+
+def take_due(made, at):
+    """The names of those that are due *at* so many seconds after the start."""
+    return [entry.name for entry in made.take_due(int(at * 1_000_000))]
+
+
+def due_in(made):
+    """In what second after the start something is due next."""
+    return made.next_due() / 1_000_000
 
 
 def cron(expression, timezone="UTC"):
@@ -70,7 +91,7 @@ async def test_wakes_come_again_and_again_on_the_event_loop(schedule):
 
 async def test_the_first_wake_comes_after_the_offset(schedule):
     first, second = Wakes(), Wakes()
-    add(schedule, "later", second, rhythm="1h", offset=0.2)
+    add(schedule, "later", second, rhythm="1s", offset=0.2)
     add(schedule, "now", first, rhythm="1h")
     began = asyncio.get_running_loop().time()
 
@@ -112,7 +133,7 @@ async def test_wakes_missed_while_the_loop_was_busy_collapse_into_one(schedule):
 async def test_a_wake_that_comes_late_is_not_dropped(schedule):
     """APScheduler's own default gives up what is more than a second late."""
     wakes = Wakes()
-    add(schedule, "acme", wakes, rhythm="1h", offset=0.05)
+    add(schedule, "acme", wakes, rhythm="200ms", offset=0.05)
     schedule.start()
 
     time.sleep(1.2)  # noqa: ASYNC251 - this is the busy loop
@@ -120,15 +141,16 @@ async def test_a_wake_that_comes_late_is_not_dropped(schedule):
     await wakes.reach(1)
 
 
-async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule):
+@pytest.mark.parametrize("rhythm", ["50ms", lambda after: after + 50_000])
+async def test_a_wake_that_fails_stops_neither_itself_nor_others(schedule, rhythm):
     wakes, good = Wakes(), Wakes()
 
     def fail():
         wakes()
         raise RuntimeError("no")
 
-    add(schedule, "bad", fail)
-    add(schedule, "good", good)
+    add(schedule, "bad", fail, rhythm=rhythm)
+    add(schedule, "good", good, rhythm=rhythm)
 
     schedule.start()
 
@@ -154,12 +176,14 @@ async def test_a_rhythm_that_fails_stops_nobody_for_good(schedule, monkeypatch):
 
 
 @pytest.mark.parametrize("is_running", [False, True])
-async def test_an_entry_added_again_is_replaced(schedule, is_running):
+@pytest.mark.parametrize("before", ["50ms", lambda after: after + 50_000])
+@pytest.mark.parametrize("after", ["50ms", lambda after: after + 50_000])
+async def test_an_entry_added_again_is_replaced(schedule, is_running, before, after):
     old, new = Wakes(), Wakes()
     if is_running:
         schedule.start()
-    add(schedule, "acme", old)
-    add(schedule, "acme", new)
+    add(schedule, "acme", old, rhythm=before)
+    add(schedule, "acme", new, rhythm=after)
 
     if not is_running:
         schedule.start()
@@ -182,9 +206,10 @@ async def test_nobody_is_woken_after_the_stop(schedule):
     assert wakes.count == before
 
 
-async def test_who_was_removed_is_woken_no_more(schedule):
+@pytest.mark.parametrize("rhythm", ["50ms", lambda after: after + 50_000])
+async def test_who_was_removed_is_woken_no_more(schedule, rhythm):
     gone, kept = Wakes(), Wakes()
-    add(schedule, "gone", gone)
+    add(schedule, "gone", gone, rhythm=rhythm)
     add(schedule, "kept", kept)
     schedule.start()
     await gone.reach(1)
@@ -194,6 +219,17 @@ async def test_who_was_removed_is_woken_no_more(schedule):
     await kept.reach(kept.count + 4)
 
     assert gone.count == before
+
+
+async def test_who_comes_while_all_others_wait_is_not_kept_waiting(schedule):
+    wakes = Wakes()
+    add(schedule, "later", Wakes(), rhythm="1h", offset=3600)
+    schedule.start()
+    await asyncio.sleep(0)
+
+    add(schedule, "acme", wakes)
+
+    await wakes.reach(3)
 
 
 async def test_a_schedule_that_never_started_can_be_stopped():
@@ -211,13 +247,18 @@ async def test_a_clock_that_went_back_an_hour_holds_nobody_up(schedule, rhythm):
     later = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251 - the clock that APScheduler reads
 
     with structlog.testing.capture_logs() as logs:
-        scheduler.get_job("acme").trigger._start += timedelta(hours=1)
+        schedule._intervals.follow_clock(int(later.timestamp() * 1_000_000))
+        for job in scheduler.get_jobs():
+            job.modify(next_run_time=later)
         scheduler._ahead += timedelta(hours=1)
-        scheduler.modify_job("acme", next_run_time=later)
         async with asyncio.timeout(10):
-            while scheduler.get_job("acme").next_run_time >= later - timedelta(minutes=58):
+            while min(job.next_run_time for job in scheduler.get_jobs()) >= later - timedelta(
+                minutes=58
+            ):
                 scheduler.wakeup()
                 await asyncio.sleep(0.01)
+        if rhythm == "1s":
+            await wakes.reach(wakes.count + 2)
 
     assert [line["event"] for line in logs] == ["the clock went back"]
 
@@ -226,24 +267,51 @@ async def test_a_clock_that_went_back_an_hour_holds_nobody_up(schedule, rhythm):
 
 
 def test_jitter_puts_off_each_wake_but_never_the_next_ones():
-    trigger = _Trigger(MINUTE, 10, delays(5, 0, 4))
-    due = trigger.get_next_fire_time(None, NOON)
-    points = [due]
+    made = intervals("acme", jitter="5s", offset="10s", draw=iter([1.0, 0.0, 0.8]).__next__)
+    points = [due_in(made)]
 
     for _ in range(3):
-        due = trigger.get_next_fire_time(due, due)
-        points.append(due)
+        assert take_due(made, points[-1]) == ["acme"]
+        points.append(due_in(made))
 
-    assert [(point - NOON).total_seconds() for point in points] == [10, 75, 130, 194]
+    assert points == [10, 75, 130, 194]
+
+
+def test_those_that_are_due_in_one_second_come_together_at_its_end():
+    made = intervals("a", jitter="5s", draw=lambda: 0.3)
+    for name, offset in (("b", "700ms"), ("c", "1s"), ("d", "1001ms")):
+        entry = Entry(name, lambda: None, MINUTE, Duration(0), Duration.parse(offset))
+        made.add(entry)
+        made.begin(entry, 0)
+
+    assert take_due(made, 0) == ["a"]
+    assert take_due(made, 0.999) == []
+    assert take_due(made, 1.0) == ["b", "c"]
+    assert take_due(made, 2.0) == ["d"]
+    assert [take_due(made, at) for at in (60.9, 61, 61.9, 62)] == [[], ["b", "c"], [], ["a", "d"]]
+
+
+def test_what_comes_every_second_waits_for_a_quarter_of_it_at_most():
+    made = intervals("acme", every="1s", offset="10ms")
+
+    assert due_in(made) == 0.25
 
 
 def test_days_asleep_are_one_wake():
-    trigger = _Trigger(MINUTE, 0, timedelta)
-    first = trigger.get_next_fire_time(None, NOON)
+    made = intervals("acme")
 
-    due = trigger.get_next_fire_time(first, NOON + timedelta(days=3, seconds=20))
+    assert take_due(made, 3 * 86_400 + 20) == ["acme"]
+    assert due_in(made) == 3 * 86_400 + 60
 
-    assert due == NOON + timedelta(days=3, seconds=60)
+
+def test_after_the_clock_went_back_all_are_due_within_an_interval():
+    made = intervals("acme", "beta", jitter="5s")
+    assert len(take_due(made, 0)) == 2
+
+    made.follow_clock(-HOUR - 1)
+
+    assert due_in(made) == -3600 + 5
+    assert len(take_due(made, -3600 + 5)) == 2
 
 
 @pytest.mark.parametrize(
@@ -260,8 +328,10 @@ def test_jitter_is_at_most_a_quarter_of_the_interval_or_of_a_minute(rhythm, jitt
 
     add(schedule, "acme", Wakes(), rhythm=rhythm, jitter=jitter)
 
-    (job,) = schedule._scheduler.get_jobs()
-    assert job.trigger._jitter() == timedelta(seconds=longest)
+    if isinstance(rhythm, str):
+        assert schedule._intervals._entries["acme"].jitter == longest * 1_000_000
+    else:
+        assert schedule._crontabs["acme"].trigger._jitter() == timedelta(seconds=longest)
 
 
 def test_starts_are_spread_over_the_interval():
@@ -271,7 +341,7 @@ def test_starts_are_spread_over_the_interval():
 
 
 def test_a_crontab_is_due_soon_after_the_start_and_then_when_it_says():
-    trigger = _Trigger(cron("0 8 * * tue,wed"), 20, delays(3, 0))
+    trigger = _Trigger(cron("0 8 * * tue,wed"), Duration.parse("20s"), delays(3, 0))
 
     first = trigger.get_next_fire_time(None, NOON)
     second = trigger.get_next_fire_time(first, first)
@@ -290,7 +360,7 @@ def test_no_wake_lies_in_the_past_when_summer_time_begins_or_ends(change, jitter
     """APScheduler would wait for it without end, and everybody with it."""
     schedule = Schedule(jitter=lambda: 1.0)
     add(schedule, "acme", Wakes(), rhythm=cron("*/7 * * * *", "Europe/Berlin"), jitter=jitter)
-    trigger = schedule._scheduler.get_jobs()[0].trigger
+    trigger = schedule._crontabs["acme"].trigger
 
     for minute in range(-180, 360):
         now = change + timedelta(minutes=minute)

@@ -55,7 +55,7 @@ async def test_the_first_configuration_puts_everybody_to_work(harness):
     await harness.apply("acme", "beta", more=f"receivers: [{harness.crm()}]")
 
     await until(lambda: harness.working() == {"acme", "beta", "crm"})
-    assert harness.triggers().keys() == {"acme", "beta"}
+    assert harness.scheduled().keys() == {"acme", "beta"}
     assert await harness.row("acme") == await harness.row("beta") == (1, None)
     assert await harness.poll("acme") == []
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
@@ -96,7 +96,7 @@ async def test_those_who_stay_work_on_and_those_who_left_stop(harness):
     await harness.apply("acme", "gamma", more=f"receivers: [{harness.crm()}, {new}]")
 
     await until(lambda: harness.working() == {"acme", "gamma", "crm", "new"})
-    assert harness.workers.workspaces.keys() == harness.triggers().keys() == {"acme", "gamma"}
+    assert harness.workers.workspaces.keys() == harness.scheduled().keys() == {"acme", "gamma"}
     assert harness.workers.workspaces["acme"] is acme
     assert harness.workers.receivers["crm"] is crm
     assert harness.workers.receivers.keys() == {"crm", "new"}
@@ -232,7 +232,7 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(
     assert [await harness.row(name) for name in ("acme", "beta", "gamma")] == before
     assert harness.workers.workspaces == workspaces
     assert harness.workers.receivers == receivers
-    assert harness.triggers().keys() == {"acme", "beta"}
+    assert harness.scheduled().keys() == {"acme", "beta"}
     await until(lambda: harness.working() == {"acme", "beta", "crm"})
     assert 'linkedapi_workspace_up{workspace="beta"} 1' in harness.metric
     assert 'workspace="gamma"' not in harness.metric
@@ -334,7 +334,7 @@ async def test_what_a_commit_without_an_answer_did_is_undone(harness, lost, chan
     await harness.reconfigurer.resume()
 
     assert harness.workers.workspaces.keys() == {"acme", "beta"}
-    assert harness.triggers().keys() == {"acme", "beta"}
+    assert harness.scheduled().keys() == {"acme", "beta"}
     assert (await harness.row("acme"))[1] is None
     await harness.sign_out("acme")
     await harness.apply("beta", **wanted)

@@ -322,15 +322,15 @@ async def test_a_pause_that_a_receiver_asked_for_ends_with_its_address(harness):
 
 async def test_another_schedule_counts_at_once_and_the_same_one_is_left_alone(harness):
     await harness.apply("acme", "beta")
-    before = harness.triggers()
+    before = harness.scheduled()
 
     await harness.apply("acme", beta={"poll": {"cron": "0 8 * * *"}})
 
-    after = harness.triggers()
+    after = harness.scheduled()
     assert after["acme"] is before["acme"]
     assert after["beta"] is not before["beta"]
-    for triggers in (before, after):  # a crontab is followed by a poll within a minute, too
-        assert [trigger._offset for trigger in triggers.values()] == [0, 30]
+    for entries in (before, after):  # a crontab is followed by a poll within a minute, too
+        assert [entry.offset for entry in entries.values()] == [0, Duration.parse("30s")]
     poller = harness.workers.workspaces["beta"].poller
     assert poller.rules.next_due(NOON) == NOON + Duration.parse("20h")
 
@@ -357,7 +357,9 @@ async def test_who_comes_back_is_polled_when_that_is_due_or_at_once_for_what_is_
 
     await harness.apply("acme", beta=beta)
 
-    assert harness.triggers()["beta"]._offset == pytest.approx(6 * 3600, abs=60)
+    assert harness.scheduled()["beta"].offset == pytest.approx(
+        Duration.parse("6h"), abs=Duration.parse("1m")
+    )
     if is_out:
         await until(lambda: len(polls(harness)) == 2)
     await asyncio.sleep(0.1)

@@ -84,10 +84,11 @@ class WorkersHarness:
         """The names of the workspaces and receivers whose loops cycle."""
         return {loop.split()[1] for loop in self.health._due}
 
-    def triggers(self):
-        """What wakes each scheduled workspace, by its name."""
-        jobs = self.schedule._scheduler.get_jobs()
-        return {job.id: job.trigger for job in sorted(jobs, key=lambda job: job.id)}
+    def scheduled(self):
+        """What the schedule has of each workspace, by its name."""
+        entries = self.schedule._intervals._entries
+        triggers = {name: job.trigger for name, job in self.schedule._crontabs.items()}
+        return dict(sorted((entries | triggers).items()))
 
     async def row(self, name):
         """What is recorded of a workspace: (term, detached_at), or None."""
