@@ -4,12 +4,15 @@ import sys
 from contextlib import closing
 from functools import partial
 
-from monitor import log
-from monitor.app import operations, process
-from monitor.net import loop
-
-from .log import configure_log
+from . import startup
 from .options import ConfigOption
+
+with startup.without("pygments", "rich"):  # structlog and httpx would, and nothing is drawn here
+    from monitor import log
+    from monitor.app import operations, process
+    from monitor.net import loop
+
+    from .log import configure_log
 
 
 def run(config_file: ConfigOption = None) -> None:

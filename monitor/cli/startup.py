@@ -14,8 +14,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -90,6 +90,18 @@ def _leave_no_dumps() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(Exception):  # programs that take dumps by a pipe do not heed the limit
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+@contextmanager
+def without(*packages: str) -> Iterator[None]:
+    """Let no library that is loaded now load *packages*: what it needs them for is not used."""
+    absent = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # as if not installed
+    try:
+        yield
+    finally:
+        for package in absent:
+            del sys.modules[package]
 
 
 def guard(command: Callable[[], None]) -> None:

@@ -23,6 +23,8 @@ SLOW_AT_WORK = {
     *("prometheus_client", "psycopg", "rich", "starlette", "structlog", "uvicorn"),
 }
 
+NOT_FOR_SLACK = {"aiosmtplib", "jinja2", "monitor.simulator", "psycopg", "pygments", "rich"}
+
 
 def test_the_version_is_printed_plain_or_as_json(run):
     assert run("version").out.strip() == __version__
@@ -64,6 +66,26 @@ print("loaded:", *{SLOW_AT_WORK} & set(sys.modules))
     *listed, loaded = ended.stdout.splitlines()
     assert [json.loads(line)["success"] for line in listed] == [True] * len(LISTINGS)
     assert loaded == b"loaded:"
+
+
+@pytest.mark.slow
+def test_a_monitor_loads_nothing_that_its_receivers_and_its_database_do_not_need(configured):
+    slack, *_ = RECEIVERS.strip().splitlines()[1:]
+    script = f"""
+import sys
+from pathlib import Path
+from monitor.cli.commands import load
+load("run")
+from monitor.app import components, process
+from monitor.net.proxy import from_environment
+config = process.load(Path({configured(more=f"receivers: [{slack.strip()[2:]}]")!r}))
+components.check_network(config, from_environment())
+print("loaded:", *{NOT_FOR_SLACK} & set(sys.modules))
+import rich.table  # for others it is there
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+
+    assert ended.stdout.splitlines()[-1] == b"loaded:"
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
