@@ -17,13 +17,15 @@ from monitor.core.url import is_profile
 from . import families
 from .exposition import Chunk, chunk, escape
 from .families import INFO, SINCE, STATUS, Family
-from .series import Series
+from .series import Series, zeros
 
 PerAccount = Literal["all", "unhealthy", "none"]
 
 _MAX_NAME_LENGTH: Final = 100
 _BRACKETS: Final = str.maketrans("<>", "\u2039\u203a")
 _BLOCK_SIZE: Final = 100
+_ZEROS: Final = zeros(families.OF_WORKSPACES)
+_ZEROS_OF_ALL: Final = zeros(families.OF_ALL_WORKSPACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,10 @@ class WorkspaceSeries(Series):
     __slots__ = ("_blocks", "_workspace")
 
     def __init__(self, name: str) -> None:
-        super().__init__(f'workspace="{escape(name)}"')
+        is_of_all = name == ALL_WORKSPACES
+        super().__init__(f'workspace="{escape(name)}"', _ZEROS_OF_ALL if is_of_all else _ZEROS)
         self._workspace: Workspace | None = None
         self._blocks: list[_Block] = []
-        is_of_all = name == ALL_WORKSPACES
-        self.init(families.OF_ALL_WORKSPACES if is_of_all else families.OF_WORKSPACES)
 
     def update(self, workspace: Workspace, open_incidents: Mapping[Cause, int]) -> None:
         """Show what is recorded."""

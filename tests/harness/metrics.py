@@ -1,5 +1,7 @@
 """The metrics of a monitor with one workspace and one receiver, scraped without HTTP."""
 
+import zlib
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from harness import notifications
@@ -59,4 +61,8 @@ class MetricsHarness(Metrics):
         before = list(self._chunks())
         change()
         written = [chunk for chunk in self._chunks() if all(chunk is not old for old in before)]
-        return [chunk.text for chunk in written if chunk.text.startswith(b"linkedapi")]
+        return [text for text in map(text_of, written) if text.startswith(b"linkedapi")]
+
+
+def text_of(chunk):
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(chunk.compressed)

@@ -42,7 +42,9 @@ def test_half_a_character_does_not_end_the_scrape_and_long_names_are_cut(metrics
 
 def test_a_compressed_page_is_one_ordinary_gzip_stream(metrics):
     metrics.fill()
-    metrics.show(*(account(f"a{n}", name=f"Ünïcödé 漢字 🦊 {n}") for n in range(1000)))
+    long = "a" * 700  # a hundred of them are more than 64 KiB
+    names = [f"Ünïcödé 漢字 🦊 {n}" for n in range(1000)]
+    metrics.show(*(account(f"{long}{n}", name=name) for n, name in enumerate(names)))
     reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
     text = reader.decompress(metrics.render(compressed=True))
@@ -50,6 +52,7 @@ def test_a_compressed_page_is_one_ordinary_gzip_stream(metrics):
     assert reader.eof  # with the right checksum and length
     assert reader.unused_data == b""
     assert ours(text) == ours(metrics.render())
+    assert all(name.encode() in text for name in names)
 
 
 def ours(text):

@@ -1,11 +1,12 @@
 from harness.core import NOON
+from harness.metrics import text_of
 
 from monitor.metrics.families import LATENCY, OLDEST_PENDING, UNROUTED
 from monitor.metrics.series import Series
 
 
 def texts(series):
-    return {family.name: chunk.text.decode() for family, chunk in series.chunks().items()}
+    return {family.name: text_of(chunk).decode() for family, chunk in series.chunks().items()}
 
 
 def test_a_poll_falls_into_its_buckets(metrics):
@@ -42,6 +43,16 @@ def test_labels_stand_in_the_order_of_their_metric_after_the_common_ones():
         LATENCY.name + '_sum{workspace="acme",type="slack"} 100000',
         LATENCY.name + '_count{workspace="acme",type="slack"} 1',
     ]
+
+
+def test_what_is_counted_of_a_workspace_is_not_counted_of_another(metrics):
+    metrics.declare(workspaces=["acme", "beta"], receivers={})
+    metrics.polled("acme", "ok", 0.3)
+
+    for name in ("polls_total", "poll_duration_seconds_count"):
+        labels = {"outcome": "ok"} if name == "polls_total" else {}
+        assert metrics.value(f"linkedapi_{name}", workspace="acme", **labels) == 1
+        assert metrics.value(f"linkedapi_{name}", workspace="beta", **labels) == 0
 
 
 def test_only_what_changed_is_written_again(metrics):
