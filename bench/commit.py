@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
-from monitor.core.diff import diff
+from monitor.core.diff import Quiet, diff
 from monitor.core.duration import Duration
 from monitor.core.model import ListedAccount, Session, Snapshot, Status, Workspace
 from monitor.core.policy import Flapping, IncidentPolicy
@@ -92,7 +92,8 @@ def _recorder(store: Store, term: int) -> Callable[..., None]:
         settled: Mapping[str, ListedAccount],
         at: int,
     ) -> None:
-        changes = diff(workspace, Snapshot(tuple(accounts), ()), settled)
+        quiet = Quiet(Snapshot(tuple(settled.values())))
+        changes = diff(workspace, Snapshot(tuple(accounts), ()), quiet)
         store.run_now(
             lambda tx: commit(
                 tx,

@@ -9,7 +9,7 @@ import msgspec
 
 from monitor.core.decide import decide
 from monitor.core.decide.accounts import is_quiet
-from monitor.core.diff import diff
+from monitor.core.diff import Quiet, diff
 from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
 from monitor.core.policy import IncidentPolicy
@@ -108,7 +108,7 @@ class _Poll:
         policy = IncidentPolicy()
         self._decoder = Decoder(ORIGINS)
         snapshot = self._decoder.decode(body)
-        changes = diff(Workspace("measured"), snapshot, {})
+        changes = diff(Workspace("measured"), snapshot)
         decision = decide(
             Workspace("measured"),
             changes,
@@ -123,15 +123,13 @@ class _Poll:
         )
         assert decision.workspace is not None
         self._workspace = decision.workspace
-        self._settled = {
-            account.id: account
-            for account in snapshot.accounts
-            if is_quiet(self._workspace.accounts[account.id], policy)
-        }
+        accounts = self._workspace.accounts
+        assert all(is_quiet(account, policy) for account in accounts.values())
+        self._quiet = Quiet(snapshot)
 
     def decode(self, body: bytes) -> object:
         """Read *body* and compare it with what is recorded."""
-        return diff(self._workspace, self._decoder.decode(body), self._settled)
+        return diff(self._workspace, self._decoder.decode(body), self._quiet)
 
 
 def _body(simulator: Simulator) -> bytes:

@@ -124,7 +124,7 @@ def queue_by_polls(
 
 def _poll(tx: Connection, owner: Customer, receiver: str, *, at: Micros, held: bool) -> None:
     workspace, term = workspaces.attach(tx, owner.name)
-    changes = diff(workspace, Snapshot(tuple(owner.accounts), ()), {})
+    changes = diff(workspace, Snapshot(tuple(owner.accounts), ()))
     fingerprint = make_fingerprint(new_id(), owner.token, ())
     commit(
         tx,

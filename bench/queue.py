@@ -97,7 +97,7 @@ class _Outbox:
     def _poll(self, status: Status) -> None:
         self._now += MINUTE
         accounts = tuple(account(id_, status) for id_ in self._ids)
-        changes = diff(self._workspace, Snapshot(accounts, ()), {})
+        changes = diff(self._workspace, Snapshot(accounts, ()))
         work = partial(
             commit,
             workspace=self._workspace,

@@ -1,10 +1,12 @@
 """What a list of accounts says that the recorded state does not.
 
-Most polls say nothing new, so the common path touches each account once and builds nothing.
+Most polls say nothing new, so the common path touches no account and builds nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Final
 
 from .fingerprint import ignored_before, list_key
 from .inventory import matched_anew
@@ -37,10 +39,36 @@ class Changes:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The accounts of a *snapshot* that need no decision while they look the same.
+
+    All but *others* are so: these are looked at whenever they are listed.
+    """
+
+    snapshot: Snapshot
+    others: frozenset[str] = frozenset()
+
+    def news(self, snapshot: Snapshot) -> list[ListedAccount]:
+        """Return the accounts of *snapshot* that are to be looked at."""
+        wanted = self.others
+        if snapshot is not self.snapshot:  # most times it is
+            pairs = zip_longest(snapshot.accounts, self.snapshot.accounts)
+            moved = [(account, last) for account, last in pairs if account is not last]
+            before = {last.id: last for _, last in moved if last}
+            wanted |= {
+                account.id for account, _ in moved if account and before.get(account.id) != account
+            }
+        return [account for account in snapshot.accounts if account.id in wanted] if wanted else []
+
+
+NOTHING_QUIET: Final = Quiet(Snapshot(()))
+
+
 def diff(
     workspace: Workspace,
     snapshot: Snapshot,
-    quiet: Mapping[str, ListedAccount],
+    quiet: Quiet = NOTHING_QUIET,
     ignores: Callable[[Account | ListedAccount], bool] = lambda _: False,
     rules: str = "",
 ) -> Changes:
@@ -51,12 +79,7 @@ def diff(
     be another customer's, or a broken one; it is strange. While the *rules* are those of before,
     whoever was watched, or ignored, remains so under another name.
     """
-    news = [
-        account
-        for account in snapshot.accounts
-        if (last := quiet.get(account.id)) is not account  # the same object, most times
-        and last != account
-    ]
+    news = quiet.news(snapshot)
     recorded, removed = workspace.accounts, workspace.removed
     is_matched, ignored_ids = workspace.is_matched_by(rules), frozenset[str]()
     if is_matched:

@@ -178,9 +178,11 @@ def _without(text: str, secret: str) -> str:
 def sanitize(text: str, *, limit: int) -> str:
     """Return the first *limit* characters of *text* without lone surrogates and NUL.
 
-    The former are no UTF-8, the latter is refused by databases; all else is as it was.
+    The former are no UTF-8, the latter is refused by databases; all else is as it was, and if that
+    is all, it is *text* itself and no copy.
     """
-    return text[:limit].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    sanitized = text[:limit].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    return text if sanitized == text else sanitized
 
 
 def shorten(text: str, limit: int) -> str:

@@ -8,19 +8,21 @@ An unchanged account gives the same `ListedAccount` object as the last time, an 
 same snapshot: comparing what was sent costs a fifth of building it anew.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any, Final
 
 import msgspec
 
-from monitor.core.model import Snapshot, Status
+from monitor.core.model import ListedAccount, Snapshot, Status
 from monitor.core.text import redact
 
 from .errors import api_error, incomplete, unexpected
 from .settings import MAX_ACCOUNTS
-from .wire import ParsedAccount, WireAccount, lenient, loads, origin, parse_account
+from .wire import WireAccount, lenient, loads, origin, parse_account
 
 MAX_WARNINGS: Final = 20
 MAX_WARNING: Final = 200
@@ -50,8 +52,9 @@ class Decoder:
     def __init__(self, link_origins: Iterable[str], *, max_accounts: int = MAX_ACCOUNTS) -> None:
         self._max_accounts = max_accounts
         self.origins = frozenset(filter(None, map(origin, link_origins)))
-        self._wires: Sequence[WireAccount | None] = ()
-        self._accounts: dict[str, ParsedAccount] = {}
+        self._wires: list[WireAccount | None] = []
+        self._listed: list[ListedAccount | None] = []  # one for each of these
+        self._odd: dict[int, str] = {}  # warnings, by the place of the account
         self._snapshot: Snapshot | None = None
 
     def decode(self, body: bytes, *, secret: str = "") -> Snapshot:
@@ -64,31 +67,53 @@ class Decoder:
             )
         if self._snapshot is not None and wires == self._wires:
             return self._snapshot
-        accounts = self._parse(wires)
+        self._read(wires)
+        accounts = _by_id(self._listed)
         self._snapshot = Snapshot(
-            tuple([account.listed for account in accounts.values()]),
+            tuple(accounts.values()),
             tuple(
                 redact(warning, limit=MAX_WARNING, secret=secret)
-                for warning in _warnings(wires, accounts)
+                for warning in _warnings(self._listed, accounts, self._odd)
             ),
         )
-        self._wires, self._accounts = wires, accounts
         return self._snapshot
 
-    def _parse(self, wires: Sequence[WireAccount | None]) -> dict[str, ParsedAccount]:
-        """Parse each account that differs from the last time; the worst of equal ids counts."""
-        accounts: dict[str, ParsedAccount] = {}
-        for wire in filter(None, wires):
-            account = self._accounts.get(wire.id)
-            if account is None or account.wire != wire:
-                account = parse_account(wire, self.origins)
-            if account is not None:
-                first = accounts.setdefault(wire.id, account)
-                if first is not account:
-                    accounts[wire.id] = max(
-                        first, account, key=lambda item: _WORST_LAST.index(item.listed.status)
-                    )
-        return accounts
+    def _read(self, wires: Sequence[WireAccount | None]) -> None:
+        """Parse the accounts that differ from the last time; keep what there is of the others."""
+        added = [None] * (len(wires) - len(self._wires))
+        self._wires += added
+        self._listed += added
+        pairs = enumerate(zip_longest(wires, self._wires))
+        places = [place for place, (wire, last) in pairs if wire != last]
+        before = {
+            last.id: (last, self._listed[place], self._odd.pop(place, None))
+            for place in places
+            if (last := self._wires[place]) is not None
+        }
+        del self._wires[len(wires) :], self._listed[len(wires) :]
+        for place in places[: bisect_left(places, len(wires))]:
+            wire, listed, warning = wires[place], None, None
+            if wire is not None:
+                last, listed, warning = before.get(wire.id, (None, None, None))
+                if last == wire:
+                    wire = last
+                else:
+                    listed, warning = parse_account(wire, self.origins)
+            self._wires[place], self._listed[place] = wire, listed
+            if warning is not None:
+                self._odd[place] = warning
+
+
+def _by_id(listed: Iterable[ListedAccount | None]) -> dict[str, ListedAccount]:
+    """Return the accounts by id; the worst of equal ids counts."""
+    accounts: dict[str, ListedAccount] = {}
+    for account in filter(None, listed):
+        first = accounts.setdefault(account.id, account)
+        if first is not account:
+            accounts[account.id] = max(
+                first, account, key=lambda item: _WORST_LAST.index(item.status)
+            )
+    return accounts
 
 
 def _wire_accounts(body: bytes, secret: str) -> Sequence[WireAccount | None]:
@@ -119,21 +144,26 @@ def result_of(body: bytes, *, secret: str = "") -> dict[str, Any]:
     return result if isinstance(result, dict) else {}
 
 
-def _warnings(wires: Sequence[WireAccount | None], accounts: dict[str, ParsedAccount]) -> list[str]:
+def _warnings(
+    listed: Sequence[ListedAccount | None],
+    accounts: Mapping[str, ListedAccount],
+    odd: Mapping[int, str],
+) -> list[str]:
     """Say what was odd: one sentence a kind, however many accounts it concerns."""
     warnings = []
-    if len(accounts) < len(wires):
-        times = Counter(wire.id for wire in filter(None, wires) if wire.id in accounts)
-        if left_out := len(wires) - times.total():
+    if len(accounts) < len(listed):
+        times = Counter(account.id for account in listed if account)
+        if left_out := len(listed) - times.total():
             warnings.append(f"left out for want of a usable id: {_count(left_out)}")
         if repeated := [id_ for id_, count in times.items() if count > 1]:
             count = _count(len(repeated), repeated[0])
             warnings.append(f"listed more than once, the worst status counts: {count}")
-    odd: dict[str, list[str]] = {}
-    for account in accounts.values():
-        if account.warning is not None:
-            odd.setdefault(account.warning, []).append(account.listed.id)
-    warnings += [f"{warning}: {_count(len(ids), ids[0])}" for warning, ids in odd.items()]
+    by_warning: dict[str, list[str]] = {}
+    for place, warning in sorted(odd.items()):
+        account = listed[place]
+        if account and accounts[account.id] is account:
+            by_warning.setdefault(warning, []).append(account.id)
+    warnings += [f"{warning}: {_count(len(ids), ids[0])}" for warning, ids in by_warning.items()]
     if len(warnings) > MAX_WARNINGS:
         more = len(warnings) - MAX_WARNINGS + 1
         warnings[MAX_WARNINGS - 1 :] = [f"and {more} more kinds of oddities"]

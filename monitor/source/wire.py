@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from sys import intern
 from typing import Any, Final
 
 import msgspec
@@ -100,19 +100,18 @@ def _status_text(status: object) -> str:
             return json.dumps(status)
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedAccount:
-    """An account as sent, as it is listed, and a *warning* about what is odd about it."""
+def parse_account(
+    wire: WireAccount, origins: Collection[str]
+) -> tuple[ListedAccount | None, str | None]:
+    """Parse one account (None if its id cannot be one), with a warning about what is odd about it.
 
-    wire: WireAccount
-    listed: ListedAccount
-    warning: str | None
-
-
-def parse_account(wire: WireAccount, origins: Collection[str]) -> ParsedAccount | None:
-    """Parse one account; None if its id cannot be one."""
+    What is kept shares its texts: words with all others, names and addresses with *wire*.
+    """
     if not _is_id(wire.id):
-        return None
+        return None, None
+    if wire.country_code is not None:
+        wire.country_code = intern(wire.country_code)
+    wire.status = intern(wire.status)
     status = _STATUSES.get(wire.status, Status.UNKNOWN)
     raw_status = sanitize(wire.status, limit=MAX_WORD)
     session = warning = None
@@ -131,7 +130,7 @@ def parse_account(wire: WireAccount, origins: Collection[str]) -> ParsedAccount 
         raw_status=raw_status,
         session=session,
     )
-    return ParsedAccount(wire, listed, warning)
+    return listed, warning
 
 
 def parse_session(session_id: object, link: object, origins: Collection[str]) -> Session | None:

@@ -13,7 +13,7 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.decide.blindness import is_quiet as is_quiet_failure
 from monitor.core.decide.blindness import why_blind
 from monitor.core.decide.outage import AFTERMATH, CAUSES
-from monitor.core.diff import Changes, diff
+from monitor.core.diff import NOTHING_QUIET, Changes, Quiet, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.fingerprint import make_fingerprint
@@ -26,7 +26,6 @@ from monitor.core.model import (
     Failure,
     FailureStreak,
     Fingerprint,
-    ListedAccount,
     Liveness,
     Micros,
     Skipped,
@@ -154,7 +153,7 @@ class Poller:
         self._workspace: Workspace | None = workspace
         self._version = workspace.version  # the latest that there is, as far as is known
         self.term = term
-        self._quiet: dict[str, ListedAccount] = {}
+        self._quiet = NOTHING_QUIET
         self._warned: frozenset[str] = frozenset()
         self._fingerprint: tuple[object, Fingerprint] | None = None
         self._source = source
@@ -267,7 +266,7 @@ class Poller:
 
     def compare_anew(self) -> None:
         """Look at every account again with the next poll, whether or not the list says news."""
-        self._quiet = {}
+        self._quiet = NOTHING_QUIET
 
     def expect(self, version: int) -> bool:
         """Go by what others recorded as *version* of the accounts; return whether that is news."""
@@ -278,7 +277,7 @@ class Poller:
     def resume(self, workspace: Workspace, term: int) -> None:
         """Continue from what is recorded, under another claim."""
         self._workspace, self.term = workspace, term
-        self._quiet = {}
+        self._quiet = NOTHING_QUIET
         self._blind_cause, self.has_intents = None, True
         self.forget_look()
 
@@ -287,12 +286,12 @@ class Poller:
         if source is not self._source:
             self._failed_polls, self._paused_until = 0, 0.0  # another token may be accepted
         self.rules, self._source = rules, source
-        self._quiet, self._has_polled = {}, False
+        self._quiet, self._has_polled = NOTHING_QUIET, False
 
     async def _load(self) -> Workspace:
         if self._workspace is None or self._workspace.version < self._version:
             self._workspace = await self._store.run(lambda tx: workspaces.load(tx, self.name))
-            self._version, self._quiet = self._workspace.version, {}
+            self._version, self._quiet = self._workspace.version, NOTHING_QUIET
         return self._workspace
 
     def _compare(self, workspace: Workspace, observation: Snapshot | Failure) -> Changes | Failure:
@@ -382,17 +381,25 @@ class Poller:
         if isinstance(observation, Snapshot) and after.failing is None:
             self._fresh_until = rules.liveness(self.name, self.term, looked_at).fresh_until or 0
             if rules is self.rules:  # else the next poll compares every account anew
-                wanted = {incident.subject for incident in recorded.decision.wanted}
-                self._quiet = {
-                    listed.id: listed
-                    for listed in observation.accounts
-                    if (account := after.accounts.get(listed.id))
-                    and is_quiet(account, rules.policy)
-                    and listed.id not in wanted
-                }
+                self._quiet = self._quiet_of(observation, after, recorded.decision)
         publish(recorded, self._recorder)
         _log_edges(workspace, after)
         return recorded.decision
+
+    def _quiet_of(self, snapshot: Snapshot, after: Workspace, decision: Decision) -> Quiet:
+        """Return which of the accounts in *snapshot* a poll that shows the same need not look at.
+
+        Those that are not watched need a look, and those with something pending.
+        """
+        accounts, policy = after.accounts, self.rules.policy
+        wanted = {incident.subject for incident in decision.wanted}
+        others = [
+            listed.id
+            for listed in snapshot.accounts
+            if listed.id in wanted
+            or not ((account := accounts.get(listed.id)) and is_quiet(account, policy))
+        ]
+        return Quiet(snapshot, frozenset(others))
 
     def _take_unwritten(self) -> Liveness | None:
         """Return what is not written yet; a batch would write it after the commit of a look."""

@@ -5,18 +5,23 @@ from harness.core import CoreHarness, listed_account, signed_out
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.diff import Changes, diff
+from monitor.core.diff import Changes, Quiet, diff
 from monitor.core.model import Snapshot, Status
 
 
-def compare(before, listed, *, quiet=(), ignored=()):
-    """Return what *listed* says that *before* did not; ids stand for active accounts."""
+def compare(before, listed, *, quiet=(), others=(), ignored=()):
+    """Return what *listed* says that *before* did not; ids stand for active accounts.
+
+    A poll has seen *quiet* and *others* last, and has to look at the others again.
+    """
     harness = CoreHarness()
     harness.poll(*map(_listed, before))
+    last = Snapshot(tuple(map(_listed, (*quiet, *others))))
+    snapshot = Snapshot(tuple(map(_listed, listed)))
     return diff(
         harness.workspace,
-        Snapshot(tuple(map(_listed, listed))),
-        {account.id: account for account in map(_listed, quiet)},
+        last if snapshot == last else snapshot,  # an unchanged list is the same snapshot
+        Quiet(last, frozenset(account.id for account in map(_listed, others))),
         lambda account: account.id in ignored or account.name in ignored,
     )
 
@@ -38,6 +43,11 @@ def test_a_list_that_says_nothing_new_is_empty_and_false():
 
     assert changes == Changes()
     assert not changes
+
+
+def test_what_is_not_quiet_is_looked_at_though_it_is_the_same():
+    assert ids(compare("abc", "abc", quiet="ab", others="c")) == ("c", "", "")
+    assert ids(compare("abc", "abcd", quiet="ab", others="c")) == ("cd", "", "")
 
 
 def test_only_what_differs_is_looked_at():
@@ -109,6 +119,6 @@ def test_every_account_is_quiet_looked_at_missing_or_unwatched(before, listed, i
 def test_nobody_is_ignored_unless_rules_say_so():
     harness = CoreHarness()
 
-    changes = diff(harness.workspace, Snapshot((listed_account("a"),)), {})
+    changes = diff(harness.workspace, Snapshot((listed_account("a"),)))
 
     assert ids(changes) == ("a", "", "")

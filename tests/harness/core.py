@@ -128,7 +128,7 @@ class CoreHarness:
         self.now += after
         if isinstance(observation, Snapshot):
             rules = list_key({*self.ignored, self.inventory.key("acme")})
-            changes = diff(self.workspace, observation, {}, self.ignores, rules)
+            changes = diff(self.workspace, observation, ignores=self.ignores, rules=rules)
             fingerprint = make_fingerprint("salt", self.token, changes.ignored, rules)
             observation = replace(changes, fingerprint=fingerprint)
         decision = decide(

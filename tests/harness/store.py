@@ -127,7 +127,12 @@ class StoreHarness:
     def poll(self, *accounts, after=MINUTE, ignored=()):
         snapshot = Snapshot(accounts)
         rules = repr(sorted(ignored))
-        changes = diff(self.workspace, snapshot, {}, lambda account: account.id in ignored, rules)
+        changes = diff(
+            self.workspace,
+            snapshot,
+            ignores=lambda account: account.id in ignored,
+            rules=rules,
+        )
         fingerprint = make_fingerprint("salt", Secret("linked_acme"), changes.ignored, rules)
         return self.observe(replace(changes, fingerprint=fingerprint), after=after)
 

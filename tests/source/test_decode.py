@@ -2,6 +2,8 @@
 
 import pytest
 from harness.payloads import ABSENT, LINK, ORIGINS, account, body, read, signed_out
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Session, Snapshot, Status
@@ -115,6 +117,11 @@ def test_the_worst_status_of_an_id_that_comes_twice_counts(decoder, statuses, wo
 
 
 @pytest.mark.odd_input("unknown status")
+def test_what_is_odd_about_a_status_that_does_not_count_is_not_said():
+    (warning,) = read(account(0, status="frozen"), account(0, status="new")).warnings
+    assert warning.startswith("listed more than once")
+
+
 def test_one_new_word_on_many_accounts_is_one_warning():
     (warning,) = read(*(account(number, status="new") for number in range(50))).warnings
 
@@ -154,6 +161,29 @@ def test_an_unchanged_account_keeps_its_object_when_another_changes(decoder):
     assert first.accounts[0] is second.accounts[0]
     assert second.accounts[2].status is Status.FROZEN
     assert first.warnings == second.warnings != ()
+
+
+ENTRIES = st.one_of(
+    st.just(17),
+    st.builds(
+        account,
+        id=st.sampled_from("ab "),
+        status=st.sampled_from(["active", "frozen", "new", "newer"]),
+    ),
+)
+
+
+@given(st.lists(st.lists(ENTRIES, max_size=4), max_size=4))
+def test_what_is_remembered_of_earlier_lists_changes_nothing(lists):
+    decoder = Decoder(ORIGINS)
+    for entries in lists:
+        assert decoder.decode(body(*entries)) == Decoder(ORIGINS).decode(body(*entries))
+
+
+def test_texts_of_which_many_are_kept_are_kept_once(decoder):
+    first, second = decoder.decode(body(account(0), account(1))).accounts
+    assert first.country is second.country
+    assert first.raw_status is second.raw_status
 
 
 def test_an_odd_entry_that_comes_or_goes_is_noticed(decoder):

@@ -198,8 +198,8 @@ async def test_no_time_is_negative_when_the_clock_goes_back_during_a_send(harnes
 
     assert await harness.send() == [("opened", "delivered")]
 
-    assert harness.metric('linkedapi_notification_latency_seconds_sum{type="slack"} 0\n')
-    assert harness.metric('linkedapi_recovery_seconds_sum{phase="notified"} 0\n')
+    assert harness.metric('linkedapi_notification_latency_seconds_sum{type="slack"} 0.0\n')
+    assert harness.metric('linkedapi_recovery_seconds_sum{phase="notified"} 0.0\n')
 
 
 async def test_a_notice_without_an_incident_may_be_refused_too(harness):

@@ -60,6 +60,11 @@ def merge(draft: Draft, before: Account | None, listed: ListedAccount) -> Accoun
     if before is None:
         draft.transition(listed.id, None, listed.status)
         before = new_account(draft, listed)
+    seen["workspace"] = draft.workspace.name  # of equal texts one is kept, and not one an account
+    if before.matched_name == listed.name:
+        seen["matched_name"] = listed.name
+    if before.matched_url == listed.url:
+        seen["matched_url"] = listed.url
     changes = before.changes
     if draft.find_open_of(before.id) is None or not _is_flapping(before, draft.policy):
         recent = now - draft.policy.flapping.within
