@@ -70,5 +70,5 @@ def expose(chunks: Iterable[Chunk], *, compressed: bool) -> bytes:
         parts.append(chunk.compressed)
         checksum = _skip(chunk.size, checksum) ^ chunk.checksum
         size += chunk.size
-    page = b"".join([*parts, _LAST_BLOCK, struct.pack("<II", checksum, size % 2**32)])
-    return page if compressed else zlib.decompress(page, zlib.MAX_WBITS | 16, size)
+    stream = b"".join([*parts, _LAST_BLOCK, struct.pack("<II", checksum, size % 2**32)])
+    return stream if compressed else zlib.decompress(stream, zlib.MAX_WBITS | 16, size)
