@@ -1,6 +1,6 @@
 """Measures the named parts, or all of them, and prints one table.
 
-python -m bench [--quick] [decode] [metrics] [running] [latency] [commit] [queue] [restart] [start]
+python -m bench [--quick] [PART …], such as decode, metrics, commit, databases, queue, start
 """
 
 import argparse
@@ -23,6 +23,7 @@ PARTS: Final = {
     "decode": "decode + diff of 1,000 accounts",
     "metrics": "a scrape of /metrics",
     "commit": "a commit on SQLite",
+    "listings": "listings of half a year",
     "queue": "long queues",
     "restart": "a restart after a kill",
     "start": "starting",

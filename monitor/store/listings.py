@@ -50,7 +50,7 @@ def workspaces(tx: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in tx.execute(WORKSPACES).mappings()]
 
 
-INCIDENTS: Final = text("""
+_INCIDENTS: Final = """
 SELECT incident.id, incident.workspace, incident.scope, incident.cause, incident.opened_at,
     CASE incident.scope WHEN 'account' THEN incident.subject END AS account_id,
     incident.acknowledged_by, incident.resolved_at, incident.resolution,
@@ -59,16 +59,22 @@ FROM incident
 LEFT JOIN account
     ON account.workspace = incident.workspace
     AND incident.scope = 'account' AND account.id = incident.subject
-WHERE incident.resolved_at IS NULL OR :all = 1
-ORDER BY incident.resolved_at IS NOT NULL, incident.opened_at DESC, incident.id
+WHERE incident.resolved_at IS {}
+ORDER BY incident.opened_at DESC, incident.id
 LIMIT :limit
-""")
+"""
+
+OPEN: Final = text(_INCIDENTS.format("NULL"))
+
+ENDED: Final = text(_INCIDENTS.format("NOT NULL"))
 
 
 def incidents(tx: Connection, *, ended: bool, limit: int) -> list[dict[str, Any]]:
-    """Return open incidents (and *ended* ones), newest first."""
-    rows = tx.execute(INCIDENTS, {"all": int(ended), "limit": limit})
-    return [dict(row) for row in rows.mappings()]
+    """Return open incidents (and behind them *ended* ones), newest first."""
+    rows = list(tx.execute(OPEN, {"limit": limit}).mappings())
+    if ended:
+        rows += tx.execute(ENDED, {"limit": limit - len(rows)}).mappings()
+    return [dict(row) for row in rows]
 
 
 DELIVERIES: Final = text("""

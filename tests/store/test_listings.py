@@ -26,6 +26,24 @@ def test_a_workspaces_incident_is_listed_too(harness):
     assert (row["scope"], row["cause"], row["account_id"]) == ("workspace", "token_rejected", None)
 
 
+def test_incidents_are_listed_newest_first_and_behind_them_those_that_ended(harness):
+    harness.poll(signed_out("a"))
+    harness.poll(signed_out("a"), signed_out("b"))
+    harness.poll(signed_out("a"), signed_out("b"), signed_out("c"))
+    harness.poll(signed_out("a"), listed_account("b"), listed_account("c"))
+    harness.poll(signed_out("a"), listed_account("b"), listed_account("c"), signed_out("d"))
+
+    def listed(**which):
+        rows = harness.run(lambda tx: listings.incidents(tx, **which))
+        return [row["account_id"] for row in rows]
+
+    assert listed(ended=False, limit=9) == ["d", "a"]
+    assert listed(ended=False, limit=1) == ["d"]
+    assert listed(ended=True, limit=9) == ["d", "a", "c", "b"]
+    assert listed(ended=True, limit=3) == ["d", "a", "c"]
+    assert listed(ended=True, limit=1) == ["d"]
+
+
 def test_deliveries_are_listed_newest_first(harness):
     harness.poll(signed_out())
     (row,) = harness.run(lambda tx: listings.deliveries(tx, limit=9))

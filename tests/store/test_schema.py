@@ -290,6 +290,21 @@ def test_the_tick_reads_what_is_due_in_the_order_of_an_index(store):
     assert not any("TEMP B-TREE" in step for step in plan)
 
 
+@pytest.mark.parametrize(
+    ("listing", "index"),
+    [
+        (listings.OPEN, "incident_listed"),
+        (listings.ENDED, "incident_ended"),
+        (listings.DELIVERIES, "notification_position"),
+    ],
+)
+def test_a_listing_reads_no_more_than_it_prints(store, listing, index):
+    plan = store.run_now(lambda tx: planned(tx, listing, {"limit": 9}))
+
+    assert any(f"{index} on" in step or f"USING INDEX {index}" in step for step in plan)
+    assert not any("Sort" in step or "B-TREE" in step for step in plan)
+
+
 def planned(tx, statement, values):
     """The steps that the database takes for *statement*."""
     if tx.dialect.name == "sqlite":

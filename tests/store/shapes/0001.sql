@@ -138,6 +138,10 @@ CREATE TABLE incident (
 -- At most one open incident about one thing: an account, reading the workspace, or (of '*') Linked API.
 CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
 
+-- What is listed: the newest of those that are open, then of the others.
+CREATE INDEX incident_listed ON incident (opened_at DESC, id) WHERE resolved_at IS NULL;
+CREATE INDEX incident_ended ON incident (opened_at DESC, id) WHERE resolved_at IS NOT NULL;
+
 -- When the latest outage of Linked API was over.
 CREATE INDEX incident_of_all ON incident (resolved_at) WHERE workspace = '*';
 
