@@ -55,6 +55,7 @@ async def run(
     """
     process.ignore_reloads()
     process.check_limits()
+    process.collect_seldom()
     config = load()
     on_load(config, set(config.secrets()))
     socket = process.notify_socket()

@@ -4,6 +4,7 @@ But for what `net` asks of the environment, proxies and authorities, and what `c
 """
 
 import asyncio
+import gc
 import getpass
 import os
 import random
@@ -42,6 +43,9 @@ _SQLITE_FILE: Final = b"SQLite format 3\0"
 
 MIN_FILES: Final = 64
 """So many files the monitor opens by itself, with a few connections."""
+
+MAX_GARBAGE: Final = 20_000
+"""How many objects more than before there may be until cycles of garbage are looked for."""
 
 REAL: Final = Runtime(now, time.monotonic, random.SystemRandom().random, new_id)
 
@@ -109,6 +113,14 @@ def check_limits() -> None:
             f"only {files} files may be open at once; raise the limit to {MIN_FILES} or more"
             " (ulimit -n, LimitNOFILE=)"
         )
+
+
+def collect_seldom() -> None:
+    """Look for garbage when there may be much, not at any 700 objects more.
+
+    So many are alive while polls are under way, and each look costs as much as several polls.
+    """
+    gc.set_threshold(MAX_GARBAGE)
 
 
 def user() -> str:

@@ -1,6 +1,7 @@
 """The process's own clock, ids and signals."""
 
 import asyncio
+import gc
 import os
 import resource
 import signal
@@ -32,6 +33,19 @@ def test_a_users_name_is_one_line(monkeypatch):
     monkeypatch.setattr("getpass.getuser", lambda: "ops\x1b[31m\nroot")
 
     assert process.user() == "ops [31m root"
+
+
+def test_no_garbage_is_looked_for_while_many_polls_are_under_way():
+    before = gc.get_threshold()
+    process.collect_seldom()
+    try:
+        gc.collect()
+        looks = gc.get_stats()[0]["collections"]
+        under_way = [[] for _ in range(10_000)]
+        assert gc.get_stats()[0]["collections"] == looks
+    finally:
+        gc.set_threshold(*before)
+    assert len(under_way) == 10_000
 
 
 def test_too_few_files_are_an_error_that_says_how_many_are_needed():
