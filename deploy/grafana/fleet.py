@@ -5,7 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from .layout import ACCOUNT, JOB, WORKSPACE, account_variable, new_dashboard
+from .layout import ACCOUNT, JOB, WORKSPACE, account_variable, new_dashboard, once
 from .panels import (
     CAUSE,
     NONE_IS_GOOD,
@@ -24,6 +24,9 @@ from .panels import (
     time_series_panel,
 )
 
+BY_STATUS: Final = once(f"linkedapi_accounts{{{WORKSPACE}}}", "status")
+NOT_ACTIVE_BY_STATUS: Final = once(f'linkedapi_accounts{{status!="active", {WORKSPACE}}}', "status")
+INCIDENTS: Final = once(f"linkedapi_incidents_open{{{WORKSPACE}}}", "cause")
 SAME_ACCOUNT: Final = "on (instance, workspace, account_id)"
 
 RUNBOOK: Final = {
@@ -121,7 +124,7 @@ def _panels() -> Iterator[Panel]:
             " its accounts keep theirs.",
             width=8,
         ),
-        Query(f"sum by (status) (linkedapi_accounts{{{WORKSPACE}}})", "{{status}}"),
+        Query(f"sum by (status) ({BY_STATUS})", "{{status}}"),
         displays=STATUS,
         stacked=True,
     )
@@ -133,7 +136,7 @@ def _panels() -> Iterator[Panel]:
             runbooks=("LinkedApiManyAccountsNotActive", "LinkedApiAccountsNotActive"),
         ),
         Query(
-            f'sum by (workspace) (linkedapi_accounts{{status!="active", {WORKSPACE}}})',
+            f"sum by (workspace) ({NOT_ACTIVE_BY_STATUS})",
             "{{workspace}}",
         ),
     )
@@ -153,6 +156,7 @@ def _panels() -> Iterator[Panel]:
 def _counts() -> Iterator[Panel]:
     for status, (text, colour) in STATUS.items():
         runbook = RUNBOOK.get(status)
+        accounts = f'linkedapi_accounts{{status="{status}", {WORKSPACE}}}'
         yield stat_panel(
             PanelOptions(
                 title=text.capitalize(),
@@ -161,7 +165,7 @@ def _counts() -> Iterator[Panel]:
                 height=4,
                 runbooks=(runbook,) if runbook else (),
             ),
-            f'sum(linkedapi_accounts{{status="{status}", {WORKSPACE}}})',
+            f"sum({once(accounts)})",
             steps=((None, "text"), (1, colour)),
         )
     yield stat_panel(
@@ -171,7 +175,7 @@ def _counts() -> Iterator[Panel]:
             width=4,
             height=4,
         ),
-        f"sum(linkedapi_incidents_open{{{WORKSPACE}}})",
+        f"sum({INCIDENTS})",
         steps=((None, "green"), (1, "orange")),
     )
     yield stat_panel(
@@ -182,7 +186,7 @@ def _counts() -> Iterator[Panel]:
             height=4,
             runbooks=("LinkedApiWorkspaceUnreadable",),
         ),
-        f"count(linkedapi_workspace_up{{{WORKSPACE}}} == 0) or vector(0)",
+        f"count({once(f'linkedapi_workspace_up{{{WORKSPACE}}}')} == 0) or vector(0)",
         steps=NONE_IS_GOOD,
     )
 
@@ -235,7 +239,7 @@ def _changes() -> Iterator[Panel]:
             description="Incidents of accounts, and of workspaces that cannot be read.",
             width=8,
         ),
-        Query(f"sum by (cause) (linkedapi_incidents_open{{{WORKSPACE}}})", "{{cause}}"),
+        Query(f"sum by (cause) ({INCIDENTS})", "{{cause}}"),
         displays=CAUSE,
         stacked=True,
     )

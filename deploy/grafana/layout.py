@@ -22,6 +22,7 @@ WORKSPACE: Final = f'{JOB}, workspace=~"$workspace"'
 ACCOUNT: Final = f'{WORKSPACE}, account_id=~"$account"'
 """Selects the series of what the variable `account` is set to, too."""
 
+
 BLIND: Final = "|".join(sorted(BLIND_CAUSES))
 """The causes of incidents of workspaces that can't be read."""
 
@@ -55,6 +56,15 @@ def new_dashboard(
     for number, panel in enumerate(panels, start=1):
         dashboard.with_panel(panel.id(number))
     return dashboard
+
+
+def once(gauge: str, *labels: str) -> str:
+    """Return the expression for each workspace's *gauge* once, by *labels* besides.
+
+    Until the next scrape there may be series of two monitors: of who held the workspace and of who
+    has taken it over.
+    """
+    return f"max by ({', '.join(('job', 'workspace', *labels))}) ({gauge})"
 
 
 def account_variable() -> builders.QueryVariable:

@@ -5,7 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from .layout import JOB, WORKSPACE, new_dashboard
+from .layout import JOB, WORKSPACE, new_dashboard, once
 from .panels import (
     CAUSE,
     NONE_IS_GOOD,
@@ -24,6 +24,7 @@ FAILED: Final = ', reason!="ok"'
 QUANTILES: Final = "p50: half of all within; p95: 19 of 20."
 POLL_OUTCOME: Final = {"ok": ("", "green"), **CAUSE}
 
+LAST_READ: Final = f"linkedapi_last_successful_poll_timestamp_seconds{{{WORKSPACE}}}"
 AGE_LIMITS: Final = ((None, "transparent"), (900, "red"))
 """Where the alerts about old data and stuck notifications begin."""
 
@@ -55,7 +56,7 @@ def _overview() -> Iterator[Panel]:
             height=4,
             unit="s",
             decimals=1,
-            runbooks=("LinkedApiMonitorDown", "LinkedApiMonitorAbsent"),
+            runbooks=("LinkedApiMonitorDown", "LinkedApiReplicaDown", "LinkedApiMonitorAbsent"),
         ),
         f"time() - max(process_start_time_seconds{{{JOB}}})",
     )
@@ -92,7 +93,7 @@ def _overview() -> Iterator[Panel]:
             decimals=0,
             runbooks=("LinkedApiWorkspaceUnreadable",),
         ),
-        f"avg(linkedapi_workspace_up{{{WORKSPACE}}})",
+        f"avg({once(f'linkedapi_workspace_up{{{WORKSPACE}}}')})",
         steps=((None, "red"), (1, "green")),
     )
     yield stat_panel(
@@ -105,7 +106,7 @@ def _overview() -> Iterator[Panel]:
             decimals=0,
             runbooks=("LinkedApiWorkspaceUnreadable",),
         ),
-        f"max(time() - linkedapi_last_successful_poll_timestamp_seconds{{{WORKSPACE}}})",
+        f"max(time() - {once(LAST_READ)})",
         steps=((None, "green"), (300, "orange"), (900, "red")),
     )
     yield stat_panel(
@@ -193,11 +194,7 @@ def _polls() -> Iterator[Panel]:
             unit="s",
             runbooks=("LinkedApiWorkspaceUnreadable",),
         ),
-        Query(
-            "time() - max by (workspace) "
-            f"(linkedapi_last_successful_poll_timestamp_seconds{{{WORKSPACE}}})",
-            "{{workspace}}",
-        ),
+        Query(f"time() - max by (workspace) ({LAST_READ})", "{{workspace}}"),
         limits=AGE_LIMITS,
     )
 
@@ -388,12 +385,13 @@ def _process() -> Iterator[Panel]:
     yield time_series_panel(
         PanelOptions(
             title="Workspaces held, by monitor",
-            description="Of the monitors on one database one works and holds all; the others wait"
-            " with 0.",
+            description="The monitors on one database hold all of its workspaces together. One that"
+            " waits holds none.",
             width=8,
             decimals=0,
         ),
         Query(f"linkedapi_workspaces_held{{{JOB}}}", "{{instance}}"),
+        stacked=True,
     )
 
 

@@ -185,6 +185,66 @@ def test_a_status_has_the_same_colour_everywhere():
     assert [name for name, used in colours.items() if len(used) > 1] == []
 
 
+WORKSPACES = {"a": ("acme", "globex"), "b": ("globex", "initech")}
+"""Globex has just gone from one monitor to the other; both were scraped of it."""
+
+TOTALS = {
+    "Active": 9,
+    "Open incidents": 3,
+    "Workspaces not readable": 1,
+    "Workspaces read": 2 / 3,
+    "Oldest data": 60,
+    "Waiting": 5,
+    "Dead": 2,
+    "Restarts": 0,
+    "Configuration": 0,
+}
+"""What the panels of one number show of these two monitors."""
+
+
+def two_monitors():
+    """Their series: names with their values, one for each scrape."""
+    pending, loaded = {"a": 2, "b": 3}, {"a": 1, "b": 0}
+    dead = 'receiver="crm", type="webhook", event="opened", outcome="dead"'
+    for instance, workspaces in WORKSPACES.items():
+        monitor = f'job="linkedapi-monitor", instance="{instance}"'
+        yield f'linkedapi_notifications_pending{{{monitor}, receiver="crm"}}', pending[instance]
+        yield f"linkedapi_notifications_total{{{monitor}, {dead}}}", "0x4 1"
+        yield f"linkedapi_monitor_config_last_reload_successful{{{monitor}}}", loaded[instance]
+        yield f"process_start_time_seconds{{{monitor}}}", 7
+        for name in workspaces:
+            workspace = f'{monitor}, workspace="{name}"'
+            yield f'linkedapi_accounts{{{workspace}, status="active"}}', 3
+            yield f'linkedapi_incidents_open{{{workspace}, cause="frozen"}}', 1
+            yield f"linkedapi_workspace_up{{{workspace}}}", int(name != "initech")
+            yield f"linkedapi_last_successful_poll_timestamp_seconds{{{workspace}}}", 180
+
+
+def test_of_two_monitors_nothing_is_counted_twice(run_tool, tmp_path):
+    queries = {query.panel: query.expr for query in load_queries() if query.panel in TOTALS}
+    minutes = TimeRange(end=240, seconds=240, step=30, scrape_interval=30)
+    test = {
+        "interval": "30s",
+        "input_series": [
+            {"series": name, "values": f"{value}x9"} for name, value in two_monitors()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": f"round({minutes.interpolate(queries[panel])}, 0.000001)",
+                "eval_time": "4m",
+                "exp_samples": [{"labels": "{}", "value": round(value, 6)}],
+            }
+            for panel, value in TOTALS.items()
+        ],
+    }
+    file = tmp_path / "test.yml"
+    file.write_text(json.dumps({"tests": [test]}))
+
+    code, output = run_tool("promtool", "test", "rules", file)
+
+    assert code == 0, output
+
+
 def test_the_provisioned_source_has_the_scrape_interval_of_prometheus(deploy):
     source = yaml.safe_load(
         (deploy / "grafana/provisioning/datasources/prometheus.yml").read_text()
