@@ -12,15 +12,18 @@ from monitor.config.settings import PollSettings
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.fingerprint import make_fingerprint
-from monitor.core.model import ListedAccount, Micros, Snapshot, Status
+from monitor.core.model import ListedAccount, Micros, Snapshot, Status, Workspace
 from monitor.core.policy import Flapping, IncidentPolicy
 from monitor.core.route import Receiver, Routing
 from monitor.core.secret import Secret
 from monitor.store import workspaces
 from monitor.store.db import Store
 from monitor.store.rows import insert
-from monitor.work.liveness import hold
+from monitor.work import handover
 from monitor.work.poll import PollRules, commit
+
+REPLICA: Final = "bench"
+"""Who holds the workspaces that are measured."""
 
 _TABLES: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "workspace": (
@@ -109,6 +112,14 @@ def poll_rules(receiver: str) -> PollRules:
     )
 
 
+def held_by_bench(tx: Connection, name: str, now: Micros) -> tuple[Workspace, int]:
+    """Let a workspace be held by us, as a monitor takes it; return its state and term."""
+    workspaces.attach(tx, [name])
+    handover.take(tx, REPLICA, [name], silent={}, blind_after=Duration(0), now=now)
+    taken, _ = handover.load(tx, [name])
+    return taken[name].workspace, taken[name].term
+
+
 def new_id() -> str:
     """Return a fresh id."""
     return str(uuid.uuid4())
@@ -123,7 +134,7 @@ def queue_by_polls(
 
 
 def _poll(tx: Connection, owner: Customer, receiver: str, *, at: Micros, held: bool) -> None:
-    workspace, term = workspaces.attach(tx, owner.name)
+    workspace, term = held_by_bench(tx, owner.name, at)
     changes = diff(workspace, Snapshot(tuple(owner.accounts), ()))
     fingerprint = make_fingerprint(new_id(), owner.token, ())
     commit(
@@ -137,8 +148,7 @@ def _poll(tx: Connection, owner: Customer, receiver: str, *, at: Micros, held: b
         new_id=new_id,
     )
     if held:
-        workspaces.attach(tx, owner.name)
-        hold(tx, owner.name, now=at)
+        held_by_bench(tx, owner.name, at)
 
 
 def queue_in_bulk(

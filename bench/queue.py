@@ -19,12 +19,21 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Snapshot, Status
 from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
-from monitor.store import attempts, claims, outbox, workspaces
+from monitor.store import attempts, claims, outbox
 from monitor.store.attempts import Attempt
+from monitor.store.claims import Sender
 from monitor.store.db import Store
 from monitor.work.poll import commit
 
-from .fill import account, customers, new_id, poll_rules, queue_in_bulk
+from .fill import (
+    REPLICA,
+    account,
+    customers,
+    held_by_bench,
+    new_id,
+    poll_rules,
+    queue_in_bulk,
+)
 from .latency import webhook
 from .measure import format_seconds, median_ratio, wall_seconds
 from .program import TIMEOUT, monitor, simulated
@@ -80,7 +89,7 @@ class _Outbox:
         self._now = NOON
         self._watched = ["busy"]
         self._ids = [new_id() for _ in range(ACCOUNTS)]
-        attach = partial(workspaces.attach, name="busy")
+        attach = partial(held_by_bench, name="busy", now=NOON)
         self._workspace, self._term = self.store.run_now(attach)
         self._poll(Status.ACTIVE)
 
@@ -133,8 +142,8 @@ class _Outbox:
         claim = partial(
             claims.claim,
             receiver=Receiver(receiver, groups=False),
+            sender=Sender(REPLICA, "worker"),
             inventory=inventory,
-            by="bench",
             now=self._now,
             lease=Duration.parse("30s"),
             new_id=new_id,
@@ -143,6 +152,7 @@ class _Outbox:
         assert claimed.message is not None
         settle = partial(
             attempts.settle,
+            replica=REPLICA,
             claimed=claimed,
             attempt=Attempt(error or Receipt(), Duration(0), "title"),
             now=self._now,
@@ -155,6 +165,7 @@ class _Outbox:
         if error is not None:
             expire = partial(
                 attempts.expire,
+                replica=REPLICA,
                 receiver=receiver,
                 now=self._now,
                 deadline=DEADLINE,
@@ -165,7 +176,7 @@ class _Outbox:
 
     def count_queued(self) -> None:
         """Ask what the metrics show of the queues, every two seconds while they change."""
-        self.store.read_now(outbox.backlog)
+        self.store.read_now(partial(outbox.backlog, replica=REPLICA))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Each of these has been seen to fail with its guard taken out.
 
 import asyncio
 import re
+from functools import partial
 from itertools import count
 
 import httpx
@@ -13,6 +14,7 @@ from harness.answers import api_error, html_page, redirect
 from harness.core import HOUR, MINUTE, REJECTED, UNREACHABLE, frozen, listed_account, signed_out
 from harness.faults import failing_writes
 from harness.history import History
+from harness.leases import REPLICA
 from harness.poll import poll_harness
 from harness.program import WEBHOOK_SECRET, answers, configure, hooks, program, until
 from harness.running_monitor import simulated
@@ -26,6 +28,7 @@ from monitor.core.duration import Duration
 from monitor.simulator import Fault, Simulator, serve
 from monitor.store import outbox
 from monitor.store.db import StoreError
+from monitor.store.undelivered import GROUP_WAIT
 
 OPENED = ("opened", "reconnection_required")
 
@@ -86,7 +89,7 @@ class DeliveryHistory:
         for _ in range(3):
             self.harness.poll(listed_account("a"), listed_account("b"), after=HOUR)
         for _ in range(200):
-            if not self.harness.run(outbox.backlog):
+            if not self.harness.run(partial(outbox.backlog, replica=REPLICA)):
                 break
             self.harness.now += MINUTE
             for receiver in ("chat", "crm"):
@@ -131,7 +134,7 @@ def test_promise_1_what_cannot_be_delivered_dies_loudly_after_its_deadline(store
     assert harness.deliver("chat", error=REFUSED) == [("opened", "a1")]
 
     assert ("chat", "opened", "dead", "deadline") in harness.states()
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
+    assert harness.deliver("mail", after=GROUP_WAIT) == [("notice", "a1")]
 
 
 # ── 2: no false alarm from our own faults ────────────────────────────────────────────────────────

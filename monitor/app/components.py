@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import httpx
 import structlog
@@ -73,7 +74,8 @@ class Source:
 class Components:
     """The objects made of one configuration.
 
-    *wake* wakes receivers, *look* a workspace; *refused* is called with a receiver to be mended.
+    *replica* is this monitor's id. *wake* wakes receivers, *look* a workspace; *refused* is called
+    with a receiver to be mended, and *is_sure* returns whether what it holds is surely its own.
     Making them changes nothing; raise MonitorError if one of them can't work as configured.
     """
 
@@ -82,15 +84,21 @@ class Components:
         config: Config,
         resources: Resources,
         api: Client,
+        replica: str,
         *,
         wake: Callable[[Collection[str]], None],
         look: Callable[[str], None],
         refused: Callable[[str], None] = lambda _: None,
+        is_sure: Callable[[], bool] = lambda: True,
     ) -> None:
         self.config = config
         self.refused = refused
+        self.is_sure = is_sure
+        self.workspaces = {settings.name: settings for settings in config.workspaces}
         self._requested = resources.metrics.requested
-        self.recorder = Recorder(resources.store, resources.metrics, resources.runtime, wake, look)
+        self.recorder = Recorder(
+            replica, resources.store, resources.metrics, resources.runtime, wake, look
+        )
         self._api = api
         self.settings = {settings.name: settings for settings in _receivers(config)}
         self.receivers = {
@@ -158,6 +166,13 @@ def source(
         monotonic=REAL.monotonic,
         budget=budget,
     )
+
+
+def fingerprint(config: Config) -> str:
+    """Return by what another configuration is known: other workspaces, or other receivers."""
+    workspaces = sorted((it.name, sorted(it.labels.items())) for it in config.workspaces)
+    receivers = sorted(repr(it.model_dump()) for it in config.receivers)  # secrets are hidden
+    return sha256(repr((workspaces, receivers)).encode()).hexdigest()
 
 
 def style_of(config: Config) -> Style:

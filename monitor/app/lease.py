@@ -1,14 +1,16 @@
-"""The lease: this monitor's right to work on the workspaces that the database holds.
+"""The lease: this monitor's right to hold workspaces of the database, as one of its replicas.
 
-    waiting ──nobody else lives──► held ──replaced, or not renewed in time──► waiting
+    waiting ──nobody is alone there──► held ──others have taken all, or the lock──► waiting
 
-With SQLite a lock on a file says who lives. Else a holder renews its lease, and one that has not
-been renewed for `leases.LAPSE` has lapsed, on the monotonic clock of whoever watches it: no clocks
-of two hosts are compared.
+With SQLite a lock on a file says who lives, and lets one monitor work. Else each has a row, which
+it renews: one that has not been renewed for `leases.LAPSE` has lapsed, on the monotonic clock of
+whoever watches it. No clocks of two hosts are compared. While the database can't be reached nothing
+can be committed, nor taken by others: the lease stays, but is not sure any more.
 """
 
 import asyncio
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -20,6 +22,7 @@ from monitor.core.model import Micros
 from monitor.core.runtime import Runtime
 from monitor.store import leases
 from monitor.store.db import LeaseLostError, Store, StoreError
+from monitor.store.leases import Replica
 
 RENEW_EVERY: Final = Duration.parse("10s")
 
@@ -27,112 +30,135 @@ TAKE_EVERY: Final = Duration.parse("1s")
 """How often who waits looks, and a renewal that failed is repeated."""
 
 TRUST: Final = Duration.parse("25s")
-"""How long after its last renewal a holder works at most: what is being sent needs the rest."""
+"""How long after its last renewal a lease is sure: what was begun by then needs the rest."""
 
 log = structlog.get_logger("lease")
 
 
 class Lease:
-    """Whether this monitor may work: *held* and *lost* are set in turn.
+    """Whether this monitor may hold workspaces: *held* and *lost* are set in turn.
 
-    Call `keep` every now and then, and `check` before all that needs the lease.
+    Call `keep` every now and then, and at once when it is *doubted*: a commit has shown that
+    another replica has taken over a workspace. *name* is what people call this one by.
     """
 
-    def __init__(self, store: Store, runtime: Runtime) -> None:
+    def __init__(self, store: Store, runtime: Runtime, name: str = "") -> None:
         self.replica = runtime.new_id()
         self.held = asyncio.Event()
         self.lost = asyncio.Event()
+        self.doubted = asyncio.Event()
+        self._name = name
         self._store = store
         self._now = runtime.now
         self._monotonic = runtime.monotonic
-        self._held_until = -math.inf
+        self._sure_until = -math.inf
+        self._is_locked = False
         self._observed: dict[tuple[str, Micros], float] = {}
+        self._watched_at = -math.inf
         self._is_waiting = False
-        store.fence(partial(leases.check, replica=self.replica))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other replica can work on this database."""
+        return self._is_locked
+
+    def is_sure(self) -> bool:
+        """Return whether it is impossible that another replica has taken what this one holds."""
+        return self.held.is_set() and self._monotonic() < self._sure_until
 
     async def keep(self) -> None:
-        """Renew the lease, or take it if nobody else has it.
+        """Renew the lease, or take it if nobody keeps this monitor from it.
 
-        Raise StoreError if nobody knows, LeaseLostError if another monitor has replaced this one.
+        Raise StoreError if nobody knows.
         """
         if self.held.is_set():
             await self._renew()
         else:
             await self._take()
 
-    def check(self) -> None:
-        """Raise LeaseLostError, and count the lease as lost, unless it is held."""
-        if not self.held.is_set() or self._monotonic() >= self._held_until:
-            self.lose("it could not be renewed in time")
-            raise LeaseLostError("another monitor may have taken over this database")
+    def doubt(self) -> None:
+        """Let it be looked at what this monitor holds: another replica has something of it."""
+        self.doubted.set()
 
-    def lose(self, why: str = "another monitor has taken over") -> None:
+    def lose(self, why: str) -> None:
         """Count the lease as lost, if it was held."""
         if self.held.is_set():
             log.warning("lease lost; waiting for it", reason=why)
             self._is_waiting = True
-        self._held_until = -math.inf
+        self._sure_until = -math.inf
         self.held.clear()
         self.lost.set()
 
+    def watch(self, present: Mapping[str, Replica]) -> dict[str, Micros]:
+        """Look at the replicas *present*; return of those that have lapsed what each wrote last."""
+        others = leases.seen({id_: it for id_, it in present.items() if id_ != self.replica})
+        now = self._monotonic()
+        if now - self._watched_at > RENEW_EVERY.seconds:
+            self._observed.clear()  # the database was away: nobody could renew
+        self._watched_at = now
+        self._observed = {wrote: self._observed.get(wrote, now) for wrote in others.items()}
+        if self._is_locked:
+            return others
+        return dict(
+            wrote for wrote, since in self._observed.items() if now - since >= leases.LAPSE.seconds
+        )
+
     async def give_back(self) -> None:
-        """Let whoever waits take the lease at once; nothing is to be done under it any more.
+        """Work no more: what was not given back before is free from now on.
 
         A lease that is being taken at this moment is given back, too.
         """
-        give_back = partial(leases.give_back, replica=self.replica)
+        leave = partial(leases.leave, replica=self.replica)
         try:
-            await self._store.run(give_back, urgent=True)
+            await self._store.run(leave, of=(), urgent=True)
         finally:
             self.held.clear()
             self._store.unlock()
 
     async def _renew(self) -> None:
         asked_at = self._monotonic()
-        is_locked = await self._store.lock()
+        self._is_locked = (is_locked := await self._store.lock()) is True
         if is_locked is False:
-            raise LeaseLostError("another monitor has the lock of this database")
-        if is_locked is None:
-            renew = partial(leases.renew, replica=self.replica, now=self._now())
-            await self._store.run(renew, urgent=True)
-            self._held_until = asked_at + TRUST.seconds
+            self.lose("another monitor has the lock of this database")
+            return
+        if is_locked:
+            return
+        renew = partial(leases.renew, replica=self.replica, now=self._now())
+        try:
+            await self._store.run(renew, of=(), urgent=True)
+        except LeaseLostError as error:
+            self.lose(str(error))
+            return
+        self._sure_until = asked_at + TRUST.seconds
 
     async def _take(self) -> None:
-        others = await self._store.read(leases.replicas)
-        others.pop(self.replica, None)
-        is_locked = await self._store.lock()
-        if not (self._have_lapsed(others) if is_locked is None else is_locked):
-            self._wait()
+        self._is_locked = (is_locked := await self._store.lock()) is True
+        if is_locked is False:
+            self._wait("another monitor works on this database; waiting until it ends")
             return
+        silent = self.watch(await self._store.read(leases.replicas))
         asked_at = self._monotonic()
         try:
-            if not await self._store.run(partial(self._replace, others, self._now()), urgent=True):
-                self._wait()
-                return
-            while await self._store.run(partial(leases.take, replica=self.replica)):
-                pass
+            entered = await self._store.run(partial(self._enter, silent), urgent=True)
         except StoreError:
             self._store.unlock()  # another monitor may be able to work
             raise
-        self._held_until = math.inf if is_locked else asked_at + TRUST.seconds
+        if not entered:
+            self._wait("the database is being copied or brought up to date; waiting for its end")
+            return
+        self._sure_until = math.inf if is_locked else asked_at + TRUST.seconds
         if self._is_waiting:
             log.info("lease taken; this monitor works now")
         self._is_waiting = False
         self.lost.clear()
         self.held.set()
 
-    def _replace(self, others: dict[str, Micros], now: Micros, tx: Connection) -> bool:
-        """Work in place of the *others*, unless a newer version has changed the tables."""
+    def _enter(self, silent: Mapping[str, Micros], tx: Connection) -> bool:
+        """Work beside the others, unless a newer version has changed the tables."""
         self._store.schema.version_of(tx)
-        return leases.replace(tx, self.replica, silent=others, now=now)
+        return leases.register(tx, Replica(self.replica, self._name, self._now()), silent=silent)
 
-    def _have_lapsed(self, others: dict[str, Micros]) -> bool:
-        """Return whether nothing of what *others* last wrote has changed for `leases.LAPSE`."""
-        now = self._monotonic()
-        self._observed = {wrote: self._observed.get(wrote, now) for wrote in others.items()}
-        return all(now - since >= leases.LAPSE.seconds for since in self._observed.values())
-
-    def _wait(self) -> None:
+    def _wait(self, why: str) -> None:
         if not self._is_waiting:
-            log.warning("another monitor works on this database; waiting until it ends")
+            log.warning(why)
         self._is_waiting = True

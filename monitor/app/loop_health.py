@@ -50,15 +50,16 @@ class LoopHealth:
     ) -> None:
         """Await one *cycle* of *loop*; if it fails, log why, once a reason, and continue.
 
-        Nothing is awaited of a cycle that *needs_lease* once the lease is lost.
+        Nothing is awaited of a cycle that *needs_lease* once the lease is lost. One that ends as
+        another replica has taken over what it is about makes the lease doubted.
         """
         try:
-            if needs_lease and self._lease:
-                self._lease.check()
+            if needs_lease and self._lease and not self._lease.held.is_set():
+                return
             await cycle
         except LeaseLostError:
             if self._lease:
-                self._lease.lose()
+                self._lease.doubt()
         except Exception as error:
             is_bug = not isinstance(error, MonitorError)
             reason = f"{type(error).__name__} in {loop}" if is_bug else str(error)

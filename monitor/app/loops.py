@@ -13,21 +13,23 @@ from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError, first_error
 from monitor.log import LogQueue
-from monitor.metrics.families import HELD, LOG_DROPPED, RELOADED, RELOADED_AT
+from monitor.metrics.families import LOG_DROPPED, RELOADED, RELOADED_AT
 from monitor.schedule import Schedule
-from monitor.store import clock, incidents, leases, outbox, outside, receivers, workspaces
+from monitor.store import incidents, leases, outbox, outside, workspaces
 from monitor.store.address import describe, parse
-from monitor.store.db import LeaseLostError, StoreError
-from monitor.store.receivers import ReceiverState
+from monitor.store.db import StoreError
 from monitor.web.app import build
 from monitor.web.server import bind, is_local, serve, url
 from monitor.work.deliver import LAST_WRITE
 from monitor.work.liveness import write_liveness
 from monitor.work.tick import Ticker
 
+from . import process
 from .components import Components, Resources
+from .holdings import Holdings
 from .lease import RENEW_EVERY, TAKE_EVERY, Lease
 from .loop_health import LoopHealth
+from .queues import Queues
 from .reconfigure import Reconfigurer
 from .reload import OnLoad, Reloader
 from .sd_notify import sd_notify
@@ -37,7 +39,8 @@ SLEEP_STEP: Final = Duration.parse("30s")
 """If the clock runs ahead of the monotonic one by so much at once, the host was suspended."""
 
 LOOPS: Final = (
-    *("database", "lease", "begin", "clock", "unwatch", "tick", "queues", "resume", "retention"),
+    *("database", "lease", "begin", "balance", "clock", "unwatch", "tick", "queues", "resume"),
+    "retention",
 )
 """The loops that must not fail if the monitor is to be ready; those of one workspace or receiver
 may."""
@@ -93,7 +96,7 @@ class App:
         self._is_at_work = False
         self._is_more_due = False
         self._has_slept = False
-        self._lease = Lease(self._store, self._runtime)
+        self._lease = Lease(self._store, self._runtime, config.name or process.host())
         self._loop_health = LoopHealth(self._runtime.monotonic, self._lease)
         self._schedule = Schedule(jitter=self._runtime.jitter)
         self._more_to_prune = False
@@ -109,11 +112,14 @@ class App:
             apply=self._reconfigure,
             monotonic=self._runtime.monotonic,
         )
+        self._holdings = Holdings(resources, self._workers, self._loop_health, self._lease)
+        self._queues = Queues(resources, self._workers, self._holdings)
         self._reconfigurer = Reconfigurer(
             resources,
             self._workers,
-            self._loop_health,
-            self._lease.replica,
+            self._holdings,
+            loop_health=self._loop_health,
+            lease=self._lease,
             refused=self._reloader.ask_for_secrets,
         )
 
@@ -169,9 +175,10 @@ class App:
             raise MonitorError(f"something hangs: it did not stop within {MAX_STOPPING}") from None
         finally:
             self._main = None
-            with suppress(MonitorError, TimeoutError):
-                async with asyncio.timeout(LAST_WRITE.seconds):
-                    await self._lease.give_back()
+            for last in (self._holdings.give_back_all, self._lease.give_back):
+                with suppress(MonitorError, TimeoutError):
+                    async with asyncio.timeout(LAST_WRITE.seconds):
+                        await last()
             sock.close()
         log.info("stopped")
 
@@ -190,7 +197,8 @@ class App:
             **({"overridden": dict(config.overridden)} if config.overridden else {}),
             endpoint=address,
             database=describe(parse(config.storage.location)),
-            workspaces=len(self._workers.workspaces),
+            workspaces=len(config.workspaces),
+            held=len(self._workers.workspaces),
             polls=_rhythms(config),
             receivers=list(self._workers.receivers),
         )
@@ -239,14 +247,9 @@ class App:
             await asyncio.sleep(DATABASE_EVERY.seconds)
 
     async def _watch(self) -> None:
-        """Tell the service manager that no loop hangs, and notice a lease that has run out.
-
-        Nothing here waits for the database.
-        """
+        """Tell the service manager that no loop hangs; nothing here waits for the database."""
         was_overdue = False
         while True:
-            with suppress(LeaseLostError):
-                self._lease.check()
             overdue = self._loop_health.overdue()
             if not overdue:
                 self._sd_notify("WATCHDOG=1")
@@ -262,7 +265,8 @@ class App:
     async def _keep_lease(self) -> None:
         while True:
             is_well = self._lease.held.is_set() and not self._loop_health.is_failing("lease")
-            await asyncio.sleep((RENEW_EVERY if is_well else TAKE_EVERY).seconds)
+            await _wait_for(self._lease.doubted, RENEW_EVERY if is_well else TAKE_EVERY)
+            self._lease.doubted.clear()
             await self._loop_health.guard("lease", self._lease.keep(), needs_lease=False)
 
     async def _take_over(self) -> None:
@@ -272,25 +276,29 @@ class App:
             self._lease.lose("this monitor could not begin to work")  # it is taken again
 
     async def _begin(self) -> None:
-        now = self._runtime.now()
-        down_for = await self._store.read(lambda tx: clock.silence(tx, now))
-        await self._note_time()
+        await self._ticker.note_time()
         async with self._applying:
-            blind_after = self._components.config.incidents.blind_after
-            await self._apply(self._components, keep_failures=down_for < blind_after)
+            await self._apply(self._components)
         self._is_at_work = True
 
     async def _work(self) -> None:
         """Do what time alone brings until the monitor is to stop, or to wait for the lease."""
-        tick = self._group.create_task(self._tick())
+        loops = [self._group.create_task(it) for it in (self._tick(), self._balance())]
         await _first_of(self._stopping, self._lease.lost)
-        await cancel([tick])
+        await cancel(loops)
         if not self._stopping.is_set():
             await self._stop_work()
 
+    async def _balance(self) -> None:
+        """Take workspaces and give them back, as replicas come and go."""
+        while True:
+            is_well = self._lease.is_alone and not self._loop_health.is_failing("balance")
+            await _wait_for(self._lease.doubted, RENEW_EVERY if is_well else TAKE_EVERY)
+            async with self._applying:
+                await self._loop_health.guard("balance", self._holdings.balance())
+
     async def _stop_work(self) -> None:
         """Stop all that needs the lease; what is being sent comes to its end."""
-        self._metrics.set(HELD, 0)
         await self._workers.suspend()
         async with self._applying:
             await self._workers.suspend()  # those, too, that a reload has started meanwhile
@@ -298,17 +306,17 @@ class App:
             self._workers.clear()
             self._reconfigurer.reset()
             self._loop_health.clear()
-            self._metrics.declare(workspaces=(), receivers={})
+            self._holdings.clear()
         self._notify_ready()
 
     # ── the configuration ────────────────────────────────────────────────────────────────────────
 
-    async def _apply(self, components: Components, *, keep_failures: bool = False) -> None:
-        await self._reconfigurer.apply(components, keep_failures=keep_failures)
+    async def _apply(self, components: Components) -> None:
+        await self._reconfigurer.apply(components)
         self._components = components
         self._ticker.rules = components.tick_rules
         self._workers.queues_changed = True  # by those that left
-        self._metrics.set(HELD, len(self._workers.workspaces))
+        await self._holdings.balance()
         for warning in components.config.warnings:
             log.warning("configuration warning", what=warning)
 
@@ -341,6 +349,7 @@ class App:
         retention_retry = RETENTION_RETRY.seconds  # doubles while it fails
         latest, awake = now(), monotonic()
         while True:
+            self._loop_health.beat("tick", 60)
             self._is_more_due = False
             passed, latest = now() - latest, now()
             ran, awake = monotonic() - awake, monotonic()
@@ -349,17 +358,18 @@ class App:
                 clock_due = monotonic()
             if passed < 0 or monotonic() >= clock_due:
                 await guard("clock", self._note_time())
-                await guard("unwatch", self._repeat(self._ticker.unwatch))
+                if self._holdings.holds_all:
+                    await guard("unwatch", self._repeat(self._ticker.unwatch))
                 failed = self._loop_health.is_failing("clock", "unwatch")
                 clock_due = monotonic() + (TICK_EVERY if failed else CLOCK_EVERY).seconds
             await guard("tick", self._do_what_is_due())
             if self._workers.queues_changed and monotonic() >= queues_due:
                 self._workers.queues_changed = False
-                await guard("queues", self._look_at_queues())
+                await guard("queues", self._queues.look())
                 self._workers.queues_changed |= self._loop_health.is_failing("queues")
                 queues_due = monotonic() + QUEUES_EVERY.seconds
             await guard("resume", self._reconfigurer.resume())
-            if monotonic() >= retention_due:
+            if self._holdings.holds_all and monotonic() >= retention_due:
                 await guard("retention", self._prune())
                 wait, retry = RETENTION_EVERY.seconds, RETENTION_RETRY.seconds
                 if self._more_to_prune:
@@ -380,10 +390,12 @@ class App:
             lambda tx: (outside.count(tx), incidents.next_due_at(tx))
         )
         if changes != self._changes:
+            load_versions = partial(workspaces.load_versions, replica=self._lease.replica)
             accepted, versions = await self._store.read(
-                lambda tx: (workspaces.load_accepted(tx), workspaces.load_versions(tx))
+                lambda tx: (workspaces.load_accepted(tx), load_versions(tx))
             )
             self._workers.expect(versions)
+            await self._holdings.show_outages()
             for name in accepted:
                 self._workers.wake_workspace(name)
         if (failed_writes, changes) != (self._failed_writes, self._changes):
@@ -400,41 +412,11 @@ class App:
             worker.poller.forget_look()
         queued = set[str]()
         with suppress(StoreError):  # else in any order
-            queued = await self._store.read(outbox.queued_workspaces)
+            queued = await self._store.read(
+                partial(outbox.queued_workspaces, replica=self._lease.replica)
+            )
         self._workers.look_at_once(sorted(workers, key=lambda it: it.poller.name not in queued))
         self._has_slept = True
-
-    async def _look_at_queues(self) -> None:
-        """Show how much is queued, and cancel what is so for receivers that were removed."""
-        backlog, states = await self._store.read(
-            lambda tx: (outbox.backlog(tx), receivers.load_all(tx))
-        )
-        for name in self._workers.receivers:
-            count, oldest_at = backlog.get(name, (0, None))
-            self._metrics.pending(name, count, oldest_at)
-            state = states.get(name, ReceiverState(name))
-            self._metrics.receiver(
-                name, not_before=state.not_before, is_failing=state.failing_since is not None
-            )
-        for name in sorted(backlog.keys() - self._workers.receivers.keys()):
-            log.warning("receiver removed; its queue is cancelled", receiver=name)
-            await self._cancel_removed(name)
-
-    async def _cancel_removed(self, receiver: str) -> None:
-        """Cancel what is queued for a receiver that left the configuration, until it is back."""
-        components, runtime = self._components, self._runtime
-        cancel = partial(
-            outbox.cancel_removed,
-            receiver=receiver,
-            fallback=components.fallback,
-            new_id=runtime.new_id,
-        )
-        while receiver not in self._workers.receivers:
-            cancelled = await self._store.run(partial(cancel, now=runtime.now()))
-            if cancelled is None:
-                break
-            components.recorder.count(cancelled)
-            self._workers.wake_receivers([components.fallback.name] if components.fallback else [])
 
     async def _prune(self) -> None:
         self._more_to_prune = False
@@ -453,7 +435,7 @@ class App:
     async def _note_time(self) -> None:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]
         await write_liveness(self._components.recorder, pollers)
-        step = await self._ticker.note_time({poller.name: poller.term for poller in pollers})
+        step = await self._ticker.note_time()
         if step:
             for poller in pollers:
                 poller.forget_look()
@@ -466,6 +448,13 @@ def _rhythms(config: Config) -> list[str]:
     """Return how often workspaces are polled: every so often, or by crontab; a few of them all."""
     rhythms = {workspace.poll.cron or str(workspace.poll.every) for workspace in config.workspaces}
     return sorted(rhythms)[:MAX_RHYTHMS]
+
+
+async def _wait_for(event: asyncio.Event, at_most: Duration) -> None:
+    """Wait until *event* is set, but no longer than *at_most*."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(at_most.seconds):
+            await event.wait()
 
 
 async def _first_of(*events: asyncio.Event) -> None:

@@ -1,15 +1,17 @@
 """From the configuration in force to another one, at each SIGHUP; from none, when work begins.
 
 What was removed is stopped; what is new is attached and what was removed detached, in portions;
-then everything uses the new configuration at once. If a portion fails all continues as before: what
-the others did is undone first. Nothing recorded or in flight is lost.
+then everything uses the new configuration at once, and what is new is free to be taken. If a
+portion fails all continues as before: what the others did is undone first. Nothing recorded or in
+flight is lost.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -18,24 +20,16 @@ from sqlalchemy import Connection
 from monitor.config import Config
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.inventory import AccountRow, AccountRule
-from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Workspace
-from monitor.metrics.families import INCIDENTS_OPEN
-from monitor.store import (
-    incidents,
-    leases,
-    looks,
-    outbox,
-    receivers,
-    session_intents,
-    workspaces,
-)
+from monitor.core.model import ALL_WORKSPACES, Micros
+from monitor.store import leases, looks, receivers, workspaces
 from monitor.store.db import StoreError
 from monitor.web.settings import WebSettings
-from monitor.work.liveness import hold
 
-from .components import Components, Resources
+from .components import Components, Resources, fingerprint
+from .holdings import Holdings
+from .lease import Lease
 from .loop_health import LoopHealth
-from .workers import ReceiverWorker, Workers, WorkspaceWorker
+from .workers import ReceiverWorker, Workers
 
 MAX_PORTION: Final = 500
 """How many workspaces are attached, or detached, in one transaction at the most."""
@@ -45,14 +39,13 @@ log = structlog.get_logger("app")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be done to watch other workspaces than now.
+    """What is to be done to watch other workspaces than those that are held now.
 
     *stop* has names. *reschedule* has the index among all of each whose schedule is another one,
     *rename* the new name of each former one.
     """
 
     stop: Sequence[str]
-    start: Sequence[WorkspaceSettings]
     reconfigure: Sequence[WorkspaceSettings]
     reschedule: Mapping[str, int]
     rename: Mapping[str, str]
@@ -65,7 +58,6 @@ def plan_change(
     names = {settings.name for settings in wanted}
     return Change(
         stop=[name for name in present if name not in names],
-        start=[settings for settings in wanted if settings.name not in present],
         reconfigure=[settings for settings in wanted if settings.name in present],
         reschedule={
             settings.name: index
@@ -79,35 +71,16 @@ def plan_change(
 
 
 @dataclass(frozen=True, slots=True)
-class Attached:
-    """A workspace that was attached, and what is recorded of it."""
-
-    workspace: Workspace
-    term: int
-    open_incidents: Mapping[Cause, int]
-    last_good_at: Micros | None
-
-
-@dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What applying a configuration wrote, and what it found recorded.
+    """What applying a configuration wrote."""
 
-    Of the workspaces *queued* something is to be told, of those *wanting* sessions are to be asked
-    for; *outages* counts the open incidents of all workspaces.
-    """
-
-    attached: Mapping[str, Attached]
-    queued: Collection[str]
-    outages: Mapping[Cause, int]
-    wanting: Collection[str]
     renamed: Mapping[str, str]
     rename_ignored: Mapping[str, str]
     detached: Sequence[str]
-    unreadable: Mapping[str, str]
 
 
 class Reconfigurer:
-    """Applies one configuration after another to the *workers* of this *replica*.
+    """Applies one configuration after another to the *workers*; *holdings* starts those of others.
 
     *refused* is called with the receiver that takes nothing until somebody mends it.
     """
@@ -116,61 +89,67 @@ class Reconfigurer:
         self,
         resources: Resources,
         workers: Workers,
+        holdings: Holdings,
+        *,
         loop_health: LoopHealth,
-        replica: str,
+        lease: Lease,
         refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._refused = refused
         self._resources = resources
-        self._replica = replica
+        self._lease = lease
         self._workers = workers
+        self._holdings = holdings
         self._loop_health = loop_health
         self._accounts: tuple[Sequence[AccountRule], Sequence[AccountRow]] = ((), ())
         self._web: WebSettings | None = None
         self._lock = asyncio.Lock()
-        self._paused: list[tuple[WorkspaceWorker, str | None]] = []  # each with its new name
+        self._undone: list[tuple[str, str | None]] = []  # workspaces, each with its new name
 
     async def prepare(self, config: Config) -> Components:
         """Return the objects made of *config*; raise MonitorError if it can't work."""
         self._web = self._web or config.web  # in force until a restart
         workers, api = self._workers, await self._resources.api(config.linked_api)
-        wake, look = workers.wake_receivers, workers.wake_workspace
-        return Components(config, self._resources, api, wake=wake, look=look, refused=self._refused)
+        return Components(
+            config,
+            self._resources,
+            api,
+            self._lease.replica,
+            wake=workers.wake_receivers,
+            look=workers.wake_workspace,
+            refused=self._refused,
+            is_sure=self._lease.is_sure,
+        )
 
-    async def apply(self, components: Components, *, keep_failures: bool = False) -> None:
-        """Apply the configuration of *components*; raise what is wrong, and keep the old one.
-
-        *keep_failures* says that it has not been long since everything was polled.
-        """
+    async def apply(self, components: Components) -> None:
+        """Apply the configuration of *components*; raise what is wrong, and keep the old one."""
         async with self._lock:
-            await self._resume()
-            await self._apply(components, keep_failures=keep_failures)
+            await self._undo()
+            await self._apply(components)
 
     async def resume(self) -> None:
-        """Let those work again that are paused for a configuration which could not be applied.
+        """Undo what is left of a configuration that could not be applied.
 
-        Raise StoreError, and leave them paused, while nobody knows how they are recorded.
+        Raise StoreError, and try again later, while nobody knows how the workspaces are recorded.
         """
-        if self._paused and not self._lock.locked():
+        if self._undone and not self._lock.locked():
             async with self._lock:
-                await self._resume()
+                await self._undo()
 
     def reset(self) -> None:
-        """Resume nobody: all have stopped, for what is recorded is no longer ours."""
-        self._paused.clear()
+        """Undo nothing: what is recorded is no longer ours."""
+        self._undone.clear()
 
-    async def _resume(self) -> None:
-        while self._paused:
-            worker, renamed_to = self._paused[0]
-            name = worker.settings.name
-            workspace, term = await self._resources.store.run(
-                partial(workspaces.undo_attach, name=name, renamed_to=renamed_to)
+    async def _undo(self) -> None:
+        while self._undone:
+            name, renamed_to = self._undone[0]
+            await self._resources.store.run(
+                partial(workspaces.undo_detach, name=name, renamed_to=renamed_to)
             )
-            del self._paused[0]
-            worker.resume(workspace, term)
-            self._workers.start(worker)
+            del self._undone[0]
+            self._lease.doubt()  # it has no worker
 
-    async def _apply(self, components: Components, *, keep_failures: bool) -> None:
+    async def _apply(self, components: Components) -> None:
         workers, now = self._workers, self._resources.runtime.now()
         present = {name: worker.settings for name, worker in workers.workspaces.items()}
         change = plan_change(present, components.config.workspaces)
@@ -179,65 +158,62 @@ class Reconfigurer:
             for name, settings in components.settings.items()
             if name not in workers.receivers or workers.receivers[name].settings != settings
         ]
-        self._paused = [(workers.workspaces[name], change.rename.get(name)) for name in change.stop]
+        self._undone = [(name, change.rename.get(name)) for name in change.stop]
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._record(change, mended, now, keep_failures=keep_failures)
+            applied = await self._record(change, components, mended, now)
         except Exception:
             with suppress(StoreError):
-                await self._resume()
+                await self._undo()
                 if present:  # else the next start attaches the rest
-                    await self._detach(present, now)
+                    await self._detach(self._holdings.components.workspaces, now)
             workers.wake_receivers(workers.receivers)  # for what was let go meanwhile
             raise
-        self._paused.clear()
-        metrics, config = self._resources.metrics, components.config
-        metrics.declare(
-            workspaces=[settings.name for settings in config.workspaces],
-            receivers={name: settings.type for name, settings in components.settings.items()},
-        )
-        for cause, count in applied.outages.items():
-            metrics.set(INCIDENTS_OPEN, count, workspace=ALL_WORKSPACES, cause=cause)
+        self._undone.clear()
+        self._holdings.components = components
+        config = components.config
         names = config.metrics.account_names
         if names == "auto":
             names = self._web is not None and self._web.is_private
-        metrics.configure(per_account=config.metrics.per_account, account_names=names)
+        self._resources.metrics.configure(
+            per_account=config.metrics.per_account, account_names=names
+        )
         self._reconfigure_workspaces(change, components)
-        self._start_workspaces(change, applied, components)
         self._change_receivers(components)
+        self._holdings.declare()
         _log(applied)
 
     async def _record(
-        self, change: Change, mended: Collection[str], now: Micros, *, keep_failures: bool
+        self, change: Change, components: Components, mended: Collection[str], now: Micros
     ) -> AppliedConfig:
-        run = self._resources.store.run
-        renamed, rename_ignored = await run(lambda tx: _rename(tx, change.rename))
-        wanted = {settings.name for settings in (*change.reconfigure, *change.start)}
-        detached = await self._detach(wanted, now)
-        names = [settings.name for settings in change.start]
-        attached: dict[str, Attached] = {}
-        unreadable: dict[str, str] = {}
-        attach = partial(
-            _attach,
-            replica=self._replica,
-            keep_failures=keep_failures,
-            now=now,
-            unreadable=unreadable,
-        )
-        for start in range(0, len(names), MAX_PORTION):
-            portion = names[start : start + MAX_PORTION]
-            attached |= await run(partial(attach, names=portion))
-        await run(partial(receivers.clear, names=mended, now=now))
-        queued, outages, wanting = await self._resources.store.read(
-            lambda tx: (
-                outbox.queued_workspaces(tx),
-                incidents.open_by_cause(tx, ALL_WORKSPACES),
-                session_intents.unfinished_workspaces(tx),
+        """Record what is watched from now on, unless another replica has a newer configuration."""
+        run, replica = self._resources.store.run, self._lease.replica
+        wanted = components.workspaces
+        number = await run(
+            partial(
+                leases.set_generation, replica=replica, fingerprint=fingerprint(components.config)
             )
         )
-        return AppliedConfig(
-            attached, queued, outages, wanting, renamed, rename_ignored, detached, unreadable
-        )
+        others = await self._resources.store.read(leases.replicas)
+        silent = self._lease.watch(others)
+        living = [it.generation for id_, it in others.items() if id_ not in silent]
+        applied = AppliedConfig({}, {}, ())
+        if number >= max(living, default=0):
+            renamed, rename_ignored = await run(lambda tx: _rename(tx, change.rename))
+            applied = AppliedConfig(renamed, rename_ignored, await self._detach(wanted, now))
+            await self._attach([*wanted, ALL_WORKSPACES])
+        else:
+            log.warning(
+                "another monitor has a newer configuration: this one takes no more workspaces"
+            )
+        await run(partial(receivers.clear, replica=replica, names=mended, now=now))
+        return applied
+
+    async def _attach(self, names: Iterable[str]) -> None:
+        attached = set(await self._resources.store.read(workspaces.load_attached))
+        left = (name for name in names if name not in attached)
+        while portion := list(islice(left, MAX_PORTION)):
+            await self._resources.store.run(partial(workspaces.attach, names=portion))
 
     async def _detach(self, watched: Collection[str], now: Micros) -> list[str]:
         detached: list[str] = []
@@ -257,28 +233,6 @@ class Reconfigurer:
                 self._workers.schedule(worker, index, len(config.workspaces))
         if self._accounts != accounts:
             self._workers.look_soon(workers)  # others may be watched now
-
-    def _start_workspaces(
-        self, change: Change, applied: AppliedConfig, components: Components
-    ) -> None:
-        queued, with_incidents, metrics = [], [], self._resources.metrics
-        for index, settings in enumerate(change.start):
-            recorded = applied.attached.get(settings.name)
-            if recorded is None:
-                continue
-            metrics.workspace(recorded.workspace, recorded.open_incidents)
-            if recorded.last_good_at is not None:
-                metrics.poll_succeeded(settings.name, recorded.last_good_at)
-            worker = WorkspaceWorker(
-                settings, components, self._loop_health, recorded.workspace, recorded.term
-            )
-            worker.poller.has_intents = settings.name in applied.wanting
-            self._workers.start(worker, index, len(change.start), looked_at=recorded.last_good_at)
-            if settings.name in applied.queued:
-                queued.append(worker)
-            elif recorded.open_incidents:
-                with_incidents.append(worker)
-        self._workers.look_at_once([*queued, *with_incidents])  # for what is told of them soon
 
     def _change_receivers(self, components: Components) -> None:
         receivers = self._workers.receivers
@@ -313,48 +267,12 @@ def _detach(tx: Connection, watched: Collection[str], now: Micros) -> list[str]:
     return detached
 
 
-def _attach(
-    tx: Connection,
-    names: Sequence[str],
-    replica: str,
-    *,
-    keep_failures: bool,
-    now: Micros,
-    unreadable: dict[str, str],
-) -> dict[str, Attached]:
-    """Attach workspaces; return what is recorded of each, and note which can't be read."""
-    attached = {}
-    for name in names:
-        try:
-            attached[name] = _attach_one(tx, name, keep_failures=keep_failures, now=now)
-        except ValueError as error:  # a word that another version wrote, say
-            unreadable[name] = str(error)
-    leases.hold(tx, replica)
-    return attached
-
-
-def _attach_one(tx: Connection, name: str, *, keep_failures: bool, now: Micros) -> Attached:
-    workspace, term = workspaces.attach(tx, name, keep_failures=keep_failures)
-    session_intents.mark_unknown(tx, name)
-    hold(tx, name, now=now)
-    open_incidents = incidents.open_by_cause(tx, name)
-    last_good_at = workspaces.last_good_at(tx, name)
-    return Attached(workspace, term, open_incidents, last_good_at)
-
-
 def _log(applied: AppliedConfig) -> None:
     for old, name in applied.renamed.items():
         log.info("workspace renamed", workspace=name, old=old)
     for old, name in applied.rename_ignored.items():
         log.warning(
             "renamed_from ignored: the new name is recorded already", workspace=name, old=old
-        )
-    for name, error in applied.unreadable.items():
-        log.error(
-            "workspace is not watched: what is recorded of it can't be read",
-            workspace=name,
-            error=error,
-            hint="did a newer version of the monitor write it? run that one",
         )
     for name in applied.detached:
         log.warning(

@@ -79,12 +79,16 @@ class WorkspaceWorker:
             create=rules.create,
             cooldown=rules.cooldown,
             recorder=recorder,
+            is_sure=components.is_sure,
         )
         self._timeout = components.config.linked_api.timeout
         self._now = recorder.runtime.now
         self._loop_health = loop_health
         self._woken = asyncio.Event()
         self._is_scheduled = False
+        self.is_idle = True
+        self.polled_at = 0.0  # on the monotonic clock
+        self._monotonic = recorder.runtime.monotonic
         self.first_due_in: Micros = 0
         self._then: Callable[[], None] | None = None
 
@@ -109,10 +113,13 @@ class WorkspaceWorker:
                         await self._woken.wait()
                 self._woken.clear()
                 scheduled, self._is_scheduled = self._is_scheduled, False
+                self.is_idle = False
                 await self._loop_health.guard(loop, self._poll(scheduled=scheduled))
+                self.is_idle, self.polled_at = True, self._monotonic()
                 self._end_look()
                 due_in = self.settings.poll.next_due(self._now()) - self._now()
         finally:
+            self.is_idle = True
             self._end_look()
             self._loop_health.end(loop)
 
@@ -148,11 +155,6 @@ class WorkspaceWorker:
             finally:  # it may have been committed, though the answer was lost
                 if self.poller.has_intents:
                     self.poller.compare_anew()  # one that has lost its link wants another
-
-    def resume(self, workspace: Workspace, term: int) -> None:
-        """Continue from what is recorded, under another claim."""
-        self.poller.resume(workspace, term)
-        self.reconnector.term = term
 
     def reconfigure(self, settings: WorkspaceSettings, components: Components) -> None:
         """Use another configuration from now on; its budget and what it recorded stay."""
@@ -274,6 +276,10 @@ class Workers:
         """Return under which claim *workspace* is polled, None if it is not."""
         worker = self.workspaces.get(workspace)
         return worker.poller.term if worker else None
+
+    def sending(self) -> set[str]:
+        """Return the workspaces of which something is being sent."""
+        return {name for receiver in self.receivers.values() for name in receiver.deliverer.busy}
 
     def wake_receivers(self, names: Collection[str]) -> None:
         """Let the workers of the receivers *names* read their queues now, since they changed."""

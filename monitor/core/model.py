@@ -462,3 +462,8 @@ class Message:
     now: Micros
     address: str = ""
     done: tuple[str, ...] = ()
+
+    @property
+    def workspace(self) -> str:
+        """The one workspace that all of it is about; ALL_WORKSPACES counts as one."""
+        return self.notifications[0].workspace

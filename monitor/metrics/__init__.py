@@ -22,7 +22,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Transition, Workspace
+from monitor.core.model import Cause, Micros, Transition, Workspace
 
 from . import families
 from .exposition import Chunk, chunk, expose, header
@@ -60,17 +60,15 @@ class Metrics:
     def declare(self, *, workspaces: Iterable[str], receivers: Mapping[str, str]) -> None:
         """Start the series of *workspaces* and *receivers* (name → type) at 0.
 
-        Series of other workspaces are dropped, and gauges of other receivers. What was counted of a
-        receiver stays when it leaves: it is history.
+        ALL_WORKSPACES is one of these where what they have together is shown. Series of other
+        workspaces are dropped, and gauges of other receivers. What was counted of a receiver stays
+        when it leaves: it is history.
         """
         with self._counting:
             present = self._workspaces
             self._workspaces = {
                 name: present.get(name) or WorkspaceSeries(name) for name in workspaces
             }
-            if self._workspaces:  # then they may have incidents together
-                name = ALL_WORKSPACES
-                self._workspaces[name] = present.get(name) or WorkspaceSeries(name)
             for receiver in self._types.keys() - receivers.keys():
                 for family in families.OF_RECEIVERS:
                     if family.type == "gauge":

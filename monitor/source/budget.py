@@ -16,6 +16,15 @@ class Budget:
         self.per_minute = per_minute
         self._times: deque[float] = deque()
 
+    def spent(self, now: float) -> int:
+        """Return how many requests were taken in the last minute."""
+        return sum(at + WINDOW > now for at in self._times)
+
+    def assume(self, requests: int, now: float) -> None:
+        """Go on from another one, which has taken so many in the last minute, when is not known."""
+        every = WINDOW / max(1, requests)
+        self._times = deque(now - every * number for number in reversed(range(requests)))
+
     def take(self, now: float) -> Duration:
         """Take one request, or take none and return how long to wait for the next (0: taken)."""
         times = self._times

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -35,12 +35,17 @@ SLOW_FAILURE: Final = Duration.parse("1s")
 """A failure that takes longer opens the circuit: what waits would wait so long each."""
 
 
+Concerned = Collection[str] | None
+"""The workspaces that a transaction which writes concerns; None: it is alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A connection to the database, for one transaction at a time."""
+    """A connection to the database, for one transaction at a time, which *begin* begins."""
 
     engine: Engine
     explain: ExplainError
+    begin: Callable[[Connection, Concerned], None]
     limit: TransactionLimit = nullcontext
 
 
@@ -60,7 +65,13 @@ class Access:
         self._reason = ""
         self._threads = Threads(len(databases), f"store-{kind}")
 
-    def run_now(self, work: Callable[[Connection], T], *, since: float | None = None) -> T:
+    def run_now(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        of: Concerned = None,
+        since: float | None = None,
+    ) -> T:
         """Run *work* in one transaction and commit; raise StoreError and commit nothing else.
 
         It has waited for its turn *since* then, on the monotonic clock; else it begins to now.
@@ -69,6 +80,7 @@ class Access:
         database = self._free.get()
         try:
             with database.limit(), database.engine.begin() as tx:
+                database.begin(tx, of)
                 began = time.monotonic()
                 result = work(tx)
         except SQLAlchemyError as error:
@@ -85,20 +97,23 @@ class Access:
         database = self._free.get()
         try:
             with database.engine.begin() as tx:
+                database.begin(tx, None)
                 yield tx
         except SQLAlchemyError as error:
             raise database.explain(error) from None
         finally:
             self._free.put(database)
 
-    async def run(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
+    async def run(
+        self, work: Callable[[Connection], T], *, of: Concerned = None, urgent: bool = False
+    ) -> T:
         """Run *work* as `run_now` does, on a thread.
 
         It is finished even if the caller is cancelled. While the database fails slowly, only
         *urgent* work is tried each time: what can't be made up for. Once that succeeds, all is.
         """
         loop = asyncio.get_running_loop()
-        turn = partial(self._run_in_turn, work, time.monotonic(), urgent=urgent)
+        turn = partial(self._run_in_turn, work, of, time.monotonic(), urgent=urgent)
         ended = loop.run_in_executor(self._threads, turn)
         ended.add_done_callback(_retrieve)
         await asyncio.wait([ended])
@@ -108,13 +123,15 @@ class Access:
         """Do *work* in its turn, outside of a transaction."""
         return await self._threads.run(work)
 
-    def _run_in_turn(self, work: Callable[[Connection], T], since: float, *, urgent: bool) -> T:
+    def _run_in_turn(
+        self, work: Callable[[Connection], T], of: Concerned, since: float, *, urgent: bool
+    ) -> T:
         """Run *work*, but refuse at once for as long as the database last took to fail."""
         began = time.monotonic()
         if began < self._circuit_open_until and not urgent:
             raise StoreError(self._reason)
         try:
-            result = self.run_now(work, since=since)
+            result = self.run_now(work, of=of, since=since)
         except StoreError as error:
             failed = time.monotonic()
             if failed - began > SLOW_FAILURE.seconds:

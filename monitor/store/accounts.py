@@ -18,12 +18,20 @@ def load(tx: Connection, workspace: str, id_: str | None) -> Account | None:
     return None if row is None else _account(row)
 
 
-LOAD_ALL: Final = text("SELECT * FROM account WHERE workspace = :workspace")
+ROWS: Final = text("SELECT * FROM account WHERE workspace IN :names")
 
 
-def load_all(tx: Connection, workspace: str) -> dict[str, Account]:
-    """Return the accounts of *workspace* by id, removed or not."""
-    return {row.id: _account(row) for row in tx.execute(LOAD_ALL, {"workspace": workspace})}
+def rows_of(tx: Connection, names: Iterable[str]) -> dict[str, list[Row[Any]]]:
+    """Return the accounts of the workspaces *names*, removed or not, as rows to `read`."""
+    by_workspace: dict[str, list[Row[Any]]] = {}
+    for row in rows.execute_portions(tx, ROWS, "names", names):
+        by_workspace.setdefault(row.workspace, []).append(row)
+    return by_workspace
+
+
+def read(listed: Iterable[Row[Any]]) -> dict[str, Account]:
+    """Return accounts by id; raise ValueError if they hold what this version does not know."""
+    return {row.id: _account(row) for row in listed}
 
 
 WRITE: Final = text(

@@ -27,7 +27,7 @@ from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.core.text import redact, sanitize
 
-from . import outbox, receivers, rows
+from . import outbox, outside, receivers, rows, undelivered
 from .claims import Claimed
 from .outbox import Settled
 from .receivers import ReceiverState
@@ -44,7 +44,7 @@ UPDATE message SET state = :state, waits = :waits, next_attempt_at = :next_attem
     ) WHEN 'lost' THEN :unanswered - 1 WHEN 'settled' THEN 0 ELSE :unanswered END,
     claimed_by = NULL, claimed_until = NULL, settled_at = :settled_at
 WHERE id = :id AND settled_at IS NULL AND attempts = :attempts
-RETURNING unanswered
+RETURNING unanswered, holder
 """)
 """An attempt that was taken for lost is there already, and has been counted; so has one that was
 settled by a commit whose answer was lost."""
@@ -84,6 +84,7 @@ class SettledMessage:
 
 def settle(
     tx: Connection,
+    replica: str,
     claimed: Claimed,
     attempt: Attempt,
     *,
@@ -93,7 +94,7 @@ def settle(
     fallback: Receiver | None,
     new_id: Callable[[], str],
 ) -> SettledMessage | None:
-    """Record how an attempt ended; return None if the message has been sent again since.
+    """Record how an attempt of *replica* ended; return None if the message was sent again since.
 
     A message is dead once an attempt that began past its deadline failed, or if it is wrong itself;
     then *fallback* is told, unless some of its addresses took it.
@@ -116,8 +117,8 @@ def settle(
         "unanswered": int(error is not None and error.ambiguous),
         "settled_at": now if is_over else None,
     }
-    unanswered = tx.execute(SETTLE, values).scalar_one_or_none()
-    if unanswered is None:
+    row = tx.execute(SETTLE, values).one_or_none()
+    if row is None:
         return None
     _write_attempt(tx, claimed, attempt)
     sent = outbox.set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
@@ -126,16 +127,16 @@ def settle(
             is_told = outcome is NotificationState.DELIVERED
             at = min(message.now, now)
             _mark_heard(tx, message, attempt.post, is_told=is_told, at=at, new_id=new_id)
-        elif not unanswered:
+        elif not row.unanswered:
             rows.execute_many(tx, UNMARK_HEARD, (row._asdict() for row in sent))
-    state = _note_receiver(tx, message.receiver, attempt, jitter=jitter, now=now)
+    state = _note_receiver(tx, replica, message.receiver, attempt, jitter=jitter, now=now)
+    if row.holder != replica:  # its workspace has been taken over meanwhile
+        outside.note(tx)
     is_lost = outcome is NotificationState.DEAD and not message.done
     if is_lost and fallback and fallback.name != message.receiver:
         since = tx.execute(FIRST_ATTEMPT, {"id": message.id}).scalar_one()
         why = "" if error is None else _answer(error)
-        outbox.enqueue_for_fallback(
-            tx, sent, fallback, why=why, since=since, now=now, new_id=new_id
-        )
+        undelivered.enqueue(tx, sent, fallback, why=why, since=since, now=now, new_id=new_id)
     if error is None:
         sent = [*sent, *_cancel_rest(tx, sent)]
     elif done:
@@ -267,12 +268,11 @@ WHERE incident_id = :incident_id AND receiver = :receiver AND address = :address
 
 
 def _note_receiver(
-    tx: Connection, name: str, attempt: Attempt, *, jitter: float, now: Micros
+    tx: Connection, replica: str, name: str, attempt: Attempt, *, jitter: float, now: Micros
 ) -> ReceiverState:
     before, error = receivers.load(tx, name), attempt.result
     if isinstance(error, Receipt) or error.remedy is Remedy.DROP:
-        receivers.note_success(tx, before, now=now)
-        return ReceiverState(name)
+        return receivers.note_success(tx, replica, before, now=now)
     return receivers.note_failure(
         tx,
         before,
@@ -311,7 +311,7 @@ def _cancel_rest(tx: Connection, delivered: Iterable[Row[Any]]) -> list[Row[Any]
 
 EXPIRED: Final = text("""
 SELECT id, done FROM message
-WHERE receiver = :receiver AND settled_at IS NULL AND state = 'pending'
+WHERE holder = :replica AND receiver = :receiver AND settled_at IS NULL AND state = 'pending'
     AND created_at <= :before AND created_at >= :since
 ORDER BY created_at LIMIT :limit
 """)
@@ -323,6 +323,7 @@ UPDATE message SET state = 'dead', waits = NULL, settled_at = :at WHERE id = :me
 
 def expire(
     tx: Connection,
+    replica: str,
     receiver: str,
     *,
     now: Micros,
@@ -330,7 +331,7 @@ def expire(
     fallback: Receiver | None,
     new_id: Callable[[], str],
 ) -> list[Settled]:
-    """Give up a portion of what waits behind a failing receiver past its deadline.
+    """Give up a portion of what *replica* has behind a failing receiver past its deadline.
 
     The receiver has failed since before that deadline, and until after it: the attempts that it
     waited behind count as its own.
@@ -338,7 +339,12 @@ def expire(
     state = receivers.load(tx, receiver)
     if state.failing_since is None:
         return []
-    values = {"receiver": state.name, "before": now - deadline, "limit": outbox.MAX_PORTION}
+    values = {
+        "replica": replica,
+        "receiver": state.name,
+        "before": now - deadline,
+        "limit": undelivered.MAX_PORTION,
+    }
     expired = tx.execute(EXPIRED, {**values, "since": state.failing_since - deadline}).all()
     dead: list[Row[Any]] = []
     for message in expired:
@@ -347,16 +353,15 @@ def expire(
         tx.execute(EXPIRE, {"message_id": message.id, "at": now})
         if fallback and fallback.name != receiver and message.done is None:
             why, since = state.failing_why or "", state.failing_since
-            outbox.enqueue_for_fallback(
-                tx, ended, fallback, why=why, since=since, now=now, new_id=new_id
-            )
+            undelivered.enqueue(tx, ended, fallback, why=why, since=since, now=now, new_id=new_id)
         dead += ended
     return outbox.end(tx, dead, now=now)
 
 
 PORTION: Final = text("""
 SELECT id, created_at FROM message
-WHERE receiver = :receiver AND settled_at IS NULL AND done IS NULL AND (created_at, id) > (:at, :id)
+WHERE holder = :replica AND receiver = :receiver AND settled_at IS NULL AND done IS NULL
+    AND (created_at, id) > (:at, :id)
 ORDER BY created_at, id LIMIT :limit
 """)
 
@@ -371,6 +376,7 @@ BEGINNING: Final = (0, "")
 
 def divert(
     tx: Connection,
+    replica: str,
     receiver: str,
     fallback: Receiver,
     *,
@@ -378,7 +384,7 @@ def divert(
     now: Micros,
     new_id: Callable[[], str],
 ) -> tuple[Micros, str] | None:
-    """Tell *fallback* of a portion of the openings that wait for a receiver to be mended.
+    """Tell *fallback* of some openings that *replica* has for a receiver that is to be mended.
 
     *after* is how far the earlier portions went. Return how far this one did, None if there is no
     more, or the receiver need not be mended.
@@ -388,11 +394,15 @@ def divert(
         return None
     why, since = state.failing_why or "", state.failing_since or now
     at, id_ = after
-    values = {"receiver": receiver, "at": at, "id": id_, "limit": outbox.MAX_PORTION}
+    values = {
+        "replica": replica,
+        "receiver": receiver,
+        "at": at,
+        "id": id_,
+        "limit": undelivered.MAX_PORTION,
+    }
     portion = tx.execute(PORTION, values).all()
     for message in portion:
         openings = tx.execute(OPENINGS, {"message_id": message.id}).all()
-        outbox.enqueue_for_fallback(
-            tx, openings, fallback, why=why, since=since, now=now, new_id=new_id
-        )
+        undelivered.enqueue(tx, openings, fallback, why=why, since=since, now=now, new_id=new_id)
     return (portion[-1].created_at, portion[-1].id) if portion else None

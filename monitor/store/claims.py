@@ -20,7 +20,7 @@ Rules:
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -44,14 +44,17 @@ from monitor.core.route import Receiver
 from . import (
     accounts,
     incidents,
+    locks,
     outbox,
     receivers,
     rows,
     session_intents,
     sessions,
+    undelivered,
     workspaces,
 )
 from .outbox import Settled
+from .receivers import ReceiverState
 from .session_intents import SessionIntent
 
 MOMENT: Final = Duration.parse("2s")
@@ -71,11 +74,23 @@ MAX_TOGETHER: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """Who claims: a *worker* of a *replica*, both by their ids.
+
+    Its own claims don't lapse, whatever the clock does.
+    """
+
+    replica: str
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A message that is ours to send; *ended* are notifications found to be over.
 
     Without a *message*, *next_at* is when to look again (None: when something is queued), unless
-    there is *more* to look at right now; *refuses* says that the receiver has to be mended.
+    there is *more* to look at right now; *refuses* says that the receiver has to be mended. It has
+    been *failing_since* then.
     *unreadable* are messages that hold what this version does not know: they wait. *asking* are the
     workspaces whose sessions are to be asked about.
     """
@@ -87,6 +102,7 @@ class Claimed:
     next_at: Micros | None = None
     more: bool = False
     refuses: bool = False
+    failing_since: Micros | None = None
     unreadable: tuple[str, ...] = ()
     asking: frozenset[str] = frozenset()
 
@@ -95,6 +111,7 @@ class Claimed:
 class _Examined:
     """What a claim came across until there was a message to send: see `Claimed`."""
 
+    state: ReceiverState
     ended: list[Settled] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     asking: set[str] = field(default_factory=set)
@@ -105,13 +122,15 @@ class _Examined:
             ended=tuple(self.ended),
             unreadable=tuple(self.unreadable),
             asking=frozenset(self.asking),
+            refuses=bool(self.state.refuses),
+            failing_since=self.state.failing_since,
             **rest,
         )
 
 
 NEXT: Final = text("""
 SELECT * FROM message
-WHERE receiver = :receiver AND state = 'pending' AND waits IS NULL
+WHERE holder = :replica AND receiver = :receiver AND state = 'pending' AND waits IS NULL
 ORDER BY position, part LIMIT 1
 """)
 
@@ -125,28 +144,32 @@ WHERE id = :id AND state = 'pending' AND attempts = :attempts
 def claim(
     tx: Connection,
     receiver: Receiver,
+    sender: Sender,
     *,
     inventory: Inventory,
-    by: str,
     now: Micros,
     lease: Duration,
     new_id: Callable[[], str],
+    failing_since: Micros | None = None,
 ) -> Claimed:
     """Claim the next message for *receiver*, with everything about it read again just now.
 
-    *by* names the worker: its own claims don't lapse, whatever the clock does. The message is None
-    if nothing can be sent now.
+    It is one of a workspace that the replica of *sender* holds. The message is None if nothing can
+    be sent now. *failing_since* is when the receiver began to fail as far as the sender knew.
     """
     state = receivers.load(tx, receiver.name)
+    examined = _Examined(state)
     if state.not_before is not None and state.not_before > now:
-        return Claimed(None, next_at=state.not_before, refuses=bool(state.refuses))
-    _release_due(tx, receiver.name, by=by, now=now, lease=lease)
-    examined = _Examined()
+        return examined.claimed(next_at=state.not_before)
+    receivers.retry(tx, sender.replica, state, failing_since, now=now)
+    mine = {"replica": sender.replica, "receiver": receiver.name, "by": sender.worker, "now": now}
+    _release_due(tx, mine, lease=lease)
     for _ in range(MAX_EXAMINED):
-        row = tx.execute(NEXT, {"receiver": receiver.name}).one_or_none()
+        row = tx.execute(NEXT, mine).one_or_none()
         if row is None:
-            next_at = min(_times(tx, receiver.name, by), default=None)
-            return examined.claimed(next_at=next_at, refuses=bool(state.refuses))
+            next_at = min(_times(tx, mine), default=None)
+            return examined.claimed(next_at=next_at)
+        locks.lock(tx, row.workspace)
         if _wait_in_turn(tx, row):
             continue
         if row.undelivered_to is not None and receiver.groups and not row.attempts:
@@ -164,7 +187,7 @@ def claim(
         ):
             continue
         until = now + lease
-        values = {"id": row.id, "attempts": row.attempts, "by": by, "until": until}
+        values = {"id": row.id, "attempts": row.attempts, "by": sender.worker, "until": until}
         if tx.execute(CLAIM, values).rowcount != 1:
             continue
         if state.failing_since is not None:
@@ -186,18 +209,20 @@ def claim(
 
 
 OWN: Final = text("""
-SELECT id FROM message WHERE receiver = :receiver AND state = 'sending' AND claimed_by = :by
+SELECT id FROM message
+WHERE holder = :replica AND receiver = :receiver AND state = 'sending' AND claimed_by = :by
 """)
 
 DISOWN: Final = text("UPDATE message SET claimed_by = '' WHERE id = :id")
 
 
-def disown(tx: Connection, receiver: str, *, by: str, sending: Collection[str]) -> None:
+def disown(tx: Connection, receiver: str, sender: Sender, *, sending: Collection[str]) -> None:
     """Let claims of our own lapse, too, but for what we are *sending*.
 
     They were committed without an answer: nobody knows of them.
     """
-    own = tx.execute(OWN, {"receiver": receiver, "by": by}).scalars().all()
+    values = {"replica": sender.replica, "receiver": receiver, "by": sender.worker}
+    own = tx.execute(OWN, values).scalars().all()
     rows.execute_many(tx, DISOWN, ({"id": id_} for id_ in own if id_ not in sending))
 
 
@@ -205,38 +230,40 @@ def disown(tx: Connection, receiver: str, *, by: str, sending: Collection[str]) 
 
 TIMES: Final = text("""
 SELECT
-    (SELECT MIN(next_attempt_at) FROM message WHERE receiver = :receiver AND waits = 'time')
-        AS due_at,
+    (SELECT MIN(next_attempt_at) FROM message
+        WHERE holder = :replica AND receiver = :receiver AND waits = 'time') AS due_at,
     (SELECT MIN(claimed_until) FROM message
-        WHERE receiver = :receiver AND state = 'sending' AND claimed_by <> :by) AS lapse_at
+        WHERE holder = :replica AND receiver = :receiver AND state = 'sending'
+            AND claimed_by <> :by) AS lapse_at
 """)
 
 
-def _times(tx: Connection, receiver: str, by: str) -> list[Micros]:
+def _times(tx: Connection, mine: Mapping[str, Any]) -> list[Micros]:
     """Return when something that waits for its time, or the claim of another process, is due."""
-    times = tx.execute(TIMES, {"receiver": receiver, "by": by}).one()
+    times = tx.execute(TIMES, mine).one()
     return [at for at in times if at is not None]
 
 
 RELEASE_DUE: Final = text("""
 UPDATE message SET waits = NULL WHERE id IN (
-    SELECT id FROM message WHERE receiver = :receiver AND waits = 'time'
+    SELECT id FROM message WHERE holder = :replica AND receiver = :receiver AND waits = 'time'
         AND next_attempt_at <= :now
     ORDER BY next_attempt_at LIMIT :limit
 )
 """)
 
 
-def _release_due(tx: Connection, receiver: str, *, by: str, now: Micros, lease: Duration) -> None:
-    """Let go what is due for *receiver*."""
-    if min(_times(tx, receiver, by), default=now + 1) <= now:
-        tx.execute(RELEASE_DUE, {"receiver": receiver, "now": now, "limit": MAX_DUE})
-        _requeue_lapsed(tx, receiver, by=by, now=now, lease=lease)
+def _release_due(tx: Connection, mine: Mapping[str, Any], *, lease: Duration) -> None:
+    """Let go what is due: *mine* are the values of all that concerns one sender."""
+    if min(_times(tx, mine), default=mine["now"] + 1) <= mine["now"]:
+        tx.execute(RELEASE_DUE, {**mine, "limit": MAX_DUE})
+        _requeue_lapsed(tx, mine, lease=lease)
 
 
 LAPSED: Final = text("""
 SELECT id, attempts, claimed_until FROM message
-WHERE receiver = :receiver AND state = 'sending' AND claimed_by <> :by AND claimed_until <= :now
+WHERE holder = :replica AND receiver = :receiver AND state = 'sending' AND claimed_by <> :by
+    AND claimed_until <= :now
 LIMIT :limit
 """)
 
@@ -252,11 +279,8 @@ VALUES (:message_id, :number, :at, 'timeout', 'the monitor stopped while this wa
 """)
 
 
-def _requeue_lapsed(
-    tx: Connection, receiver: str, *, by: str, now: Micros, lease: Duration
-) -> None:
-    values = {"receiver": receiver, "by": by, "now": now, "limit": MAX_DUE}
-    for row in tx.execute(LAPSED, values).all():
+def _requeue_lapsed(tx: Connection, mine: Mapping[str, Any], *, lease: Duration) -> None:
+    for row in tx.execute(LAPSED, {**mine, "limit": MAX_DUE}).all():
         sent_at = row.claimed_until - lease
         again_at = sent_at + UNANSWERED_WAIT
         values = {"message_id": row.id, "number": row.attempts, "at": sent_at, "now": sent_at}
@@ -372,13 +396,14 @@ def _recheck(
 
 ADD_PART: Final = text("""
 INSERT INTO message (
-    id, workspace, receiver, address, undelivered_to, undelivered_why, undelivered_since, state,
-    waits, position, part, attempts, unanswered, next_attempt_at, created_at
+    id, workspace, holder, receiver, address, undelivered_to, undelivered_why, undelivered_since,
+    state, waits, position, part, attempts, unanswered, next_attempt_at, created_at
 )
-SELECT :part_id, workspace, receiver, address, undelivered_to, undelivered_why, undelivered_since,
-    'pending', :waits, position,
+SELECT :part_id, workspace, holder, receiver, address, undelivered_to, undelivered_why,
+    undelivered_since, 'pending', :waits, position,
     (SELECT MAX(other.part) + 1 FROM message AS other
-        WHERE other.position = message.position AND other.settled_at IS NULL),
+        WHERE other.workspace = message.workspace AND other.position = message.position
+            AND other.settled_at IS NULL),
     0, 0, next_attempt_at, created_at
 FROM message WHERE id = :id
 """)
@@ -448,7 +473,7 @@ def _queued(
 
     What was first heard of by this message itself may not have arrived: it is as new as then.
     """
-    undelivered = outbox.undelivered_of(message)
+    not_told = undelivered.read(message)
     for row in tx.execute(QUEUED, {"message_id": message.id}).all():
         account = accounts.load(tx, row.workspace, row.event_account_id)
         watched: bool | None = inventory.watches(row.workspace)
@@ -471,6 +496,6 @@ def _queued(
                 told_at=row.told_at,
                 watched=watched,
                 current=workspaces.is_fresh(tx, row.workspace, now),
-                undelivered=undelivered,
+                undelivered=not_told,
             ),
         )

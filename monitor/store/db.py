@@ -3,11 +3,12 @@
     address               what storage.url may say
     schema                the tables, and how they are brought up to date
     access                transactions, connections and threads
+    locks                 which transactions may be under way beside each other
     sqlite, postgresql    what is particular to one of the two
 
-All other SQL is one text for both. Each transaction that writes is alone: none other is under way,
-in this process or another, so what it reads holds until it commits. Readers see what was committed
-when they began.
+All other SQL is one text for both. A transaction that writes is alone in this process, and of other
+processes' none is under way that concerns the same workspaces: so what it reads of them holds until
+it commits. Readers see what was committed when they began.
 """
 
 from collections.abc import Callable
@@ -19,8 +20,8 @@ from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from . import address, outside, postgresql, sqlite
-from .access import Access, Database, Observe
+from . import address, postgresql, sqlite
+from .access import Access, Concerned, Database, Observe
 from .errors import ExplainError, LeaseLostError, StoreError
 from .file import DatabaseFile
 from .schema import Schema
@@ -48,7 +49,6 @@ class Store:
         self.name = name
         self.schema = Schema.read(files("monitor.store"))
         self._lock = lock
-        self._check: Callable[[Connection], None] = lambda _: None
         self._writing = Access("write", [connect(read_only=False)])
         self._reading = Access("read", [connect(read_only=True) for _ in range(READERS)])
 
@@ -112,13 +112,6 @@ class Store:
         if self._lock:
             self._lock.release()
 
-    def fence(self, check: Callable[[Connection], None]) -> None:
-        """Let *check* be called in each transaction of `run` that is not urgent, before its work.
-
-        What it raises ends the transaction: this monitor may commit no more.
-        """
-        self._check = check
-
     @property
     def failed_writes(self) -> int:
         """How many transactions failed so far; of some the answer alone may have been lost."""
@@ -128,31 +121,22 @@ class Store:
         """Let *observe* be told how long each transaction waited and took."""
         self._writing.observe = self._reading.observe = observe
 
-    def run_now(self, work: Callable[[Connection], T]) -> T:
-        """Run *work* in one transaction and commit; raise StoreError and commit nothing else."""
-        return self._writing.run_now(work)
+    def run_now(self, work: Callable[[Connection], T], *, of: Concerned = None) -> T:
+        """Run *work* in one transaction and commit; raise StoreError and commit nothing else.
 
-    async def run(self, work: Callable[[Connection], T], *, urgent: bool = False) -> T:
+        It concerns the workspaces *of* alone, and what is the monitor's own; with None it is alone.
+        """
+        return self._writing.run_now(work, of=of)
+
+    async def run(
+        self, work: Callable[[Connection], T], *, of: Concerned = None, urgent: bool = False
+    ) -> T:
         """Run *work* as `run_now` does, on the store's thread.
 
         It is finished even if the caller is cancelled. What can't be made up for is *urgent*: it
-        is tried each time, even while the database fails slowly, and passes the fence; a monitor
-        that works in place of this one is told that something has changed.
+        is tried each time, even while the database fails slowly.
         """
-        checked = self._check_after if urgent else self._check_before
-        return await self._writing.run(partial(checked, work), urgent=urgent)
-
-    def _check_before(self, work: Callable[[Connection], T], tx: Connection) -> T:
-        self._check(tx)
-        return work(tx)
-
-    def _check_after(self, work: Callable[[Connection], T], tx: Connection) -> T:
-        result = work(tx)
-        try:
-            self._check(tx)
-        except LeaseLostError:
-            outside.note(tx)
-        return result
+        return await self._writing.run(work, of=of, urgent=urgent)
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """Return what *work* reads, all of it of one moment; raise StoreError if it takes long."""

@@ -75,21 +75,20 @@ def hold(
         finally:
             store.unlock()
         return
-    replica = runtime.new_id()
-    silent = store.read_now(leases.replicas)
+    replica = leases.Replica(runtime.new_id(), "", runtime.now(), alone=1)
+    silent = leases.seen(store.read_now(leases.replicas))
     if silent:
         say(
             f"a monitor worked on {store.name}: waiting {leases.LAPSE.seconds:.0f} s to see whether"
             " it still lives"
         )
         _watch(store, silent, runtime, sleep)
-    replace = partial(leases.replace, replica=replica, silent=silent, now=runtime.now())
-    if not store.run_now(replace):
+    if not store.run_now(partial(leases.register, replica=replica, silent=silent)):
         raise busy(store)
     try:
-        yield Hold(store, runtime, replica, runtime.monotonic())
+        yield Hold(store, runtime, replica.id, runtime.monotonic())
     finally:
-        store.run_now(partial(leases.give_back, replica=replica))
+        store.run_now(partial(leases.leave, replica=replica.id))
 
 
 def _watch(
@@ -99,7 +98,7 @@ def _watch(
     until = runtime.monotonic() + leases.LAPSE.seconds
     while runtime.monotonic() < until:
         sleep(LOOK_EVERY.seconds)
-        present = store.read_now(leases.replicas)
+        present = leases.seen(store.read_now(leases.replicas))
         if not present.items() <= silent.items():
             raise busy(store)
         if not present:  # given back

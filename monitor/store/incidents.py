@@ -1,6 +1,6 @@
 """Incidents, and the events that happened to them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -42,13 +42,27 @@ def open_by_cause(tx: Connection, workspace: str) -> dict[Cause, int]:
     return {Cause(row.cause): row.incidents for row in counts}
 
 
+COUNT_OPEN: Final = text("""
+SELECT workspace, cause, COUNT(*) AS incidents FROM incident
+WHERE workspace IN :names AND resolved_at IS NULL GROUP BY workspace, cause
+""")
+
+
+def count_open(tx: Connection, names: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Return how many incidents of the workspaces *names* are open, by cause as it is written."""
+    counts: dict[str, dict[str, int]] = {}
+    for row in rows.execute_portions(tx, COUNT_OPEN, "names", names):
+        counts.setdefault(row.workspace, {})[row.cause] = row.incidents
+    return counts
+
+
 NEXT_DUE_AT: Final = text("""
 SELECT MIN(next_due_at) FROM incident WHERE next_due_at IS NOT NULL
 """)
 
 
 def next_due_at(tx: Connection) -> Micros | None:
-    """Return when an incident is due next, be it held; None if none is to come."""
+    """Return when an incident of any workspace is due next, be it held; None if none is to come."""
     at: Micros | None = tx.execute(NEXT_DUE_AT).scalar_one()
     return at
 
@@ -56,14 +70,13 @@ def next_due_at(tx: Connection) -> Micros | None:
 _IS_DUE: Final = """
 FROM incident
 JOIN workspace ON workspace.name = incident.workspace AND workspace.detached_at IS NULL
+    AND workspace.holder = :replica
     AND (incident.scope = 'workspace'
         OR workspace.fresh_until >= :now AND workspace.failing_cause IS NULL)
 WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL"""
 
-DUE_WORKSPACES: Final = text(f"""
-SELECT incident.workspace, incident.next_due_at, incident.id {_IS_DUE}
-    AND (incident.next_due_at, incident.id) > (:after_at, :after_id)
-ORDER BY incident.next_due_at, incident.id LIMIT :limit
+DUE_FIRST: Final = text(f"""
+SELECT incident.workspace {_IS_DUE} ORDER BY incident.next_due_at, incident.id LIMIT 1
 """)
 
 DUE: Final = text(f"""
@@ -72,23 +85,18 @@ ORDER BY incident.next_due_at, incident.id LIMIT :limit
 """)
 
 
-def due(
-    tx: Connection, now: Micros, *, limit: int, is_ours: Callable[[str], bool] = lambda _: True
-) -> list[str]:
-    """Return the incident that has been due longest and those due in its workspace, by id.
+def due(tx: Connection, replica: str, now: Micros, *, limit: int) -> tuple[str, list[str]] | None:
+    """Return the workspace of *replica* with what has been due longest, and all that is due in it.
 
-    What is due of an account is held, and not returned, while nobody knows whether it still holds:
-    the workspace was not looked at lately, or fails. Nothing is due of workspaces that left the
-    configuration or are not ours.
+    That is incidents by id; None if nothing is due. What is due of an account is held while nobody
+    knows whether it still holds: the workspace was not looked at lately, or fails. Nothing is due
+    of workspaces that left the configuration.
     """
-    values = {"now": now, "limit": limit}
-    after = {"after_at": 0, "after_id": ""}
-    while page := tx.execute(DUE_WORKSPACES, {**values, **after}).all():
-        for row in page:
-            if is_ours(row.workspace):
-                return list(tx.execute(DUE, {**values, "workspace": row.workspace}).scalars())
-        after = {"after_at": page[-1].next_due_at, "after_id": page[-1].id}
-    return []
+    values = {"replica": replica, "now": now, "limit": limit}
+    workspace = tx.execute(DUE_FIRST, values).scalar()
+    if workspace is None:
+        return None
+    return workspace, list(tx.execute(DUE, {**values, "workspace": workspace}).scalars())
 
 
 PLAN_REMINDERS: Final = text("""
@@ -96,27 +104,32 @@ UPDATE incident SET next_due_at = :due_at WHERE id IN (
     SELECT id FROM incident
     WHERE resolved_at IS NULL AND next_due_at IS NULL AND acknowledged_at IS NULL
         AND reminders BETWEEN :first AND :last AND workspace <> '*'
+        AND workspace IN (SELECT name FROM workspace WHERE holder = :replica)
     LIMIT :limit
 )
 """)
 
 
-def plan_reminders(tx: Connection, sent: range, due_at: Micros, *, limit: int) -> int:
-    """Let a reminder be due where none is planned and so many were *sent*; return how many."""
-    values = {"first": sent[0], "last": sent[-1], "due_at": due_at, "limit": limit}
+def plan_reminders(tx: Connection, replica: str, sent: range, due_at: Micros, *, limit: int) -> int:
+    """Let a reminder be due where none is planned and so many were *sent*; return how many.
+
+    That is of workspaces that *replica* holds.
+    """
+    values: dict[str, str | int] = {"replica": replica, "due_at": due_at, "limit": limit}
+    values |= {"first": sent[0], "last": sent[-1]}
     return tx.execute(PLAN_REMINDERS, values).rowcount
 
 
 HOLD_BLINDNESS: Final = text("""
 UPDATE incident SET next_due_at = :until
-WHERE workspace = :workspace AND scope = 'workspace' AND resolved_at IS NULL
+WHERE workspace IN :names AND scope = 'workspace' AND resolved_at IS NULL
     AND next_due_at < :until
 """)
 
 
-def hold_blindness(tx: Connection, workspace: str, *, until: Micros) -> None:
-    """Remind nobody of the blindness of *workspace* before it has been polled, *until* then."""
-    tx.execute(HOLD_BLINDNESS, {"workspace": workspace, "until": until})
+def hold_blindness(tx: Connection, names: Iterable[str], *, until: Micros) -> None:
+    """Remind nobody of the blindness of workspaces before they have been polled, *until* then."""
+    rows.execute_portions(tx, HOLD_BLINDNESS, "names", names, until=until)
 
 
 POSTPONE: Final = text("""

@@ -1,14 +1,17 @@
 """What waits for a look at its workspace, which shows whether it is still true."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.model import READING, Micros
+from monitor.core.model import ALL_WORKSPACES, READING, Micros
+
+from . import rows
 
 HOLD: Final = text("""
 UPDATE message SET waits = 'look'
-WHERE workspace IN (:workspace, '*') AND state = 'pending' AND settled_at IS NULL
+WHERE workspace IN :names AND holder = :replica AND state = 'pending' AND settled_at IS NULL
     AND (waits IS NULL OR waits = 'time') AND NOT EXISTS (
         SELECT 1 FROM notification WHERE notification.message_id = message.id
             AND notification.settled_at IS NULL
@@ -18,12 +21,12 @@ WHERE workspace IN (:workspace, '*') AND state = 'pending' AND settled_at IS NUL
 """)
 
 
-def hold(tx: Connection, workspace: str) -> None:
-    """Let what is queued of *workspace*, but for resolutions, wait for a look at it.
+def hold(tx: Connection, replica: str, names: Iterable[str]) -> None:
+    """Let what is queued of workspaces of *replica*, but for resolutions, wait for a look at them.
 
-    So does the opening of an outage: only a poll of one of its workspaces shows whether it goes on.
+    So does the opening of an outage, if it holds '*': only a poll shows whether it goes on.
     """
-    tx.execute(HOLD, {"workspace": workspace})
+    rows.execute_portions(tx, HOLD, "names", [*names, ALL_WORKSPACES], replica=replica)
 
 
 RELEASE: Final = text("""

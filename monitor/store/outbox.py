@@ -3,12 +3,11 @@
 Rules:
 1. The outbox holds ids; the text is made when a message is sent.
 2. What the commit makes untrue is cancelled in the same transaction.
-3. What one receiver could not be told, the fallback is told once.
-4. A message gets its place, its recipient and its notifications when it is queued; `claims` says
+3. A message gets its place, its recipient and its notifications when it is queued; `claims` says
    how they may part or come together when it leaves.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -16,7 +15,6 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.duration import Duration
 from monitor.core.model import (
     Event,
     EventType,
@@ -25,15 +23,9 @@ from monitor.core.model import (
     SettledReason,
     Undelivered,
 )
-from monitor.core.route import Audience, PlannedMessage, Receiver, Recipient, fallback_event
+from monitor.core.route import Audience, PlannedMessage, Recipient
 
-from . import incidents, rows
-
-GROUP_WAIT: Final = Duration.parse("10s")
-"""How long a fallback that groups waits for more of what the same receiver could not be told."""
-
-MAX_PORTION: Final = 100
-"""How many messages of a removed or refusing receiver are looked at in one transaction."""
+from . import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +189,11 @@ def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience
 
 ADD_MESSAGE: Final = text("""
 INSERT INTO message (
-    id, workspace, receiver, address, undelivered_to, undelivered_why, undelivered_since, state,
-    waits, position, part, attempts, unanswered, next_attempt_at, created_at
+    id, workspace, holder, receiver, address, undelivered_to, undelivered_why, undelivered_since,
+    state, waits, position, part, attempts, unanswered, next_attempt_at, created_at
 ) VALUES (
-    :id, :workspace, :receiver, :address, :undelivered_to, :undelivered_why, :undelivered_since,
-    'pending', :waits, :position, 0, 0, 0, :start, :now
+    :id, :workspace, :holder, :receiver, :address, :undelivered_to, :undelivered_why,
+    :undelivered_since, 'pending', :waits, :position, 0, 0, 0, :start, :now
 )
 """)
 
@@ -218,10 +210,15 @@ VALUES (
 
 SUBJECTS: Final = text("SELECT id, subject FROM incident WHERE id IN :ids")
 
-NEXT_POSITION: Final = text("SELECT COALESCE(MAX(position), 0) + 1 FROM notification")
+NEXT_POSITIONS: Final = text("""
+UPDATE workspace SET position =
+    CASE WHEN position < :now THEN CAST(:now AS BIGINT) ELSE position + 1 END + :more
+WHERE name = :workspace RETURNING position, holder
+""")
+"""Positions are times, so that what comes first of several workspaces is what was queued first."""
 
 
-class _Told(NamedTuple):
+class QueuedEvent(NamedTuple):
     """An event that a message tells, and as what it is told."""
 
     event_id: str
@@ -231,12 +228,12 @@ class _Told(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Queued:
+class QueuedMessage:
     """A message to queue, and what it tells."""
 
     workspace: str
     recipient: Recipient
-    events: Sequence[_Told]
+    events: Sequence[QueuedEvent]
     start: Micros
     undelivered: Undelivered | None = None
 
@@ -256,11 +253,11 @@ def queue(
         row.id: row.subject for row in rows.execute_portions(tx, SUBJECTS, "ids", of_workspaces)
     }
     queued = [
-        _Queued(
+        QueuedMessage(
             message.events[0].workspace,
             message.recipient,
             [
-                _Told(event.id, event.type, event.incident_id, subject)
+                QueuedEvent(event.id, event.type, event.incident_id, subject)
                 for event in message.events
                 for subject in [event.account_id or subjects[event.incident_id]]
             ],
@@ -268,19 +265,25 @@ def queue(
         )
         for message in messages
     ]
-    _add(tx, queued, now=now, new_id=new_id)
+    add(tx, queued, now=now, new_id=new_id)
 
 
-def _add(
-    tx: Connection, queued: Sequence[_Queued], *, now: Micros, new_id: Callable[[], str]
+def add(
+    tx: Connection, queued: Sequence[QueuedMessage], *, now: Micros, new_id: Callable[[], str]
 ) -> None:
-    """Add messages, each behind all that there are, and number what they hold."""
-    if not queued:
-        return
-    positions = count(tx.execute(NEXT_POSITION).scalar_one())
+    """Add messages, each behind all that there are of its workspace, and number what they hold."""
+    sizes = Counter[str]()
+    for message in queued:
+        sizes[message.workspace] += len(message.events)
+    positions, holders = {}, {}
+    for workspace, size in sizes.items():
+        values = {"workspace": workspace, "now": now, "more": size - 1}
+        row = tx.execute(NEXT_POSITIONS, values).one()
+        holders[workspace], positions[workspace] = row.holder, count(row.position - size + 1)
     messages, notifications = [], []
     for message in queued:
-        message_id, places = new_id(), list(islice(positions, len(message.events)))
+        places = list(islice(positions[message.workspace], len(message.events)))
+        message_id = new_id()
         common = {
             "workspace": message.workspace,
             **message.recipient._asdict(),
@@ -290,6 +293,7 @@ def _add(
             {
                 **common,
                 "id": message_id,
+                "holder": holders[message.workspace],
                 "waits": "time" if message.start > now else None,
                 "position": places[0],
                 "start": message.start,
@@ -327,77 +331,7 @@ def release(tx: Connection, incident_id: str, *, now: Micros) -> set[str]:
     return set(tx.execute(RELEASE, {"incident_id": incident_id, "now": now}).scalars())
 
 
-# ── the fallback ─────────────────────────────────────────────────────────────────────────────────
-
-
-MESSAGE: Final = text("SELECT * FROM message WHERE id = :id")
-
-
-def enqueue_for_fallback(
-    tx: Connection,
-    notifications: Iterable[Row[Any]],
-    fallback: Receiver,
-    *,
-    why: str,
-    since: Micros,
-    now: Micros,
-    new_id: Callable[[], str],
-) -> None:
-    """Queue for *fallback* what another receiver could not be told, each in a message of its own.
-
-    *why* is how the attempts ended *since* then. If it groups, the copies wait a few seconds for
-    each other: `claims` sends together what it finds.
-    """
-    recipient = Recipient(fallback.name)
-    start = now + GROUP_WAIT if fallback.groups else now
-    for row in notifications:
-        undelivered = Undelivered(row.receiver, why, since)
-        if row.undelivered_to is not None:  # a former fallback's copy
-            message = tx.execute(MESSAGE, {"id": row.message_id}).one()
-            undelivered = undelivered_of(message) or undelivered
-        event = _fallback_event(tx, row.incident_id, recipient, undelivered.receiver)
-        if event is not None:
-            events = [_Told(row.event_id, event, row.incident_id, row.subject)]
-            copy = _Queued(row.workspace, recipient, events, start, undelivered)
-            _add(tx, [copy], now=now, new_id=new_id)
-
-
-def undelivered_of(message: Row[Any]) -> Undelivered | None:
-    """Return who could not be told, if *message* is a copy for the fallback."""
-    if message.undelivered_to is None:
-        return None
-    return Undelivered(message.undelivered_to, message.undelivered_why, message.undelivered_since)
-
-
-IS_KNOWN: Final = text("""
-SELECT 1 FROM notification
-WHERE incident_id = :incident_id AND receiver = :receiver AND undelivered_to = :undelivered_to
-LIMIT 1
-""")
-
-
-def _fallback_event(
-    tx: Connection, incident_id: str | None, recipient: Recipient, undelivered_to: str
-) -> EventType | None:
-    values = {
-        "incident_id": incident_id,
-        "receiver": recipient.receiver,
-        "undelivered_to": undelivered_to,
-    }
-    return fallback_event(
-        incidents.load(tx, incident_id),
-        audiences(tx, [incident_id])[incident_id] if incident_id else Audience(),
-        recipient,
-        is_known=tx.execute(IS_KNOWN, values).one_or_none() is not None,
-    )
-
-
-# ── receivers that are gone ──────────────────────────────────────────────────────────────────────
-
-LIVE: Final = text("""
-SELECT id, done FROM message WHERE receiver = :receiver AND settled_at IS NULL
-ORDER BY created_at, id LIMIT :limit
-""")
+# ── what is being sent ───────────────────────────────────────────────────────────────────────────
 
 MARK_SENDING_HEARD: Final = text("""
 INSERT INTO heard (incident_id, receiver, address, message_id, at)
@@ -407,70 +341,60 @@ WHERE message_id = :message_id AND state = 'sending' AND incident_id IS NOT NULL
 ON CONFLICT (incident_id, receiver, address) DO NOTHING
 """)
 
-CANCEL_REMOVED_MESSAGE: Final = text("""
-UPDATE message SET state = 'cancelled', waits = NULL, claimed_until = NULL, settled_at = :now
-WHERE id = :message_id
-""")
-
-
-def cancel_removed(
-    tx: Connection,
-    receiver: str,
-    fallback: Receiver | None,
-    *,
-    now: Micros,
-    new_id: Callable[[], str],
-) -> list[Settled] | None:
-    """Cancel a portion of what is queued for a *receiver* that is gone, and tell *fallback*.
-
-    Return None if there was nothing. What was being sent may have arrived: should the receiver come
-    back, it has heard.
-    """
-    values = {"receiver": receiver, "limit": MAX_PORTION}
-    live = tx.execute(LIVE, values).all()
-    messages = [{"message_id": row.id, "now": now} for row in live]
-    rows.execute_many(tx, MARK_SENDING_HEARD, messages)
-    to, reason = NotificationState.CANCELLED, SettledReason.RECEIVER_REMOVED
-    cancelled = [
-        row for message in live for row in set_state(tx, message.id, to=to, reason=reason, at=now)
-    ]
-    rows.execute_many(tx, CANCEL_REMOVED_MESSAGE, messages)
-    if fallback:
-        taken = {row.id for row in live if row.done is not None}
-        untold = [row for row in cancelled if row.message_id not in taken]
-        why = "left the configuration"
-        enqueue_for_fallback(tx, untold, fallback, why=why, since=now, now=now, new_id=new_id)
-    return end(tx, cancelled, now=now) if messages else None
-
 
 # ── how much is queued ───────────────────────────────────────────────────────────────────────────
 
 QUEUED_WORKSPACES: Final = text("""
-SELECT DISTINCT workspace FROM message WHERE settled_at IS NULL
+SELECT DISTINCT workspace FROM message WHERE holder = :replica AND settled_at IS NULL
 """)
 
 
-def queued_workspaces(tx: Connection) -> set[str]:
-    """Return the workspaces of which something is queued."""
-    return set(tx.execute(QUEUED_WORKSPACES).scalars())
+def queued_workspaces(tx: Connection, replica: str) -> set[str]:
+    """Return the workspaces of *replica* of which something is queued."""
+    return set(tx.execute(QUEUED_WORKSPACES, {"replica": replica}).scalars())
 
 
 BACKLOG: Final = text("""
 SELECT receiver, COUNT(*) AS notifications FROM notification
-WHERE settled_at IS NULL GROUP BY receiver
+WHERE settled_at IS NULL AND workspace IN (SELECT name FROM workspace WHERE holder = :replica)
+GROUP BY receiver
 """)
 
 OLDEST: Final = text("""
-SELECT MIN(created_at) FROM message WHERE receiver = :receiver AND settled_at IS NULL
+SELECT MIN(created_at) FROM message
+WHERE holder = :replica AND receiver = :receiver AND settled_at IS NULL
 """)
 
 
-def backlog(tx: Connection) -> dict[str, tuple[int, Micros]]:
-    """Return for each receiver with a queue how many notifications are in it and since when."""
+def backlog(tx: Connection, replica: str) -> dict[str, tuple[int, Micros]]:
+    """Return for each receiver with a queue how much *replica* has for it, and since when.
+
+    That is a number of notifications.
+    """
     return {
         row.receiver: (
             row.notifications,
-            tx.execute(OLDEST, {"receiver": row.receiver}).scalar_one(),
+            tx.execute(OLDEST, {"replica": replica, "receiver": row.receiver}).scalar_one(),
         )
-        for row in tx.execute(BACKLOG).all()
+        for row in tx.execute(BACKLOG, {"replica": replica}).all()
     }
+
+
+HAND_OVER: Final = text("""
+UPDATE message SET holder = :replica WHERE workspace IN :names AND settled_at IS NULL
+""")
+
+
+def hand_over(tx: Connection, replica: str, names: Iterable[str]) -> None:
+    """Let *replica*, which has taken the workspaces *names*, deliver what is queued of them."""
+    rows.execute_portions(tx, HAND_OVER, "names", names, replica=replica)
+
+
+SENDING_OF: Final = text("""
+SELECT DISTINCT workspace FROM message WHERE workspace IN :names AND state = 'sending'
+""")
+
+
+def sending_of(tx: Connection, names: Iterable[str]) -> set[str]:
+    """Return those of the workspaces *names* of which something is being sent."""
+    return {row.workspace for row in rows.execute_portions(tx, SENDING_OF, "names", names)}

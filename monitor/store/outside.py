@@ -1,7 +1,8 @@
-"""Changes from outside: how the monitor that works notices what others committed.
+"""Changes from outside: how a monitor that works notices what others committed.
 
 Its own commits say whom they concern. Those of another process that concern it are counted, and it
-reads that one number every second.
+reads that one number every second. All write the one row, so they do so late: after the row of a
+receiver, never before.
 """
 
 from typing import Final
@@ -15,7 +16,7 @@ ON CONFLICT (id) DO UPDATE SET changes = outside.changes + 1
 
 
 def note(tx: Connection) -> None:
-    """Count this transaction: something of it concerns the monitor that works."""
+    """Count this transaction: something of it concerns another monitor that works."""
     tx.execute(NOTE)
 
 

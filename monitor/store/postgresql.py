@@ -1,9 +1,9 @@
 """Everything that is particular to PostgreSQL.
 
 Rules:
-1. One transaction at a time writes, as SQLite has it: each begins by taking a lock of the whole
-   schema, so what was read in it holds until the commit. What only reads takes no lock; all that it
-   reads is of one moment.
+1. What was read in a transaction that writes holds until the commit: it begins by locking the
+   workspaces that it concerns, or the whole schema (`locks`). What only reads takes no lock; all
+   that it reads is of one moment.
 2. Nothing waits for ever: not for a connection, a lock, a statement or a network that went away.
 3. What is set is set for one transaction, and no statement is prepared: so a pooler that hands out
    connections by transaction does no harm.
@@ -25,7 +25,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from monitor.core.duration import Duration
 
-from .access import MAX_READ, Database
+from . import locks
+from .access import MAX_READ, Concerned, Database
 from .address import describe
 from .errors import StoreError, failed
 
@@ -43,7 +44,6 @@ _BEGIN: Final = """
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '60s';
 SET LOCAL idle_in_transaction_session_timeout = '10s';
-SELECT pg_advisory_xact_lock(hashtextextended(COALESCE(current_schema(), '')::text, 20261123))
 """
 
 _BEGIN_READ: Final = f"""
@@ -149,16 +149,16 @@ def connect(address: URL, *, read_only: bool) -> Database:
                 " it with ENCODING 'UTF8'"
             )
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(_BEGIN_READ if read_only else _BEGIN)
+    def begin(tx: Connection, of: Concerned) -> None:
+        tx.exec_driver_sql(_BEGIN_READ if read_only else _BEGIN + locks.statement(of))
 
     def explain(error: SQLAlchemyError) -> StoreError:
         message = str(getattr(error, "orig", None) or error)
         reasons = _FAILED.findall(message) or [message.partition("\n")[0]]
         return failed(name, _without(reasons[-1].strip()[:200], secrets), _ADVICE)
 
-    return Database(engine, explain, TransactionTimeout(engine, read_only=read_only).limit)
+    timeout = TransactionTimeout(engine, read_only=read_only)
+    return Database(engine, explain, begin, timeout.limit)
 
 
 def _without(reason: str, secrets: Iterable[str | None]) -> str:

@@ -14,7 +14,7 @@ from monitor.core.backoff import DOUBTFUL_FOR, UNANSWERED_WAIT, receiver_pause
 from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
-from . import rows
+from . import outside, rows
 
 MIN_OUTAGE: Final = Duration.parse("1m")
 """After a longer failure all that failed meanwhile is tried again as soon as the receiver is back.
@@ -62,18 +62,40 @@ def load_all(tx: Connection) -> Mapping[str, ReceiverState]:
 WRITE: Final = text(rows.upsert("receiver", rows.columns(ReceiverState), key=("name",)))
 
 
-def note_success(tx: Connection, before: ReceiverState, *, now: Micros) -> None:
-    """Note that a receiver took a message; what failed in a longer outage is due at once."""
+def note_success(
+    tx: Connection, replica: str, before: ReceiverState, *, now: Micros
+) -> ReceiverState:
+    """Note that a receiver took a message, and return its state since.
+
+    What failed in a longer outage is due at once: what *replica* has for it, and the others notice.
+    """
+    after = ReceiverState(before.name, last_ok_at=now)
     is_news = before.last_ok_at is None or now - before.last_ok_at > OK_EVERY
     if is_news or before.not_before is not None or before.failing_since is not None:
-        tx.execute(WRITE, rows.values(ReceiverState(before.name, last_ok_at=now)))
-    if before.failing_since is not None and now - before.failing_since > MIN_OUTAGE:
-        _retry_now(tx, before.name, now)
+        tx.execute(WRITE, rows.values(after))
+    if before.failing_since is not None:
+        retry(tx, replica, after, before.failing_since, now=now)
+        outside.note(tx)
+    return after
+
+
+def retry(
+    tx: Connection, replica: str, state: ReceiverState, failing_since: Micros | None, *, now: Micros
+) -> None:
+    """Try again at once what *replica* has for a receiver that was failing, if it does no more.
+
+    A shorter outage may be one of a message, among others that the receiver takes.
+    """
+    if state.failing_since is not None or failing_since is None:
+        return
+    if now - failing_since > MIN_OUTAGE:
+        _retry_now(tx, replica, state.name, now)
 
 
 RETRY_NOW: Final = text("""
 UPDATE message SET waits = NULL, next_attempt_at = :now
-WHERE receiver = :receiver AND waits = 'time' AND attempts > unanswered AND NOT (
+WHERE holder = :replica AND receiver = :receiver AND waits = 'time' AND attempts > unanswered
+AND NOT (
     unanswered > 0 AND EXISTS (
         SELECT 1 FROM attempt WHERE attempt.message_id = message.id AND attempt.at > :since
     )
@@ -82,8 +104,9 @@ WHERE receiver = :receiver AND waits = 'time' AND attempts > unanswered AND NOT 
 """What may have arrived a moment ago keeps its time."""
 
 
-def _retry_now(tx: Connection, name: str, now: Micros) -> None:
-    tx.execute(RETRY_NOW, {"receiver": name, "now": now, "since": now - UNANSWERED_WAIT})
+def _retry_now(tx: Connection, replica: str, name: str, now: Micros) -> None:
+    values = {"replica": replica, "receiver": name, "now": now, "since": now - UNANSWERED_WAIT}
+    tx.execute(RETRY_NOW, values)
 
 
 def note_failure(
@@ -135,8 +158,9 @@ WHERE name = :name AND failing_since IS NOT NULL
 """)
 
 
-def clear(tx: Connection, names: Iterable[str], *, now: Micros) -> None:
+def clear(tx: Connection, replica: str, names: Iterable[str], *, now: Micros) -> None:
     """Try the receivers *names* again at once: they are configured anew."""
     for name in names:
         if tx.execute(CLEAR, {"name": name}).rowcount:
-            _retry_now(tx, name, now)
+            _retry_now(tx, replica, name, now)
+            outside.note(tx)

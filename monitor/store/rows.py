@@ -14,7 +14,7 @@ from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
-from sqlalchemy import Connection, Dialect, Row, TextClause, bindparam
+from sqlalchemy import Connection, Dialect, Row, Text, TextClause, bindparam
 
 T = TypeVar("T")
 
@@ -104,6 +104,11 @@ def _adding(statement: TextClause, dialect: Dialect) -> _Adding | None:
     return _Adding(f"{head}{', '.join([f'({row})'] * size)}{tail}", names, size, columns)
 
 
+def listing(statement: TextClause, key: str) -> TextClause:
+    """Return *statement*, in which it says `IN :key`, for a few texts, or none."""
+    return statement.bindparams(bindparam(key, expanding=True, type_=Text()))
+
+
 def execute_portions(
     tx: Connection, statement: TextClause, key: str, listed: Iterable[Any], **others: Any
 ) -> list[Row[Any]]:
@@ -112,7 +117,7 @@ def execute_portions(
     Return the rows of all.
     """
     left, returned = iter(listed), list[Row[Any]]()
-    statement = statement.bindparams(bindparam(key, expanding=True))
+    statement = listing(statement, key)
     while portion := list(islice(left, MAX_LISTED)):
         result = tx.execute(statement, {**others, key: portion})
         returned += result.all() if result.returns_rows else ()

@@ -65,9 +65,8 @@ def connect(address: URL, file: DatabaseFile, *, read_only: bool) -> Database:
             connection.set_progress_handler(timeout.is_over, _STEPS_BETWEEN_CHECKS)
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    def begin(tx: Connection, _: object) -> None:
+        tx.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     def explain(error: SQLAlchemyError) -> StoreError:
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
@@ -80,7 +79,7 @@ def connect(address: URL, file: DatabaseFile, *, read_only: bool) -> Database:
             yield
         file.follow_wal()
 
-    return Database(engine, explain, limit)
+    return Database(engine, explain, begin, limit)
 
 
 class MonitorLock:

@@ -4,13 +4,13 @@
                              ▲                                    │                        │
                              └──────────────attach────────────────┴────────────────────────┘
 
-Nothing of a detached workspace is polled or sent any more, and nothing is deleted yet. Its *term*
-counts how often it was attached or taken over: only who holds the latest term may write. Its
-*version* counts how often its accounts were changed by others than its polls, which then have to be
-loaded again.
+Nothing of a detached workspace is polled or sent any more, and nothing is deleted yet. An attached
+one is worked on by who holds it (see `leases`): its *term* counts how often it was taken, and only
+who holds the latest term may write. Its *version* counts how often its accounts were changed by
+others than its polls, which then have to be loaded again.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, text
 from monitor.core.decide.outage import Others
 from monitor.core.draft import Decision
 from monitor.core.model import (
+    Account,
     Cause,
     Event,
     FailureStreak,
@@ -31,16 +32,26 @@ from monitor.core.model import (
 from . import accounts, incidents, outside, rows, sessions
 from .errors import LeaseLostError
 
-LOAD: Final = text("SELECT * FROM workspace WHERE name = :name")
+ROWS: Final = text("SELECT * FROM workspace WHERE name IN :names")
+
+
+def rows_of(tx: Connection, names: Iterable[str]) -> list[Row[Any]]:
+    """Return what is recorded of the workspaces *names*, as rows to `read`."""
+    return rows.execute_portions(tx, ROWS, "names", names)
 
 
 def load(tx: Connection, name: str) -> Workspace:
     """Return the recorded state of the workspace *name*; an unknown one is empty."""
-    row = tx.execute(LOAD, {"name": name}).one_or_none()
-    if row is None:
-        return Workspace(name)
+    by_id = accounts.read(accounts.rows_of(tx, [name]).get(name, ()))
+    return next((read(row, by_id) for row in rows_of(tx, [name])), Workspace(name))
+
+
+def read(row: Row[Any], by_id: Mapping[str, Account]) -> Workspace:
+    """Return the *row* of a workspace with its accounts, *by_id*.
+
+    Raise ValueError if it holds what this version does not know.
+    """
     is_failing, is_refused = row.failing_cause is not None, row.refused_key is not None
-    by_id = accounts.load_all(tx, name)
     return rows.read(
         Workspace,
         row,
@@ -57,14 +68,6 @@ def _fingerprint(row: Row[Any]) -> Fingerprint | None:
         return None
     ignored = tuple(row.fingerprint_ignored.split())
     return rows.read(Fingerprint, row, "fingerprint_", ignored=ignored)
-
-
-TERMS: Final = text("SELECT name, term FROM workspace")
-
-
-def load_terms(tx: Connection) -> dict[str, int]:
-    """Return the latest term of each workspace that is recorded."""
-    return {row.name: row.term for row in tx.execute(TERMS)}
 
 
 TERM: Final = text("SELECT term FROM workspace WHERE name = :name")
@@ -84,12 +87,12 @@ def load_version(tx: Connection, name: str) -> int:
     return tx.execute(VERSION, {"name": name}).scalar_one_or_none() or 0
 
 
-VERSIONS: Final = text("SELECT name, version FROM workspace")
+VERSIONS: Final = text("SELECT name, version FROM workspace WHERE holder = :replica")
 
 
-def load_versions(tx: Connection) -> dict[str, int]:
-    """Return how often others than its polls changed the accounts of each workspace."""
-    return {row.name: row.version for row in tx.execute(VERSIONS)}
+def load_versions(tx: Connection, replica: str) -> dict[str, int]:
+    """Return how often others than polls changed the accounts of each workspace of *replica*."""
+    return {row.name: row.version for row in tx.execute(VERSIONS, {"replica": replica})}
 
 
 IS_FAILING: Final = text("""
@@ -170,15 +173,6 @@ def write_look(tx: Connection, liveness: Liveness) -> None:
         raise _lease_lost(liveness.name)
 
 
-LAST_GOOD_AT: Final = text("SELECT last_good_at FROM workspace WHERE name = :name")
-
-
-def last_good_at(tx: Connection, name: str) -> Micros | None:
-    """Return when the workspace *name* was last read well."""
-    at: Micros | None = tx.execute(LAST_GOOD_AT, {"name": name}).scalar_one_or_none()
-    return at
-
-
 IS_FRESH: Final = text("SELECT 1 FROM workspace WHERE name = :name AND fresh_until >= :now")
 
 
@@ -190,63 +184,66 @@ def is_fresh(tx: Connection, name: str, now: Micros) -> bool:
     return tx.execute(IS_FRESH, {"name": name, "now": now}).one_or_none() is not None
 
 
+TERMS: Final = text("SELECT name, term FROM workspace WHERE name IN :names")
+
+
+def load_terms(tx: Connection, names: Iterable[str]) -> dict[str, int]:
+    """Return the latest term of each of the workspaces *names* that is recorded."""
+    return {row.name: row.term for row in rows.execute_portions(tx, TERMS, "names", names)}
+
+
 def check_term(tx: Connection, name: str, term: int | None) -> None:
     """Raise LeaseLostError unless *term* is the latest of the workspace *name*."""
     if load_term(tx, name) != term:
         raise _lease_lost(name)
 
 
-def check_terms(tx: Connection, claims: Mapping[str, int]) -> None:
-    """Raise LeaseLostError unless each claim (its term by workspace) is the latest."""
-    terms = load_terms(tx)
-    for name, term in claims.items():
-        if terms.get(name) != term:
-            raise _lease_lost(name)
-
-
-ATTACH_NEW: Final = text("""
-INSERT INTO workspace (name, term, version) VALUES (:name, 1, 0)
-ON CONFLICT (name) DO UPDATE
-SET term = workspace.term + 1, detached_at = NULL, fresh_until = NULL
-RETURNING term
-""")
-
 END_FAILURES: Final = text("""
 UPDATE workspace SET failing_cause = NULL, failing_detail = NULL, failing_since = NULL,
     failing_cause_since = NULL
-WHERE name = :name AND (:keep = 0 OR detached_at IS NOT NULL) AND NOT EXISTS (
+WHERE name IN :names AND NOT EXISTS (
     SELECT 1 FROM incident
-    WHERE scope = 'workspace' AND resolved_at IS NULL AND (
-        workspace = :name AND subject = 'reading'
-        OR workspace = '*' AND failing_cause IN ('unreachable', 'rate_limited')
+    WHERE incident.scope = 'workspace' AND incident.resolved_at IS NULL AND (
+        incident.workspace = workspace.name AND incident.subject = 'reading'
+        OR incident.workspace = '*' AND failing_cause IN ('unreachable', 'rate_limited')
     )
 )
 """)
 
 
-def attach(tx: Connection, name: str, *, keep_failures: bool = False) -> tuple[Workspace, int]:
-    """Attach the workspace *name*: return its recorded state and its new term.
+def end_failures(tx: Connection, names: Iterable[str]) -> None:
+    """End runs of failed polls of the workspaces *names* that nobody was told of.
 
-    A run of failed polls that nobody was told of ends here, as what was between is not known;
-    *keep_failures* if that was not long. An outage has told of those that it is made of.
+    What was since the last of them is not known. An outage has told of those that it is made of.
     """
-    tx.execute(END_FAILURES, {"name": name, "keep": int(keep_failures)})
-    term = tx.execute(ATTACH_NEW, {"name": name}).scalar_one()
-    return load(tx, name), term
+    rows.execute_portions(tx, END_FAILURES, "names", names)
+
+
+RETURNING: Final = text(
+    "SELECT name FROM workspace WHERE name IN :names AND detached_at IS NOT NULL"
+)
+
+ATTACH: Final = text("""
+INSERT INTO workspace (name, term, version, position) VALUES (:name, 0, 0, 0)
+ON CONFLICT (name) DO UPDATE SET detached_at = NULL
+""")
+
+
+def attach(tx: Connection, names: Collection[str]) -> None:
+    """Attach the workspaces *names*, new ones or not: they are free to be taken."""
+    returning = rows.execute_portions(tx, RETURNING, "names", names)
+    end_failures(tx, [row.name for row in returning])
+    rows.execute_many(tx, ATTACH, ({"name": name} for name in names))
 
 
 ATTACH_AGAIN: Final = text("UPDATE workspace SET detached_at = NULL WHERE name = :name")
 
 
-def undo_attach(tx: Connection, name: str, renamed_to: str | None) -> tuple[Workspace, int]:
-    """Undo what applying a configuration did to the workspace *name*, if it did.
-
-    Return its state and term.
-    """
+def undo_detach(tx: Connection, name: str, renamed_to: str | None) -> None:
+    """Undo what applying a configuration did to the workspace *name*, if it did."""
     if renamed_to:
         rename(tx, renamed_to, name)
     tx.execute(ATTACH_AGAIN, {"name": name})
-    return load(tx, name), tx.execute(TERM, {"name": name}).scalar_one()
 
 
 FAILING: Final = text("""
@@ -357,7 +354,7 @@ def rename(tx: Connection, old: str, new: str) -> bool:
     return True
 
 
-ATTACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NULL")
+ATTACHED: Final = text("SELECT name FROM workspace WHERE detached_at IS NULL AND name <> '*'")
 
 
 def load_attached(tx: Connection) -> list[str]:
@@ -373,7 +370,9 @@ def is_attached(tx: Connection, name: str) -> bool:
     return tx.execute(IS_ATTACHED, {"name": name}).one_or_none() is not None
 
 
-DETACH: Final = text("UPDATE workspace SET detached_at = :now WHERE name = :name")
+DETACH: Final = text("""
+UPDATE workspace SET detached_at = :now, holder = NULL, released_at = :now WHERE name = :name
+""")
 
 
 def detach(

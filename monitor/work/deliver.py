@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -23,7 +23,7 @@ from monitor.metrics.families import ATTEMPTS, LATENCY, RECOVERY
 from monitor.notifiers import DEFAULT_TIMEOUT, Notifier
 from monitor.store import attempts, claims
 from monitor.store.attempts import Attempt, SettledMessage
-from monitor.store.claims import Claimed
+from monitor.store.claims import Claimed, Sender
 from monitor.store.db import StoreError
 from monitor.store.outbox import Settled
 
@@ -97,9 +97,15 @@ class Deliverer:
     timeout: Duration = DEFAULT_TIMEOUT
     refused: Callable[[str], None] = lambda _: None
     _is_failing: bool = False
-    _sending: set[str] = field(default_factory=set)
+    _failing_since: Micros | None = None
+    _sending: dict[str, str] = field(default_factory=dict)  # workspaces by message
     _has_lost_claim: bool = False
     _diverted: tuple[Micros, str] = attempts.BEGINNING
+
+    @property
+    def busy(self) -> Collection[str]:
+        """The workspaces of which something is being sent."""
+        return self._sending.values()
 
     @property
     def lease(self) -> Duration:
@@ -111,23 +117,26 @@ class Deliverer:
         sending = frozenset(self._sending)
         has_lost_claim, self._has_lost_claim = self._has_lost_claim, True  # until the answer
 
+        sender = Sender(self.recorder.replica, self.by)
+
         def work(tx: Connection) -> Claimed:
             if has_lost_claim:
-                claims.disown(tx, self.receiver.name, by=self.by, sending=sending)
+                claims.disown(tx, self.receiver.name, sender, sending=sending)
             return claims.claim(
                 tx,
                 self.receiver,
+                sender,
                 inventory=self.rules.inventory,
-                by=self.by,
                 now=self.recorder.runtime.now(),
                 lease=self.lease,
                 new_id=self.recorder.runtime.new_id,
+                failing_since=self._failing_since,
             )
 
-        claimed = await self.recorder.store.run(work)
-        self._has_lost_claim = False
+        claimed = await self.recorder.store.run(work, of=())
+        self._has_lost_claim, self._failing_since = False, claimed.failing_since
         if claimed.message is not None:
-            self._sending.add(claimed.message.id)
+            self._sending[claimed.message.id] = claimed.message.workspace
         self.recorder.count(claimed.ended)
         for workspace in claimed.asking:
             self.recorder.look(workspace)
@@ -157,7 +166,7 @@ class Deliverer:
                     await self._settle(claimed, message, self._attempt(message, STOPPED, began))
             raise
         settled = await self._settle_surely(claimed, message, self._attempt(message, result, began))
-        self._sending.discard(message.id)
+        self._sending.pop(message.id, None)
         if isinstance(result, DeliveryError) and (
             result.remedy is Remedy.MEND or result.reason is AttemptReason.AUTH
         ):
@@ -201,6 +210,7 @@ class Deliverer:
         result = await self.recorder.store.run(
             lambda tx: attempts.settle(
                 tx,
+                self.recorder.replica,
                 claimed,
                 ended,
                 now=now,
@@ -209,6 +219,7 @@ class Deliverer:
                 fallback=fallback,
                 new_id=self.recorder.runtime.new_id,
             ),
+            of=(message.workspace,),
             urgent=True,  # else what has been sent is sent again
         )
         reason = error.reason if error else AttemptReason.OK
@@ -216,6 +227,7 @@ class Deliverer:
         if ended.is_taken and not message.done:
             self._note_delivered(message, since=claimed.created_at, now=now)
         if result:
+            self._failing_since = result.receiver.failing_since
             self.recorder.metrics.receiver(
                 self.receiver.name,
                 not_before=result.receiver.not_before,
@@ -246,12 +258,14 @@ class Deliverer:
         last = await self.recorder.store.run(
             lambda tx: attempts.divert(
                 tx,
+                self.recorder.replica,
                 self.receiver.name,
                 fallback,
                 after=self._diverted,
                 now=runtime.now(),
                 new_id=runtime.new_id,
-            )
+            ),
+            of=(),
         )
         if last is None:
             return False
@@ -266,12 +280,14 @@ class Deliverer:
         while portion := await self.recorder.store.run(
             lambda tx: attempts.expire(
                 tx,
+                self.recorder.replica,
                 self.receiver.name,
                 now=runtime.now(),
                 deadline=self.rules.policy.deadline,
                 fallback=self.rules.fallback,
                 new_id=runtime.new_id,
-            )
+            ),
+            of=(),
         ):
             self._note_ended(portion)
             log.error("given up behind others", receiver=self.receiver.name, count=len(portion))

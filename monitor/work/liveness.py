@@ -3,7 +3,7 @@
 The first look of a term is written at once, others in batches.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
@@ -31,10 +31,10 @@ class Looker(Protocol):
         """Note that *liveness* has been committed."""
 
 
-def hold(tx: Connection, workspace: str, *, now: Micros) -> None:
-    """Let all that is to be told of *workspace* wait until it has been polled."""
-    looks.hold(tx, workspace)
-    incidents.hold_blindness(tx, workspace, until=now + STALE)
+def hold(tx: Connection, replica: str, names: Collection[str], *, now: Micros) -> None:
+    """Let all that is to be told of workspaces that *replica* holds wait for a poll of them."""
+    looks.hold(tx, replica, names)
+    incidents.hold_blindness(tx, names, until=now + STALE)
 
 
 def record_look(tx: Connection, liveness: Liveness, *, now: Micros) -> set[str]:
@@ -58,19 +58,24 @@ async def write_liveness(recorder: Recorder, pollers: Iterable[Looker]) -> None:
             if poller.unwritten
         ]
         batch = [liveness for _, liveness in portion]
-        receivers = await recorder.store.run(partial(_write_batch, batch=batch, now=now))
+        write = partial(_write_batch, replica=recorder.replica, batch=batch, now=now)
+        receivers = await recorder.store.run(write, of=())
         recorder.wake(receivers)
         for poller, liveness in portion:
             poller.mark_written(liveness)
 
 
-def _write_batch(tx: Connection, batch: Sequence[Liveness], now: Micros) -> set[str]:
+def _write_batch(tx: Connection, replica: str, batch: Sequence[Liveness], now: Micros) -> set[str]:
     """Write *batch*; return the receivers for which that lets something go."""
     workspaces.write_liveness(tx, batch)
-    waiting, receivers = looks.waiting(tx), set[str]()
-    for liveness in batch:
-        if liveness.fresh_until is None:
-            hold(tx, liveness.name, now=now)
-        elif liveness.name in waiting:
-            receivers |= looks.release(tx, liveness.name, now=now)
+    forgotten = {liveness.name for liveness in batch if liveness.fresh_until is None}
+    waiting = looks.waiting(tx)
+    affected = [each for each in batch if each.name in forgotten or each.name in waiting]
+    terms = workspaces.load_terms(tx, [each.name for each in affected])
+    ours = {each.name for each in affected if terms.get(each.name) == each.term}
+    if ours & forgotten:
+        hold(tx, replica, ours & forgotten, now=now)
+    receivers = set[str]()
+    for name in sorted(ours - forgotten):
+        receivers |= looks.release(tx, name, now=now)
     return receivers

@@ -19,7 +19,6 @@ from monitor.core.duration import Duration
 from monitor.core.fingerprint import make_fingerprint
 from monitor.core.model import (
     ALL_WORKSPACES,
-    API,
     BLIND_CAUSES,
     READING,
     Cause,
@@ -35,7 +34,7 @@ from monitor.core.model import (
 from monitor.core.policy import REFRESH_AFTER, IncidentPolicy
 from monitor.core.route import Routing
 from monitor.source.client import LinkedApi
-from monitor.store import incidents, looks, sessions, workspaces
+from monitor.store import incidents, locks, looks, outside, sessions, workspaces
 from monitor.store.db import StoreError
 
 from .liveness import STALE, record_look
@@ -86,11 +85,14 @@ def commit(
         since = now - ACCEPTED_FOR
         accepted_by = workspaces.take_acceptance(tx, workspace.name, changes.strange, since)
     open_incidents = incidents.load_open(tx, workspace.name)
-    open_incidents |= incidents.load_open(tx, ALL_WORKSPACES)
+    of_all = incidents.load_open(tx, ALL_WORKSPACES)
     is_blind = workspace.failing and why_blind(workspace.failing, rules.policy, now)
     others = None
-    if API in open_incidents or (is_blind and READING not in open_incidents):
+    if of_all or (is_blind and READING not in open_incidents):
+        locks.lock(tx, ALL_WORKSPACES)  # others may be about to record the same outage
+        of_all = incidents.load_open(tx, ALL_WORKSPACES)
         others = workspaces.load_others(tx, workspace.name)
+    open_incidents |= of_all
     decision = decide(
         workspace,
         changes,
@@ -120,8 +122,9 @@ def commit(
     failing = decision.workspace and decision.workspace.failing
     if failing:
         receivers = looks.release_failed(tx, workspace.name, now=now)
-        if failing.cause in CAUSES:
-            receivers |= looks.release(tx, ALL_WORKSPACES, now=now)
+        if failing.cause in CAUSES and (of_outage := looks.release(tx, ALL_WORKSPACES, now=now)):
+            receivers |= of_outage
+            outside.note(tx)  # another replica may hold it
     else:
         receivers = record_look(
             tx,
@@ -274,13 +277,6 @@ class Poller:
         self._version = max(version, self._version)
         return is_news
 
-    def resume(self, workspace: Workspace, term: int) -> None:
-        """Continue from what is recorded, under another claim."""
-        self._workspace, self.term = workspace, term
-        self._quiet = NOTHING_QUIET
-        self._blind_cause, self.has_intents = None, True
-        self.forget_look()
-
     def reconfigure(self, rules: PollRules, source: LinkedApi) -> None:
         """Use another configuration from now on, and record the next poll, news or not."""
         if source is not self._source:
@@ -290,7 +286,9 @@ class Poller:
 
     async def _load(self) -> Workspace:
         if self._workspace is None or self._workspace.version < self._version:
-            self._workspace = await self._store.run(lambda tx: workspaces.load(tx, self.name))
+            self._workspace = await self._store.run(
+                lambda tx: workspaces.load(tx, self.name), of=(self.name,)
+            )
             self._version, self._quiet = self._workspace.version, NOTHING_QUIET
         return self._workspace
 
@@ -327,7 +325,9 @@ class Poller:
         now = self._runtime.now()
         self.unwritten = liveness = self.rules.liveness(self.name, self.term, now)
         if self._fresh_until < now:
-            receivers = await self._store.run(lambda tx: record_look(tx, liveness, now=now))
+            receivers = await self._store.run(
+                lambda tx: record_look(tx, liveness, now=now), of=(self.name,)
+            )
             self.mark_written(liveness)
             self._recorder.wake(receivers)
 
@@ -361,7 +361,7 @@ class Poller:
 
         after = None
         try:
-            recorded = await self._store.run(work)
+            recorded = await self._store.run(work, of=(self.name,))
             after = recorded.decision.workspace if recorded else None
         except StoreError:
             self.has_intents = True  # it may have been committed

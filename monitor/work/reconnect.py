@@ -6,6 +6,7 @@ when the outcome of a call is unknown. A link that the list does not show may ha
 session is asked about before it is told again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -56,7 +57,10 @@ class _Answer:
 
 @dataclass(slots=True)
 class Reconnector:
-    """Asks for and about sessions of one workspace, one at a time, under the claim *term*."""
+    """Asks for and about sessions of one workspace, one at a time, under the claim *term*.
+
+    *is_sure* says whether the workspace is still ours, however long ago that was committed.
+    """
 
     workspace: str
     term: int
@@ -65,6 +69,7 @@ class Reconnector:
     create: bool
     cooldown: Duration
     recorder: Recorder
+    is_sure: Callable[[], bool] = lambda: True
 
     def reconfigure(
         self, routing: Routing, source: LinkedApi, *, create: bool, cooldown: Duration
@@ -79,12 +84,14 @@ class Reconnector:
         Raise LeaseLostError if another monitor has taken over.
         """
         store = self.recorder.store
-        claimed = await store.run(self._claim)
+        claimed = await store.run(self._claim, of=(self.workspace,))
         if claimed is None:
             return None
         intent, answer = claimed.intent, await self._ask(claimed)
         outcome = answer.outcome
-        recorded = await store.run(lambda tx: self._finish(tx, claimed, answer))
+        recorded = await store.run(
+            lambda tx: self._finish(tx, claimed, answer), of=(self.workspace,)
+        )
         publish(recorded, self.recorder)
         self.recorder.metrics.count(SESSIONS_CREATED, workspace=self.workspace, outcome=outcome)
         log.info(
@@ -98,7 +105,7 @@ class Reconnector:
 
     def _claim(self, tx: Connection) -> _Claimed | None:
         workspaces.check_term(tx, self.workspace, self.term)
-        session_intents.mark_unknown(tx, self.workspace)  # one at a time: any other has been lost
+        session_intents.mark_unknown(tx, [self.workspace])  # one at a time: any other has been lost
         intent = session_intents.claim(tx, self.workspace)
         if intent is None:
             return None
@@ -131,6 +138,8 @@ class Reconnector:
         return replace(answer, is_over=session_id is not None)
 
     async def _create(self, account_id: str) -> _Answer:
+        if not self.is_sure():  # whoever has taken over may have asked for one by now
+            return _Answer(IntentOutcome.LATER)
         try:
             session = await self.source.create_reconnection_session(account_id)
         except ApiError as error:

@@ -27,7 +27,7 @@ from monitor.core.route import Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.metrics.families import INCIDENTS, INCIDENTS_OPEN, RECOVERY, UNROUTED
-from monitor.store import incidents, outbox, session_intents, workspaces
+from monitor.store import incidents, outbox, outside, session_intents, workspaces
 from monitor.store.db import Store
 from monitor.store.outbox import Settled
 from monitor.store.session_intents import SessionIntent
@@ -39,10 +39,11 @@ log = structlog.get_logger("incidents")
 class Recorder:
     """What units of work record with.
 
-    *wake* wakes receivers for which something is queued; *look* lets a workspace be polled now, and
-    its sessions be asked for and about.
+    *replica* is this monitor's id. *wake* wakes receivers for which something is queued; *look*
+    lets a workspace be polled now, and its sessions be asked for and about.
     """
 
+    replica: str
     store: Store
     metrics: Metrics
     runtime: Runtime
@@ -111,6 +112,8 @@ def record(
     added = session_intents.add(tx, intents, cooldown=cooldown or Duration(0), now=now)
     waits = {intent.incident_id: now + LINK_WAIT for intent in added}
     outbox.queue(tx, planned.messages, now=now, waits=waits, new_id=new_id)
+    if is_of_all:
+        outside.note(tx)  # another replica may hold what is of all workspaces
     receivers = {message.recipient.receiver for message in planned.messages}
     receivers.update(notification.receiver for notification in cancelled)
     for incident_id in decision.released:

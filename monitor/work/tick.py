@@ -1,6 +1,6 @@
 """What time alone brings: reminders, ends of workspaces that left, the clock, retention."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -70,22 +70,17 @@ class Ticker:
             if await self._plan_reminders(rules.policy, now):
                 return True
             self.planned_for = rules
-        find = partial(
-            incidents.due,
-            now=now,
-            limit=MAX_REMINDERS,
-            is_ours=lambda name: self.term_of(name) is not None,
-        )
+        find = partial(incidents.due, replica=self.recorder.replica, now=now, limit=MAX_REMINDERS)
         due = await self.recorder.store.read(find)
-        if not due:
+        if due is None or self.term_of(due[0]) is None:
             return False
         try:
-            return await self._remind(due, now)
+            return await self._remind(*due, now)
         except LeaseLostError:
             raise
         except Exception:  # noqa: BLE001 - raised again by the one that causes it
-            log.warning("reminders failed together; each is tried alone", count=len(due))
-            await self._remind_alone(due, now)
+            log.warning("reminders failed together; each is tried alone", count=len(due[1]))
+            await self._remind_alone(*due, now)
         return True
 
     async def _plan_reminders(self, policy: IncidentPolicy, now: Micros) -> bool:
@@ -94,46 +89,50 @@ class Ticker:
             is_last = step == len(policy.remind) - 1
             sent = range(step, policy.remind_max if is_last else step + 1)
             due_at = now + policy.remind[step]
-            plan = partial(incidents.plan_reminders, sent=sent, due_at=due_at, limit=MAX_REMINDERS)
-            if await self.recorder.store.run(plan):
+            plan = partial(
+                incidents.plan_reminders,
+                replica=self.recorder.replica,
+                sent=sent,
+                due_at=due_at,
+                limit=MAX_REMINDERS,
+            )
+            if await self.recorder.store.run(plan, of=()):
                 return True
         return False
 
-    async def _remind_alone(self, due: Sequence[str], now: Micros) -> None:
+    async def _remind_alone(self, name: str, due: Sequence[str], now: Micros) -> None:
         failed: Exception | None = None
         for incident_id in due:
             try:
-                await self._remind([incident_id], now)
+                await self._remind(name, [incident_id], now)
             except StoreError as error:
                 failed = error  # usually not its fault: it is tried again at once
             except Exception as error:  # noqa: BLE001 - the others get their turn first
                 postpone = partial(incidents.postpone, now=now, until=now + POISON_PAUSE)
-                await self.recorder.store.run(partial(postpone, incident_id=incident_id))
+                await self.recorder.store.run(
+                    partial(postpone, incident_id=incident_id), of=(name,)
+                )
                 failed = error
         if failed is not None:
             raise failed
 
-    async def _remind(self, due: Sequence[str], now: Micros) -> bool:
+    async def _remind(self, name: str, due: Sequence[str], now: Micros) -> bool:
         """Record what these reminders come to; return False if their workspace is not ours."""
-        recorded = await self.recorder.store.run(lambda tx: self._commit(tx, due, now))
+        recorded = await self.recorder.store.run(
+            lambda tx: self._commit(tx, name, due, now), of=(name,)
+        )
         if recorded is None:
             return False
         publish(recorded, self.recorder)
         return True
 
-    async def note_time(self, claims: Mapping[str, int]) -> Duration:
+    async def note_time(self) -> Duration:
         """Write the time, and follow a clock that went back.
 
-        Return how far it went back. Raise LeaseLostError if another monitor has taken over one of
-        our *claims* (their terms by workspace).
+        Return how far it went back. Raise LeaseLostError if this monitor works no more.
         """
-        now = self.recorder.runtime.now()
-
-        def write(tx: Connection) -> Duration:
-            workspaces.check_terms(tx, claims)
-            return clock.set_clock(tx, now)
-
-        step = await self.recorder.store.run(write)
+        replica, now = self.recorder.replica, self.recorder.runtime.now()
+        step = await self.recorder.store.run(lambda tx: clock.set_clock(tx, replica, now), of=())
         if step:
             log.warning("the clock went back; what is due was moved back with it", by=str(step))
         return step
@@ -179,7 +178,9 @@ class Ticker:
         before = self.recorder.runtime.now() - self.rules.keep
         return await self.recorder.store.run(lambda tx: retention.prune(tx, before))
 
-    def _commit(self, tx: Connection, due: Sequence[str], now: Micros) -> Recorded | None:
+    def _commit(
+        self, tx: Connection, name: str, due: Sequence[str], now: Micros
+    ) -> Recorded | None:
         reminders = [
             Due(incident, accounts.load(tx, incident.workspace, incident.account_id))
             for incident_id in due
@@ -189,7 +190,6 @@ class Ticker:
         ]
         if not reminders:
             return Recorded(Decision())
-        name = reminders[0].incident.workspace  # all of one workspace
         term = self.term_of(name)
         if term is None:
             return None

@@ -12,6 +12,7 @@ from monitor.core.duration import Duration
 from monitor.core.fingerprint import list_key, make_fingerprint
 from monitor.core.inventory import Inventory
 from monitor.core.model import (
+    ALL_WORKSPACES,
     Cause,
     Event,
     EventType,
@@ -85,9 +86,9 @@ def make_recorder(
 ) -> Recorder:
     """What units of work record with: the store, clock and ids of *harness*, metrics from 0."""
     metrics = Metrics(version=__version__)
-    metrics.declare(workspaces=["acme"], receivers=receivers)
+    metrics.declare(workspaces=["acme", ALL_WORKSPACES], receivers=receivers)
     runtime = Runtime(lambda: harness.now, lambda: harness.seconds, lambda: jitter, harness.new_id)
-    return Recorder(harness.store, metrics, runtime, wake, look)
+    return Recorder("replica", harness.store, metrics, runtime, wake, look)
 
 
 def acceptance(account_id="a1", *, at=NOON) -> Event:

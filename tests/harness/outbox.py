@@ -14,11 +14,12 @@ from sqlalchemy import text
 
 from harness.core import HOUR, MINUTE, make_recorder, make_routing
 from harness.history import History
+from harness.leases import REPLICA
 from harness.store import DAY, StoreHarness, who_waits
 from monitor.core.errors import AttemptReason
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
-from monitor.store import outbox, receivers, workspaces
+from monitor.store import outbox, receivers, undelivered, workspaces
 from monitor.store.claims import Claimed
 from monitor.work.deliver import Deliverer, DeliveryRules
 from monitor.work.liveness import hold
@@ -171,7 +172,7 @@ class OutboxHarness(StoreHarness):
         fallback = self.receiver(self.fallback) if self.fallback else None
         rules = DeliveryRules(DeliveryPolicy(), self.inventory, fallback)
         mended = self.present - self.workers.keys()
-        self.run(lambda tx: receivers.clear(tx, sorted(mended), now=self.now))
+        self.run(lambda tx: receivers.clear(tx, REPLICA, sorted(mended), now=self.now))
         for name in self.workers.keys() - self.present:
             del self.workers[name]
         for name in sorted(self.present):
@@ -204,9 +205,9 @@ class OutboxHarness(StoreHarness):
 
     async def step_clock(self, back):
         """Let the clock go *back*."""
-        await self.ticker.note_time({"acme": self.term})
+        await self.ticker.note_time()
         self.now -= back
-        step = await self.ticker.note_time({"acme": self.term})
+        step = await self.ticker.note_time()
         for worker in self.workers.values():  # they sleep by a clock that does not step
             worker.next_at = worker.next_at and worker.next_at - step
         self.forget_looks()
@@ -227,9 +228,12 @@ class OutboxHarness(StoreHarness):
     async def look_at_queues(self):
         """Cancel what is queued for those that left."""
         fallback = self.receiver(self.fallback) if self.fallback else None
-        for name in sorted(self.run(outbox.backlog).keys() - self.present):
+        for name in sorted(
+            self.run(partial(outbox.backlog, replica=REPLICA)).keys() - self.present
+        ):
             cancel = partial(
-                outbox.cancel_removed,
+                undelivered.cancel_removed,
+                replica=REPLICA,
                 receiver=name,
                 fallback=fallback,
                 now=self.now,

@@ -4,7 +4,10 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from itertools import count
 
+from sqlalchemy import text
+
 from harness.core import HOUR, MINUTE, NOON, make_recorder, make_routing, make_rules
+from harness.leases import hold, live
 from harness.store import open_store
 from monitor.core.policy import IncidentPolicy
 from monitor.core.secret import Secret
@@ -38,7 +41,8 @@ class PollHarness:
         self.metrics = recorder.metrics
         self.routing = make_routing({"chat": True})
         self.source = self.make_source(token or Secret(TOKEN))
-        workspace, term = store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+        store.run_now(live)
+        workspace, term = store.run_now(lambda tx: hold(tx, "acme"))
         self.poller = Poller(
             workspace,
             term,
@@ -86,7 +90,8 @@ class PollHarness:
         return self.store.run_now(lambda tx: sessions.load(tx, "acme", id_))
 
     def last_good_at(self):
-        return self.store.run_now(lambda tx: workspaces.last_good_at(tx, "acme"))
+        statement = text("SELECT last_good_at FROM workspace WHERE name = 'acme'")
+        return self.store.run_now(lambda tx: tx.execute(statement).scalar_one())
 
     def is_fresh(self):
         """Whether the database says that the workspace was polled lately."""

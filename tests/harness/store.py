@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import inspect, text
 
 from harness.core import MINUTE, NOON, make_routing, make_rules
+from harness.leases import REPLICA, hold, live, sender
 from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
@@ -95,6 +96,7 @@ class StoreHarness:
         routes = make_routing(receivers or {"slack": True}, fallback=fallback)
         rules = make_rules(IncidentPolicy(**policy), routes, create=create)
         self.rules = replace(rules, next_due=lambda at: at + DAY)
+        self.run(live)
         self.attach()
 
     def run(self, work):
@@ -106,7 +108,7 @@ class StoreHarness:
     def attach(self, name="acme"):
         """Attach the workspace *name* and go on with it."""
         self.inventory = Inventory({name: {}})
-        self.workspace, self.term = self.run(lambda tx: workspaces.attach(tx, name))
+        self.workspace, self.term = self.run(lambda tx: hold(tx, name, now=self.now))
 
     def forget_look(self):
         """Let nothing that is recorded count as known until the next good poll."""
@@ -162,8 +164,8 @@ class StoreHarness:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
+                sender(self.process),
                 inventory=self.inventory,
-                by=self.process,
                 now=self.now,
                 lease=LEASE,
                 new_id=self.new_id,
@@ -179,6 +181,7 @@ class StoreHarness:
         settled = self.run(
             lambda tx: attempts.settle(
                 tx,
+                REPLICA,
                 claimed,
                 attempt,
                 now=self.now,

@@ -12,6 +12,8 @@ from harness.core import NOON
 from harness.program import WEBHOOK_SECRET
 from monitor import config
 from monitor.app.components import Resources
+from monitor.app.holdings import Holdings
+from monitor.app.lease import Lease
 from monitor.app.loop_health import LoopHealth
 from monitor.app.reconfigure import Reconfigurer
 from monitor.app.workers import Workers
@@ -39,9 +41,17 @@ class WorkersHarness:
             store, httpx.AsyncClient(verify=False), runtime, clients, Proxies({})
         )
         self.schedule = Schedule(jitter=runtime.jitter)
+        self.lease = Lease(store, runtime)
         self.health = LoopHealth(runtime.monotonic)
         self.workers = Workers(runtime.now, self.schedule, group)
-        self.reconfigurer = Reconfigurer(self.resources, self.workers, self.health, "replica")
+        self.holdings = Holdings(self.resources, self.workers, self.health, self.lease)
+        self.reconfigurer = Reconfigurer(
+            self.resources,
+            self.workers,
+            self.holdings,
+            loop_health=self.health,
+            lease=self.lease,
+        )
 
     def crm(self, path="hook"):
         """A receiver of the configuration that posts to *path*."""
@@ -63,8 +73,11 @@ class WorkersHarness:
         return config.load(file, {})
 
     async def apply(self, *names, **settings):
+        if not self.lease.held.is_set():
+            await self.lease.keep()
         components = await self.reconfigurer.prepare(self.load(*names, **settings))
         await self.reconfigurer.apply(components)
+        await self.holdings.balance()
 
     async def poll(self, name):
         """Poll a workspace a minute later; return what happened as [(event, cause)]."""

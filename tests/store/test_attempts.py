@@ -11,6 +11,7 @@ from harness.core import (
     make_routing,
     signed_out,
 )
+from harness.leases import REPLICA
 from harness.store import DAY, GONE, LEASE, REFUSED, TIMEOUT, WRONG, StoreHarness
 from sqlalchemy import text
 
@@ -20,6 +21,7 @@ from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Undelivered
 from monitor.core.route import Match, Route, Routing
 from monitor.store import attempts, outbox
+from monitor.store.undelivered import GROUP_WAIT
 
 
 @pytest.fixture
@@ -38,6 +40,7 @@ def expire(harness):
     return harness.run(
         lambda tx: attempts.expire(
             tx,
+            REPLICA,
             "hook",
             now=harness.now,
             deadline=DAY,
@@ -249,7 +252,7 @@ def test_a_group_goes_on_collecting_when_its_receiver_is_back(store):
     assert harness.deliver("mail") == [("opened", "a")]
 
     assert harness.deliver("mail") is None
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
+    assert harness.deliver("mail", after=GROUP_WAIT) == [("notice", "a")]
 
 
 def test_a_message_that_a_receiver_fails_on_does_not_hold_up_the_others(failing):
@@ -292,7 +295,7 @@ def test_the_fallback_hears_of_what_died_behind_a_failing_receiver(store):
 
     assert len(expire(harness)) == 1
 
-    copies = harness.claim("mail", after=outbox.GROUP_WAIT).message.notifications
+    copies = harness.claim("mail", after=GROUP_WAIT).message.notifications
     assert {copy.account.id for copy in copies} == {"a0", "a1"}
     assert {copy.undelivered for copy in copies} == {Undelivered("hook", "HTTP 500", failed_at)}
 
@@ -341,7 +344,7 @@ def test_no_address_of_a_receiver_leaves_with_what_the_fallback_is_told(store):
 
     harness.deliver("hook", error=replace(WRONG, message=text_of_another))
 
-    (notification,) = harness.claim("mail", after=outbox.GROUP_WAIT).message.notifications
+    (notification,) = harness.claim("mail", after=GROUP_WAIT).message.notifications
     assert notification.undelivered.why == "POST [hidden] failed for good"
     assert harness.column("SELECT answer FROM attempt WHERE answer IS NOT NULL") == [
         "POST [hidden] failed for good"
@@ -356,10 +359,10 @@ def test_what_a_former_fallback_refuses_is_told_at_once_to_the_one_in_its_place(
     harness.rules, harness.fallback = replace(harness.rules, routing=routing), "mail"
     harness.poll(signed_out())
     harness.deliver("slack", error=WRONG)
-    harness.deliver("mail", error=GONE, after=outbox.GROUP_WAIT)
+    harness.deliver("mail", error=GONE, after=GROUP_WAIT)
     values = {"after": attempts.BEGINNING, "now": harness.now, "new_id": harness.new_id}
 
-    harness.run(lambda tx: attempts.divert(tx, "mail", harness.receiver("post"), **values))
+    harness.run(lambda tx: attempts.divert(tx, REPLICA, "mail", harness.receiver("post"), **values))
 
-    (copy,) = harness.claim("post", after=outbox.GROUP_WAIT).message.notifications
+    (copy,) = harness.claim("post", after=GROUP_WAIT).message.notifications
     assert (copy.event, copy.undelivered[:2]) == ("opened", ("slack", "HTTP 400"))

@@ -2,6 +2,7 @@
 
 import pytest
 from harness.core import HOUR, NOON, frozen, signed_out
+from harness.leases import REPLICA
 from harness.store import DAY, LEASE, REFUSED
 from sqlalchemy import text
 
@@ -10,7 +11,7 @@ from monitor.store import clock, incidents, workspaces
 
 
 def set_clock(harness):
-    return harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    return harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))
 
 
 @pytest.mark.case("clock back")
@@ -20,7 +21,7 @@ def test_a_clock_that_went_back_brings_along_what_is_due(harness):
     set_clock(harness)
     (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
 
-    step = harness.run(lambda tx: clock.set_clock(tx, harness.now - 5 * HOUR))
+    step = harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now - 5 * HOUR))
 
     assert step == 5 * HOUR
     moved = harness.run(lambda tx: incidents.load(tx, incident.id))
@@ -30,8 +31,8 @@ def test_a_clock_that_went_back_brings_along_what_is_due(harness):
 
 
 def test_a_clock_that_goes_on_moves_nothing(store):
-    assert store.run_now(lambda tx: clock.set_clock(tx, NOON)) == 0
-    assert store.run_now(lambda tx: clock.set_clock(tx, NOON + HOUR)) == 0
+    assert store.run_now(lambda tx: clock.set_clock(tx, REPLICA, NOON)) == 0
+    assert store.run_now(lambda tx: clock.set_clock(tx, REPLICA, NOON + HOUR)) == 0
 
 
 def test_a_clock_that_went_back_brings_along_since_when_a_workspace_has_left(harness):

@@ -7,11 +7,12 @@ from functools import partial
 
 import pytest
 from harness.core import LINK, listed_account, signed_out
+from harness.leases import hold
 from harness.store import PARTLY, TIMEOUT, StoreHarness, open_store
 from sqlalchemy import text
 
 from monitor.app.process import REAL
-from monitor.store import copying, exclusive, leases, workspaces
+from monitor.store import copying, exclusive, leases
 from monitor.store.db import Store, StoreError
 
 BIG = "“Ünï😀\\'\"%s:x\n\t" * 50_000
@@ -164,7 +165,7 @@ def test_nothing_of_the_former_is_needed_while_the_copy_is_committed(
 @pytest.mark.parametrize(
     "work",
     [
-        lambda tx: workspaces.attach(tx, "acme"),
+        lambda tx: hold(tx, "acme"),
         lambda tx: leases.replace(tx, "starting", silent={}, now=1),
     ],
     ids=["rows", "a monitor that has just begun"],

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+from harness.leases import hold
 from sqlalchemy import text
 
 from monitor.core.duration import Duration
@@ -38,11 +39,11 @@ async def test_work_is_finished_though_nobody_waits_for_it_any_more(harness):
     def slow(tx):
         begun.set()
         assert go_on.wait(20)
-        workspaces.attach(tx, "begun")
+        hold(tx, "begun")
 
     waiting = [
         asyncio.create_task(harness.store.run(slow)),
-        asyncio.create_task(harness.store.run(lambda tx: workspaces.attach(tx, "queued"))),
+        asyncio.create_task(harness.store.run(lambda tx: hold(tx, "queued"))),
     ]
     assert await asyncio.to_thread(begun.wait, 20)
     for task in waiting:
@@ -123,7 +124,7 @@ def writing(store):
     begun, go_on = threading.Event(), threading.Event()
 
     def write(tx):
-        workspaces.attach(tx, "half")
+        hold(tx, "half")
         begun.set()
         assert go_on.wait(20)
 
@@ -165,7 +166,7 @@ async def test_a_slow_read_holds_up_no_other(store):
 def test_all_that_is_read_at_once_is_of_one_moment(harness):
     def read(tx):
         before = workspaces.load_attached(tx)
-        harness.run(lambda tx: workspaces.attach(tx, "beta"))
+        harness.run(lambda tx: hold(tx, "beta"))
         return before, workspaces.load_attached(tx)
 
     assert harness.store.read_now(read) == (["acme"], ["acme"])
@@ -173,7 +174,7 @@ def test_all_that_is_read_at_once_is_of_one_moment(harness):
 
 def test_who_reads_cannot_write(store):
     with pytest.raises(StoreError, match=r"read-?only"):
-        store.read_now(lambda tx: workspaces.attach(tx, "acme"))
+        store.read_now(lambda tx: hold(tx, "acme"))
 
 
 async def test_it_is_seen_how_long_work_waited_for_its_turn(store):

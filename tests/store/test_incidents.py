@@ -1,6 +1,7 @@
 """Incidents: counted, due, put off."""
 
-from harness.core import HOUR, MINUTE, frozen, signed_out
+from harness.core import HOUR, NOON, frozen, signed_out
+from harness.leases import REPLICA, hold
 
 from monitor.core.model import Cause
 from monitor.store import incidents
@@ -32,16 +33,17 @@ def test_an_incident_keeps_what_its_earlier_causes_were(harness):
 def test_an_incident_that_makes_us_fail_is_moved_out_of_the_way(harness):
     harness.poll(signed_out())
     harness.now += HOUR
-    (due,) = harness.run(lambda tx: incidents.due(tx, harness.now, limit=9))
+    _, (due,) = harness.run(lambda tx: incidents.due(tx, REPLICA, harness.now, limit=9))
 
     harness.run(lambda tx: incidents.postpone(tx, due, now=harness.now, until=harness.now + HOUR))
 
-    assert harness.run(lambda tx: incidents.due(tx, harness.now, limit=9)) == []
+    assert harness.run(lambda tx: incidents.due(tx, REPLICA, harness.now, limit=9)) is None
 
 
 def test_a_workspace_that_left_is_not_due_until_it_is_back_and_holds_up_no_other(harness):
     def due():
-        return subjects(harness, harness.run(lambda tx: incidents.due(tx, harness.now, limit=10)))
+        _, ids = harness.run(lambda tx: incidents.due(tx, REPLICA, harness.now, limit=10))
+        return subjects(harness, ids)
 
     harness.poll(signed_out("old"))
     harness.detach()
@@ -56,40 +58,16 @@ def test_a_workspace_that_left_is_not_due_until_it_is_back_and_holds_up_no_other
     assert due() == ["old"]
 
 
-def test_what_is_due_of_others_holds_up_nothing_however_much_it_is(harness):
+def test_what_is_due_of_another_replica_is_its_own(harness):
     harness.poll(*map(signed_out, "abcd"))
-    harness.poll(*map(signed_out, "abcde"))
     harness.attach("beta")
     harness.poll(signed_out("ours"))
+    harness.run(lambda tx: hold(tx, "acme", replica="another", silent={REPLICA: NOON}))
     harness.now += HOUR
 
-    for limit in (1, 2, 3, 9):
-        due = harness.run(
-            lambda tx, limit=limit: incidents.due(
-                tx, harness.now, limit=limit, is_ours=lambda name: name == "beta"
-            )
-        )
-        assert subjects(harness, due) == ["ours"]
-    assert not harness.run(
-        lambda tx: incidents.due(tx, harness.now, limit=1, is_ours=lambda _: False)
-    )
+    workspace, due = harness.run(lambda tx: incidents.due(tx, REPLICA, harness.now, limit=1))
 
-
-def test_what_is_due_of_others_is_passed_by_whatever_its_order(harness):
-    harness.poll(signed_out("first"))
-    (first,) = harness.column("SELECT id FROM incident")
-    harness.poll(signed_out("first"), signed_out("second"))
-    until = harness.now + HOUR + MINUTE
-    harness.run(lambda tx: incidents.postpone(tx, first, now=until, until=until))
-    harness.attach("beta")
-    harness.poll(signed_out("ours"), after=HOUR)
-    harness.now += HOUR
-
-    due = harness.run(
-        lambda tx: incidents.due(tx, harness.now, limit=2, is_ours=lambda name: name == "beta")
-    )
-
-    assert subjects(harness, due) == ["ours"]
+    assert (workspace, subjects(harness, due)) == ("beta", ["ours"])
 
 
 def test_what_has_been_due_longest_comes_first(harness):
@@ -97,6 +75,6 @@ def test_what_has_been_due_longest_comes_first(harness):
     harness.poll(signed_out("a"), signed_out("b"))
     harness.now += HOUR
 
-    due = harness.run(lambda tx: incidents.due(tx, harness.now, limit=1))
+    _, due = harness.run(lambda tx: incidents.due(tx, REPLICA, harness.now, limit=1))
 
     assert subjects(harness, due) == ["a"]

@@ -1,9 +1,11 @@
 """What a commit queues, cancels and releases, and what a fallback is told."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from harness.core import LINK, MINUTE, frozen, listed_account, make_routing, signed_out
+from harness.leases import REPLICA
 from harness.store import DAY, REFUSED, TIMEOUT, WRONG, StoreHarness
 
 from monitor.core.decide.sessions import LINK_WAIT
@@ -11,7 +13,8 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Undelivered
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
-from monitor.store import outbox
+from monitor.store import outbox, undelivered
+from monitor.store.undelivered import GROUP_WAIT
 
 
 @pytest.mark.parametrize("ignored", [(), ("a1",)], ids=["recovered", "unwatched"])
@@ -58,7 +61,7 @@ def test_a_dead_opening_is_an_opening_for_the_fallback_which_then_hears_the_end(
 
     refused_at = harness.now
     harness.deliver("slack", error=WRONG)
-    claimed = harness.claim("mail", after=outbox.GROUP_WAIT)
+    claimed = harness.claim("mail", after=GROUP_WAIT)
 
     (notification,) = claimed.message.notifications
     assert notification.event == "opened"
@@ -79,7 +82,7 @@ def test_a_dead_resolution_is_a_notice_for_the_fallback(store):
 
     harness.deliver("slack", error=WRONG)
 
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
+    assert harness.deliver("mail", after=GROUP_WAIT) == [("notice", "a1")]
 
 
 def test_a_dead_notice_about_another_receiver_is_not_passed_on_again(store):
@@ -101,10 +104,10 @@ def test_what_a_machine_refuses_one_by_one_is_one_message_for_the_fallback(store
     harness.deliver("hook", error=WRONG)
     assert harness.deliver("mail") is None
 
-    harness.deliver("hook", error=WRONG, after=outbox.GROUP_WAIT - 1)
+    harness.deliver("hook", error=WRONG, after=GROUP_WAIT - 1)
 
     assert harness.deliver("mail", after=1) == [("notice", "a"), ("notice", "b"), ("notice", "c")]
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) is None
+    assert harness.deliver("mail", after=GROUP_WAIT) is None
 
 
 def test_all_parts_of_a_copy_say_why_it_comes(store):
@@ -113,7 +116,7 @@ def test_all_parts_of_a_copy_say_why_it_comes(store):
     harness.deliver("mail")
     harness.deliver("hook", error=WRONG)
     harness.deliver("hook", error=WRONG)
-    harness.deliver("mail", error=REFUSED, after=outbox.GROUP_WAIT)  # both in one
+    harness.deliver("mail", error=REFUSED, after=GROUP_WAIT)  # both in one
     routing = make_routing({"mail": False, "hook": False}, fallback="mail")
     harness.rules = replace(harness.rules, routing=routing)
 
@@ -136,7 +139,7 @@ def test_what_two_receivers_could_not_be_told_is_a_message_each(store):
     harness.deliver("hook", error=WRONG)
     harness.deliver("crm", error=WRONG)
 
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
+    assert harness.deliver("mail", after=GROUP_WAIT) == [("notice", "a")]
     assert harness.deliver("mail") == [("notice", "a")]
 
 
@@ -149,7 +152,7 @@ def test_what_could_not_be_told_of_two_workspaces_is_a_message_each(store):
         harness.deliver("hook", error=WRONG)
     harness.inventory = Inventory({"acme": {}, "beta": {}})
 
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a")]
+    assert harness.deliver("mail", after=GROUP_WAIT) == [("notice", "a")]
     assert harness.deliver("mail") == [("notice", "b")]
 
 
@@ -158,7 +161,7 @@ def test_what_the_fallback_could_not_be_told_at_first_is_not_added_to(store):
     harness.poll(frozen("a"), frozen("b"), listed_account("d"))
     harness.deliver("mail")
     harness.deliver("hook", error=WRONG)
-    claimed = harness.claim("mail", after=outbox.GROUP_WAIT)
+    claimed = harness.claim("mail", after=GROUP_WAIT)
     harness.settle(claimed, TIMEOUT)
     harness.deliver("hook", error=WRONG)
 
@@ -184,8 +187,9 @@ def test_a_machine_fallback_gets_one_message_each(store):
 
 def cancel_removed(harness, receiver, fallback=None):
     return harness.run(
-        lambda tx: outbox.cancel_removed(
+        lambda tx: undelivered.cancel_removed(
             tx,
+            REPLICA,
             receiver,
             fallback and harness.receiver(fallback),
             now=harness.now,
@@ -207,7 +211,7 @@ def test_what_is_queued_for_a_removed_receiver_is_cancelled_and_told_to_the_fall
 
     assert (settled.receiver, settled.reason) == ("slack", "receiver_removed")
     assert ("slack", "opened", "cancelled", "receiver_removed") in harness.states()
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == copy
+    assert harness.deliver("mail", after=GROUP_WAIT) == copy
 
 
 def test_a_receiver_that_left_while_its_message_was_being_sent_counts_as_having_heard(harness):
@@ -269,7 +273,7 @@ def test_the_backlog_counts_notifications_and_knows_the_oldest(harness):
     oldest = harness.now
     harness.poll(signed_out("a"), *map(frozen, "bcdefgh"))
 
-    assert harness.run(outbox.backlog) == {"slack": (8, oldest)}
+    assert harness.run(partial(outbox.backlog, replica=REPLICA)) == {"slack": (8, oldest)}
 
 
 @pytest.mark.case("many changes at once")
@@ -334,13 +338,13 @@ def test_a_fallback_hears_once_of_each_receiver_that_cannot_be_told(store):
     harness.poll(signed_out())
     harness.deliver("mail")
     harness.deliver("slack", error=WRONG)
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) == [("notice", "a1")]
+    assert harness.deliver("mail", after=GROUP_WAIT) == [("notice", "a1")]
 
     harness.poll(frozen())
     assert harness.deliver("mail") == [("changed", "a1")]
     harness.deliver("slack", error=WRONG)
 
-    assert harness.deliver("mail", after=outbox.GROUP_WAIT) is None
+    assert harness.deliver("mail", after=GROUP_WAIT) is None
 
 
 def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
@@ -352,5 +356,5 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
 
     cancel_removed(harness, "mail", fallback="post")
 
-    (opening,) = harness.claim("post", after=outbox.GROUP_WAIT).message.notifications
+    (opening,) = harness.claim("post", after=GROUP_WAIT).message.notifications
     assert (opening.event, opening.undelivered[:2]) == ("opened", ("slack", "HTTP 400"))

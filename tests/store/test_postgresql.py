@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from harness import postgresql
 from harness.core import listed_account, signed_out
+from harness.leases import hold
 from harness.program import free_port
 from harness.store import StoreHarness
 from sqlalchemy import text
@@ -141,9 +142,9 @@ def test_monitors_in_other_schemas_do_not_wait_for_each_other(store, postgres):
     with postgresql.schema(*postgres) as elsewhere:
 
         def work(tx):
-            workspaces.attach(tx, "one")
+            hold(tx, "one")
             neighbour = Store.open(elsewhere)
-            neighbour.run_now(lambda tx: workspaces.attach(tx, "two"))
+            neighbour.run_now(lambda tx: hold(tx, "two"))
             neighbour.close()
 
         store.run_now(work)
@@ -163,9 +164,9 @@ def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
     harness.poll(listed_account())
 
     def cut(tx):
-        workspaces.attach(tx, "half")
+        hold(tx, "half")
         end(backends(), postgres)
-        workspaces.attach(tx, "whole")
+        hold(tx, "whole")
 
     with pytest.raises(StoreError, match="the database"):
         harness.run(cut)
@@ -223,7 +224,7 @@ def test_the_server_is_not_asked_for_more_than_it_has(own_server):
     """Three sessions a monitor, whatever it does."""
     store = Store.open(own_server.url())
     for number in range(5):
-        store.run_now(lambda tx, number=number: workspaces.attach(tx, f"w{number}"))
+        store.run_now(lambda tx, number=number: hold(tx, f"w{number}"))
     with ThreadPoolExecutor(9) as threads:
         list(threads.map(store.read_now, [listings.accounts] * 99))
 

@@ -4,12 +4,13 @@ from functools import partial
 
 import pytest
 from harness.core import HOUR, MINUTE, frozen, listed_account, signed_out
+from harness.leases import REPLICA
 from harness.store import DAY, GONE, LATER, LEASE, PARTLY, REFUSED, WRONG, StoreHarness
 
 from monitor.core.backoff import FIRST_BACKOFF
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.receipt import Receipt
-from monitor.store import attempts, outbox, receivers
+from monitor.store import attempts, receivers, undelivered
 
 NEVER = DeliveryError("refused: 1 for good", reason=AttemptReason.CLIENT, remedy=Remedy.DROP)
 NOBODY = Receipt(failure=LATER)
@@ -173,13 +174,15 @@ def test_what_waits_behind_a_receiver_that_fails_or_has_to_be_mended_was_told_to
     mail.deliver(error=GONE)
     beginning = attempts.BEGINNING
     chat = mail.receiver("chat")
-    divert = partial(attempts.divert, receiver="slack", fallback=chat, after=beginning)
+    divert = partial(
+        attempts.divert, replica=REPLICA, receiver="slack", fallback=chat, after=beginning
+    )
     assert mail.run(lambda tx: divert(tx, now=mail.now, new_id=mail.new_id)) is not None
     mail.deliver(error=GONE, after=2 * DAY)
 
     expired = mail.run(
         lambda tx: attempts.expire(
-            tx, "slack", now=mail.now, deadline=DAY, fallback=chat, new_id=mail.new_id
+            tx, REPLICA, "slack", now=mail.now, deadline=DAY, fallback=chat, new_id=mail.new_id
         )
     )
 
@@ -189,8 +192,8 @@ def test_what_waits_behind_a_receiver_that_fails_or_has_to_be_mended_was_told_to
 
 def test_the_fallback_hears_nothing_of_what_some_of_a_removed_receiver_have_got(mail):
     ended = mail.run(
-        lambda tx: outbox.cancel_removed(
-            tx, "slack", mail.receiver("chat"), now=mail.now, new_id=mail.new_id
+        lambda tx: undelivered.cancel_removed(
+            tx, REPLICA, "slack", mail.receiver("chat"), now=mail.now, new_id=mail.new_id
         )
     )
 

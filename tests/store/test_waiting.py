@@ -12,13 +12,14 @@ from harness.core import (
     make_routing,
     signed_out,
 )
+from harness.leases import REPLICA
 from harness.store import REFUSED, TIMEOUT, WRONG, StoreHarness
 from sqlalchemy import text
 
 from monitor.core.route import Receiver, Route
 from monitor.store import looks
 from monitor.store.claims import Claimed
-from monitor.store.outbox import GROUP_WAIT
+from monitor.store.undelivered import GROUP_WAIT
 
 # ── who waits for whom ───────────────────────────────────────────────────────────────────────────
 
@@ -124,7 +125,7 @@ def test_a_start_holds_all_but_resolutions_back_until_a_look(harness):
     harness.deliver()
     harness.poll(listed_account("a"), listed_account("b"))
     harness.poll(listed_account("a"), signed_out("b"))
-    harness.run(lambda tx: looks.hold(tx, "acme"))
+    harness.run(lambda tx: looks.hold(tx, REPLICA, ["acme"]))
 
     assert harness.deliver_all() == [[("resolved", "a")]]
     harness.observe(UNREACHABLE)
@@ -136,7 +137,7 @@ def test_a_start_holds_all_but_resolutions_back_until_a_look(harness):
 def test_what_is_told_of_blindness_waits_after_a_start_for_a_poll_that_fails(harness):
     for _ in range(2):
         harness.observe(REJECTED)
-    harness.run(lambda tx: looks.hold(tx, "acme"))
+    harness.run(lambda tx: looks.hold(tx, REPLICA, ["acme"]))
     assert harness.deliver() is None
 
     harness.observe(REJECTED)
@@ -163,7 +164,7 @@ def test_so_does_what_was_to_be_sent_again(harness):
     for _ in range(2):
         harness.observe(REJECTED)
     harness.deliver(error=REFUSED)
-    harness.run(lambda tx: looks.hold(tx, "acme"))
+    harness.run(lambda tx: looks.hold(tx, REPLICA, ["acme"]))
     assert harness.deliver(after=HOUR) is None
 
     harness.observe(REJECTED)

@@ -12,6 +12,7 @@ from harness.core import (
     listed_account,
     signed_out,
 )
+from harness.leases import REPLICA, hold
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
@@ -35,7 +36,7 @@ def test_what_was_recorded_is_loaded_again(harness):
 
 
 def attach(harness, name="acme"):
-    return harness.run(lambda tx: workspaces.attach(tx, name))
+    return harness.run(lambda tx: hold(tx, name))
 
 
 def rename(harness, old="acme", new="beta"):
@@ -69,7 +70,7 @@ def eventful(harness):
     harness.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=harness.now))
     filled = text("UPDATE account SET changes = '1 2', rules_told_at = 1, replaced_by = 'a9'")
     harness.run(lambda tx: tx.execute(filled))
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))
     harness.run(lambda tx: leases.replace(tx, "replica", silent={}, now=harness.now))
     harness.run(lambda tx: leases.hold(tx, "replica"))
     harness.detach()
@@ -107,7 +108,7 @@ def test_attaching_forgets_a_run_of_failures_that_nobody_was_told_of(harness):
     harness.poll(listed_account())
     harness.observe(UNREACHABLE)
 
-    workspace, _ = harness.run(lambda tx: workspaces.attach(tx, "acme", keep_failures=True))
+    workspace, _ = harness.run(lambda tx: hold(tx, "acme", now=harness.now))
     assert workspace.failing == harness.workspace.failing
     assert attach(harness)[0].failing is None
 
@@ -117,7 +118,7 @@ def test_a_workspace_that_left_and_comes_back_begins_anew_with_its_failures(harn
     harness.observe(UNREACHABLE)
     harness.detach()
 
-    workspace, _ = harness.run(lambda tx: workspaces.attach(tx, "acme", keep_failures=True))
+    workspace, _ = harness.run(lambda tx: hold(tx, "acme", now=harness.now))
 
     assert workspace.failing is None
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 from harness.core import HOUR, frozen, listed_account, signed_out
 from harness.delivery import DeliveryHarness
+from harness.leases import REPLICA
 from harness.store import DAY, GONE, REFUSED, WRONG
 
 from monitor.core.route import Receiver
 from monitor.store import clock
 from monitor.store.db import StoreError
-from monitor.store.outbox import GROUP_WAIT
+from monitor.store.undelivered import GROUP_WAIT
 from monitor.work.deliver import Deliverer
 
 
@@ -112,10 +113,10 @@ async def test_the_fallback_hears_of_what_comes_after_the_clock_went_back_too(ha
     harness.pager.replies = [GONE, GONE]
     assert await harness.send() == []
     assert (await harness.deliverer.claim()).more
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))
 
     harness.now -= HOUR
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))
     harness.poll(signed_out("a1"), signed_out("a2"), after=1)
     await harness.send()
     await harness.deliverer.claim()

@@ -9,13 +9,13 @@ import pytest
 from harness.answers import html_page
 from harness.core import MINUTE
 from harness.faults import failing_writes
+from harness.leases import hold
 from harness.poll import poll_harness
 from harness.program import until
 from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
-from monitor.store import workspaces
 from monitor.store.db import StoreError
 
 
@@ -39,7 +39,7 @@ async def test_a_look_that_others_wait_for_is_written_at_once_though_it_is_quiet
         harness.poller.forget_look()
         await harness.write_liveness()
     else:
-        harness.poller.resume(*harness.store.run_now(lambda tx: workspaces.attach(tx, "acme")))
+        harness.poller.resume(*harness.store.run_now(lambda tx: hold(tx, "acme")))
     assert not harness.is_fresh()
 
     await harness.poll()
@@ -128,7 +128,7 @@ async def test_when_all_was_well_is_not_forgotten_by_a_poll_that_fails(harness):
 
 
 async def test_a_look_of_an_older_term_is_not_written(harness):
-    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+    harness.store.run_now(lambda tx: hold(tx, "acme"))
     await harness.poll()
 
     await harness.write_liveness()

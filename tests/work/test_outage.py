@@ -10,6 +10,7 @@ from harness.core import (
     make_routing,
     signed_out,
 )
+from harness.leases import REPLICA
 from harness.store import StoreHarness
 
 from monitor.core.inventory import Inventory
@@ -191,7 +192,7 @@ def test_an_outage_that_ended_before_the_clock_went_back_excuses_nobody(fleet):
     fleet.round(failing(*NAMES), times=9)
     fleet.round()
     fleet.now -= HOUR
-    fleet.run(lambda tx: clock.set_clock(tx, fleet.now))
+    fleet.run(lambda tx: clock.set_clock(tx, REPLICA, fleet.now))
 
     events = fleet.round(failing("a"), times=9)
 

@@ -9,6 +9,7 @@ import structlog
 from harness.answers import api_error, html_page
 from harness.core import HOUR, MINUTE, make_routing
 from harness.faults import failing_writes, lost_answers
+from harness.leases import REPLICA, hold
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
 from sqlalchemy import text
@@ -178,7 +179,7 @@ async def test_a_workspace_that_is_blind_in_an_outage_looks_again_in_a_while(har
         harness.store.run_now(lambda tx: tx.execute(update, {"cause": cause}))
 
     for name in ("beta", "gamma"):
-        harness.store.run_now(lambda tx, name=name: workspaces.attach(tx, name))
+        harness.store.run_now(lambda tx, name=name: hold(tx, name))
     others("unreachable")
     harness.simulator.faults.add(html_page(status=502))
     assert await harness.poll(8) == [("opened", "unreachable")]
@@ -273,7 +274,7 @@ async def test_a_failed_poll_that_could_not_be_recorded_is_repeated_as_planned(h
 async def test_a_batch_of_liveness_lets_go_what_waits_for_a_look(harness):
     harness.simulator.sign_out("acme", "a1")
     await harness.poll(2)
-    harness.store.run_now(lambda tx: looks.hold(tx, "acme"))
+    harness.store.run_now(lambda tx: looks.hold(tx, REPLICA, ["acme"]))
 
     await harness.write_liveness()
 
@@ -281,8 +282,8 @@ async def test_a_batch_of_liveness_lets_go_what_waits_for_a_look(harness):
 
 
 async def test_what_others_changed_is_loaded_again_before_anything_is_recorded(harness):
-    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now + HOUR))
-    harness.store.run_now(lambda tx: clock.set_clock(tx, harness.now))
+    harness.store.run_now(lambda tx: clock.set_clock(tx, REPLICA, harness.now + HOUR))
+    harness.store.run_now(lambda tx: clock.set_clock(tx, REPLICA, harness.now))
     renamed = "UPDATE account SET since = 7 WHERE id = 'a2'"
     harness.store.run_now(lambda tx: tx.exec_driver_sql(renamed))
     harness.simulator.sign_out("acme", "a1")
@@ -406,7 +407,7 @@ async def test_a_batch_of_liveness_undoes_no_later_look(harness, monkeypatch):
 
 
 async def test_a_monitor_that_was_taken_over_records_nothing(harness):
-    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+    harness.store.run_now(lambda tx: hold(tx, "acme"))
     harness.simulator.sign_out("acme", "a1")
 
     with pytest.raises(LeaseLostError):

@@ -1,9 +1,11 @@
 """Polls by another configuration than before: other rules, other accounts, another token."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from harness.core import acceptance, make_routing
+from harness.leases import REPLICA
 from harness.poll import TOKEN, poll_harness
 from harness.program import until
 
@@ -148,7 +150,7 @@ async def test_what_a_person_accepted_counts_with_the_next_poll_news_or_not(harn
 
     harness.store.run_now(lambda tx: workspaces.accept_account(tx, acceptance("a1")))
 
-    versions = harness.store.run_now(workspaces.load_versions)
+    versions = harness.store.run_now(partial(workspaces.load_versions, replica=REPLICA))
     assert harness.poller.expect(versions["acme"])
     assert not harness.poller.expect(versions["acme"])
     assert await harness.poll(2) == [RESOLVED]

@@ -8,6 +8,7 @@ import pytest
 from harness.answers import api_error
 from harness.core import HOUR
 from harness.faults import failing_writes
+from harness.leases import hold
 from harness.poll import poll_harness
 from harness.program import until
 from sqlalchemy import text
@@ -93,7 +94,7 @@ async def test_an_account_that_recovered_just_now_is_resolved_by_the_next_poll(h
 
 async def test_a_monitor_that_was_taken_over_asks_for_nothing(harness):
     await sign_out(harness)
-    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+    harness.store.run_now(lambda tx: hold(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
         await harness.reconnector.reconnect()
@@ -106,7 +107,7 @@ async def test_a_session_asked_for_under_an_older_term_is_not_recorded(harness):
     harness.simulator.faults.add(Fault(kind="delay", delay=0.3, method=CREATE))
     asking = asyncio.create_task(harness.reconnector.reconnect())
     await until(lambda: harness.calls(CREATE))
-    harness.store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+    harness.store.run_now(lambda tx: hold(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
         await asking

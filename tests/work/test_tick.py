@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
 from harness.faults import failing_writes, locked
+from harness.leases import hold
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
@@ -243,10 +244,10 @@ async def test_a_reminder_that_the_database_refuses_does_not_keep_others_from_th
 
 
 async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(harness, ticker):
-    harness.run(lambda tx: workspaces.attach(tx, "acme"))
+    harness.run(lambda tx: hold(tx, "acme"))
 
     with pytest.raises(LeaseLostError):
-        await ticker.note_time({"acme": harness.term})
+        await ticker.note_time()
 
 
 async def test_a_monitor_that_was_taken_over_reminds_nobody(harness, ticker):
@@ -316,10 +317,10 @@ async def test_a_workspace_is_reminded_of_its_blindness_while_it_lasts(harness, 
 
 async def test_the_time_is_noted_and_a_clock_that_went_back_is_followed(harness, ticker, capsys):
     harness.poll(signed_out())
-    await ticker.note_time({"acme": harness.term})
+    await ticker.note_time()
 
     harness.now -= 3 * HOUR
-    assert await ticker.note_time({}) == 3 * HOUR
+    assert await ticker.note_time() == 3 * HOUR
 
     assert "the clock went back" in capsys.readouterr().out
     (incident,) = open_incidents(harness).values()

@@ -2,6 +2,7 @@
 
 import pytest
 from harness.core import HOUR, MINUTE, listed_account, make_recorder, signed_out
+from harness.leases import REPLICA
 from harness.store import DAY, PARTLY, REFUSED, TIMEOUT, StoreHarness
 
 from monitor.store import clock, workspaces
@@ -166,9 +167,9 @@ async def test_a_link_that_came_after_one_poll_that_saw_the_account_work_is_told
 
 
 def step_clock(harness, back):
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))
     harness.now -= back
-    harness.run(lambda tx: clock.set_clock(tx, harness.now))
+    harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))
     harness.workspace = harness.run(lambda tx: workspaces.load(tx, "acme"))
 
 

@@ -6,29 +6,40 @@ CREATE TABLE migration (
     fingerprint TEXT NOT NULL
 );
 
-CREATE TABLE clock (
-    id BIGINT PRIMARY KEY CHECK (id = 1),
-    at BIGINT NOT NULL
-);
-
--- How often others than the monitor that works have changed something that concerns it.
+-- How often something was committed that concerns another monitor than the one that did.
 CREATE TABLE outside (
     id BIGINT PRIMARY KEY CHECK (id = 1),
     changes BIGINT NOT NULL
 );
 
--- The monitor that works, and when it last said that it lives, on its own clock.
+-- The monitors that work: which configuration each has, and the latest time on its clock, which it
+-- writes again every few seconds. While one is `alone` no other works.
 CREATE TABLE replica (
     id TEXT PRIMARY KEY,
-    seen_at BIGINT NOT NULL
+    name TEXT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    alone BIGINT NOT NULL
 );
 
--- It is held by a replica, and free if that is gone.
+-- The configurations that replicas have had: a new one has a higher number.
+CREATE TABLE generation (
+    fingerprint TEXT PRIMARY KEY,
+    number BIGINT NOT NULL
+);
+
+-- It is held by a replica, and free if that is gone. Who gave it back leaves the time on its clock,
+-- and how many requests it made in the last minute. Its messages have positions up to `position`.
+-- '*' stands for all of them.
 CREATE TABLE workspace (
     name TEXT PRIMARY KEY,
     holder TEXT,
+    held_since BIGINT,
+    released_at BIGINT,
+    requests BIGINT,
     term BIGINT NOT NULL,
     version BIGINT NOT NULL,
+    position BIGINT NOT NULL,
     baseline_at BIGINT,
     last_good_at BIGINT,
     fresh_until BIGINT,
@@ -45,6 +56,8 @@ CREATE TABLE workspace (
     refused_polls BIGINT,
     detached_at BIGINT
 );
+
+CREATE INDEX workspace_holder ON workspace (holder, term) WHERE detached_at IS NULL;
 
 -- A person said that a refused list is right: it is believed once, if it comes in time.
 CREATE TABLE acceptance (
@@ -162,7 +175,8 @@ CREATE TABLE event (
 
 CREATE INDEX event_incident ON event (incident_id);
 
--- One message belongs to one workspace and one recipient. What a pending one waits for: its time
+-- One message belongs to one workspace and one recipient; `holder` is that of its workspace, as long
+-- as it is not settled. What a pending one waits for: its time
 -- ('time': next_attempt_at), a look at its workspace ('look'), an earlier message ('turn'); NULL is
 -- nothing: it can leave. `unanswered` counts attempts that may have arrived. `done` is NULL until one
 -- of several addresses took it: then it is for the others alone, and holds up nothing; JSON of those
@@ -170,6 +184,7 @@ CREATE INDEX event_incident ON event (incident_id);
 CREATE TABLE message (
     id TEXT PRIMARY KEY,
     workspace TEXT NOT NULL,
+    holder TEXT,
     receiver TEXT NOT NULL,
     address TEXT NOT NULL,
     undelivered_to TEXT,
@@ -189,14 +204,15 @@ CREATE TABLE message (
     settled_at BIGINT
 );
 
--- The queue: what can leave to one receiver, oldest first; then what waits, by what ends the wait.
-CREATE INDEX message_ready ON message (receiver, position, part)
+-- The queue: what a replica can send to one receiver, oldest first; then what waits, by what ends
+-- the wait.
+CREATE INDEX message_ready ON message (holder, receiver, position, part)
     WHERE state = 'pending' AND waits IS NULL;
-CREATE INDEX message_time ON message (receiver, next_attempt_at) WHERE waits = 'time';
+CREATE INDEX message_time ON message (holder, receiver, next_attempt_at) WHERE waits = 'time';
 CREATE INDEX message_look ON message (workspace) WHERE waits = 'look';
-CREATE INDEX message_sending ON message (receiver, claimed_until) WHERE state = 'sending';
-CREATE INDEX message_live ON message (receiver, created_at, id) WHERE settled_at IS NULL;
-CREATE UNIQUE INDEX message_place ON message (position, part) WHERE settled_at IS NULL;
+CREATE INDEX message_sending ON message (holder, receiver, claimed_until) WHERE state = 'sending';
+CREATE INDEX message_live ON message (holder, receiver, created_at, id) WHERE settled_at IS NULL;
+CREATE UNIQUE INDEX message_place ON message (workspace, position, part) WHERE settled_at IS NULL;
 CREATE INDEX message_workspace ON message (workspace) WHERE settled_at IS NULL;
 CREATE INDEX message_copies ON message (receiver, workspace, undelivered_to)
     WHERE settled_at IS NULL AND undelivered_to IS NOT NULL;
