@@ -28,6 +28,7 @@ PARTS: Final = {
     "restart": "a restart after a kill",
     "start": "starting",
     "latency": "from detection to delivery",
+    "polling": "a quiet poll",
     "running": "the program at work",
 }
 _PACKAGES: Final = ("msgspec", "prometheus-client", "httpx", "sqlalchemy", "uvicorn")
