@@ -30,6 +30,7 @@ PARTS: Final = {
     "latency": "from detection to delivery",
     "polling": "a quiet poll",
     "running": "the program at work",
+    "fleet": "many workspaces",
 }
 _PACKAGES: Final = ("msgspec", "prometheus-client", "httpx", "sqlalchemy", "uvicorn")
 

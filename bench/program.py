@@ -90,8 +90,9 @@ async def monitor(
     jitter: str = "5s",
     more: str = "",
     storage: str | None = None,
+    root: Path = ROOT,
 ) -> AsyncIterator[Monitor]:
-    """Run a monitor of so many workspaces until the context ends.
+    """Run a monitor of so many workspaces until the context ends; *root* has the program.
 
     *more* are further receivers of the configuration, and what else it says. *storage* is the
     address of its database, which else is a file in *folder*.
@@ -114,7 +115,7 @@ async def monitor(
             stdin=DEVNULL,
             stdout=log,
             stderr=log,
-            cwd=ROOT,
+            cwd=root,
             env=environment,
         )
     try:
@@ -146,6 +147,16 @@ def _write_config(folder: Path, text: str, workspaces: int) -> Path:
     file = folder / "config.yaml"
     file.write_text(text + "".join(lines), encoding="utf-8")
     return file
+
+
+def processor_times() -> tuple[int, int]:
+    """Return for how long the processors of this machine had nothing to do, and for how long all.
+
+    What another machine on the same hardware took from it counts as busy.
+    """
+    _, *times = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
+    user, nice, system, idle, waiting, *rest = map(int, times[:8])
+    return idle + waiting, user + nice + system + idle + waiting + sum(rest)
 
 
 def _free_port() -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from monitor.app import process
 from monitor.app.workers import MAX_SPREAD
 
-from .program import TIMEOUT, Monitor, monitor, simulated
+from .program import ROOT, TIMEOUT, Monitor, monitor, processor_times, simulated
 from .table import Row
 
 SCRAPE: Final = 15.0
@@ -43,23 +43,72 @@ CASES: Final = (Case(1000, 20, 60), Case(1, 1000, 60), Case(1, 1000, 1))
 QUICK: Final = (Case(170, 20, 10), Case(1, 1000, 10), Case(1, 1000, 1))
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a monitor took: processor seconds, memory in MB.
+
+    *busy* is the share of the machine's processor time that was used meanwhile, by anybody.
+    """
+
+    ready_after: float
+    cpu_until_ready: float
+    memory_when_ready: int
+    cpu_until_seen: float
+    cpu_a_minute: float
+    memory: int
+    peak: int
+    requests_a_minute: float
+    failed: int
+    late: int
+    busy: float
+
+    def rows(self, name: str) -> Sequence[Row]:
+        """Return them as rows of the table."""
+        return [
+            Row(
+                f"{name}: start until ready",
+                f"{self.ready_after:.1f} s, CPU {self.cpu_until_ready:.1f} s,"
+                f" RSS {self.memory_when_ready} MB",
+            ),
+            Row(f"{name}: from then until all are seen", f"CPU {self.cpu_until_seen:.2f} s"),
+            Row(f"{name}: at work, scraped every {SCRAPE:.0f} s", self.at_work(), beside=self.load),
+        ]
+
+    def at_work(self) -> str:
+        """Return what it takes once all have been seen."""
+        return f"CPU {self.cpu_a_minute:.2f} s a minute, RSS {self.memory} MB (peak {self.peak})"
+
+    @property
+    def load(self) -> str:
+        """What was polled, and whether the machine had the time for it."""
+        return (
+            f"{self.requests_a_minute:,.0f} requests a minute, {self.failed} failed,"
+            f" {self.late} late; machine {self.busy:.0%} busy"
+        )
+
+
 def rows(*, quick: bool) -> Sequence[Row]:
     """Measure all of it, at the same time: it is processor time that is measured."""
-    return asyncio.run(_measure(QUICK if quick else CASES, 10.0 if quick else 60.0))
+    cases = QUICK if quick else CASES
+    figures = asyncio.run(measure(cases, 10.0 if quick else 60.0))
+    return [row for case, each in zip(cases, figures, strict=True) for row in each.rows(case.name)]
 
 
-async def _measure(cases: Sequence[Case], window: float) -> Sequence[Row]:
+async def measure(cases: Sequence[Case], window: float, root: Path = ROOT) -> Sequence[Figures]:
+    """Measure all *cases* at the same time, for *window* seconds; *root* has the program."""
     with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
         starting = asyncio.Lock()
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_case(case, Path(folder) / str(number), window, starting))
+                group.create_task(_case(case, Path(folder) / str(number), window, starting, root))
                 for number, case in enumerate(cases)
             ]
-    return [row for task in tasks for row in task.result()]
+    return [task.result() for task in tasks]
 
 
-async def _case(case: Case, folder: Path, window: float, starting: asyncio.Lock) -> Sequence[Row]:
+async def _case(
+    case: Case, folder: Path, window: float, starting: asyncio.Lock, root: Path
+) -> Figures:
     async with AsyncExitStack() as stack:
         async with starting:  # one after the other, or they would wait for each other
             api = await stack.enter_async_context(simulated(case.workspaces, case.accounts))
@@ -70,35 +119,36 @@ async def _case(case: Case, folder: Path, window: float, starting: asyncio.Lock)
                 hook=CLOSED_PORT,
                 every=f"{case.every}s",
                 jitter=f"{JITTER:.0f}s" if case.every > JITTER else "0s",
+                root=root,
             )
             running = await stack.enter_async_context(context)
-        started = running.cpu(), running.memory()[0]
+        cpu_until_ready, memory_when_ready = running.cpu(), running.memory()[0]
         await _until_seen(running, case)
-        seen = running.cpu()
+        cpu_until_seen = running.cpu() - cpu_until_ready
         before = await running.scrape()
-        cpu, elapsed = running.cpu(), 0.0
+        cpu, elapsed, late, times = running.cpu(), 0.0, 0, processor_times()
         while elapsed < window:
             await asyncio.sleep(min(SCRAPE, window))
             elapsed += min(SCRAPE, window)
             after = await running.scrape()
-        cpu = running.cpu() - cpu
-        late = _late(after, case.every)
+            late = max(late, _late(after, case.every))
+        cpu, minutes = running.cpu() - cpu, window / 60
+        idle, total = (now - then for now, then in zip(processor_times(), times, strict=True))
         memory, peak = running.memory()
     polls = _polls(after) - _polls(before)
-    failed = polls - (_polls(after, OK) - _polls(before, OK))
-    minutes = window / 60
-    return [
-        Row(
-            f"{case.name}: start until ready",
-            f"{running.ready_after:.1f} s, CPU {started[0]:.1f} s, RSS {started[1]} MB",
-        ),
-        Row(f"{case.name}: from then until all are seen", f"CPU {seen - started[0]:.2f} s"),
-        Row(
-            f"{case.name}: at work, scraped every {SCRAPE:.0f} s",
-            f"CPU {cpu / minutes:.2f} s a minute, RSS {memory} MB (peak {peak})",
-            beside=f"{polls / minutes:,.0f} requests a minute, {failed} failed, {late} late",
-        ),
-    ]
+    return Figures(
+        ready_after=running.ready_after,
+        cpu_until_ready=cpu_until_ready,
+        memory_when_ready=memory_when_ready,
+        cpu_until_seen=cpu_until_seen,
+        cpu_a_minute=cpu / minutes,
+        memory=memory,
+        peak=peak,
+        requests_a_minute=polls / minutes,
+        failed=polls - (_polls(after, OK) - _polls(before, OK)),
+        late=late,
+        busy=1 - idle / total,
+    )
 
 
 async def _until_seen(running: Monitor, case: Case) -> None:
