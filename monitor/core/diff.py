@@ -62,6 +62,9 @@ class Quiet:
         return [account for account in snapshot.accounts if account.id in wanted] if wanted else []
 
 
+NOBODY: Final = frozenset[str]()
+"""It is kept for each workspace, and empty sets are not the same by themselves."""
+
 NOTHING_QUIET: Final = Quiet(Snapshot(()))
 
 
@@ -81,7 +84,7 @@ def diff(
     """
     news = quiet.news(snapshot)
     recorded, removed = workspace.accounts, workspace.removed
-    is_matched, ignored_ids = workspace.is_matched_by(rules), frozenset[str]()
+    is_matched, ignored_ids = workspace.is_matched_by(rules), NOBODY
     if is_matched:
         unwatched_ids = (account.id for account in news if account.id not in recorded)
         ignored_ids = ignored_before(workspace.fingerprint, unwatched_ids)
@@ -92,7 +95,7 @@ def diff(
             return ignores(row)
         return account.id in ignored_ids or ignores(account)
 
-    ignored = frozenset(account.id for account in news if is_ignored(account))
+    ignored = frozenset(account.id for account in news if is_ignored(account)) or NOBODY
     listed = tuple(account for account in news if account.id not in ignored)
     renamed = tuple(
         account

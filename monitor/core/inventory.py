@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import sha256
+from sys import intern
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
 
@@ -174,7 +175,8 @@ class Inventory:
         """Return what stands for the rules, and for which of them are about *workspace*."""
         if workspace not in self._keys:
             about = [_is_about(rule.match, workspace) for rule in self._rules]
-            self._keys[workspace] = sha256(f"{self._text} {about}".encode()).hexdigest()[:32]
+            digest = sha256(f"{self._text} {about}".encode()).hexdigest()[:32]
+            self._keys[workspace] = intern(digest)  # most have the same
         return self._keys[workspace]
 
     @cached_property

@@ -10,26 +10,21 @@ import functools
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from .families import Family
 
 _HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # deflate, no name, no time, fastest, no system
 _LAST_BLOCK: Final = b"\x03\0"
+_TAIL: Final = struct.Struct("<II")  # of a gzip stream, too
 _ZEROS: Final = memoryview(bytes(2**16))
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A part of the exposition, compressed: its *size*, and its *checksum* but for its place.
+Chunk: TypeAlias = bytes
+"""A part of the exposition, compressed; behind it the checksum, but for its place, and the size.
 
-    The text itself would take five times the room.
-    """
-
-    compressed: bytes
-    size: int
-    checksum: int
+The text itself would take five times the room, and an object for the three as much as many chunks.
+"""
 
 
 def chunk(text: str) -> Chunk:
@@ -37,7 +32,7 @@ def chunk(text: str) -> Chunk:
     plain = text.encode(errors="replace")
     compressor = zlib.compressobj(1, wbits=-zlib.MAX_WBITS)  # neither header nor checksum
     compressed = compressor.compress(plain) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    return Chunk(compressed, len(plain), zlib.crc32(plain) ^ _skip(len(plain), 0))
+    return compressed + _TAIL.pack(zlib.crc32(plain) ^ _skip(len(plain), 0), len(plain))
 
 
 def _skip(size: int, checksum: int) -> int:
@@ -67,8 +62,9 @@ def expose(chunks: Iterable[Chunk], *, compressed: bool) -> bytes:
     """Put *chunks* together into one gzip stream, or what it holds if not *compressed*."""
     parts, checksum, size = [_HEADER], 0, 0
     for chunk in chunks:
-        parts.append(chunk.compressed)
-        checksum = _skip(chunk.size, checksum) ^ chunk.checksum
-        size += chunk.size
-    stream = b"".join([*parts, _LAST_BLOCK, struct.pack("<II", checksum, size % 2**32)])
+        own_checksum, own_size = _TAIL.unpack_from(chunk, len(chunk) - _TAIL.size)
+        parts.append(chunk[: -_TAIL.size])
+        checksum = _skip(own_size, checksum) ^ own_checksum
+        size += own_size
+    stream = b"".join([*parts, _LAST_BLOCK, _TAIL.pack(checksum, size % 2**32)])
     return stream if compressed else zlib.decompress(stream, zlib.MAX_WBITS | 16, size)

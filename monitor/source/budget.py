@@ -1,7 +1,6 @@
 """Our share of the rate limit of one workspace: at most so many requests in any minute."""
 
 import math
-from collections import deque
 from typing import Final
 
 from monitor.core.duration import Duration
@@ -14,7 +13,7 @@ class Budget:
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
-        self._times: deque[float] = deque()
+        self._times: list[float] = []  # few: an empty deque takes ten times as much as these
 
     def spent(self, now: float) -> int:
         """Return how many requests were taken in the last minute."""
@@ -29,7 +28,7 @@ class Budget:
         """Take one request, or take none and return how long to wait for the next (0: taken)."""
         times = self._times
         while times and times[0] + WINDOW <= now:
-            times.popleft()
+            del times[0]
         if len(times) < self.per_minute:
             times.append(now)
             return Duration(0)

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ class Decoder:
 
     def __init__(self, link_origins: Iterable[str], *, max_accounts: int = MAX_ACCOUNTS) -> None:
         self._max_accounts = max_accounts
-        self.origins = frozenset(filter(None, map(origin, link_origins)))
+        self.origins = _origins(tuple(link_origins))
         self._wires: list[WireAccount | None] = []
         self._listed: list[ListedAccount | None] = []  # one for each of these
         self._odd: dict[int, str] = {}  # warnings, by the place of the account
@@ -102,6 +103,11 @@ class Decoder:
             self._wires[place], self._listed[place] = wire, listed
             if warning is not None:
                 self._odd[place] = warning
+
+
+@cache  # all workspaces have the same
+def _origins(link_origins: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(filter(None, map(origin, link_origins)))
 
 
 def _by_id(listed: Iterable[ListedAccount | None]) -> dict[str, ListedAccount]:

@@ -13,7 +13,7 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.decide.blindness import is_quiet as is_quiet_failure
 from monitor.core.decide.blindness import why_blind
 from monitor.core.decide.outage import AFTERMATH, CAUSES
-from monitor.core.diff import NOTHING_QUIET, Changes, Quiet, diff
+from monitor.core.diff import NOBODY, NOTHING_QUIET, Changes, Quiet, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.fingerprint import make_fingerprint
@@ -157,7 +157,7 @@ class Poller:
         self._version = workspace.version  # the latest that there is, as far as is known
         self.term = term
         self._quiet = NOTHING_QUIET
-        self._warned: frozenset[str] = frozenset()
+        self._warned: tuple[str, ...] = ()
         self._fingerprint: tuple[object, Fingerprint] | None = None
         self._source = source
         self._recorder = recorder
@@ -295,10 +295,10 @@ class Poller:
     def _compare(self, workspace: Workspace, observation: Snapshot | Failure) -> Changes | Failure:
         if isinstance(observation, Failure):
             return observation
-        warnings = frozenset(observation.warnings)
-        for warning in sorted(warnings - self._warned):
-            log.warning("odd account list", workspace=self.name, what=warning)
-        self._warned = warnings
+        for warning in observation.warnings:
+            if warning not in self._warned:
+                log.warning("odd account list", workspace=self.name, what=warning)
+        self._warned = observation.warnings
         inventory = self.rules.routing.inventory
         rules = inventory.key(self.name)
         changes = diff(
@@ -399,7 +399,7 @@ class Poller:
             if listed.id in wanted
             or not ((account := accounts.get(listed.id)) and is_quiet(account, policy))
         ]
-        return Quiet(snapshot, frozenset(others))
+        return Quiet(snapshot, frozenset(others) or NOBODY)
 
     def _take_unwritten(self) -> Liveness | None:
         """Return what is not written yet; a batch would write it after the commit of a look."""
