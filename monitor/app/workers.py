@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any, Final, cast
 
@@ -18,6 +17,7 @@ from monitor.work.deliver import Deliverer
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
 
+from .alarm import Alarm
 from .components import Components
 from .loop_health import LoopHealth
 
@@ -84,7 +84,7 @@ class WorkspaceWorker:
         self._timeout = components.config.linked_api.timeout
         self._now = recorder.runtime.now
         self._loop_health = loop_health
-        self._woken = asyncio.Event()
+        self._woken = Alarm()
         self._is_scheduled = False
         self.is_idle = True
         self.polled_at = 0.0  # on the monotonic clock
@@ -108,9 +108,7 @@ class WorkspaceWorker:
         try:
             while True:
                 self._loop_health.beat(loop, self._longest_cycle(due_in))
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._wait(loop)):
-                        await self._woken.wait()
+                await self._woken.wait(self._wait(loop))
                 self._woken.clear()
                 scheduled, self._is_scheduled = self._is_scheduled, False
                 self.is_idle = False
@@ -190,7 +188,7 @@ class ReceiverWorker:
         )
         self._now = components.recorder.runtime.now
         self._loop_health = loop_health
-        self._woken = asyncio.Event()
+        self._woken = Alarm()
         self._woken.set()  # something may be queued already
         self._next_at: Micros | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -210,9 +208,7 @@ class ReceiverWorker:
         loop = f"send {self.settings.name}"
         async with asyncio.TaskGroup() as group:
             while not self._is_stopped:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._wait(loop)):
-                        await self._woken.wait()
+                await self._woken.wait(self._wait(loop))
                 self._woken.clear()
                 await self._loop_health.guard(loop, self._begin_sends(group, loop))
                 self._loop_health.rest(loop)

@@ -10,6 +10,7 @@ from harness.program import until
 from sqlalchemy import text
 
 from monitor.app import workers
+from monitor.core.diff import NOTHING_QUIET
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
 from monitor.simulator import Fault
@@ -36,7 +37,7 @@ async def have_link_asked_for(harness):
     harness.simulator.patch("acme", account, without=without)
     harness.workers.wake_workspace("acme")
     await until(lambda: harness.simulator.request_log.counts.get(CREATE) == 1)
-    await until(lambda: harness.workers.workspaces["acme"].poller._quiet == {})
+    await until(lambda: harness.workers.workspaces["acme"].poller._quiet is NOTHING_QUIET)
     return account
 
 
@@ -50,7 +51,7 @@ async def test_the_link_that_is_lost_while_it_is_asked_about_is_asked_for_by_the
     harness.workers.wake_workspace("nobody")
     await until(lambda: STATE in harness.simulator.request_log.counts)
     harness.now += Duration.parse("2h")
-    await until(lambda: harness.workers.workspaces["acme"].poller._quiet == {})
+    await until(lambda: harness.workers.workspaces["acme"].poller._quiet is NOTHING_QUIET)
     harness.workers.wake_workspace("acme")
 
     await until(lambda: harness.simulator.request_log.counts.get(CREATE) == 2)
