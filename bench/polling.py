@@ -19,6 +19,8 @@ import msgspec
 from monitor import log, notifiers
 from monitor.app import process
 from monitor.app.components import Resources, source
+from monitor.app.holdings import Holdings
+from monitor.app.lease import Lease
 from monitor.app.loop_health import LoopHealth
 from monitor.app.process import REAL
 from monitor.app.reconfigure import Reconfigurer
@@ -125,8 +127,13 @@ class Polling:
         schedule = Schedule()
         workers = Workers(REAL.now, schedule, group)
         stack.push_async_callback(workers.stop)
-        reconfigurer = Reconfigurer(resources, workers, LoopHealth(REAL.monotonic), "bench")
+        lease, health = Lease(store, REAL), LoopHealth(REAL.monotonic)
+        holdings = Holdings(resources, workers, health, lease)
+        reconfigurer = Reconfigurer(resources, workers, holdings, loop_health=health, lease=lease)
+        await lease.keep()
         await reconfigurer.apply(await reconfigurer.prepare(config))
+        while len(workers.workspaces) < WORKSPACES:
+            await holdings.balance()
         return workers, schedule
 
 
