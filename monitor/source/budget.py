@@ -22,7 +22,7 @@ class Budget:
     def assume(self, requests: int, now: float) -> None:
         """Go on from another one, which has taken so many in the last minute, when is not known."""
         every = WINDOW / max(1, requests)
-        self._times = deque(now - every * number for number in reversed(range(requests)))
+        self._times = [now - every * number for number in reversed(range(requests))]
 
     def take(self, now: float) -> Duration:
         """Take one request, or take none and return how long to wait for the next (0: taken)."""
