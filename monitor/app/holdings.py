@@ -142,11 +142,12 @@ class Holdings:
         names += [name for name, is_ours in free.items() if not is_ours and name in lacking][:limit]
         if not self.holds_all and (limit or free.get(ALL_WORKSPACES)):
             names += [ALL_WORKSPACES] if ALL_WORKSPACES in free else []
-        left, taken = iter(names), dict[str, Taken]()
+        left, urgent = iter(names), list[WorkspaceWorker]()
         while portion := list(islice(left, leases.PORTION)):
-            taken |= await self._take_portion(portion, silent)
-        if taken:
-            await self._start(taken)
+            urgent += await self._start(await self._take_portion(portion, silent))
+        self._workers.look_at_once(urgent)
+        if names:
+            self._workers.wake_receivers(self._workers.receivers)  # resolutions wait for nothing
 
     async def _take_portion(
         self, names: Collection[str], silent: Mapping[str, Micros]
@@ -176,33 +177,31 @@ class Holdings:
         self._unreadable |= unreadable.keys()
         return taken
 
-    async def _start(self, taken: Mapping[str, Taken]) -> None:
-        """Start the workers of what was *taken*; what is soon to be told of is polled at once."""
+    async def _start(self, taken: Mapping[str, Taken]) -> list[WorkspaceWorker]:
+        """Start the workers of what was *taken*; return those of which somebody is soon told."""
+        if not taken:
+            return []
         queued, wanting = await self._store.read(
             lambda tx: (
                 outbox.queued_workspaces(tx, self.replica),
                 session_intents.unfinished_workspaces(tx),
             )
         )
-        log.info("workspaces taken", count=len(taken))
-        now, urgent, with_incidents = self._runtime.monotonic(), [], []
-        workers = {name: self._worker(name, it) for name, it in taken.items()}
-        for index, (name, worker) in enumerate(workers.items()):
-            recorded = taken[name]
+        now = self._runtime.monotonic()
+        for index, (name, recorded) in enumerate(taken.items()):
+            worker = self._worker(name, recorded)
             worker.poller.has_intents = name in wanting
             worker.budget.assume(recorded.requests or 0, now)
             self._workers.start(worker, index, len(taken), looked_at=recorded.last_good_at)
-            if name in queued:
-                urgent.append(worker)
-            elif recorded.open_incidents:
-                with_incidents.append(worker)
         self.declare()
         for name, recorded in taken.items():
             self._metrics.workspace(recorded.workspace, recorded.open_incidents)
             if recorded.last_good_at is not None:
                 self._metrics.poll_succeeded(name, recorded.last_good_at)
-        self._workers.look_at_once([*urgent, *with_incidents])
-        self._workers.wake_receivers(self._workers.receivers)
+        log.info("workspaces taken", count=len(taken))
+        with_incidents = [name for name, recorded in taken.items() if recorded.open_incidents]
+        names = dict.fromkeys([*(name for name in taken if name in queued), *with_incidents])
+        return [self._workers.workspaces[name] for name in names]
 
     def _worker(self, name: str, recorded: Taken) -> WorkspaceWorker:
         settings = self.components.workspaces[name]
