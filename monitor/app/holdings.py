@@ -235,11 +235,12 @@ class Holdings:
             self.declare()
 
     async def give_back_all(self) -> None:
-        """Give back everything: all workers have stopped."""
+        """Give back all of which nothing is being sent: nothing is polled any more."""
         workers = iter(list(self._workers.workspaces.values()))
         while portion := list(islice(workers, leases.PORTION)):
             terms = {worker.settings.name: worker.poller.term for worker in portion}
-            await self._release(terms, self._requests(portion))
+            for name in await self._release(terms, self._requests(portion)):
+                del self._workers.workspaces[name]
 
     async def _stop_and_release(self, workers: Sequence[WorkspaceWorker]) -> set[str]:
         """Give back what these *workers* work on; who is needed still goes on."""

@@ -175,10 +175,8 @@ class App:
             raise MonitorError(f"something hangs: it did not stop within {MAX_STOPPING}") from None
         finally:
             self._main = None
-            for last in (self._holdings.give_back_all, self._lease.give_back):
-                with suppress(MonitorError, TimeoutError):
-                    async with asyncio.timeout(LAST_WRITE.seconds):
-                        await last()
+            await _at_last(self._holdings.give_back_all())
+            await _at_last(self._lease.give_back())
             sock.close()
         log.info("stopped")
 
@@ -215,11 +213,11 @@ class App:
         self._sd_notify("STOPPING=1")
         self._schedule.stop()
         await cancel([reloads])
+        await self._workers.stop_polls()
+        if self._is_at_work:  # others need not wait for what is being sent
+            await _at_last(self._note_time())
+            await _at_last(self._holdings.give_back_all())
         await self._workers.stop()
-        if self._is_at_work:
-            with suppress(MonitorError, TimeoutError):
-                async with asyncio.timeout(LAST_WRITE.seconds):
-                    await self._note_time()
         await cancel([lease, watch, database])
 
     def _notify_ready(self) -> None:
@@ -448,6 +446,13 @@ def _rhythms(config: Config) -> list[str]:
     """Return how often workspaces are polled: every so often, or by crontab; a few of them all."""
     rhythms = {workspace.poll.cron or str(workspace.poll.every) for workspace in config.workspaces}
     return sorted(rhythms)[:MAX_RHYTHMS]
+
+
+async def _at_last(work: Awaitable[None]) -> None:
+    """Do one of the last things, if that can be done."""
+    with suppress(MonitorError, TimeoutError):
+        async with asyncio.timeout(LAST_WRITE.seconds):
+            await work
 
 
 async def _wait_for(event: asyncio.Event, at_most: Duration) -> None:

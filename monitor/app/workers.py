@@ -374,10 +374,14 @@ class Workers:
 
     async def suspend(self) -> None:
         """Stop all but the sends under way: what is known of one is recorded when that can be."""
+        await self.stop_polls()
+        await self.finish_sends()
+
+    async def stop_polls(self) -> None:
+        """Cancel the polls, and begin no other send."""
         for receiver in self.receivers.values():
             receiver.stop()
         await cancel([worker.task for worker in self.workspaces.values()])
-        await self.finish_sends()
 
     async def finish_sends(self) -> None:
         """Wait for the sends of those who were stopped, but no longer than SHUTDOWN_GRACE."""
