@@ -45,3 +45,14 @@ def test_waiting_as_long_as_told_is_enough(now):
     wait = budget.take(now)
 
     assert budget.take(now + wait.seconds + 1e-6) == 0
+
+
+def test_who_goes_on_from_another_has_what_that_left():
+    budget = Budget(3)
+
+    budget.assume(2, 100.0)
+
+    assert budget.spent(100.0) == 2
+    assert budget.take(100.0) == 0
+    assert budget.take(100.0).seconds == 30
+    assert budget.spent(130.0) == 2
