@@ -31,6 +31,7 @@ PARTS: Final = {
     "polling": "a quiet poll",
     "running": "the program at work",
     "fleet": "many workspaces",
+    "replicas": "two and three monitors at work on one database",
 }
 _PACKAGES: Final = ("msgspec", "prometheus-client", "httpx", "sqlalchemy", "uvicorn")
 

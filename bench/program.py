@@ -15,11 +15,12 @@ from typing import Final
 
 import httpx
 
+from . import machine
+
 TIMEOUT: Final = 120.0
 """Seconds that anything may take."""
 
 ROOT: Final = Path(__file__).parents[1]
-_TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
 
 SETTINGS: Final = """\
 linked_api: {{base_url: "{api}"}}
@@ -32,9 +33,19 @@ workspaces:
 """
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatedApi:
+    """A simulated Linked API: where it is, and its process."""
+
+    address: str
+    process: Process
+
+
 @asynccontextmanager
-async def simulated(customers: int, accounts: int, *, frozen: bool = False) -> AsyncIterator[str]:
-    """Run a simulated Linked API; give its address."""
+async def simulated_api(
+    customers: int, accounts: int, *, frozen: bool = False
+) -> AsyncIterator[SimulatedApi]:
+    """Run a simulated Linked API."""
     frozen_argument = ["frozen"] if frozen else []
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.simulated", str(customers), str(accounts)),
@@ -45,11 +56,19 @@ async def simulated(customers: int, accounts: int, *, frozen: bool = False) -> A
     )
     assert process.stdout
     try:
-        yield (await asyncio.wait_for(process.stdout.readline(), TIMEOUT)).decode().strip()
+        address = (await asyncio.wait_for(process.stdout.readline(), TIMEOUT)).decode().strip()
+        yield SimulatedApi(address, process)
     finally:
         assert process.stdin
         process.stdin.close()
         await process.wait()
+
+
+@asynccontextmanager
+async def simulated(customers: int, accounts: int, *, frozen: bool = False) -> AsyncIterator[str]:
+    """Run a simulated Linked API; give its address."""
+    async with simulated_api(customers, accounts, frozen=frozen) as api:
+        yield api.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +81,7 @@ class Monitor:
 
     def cpu(self) -> float:
         """Return the processor seconds that it has used, those of the kernel for it included."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")
-        user, system = fields[2].split()[11:13]
-        return (int(user) + int(system)) / _TICKS_PER_SECOND
+        return machine.cpu(self.process.pid)
 
     def memory(self) -> tuple[int, int]:
         """Return its resident memory and the peak of it, in MB."""
@@ -147,16 +164,6 @@ def _write_config(folder: Path, text: str, workspaces: int) -> Path:
     file = folder / "config.yaml"
     file.write_text(text + "".join(lines), encoding="utf-8")
     return file
-
-
-def processor_times() -> tuple[int, int]:
-    """Return for how long the processors of this machine had nothing to do, and for how long all.
-
-    What another machine on the same hardware took from it counts as busy.
-    """
-    _, *times = Path("/proc/stat").read_text(encoding="ascii").partition("\n")[0].split()
-    user, nice, system, idle, waiting, *rest = map(int, times[:8])
-    return idle + waiting, user + nice + system + idle + waiting + sum(rest)
 
 
 def _free_port() -> int:

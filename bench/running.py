@@ -11,7 +11,8 @@ from typing import Final
 from monitor.app import process
 from monitor.app.workers import MAX_SPREAD
 
-from .program import ROOT, TIMEOUT, Monitor, monitor, processor_times, simulated
+from .machine import processor_times
+from .program import ROOT, TIMEOUT, Monitor, monitor, simulated
 from .table import Row
 
 SCRAPE: Final = 15.0
@@ -131,11 +132,11 @@ async def _case(
             await asyncio.sleep(min(SCRAPE, window))
             elapsed += min(SCRAPE, window)
             after = await running.scrape()
-            late = max(late, _late(after, case.every))
+            late = max(late, count_late(after, case.every))
         cpu, minutes = running.cpu() - cpu, window / 60
         idle, total = (now - then for now, then in zip(processor_times(), times, strict=True))
         memory, peak = running.memory()
-    polls = _polls(after) - _polls(before)
+    polls = count_polls(after) - count_polls(before)
     return Figures(
         ready_after=running.ready_after,
         cpu_until_ready=cpu_until_ready,
@@ -145,7 +146,7 @@ async def _case(
         memory=memory,
         peak=peak,
         requests_a_minute=polls / minutes,
-        failed=polls - (_polls(after, OK) - _polls(before, OK)),
+        failed=polls - (count_polls(after, OK) - count_polls(before, OK)),
         late=late,
         busy=1 - idle / total,
     )
@@ -165,11 +166,12 @@ def _values(series: Mapping[str, float], metric: str, label: str = "") -> Sequen
     ]
 
 
-def _polls(series: Mapping[str, float], label: str = "") -> int:
+def count_polls(series: Mapping[str, float], label: str = "") -> int:
+    """Count the polls whose series have a *label*."""
     return int(sum(_values(series, "linkedapi_polls_total", label)))
 
 
-def _late(series: Mapping[str, float], every: int) -> int:
+def count_late(series: Mapping[str, float], every: int) -> int:
     """Count the workspaces whose latest successful poll is overdue by more than a second."""
     now = process.now() / 1e6
     allowed = every + (JITTER if every > JITTER else 0) + 1
