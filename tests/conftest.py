@@ -16,7 +16,7 @@ from harness.store import StoreHarness, open_store
 from monitor.store.db import Store
 
 SLOW = [Path(__file__).parent / name for name in ("e2e", "fuzz")]
-LONGEST = ("test_kills.py", "test_two_monitors.py")
+LONGEST = ("test_chaos.py", "test_kills.py", "test_rolling_update.py", "test_two_monitors.py")
 CERTIFICATE = Path(__file__).parent / "harness/tls/expired.pem"
 LOUD = ("alert", "httpx", "httpcore", "aiohttp", "apscheduler", "asyncio", "sqlalchemy", "uvicorn")
 
