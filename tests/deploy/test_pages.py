@@ -213,6 +213,39 @@ def test_an_overlay_of_the_base_can_be_rendered_and_its_secret_is_what_the_pod_m
     assert spec["containers"][0]["image"].startswith("images.example.com/")
 
 
+# ── several monitors ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_two_monitors_are_made_of_what_is_there_and_the_secret_has_every_key_that_they_read():
+    (overlay,) = [text for text in blocks("docs/replicas.md", "yaml") if "components:" in text]
+    (base,) = [text for text in blocks("docs/deployment.md", "yaml") if "Kustomization" in text]
+    listed = [{*yaml.safe_load(text)["components"]} for text in (base, overlay)]
+    variant = ROOT / "deploy/kubernetes/components/replicas/deployment.yaml"
+    (key,) = re.findall(r"secretKeyRef: .*key: ([\w-]+)", variant.read_text())
+    created = [
+        command(page, "kubectl", "-n", "monitoring", "create")
+        for page in ("deployment", "replicas")
+    ]
+
+    assert listed[1] - listed[0] == {"../deploy/kubernetes/components/replicas"}
+    assert listed[0] < listed[1]
+    assert {*created[1]} - {*created[0]} == {f"--from-file={key}"}
+    assert {*created[0]} < {*created[1]}
+
+
+def test_two_monitors_of_compose_are_started_with_files_and_variables_that_exist():
+    file = (ROOT / "deploy/compose/replicas.yaml").read_text()
+    typed = " ".join(command("replicas", "docker"))
+    (variable,) = re.findall(
+        r'"(\w+)=\$\(openssl rand -hex 32\)"', "".join(blocks("docs/replicas.md", "sh"))
+    )
+
+    assert f"${{{variable}:?" in file
+    assert typed in file, "its first lines say the same"
+    for name in re.findall(r"-f (\S+)", typed):
+        assert (ROOT / "deploy/compose" / name).is_file()
+
+
 def needs(*programs):
     for program in programs:
         if not shutil.which(program):
