@@ -385,10 +385,11 @@ def _process() -> Iterator[Panel]:
     yield time_series_panel(
         PanelOptions(
             title="Workspaces held, by monitor",
-            description="The monitors on one database hold all of its workspaces together. One that"
-            " waits holds none.",
+            description="The monitors on one database share its workspaces; all that are"
+            " configured should be held. One that waits for a SQLite file holds none.",
             width=8,
             decimals=0,
+            runbooks=("LinkedApiWorkspacesNotHeld",),
         ),
         Query(f"linkedapi_workspaces_held{{{JOB}}}", "{{instance}}"),
         stacked=True,

@@ -13,7 +13,7 @@ from monitor.config import Config
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError, first_error
 from monitor.log import LogQueue
-from monitor.metrics.families import LOG_DROPPED, RELOADED, RELOADED_AT
+from monitor.metrics.families import CONFIGURED, LOG_DROPPED, RELOADED, RELOADED_AT
 from monitor.schedule import Schedule
 from monitor.store import incidents, leases, outbox, outside, workspaces
 from monitor.store.address import describe, parse
@@ -314,6 +314,7 @@ class App:
         self._components = components
         self._ticker.rules = components.tick_rules
         self._workers.queues_changed = True  # by those that left
+        self._metrics.set(CONFIGURED, len(components.config.workspaces))
         await self._holdings.balance()
         for warning in components.config.warnings:
             log.warning("configuration warning", what=warning)

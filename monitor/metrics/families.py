@@ -213,7 +213,12 @@ LOG_DROPPED: Final = _counter(
 )
 HELD: Final = _gauge(
     "linkedapi_workspaces_held",
-    "How many workspaces this monitor works on; 0 while it waits for another one to end.",
+    "How many workspaces this monitor works on; others may work on the rest.",
+    zeros=_each(),
+)
+CONFIGURED: Final = _gauge(
+    "linkedapi_workspaces_configured",
+    "How many workspaces the configuration of this monitor has.",
     zeros=_each(),
 )
 BUILD_INFO: Final = _gauge(

@@ -25,6 +25,7 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
     soon = f"{HERE}\npoll: {{every: 1s}}\nreceivers: [{harness.crm()}]"
     more = harness.load("acme", "beta", more=soon)
     held = "linkedapi_workspaces_held {}\n".format
+    configured = "linkedapi_workspaces_configured {}\n".format
     async with running(config) as first:
         await until(lambda: harness.simulator.requests)
         with structlog.testing.capture_logs() as logs:
@@ -33,6 +34,7 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
                 metrics = second._resources.metrics
                 assert held(1) in first._resources.metrics.render().decode()
                 assert held(0) in metrics.render().decode()
+                assert configured(0) in metrics.render().decode(), "it has no part in the work"
                 assert 'workspace="acme"' not in metrics.render().decode()
                 assert second._problems() == []
                 second.reload()
@@ -43,6 +45,7 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
 
                 first.stop()
                 await until(lambda: held(2) in metrics.render().decode(), within=5)
+                assert configured(2) in metrics.render().decode()
                 await until(lambda: len(harness.simulator.requests) >= 3)
     waiting = "another monitor works on this database; waiting until it ends"
     assert events(logs).count(waiting) == 1

@@ -83,7 +83,8 @@ def test_runbooks_name_log_lines_and_commands_that_exist():
     for line in (line for pair in lines for line in pair if line):
         assert f'"{line}"' in source
     assert commands == {"accounts", "check", "config", "deliveries", "healthcheck", "incidents"} | {
-        "receivers"
+        "receivers",
+        "workspaces",
     }
 
 
