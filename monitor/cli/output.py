@@ -44,6 +44,7 @@ TIMES: Final = {
     "since",
     "as_of",
     "failing_since",
+    "held_since",
     "opened_at",
     "resolved_at",
     "next_attempt_at",

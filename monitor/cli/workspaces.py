@@ -12,7 +12,8 @@ from .database import read, write
 from .options import ByOption, ConfigOption, JsonOption, pass_on
 from .output import Exit, print_error, print_rows
 
-COLUMNS = ["name", "accounts", "as_of", "failing_cause", "failing_since", "refused_listed"]
+COLUMNS = ["name", "accounts", "as_of", "holder", "held_since"]
+COLUMNS += ["failing_cause", "failing_since", "refused_listed"]
 
 workspaces = typer.Typer(
     help="List the workspaces as last seen, or accept a list that was refused.",
@@ -24,7 +25,10 @@ workspaces = typer.Typer(
 def list_workspaces(
     context: typer.Context, config_file: ConfigOption = None, json: JsonOption = None
 ) -> None:
-    """List the workspaces as last seen: how many accounts each has, and why one can't be read."""
+    """List the workspaces as last seen: how many accounts each has, and why one can't be read.
+
+    The holder is the monitor that works on it; nobody does where there is none.
+    """
     if context.invoked_subcommand is not None:
         pass_on(context, config_file=config_file, json=json)
         return

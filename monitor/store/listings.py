@@ -40,13 +40,16 @@ WORKSPACES: Final = text("""
 SELECT workspace.name, workspace.last_good_at AS as_of, workspace.failing_cause,
     workspace.failing_since, workspace.failing_detail, workspace.refused_listed,
     (SELECT COUNT(*) FROM account
-        WHERE account.workspace = workspace.name AND account.removed_at IS NULL) AS accounts
-FROM workspace WHERE workspace.detached_at IS NULL ORDER BY workspace.name
+        WHERE account.workspace = workspace.name AND account.removed_at IS NULL) AS accounts,
+    replica.name AS holder, CASE WHEN replica.id IS NOT NULL THEN workspace.held_since END
+        AS held_since
+FROM workspace LEFT JOIN replica ON replica.id = workspace.holder
+WHERE workspace.detached_at IS NULL AND workspace.name <> '*' ORDER BY workspace.name
 """)
 
 
 def workspaces(tx: Connection) -> list[dict[str, Any]]:
-    """Return every workspace that is watched, and how many accounts its refused list has."""
+    """Return every workspace that is watched, its holder, and how many its refused list has."""
     return [dict(row) for row in tx.execute(WORKSPACES).mappings()]
 
 

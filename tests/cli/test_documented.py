@@ -5,12 +5,15 @@ from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 from harness.core import HOUR, MINUTE, frozen, listed_account, signed_out
+from harness.leases import REPLICA
 from harness.pages import blocks, steps
 from harness.receivers import KEY
 from harness.store import StoreHarness
 
 from monitor.app import process
 from monitor.core.errors import AttemptReason, DeliveryError
+from monitor.store import leases
+from monitor.store.leases import Replica
 
 PAGE = "docs/commands.md"
 RECEIVERS = f"""
@@ -32,6 +35,8 @@ def account(kind, name):
 def history(store):
     """An incident that has ended, two that are open, and a receiver that takes nothing."""
     history = StoreHarness(store, receivers={"ops-slack": True, "crm": False})
+    monitor = Replica(REPLICA, "monitor-1", history.now)
+    history.run(lambda tx: leases.register(tx, monitor, silent={}))
 
     def poll(*bad, after=MINUTE):
         bad = dict(bad)
@@ -60,5 +65,5 @@ def test_every_console_block_shows_what_is_seen(typed, configured, history, monk
 
 
 def test_there_are_blocks_to_compare():
-    assert len(blocks(PAGE, "console")) == 3
+    assert len(blocks(PAGE, "console")) == 4
     assert not blocks(PAGE, "sh")

@@ -1,7 +1,10 @@
 import pytest
-from harness.core import UNREACHABLE, listed_account
+from harness.core import NOON, UNREACHABLE, listed_account
+from harness.leases import REPLICA
 
 from monitor.app import process
+from monitor.core.text import iso_time
+from monitor.store import leases
 
 
 @pytest.mark.usefixtures("recorded")
@@ -9,12 +12,20 @@ def test_workspaces_are_listed_as_last_seen(run, configured, recorded):
     (row,) = run("workspaces", "-c", configured()).data
     assert (row["name"], row["accounts"], row["failing_cause"]) == ("acme", 3, None)
     assert row["as_of"].endswith("Z")
-
     recorded.observe(UNREACHABLE)
 
     (row,) = run("workspaces", "-c", configured()).data
     assert (row["failing_cause"], row["failing_detail"]) == ("unreachable", UNREACHABLE.detail)
     assert row["failing_since"].endswith("Z")
+
+
+def test_a_workspace_is_listed_with_the_monitor_that_works_on_it(run, configured, recorded):
+    (held,) = run("workspaces", "-c", configured()).data
+    recorded.run(lambda tx: leases.leave(tx, REPLICA))
+    (free,) = run("workspaces", "-c", configured()).data
+
+    assert (held["holder"], held["held_since"]) == (f"host-{REPLICA}", iso_time(NOON))
+    assert (free["holder"], free["held_since"]) == (None, None)
 
 
 @pytest.mark.case("workspaces accept")

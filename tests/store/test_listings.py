@@ -1,9 +1,10 @@
 """What people ask the database, as rows ready to print."""
 
-from harness.core import HOUR, LINK, REJECTED, listed_account, signed_out
+from harness.core import HOUR, LINK, NOON, REJECTED, listed_account, signed_out
+from harness.leases import REPLICA, live
 from harness.store import REFUSED, TIMEOUT
 
-from monitor.store import listings
+from monitor.store import leases, listings
 
 
 def test_accounts_are_listed_with_the_bad_ones_first(harness):
@@ -42,6 +43,19 @@ def test_incidents_are_listed_newest_first_and_behind_them_those_that_ended(harn
     assert listed(ended=True, limit=9) == ["d", "a", "c", "b"]
     assert listed(ended=True, limit=3) == ["d", "a", "c"]
     assert listed(ended=True, limit=1) == ["d"]
+
+
+def test_a_workspace_is_listed_with_who_holds_it_since_when(harness):
+    harness.poll(listed_account())
+    harness.run(lambda tx: live(tx, "other"))
+
+    (held,) = harness.run(listings.workspaces)
+    harness.run(lambda tx: leases.leave(tx, REPLICA))
+    (free,) = harness.run(listings.workspaces)
+
+    assert (held["holder"], held["held_since"]) == (f"host-{REPLICA}", NOON)
+    assert (free["holder"], free["held_since"]) == (None, None)
+    assert held["name"] == free["name"] == "acme", "'*' is none that anybody would look for"
 
 
 def test_deliveries_are_listed_newest_first(harness):
