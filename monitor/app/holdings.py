@@ -76,7 +76,9 @@ class Holdings:
         Raise LeaseLostError if this monitor works no more.
         """
         replica = self.replica
-        present, counts = await self._store.read(lambda tx: (leases.replicas(tx), leases.count(tx)))
+        present, counts, holder_of_all = await self._store.read(
+            lambda tx: (leases.replicas(tx), leases.count(tx), leases.holder(tx, ALL_WORKSPACES))
+        )
         if replica not in present:
             raise LeaseLostError("others have taken over all that this monitor held")
         silent = self._lease.watch(present)
@@ -84,6 +86,9 @@ class Holdings:
         is_other = counts.get(replica, Held()) != self._expected()
         if is_other:
             await self._let_go()
+        if self.holds_all is not (holder_of_all == replica):
+            self.holds_all = not self.holds_all
+            await self._show_all()
         held = len(self._workers.workspaces)
         share = shares(
             sum(count.workspaces for count in counts.values()),
@@ -94,8 +99,9 @@ class Holdings:
         newest = max(it.generation for it in living.values())
         self.is_newest = living[replica].generation == newest
         limit = to_take(share, held, free) if self.is_newest else 0
-        if limit or is_other or not self.holds_all:
-            await self._take(limit, silent)
+        takes_all = self.is_newest and holder_of_all not in living
+        if limit or is_other or takes_all:
+            await self._take(limit, silent, besides=[ALL_WORKSPACES] if takes_all else [])
         now = self._runtime.monotonic()
         if (above := to_give_back(share, held)) and (
             now - self._gave_back_at >= GIVE_BACK_EVERY.seconds
@@ -116,9 +122,8 @@ class Holdings:
         workers = self._workers.workspaces
         gone = [name for name, worker in workers.items() if held.get(name) != worker.poller.term]
         if gone:
-            log.warning("other replicas have taken over workspaces", count=len(gone))
+            log.warning("workspaces let go: other monitors have taken them", count=len(gone))
             await self._workers.stop_workspaces(gone)
-        self.holds_all = ALL_WORKSPACES in held
         settings = self.components.workspaces
         foreign = {
             name: term
@@ -130,7 +135,9 @@ class Holdings:
 
     # ── taking ───────────────────────────────────────────────────────────────────────────────────
 
-    async def _take(self, limit: int, silent: Mapping[str, Micros]) -> None:
+    async def _take(
+        self, limit: int, silent: Mapping[str, Micros], *, besides: Sequence[str]
+    ) -> None:
         """Take so many of the free workspaces, and what this replica holds without a worker.
 
         The latter was taken, or is there again, by a commit whose answer was lost.
@@ -140,9 +147,7 @@ class Holdings:
         lacking = self.components.workspaces.keys() - workers.keys() - self._unreadable
         names = [name for name, is_ours in free.items() if is_ours and name in lacking]
         names += [name for name, is_ours in free.items() if not is_ours and name in lacking][:limit]
-        if not self.holds_all and (limit or free.get(ALL_WORKSPACES)):
-            names += [ALL_WORKSPACES] if ALL_WORKSPACES in free else []
-        left, urgent = iter(names), list[WorkspaceWorker]()
+        left, urgent = iter([*besides, *names]), list[WorkspaceWorker]()
         while portion := list(islice(left, leases.PORTION)):
             urgent += await self._start(await self._take_portion(portion, silent))
         self._workers.look_at_once(urgent)
@@ -164,7 +169,7 @@ class Holdings:
         )
         if ALL_WORKSPACES in ours:
             self.holds_all = True
-            await self.show_outages()
+            await self._show_all()
         taken, unreadable = await self._store.read(partial(load, names=ours))
         taken.pop(ALL_WORKSPACES, None)
         for name, error in unreadable.items():
@@ -209,10 +214,13 @@ class Holdings:
             settings, self.components, self._loop_health, recorded.workspace, recorded.term
         )
 
+    async def _show_all(self) -> None:
+        self.declare()
+        await self.show_outages()
+
     async def show_outages(self) -> None:
         """Show the open incidents of all workspaces, if this replica holds them."""
         if self.holds_all:
-            self.declare()
             counts = await self._store.read(partial(incidents.open_by_cause, workspace="*"))
             for cause in BLIND_CAUSES:
                 count = counts.get(cause, 0)

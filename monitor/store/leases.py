@@ -138,6 +138,15 @@ def count(tx: Connection) -> dict[str | None, Held]:
     return {row.holder: Held(row.workspaces, int(row.terms)) for row in tx.execute(COUNTS)}
 
 
+HOLDER: Final = text("SELECT holder FROM workspace WHERE name = :name")
+
+
+def holder(tx: Connection, name: str) -> str | None:
+    """Return the replica that holds the workspace *name*, or did; None if it was given back."""
+    id_: str | None = tx.execute(HOLDER, {"name": name}).scalar_one_or_none()
+    return id_
+
+
 HELD: Final = text(
     "SELECT name, term FROM workspace WHERE holder = :replica AND detached_at IS NULL"
 )
