@@ -81,7 +81,13 @@ class LoopHealth:
         return any(loop in self._failing for loop in loops)
 
     def overdue(self) -> list[str]:
-        """Return a sentence for each loop that hangs."""
+        """Return a sentence for each loop that hangs.
+
+        While the lease can't be renewed they may wait for the database: a restart would not help,
+        and would end the polls that go on.
+        """
+        if self._lease and self._lease.held.is_set() and not self._lease.is_sure():
+            return []
         now = self._monotonic()
         return [
             f"the loop {loop} is {now - due:.0f} s overdue"

@@ -115,3 +115,26 @@ async def test_a_cycle_that_finds_the_lease_lost_is_the_last(health):
     assert not cycled.is_set()
     await health.guard("lease", cycle(), needs_lease=False)
     assert cycled.is_set()
+
+
+class HeldLease:
+    """A lease that is held, and renewed as long as it is *sure*."""
+
+    def __init__(self):
+        self.held = asyncio.Event()
+        self.held.set()
+        self.sure = True
+
+    def is_sure(self):
+        return self.sure
+
+
+def test_a_loop_that_may_wait_for_a_database_that_says_nothing_does_not_hang(health):
+    health._lease = lease = HeldLease()
+    health.beat("tick", 60)
+    health.seconds = 90
+    lease.sure = False
+    assert health.overdue() == []
+
+    lease.sure = True
+    assert health.overdue() == ["the loop tick is 30 s overdue"]
