@@ -32,6 +32,7 @@ PARTS: Final = {
     "running": "the program at work",
     "fleet": "many workspaces",
     "replicas": "two and three monitors at work on one database",
+    "large": "a workspace of very many accounts",
 }
 _PACKAGES: Final = ("msgspec", "prometheus-client", "httpx", "sqlalchemy", "uvicorn")
 

@@ -17,7 +17,7 @@ import httpx
 
 from . import machine
 
-TIMEOUT: Final = 120.0
+TIMEOUT: Final = 300.0
 """Seconds that anything may take."""
 
 ROOT: Final = Path(__file__).parents[1]
@@ -137,7 +137,7 @@ async def monitor(
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=TIMEOUT) as client:
             await _wait_until_ready(client, process)
             yield Monitor(process, client, time.perf_counter() - started)
     finally:
