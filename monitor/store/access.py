@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Final, Literal, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from monitor.core.duration import Duration
 from monitor.threads import Threads
@@ -79,8 +79,7 @@ class Access:
         since = time.monotonic() if since is None else since
         database = self._free.get()
         try:
-            with database.limit(), database.engine.begin() as tx:
-                database.begin(tx, of)
+            with _begin(database, of, database.limit) as tx:
                 began = time.monotonic()
                 result = work(tx)
         except SQLAlchemyError as error:
@@ -96,8 +95,7 @@ class Access:
         """Begin a transaction that may take as long as it has to, and commit it in the end."""
         database = self._free.get()
         try:
-            with database.engine.begin() as tx:
-                database.begin(tx, None)
+            with _begin(database) as tx:
                 yield tx
         except SQLAlchemyError as error:
             raise database.explain(error) from None
@@ -145,6 +143,28 @@ class Access:
         if self._threads.end(within=MAX_CLOSING.seconds):
             for database in self._databases:
                 database.engine.dispose()
+
+
+@contextmanager
+def _begin(
+    database: Database, of: Concerned = None, limit: TransactionLimit = nullcontext
+) -> Iterator[Connection]:
+    """Begin a transaction that may take so long, and commit it in the end.
+
+    Whether its connection has broken is not asked before: if it can't even begin, another one does.
+    """
+    has_begun = False
+    try:
+        with limit(), database.engine.begin() as tx:
+            database.begin(tx, of)
+            has_begun = True
+            yield tx
+    except DBAPIError as error:
+        if has_begun or not error.connection_invalidated:
+            raise
+        with limit(), database.engine.begin() as tx:
+            database.begin(tx, of)
+            yield tx
 
 
 def _retrieve(ended: asyncio.Future[T]) -> None:

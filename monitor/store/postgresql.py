@@ -41,13 +41,14 @@ _SETTINGS: Final = {
 """Our name and how long the network may take, in libpq's words; storage.url may say otherwise."""
 
 _BEGIN: Final = """
+BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '60s';
 SET LOCAL idle_in_transaction_session_timeout = '10s';
 """
 
 _BEGIN_READ: Final = f"""
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '{MAX_READ.seconds:.0f}s';
 SET LOCAL idle_in_transaction_session_timeout = '10s'
@@ -126,8 +127,7 @@ def connect(address: URL, *, read_only: bool) -> Database:
         engine = create_engine(
             address.set(drivername="postgresql+psycopg", query={**_SETTINGS, **address.query}),
             hide_parameters=True,
-            isolation_level="READ COMMITTED",  # else what is read may be older than the lock
-            pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",  # BEGIN is ours, with all that belongs to it at once
             use_native_hstore=False,
             connect_args={"prepare_threshold": None, "client_encoding": "UTF8"},
         )
