@@ -23,6 +23,7 @@ PARTS: Final = {
     "decode": "decode + diff of 1,000 accounts",
     "metrics": "a scrape of /metrics",
     "commit": "a commit on SQLite",
+    "databases": "PostgreSQL beside SQLite",
     "listings": "listings of half a year",
     "queue": "long queues",
     "restart": "a restart after a kill",

@@ -81,15 +81,15 @@ def rows(*, quick: bool) -> Sequence[Row]:
 # ── a delivery beside a queue ────────────────────────────────────────────────────────────────────
 
 
-class _Outbox:
-    """A database whose workspace `busy` is told to `hook`, beside what is queued of others."""
+class Outbox:
+    """A database whose workspace *name* is told to `hook`, beside what is queued of others."""
 
-    def __init__(self, folder: str, name: str) -> None:
-        self.store = Store.open(f"sqlite:///{folder}/{name}.db")
+    def __init__(self, store: Store, name: str = "busy") -> None:
+        self.store = store
         self._now = NOON
-        self._watched = ["busy"]
+        self._watched = [name]
         self._ids = [new_id() for _ in range(ACCOUNTS)]
-        attach = partial(held_by_bench, name="busy", now=NOON)
+        attach = partial(held_by_bench, name=name, now=NOON)
         self._workspace, self._term = self.store.run_now(attach)
         self._poll(Status.ACTIVE)
 
@@ -128,6 +128,11 @@ class _Outbox:
             inventory = self._inventory()
             for _ in self._ids:
                 yield wall_seconds(partial(self._deliver, "hook", inventory))
+
+    def endless(self) -> Iterator[float]:
+        """Give how long a delivery takes, again and again."""
+        while True:
+            yield from self.deliveries()
 
     def probe(self) -> float:
         """Try the receiver `dead` once more, in vain; return how long that takes."""
@@ -180,19 +185,20 @@ class _Outbox:
 
 
 @contextmanager
-def _outboxes() -> Iterator[tuple[_Outbox, _Outbox]]:
+def _outboxes() -> Iterator[tuple[Outbox, Outbox]]:
     """Give two databases; one is to have a queue."""
     with (
         tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder,
         ExitStack() as stack,
     ):
-        pair = _Outbox(folder, "empty"), _Outbox(folder, "full")
-        for one in pair:
-            stack.enter_context(closing(one.store))
-        yield pair
+        empty, full = (
+            Outbox(stack.enter_context(closing(Store.open(f"sqlite:///{folder}/{name}.db"))))
+            for name in ("empty", "full")
+        )
+        yield empty, full
 
 
-def _in_turn(empty: _Outbox, full: _Outbox, runs: int) -> tuple[list[float], list[float]]:
+def _in_turn(empty: Outbox, full: Outbox, runs: int) -> tuple[list[float], list[float]]:
     """Return how long deliveries take beside the queues of both."""
     pairs: list[tuple[float, float]] = []
     while len(pairs) < runs:
