@@ -129,6 +129,8 @@ def fill(tx: Connection, incidents: int) -> None:
         "from": NOON - DAYS * 24 * 3_600_000_000,
         "step": DAYS * 24 * 3_600_000_000 // incidents,
     }
+    if tx.dialect.name == "postgresql":
+        tx.exec_driver_sql("SET LOCAL statement_timeout = 0")
     for statement in _FILL.values():
         tx.execute(text(statement.format(numbers=_NUMBERS)), values)
     tx.exec_driver_sql("ANALYZE")

@@ -15,7 +15,7 @@ LOAD: Final = text("SELECT * FROM account WHERE workspace = :workspace AND id = 
 def load(tx: Connection, workspace: str, id_: str | None) -> Account | None:
     """Return what is recorded about an account, removed or not."""
     row = tx.execute(LOAD, {"workspace": workspace, "id": id_}).one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else from_row(row)
 
 
 ROWS: Final = text("SELECT * FROM account WHERE workspace IN :names")
@@ -31,12 +31,12 @@ def rows_of(tx: Connection, names: Iterable[str]) -> dict[str, list[Row[Any]]]:
 
 def read(listed: Iterable[Row[Any]]) -> dict[str, Account]:
     """Return accounts by id; raise ValueError if they hold what this version does not know."""
-    return {row.id: _account(row) for row in listed}
+    return {row.id: from_row(row) for row in listed}
 
 
-WRITE: Final = text(
-    rows.upsert("account", (*rows.columns(Account), "changes"), key=("workspace", "id"))
-)
+COLUMNS: Final = (*rows.columns(Account), "changes")
+
+WRITE: Final = text(rows.upsert("account", COLUMNS, key=("workspace", "id")))
 
 
 def write(tx: Connection, accounts: Iterable[Account]) -> None:
@@ -62,5 +62,7 @@ def write_transitions(tx: Connection, transitions: Iterable[Transition]) -> None
     rows.execute_many(tx, WRITE_TRANSITION, map(rows.values, transitions))
 
 
-def _account(row: Row[Any]) -> Account:
-    return rows.read(Account, row, changes=tuple(int(at) for at in row.changes.split()))
+def from_row(row: Row[Any], prefix: str = "") -> Account:
+    """Return the account in a *row*, whose columns have this *prefix*."""
+    changes = getattr(row, f"{prefix}changes").split()
+    return rows.read(Account, row, prefix, changes=tuple(map(int, changes)))

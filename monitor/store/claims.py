@@ -51,7 +51,6 @@ from . import (
     session_intents,
     sessions,
     undelivered,
-    workspaces,
 )
 from .outbox import Settled
 from .receivers import ReceiverState
@@ -453,17 +452,27 @@ def _wait_for_answers(
     return wait_until > now
 
 
-QUEUED: Final = text("""
+QUEUED: Final = text(f"""
 SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
-    event.account_id AS event_account_id, heard.at AS heard_at, heard.told_at
+    event.account_id AS event_account_id, heard.at AS heard_at, heard.told_at,
+    CASE WHEN workspace.detached_at IS NULL THEN workspace.name END AS attached,
+    workspace.fresh_until,
+    {rows.selected("account", accounts.COLUMNS, "of_account_")},
+    {rows.selected("incident", incidents.COLUMNS, "of_incident_")},
+    session.account_id AS session_of, {rows.selected("session", sessions.COLUMNS, "session_")}
 FROM notification
 JOIN event ON event.id = notification.event_id
+LEFT JOIN workspace ON workspace.name = notification.workspace
+LEFT JOIN account ON account.workspace = notification.workspace AND account.id = event.account_id
+LEFT JOIN incident ON incident.id = notification.incident_id
+LEFT JOIN session ON session.workspace = notification.workspace
+    AND session.account_id = event.account_id
 LEFT JOIN heard ON heard.incident_id = notification.incident_id
     AND heard.receiver = notification.receiver AND heard.address = notification.address
     AND heard.message_id <> notification.message_id
 WHERE notification.message_id = :message_id AND notification.settled_at IS NULL
 ORDER BY notification.position
-""")
+""")  # noqa: S608 - names of our own columns
 
 
 def _queued(
@@ -475,9 +484,15 @@ def _queued(
     """
     not_told = undelivered.read(message)
     for row in tx.execute(QUEUED, {"message_id": message.id}).all():
-        account = accounts.load(tx, row.workspace, row.event_account_id)
+        account = incident = session = None
+        if row.of_account_id is not None:
+            account = accounts.from_row(row, "of_account_")
+        if row.of_incident_id is not None:
+            incident = incidents.from_row(row, "of_incident_")
+        if row.session_of is not None:
+            session = sessions.from_row(row, "session_")
         watched: bool | None = inventory.watches(row.workspace)
-        if watched is not workspaces.is_attached(tx, row.workspace):
+        if watched is not (row.attached is not None):
             watched = None  # another configuration is being applied
         yield (
             row.subject,
@@ -489,13 +504,13 @@ def _queued(
                 detail=row.event_detail,
                 workspace=row.workspace,
                 labels=inventory.labels(row.workspace, account),
-                incident=incidents.load(tx, row.incident_id),
+                incident=incident,
                 account=account,
-                session=sessions.load(tx, row.workspace, row.event_account_id),
+                session=session,
                 heard_at=row.heard_at,
                 told_at=row.told_at,
                 watched=watched,
-                current=workspaces.is_fresh(tx, row.workspace, now),
+                current=row.fresh_until is not None and row.fresh_until >= now,
                 undelivered=not_told,
             ),
         )

@@ -16,7 +16,7 @@ LOAD: Final = text("SELECT * FROM incident WHERE id = :id")
 def load(tx: Connection, id_: str | None) -> Incident | None:
     """Return the incident *id_*, if there is one."""
     row = tx.execute(LOAD, {"id": id_}).one_or_none()
-    return None if row is None else _incident(row)
+    return None if row is None else from_row(row)
 
 
 LOAD_OPEN: Final = text("""
@@ -26,7 +26,7 @@ SELECT * FROM incident WHERE workspace = :workspace AND resolved_at IS NULL
 
 def load_open(tx: Connection, workspace: str) -> dict[Subject, Incident]:
     """Return the open incidents of *workspace* by what they are about."""
-    incidents = map(_incident, tx.execute(LOAD_OPEN, {"workspace": workspace}))
+    incidents = map(from_row, tx.execute(LOAD_OPEN, {"workspace": workspace}))
     return {incident.about: incident for incident in incidents}
 
 
@@ -142,7 +142,9 @@ def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) ->
     tx.execute(POSTPONE, {"id": incident_id, "now": now, "until": until})
 
 
-WRITE: Final = text(rows.upsert("incident", (*rows.columns(Incident), "earlier"), key=("id",)))
+COLUMNS: Final = (*rows.columns(Incident), "earlier")
+
+WRITE: Final = text(rows.upsert("incident", COLUMNS, key=("id",)))
 
 
 def write(tx: Connection, incidents: Iterable[Incident]) -> None:
@@ -158,10 +160,11 @@ def _write_earlier(incident: Incident) -> str:
     return " ".join(f"{cause.cause}:{int(cause.lasted)}" for cause in incident.earlier)
 
 
-def _incident(row: Row[Any]) -> Incident:
-    causes = (cause.split(":") for cause in row.earlier.split())
+def from_row(row: Row[Any], prefix: str = "") -> Incident:
+    """Return the incident in a *row*, whose columns have this *prefix*."""
+    causes = (cause.split(":") for cause in getattr(row, f"{prefix}earlier").split())
     earlier = (EarlierCause(Cause(cause), Duration(lasted)) for cause, lasted in causes)
-    return rows.read(Incident, row, earlier=tuple(earlier))
+    return rows.read(Incident, row, prefix, earlier=tuple(earlier))
 
 
 WRITE_EVENT: Final = text(rows.insert("event", rows.columns(Event)))

@@ -41,6 +41,11 @@ def upsert(table: str, columns: Sequence[str], *, key: Sequence[str]) -> str:
     return f"{insert(table, columns)}\nON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
 
 
+def selected(table: str, columns: Iterable[str], prefix: str) -> str:
+    """Return what selects the *columns* of *table* beside others: with a *prefix*."""
+    return ", ".join(f"{table}.{name} AS {prefix}{name}" for name in columns)
+
+
 def execute_many(tx: Connection, statement: TextClause, rows: Iterable[dict[str, Any]]) -> None:
     """Run *statement* once for each of *rows*.
 

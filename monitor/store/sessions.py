@@ -18,7 +18,7 @@ SELECT * FROM session WHERE workspace = :workspace AND account_id = :account_id
 def load(tx: Connection, workspace: str, account_id: str | None) -> Session | None:
     """Return the session of an account, if it has one."""
     row = tx.execute(LOAD, {"workspace": workspace, "account_id": account_id}).one_or_none()
-    return None if row is None else _session(row)
+    return None if row is None else from_row(row)
 
 
 LOAD_ALL: Final = text("SELECT * FROM session WHERE workspace = :workspace")
@@ -27,12 +27,14 @@ LOAD_ALL: Final = text("SELECT * FROM session WHERE workspace = :workspace")
 def load_all(tx: Connection, workspace: str) -> dict[str, Session]:
     """Return the sessions of the accounts of *workspace*, by account id."""
     sessions = tx.execute(LOAD_ALL, {"workspace": workspace})
-    return {row.account_id: _session(row) for row in sessions}
+    return {row.account_id: from_row(row) for row in sessions}
 
 
 KEY: Final = ("workspace", "account_id")
 
-WRITE: Final = text(rows.upsert("session", (*KEY, *rows.columns(Session), "link"), key=KEY))
+COLUMNS: Final = (*rows.columns(Session), "link")
+
+WRITE: Final = text(rows.upsert("session", (*KEY, *COLUMNS), key=KEY))
 
 DELETE: Final = text("""
 DELETE FROM session WHERE workspace = :workspace AND account_id = :account_id
@@ -55,5 +57,7 @@ def write(tx: Connection, workspace: str, sessions: Mapping[str, Session | None]
     rows.execute_many(tx, WRITE, written)
 
 
-def _session(row: Row[Any]) -> Session:
-    return rows.read(Session, row, link=Secret(row.link) if row.link else None)
+def from_row(row: Row[Any], prefix: str = "") -> Session:
+    """Return the session in a *row*, whose columns have this *prefix*."""
+    link = getattr(row, f"{prefix}link")
+    return rows.read(Session, row, prefix, link=Secret(link) if link else None)
