@@ -74,7 +74,7 @@ class _Workspace:
         """Record that all accounts have this *status* now."""
         self._now += MINUTE
         listed = tuple(account(id_, status) for id_ in self._ids)
-        changes = diff(self._workspace, Snapshot(listed, ()), {})
+        changes = diff(self._workspace, Snapshot(listed, ()))
         work = partial(
             commit,
             workspace=self._workspace,

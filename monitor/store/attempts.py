@@ -13,7 +13,7 @@ Rules:
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -137,11 +137,9 @@ def settle(
         since = tx.execute(FIRST_ATTEMPT, {"id": message.id}).scalar_one()
         why = "" if error is None else _answer(error)
         undelivered.enqueue(tx, sent, fallback, why=why, since=since, now=now, new_id=new_id)
-    if error is None:
-        sent = [*sent, *_cancel_rest(tx, sent)]
-    elif done:
-        outbox.pass_turn(tx, sent, now=now)
-    ended = outbox.end(tx, sent, now=now) if is_over else []
+    ended = outbox.settled(sent) if is_over else []
+    if is_over or done:
+        ended += _follow_up(tx, sent, is_delivered=error is None, now=now)
     return SettledMessage(tuple(ended), state)
 
 
@@ -283,6 +281,34 @@ def _note_receiver(
         jitter=jitter,
         now=now,
     )
+
+
+BEHIND: Final = text("""
+SELECT MAX(CASE WHEN message.done IS NULL THEN 0 ELSE 1 END) AS has_rest
+FROM notification JOIN message ON message.id = notification.message_id
+WHERE notification.receiver = :receiver AND notification.address = :address
+    AND notification.workspace = :workspace AND notification.subject IN :subjects
+    AND notification.settled_at IS NULL AND notification.message_id <> :message_id
+""")
+"""Of most accounts nothing more is queued when something was told."""
+
+
+def _follow_up(
+    tx: Connection, sent: Sequence[Row[Any]], *, is_delivered: bool, now: Micros
+) -> list[Settled]:
+    """Let what waited behind *sent* go; return what that made needless, if it was delivered."""
+    if not sent:
+        return []
+    names = ("receiver", "address", "workspace", "message_id")
+    queue_of = {name: getattr(sent[0], name) for name in names}
+    subjects = dict.fromkeys(row.subject for row in sent)
+    behind = rows.execute_portions(tx, BEHIND, "subjects", subjects, **queue_of)
+    if all(row.has_rest is None for row in behind):
+        return []
+    has_rest = is_delivered and any(row.has_rest for row in behind)
+    cancelled = _cancel_rest(tx, sent) if has_rest else []
+    outbox.pass_turn(tx, sent, now=now)
+    return outbox.end(tx, cancelled, now=now)
 
 
 CANCEL_REST: Final = text("""

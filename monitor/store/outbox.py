@@ -76,7 +76,12 @@ def end(tx: Connection, ended: Iterable[Row[Any]], *, now: Micros) -> list[Settl
     rows.execute_portions(tx, CLOSE_EMPTY, "ids", (id_ for id_ in ids if id_ not in kept), now=now)
     rows.execute_portions(tx, REST, "ids", ids, now=now)
     pass_turn(tx, notifications, now=now)
-    return [rows.read(Settled, row) for row in notifications]
+    return settled(notifications)
+
+
+def settled(ended: Iterable[Row[Any]]) -> list[Settled]:
+    """Return what came to an end, rows of `notification` with their state as *outcome*."""
+    return [rows.read(Settled, row) for row in ended]
 
 
 def pass_turn(tx: Connection, notifications: Iterable[Row[Any]], *, now: Micros) -> None:

@@ -263,6 +263,7 @@ NUMBERS = ("now", "start", "at", "told_at", "until", "before", "since", "limit",
 HOT = (
     *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
     *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),
+    attempts.BEHIND,
     *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.NOT_EMPTY, outbox.CLOSE_EMPTY),
     *(
         outbox.NEXT_IN_TURN,
