@@ -10,10 +10,12 @@ Rules:
 4. No error names the user, the password or a parameter of the address.
 """
 
+import math
 import os
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -58,6 +60,9 @@ MAX_TRANSACTION: Final = Duration.parse("5m")
 """How long a transaction may take. A server that was stopped says nothing, and its host goes on
 answering for it: neither its own limits nor those of the network end the wait."""
 
+CHECK_EVERY: Final = Duration.parse("500ms")
+"""How often it is looked at whether one has taken longer."""
+
 MAX_SILENT_READ: Final = Duration.parse("40s")
 """The same for what only reads: the server itself ends it after MAX_READ."""
 
@@ -92,23 +97,34 @@ _FAILED: Final = re.compile(r"failed: (?:(?:FATAL|ERROR|PANIC):\s*)?(?!connectio
 
 
 class TransactionTimeout:
-    """Breaks the connection off when a transaction has taken too long."""
+    """Breaks the connection off when a transaction has taken too long.
+
+    A thread looks at that every moment: to start one for each transaction takes longer than most.
+    """
 
     def __init__(self, engine: Engine, *, read_only: bool) -> None:
         self._read_only = read_only
         self._connection: Any = None
+        self._until = math.inf
+        self._is_over = threading.Event()
         event.listen(engine, "connect", self._follow)
+        event.listen(engine, "engine_disposed", lambda _: self._is_over.set())
+        threading.Thread(target=self._watch, name="store-limit", daemon=True).start()
 
     @contextmanager
     def limit(self) -> Iterator[None]:
         """Limit the time of the transaction within this context."""
         at_most = MAX_SILENT_READ if self._read_only else MAX_TRANSACTION
-        timer = threading.Timer(at_most.seconds, self._break_off)
-        timer.start()
+        self._until = time.monotonic() + at_most.seconds
         try:
             yield
         finally:
-            timer.cancel()
+            self._until = math.inf
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(CHECK_EVERY.seconds):
+            if time.monotonic() > self._until:
+                self._break_off()
 
     def _follow(self, connection: Any, _: Any) -> None:
         self._connection = connection
