@@ -44,10 +44,12 @@ _SETTINGS: Final = {
 
 _BEGIN: Final = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL join_collapse_limit = 1;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '60s';
 SET LOCAL idle_in_transaction_session_timeout = '10s';
 """
+"""As no plan is kept, tables are joined as they are written: other orders take long to weigh."""
 
 _BEGIN_READ: Final = f"""
 BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
