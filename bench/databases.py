@@ -65,9 +65,7 @@ class _Workspace:
         self._store, self._name = store, name
         self._now = NOON
         self._ids = [new_id() for _ in range(ACCOUNTS)]
-        self._workspace, self._term = store.run_now(
-            partial(held_by_bench, name=name, now=NOON)
-        )
+        self._workspace, self._term = store.run_now(partial(held_by_bench, name=name, now=NOON))
         self.poll(Status.ACTIVE)
 
     def poll(self, status: Status) -> None:

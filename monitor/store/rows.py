@@ -5,6 +5,7 @@ number (a tuple, another dataclass, a secret) are no columns: the module of thei
 becomes of them.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ MAX_LISTED: Final = 500
 """How many values are listed in one statement."""
 
 MAX_VALUES: Final = 500
-"""How many values of rows a statement adds; with more of them it is no faster."""
+"""How many values of rows a statement of SQLite adds; with more of them it is no faster."""
+
+MAX_ROWS: Final = 1000
+"""How many rows one of PostgreSQL adds."""
 
 
 def columns(kind: type) -> tuple[str, ...]:
@@ -53,13 +57,10 @@ def execute_many(tx: Connection, statement: TextClause, rows: Iterable[dict[str,
     to the driver, as it wants them, and what adds rows adds many with one statement.
     """
     listed = list(rows)
-    adding = _adding(statement, tx.dialect)
+    adding = _adding(statement)
     if adding and adding.fits(listed):
-        whole = len(listed) - len(listed) % adding.size
-        if whole:
-            portions = (listed[at : at + adding.size] for at in range(0, whole, adding.size))
-            tx.exec_driver_sql(adding.sql, [adding.values(portion) for portion in portions])
-        del listed[:whole]
+        add = _add_as_json if tx.dialect.name == "postgresql" else _add_as_values
+        listed = add(tx, adding, listed)
     if listed:
         sql, places = _compiled(statement, tx.dialect)
         parameters = [tuple(map(row.__getitem__, places)) for row in listed] if places else listed
@@ -73,40 +74,82 @@ def _compiled(statement: TextClause, dialect: Dialect) -> tuple[str, Sequence[st
     return str(compiled), getattr(compiled, "positiontup", None) or ()
 
 
-_INSERT: Final = re.compile(r"\s*(INSERT INTO [^:]+?VALUES\s*)\(([^()]+)\)([^:]*)", re.DOTALL)
+_INSERT: Final = re.compile(
+    r"\s*INSERT INTO (\w+)\s*\(([^()]+)\)\s*VALUES\s*\(([^()]+)\)([^:]*)", re.DOTALL
+)
 _KEY: Final = re.compile(r"ON CONFLICT \(([^)]+)\) DO UPDATE")
 
 
 @dataclass(frozen=True, slots=True)
 class _Adding:
-    """A statement that adds *size* rows at once; *key* is what it changes a row by."""
+    """A statement that adds a row to *table*: in each column a value, which is `:name` or fixed.
 
-    sql: str
-    names: Sequence[str]
-    size: int
+    *key* is what it changes a row by; *tail* is what stands behind the values.
+    """
+
+    table: str
+    values: Mapping[str, str]
+    tail: str
     key: Sequence[str]
+
+    @property
+    def head(self) -> str:
+        """What stands before the values."""
+        return f"INSERT INTO {self.table} ({', '.join(self.values)})"
 
     def fits(self, listed: Sequence[Mapping[str, Any]]) -> bool:
         """Return whether it may add all of *listed*: it can't change a row twice."""
         keys = {tuple(map(row.__getitem__, self.key)) for row in listed} if self.key else listed
         return len(keys) == len(listed)
 
-    def values(self, portion: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-        """Return the values of a *portion* in their order."""
-        return tuple(row[name] for row in portion for name in self.names)
-
 
 @cache
-def _adding(statement: TextClause, dialect: Dialect) -> _Adding | None:
+def _adding(statement: TextClause) -> _Adding | None:
     match = _INSERT.fullmatch(statement.text)
     if match is None:
         return None
-    head, row, tail = match.groups()
-    names, key = re.findall(r":(\w+)", row), _KEY.search(tail)
+    table, columns, values, tail = match.groups()
+    key = _KEY.search(tail)
+    named = dict(zip(_split(columns), _split(values), strict=True))
+    return _Adding(table, named, tail, _split(key[1]) if key else ())
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _add_as_values(
+    tx: Connection, adding: _Adding, listed: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Add rows by statements that list the values of many; return those that are left."""
+    names = [value[1:] for value in adding.values.values() if value.startswith(":")]
     size = max(1, MAX_VALUES // len(names))
-    row = re.sub(r":\w+", "?" if dialect.paramstyle == "qmark" else "%s", row)
-    columns = key[1].replace(" ", "").split(",") if key else ()
-    return _Adding(f"{head}{', '.join([f'({row})'] * size)}{tail}", names, size, columns)
+    whole = len(listed) - len(listed) % size
+    if whole:
+        row = ", ".join("?" if value[0] == ":" else value for value in adding.values.values())
+        many = ", ".join([f"({row})"] * size)
+        sql = f"{adding.head} VALUES {many}{adding.tail}"
+        portions = (listed[at : at + size] for at in range(0, whole, size))
+        parameters = [tuple(row[name] for row in each for name in names) for each in portions]
+        tx.exec_driver_sql(sql, parameters)
+    return listed[whole:]
+
+
+def _add_as_json(
+    tx: Connection, adding: _Adding, listed: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Add all rows, many with one value: PostgreSQL takes long to read a list of many values."""
+    given = {column: value[1:] for column, value in adding.values.items() if value[0] == ":"}
+    selected = ", ".join(
+        column if value[0] == ":" else value for column, value in adding.values.items()
+    )
+    source = f"json_populate_recordset(NULL::{adding.table}, %s)"
+    sql = f"{adding.head} SELECT {selected} FROM {source} {adding.tail}"  # noqa: S608 - of our own
+    for at in range(0, len(listed), MAX_ROWS):
+        portion = listed[at : at + MAX_ROWS]
+        values = [{column: row[name] for column, name in given.items()} for row in portion]
+        tx.exec_driver_sql(sql, (json.dumps(values),))
+    return []
 
 
 def listing(statement: TextClause, key: str) -> TextClause:
