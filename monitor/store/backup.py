@@ -89,6 +89,7 @@ def make(
     database = sqlite.connect(parsed, file, read_only=True)
     try:
         with database.engine.begin() as tx:
+            database.begin(tx, None)
             source = tx.connection.driver_connection
             assert isinstance(source, sqlite3.Connection)
             return _write(source, target, pause, replace=replace)
