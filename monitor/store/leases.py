@@ -217,6 +217,16 @@ def take(
     return {row.name: row.former_at for row in taken}
 
 
+TAKE_DETACHED: Final = text("""
+UPDATE workspace SET holder = :replica WHERE detached_at IS NOT NULL RETURNING name
+""")
+
+
+def take_detached(tx: Connection, replica: str) -> list[str]:
+    """Let *replica*, which holds '*', hold what has left the configuration; return which."""
+    return list(tx.execute(TAKE_DETACHED, {"replica": replica}).scalars())
+
+
 RELEASE: Final = text("""
 UPDATE workspace SET holder = NULL, released_at = :now, requests = :requests
 WHERE name = :name AND holder = :replica AND term = :term

@@ -386,13 +386,14 @@ def backlog(tx: Connection, replica: str) -> dict[str, tuple[int, Micros]]:
 
 
 HAND_OVER: Final = text("""
-UPDATE message SET holder = :replica WHERE workspace IN :names AND settled_at IS NULL
+UPDATE message SET holder = (SELECT holder FROM workspace WHERE workspace.name = message.workspace)
+WHERE workspace IN :names AND settled_at IS NULL
 """)
 
 
-def hand_over(tx: Connection, replica: str, names: Iterable[str]) -> None:
-    """Let *replica*, which has taken the workspaces *names*, deliver what is queued of them."""
-    rows.execute_portions(tx, HAND_OVER, "names", names, replica=replica)
+def hand_over(tx: Connection, names: Iterable[str]) -> None:
+    """Let who holds the workspaces *names* now deliver what is queued of them."""
+    rows.execute_portions(tx, HAND_OVER, "names", names)
 
 
 SENDING_OF: Final = text("""

@@ -30,7 +30,7 @@ CREATE TABLE generation (
 
 -- It is held by a replica, and free if that is gone. Who gave it back leaves the time on its clock,
 -- and how many requests it made in the last minute. Its messages have positions up to `position`.
--- '*' stands for all of them.
+-- '*' stands for all of them; who holds it holds what is detached, too.
 CREATE TABLE workspace (
     name TEXT PRIMARY KEY,
     holder TEXT,

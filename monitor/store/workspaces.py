@@ -29,7 +29,7 @@ from monitor.core.model import (
     Workspace,
 )
 
-from . import accounts, incidents, outside, rows, sessions
+from . import accounts, incidents, outbox, outside, rows, sessions
 from .errors import LeaseLostError
 
 ROWS: Final = text("SELECT * FROM workspace WHERE name IN :names")
@@ -225,7 +225,8 @@ RETURNING: Final = text(
 
 ATTACH: Final = text("""
 INSERT INTO workspace (name, term, version, position) VALUES (:name, 0, 0, 0)
-ON CONFLICT (name) DO UPDATE SET detached_at = NULL
+ON CONFLICT (name) DO UPDATE SET detached_at = NULL,
+    holder = CASE WHEN workspace.detached_at IS NULL THEN workspace.holder END
 """)
 
 
@@ -236,7 +237,10 @@ def attach(tx: Connection, names: Collection[str]) -> None:
     rows.execute_many(tx, ATTACH, ({"name": name} for name in names))
 
 
-ATTACH_AGAIN: Final = text("UPDATE workspace SET detached_at = NULL WHERE name = :name")
+ATTACH_AGAIN: Final = text("""
+UPDATE workspace SET detached_at = NULL, holder = NULL
+WHERE name = :name AND detached_at IS NOT NULL
+""")
 
 
 def undo_detach(tx: Connection, name: str, renamed_to: str | None) -> None:
@@ -362,7 +366,9 @@ def load_attached(tx: Connection) -> list[str]:
     return list(tx.execute(ATTACHED).scalars())
 
 
-IS_ATTACHED: Final = text("SELECT 1 FROM workspace WHERE name = :name AND detached_at IS NULL")
+IS_ATTACHED: Final = text("""
+SELECT 1 FROM workspace WHERE name = :name AND detached_at IS NULL AND name <> '*'
+""")
 
 
 def is_attached(tx: Connection, name: str) -> bool:
@@ -371,16 +377,24 @@ def is_attached(tx: Connection, name: str) -> bool:
 
 
 DETACH: Final = text("""
-UPDATE workspace SET detached_at = :now, holder = NULL, released_at = :now WHERE name = :name
+UPDATE workspace SET detached_at = :now, released_at = :now,
+    holder = (SELECT holder FROM workspace AS of_all WHERE of_all.name = '*')
+WHERE name = :name
 """)
 
 
 def detach(
     tx: Connection, watched: Container[str], now: Micros, *, limit: int | None = None
 ) -> list[str]:
-    """Detach workspaces that are not *watched* any more; return those that were attached."""
+    """Detach workspaces that are not *watched* any more; return those that were attached.
+
+    Who holds '*' tells what is left of them.
+    """
     detached = [name for name in load_attached(tx) if name not in watched][:limit]
     rows.execute_many(tx, DETACH, ({"name": name, "now": now} for name in detached))
+    outbox.hand_over(tx, detached)
+    if detached:
+        outside.note(tx)
     return detached
 
 

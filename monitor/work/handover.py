@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
-from monitor.core.model import Cause, Micros, Workspace
+from monitor.core.model import ALL_WORKSPACES, Cause, Micros, Workspace
 from monitor.store import (
     accounts,
     clock,
@@ -55,7 +55,9 @@ def take(
         tx, [name for name, at in former.items() if at is None or now - at >= blind_after]
     )
     session_intents.mark_unknown(tx, former)
-    outbox.hand_over(tx, replica, former)
+    outbox.hand_over(tx, former)
+    if ALL_WORKSPACES in former:
+        outbox.hand_over(tx, leases.take_detached(tx, replica))
     hold(tx, replica, former, now=now)
     return list(former)
 

@@ -57,7 +57,7 @@ class Fleet(StoreHarness):
     def restart(self):
         for name in self.attached:
             self.attach(name)
-            self.run(lambda tx, name=name: hold(tx, name, now=self.now))
+            self.run(lambda tx, name=name: hold(tx, REPLICA, [name], now=self.now))
             self.attached[name] = self.workspace, self.term
         self.inventory = Inventory({name: {} for name in self.attached})
 
