@@ -113,15 +113,15 @@ class OutboxHarness(StoreHarness):
         self.sends = []
         self.restart()
 
-    async def _take_turn(self, work, *, urgent=False):
-        del urgent
+    async def _take_turn(self, work, *, of=None, urgent=False):
+        del of, urgent
         await asyncio.sleep(0)
         return self.run(work)
 
     def restart(self):
         """Begin as another process does; sends of this one go on if there are any."""
         self.attach()
-        self.run(lambda tx: hold(tx, "acme", now=self.now))
+        self.run(lambda tx: hold(tx, REPLICA, ["acme"], now=self.now))
         self.workers = {}
         recorder = make_recorder(
             self,
@@ -215,7 +215,7 @@ class OutboxHarness(StoreHarness):
     def forget_looks(self):
         """Let nothing that is recorded count as known, as after a suspension of the host."""
         self.forget_look()
-        self.run(lambda tx: hold(tx, "acme", now=self.now))
+        self.run(lambda tx: hold(tx, REPLICA, ["acme"], now=self.now))
         self.workspace = self.run(lambda tx: workspaces.load(tx, "acme"))
 
     async def tick(self):

@@ -41,17 +41,20 @@ class PollHarness:
         self.metrics = recorder.metrics
         self.routing = make_routing({"chat": True})
         self.source = self.make_source(token or Secret(TOKEN))
+        self.recorder = recorder
         store.run_now(live)
-        workspace, term = store.run_now(lambda tx: hold(tx, "acme"))
-        self.poller = Poller(
-            workspace,
-            term,
-            rules=make_rules(IncidentPolicy(**policy), self.routing, create=create),
-            source=self.source,
-            recorder=recorder,
-        )
+        rules = make_rules(IncidentPolicy(**policy), self.routing, create=create)
+        self.take(rules)
         self.reconnector = Reconnector(
-            "acme", term, self.source, self.routing, create, HOUR, recorder
+            "acme", self.poller.term, self.source, self.routing, create, HOUR, recorder
+        )
+
+    def take(self, rules=None):
+        """Take the workspace, as a monitor does that starts; go by the *rules* of before."""
+        workspace, term = self.store.run_now(lambda tx: hold(tx, "acme", now=self.now))
+        rules = rules or self.poller.rules
+        self.poller = Poller(
+            workspace, term, rules=rules, source=self.source, recorder=self.recorder
         )
 
     def make_source(self, token):
@@ -99,7 +102,7 @@ class PollHarness:
 
     async def write_liveness(self):
         """Write the batch that is written every 15 s."""
-        await write_liveness(self.poller._recorder, [self.poller])
+        await write_liveness(self.recorder, [self.poller])
 
     async def poll(self, times=1, *, scheduled=True, after=MINUTE):
         """Poll so many times; return what happened as [(event, cause or detail)]."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from harness.core import LINK, listed_account, signed_out
-from harness.leases import hold
+from harness.core import LINK, NOON, listed_account, signed_out
+from harness.leases import REPLICA, hold, live
 from harness.store import PARTLY, TIMEOUT, StoreHarness, open_store
 from sqlalchemy import text
 
@@ -58,16 +58,17 @@ def filled(database_url):
 
 def fill(tx, now):
     """Add what no poll and no delivery of the harness adds."""
-    leases.replace(tx, "monitor", silent={}, now=now)
-    leases.take(tx, "monitor")
+    live(tx, "another", now)
+    hold(tx, "beta", replica="another", now=now)
+    leases.set_generation(tx, "another", "of a configuration")
     tx.execute(text("INSERT INTO acceptance VALUES ('acme', 'key', 1, 'cli', 'ops')"))
-    tx.execute(text("INSERT INTO clock (id, at) VALUES (1, 5)"))
     tx.execute(text("INSERT INTO outside (id, changes) VALUES (1, 7)"))
     tx.execute(text("INSERT INTO session_intent VALUES ('1', 'acme', 'a', '2', 3, 'wanted')"))
     for number, (statement, value) in enumerate(ODD):
         tx.execute(text(statement), {"id": f"odd-{number}", "text": value})
     tx.execute(EXTREME, {"least": -(2**63), "most": 2**63 - 1})
-    leases.give_back(tx, "monitor")
+    leases.leave(tx, "another")
+    leases.leave(tx, REPLICA)
 
 
 def everything(url):
@@ -166,7 +167,7 @@ def test_nothing_of_the_former_is_needed_while_the_copy_is_committed(
     "work",
     [
         lambda tx: hold(tx, "acme"),
-        lambda tx: leases.replace(tx, "starting", silent={}, now=1),
+        lambda tx: live(tx, "starting"),
     ],
     ids=["rows", "a monitor that has just begun"],
 )
@@ -216,14 +217,14 @@ def working(url):
     """A monitor works on the database at *url*, which takes others half a minute to see."""
     with closing(Store.open(url)) as monitor:
         if not monitor.lock_now():
-            monitor.run_now(lambda tx: leases.replace(tx, "monitor", silent={}, now=1))
+            monitor.run_now(lambda tx: live(tx, "monitor"))
         yield monitor
 
 
 def test_nothing_is_copied_while_a_monitor_works(filled, database_url, other_url):
     filled.store.close()
     with working(database_url) as monitor:
-        renew = partial(leases.renew, replica="monitor", now=2)
+        renew = partial(leases.renew, replica="monitor", now=NOON)
         with pytest.raises(StoreError, match="a monitor works on"):
             copy(database_url, other_url, sleep=lambda _: monitor.run_now(renew))
 
@@ -267,8 +268,9 @@ def test_a_copy_that_lost_its_hold_is_none(filled, database_url, other_url):
         closing(Store.open(other_url)) as target,
         exclusive.hold(source, REAL, say=pytest.fail, sleep=time.sleep) as hold,
     ):
-        silent = source.read_now(leases.replicas)
-        source.run_now(lambda tx: leases.replace(tx, "monitor", silent=silent, now=1))
+        silent = leases.seen(source.read_now(leases.replicas))
+        monitor = leases.Replica("monitor", "host", NOON)
+        assert source.run_now(lambda tx: leases.register(tx, monitor, silent=silent))
         with pytest.raises(StoreError, match="a monitor works on"):
             copying.copy(source, target, hold, pause=no_pause)
 

@@ -12,19 +12,19 @@ from harness.leases import hold
 from sqlalchemy import text
 
 from monitor.core.duration import Duration
-from monitor.store import access, clock, listings, workspaces
+from monitor.store import access, listings, workspaces
 from monitor.store.db import LeaseLostError, Store, StoreError
 
 
 def test_a_failed_transaction_leaves_nothing(harness):
     def fail(tx):
-        tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
-        tx.execute(text("INSERT INTO workspace (name, term) VALUES ('half', 1)"))
+        tx.execute(text("INSERT INTO outside (id, changes) VALUES (1, 1)"))
+        tx.execute(text("INSERT INTO outside (id, changes) VALUES (1, 1)"))
 
     with pytest.raises(StoreError, match="failed"):
         harness.run(fail)
 
-    assert harness.column("SELECT name FROM workspace") == ["acme"]
+    assert harness.column("SELECT changes FROM outside") == []
 
 
 async def test_work_runs_off_the_event_loop(store):
@@ -100,11 +100,11 @@ async def test_closing_waits_for_what_was_begun(database_url):
 def test_what_was_read_holds_until_the_commit(database_url):
     """Without a lock for all of a transaction, one of two that read the same would be lost."""
     stores = [Store.open(database_url) for _ in range(3)]
-    stores[0].run_now(lambda tx: clock.set_clock(tx, 0))
+    stores[0].run_now(lambda tx: tx.execute(text("INSERT INTO outside VALUES (1, 0)")))
 
     def add(tx):
-        latest = tx.execute(clock.LATEST).scalar_one()
-        tx.execute(clock.ADVANCE, {"now": latest + 1})
+        changes = tx.execute(text("SELECT changes FROM outside")).scalar_one()
+        tx.execute(text("UPDATE outside SET changes = :changes"), {"changes": changes + 1})
 
     def add_often(store):
         for _ in range(20):
@@ -113,7 +113,8 @@ def test_what_was_read_holds_until_the_commit(database_url):
     with ThreadPoolExecutor() as threads:
         list(threads.map(add_often, stores))
 
-    assert stores[0].run_now(lambda tx: tx.execute(clock.LATEST).scalar_one()) == 60
+    changes = text("SELECT changes FROM outside")
+    assert stores[0].run_now(lambda tx: tx.execute(changes).scalar_one()) == 60
     for store in stores:
         store.close()
 

@@ -240,7 +240,7 @@ def test_the_root_of_a_volume_is_taken_with_a_warning(tmp_path, kind):
 def fails(store, match):
     for access in (store.run_now, store.read_now):
         with pytest.raises(StoreError, match=match):
-            access(lambda tx: tx.execute(text("DELETE FROM clock")))
+            access(lambda tx: tx.execute(text("DELETE FROM outside")))
 
 
 def test_a_file_that_went_away_is_not_written_to_and_goes_on_when_it_is_back(
@@ -289,13 +289,13 @@ def test_a_program_that_ends_while_the_file_is_opened_takes_nothing_of_ours_alon
 ):
     Store.open(database_url).close()
     other, ours = sqlite3.connect(file), DatabaseFile(file)
-    other.execute("SELECT * FROM clock")
+    other.execute("SELECT * FROM outside")
     ours.prepare(create=False)
     database = sqlite.connect(make_url(database_url), ours, read_only=False)
 
     def write():
         with database.limit(), database.engine.begin() as tx:
-            tx.execute(text("DELETE FROM clock"))
+            tx.execute(text("DELETE FROM outside"))
 
     with database.limit():
         other.close()  # the last one that has it open, and takes its log away

@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from monitor.core.duration import Duration
-from monitor.store import access, clock, listings, workspaces
+from monitor.store import access, listings, outside, workspaces
 from monitor.store import postgresql as limits
 from monitor.store.db import Store, StoreError
 
@@ -171,7 +171,7 @@ def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
     with pytest.raises(StoreError, match="the database"):
         harness.run(cut)
 
-    assert set(harness.run(workspaces.load_terms)) == {"acme"}
+    assert harness.run(workspaces.load_attached) == ["acme"]
     assert harness.poll(signed_out()).decision.events
 
 
@@ -181,7 +181,7 @@ def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store
         return [tx.execute(text(f"SHOW {name}")).scalar_one() for name in names]
 
     for _ in range(9):  # psycopg would prepare what is repeated
-        store.run_now(lambda tx: clock.set_clock(tx, 1))
+        store.run_now(outside.note)
     assert store.run_now(settings) == ["10s", "1min", "10s"]
 
     def after(tx):

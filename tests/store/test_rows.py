@@ -12,7 +12,7 @@ from monitor.core.secret import Secret
 from monitor.store import accounts, incidents, rows, session_intents, sessions, workspaces
 
 MADE = {
-    "account": (accounts.LOAD, accounts.LOAD_ALL, accounts.WRITE),
+    "account": (accounts.LOAD, accounts.ROWS, accounts.WRITE),
     "event": (incidents.WRITE_EVENT,),
     "incident": (incidents.WRITE,),
     "session": (sessions.WRITE,),

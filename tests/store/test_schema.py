@@ -259,7 +259,19 @@ MODULES = (
     *(accounts, attempts, claims, clock, incidents, listings, looks, outbox, receivers, retention),
     *(session_intents, sessions, undelivered, workspaces, leases),
 )
-NUMBERS = ("now", "start", "at", "told_at", "until", "before", "since", "limit", "position", "part")
+NUMBERS = (
+    "now",
+    "start",
+    "at",
+    "told_at",
+    "until",
+    "before",
+    "since",
+    "limit",
+    "position",
+    "part",
+    "more",
+)
 HOT = (
     *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
     *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import structlog
 from harness.core import signed_out
+from harness.leases import REPLICA, live
 from harness.store import StoreHarness
 from sqlalchemy import text
 
@@ -25,7 +26,9 @@ VERSIONS = text("SELECT version FROM migration ORDER BY version")
 def older(database_url):
     """A database of the present version, with something in it."""
     with closing(Store.open(database_url)) as store:
-        StoreHarness(store).poll(signed_out())
+        harness = StoreHarness(store)
+        harness.poll(signed_out())
+        harness.run(lambda tx: leases.leave(tx, REPLICA))
     return database_url
 
 
@@ -125,7 +128,7 @@ def test_commands_of_a_newer_version_leave_an_older_database_alone(newer, monkey
 def test_nothing_is_upgraded_under_a_monitor_that_works(newer, upgraded, monkeypatch):
     with closing(Store.open(newer, outdated=True)) as monitor:
         if not monitor.lock_now():
-            monitor.run_now(lambda tx: leases.replace(tx, "monitor", silent={}, now=1))
+            monitor.run_now(lambda tx: live(tx, "monitor"))
             upgraded.meanwhile = lambda seconds: (
                 seconds % 10 or monitor.run_now(lambda tx: leases.renew(tx, "monitor", 1))
             )
@@ -141,7 +144,7 @@ def test_nothing_is_upgraded_under_a_monitor_that_works(newer, upgraded, monkeyp
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_monitor_that_was_killed_is_waited_for_as_long_as_its_lease(newer, upgraded):
     with closing(Store.open(newer, outdated=True)) as monitor:
-        monitor.run_now(lambda tx: leases.replace(tx, "killed", silent={}, now=1))
+        monitor.run_now(lambda tx: live(tx, "killed"))
 
     with structlog.testing.capture_logs() as logs:
         upgraded().close()
@@ -154,8 +157,8 @@ def test_a_monitor_that_was_killed_is_waited_for_as_long_as_its_lease(newer, upg
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_monitor_that_ends_meanwhile_is_waited_for_no_longer(newer, upgraded):
     with closing(Store.open(newer, outdated=True)) as monitor:
-        monitor.run_now(lambda tx: leases.replace(tx, "ends", silent={}, now=1))
-        upgraded.meanwhile = lambda _: monitor.run_now(lambda tx: leases.give_back(tx, "ends"))
+        monitor.run_now(lambda tx: live(tx, "ends"))
+        upgraded.meanwhile = lambda _: monitor.run_now(lambda tx: leases.leave(tx, "ends"))
 
         upgraded().close()
 
@@ -166,8 +169,9 @@ def test_a_monitor_that_ends_meanwhile_is_waited_for_no_longer(newer, upgraded):
 def test_whoever_takes_over_during_an_upgrade_ends_it(newer, upgraded, monkeypatch):
     def take_over(*_):
         with closing(Store.open(newer, outdated=True)) as store:
-            others = store.read_now(leases.replicas)
-            store.run_now(lambda tx: leases.replace(tx, "other", silent=others, now=1))
+            silent = leases.seen(store.read_now(leases.replicas))
+            other = leases.Replica("other", "host", 1)
+            assert store.run_now(lambda tx: leases.register(tx, other, silent=silent))
 
     monkeypatch.setattr(upgrade, "_keep", take_over)
     with pytest.raises(MonitorError, match="a monitor works on the database"):

@@ -31,7 +31,7 @@ async def test_only_what_was_looked_at_lately_is_current(tmp_path):
         assert not harness.is_fresh()  # nobody knows
 
 
-@pytest.mark.parametrize("why", ["lapsed", "suspended", "attached again"])
+@pytest.mark.parametrize("why", ["lapsed", "suspended", "taken again"])
 async def test_a_look_that_others_wait_for_is_written_at_once_though_it_is_quiet(harness, why):
     if why == "lapsed":
         harness.now += Duration.parse("1h")
@@ -39,7 +39,7 @@ async def test_a_look_that_others_wait_for_is_written_at_once_though_it_is_quiet
         harness.poller.forget_look()
         await harness.write_liveness()
     else:
-        harness.poller.resume(*harness.store.run_now(lambda tx: hold(tx, "acme")))
+        harness.take()
     assert not harness.is_fresh()
 
     await harness.poll()

@@ -311,8 +311,8 @@ async def test_after_a_commit_without_an_answer_nothing_is_taken_for_known(tmp_p
 
 AFFECTED = text("""
 INSERT INTO workspace (
-    name, term, version, failing_cause, failing_detail, failing_since, failing_cause_since
-) VALUES (:name, 1, 0, 'unreachable', '', 0, 0)
+    name, term, version, position, failing_cause, failing_detail, failing_since, failing_cause_since
+) VALUES (:name, 1, 0, 0, 'unreachable', '', 0, 0)
 """)
 
 

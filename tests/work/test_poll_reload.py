@@ -58,7 +58,7 @@ async def test_an_ignored_account_proves_whose_list_it_is_after_a_restart_too(tm
         await harness.poll()
         for id_ in ("a2", "a3", "a4"):
             harness.simulator.remove("acme", id_)
-        harness.poller.resume(harness.recorded(), harness.poller.term)
+        harness.take()
 
         assert await harness.poll(10) == [("notice", "disappeared")] * 3
 
@@ -83,13 +83,13 @@ async def test_a_new_name_alone_makes_no_account_ignored_after_a_restart_neither
     harness.reload(routing=ignoring("Test *"))
     harness.simulator.sign_out("acme", "a1")
     await harness.poll()
-    harness.poller.resume(harness.recorded(), harness.poller.term)
+    harness.take()
 
     harness.simulator.rename("acme", "a1", "Test one")
 
     assert await harness.poll(3) == [("notice", "rules_changed")]
     assert set(harness.recorded().accounts) == {"a1", "a2", "a3"}
-    harness.poller.resume(harness.recorded(), harness.poller.term)
+    harness.take()
     assert await harness.poll(3) == []
 
 
@@ -98,13 +98,13 @@ async def test_a_new_name_alone_lets_no_ignored_account_be_watched_after_a_resta
     harness.simulator.rename("acme", "a1", "Test one")
     harness.reload(routing=ignoring("Test *"))
     await harness.poll()
-    harness.poller.resume(harness.recorded(), harness.poller.term)
+    harness.take()
     await harness.poll(2)
 
     harness.simulator.rename("acme", "a1", "Somebody")
 
     assert await harness.poll(3) == [("notice", "rules_changed")]
-    harness.poller.resume(harness.recorded(), harness.poller.term)
+    harness.take()
     assert await harness.poll(3) == []
     assert set(harness.recorded().accounts) == {"a2", "a3"}
 
@@ -116,7 +116,7 @@ async def test_a_name_counts_if_the_rules_changed_while_no_monitor_ran(harness):
     harness.simulator.rename("acme", "a1", "Demo one")
 
     harness.reload(routing=ignoring("Demo *"))
-    harness.poller.resume(harness.recorded(), harness.poller.term)
+    harness.take()
 
     assert await harness.poll(2) == []
     assert set(harness.recorded().accounts) == {"a2", "a3"}
@@ -182,10 +182,10 @@ async def test_after_a_reload_while_the_list_is_fetched_every_account_is_compare
     harness.simulator.rename("acme", "a1", "Test one")
     run, begun, go = harness.store.run, asyncio.Event(), asyncio.Event()
 
-    async def held(work):
+    async def held(work, **options):
         begun.set()
         await go.wait()
-        return await run(work)
+        return await run(work, **options)
 
     harness.store.run = held
     polling = asyncio.create_task(harness.poll())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from harness.core import HOUR, MINUTE, REJECTED, listed_account, make_recorder, signed_out
 from harness.faults import failing_writes, locked
-from harness.leases import hold
+from harness.leases import REPLICA, hold, live
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
@@ -13,7 +13,7 @@ from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import Workspace
-from monitor.store import incidents, workspaces
+from monitor.store import incidents, leases, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 from monitor.work import tick
 from monitor.work.record import Recorded
@@ -244,7 +244,7 @@ async def test_a_reminder_that_the_database_refuses_does_not_keep_others_from_th
 
 
 async def test_a_monitor_that_was_taken_over_notices_even_if_nothing_happens(harness, ticker):
-    harness.run(lambda tx: hold(tx, "acme"))
+    harness.run(lambda tx: leases.leave(tx, REPLICA))
 
     with pytest.raises(LeaseLostError):
         await ticker.note_time()
@@ -274,9 +274,12 @@ async def test_what_is_due_in_a_workspace_that_is_not_ours_is_left_alone(harness
 
 async def test_a_workspace_that_is_not_ours_does_not_hold_up_what_is_due_elsewhere(harness, ticker):
     sign_out(harness, "theirs")
+    terms = {"acme": harness.term}
+    harness.run(lambda tx: leases.release(tx, REPLICA, terms, {}, harness.now))
+    harness.run(lambda tx: live(tx, "other"))
+    harness.run(lambda tx: hold(tx, "acme", replica="other", now=harness.now))
     harness.attach("beta")
     sign_out(harness, "ours")
-    ticker.term_of = {"beta": harness.term}.get
 
     assert await ticker.tick()
     assert not await ticker.tick()
