@@ -56,3 +56,23 @@ def test_who_goes_on_from_another_has_what_that_left():
     assert budget.take(100.0) == 0
     assert budget.take(100.0).seconds == 30
     assert budget.spent(130.0) == 2
+
+
+def test_what_was_spent_in_the_last_minute_is_counted():
+    budget = Budget(3)
+    for now in (0, 10, 20):
+        budget.take(now)
+
+    assert [budget.spent(now) for now in (20, 59, 60, 75, 80)] == [3, 3, 2, 1, 0]
+
+
+@given(st.integers(min_value=0, max_value=50), st.floats(min_value=0, max_value=1e6))
+@settings(deadline=None)
+def test_who_goes_on_from_another_has_spent_as_much_and_waits_no_longer_than_a_minute(spent, now):
+    budget = Budget(20)
+
+    budget.assume(spent, now)
+
+    assert budget.spent(now) == spent
+    assert bool(budget.take(now)) is (spent >= 20)
+    assert budget.spent(now + 60.001) <= 1

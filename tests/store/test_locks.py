@@ -1,0 +1,68 @@
+"""Which transactions that write may be under way beside each other, with PostgreSQL."""
+
+import threading
+from contextlib import closing
+
+import pytest
+from sqlalchemy import text
+
+from monitor.store import locks
+from monitor.store.db import Store
+
+WAITING = text("""
+SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE NOT granted AND application_name = current_setting('application_name')
+""")
+
+
+@pytest.fixture
+def database_url(postgres_tables_url):
+    return postgres_tables_url
+
+
+@pytest.fixture
+def another(database_url):
+    """The store of another replica."""
+    with closing(Store.open(database_url)) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "is_beside"),
+    [
+        (["a"], ["b"], True),
+        ([], ["b"], True),
+        (["a", "b"], ["c", "d"], True),
+        (["a"], ["a"], False),
+        (["a", "b"], ["b", "c"], False),
+        (["a", "+b"], ["b"], False),
+        (["+*"], ["*"], False),
+        (None, ["a"], False),
+        (["a"], None, False),
+        (None, None, False),
+    ],
+)
+def test_who_concerns_other_workspaces_waits_for_nobody(store, another, mine, theirs, is_beside):
+    """*mine* is what a transaction concerns; a + is before what it locks later."""
+    other = threading.Thread(target=another.run_now, args=[lambda _: None], kwargs={"of": theirs})
+    of = mine and [name for name in mine if not name.startswith("+")]
+
+    def work(tx):
+        for name in mine or ():
+            if name.startswith("+"):
+                locks.lock(tx, name.removeprefix("+"))
+        other.start()
+        while other.is_alive():
+            if tx.execute(WAITING).first():
+                return False
+        return True
+
+    assert store.run_now(work, of=of) is is_beside
+    other.join()
+
+
+def test_all_locks_end_with_their_transaction(store, another):
+    store.run_now(lambda tx: locks.lock(tx, "b"), of=["a"])
+
+    assert another.run_now(lambda _: True, of=["a", "b"])
+    assert another.run_now(lambda _: True)
