@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -34,8 +35,8 @@ WITH RECURSIVE numbers (i) AS (
 
 _FILL: Final[Mapping[str, str]] = {
     "workspace": """
-    INSERT INTO workspace (name, term, version)
-    {numbers} SELECT 'workspace ' || i, 1, 0 FROM numbers WHERE i < :workspaces
+    INSERT INTO workspace (name, term, version, position)
+    {numbers} SELECT 'workspace ' || i, 1, 0, 0 FROM numbers WHERE i < :workspaces
     """,
     "account": """
     INSERT INTO account (
@@ -116,7 +117,9 @@ def _rows(url: str, name: str, size: int) -> Iterator[Row]:
             listed = len(store.read_now(listing))
             times = [wall_seconds(partial(store.read_now, listing)) for _ in range(5)]
             what = f"{name}, {size:,} incidents in {DAYS} days: `{command}`, {listed} rows"
-            yield Row(what, format_seconds(times), min(times) / MAX_SECONDS, 1.0, "50 ms allowed")
+            yield Row(
+                what, format_seconds(times), median(times) / MAX_SECONDS, 1.0, "50 ms allowed"
+            )
 
 
 def fill(tx: Connection, incidents: int) -> None:
