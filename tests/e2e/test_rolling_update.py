@@ -14,7 +14,7 @@ from harness.outside import linked_api, now
 from harness.replicas import Settings, Shares, replicas
 
 BY_HAND = "CHAOS_WORKSPACES" in os.environ
-WORKSPACES = int(os.environ.get("CHAOS_WORKSPACES", "12"))
+WORKSPACES = int(os.environ.get("CHAOS_WORKSPACES", "36"))
 EVERY = 60 if BY_HAND else 20
 PACE = Pace(trouble=0.5, lasts=(1, 30))
 
