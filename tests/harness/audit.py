@@ -180,16 +180,14 @@ class Audit:
                 self.wrong.append(f"{book.name}: not recorded as delivered: {key} {row}")
             for before in arrivals[:-1]:
                 self._repeated(book, before)
-        self._check_order(book, accepted)
+        self._check_order(book, rows, accepted)
 
-    def _check_order(self, book, accepted):
+    def _check_order(self, book, rows, accepted):
         """By the first time that each was accepted: pairs, one incident after the other."""
         never_opened = {
-            row.incident_id
-            for row in self.notifications
-            if row.receiver == book.name and row.event == "opened" and row.state == "cancelled"
+            row.incident_id for row in rows if row.event == "opened" and row.state == "cancelled"
         }
-        opened_at = {incident.id: number for number, incident in enumerate(self.incidents)}
+        places = {row.incident_id: number for number, row in reversed([*enumerate(rows)])}
         ended, begun, latest = set(), set(), {}
         for first in sorted((each[0] for each in accepted.values()), key=lambda each: each.at):
             data, kind = first.event["data"], first.event["type"]
@@ -197,7 +195,7 @@ class Audit:
             account = data["workspace"], data["account"]["id"]
             if incident in ended:
                 self.wrong.append(f"{book.name}: {kind} after the end of {incident}")
-            if opened_at[incident] < opened_at.get(latest.get(account), 0):
+            if places.get(incident, 0) < places.get(latest.get(account), 0):
                 self.wrong.append(f"{book.name}: {kind} of {incident} after a newer one")
             if kind == "incident.resolved":
                 ended.add(incident)
