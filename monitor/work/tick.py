@@ -176,7 +176,7 @@ class Ticker:
         Return whether there may be more.
         """
         before = self.recorder.runtime.now() - self.rules.keep
-        return await self.recorder.store.run(lambda tx: retention.prune(tx, before))
+        return await self.recorder.store.run(lambda tx: retention.prune(tx, before), of=())
 
     def _commit(
         self, tx: Connection, name: str, due: Sequence[str], now: Micros
