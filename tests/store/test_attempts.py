@@ -20,7 +20,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.model import Undelivered
 from monitor.core.route import Match, Route, Routing
-from monitor.store import attempts, outbox
+from monitor.store import attempts, undelivered
 from monitor.store.undelivered import GROUP_WAIT
 
 
@@ -310,7 +310,7 @@ def test_what_is_being_sent_does_not_die_with_what_waits(failing):
 
 
 def test_what_has_waited_longest_dies_first(failing, monkeypatch):
-    monkeypatch.setattr(outbox, "MAX_PORTION", 1)
+    monkeypatch.setattr(undelivered, "MAX_PORTION", 1)
     failing.poll(*(frozen(id_) for id_ in ("a0", "a1", "a2", "a3", "late")), after=HOUR)
     failing.deliver("hook", error=REFUSED, after=2 * DAY)
 

@@ -52,15 +52,18 @@ def test_what_is_still_queued_is_never_deleted(harness):
     assert harness.deliver() == [("opened", "a1")]
 
 
+WATCHED_ONCE = "SELECT name FROM workspace WHERE name <> '*' ORDER BY name"
+
+
 def test_a_workspace_that_ended_long_ago_is_deleted(harness):
     harness.poll()
     harness.attach("here")
     harness.detach("here")
 
     harness.run(lambda tx: retention.prune(tx, harness.now))
-    assert harness.column("SELECT name FROM workspace ORDER BY name") == ["acme", "here"]
+    assert harness.column(WATCHED_ONCE) == ["acme", "here"]
     harness.run(lambda tx: retention.prune(tx, harness.now + 1))
-    assert harness.column("SELECT name FROM workspace") == ["here"]
+    assert harness.column(WATCHED_ONCE) == ["here"]
 
 
 def test_a_workspace_with_accounts_is_not_deleted_before_they_are(harness):
@@ -69,7 +72,7 @@ def test_a_workspace_with_accounts_is_not_deleted_before_they_are(harness):
 
     harness.run(lambda tx: retention.prune(tx, harness.now + DAY))
 
-    assert harness.column("SELECT name FROM workspace") == ["acme"]
+    assert harness.column(WATCHED_ONCE) == ["acme"]
 
 
 def rows(harness):
