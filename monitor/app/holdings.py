@@ -80,7 +80,8 @@ class Holdings:
             lambda tx: (leases.replicas(tx), leases.count(tx), leases.holder(tx, ALL_WORKSPACES))
         )
         if replica not in present:
-            raise LeaseLostError("others have taken over all that this monitor held")
+            self._lease.lose(why := "others have taken over all that this monitor held")
+            raise LeaseLostError(why)
         silent = self._lease.watch(present)
         living = {id_: it for id_, it in present.items() if id_ not in silent}
         is_other = counts.get(replica, Held()) != self._expected()

@@ -288,8 +288,8 @@ class App:
             await self._stop_work()
 
     async def _balance(self) -> None:
-        """Take workspaces and give them back, as replicas come and go."""
-        while True:
+        """Take workspaces and give them back, as replicas come and go, while the lease is held."""
+        while self._lease.held.is_set():
             is_well = self._lease.is_alone and not self._loop_health.is_failing("balance")
             await _wait_for(self._lease.doubted, RENEW_EVERY if is_well else TAKE_EVERY)
             async with self._applying:
