@@ -55,6 +55,11 @@ class Holdings:
         self._unreadable: set[str] = set()
         self._gave_back_at = 0.0
 
+    def use(self, components: Components) -> None:
+        """Go by another configuration; what could not be read may be readable by now."""
+        self.components = components
+        self._unreadable.clear()
+
     def clear(self) -> None:
         """Hold nothing: all workers have stopped."""
         self.holds_all = False

@@ -170,7 +170,7 @@ class Reconfigurer:
             workers.wake_receivers(workers.receivers)  # for what was let go meanwhile
             raise
         self._undone.clear()
-        self._holdings.components = components
+        self._holdings.use(components)
         config = components.config
         names = config.metrics.account_names
         if names == "auto":

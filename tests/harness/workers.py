@@ -79,6 +79,11 @@ class WorkersHarness:
         await self.reconfigurer.apply(components)
         await self.holdings.balance()
 
+    async def resume(self):
+        """Undo what is left of a configuration that could not be applied, and take that again."""
+        await self.reconfigurer.resume()
+        await self.holdings.balance()
+
     async def poll(self, name):
         """Poll a workspace a minute later; return what happened as [(event, cause)]."""
         self.now += Duration.parse("1m")
