@@ -89,23 +89,29 @@ async def test_the_failure_of_a_loop_that_is_over_is_forgotten(health):
 
 
 class Lease:
-    """A lease that is held until it is lost."""
+    """A lease that is held, and may be doubted."""
 
-    is_held = True
+    def __init__(self):
+        self.held = asyncio.Event()
+        self.held.set()
+        self.is_doubted = False
 
-    def check(self):
-        if not self.is_held:
-            raise LeaseLostError("another monitor may have taken over")
-
-    def lose(self):
-        self.is_held = False
+    def doubt(self):
+        self.is_doubted = True
 
 
-async def test_a_cycle_that_finds_the_lease_lost_is_the_last(health):
+async def test_a_cycle_that_finds_a_workspace_taken_over_makes_the_lease_doubted(health):
     health._lease = lease = Lease()
-    assert await health.cycle("tick", LeaseLostError("another monitor has taken over")) == []
-    assert not lease.is_held
 
+    assert await health.cycle("poll acme", LeaseLostError("another has taken over")) == []
+
+    assert lease.is_doubted
+    assert not health.is_failing("poll acme")
+
+
+async def test_nothing_cycles_that_needs_a_lease_which_is_lost(health):
+    health._lease = lease = Lease()
+    lease.held.clear()
     cycled = asyncio.Event()
 
     async def cycle():

@@ -20,6 +20,7 @@ from sqlalchemy import text
 from monitor.app import loops, operations, workers
 from monitor.app.loops import App
 from monitor.app.process import REAL
+from monitor.app.queues import Queues
 from monitor.core import backoff
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
@@ -196,7 +197,7 @@ async def test_nothing_is_cancelled_of_a_receiver_that_has_come_back_meanwhile(h
     async with running(config) as monitor:
         await until(lambda: pending in monitor._metrics.render().decode())
 
-        await monitor._cancel_removed("away")
+        await monitor._queues._cancel_removed("away")
 
         states = await monitor._store.read(select("SELECT DISTINCT state FROM notification"))
         assert "cancelled" not in states
@@ -244,7 +245,7 @@ async def test_a_receiver_for_which_nothing_is_queued_has_an_empty_queue(harness
     async with running(config) as monitor:
         await until(lambda: harness.simulator.requests)
 
-        await monitor._look_at_queues()
+        await monitor._queues.look()
 
         pending = 'linkedapi_notifications_pending{receiver="crm"} 0\n'
         assert pending in monitor._resources.metrics.render().decode()
@@ -254,14 +255,14 @@ async def test_what_has_not_changed_is_not_looked_at_every_second(harness, monke
     passed, looks = 0.0, []
 
     def counted(name, look):
-        async def counting(monitor):
+        async def counting(looker):
             looks.append(name)
-            return await look(monitor)
+            return await look(looker)
 
         return counting
 
-    for name in ("_note_time", "_look_at_queues"):
-        monkeypatch.setattr(App, name, counted(name, getattr(App, name)))
+    for looker, name in ((App, "_note_time"), (Queues, "look")):
+        monkeypatch.setattr(looker, name, counted(name, getattr(looker, name)))
     settings = f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]"
     runtime = replace(REAL, monotonic=lambda: REAL.monotonic() + passed)
     async with running(harness.load("acme", more=settings), runtime):

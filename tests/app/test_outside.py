@@ -13,7 +13,7 @@ from monitor.app import loops, process
 from monitor.app.process import REAL
 from monitor.core import backoff
 from monitor.core.duration import Duration
-from monitor.store import leases, workspaces
+from monitor.store import outside, workspaces
 
 pytestmark = pytest.mark.usefixtures("quick_loops")
 
@@ -86,11 +86,10 @@ async def test_who_has_nothing_to_do_writes_nothing_and_asks_once_a_tick(monitor
     assert (5 < reads < 12, writes) == (True, 0)
 
 
-async def test_the_end_of_a_send_by_a_former_monitor_wakes_the_receivers(harness, monitor):
+async def test_what_another_replica_committed_wakes_the_receivers(harness, monitor):
     writes = transactions(monitor, "write")
-    harness.store.fence(partial(leases.check, replica="the former"))
 
-    await harness.store.run(leases.replicas, urgent=True)
+    await harness.store.run(outside.note)
 
     woken = len(monitor._workers.receivers)
     await until(lambda: transactions(monitor, "write") == writes + woken, within=5)
