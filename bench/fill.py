@@ -162,7 +162,7 @@ def queue_in_bulk(
 
 
 def _copy(tx: Connection, sample: Customer, owners: Iterable[Customer]) -> None:
-    position = tx.execute(text("SELECT MAX(position) FROM notification")).scalar_one()
+    position = tx.execute(text("SELECT MIN(position) FROM notification")).scalar_one()
     values = {"workspace": sample.name, "account": sample.accounts[0].id, "position": position}
     copies = list(_copies(owners, position))
     columns = (
@@ -188,9 +188,8 @@ def _copies(owners: Iterable[Customer], position: int) -> Iterator[dict[str, Any
     for owner in owners:
         fingerprint = make_fingerprint(new_id(), owner.token, ())
         for number, listed in enumerate(owner.accounts):
-            position += 1
             yield {
-                "position": position,
+                "position": position + number,
                 "is_first": int(number == 0),
                 "workspace": owner.name,
                 "salt": fingerprint.salt,
