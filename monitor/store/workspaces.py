@@ -336,7 +336,8 @@ def accept_account(tx: Connection, accepted: Event) -> None:
 
 
 RENAME: Final = (
-    text("UPDATE workspace SET name = :new WHERE name = :old"),  # accounts and sessions follow
+    # accounts and sessions follow; who holds it sees by the term that it is another one
+    text("UPDATE workspace SET name = :new, term = term + 1 WHERE name = :old"),
     text("UPDATE transition SET workspace = :new WHERE workspace = :old"),
     text("UPDATE incident SET workspace = :new WHERE workspace = :old"),
     text("UPDATE event SET workspace = :new WHERE workspace = :old"),

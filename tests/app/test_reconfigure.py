@@ -157,7 +157,7 @@ async def test_a_renamed_workspace_goes_on_under_its_new_name(harness, logs):
 
     assert ("workspace renamed", "acme") in [(entry["event"], entry.get("old")) for entry in logs]
     assert await harness.row("acme") is None
-    assert await harness.row("better") == (2, None)
+    assert await harness.row("better") == (3, None)
     assert await harness.poll("better") == []
     harness.simulator.recover("acme", "*")
     assert [kind for kind, _ in await harness.poll("better")] == ["resolved", "resolved"]

@@ -136,17 +136,26 @@ def test_attaching_keeps_the_failure_that_people_were_told_of(harness):
     assert workspace.failing is not None
 
 
-def test_a_rename_carries_everything_over_and_changes_nothing_else(harness):
+def changed(row, words):
+    for before, after in words.items():
+        row = row.replace(before, after)
+    return row
+
+
+def test_a_rename_carries_everything_over_and_ends_the_term(harness):
     eventful(harness)
     before = harness.everything()
+    term = f"'term': {harness.term}"
     assert all(before.values())
     assert empty_columns(harness, "workspace", "account", "session") == []
 
     assert rename(harness)
 
     after = harness.everything()
+    renamed = {"'acme'": "'beta'"}
+    ended = {term: f"'term': {harness.term + 1}"}
     assert after == {
-        table: sorted(row.replace("'acme'", "'beta'") for row in rows)
+        table: sorted(changed(row, renamed | (ended if "'acme'" in row else {})) for row in rows)
         for table, rows in before.items()
     }
     assert "'acme'" not in repr(after)
