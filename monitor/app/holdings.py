@@ -52,6 +52,7 @@ class Holdings:
         self.replica = lease.replica
         self.holds_all = False  # the lease of '*', and so what is to be done once for all
         self.is_newest = True  # no replica lives that has a newer configuration
+        self.attached = 0  # so many workspaces are to be held by any of them
         self._unreadable: set[str] = set()
         self._gave_back_at = 0.0
 
@@ -96,8 +97,9 @@ class Holdings:
             self.holds_all = not self.holds_all
             await self._show_all()
         held = len(self._workers.workspaces)
+        self.attached = sum(count.workspaces for count in counts.values())
         share = shares(
-            sum(count.workspaces for count in counts.values()),
+            self.attached,
             {id_: count.workspaces for id_, count in counts.items() if id_ in living},
             {id_: it.generation for id_, it in living.items()},
         )[replica]

@@ -293,7 +293,11 @@ class App:
             is_well = self._lease.is_alone and not self._loop_health.is_failing("balance")
             await _wait_for(self._lease.doubted, RENEW_EVERY if is_well else TAKE_EVERY)
             async with self._applying:
-                await self._loop_health.guard("balance", self._holdings.balance())
+                await self._loop_health.guard("balance", self._share())
+
+    async def _share(self) -> None:
+        await self._holdings.balance()
+        await self._reconfigurer.catch_up()
 
     async def _stop_work(self) -> None:
         """Stop all that needs the lease; what is being sent comes to its end."""

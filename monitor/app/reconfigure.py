@@ -64,10 +64,13 @@ def plan_change(
             for index, settings in enumerate(wanted)
             if settings.name in present and settings.poll != present[settings.name].poll
         },
-        rename={
-            settings.renamed_from: settings.name for settings in wanted if settings.renamed_from
-        },
+        rename=renamings(wanted),
     )
+
+
+def renamings(wanted: Iterable[WorkspaceSettings]) -> Mapping[str, str]:
+    """Return the new name of each workspace that had another one, by the former."""
+    return {settings.renamed_from: settings.name for settings in wanted if settings.renamed_from}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Reconfigurer:
         self._web: WebSettings | None = None
         self._lock = asyncio.Lock()
         self._undone: list[tuple[str, str | None]] = []  # workspaces, each with its new name
+        self._is_recorded = False  # what the configuration in force watches
 
     async def prepare(self, config: Config) -> Components:
         """Return the objects made of *config*; raise MonitorError if it can't work."""
@@ -136,6 +140,21 @@ class Reconfigurer:
             async with self._lock:
                 await self._undo()
 
+    async def catch_up(self) -> None:
+        """Record what is watched if a newer configuration said otherwise, and is gone by now.
+
+        It may be another monitor's, or one of this one that could not be applied.
+        """
+        holdings = self._holdings
+        is_other = holdings.attached != len(holdings.components.workspaces)
+        if is_other or not holdings.is_newest:
+            self._is_recorded = False
+        if self._is_recorded or not holdings.is_newest:
+            return
+        async with self._lock:
+            await self._undo()
+            _log(await self._record(holdings.components, self._resources.runtime.now()))
+
     def reset(self) -> None:
         """Undo nothing: what is recorded is no longer ours."""
         self._undone.clear()
@@ -159,14 +178,19 @@ class Reconfigurer:
             if name not in workers.receivers or workers.receivers[name].settings != settings
         ]
         self._undone = [(name, change.rename.get(name)) for name in change.stop]
+        self._is_recorded = False
         await workers.stop_workspaces(change.stop)
         try:
-            applied = await self._record(change, components, mended, now)
+            applied = await self._record(components, now)
+            if mended:
+                replica = self._lease.replica
+                clear = partial(receivers.clear, replica=replica, names=mended, now=now)
+                await self._resources.store.run(clear)
         except Exception:
             with suppress(StoreError):
                 await self._undo()
                 if present:  # else the next start attaches the rest
-                    await self._detach(self._holdings.components.workspaces, now)
+                    await self._record(self._holdings.components, now)
             workers.wake_receivers(workers.receivers)  # for what was let go meanwhile
             raise
         self._undone.clear()
@@ -183,12 +207,10 @@ class Reconfigurer:
         self._holdings.declare()
         _log(applied)
 
-    async def _record(
-        self, change: Change, components: Components, mended: Collection[str], now: Micros
-    ) -> AppliedConfig:
+    async def _record(self, components: Components, now: Micros) -> AppliedConfig:
         """Record what is watched from now on, unless another replica has a newer configuration."""
         run, replica = self._resources.store.run, self._lease.replica
-        wanted = components.workspaces
+        wanted, renamed_to = components.workspaces, renamings(components.config.workspaces)
         number = await run(
             partial(
                 leases.set_generation, replica=replica, fingerprint=fingerprint(components.config)
@@ -197,17 +219,17 @@ class Reconfigurer:
         others = await self._resources.store.read(leases.replicas)
         silent = self._lease.watch(others)
         living = [it.generation for id_, it in others.items() if id_ not in silent]
-        applied = AppliedConfig({}, {}, ())
-        if number >= max(living, default=0):
-            renamed, rename_ignored = await run(lambda tx: _rename(tx, change.rename))
-            applied = AppliedConfig(renamed, rename_ignored, await self._detach(wanted, now))
-            await self._attach([*wanted, ALL_WORKSPACES])
-        else:
+        self._is_recorded = False
+        if number < max(living, default=0):
             log.warning(
                 "another monitor has a newer configuration: this one takes no more workspaces"
             )
-        await run(partial(receivers.clear, replica=replica, names=mended, now=now))
-        return applied
+            return AppliedConfig({}, {}, ())
+        renamed, rename_ignored = await run(lambda tx: _rename(tx, renamed_to))
+        detached = await self._detach(wanted, now)
+        await self._attach([*wanted, ALL_WORKSPACES])
+        self._is_recorded = True
+        return AppliedConfig(renamed, rename_ignored, detached)
 
     async def _attach(self, names: Iterable[str]) -> None:
         attached = set(await self._resources.store.read(workspaces.load_attached))

@@ -1,7 +1,7 @@
 """Workers for the tests of the monitor put together."""
 
 import asyncio
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 import pytest
 import structlog
@@ -15,30 +15,52 @@ from monitor.simulator import Simulator, serve
 from monitor.store.db import Store
 
 
-@pytest.fixture
-async def harness(tmp_path, request):
-    """Workers whose API has the workspaces acme, beta and gamma, with two accounts each."""
+@asynccontextmanager
+async def linked_api():
+    """An API that has the workspaces acme, beta and gamma, with two accounts each; a receiver."""
     simulator = Simulator(seed=1)
     for name in ("acme", "beta", "gamma"):
         simulator.add_customer(name, f"linked_{name}")
         simulator.add_accounts(name, 2)
-    store_type = getattr(request, "param", Store)
+    async with serve(simulator) as api, hooks() as receiver:
+        yield {"simulator": simulator, "api": api, "hooks": receiver}
+
+
+@asynccontextmanager
+async def workers_of(folder, store, surroundings, **options):
+    """The workers of one monitor."""
     async with AsyncExitStack() as stack:
-        file = f"sqlite:///{tmp_path}/monitor.db"
-        store = stack.enter_context(closing(open_store(file, store_type)))
-        api = await stack.enter_async_context(serve(simulator))
-        receiver = await stack.enter_async_context(hooks())
+        stack.enter_context(closing(store))
         clients = await stack.enter_async_context(AsyncExitStack())
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        harness = WorkersHarness(
-            tmp_path, store, clients, group, simulator=simulator, api=api, hooks=receiver
-        )
+        harness = WorkersHarness(folder, store, clients, group, **surroundings, **options)
         clients.push_async_callback(harness.resources.http.aclose)
         harness.schedule.start()
         stack.callback(harness.schedule.stop)
         harness.schedule._scheduler.pause()
         stack.push_async_callback(harness.workers.stop)
         yield harness
+
+
+@pytest.fixture
+async def harness(tmp_path, request):
+    """Workers whose API has the workspaces acme, beta and gamma, with two accounts each."""
+    store = open_store(f"sqlite:///{tmp_path}/monitor.db", getattr(request, "param", Store))
+    async with linked_api() as surroundings, workers_of(tmp_path, store, surroundings) as workers:
+        yield workers
+
+
+@pytest.fixture
+async def replicas(tmp_path, postgres_tables_url):
+    """The same of two monitors that share a database."""
+    async with AsyncExitStack() as stack:
+        surroundings = await stack.enter_async_context(linked_api())
+        yield [
+            await stack.enter_async_context(
+                workers_of(tmp_path, Store.open(postgres_tables_url), surroundings, name=name)
+            )
+            for name in ("first", "second")
+        ]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from monitor.store import workspaces
 class WorkersHarness:
     """Configurations are applied one after another; the schedule is paused, so nothing is due."""
 
-    def __init__(self, folder, store, clients, group, *, simulator, api, hooks):
+    def __init__(self, folder, store, clients, group, *, simulator, api, hooks, name=""):
         self.folder = folder
         self.store = store
         self.simulator = simulator
@@ -35,7 +35,7 @@ class WorkersHarness:
         self.hook, self.hook_url = hooks
         self.now = NOON
         self.seconds = 0.0
-        ids = map("{:05d}".format, count())
+        ids = map(f"{name}{{:05d}}".format, count())
         runtime = Runtime(lambda: self.now, lambda: self.seconds, lambda: 0.0, lambda: next(ids))
         self.resources = Resources(
             store, httpx.AsyncClient(verify=False), runtime, clients, Proxies({})
@@ -77,7 +77,13 @@ class WorkersHarness:
             await self.lease.keep()
         components = await self.reconfigurer.prepare(self.load(*names, **settings))
         await self.reconfigurer.apply(components)
-        await self.holdings.balance()
+        await self.balance()
+
+    async def balance(self):
+        """Take workspaces and give them back, twice: what is attached can be taken then."""
+        for _ in range(2):
+            await self.holdings.balance()
+            await self.reconfigurer.catch_up()
 
     async def resume(self):
         """Undo what is left of a configuration that could not be applied, and take that again."""

@@ -1,0 +1,64 @@
+"""What monitors that share a database make of each other's configurations."""
+
+import pytest
+
+from monitor.core.duration import Duration
+from monitor.store.db import StoreError
+
+
+async def die(replica):
+    """Let a monitor do nothing more, so that its lease lapses."""
+    await replica.workers.stop_polls()
+
+
+async def pass_time(replica, seconds=31):
+    """Let time pass for a monitor, which goes on watching who else lives."""
+    for _ in range(round(seconds)):
+        replica.seconds += 1
+        replica.now += Duration.parse("1s")
+        await replica.lease.keep()
+        await replica.balance()
+
+
+async def test_who_is_left_alone_watches_what_a_newer_configuration_had_left_out(replicas):
+    older, newer = replicas
+    await older.apply("acme", "beta")
+    await newer.apply("acme")
+    await older.balance()
+    assert older.workers.workspaces.keys() | newer.workers.workspaces.keys() == {"acme"}
+    assert (await older.row("beta"))[1] is not None
+
+    await die(newer)
+    await pass_time(older)
+
+    assert older.workers.workspaces.keys() == {"acme", "beta"}
+    assert (await older.row("beta"))[1] is None
+
+
+async def test_a_rename_reaches_who_holds_the_workspace_under_its_former_name(replicas):
+    former, renaming = replicas
+    await former.apply("acme")
+    await renaming.apply(better={"token": "linked_acme", "renamed_from": "acme"})
+
+    await former.balance()
+    await renaming.balance()
+
+    assert not former.workers.workspaces
+    assert renaming.workers.workspaces.keys() == {"better"}
+
+
+async def test_a_reload_that_fails_leaves_others_what_their_newer_configuration_has(replicas):
+    older, newer = replicas
+    await older.apply("acme")
+    await newer.apply("acme", "beta")
+    await older.execute("ALTER TABLE workspace ADD CONSTRAINT no_gamma CHECK (name <> 'gamma')")
+    try:
+        with pytest.raises(StoreError, match="no_gamma"):
+            await older.apply("acme", "gamma")
+    finally:
+        await older.execute("ALTER TABLE workspace DROP CONSTRAINT no_gamma")
+
+    for replica in (older, newer):
+        await replica.balance()
+    assert (await newer.row("beta"))[1] is None
+    assert newer.workers.workspaces.keys() | older.workers.workspaces.keys() == {"acme", "beta"}
