@@ -35,7 +35,8 @@ class Simulator(State):
 
     def remove_customer(self, customer: str) -> None:
         """Remove a customer; the token is invalid from now on."""
-        del self.customers[self.customer(customer).name]
+        removed = self.customers.pop(self.customer(customer).name)
+        del self.owners[removed.token]
 
     def set_token(self, customer: str, token: str) -> None:
         """Rotate the token; the old one is invalid from now on."""
@@ -225,7 +226,9 @@ class Simulator(State):
     def _give_token(self, customer: Customer, token: str) -> None:
         if not token.strip() or self.owner(token) not in (None, customer):
             raise ValueError("a token must not be empty or belong to somebody else")
+        self.owners.pop(customer.token, None)
         customer.token = token
+        self.owners[token] = customer
 
 
 ACTIONS: Final = frozenset(

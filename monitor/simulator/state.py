@@ -164,6 +164,8 @@ class State(Runtime):
     request_log: RequestLog = field(default_factory=RequestLog, init=False)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter, init=False)
     customers: dict[str, Customer] = field(default_factory=dict, init=False)
+    owners: dict[str, Customer] = field(default_factory=dict, init=False)
+    """The customers by their tokens."""
 
     @property
     def requests(self) -> list[LoggedRequest]:
@@ -179,8 +181,7 @@ class State(Runtime):
 
     def owner(self, token: str | None) -> Customer | None:
         """Find the customer who has this token."""
-        owners = (customer for customer in self.customers.values() if customer.token == token)
-        return next(owners, None)
+        return None if token is None else self.owners.get(token)
 
     def session(self, session_id: str) -> tuple[Customer, Session]:
         """Find a session, whoever's it is."""
