@@ -12,6 +12,9 @@ from harness.outside import now
 SETTLE = 3.0
 """Seconds after an answer in which a monitor has recorded it, unless it was disturbed."""
 
+LOCKED = 20.0
+"""More of them, in which who was disturbed in a transaction keeps others from recording theirs."""
+
 APART = 35.0
 """Seconds by which a monitor's clock may be off, and what it records be late."""
 
@@ -79,10 +82,7 @@ class Audit:
         gap, workspace = self.longest_gap
         pairs = (f"{count} {what}" for what, count in self.counts.items())
         began, passed = self.began, now() - time.monotonic()
-        disturbances = sorted(
-            (each for replica in self.replicas for each in replica.disturbances),
-            key=lambda each: each.since,
-        )
+        disturbances = sorted(self._disturbances(), key=lambda each: each.since)
         lines = [
             f"{each.since + passed - began:6.0f} to {each.until + passed - began:4.0f} s:"
             f" {each.kind} of {each.replica}"
@@ -92,7 +92,7 @@ class Audit:
         return "\n".join([", ".join(pairs), *lines, *self.wrong])
 
     def _count(self, tx):
-        kinds = Counter(each.kind for replica in self.replicas for each in replica.disturbances)
+        kinds = Counter(each.kind for each in self._disturbances())
         self.counts["troubles"] = len(self.api.troubles)
         self.counts["looks"] = sum(map(len, self.api.looks.values()))
         self.counts["incidents"] = len(self.incidents)
@@ -148,8 +148,7 @@ class Audit:
         passed = now() - time.monotonic()
         return any(
             each.since + passed <= until and since - TAKE_OVER <= each.until + passed
-            for replica in self.replicas
-            for each in replica.disturbances
+            for each in self._disturbances()
         )
 
     def _check_notifications(self):
@@ -239,9 +238,16 @@ class Audit:
 
     def _disturbance(self, arrival):
         """What befell the sender of *arrival* while it was being sent and recorded."""
-        (sender,) = (each for each in self.replicas if each.name == arrival.by)
         end = arrival.answered_at + SETTLE
-        for each in sender.disturbances:
-            if each.since <= end and arrival.at <= (each.until or time.monotonic()) + SETTLE:
-                return each
-        return None
+        if any(_fell(each, arrival.at, end) for each in self._disturbances()):
+            end += LOCKED
+        own = (each for each in self._disturbances() if each.replica == arrival.by)
+        return next((each for each in own if _fell(each, arrival.at, end)), None)
+
+    def _disturbances(self):
+        return [each for replica in self.replicas for each in replica.disturbances]
+
+
+def _fell(disturbance, since, until):
+    """Whether it went on at some time between the two, or had only just ended."""
+    return disturbance.since <= until and since <= disturbance.until + SETTLE
