@@ -95,7 +95,7 @@ class Decoder:
         for place in places[: bisect_left(places, len(wires))]:
             wire, listed, warning = wires[place], None, None
             if wire is not None:
-                last, listed, warning = before.get(wire.id, (None, None, None))
+                last, listed, warning = before.pop(wire.id, (None, None, None))
                 if last == wire:
                     wire = last
                 else:

@@ -180,6 +180,14 @@ def test_what_is_remembered_of_earlier_lists_changes_nothing(lists):
         assert decoder.decode(body(*entries)) == Decoder(ORIGINS).decode(body(*entries))
 
 
+def test_what_comes_twice_is_warned_of_once_wherever_it_moves(decoder):
+    twice = account(0, status="odd")
+    decoder.decode(body(account(1), twice, account(2), twice))
+
+    moved = body(twice, account(1), twice, account(2))
+    assert decoder.decode(moved) == Decoder(ORIGINS).decode(moved)
+
+
 def test_texts_of_which_many_are_kept_are_kept_once(decoder):
     first, second = decoder.decode(body(account(0), account(1))).accounts
     assert first.country is second.country
