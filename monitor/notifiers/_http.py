@@ -209,6 +209,12 @@ class HttpNotifier(Notifier, Generic[S]):
     settings: S
     advice: ClassVar[Mapping[str, tuple[Remedy, str]]] = {}
 
+    def __init__(self, settings: S, **options: Any) -> None:
+        from ._post import post  # noqa: PLC0415 - only who sends needs it
+
+        super().__init__(settings, **options)
+        self._post = post  # by the first alert the program may have been replaced on the disk
+
     @abstractmethod
     def request(self, message: Message) -> Request:
         """Write *message* as its receiver wants it, from the settings and the time zone alone."""
@@ -219,9 +225,7 @@ class HttpNotifier(Notifier, Generic[S]):
 
     async def send(self, message: Message) -> Receipt:
         """Post *message*, once; raise DeliveryError if it was not accepted."""
-        from ._post import post  # noqa: PLC0415 - only who sends needs it
-
-        outcome = await post(self.http, self.request(message), limit=self.settings.timeout)
+        outcome = await self._post(self.http, self.request(message), limit=self.settings.timeout)
         error = self._judge(outcome, message.now) if isinstance(outcome, Answer) else outcome
         if error is not None:
             raise error

@@ -1,5 +1,7 @@
 """What is posted, and what becomes of answers and of none."""
 
+import sys
+
 import pytest
 from harness.notifications import message
 from harness.program import free_port
@@ -64,6 +66,14 @@ async def test_what_left_without_an_answer_is_ambiguous(http, server, reply):
         await send(http, server.url)
 
     assert caught.value.ambiguous
+
+
+async def test_a_program_that_is_replaced_while_it_runs_still_tells(http, server, monkeypatch):
+    settings = HttpSettings(name="ops", type="chat", url=server.url, timeout=TIMEOUT)
+    notifier = Chat(settings, http=http, style=Style())
+    monkeypatch.setitem(sys.modules, "monitor.notifiers._post", None)  # it can't be loaded now
+
+    assert await notifier.send(message())
 
 
 async def test_what_never_left_is_not_ambiguous(http):
