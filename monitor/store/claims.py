@@ -455,7 +455,7 @@ def _wait_for_answers(
 QUEUED: Final = text(f"""
 SELECT notification.*, event.at AS event_at, event.type AS event_type, event.detail AS event_detail,
     event.account_id AS event_account_id, heard.at AS heard_at, heard.told_at,
-    CASE WHEN workspace.detached_at IS NULL THEN workspace.name END AS attached,
+    workspace.detached_at IS NULL AND workspace.name <> '*' AS is_attached,
     workspace.fresh_until,
     {rows.selected("account", accounts.COLUMNS, "of_account_")},
     {rows.selected("incident", incidents.COLUMNS, "of_incident_")},
@@ -492,7 +492,7 @@ def _queued(
         if row.session_of is not None:
             session = sessions.from_row(row, "session_")
         watched: bool | None = inventory.watches(row.workspace)
-        if watched is not (row.attached is not None):
+        if watched is not bool(row.is_attached):  # NULL if nothing is recorded of it
             watched = None  # another configuration is being applied
         yield (
             row.subject,
