@@ -95,6 +95,9 @@ _ADVICE: Final = {
     "resolve": "check the host in storage.url",
 }
 
+_READ_ONLY: Final = "25006"
+"""What a server answers (SQLSTATE) that takes no writes."""
+
 _FAILED: Final = re.compile(r"failed: (?:(?:FATAL|ERROR|PANIC):\s*)?(?!connection)([^\n]+)")
 
 
@@ -166,6 +169,11 @@ def connect(address: URL, *, read_only: bool) -> Database:
                 f"the database {name} can't store every name: its encoding is {encoding}; create"
                 " it with ENCODING 'UTF8'"
             )
+
+    @event.listens_for(engine, "handle_error")
+    def _leave(context: Any) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True  # another server is the primary by now, at this address
 
     def begin(tx: Connection, of: Concerned) -> None:
         tx.exec_driver_sql(_BEGIN_READ if read_only else _BEGIN + locks.statement(of))

@@ -175,6 +175,24 @@ def test_a_session_that_ends_within_a_transaction_takes_it_along_and_no_more(
     assert harness.poll(signed_out()).decision.events
 
 
+def test_a_server_that_takes_no_writes_any_more_is_left(own_server):
+    """As a primary that has become a standby, while its address leads to another one soon."""
+    own_server.run("CREATE DATABASE demoted")
+    store = Store.open(own_server.url("demoted"))
+    own_server.run(
+        "ALTER DATABASE demoted SET default_transaction_read_only = on",
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = 'demoted'",
+    )
+    with pytest.raises(StoreError, match="name the primary server"):
+        store.run_now(outside.note)
+    own_server.run("ALTER DATABASE demoted RESET default_transaction_read_only")
+
+    store.run_now(outside.note)
+
+    assert store.read_now(outside.count) == 1
+    store.close()
+
+
 def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store):
     def settings(tx):
         names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
