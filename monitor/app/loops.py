@@ -144,7 +144,7 @@ class App:
     async def run(self, *, ready: Callable[[str], None] | None = None) -> None:
         """Run until told to stop; *ready* is called with the address of the endpoint.
 
-        While another monitor works on the database it waits, and takes over when that one ends.
+        While the lease can't be had, as another monitor has the lock of the database, it waits.
         Raise MonitorError if it can't start, or does not stop in time.
         """
         self._main = asyncio.current_task()
@@ -206,7 +206,7 @@ class App:
         while not self._stopping.is_set():
             await _first_of(self._stopping, self._lease.held)
             if self._lease.held.is_set() and not self._is_at_work:
-                await self._take_over()
+                await self._start_work()
             if self._is_at_work:
                 await self._work()
         log.info("stopping")
@@ -267,7 +267,7 @@ class App:
             self._lease.doubted.clear()
             await self._loop_health.guard("lease", self._lease.keep(), needs_lease=False)
 
-    async def _take_over(self) -> None:
+    async def _start_work(self) -> None:
         await self._workers.finish_sends()  # from before; else they would count as lost
         await self._loop_health.guard("begin", self._begin())
         if not self._is_at_work:

@@ -269,7 +269,7 @@ class Workers:
         self.queues_changed = True
 
     def term_of(self, workspace: str) -> int | None:
-        """Return under which claim *workspace* is polled, None if it is not."""
+        """Return the term under which *workspace* is held, None if it is not."""
         worker = self.workspaces.get(workspace)
         return worker.poller.term if worker else None
 

@@ -14,7 +14,7 @@ class StoreError(MonitorError):
 
 
 class LeaseLostError(MonitorError):
-    """Another monitor has taken over this workspace; this one must stop polling it."""
+    """Another replica has taken over this workspace, or all that this one held."""
 
 
 ExplainError: TypeAlias = Callable[[SQLAlchemyError], StoreError]

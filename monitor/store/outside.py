@@ -16,7 +16,7 @@ ON CONFLICT (id) DO UPDATE SET changes = outside.changes + 1
 
 
 def note(tx: Connection) -> None:
-    """Count this transaction: something of it concerns another monitor that works."""
+    """Count this transaction: something of it concerns another replica."""
     tx.execute(NOTE)
 
 

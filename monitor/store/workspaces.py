@@ -163,7 +163,7 @@ WHERE name = :name AND term = :term
 
 
 def write_liveness(tx: Connection, batch: Iterable[Liveness]) -> None:
-    """Write when workspaces were last polled, but for those that another monitor has taken over."""
+    """Write when workspaces were last polled, but for those that another replica has taken over."""
     rows.execute_many(tx, WRITE_LIVENESS, map(rows.values, batch))
 
 

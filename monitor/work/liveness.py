@@ -40,7 +40,7 @@ def hold(tx: Connection, replica: str, names: Collection[str], *, now: Micros) -
 def record_look(tx: Connection, liveness: Liveness, *, now: Micros) -> set[str]:
     """Write that a workspace was just read, and let go what waited for it.
 
-    Return the receivers that have something to send. Raise LeaseLostError if the claim is not the
+    Return the receivers that have something to send. Raise LeaseLostError if its term is not the
     latest.
     """
     workspaces.write_look(tx, liveness)

@@ -78,7 +78,7 @@ def commit(
 
     What it saw happens *now*: what left before told nobody of it; it is as old as the list, which
     came when it *looked_at* the workspace (None: now).
-    Raise LeaseLostError if the claim *term* is not the latest.
+    Raise LeaseLostError if *term* is not the latest.
     """
     accepted_by = None
     if isinstance(changes, Changes) and changes.strange:
@@ -135,7 +135,7 @@ def commit(
 
 
 class Poller:
-    """Polls one workspace. Only the holder of the latest claim (*term*) may record anything.
+    """Polls one workspace. Only who holds it under the latest *term* may record anything.
 
     *unwritten* is what the latest good poll says of the workspace's liveness, until it is written.
     *has_intents* says that sessions may have to be asked for or about, until whoever does so sets
@@ -180,7 +180,7 @@ class Poller:
         Return None without a call too while polls are paused (a rejected token, a rate limit) or
         our own share of the rate limit is used up.
         Raise StoreError if it could not be recorded (nothing was, then), LeaseLostError if another
-        monitor has taken over.
+        replica has taken over.
         """
         workspace = await self._load()
         if self._runtime.monotonic() < self._paused_until and not self._source.token.changed():

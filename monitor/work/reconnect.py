@@ -57,7 +57,7 @@ class _Answer:
 
 @dataclass(slots=True)
 class Reconnector:
-    """Asks for and about sessions of one workspace, one at a time, under the claim *term*.
+    """Asks for and about sessions of one workspace, one at a time, while it is held under *term*.
 
     *is_sure* says whether the workspace is still ours, however long ago that was committed.
     """
@@ -81,7 +81,7 @@ class Reconnector:
     async def reconnect(self) -> IntentOutcome | None:
         """Process one committed intent; return how it ended, or None if there was none.
 
-        Raise LeaseLostError if another monitor has taken over.
+        Raise LeaseLostError if another replica has taken over.
         """
         store = self.recorder.store
         claimed = await store.run(self._claim, of=(self.workspace,))

@@ -44,7 +44,7 @@ class TickRules:
 class Ticker:
     """Does what time alone brings, one workspace at a time.
 
-    *term_of* returns under which claim a workspace is ours, None if it is not at the moment.
+    *term_of* returns the term under which a workspace is held, None if it is not at the moment.
     """
 
     rules: TickRules
@@ -63,7 +63,7 @@ class Ticker:
         Under other rules than before, plan first what reminders they add. Return whether there was
         something to do, in a workspace that is ours. If reminders fail, each is tried alone, and
         those that still fail are postponed before the error is raised. Raise LeaseLostError if
-        another monitor has taken over the workspace.
+        another replica has taken over the workspace.
         """
         now, rules = self.recorder.runtime.now(), self.rules
         if self.has_to_plan:
