@@ -40,8 +40,7 @@ COMMANDS: Final = ("version", "accounts", "incidents")
 MAX_COMMAND: Final = 0.3
 """Seconds from the start of a command to its end."""
 
-
-ONE: Final = """
+CONFIG: Final = """
 workspaces: [{{name: acme, token: linked_0123456789abcdef}}]
 receivers:
   - {{name: ops, type: slack, url: "https://hooks.slack.com/services/T0/B0/x"}}
@@ -82,9 +81,9 @@ def _commands(runs: int) -> Iterator[Row]:
     with tempfile.TemporaryDirectory(prefix="linkedapi-monitor-bench-") as folder:
         url = f"sqlite:///{folder}/monitor.db"
         with closing(Store.open(url)) as store:
-            store.run_now(lambda tx: workspaces.attach(tx, "acme"))
+            store.run_now(lambda tx: workspaces.attach(tx, ["acme"]))
         file = Path(folder) / "config.yaml"
-        file.write_text(ONE.format(url=url), encoding="utf-8")
+        file.write_text(CONFIG.format(url=url), encoding="utf-8")
         programs = {"python -c pass": ["-c", "pass"]} | {
             name: ["-m", "monitor", name, *(() if name == "version" else ("-c", str(file)))]
             for name in COMMANDS
