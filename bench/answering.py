@@ -11,7 +11,8 @@ import sys
 from typing import Final, cast
 
 from monitor.simulator import Simulator
-from monitor.simulator.api import Call, answer
+
+from .decode import TOKEN, list_accounts
 
 LATENCY: Final = 0.2
 """Seconds until an answer comes."""
@@ -38,9 +39,9 @@ class Answering(asyncio.Protocol):
 async def main() -> None:
     """Serve."""
     simulator = Simulator()
-    simulator.add_customer("c", "linked")
+    simulator.add_customer("c", TOKEN)
     simulator.add_accounts("c", int(sys.argv[1]))
-    body = answer(simulator, Call(path="/admin/accounts.getAll", token="linked")).body  # noqa: S106
+    body = list_accounts(simulator)
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
     reply = f"{head}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()

@@ -57,12 +57,12 @@ def rows(*, quick: bool) -> Sequence[Row]:
     simulator = Simulator()
     simulator.add_customer("measured", TOKEN)
     ids = [account.id for account in simulator.add_accounts("measured", ACCOUNTS)]
-    unchanged = _body(simulator)
+    unchanged = list_accounts(simulator)
     for id_ in ids[: ACCOUNTS // 100]:
         simulator.freeze("measured", id_)
-    one_percent = _body(simulator)
+    one_percent = list_accounts(simulator)
     simulator.freeze("measured", "*")
-    everything = _body(simulator)
+    everything = list_accounts(simulator)
 
     bare = msgspec.json.Decoder(BareResponse)
     poll = _Poll(unchanged)
@@ -132,5 +132,6 @@ class _Poll:
         return diff(self._workspace, self._decoder.decode(body), self._quiet)
 
 
-def _body(simulator: Simulator) -> bytes:
+def list_accounts(simulator: Simulator) -> bytes:
+    """Return what `accounts.getAll` answers to whoever has TOKEN."""
     return answer(simulator, Call(path="/admin/accounts.getAll", token=TOKEN)).body

@@ -16,7 +16,6 @@ from monitor.core.model import Snapshot
 from monitor.core.secret import Secret
 from monitor.metrics import Metrics
 from monitor.simulator import Simulator
-from monitor.simulator.api import Call, answer
 from monitor.source.client import LinkedApi
 from monitor.source.decode import Decoder
 from monitor.store.db import Store
@@ -25,7 +24,7 @@ from monitor.work.poll import Poller
 from monitor.work.record import Recorder
 
 from .commit import RULES
-from .decode import ORIGINS, TOKEN
+from .decode import ORIGINS, TOKEN, list_accounts
 from .fill import held_by_bench
 from .metrics import TIMER_STEP
 from .table import Row
@@ -91,13 +90,13 @@ async def _costs(accounts: int) -> dict[str, Cost]:
             source=cast("LinkedApi", source),
             recorder=Recorder("bench", store, metrics, REAL),
         )
-        source.body = _body(simulator)
+        source.body = list_accounts(simulator)
         costs = {"the first look": await _cost(poller.poll)}
         unchanged = [await _cost(poller.poll) for _ in range(5)]
         costs["nothing changed"] = sorted(unchanged, key=lambda cost: cost.cpu)[2]
         for id_ in ids[:: accounts // FROZEN]:
             simulator.freeze("large", id_)
-        source.body = _body(simulator)
+        source.body = list_accounts(simulator)
         costs[f"{FROZEN:,} freeze, told to two receivers"] = await _cost(poller.poll)
     return costs
 
@@ -130,7 +129,3 @@ async def _cost(poll: Callable[[], Awaitable[object]]) -> Cost:
         at_once = max(at_once, time.thread_time() - cpu_before)
     await task
     return Cost(time.process_time() - cpu, at_once, stall)
-
-
-def _body(simulator: Simulator) -> bytes:
-    return answer(simulator, Call(path="/admin/accounts.getAll", token=TOKEN)).body

@@ -53,7 +53,9 @@ async def _measure(changes: int) -> Sequence[Row]:
             monitor(
                 Path(folder) / "0", api=api, workspaces=1, hook=hook, every="1s", jitter="0s"
             ) as running,
-            httpx.AsyncClient(base_url=f"{api}/control/", trust_env=False, timeout=60) as control,
+            httpx.AsyncClient(
+                base_url=f"{api.address}/control/", trust_env=False, timeout=60
+            ) as control,
         ):
             async with asyncio.timeout(TIMEOUT):
                 while not (await running.scrape())['linkedapi_workspace_up{workspace="c0"}']:

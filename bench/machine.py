@@ -45,6 +45,12 @@ def processor_times() -> tuple[int, int]:
     return idle + waiting, user + nice + system + idle + waiting + sum(rest)
 
 
+def busy(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """Return which share of the processors' time was used between two `processor_times`."""
+    idle, total = (now - then for now, then in zip(after, before, strict=True))
+    return 1 - idle / total
+
+
 def _fields(pid: int) -> Sequence[str]:
     """Return what the kernel says of a process, from its state on."""
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")

@@ -42,7 +42,7 @@ class SimulatedApi:
 
 
 @asynccontextmanager
-async def simulated_api(
+async def simulated(
     customers: int, accounts: int, *, frozen: bool = False
 ) -> AsyncIterator[SimulatedApi]:
     """Run a simulated Linked API."""
@@ -62,13 +62,6 @@ async def simulated_api(
         assert process.stdin
         process.stdin.close()
         await process.wait()
-
-
-@asynccontextmanager
-async def simulated(customers: int, accounts: int, *, frozen: bool = False) -> AsyncIterator[str]:
-    """Run a simulated Linked API; give its address."""
-    async with simulated_api(customers, accounts, frozen=frozen) as api:
-        yield api.address
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +93,7 @@ class Monitor:
 async def monitor(
     folder: Path,
     *,
-    api: str,
+    api: SimulatedApi,
     workspaces: int,
     hook: str,
     every: str,
@@ -115,7 +108,7 @@ async def monitor(
     address of its database, which else is a file in *folder*.
     """
     text = SETTINGS.format(
-        api=api,
+        api=api.address,
         every=every,
         jitter=jitter,
         hook=hook,

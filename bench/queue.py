@@ -264,7 +264,9 @@ async def _alerts(alerts: int, window: float) -> Sequence[Row]:
                 jitter="0s",
                 more=f"{idle}routes: [{{to: [crm]}}]\n",
             ) as running,
-            httpx.AsyncClient(base_url=f"{api}/control/", trust_env=False, timeout=60) as control,
+            httpx.AsyncClient(
+                base_url=f"{api.address}/control/", trust_env=False, timeout=60
+            ) as control,
         ):
             await asyncio.sleep(2 * SETTLE)
             before, cpu = await running.scrape(), running.cpu()

@@ -20,8 +20,8 @@ from sqlalchemy import text
 from monitor.store.db import Store
 
 from . import machine
-from .program import Monitor, SimulatedApi, monitor, simulated_api
-from .running import CLOSED_PORT, JITTER, OK, SCRAPE, count_late, count_polls
+from .program import Monitor, SimulatedApi, monitor, simulated
+from .running import CLOSED_PORT, JITTER, OK, SCRAPE, count_late, count_polls, values_of
 from .table import Row
 
 ACCOUNTS: Final = 20
@@ -60,10 +60,10 @@ async def _measure(folder: Path, url: str, workspaces: int, window: float) -> Se
     with closing(await asyncio.to_thread(Store.open, url)) as store:
         database = machine.parent(await store.read(lambda tx: tx.execute(BACKEND).scalar_one()))
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(simulated_api(workspaces, ACCOUNTS))
+        api = await stack.enter_async_context(simulated(workspaces, ACCOUNTS))
         start = partial(
             monitor,
-            api=api.address,
+            api=api,
             workspaces=workspaces,
             hook=CLOSED_PORT,
             every=f"{EVERY}s",
@@ -105,7 +105,6 @@ async def _window(
     well = sum(count_polls(page, OK) for page in ended) - sum(
         count_polls(page, OK) for page in began
     )
-    idle, total = (now - then for now, then in zip(after.machine, used.machine, strict=True))
     held = [f"{page[HELD]:,.0f}" for page in ended]
     return mean(each), Row(
         f"{workspaces:,} workspaces of {ACCOUNTS} accounts at {EVERY} s on {len(running)} monitors",
@@ -115,7 +114,7 @@ async def _window(
         1.0 if before else None,
         f"database {(after.database - used.database) / minutes:.1f} s,"
         f" simulated API {(after.api - used.api) / minutes:.1f} s,"
-        f" machine {1 - idle / total:.0%} busy;"
+        f" machine {machine.busy(used.machine, after.machine):.0%} busy;"
         f" {asked / minutes:,.0f} requests a minute, {asked - well} failed,"
         f" {sum(count_late(page, EVERY) for page in ended)} late",
     )
@@ -140,11 +139,7 @@ async def _until_shared(running: Sequence[Monitor], workspaces: int) -> None:
     async with asyncio.timeout(MAX_SETTLING):
         while True:
             pages = await _scrape(running)
-            seen = sum(_up(page) for page in pages)
+            seen = sum(sum(values_of(page, "linkedapi_workspace_up")) for page in pages)
             if seen >= workspaces and all(page[HELD] <= share for page in pages):
                 return await asyncio.sleep(EVERY)
             await asyncio.sleep(2)
-
-
-def _up(page: Mapping[str, float]) -> float:
-    return sum(up for series, up in page.items() if series.startswith("linkedapi_workspace_up{"))

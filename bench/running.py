@@ -11,7 +11,7 @@ from typing import Final
 from monitor.app import process
 from monitor.app.workers import MAX_SPREAD
 
-from .machine import processor_times
+from .machine import busy, processor_times
 from .program import ROOT, TIMEOUT, Monitor, monitor, simulated
 from .table import Row
 
@@ -134,7 +134,7 @@ async def _case(
             after = await running.scrape()
             late = max(late, count_late(after, case.every))
         cpu, minutes = running.cpu() - cpu, window / 60
-        idle, total = (now - then for now, then in zip(processor_times(), times, strict=True))
+        share = busy(times, processor_times())
         memory, peak = running.memory()
     polls = count_polls(after) - count_polls(before)
     return Figures(
@@ -148,18 +148,18 @@ async def _case(
         requests_a_minute=polls / minutes,
         failed=polls - (count_polls(after, OK) - count_polls(before, OK)),
         late=late,
-        busy=1 - idle / total,
+        busy=share,
     )
 
 
 async def _until_seen(running: Monitor, case: Case) -> None:
     await asyncio.sleep(min(case.every, MAX_SPREAD.seconds))
     async with asyncio.timeout(TIMEOUT):
-        while sum(_values(await running.scrape(), "linkedapi_workspace_up")) < case.workspaces:
+        while sum(values_of(await running.scrape(), "linkedapi_workspace_up")) < case.workspaces:
             await asyncio.sleep(1)
 
 
-def _values(series: Mapping[str, float], metric: str, label: str = "") -> Sequence[float]:
+def values_of(series: Mapping[str, float], metric: str, label: str = "") -> Sequence[float]:
     """Return the values of the series of one metric that have a *label*."""
     return [
         value for name, value in series.items() if name.startswith(metric + "{") and label in name
@@ -168,12 +168,12 @@ def _values(series: Mapping[str, float], metric: str, label: str = "") -> Sequen
 
 def count_polls(series: Mapping[str, float], label: str = "") -> int:
     """Count the polls whose series have a *label*."""
-    return int(sum(_values(series, "linkedapi_polls_total", label)))
+    return int(sum(values_of(series, "linkedapi_polls_total", label)))
 
 
 def count_late(series: Mapping[str, float], every: int) -> int:
     """Count the workspaces whose latest successful poll is overdue by more than a second."""
     now = process.now() / 1e6
     allowed = every + (JITTER if every > JITTER else 0) + 1
-    polled_at = _values(series, "linkedapi_last_successful_poll_timestamp_seconds")
+    polled_at = values_of(series, "linkedapi_last_successful_poll_timestamp_seconds")
     return sum(now - at > allowed for at in polled_at)
