@@ -106,7 +106,7 @@ class Holdings:
         free = sum(count.workspaces for id_, count in counts.items() if id_ not in living)
         newest = max(it.generation for it in living.values())
         self.is_newest = living[replica].generation == newest
-        limit = to_take(share, held, free) if self.is_newest else 0
+        limit = to_take(share, held, free)
         takes_all = self.is_newest and holder_of_all not in living
         if limit or is_other or takes_all:
             await self._take(limit, silent, besides=[ALL_WORKSPACES] if takes_all else [])
