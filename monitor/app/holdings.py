@@ -153,14 +153,16 @@ class Holdings:
         replica, workers = self.replica, self._workers.workspaces
         free = await self._store.read(partial(leases.free, replica=replica, silent=silent))
         lacking = self.components.workspaces.keys() - workers.keys() - self._unreadable
-        names = [name for name, is_ours in free.items() if is_ours and name in lacking]
+        names = [*besides, *(name for name, is_ours in free.items() if is_ours and name in lacking)]
         names += [name for name, is_ours in free.items() if not is_ours and name in lacking][:limit]
-        left, urgent = iter([*besides, *names]), list[WorkspaceWorker]()
-        while portion := list(islice(left, leases.PORTION)):
-            urgent += await self._start(await self._take_portion(portion, silent))
-        self._workers.look_at_once(urgent)
-        if names:
-            self._workers.wake_receivers(self._workers.receivers)  # resolutions wait for nothing
+        left, urgent = iter(names), list[WorkspaceWorker]()
+        try:
+            while portion := list(islice(left, leases.PORTION)):
+                urgent += await self._start(await self._take_portion(portion, silent))
+        finally:  # a portion may have been taken, whatever failed then
+            self._workers.look_at_once(urgent)
+            if names:
+                self._workers.read_queues_anew()  # resolutions wait for nothing
 
     async def _take_portion(
         self, names: Collection[str], silent: Mapping[str, Micros]

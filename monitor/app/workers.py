@@ -284,6 +284,12 @@ class Workers:
             if name in self.receivers:
                 self.receivers[name].wake()
 
+    def read_queues_anew(self) -> None:
+        """Let all receivers read all of their queues: some of that another replica has queued."""
+        for receiver in self.receivers.values():
+            receiver.deliverer.divert_anew()
+        self.wake_receivers(self.receivers)
+
     def start(
         self,
         worker: WorkspaceWorker,

@@ -101,6 +101,7 @@ class Deliverer:
     _sending: dict[str, str] = field(default_factory=dict)  # workspaces by message
     _has_lost_claim: bool = False
     _diverted: tuple[Micros, str] = attempts.BEGINNING
+    _has_to_divert_anew: bool = False
 
     @property
     def busy(self) -> Collection[str]:
@@ -245,6 +246,10 @@ class Deliverer:
         self.recorder.wake([fallback.name] if is_dead and fallback else [])
         return is_dead
 
+    def divert_anew(self) -> None:
+        """Let the fallback hear of all that is queued, if it has to: others have queued of it."""
+        self._has_to_divert_anew = True
+
     async def _divert(self) -> bool:
         """Tell the fallback of some openings that the receiver, which has to be mended, refuses.
 
@@ -253,8 +258,8 @@ class Deliverer:
         fallback, runtime = self.rules.fallback, self.recorder.runtime
         if fallback is None or fallback.name == self.receiver.name:
             return False
-        if self._diverted[0] > runtime.now():  # the clock went back
-            self._diverted = attempts.BEGINNING
+        if self._has_to_divert_anew or self._diverted[0] > runtime.now():  # the clock went back
+            self._diverted, self._has_to_divert_anew = attempts.BEGINNING, False
         last = await self.recorder.store.run(
             lambda tx: attempts.divert(
                 tx,

@@ -1,6 +1,8 @@
 """What monitors that share a database make of each other's configurations."""
 
 import pytest
+from harness.program import until
+from harness.running_app import select
 
 from monitor.core.duration import Duration
 from monitor.store.db import StoreError
@@ -62,3 +64,40 @@ async def test_a_reload_that_fails_leaves_others_what_their_newer_configuration_
         await replica.balance()
     assert (await newer.row("beta"))[1] is None
     assert newer.workers.workspaces.keys() | older.workers.workspaces.keys() == {"acme", "beta"}
+
+
+async def test_the_fallback_hears_of_what_a_dead_monitor_had_for_who_has_to_be_mended(replicas):
+    dead, heir = replicas
+    chat = f"{{name: chat, type: slack, url: '{dead.hook_url}/gone'}}"
+    more = f"receivers: [{chat}, {dead.crm()}]\nroutes: [{{to: [chat]}}]\nfallback: crm"
+    await dead.apply("acme", "beta", more=more)
+    await dead.workers.stop_workspaces(["beta"])
+    await dead.holdings._release({"beta": 1}, {})
+    await heir.apply("acme", "beta", more=more)
+    assert heir.workers.workspaces.keys() == {"beta"}
+    await dead.workers.stop_polls()  # before it delivers
+    await dead.sign_out("acme")
+    heir.now = dead.now
+    await heir.sign_out("beta")
+    copies = select("SELECT workspace FROM notification WHERE receiver = 'crm' ORDER BY workspace")
+    await until(lambda: heir.store.read_now(copies) == ["beta"] * 2)
+
+    await pass_time(heir)
+
+    await until(lambda: heir.store.read_now(copies) == ["acme"] * 2 + ["beta"] * 2)
+
+
+async def test_what_a_dead_monitor_had_of_who_left_leaves_by_who_takes_it_over(replicas):
+    dead, heir = replicas
+    more = f"receivers: [{dead.crm()}]"
+    await dead.apply("acme", more=more)
+    await dead.workers.stop_polls()  # before it delivers
+    await dead.sign_out("acme")
+    heir.now = dead.now
+    await heir.apply("beta", more=more)
+    await until(lambda: heir.workers.receivers["crm"]._woken._sleep)
+
+    await pass_time(heir)
+
+    assert heir.holdings.holds_all
+    await dead.hook.wait(lambda: len(dead.hook.events) == 2, within=10)
