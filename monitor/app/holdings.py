@@ -110,6 +110,8 @@ class Holdings:
         takes_all = self.is_newest and holder_of_all not in living
         if limit or is_other or takes_all:
             await self._take(limit, silent, besides=[ALL_WORKSPACES] if takes_all else [])
+        if self.holds_all and not self.is_newest:
+            await self._leave_all()
         now = self._runtime.monotonic()
         if (above := to_give_back(share, held)) and (
             now - self._gave_back_at >= GIVE_BACK_EVERY.seconds
@@ -251,6 +253,14 @@ class Holdings:
         if given:
             log.info("workspaces given back: another replica has fewer", count=len(given))
             self.declare()
+
+    async def _leave_all(self) -> None:
+        """Give back '*': a newer configuration says who has left, and whom to tell of outages."""
+        held = await self._store.read(partial(leases.held, replica=self.replica))
+        terms = {name: term for name, term in held.items() if name == ALL_WORKSPACES}
+        if await self._release(terms, {}):
+            self.holds_all = False
+            await self._show_all()
 
     async def give_back_all(self) -> None:
         """Give back all of which nothing is being sent: nothing is polled any more."""

@@ -218,7 +218,7 @@ async def test_what_a_configuration_lacks_is_neither_taken_nor_kept(replicas):
     await first.holdings.balance()
 
     assert held(first) == set(NAMES)
-    assert (await recorded(first))[None] == {"other"}
+    assert (await recorded(first))[None] == {"other", ALL_WORKSPACES}
 
 
 async def test_who_has_an_older_configuration_takes_and_detaches_nothing(replicas):

@@ -101,3 +101,15 @@ async def test_what_a_dead_monitor_had_of_who_left_leaves_by_who_takes_it_over(r
 
     assert heir.holdings.holds_all
     await dead.hook.wait(lambda: len(dead.hook.events) == 2, within=10)
+
+
+async def test_who_has_the_newest_configuration_does_what_is_of_all_workspaces(replicas):
+    older, newer = replicas
+    await older.apply("acme", "beta")
+    assert older.holdings.holds_all
+    await newer.apply("acme")
+
+    for replica in (older, newer):
+        await replica.balance()
+
+    assert (older.holdings.holds_all, newer.holdings.holds_all) == (False, True)
