@@ -129,6 +129,9 @@ class Lease:
         except LeaseLostError as error:
             self.lose(str(error))
             return
+        except StoreError:
+            self._observed.clear()  # others that live may not have been able to renew either
+            raise
         self._sure_until = asked_at + TRUST.seconds
 
     async def _take(self) -> None:

@@ -155,6 +155,23 @@ async def test_who_could_not_look_for_long_observes_the_others_anew(replica):
     assert [await second.silent(after=10) for _ in range(3)][-1] == {first.replica}
 
 
+async def test_while_nobody_can_write_nobody_falls_silent(replica):
+    first, second = replica(), replica()
+    assert await first.works()
+    assert await second.works()
+    assert await first.silent() == set()
+
+    with locked(first.store):
+        for _ in range(5):
+            with pytest.raises(StoreError):
+                await first.works(after=9)
+            assert await first.silent() == set(), "one may be able to write before the others are"
+
+    assert await first.works()
+    assert [await first.silent(after=9.9) for _ in range(3)] == [set()] * 3
+    assert await first.silent(after=0.3) == {second.replica}
+
+
 @pytest.mark.parametrize("ahead", [60 * SECOND, -60 * SECOND])
 async def test_clocks_of_two_hosts_are_not_compared(replica, ahead):
     first, second = replica(), replica()
