@@ -27,7 +27,7 @@ from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.core.text import redact, sanitize
 
-from . import outbox, outside, receivers, rows, undelivered
+from . import locks, outbox, outside, receivers, rows, undelivered
 from .claims import Claimed
 from .outbox import Settled
 from .receivers import ReceiverState
@@ -44,7 +44,7 @@ UPDATE message SET state = :state, waits = :waits, next_attempt_at = :next_attem
     ) WHEN 'lost' THEN :unanswered - 1 WHEN 'settled' THEN 0 ELSE :unanswered END,
     claimed_by = NULL, claimed_until = NULL, settled_at = :settled_at
 WHERE id = :id AND settled_at IS NULL AND attempts = :attempts
-RETURNING unanswered, holder
+RETURNING workspace, unanswered, holder
 """)
 """An attempt that was taken for lost is there already, and has been counted; so has one that was
 settled by a commit whose answer was lost."""
@@ -120,6 +120,8 @@ def settle(
     row = tx.execute(SETTLE, values).one_or_none()
     if row is None:
         return None
+    if row.workspace != message.workspace:  # it was renamed meanwhile
+        locks.lock(tx, row.workspace)
     _write_attempt(tx, claimed, attempt)
     sent = outbox.set_state(tx, message.id, to=outcome, reason=reason, at=now if is_over else None)
     if not message.done:  # else it has been heard

@@ -4,9 +4,11 @@ import threading
 from contextlib import closing
 
 import pytest
+from harness.core import signed_out
+from harness.store import StoreHarness
 from sqlalchemy import text
 
-from monitor.store import locks
+from monitor.store import locks, workspaces
 from monitor.store.db import Store
 
 WAITING = text("""
@@ -66,3 +68,27 @@ def test_all_locks_end_with_their_transaction(store, another):
 
     assert another.run_now(lambda _: True, of=["a", "b"])
     assert another.run_now(lambda _: True)
+
+
+def test_the_end_of_a_send_locks_the_workspace_that_was_renamed_meanwhile(store, another):
+    harness = StoreHarness(store)
+    harness.poll(signed_out())
+    claimed = harness.claim()
+    harness.run(lambda tx: workspaces.rename(tx, "acme", "better"))
+    work = {"work": lambda _: None, "of": ["better"]}
+    other, waiting = threading.Thread(target=another.run_now, kwargs=work), []
+
+    def run(settle):
+        def work(tx):
+            settled = settle(tx)
+            other.start()
+            while other.is_alive() and not waiting:
+                waiting.extend(tx.execute(WAITING))
+            return settled
+
+        return store.run_now(work, of=["acme"])
+
+    harness.run = run
+    assert harness.settle(claimed)
+    other.join()
+    assert waiting
