@@ -20,13 +20,12 @@ Rules:
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.decide.sessions import LINK_TRUST, LINK_WAIT, is_doubtful
 from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
@@ -43,6 +42,7 @@ from monitor.core.route import Receiver
 
 from . import (
     accounts,
+    due,
     incidents,
     locks,
     outbox,
@@ -64,9 +64,6 @@ UNREADABLE_PAUSE: Final = Duration.parse("1h")
 
 MAX_EXAMINED: Final = 20
 """How many messages are looked at in one claim until one can be sent."""
-
-MAX_DUE: Final = 100
-"""How many messages whose time has come are let go in one claim."""
 
 MAX_TOGETHER: Final = 100
 """How many messages come together in one."""
@@ -162,12 +159,11 @@ def claim(
         return examined.claimed(next_at=state.not_before)
     receivers.retry(tx, sender.replica, state, failing_since, now=now)
     mine = {"replica": sender.replica, "receiver": receiver.name, "by": sender.worker, "now": now}
-    _release_due(tx, mine, lease=lease)
+    due.release(tx, mine, lease=lease)
     for _ in range(MAX_EXAMINED):
         row = tx.execute(NEXT, mine).one_or_none()
         if row is None:
-            next_at = min(_times(tx, mine), default=None)
-            return examined.claimed(next_at=next_at)
+            return examined.claimed(next_at=due.next_at(tx, mine))
         locks.lock(tx, row.workspace)
         if _wait_in_turn(tx, row):
             continue
@@ -223,70 +219,6 @@ def disown(tx: Connection, receiver: str, sender: Sender, *, sending: Collection
     values = {"replica": sender.replica, "receiver": receiver, "by": sender.worker}
     own = tx.execute(OWN, values).scalars().all()
     rows.execute_many(tx, DISOWN, ({"id": id_} for id_ in own if id_ not in sending))
-
-
-# ── what is due ──────────────────────────────────────────────────────────────────────────────────
-
-TIMES: Final = text("""
-SELECT
-    (SELECT MIN(next_attempt_at) FROM message
-        WHERE holder = :replica AND receiver = :receiver AND waits = 'time') AS due_at,
-    (SELECT MIN(claimed_until) FROM message
-        WHERE holder = :replica AND receiver = :receiver AND state = 'sending'
-            AND claimed_by <> :by) AS lapse_at
-""")
-
-
-def _times(tx: Connection, mine: Mapping[str, Any]) -> list[Micros]:
-    """Return when something that waits for its time, or the claim of another process, is due."""
-    times = tx.execute(TIMES, mine).one()
-    return [at for at in times if at is not None]
-
-
-RELEASE_DUE: Final = text("""
-UPDATE message SET waits = NULL WHERE id IN (
-    SELECT id FROM message WHERE holder = :replica AND receiver = :receiver AND waits = 'time'
-        AND next_attempt_at <= :now
-    ORDER BY next_attempt_at LIMIT :limit
-)
-""")
-
-
-def _release_due(tx: Connection, mine: Mapping[str, Any], *, lease: Duration) -> None:
-    """Let go what is due: *mine* are the values of all that concerns one sender."""
-    if min(_times(tx, mine), default=mine["now"] + 1) <= mine["now"]:
-        tx.execute(RELEASE_DUE, {**mine, "limit": MAX_DUE})
-        _requeue_lapsed(tx, mine, lease=lease)
-
-
-LAPSED: Final = text("""
-SELECT id, attempts, claimed_until FROM message
-WHERE holder = :replica AND receiver = :receiver AND state = 'sending' AND claimed_by <> :by
-    AND claimed_until <= :now
-LIMIT :limit
-""")
-
-REQUEUE: Final = text("""
-UPDATE message SET state = 'pending', waits = 'time', next_attempt_at = :again_at,
-    unanswered = unanswered + 1, claimed_by = NULL, claimed_until = NULL
-WHERE id = :message_id
-""")
-
-WRITE_LOST: Final = text("""
-INSERT INTO attempt (message_id, number, at, reason, answer, title)
-VALUES (:message_id, :number, :at, 'timeout', 'the monitor stopped while this was being sent', '')
-""")
-
-
-def _requeue_lapsed(tx: Connection, mine: Mapping[str, Any], *, lease: Duration) -> None:
-    for row in tx.execute(LAPSED, {**mine, "limit": MAX_DUE}).all():
-        sent_at = row.claimed_until - lease
-        again_at = sent_at + UNANSWERED_WAIT
-        values = {"message_id": row.id, "number": row.attempts, "at": sent_at, "now": sent_at}
-        tx.execute(outbox.MARK_SENDING_HEARD, values)
-        tx.execute(WRITE_LOST, values)
-        outbox.set_state(tx, row.id, to=NotificationState.PENDING)
-        tx.execute(REQUEUE, {"message_id": row.id, "again_at": again_at})
 
 
 # ── before a send ────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from monitor.store import (
     attempts,
     claims,
     clock,
+    due,
     incidents,
     leases,
     listings,
@@ -256,8 +257,8 @@ def statements():
 
 
 MODULES = (
-    *(accounts, attempts, claims, clock, incidents, listings, looks, outbox, receivers, retention),
-    *(session_intents, sessions, undelivered, workspaces, leases),
+    *(accounts, attempts, claims, clock, due, incidents, leases, listings, looks, outbox),
+    *(receivers, retention, session_intents, sessions, undelivered, workspaces),
 )
 NUMBERS = (
     "now",
@@ -273,7 +274,7 @@ NUMBERS = (
     "more",
 )
 HOT = (
-    *(claims.NEXT, claims.TIMES, claims.RELEASE_DUE, claims.LAPSED, claims.IN_TURN, claims.MATES),
+    *(claims.NEXT, due.TIMES, due.RELEASE, due.LAPSED, claims.IN_TURN, claims.MATES),
     *(claims.QUEUED, outbox.SET_STATE, claims.ADD_PART, attempts.EXPIRED, attempts.MARK_HEARD),
     attempts.BEHIND,
     *(outbox.AUDIENCE, outbox.CANCEL_ENDED, outbox.NOT_EMPTY, outbox.CLOSE_EMPTY),
