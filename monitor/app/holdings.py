@@ -159,7 +159,7 @@ class Holdings:
         names += [name for name, is_ours in free.items() if not is_ours and name in lacking][:limit]
         left, urgent = iter(names), list[WorkspaceWorker]()
         try:
-            while portion := list(islice(left, leases.PORTION)):
+            while portion := list(islice(left, leases.MAX_PORTION)):
                 urgent += await self._start(await self._take_portion(portion, silent))
         finally:  # a portion may have been taken, whatever failed then
             self._workers.look_at_once(urgent)
@@ -265,7 +265,7 @@ class Holdings:
     async def give_back_all(self) -> None:
         """Give back all of which nothing is being sent: nothing is polled any more."""
         workers = iter(list(self._workers.workspaces.values()))
-        while portion := list(islice(workers, leases.PORTION)):
+        while portion := list(islice(workers, leases.MAX_PORTION)):
             terms = {worker.settings.name: worker.poller.term for worker in portion}
             for name in await self._release(terms, self._requests(portion)):
                 del self._workers.workspaces[name]

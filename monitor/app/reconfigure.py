@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Final
 
 import structlog
 from sqlalchemy import Connection
@@ -30,9 +29,6 @@ from .holdings import Holdings
 from .lease import Lease
 from .loop_health import LoopHealth
 from .workers import ReceiverWorker, Workers
-
-MAX_PORTION: Final = 500
-"""How many workspaces are attached, or detached, in one transaction at the most."""
 
 log = structlog.get_logger("app")
 
@@ -234,7 +230,7 @@ class Reconfigurer:
     async def _attach(self, names: Iterable[str]) -> None:
         attached = set(await self._resources.store.read(workspaces.load_attached))
         left = (name for name in names if name not in attached)
-        while portion := list(islice(left, MAX_PORTION)):
+        while portion := list(islice(left, leases.MAX_PORTION)):
             await self._resources.store.run(partial(workspaces.attach, names=portion))
 
     async def _detach(self, watched: Collection[str], now: Micros) -> list[str]:
@@ -283,7 +279,7 @@ def _rename(
 
 def _detach(tx: Connection, watched: Collection[str], now: Micros) -> list[str]:
     """Detach a portion of the workspaces that are not *watched*; nobody will look at them."""
-    detached = workspaces.detach(tx, watched, now, limit=MAX_PORTION)
+    detached = workspaces.detach(tx, watched, now, limit=leases.MAX_PORTION)
     for name in detached:
         looks.release(tx, name, now=now)
     return detached

@@ -22,8 +22,8 @@ from .errors import LeaseLostError
 LAPSE: Final = Duration.parse("30s")
 """A lease that has not been renewed for so long has lapsed."""
 
-PORTION: Final = 500
-"""How many workspaces are taken, or given back, in one transaction at the most."""
+MAX_PORTION: Final = 500
+"""How many workspaces change hands, come or leave in one transaction at the most."""
 
 
 @dataclass(frozen=True, slots=True)

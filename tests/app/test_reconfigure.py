@@ -10,13 +10,12 @@ from harness.faults import failing_reads
 from harness.program import until
 from harness.running_app import select
 
-from monitor.app import reconfigure
 from monitor.app.reconfigure import Change, plan_change
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.duration import Duration
 from monitor.core.model import ALL_WORKSPACES, API, Cause, Incident
 from monitor.core.secret import Secret
-from monitor.store import incidents
+from monitor.store import incidents, leases
 from monitor.store.db import Store, StoreError
 
 # ── what is planned ──────────────────────────────────────────────────────────────────────────────
@@ -247,7 +246,7 @@ async def test_a_configuration_that_cannot_be_applied_changes_nothing(
 
 
 async def test_what_the_first_portions_did_is_undone_when_a_later_one_fails(harness, monkeypatch):
-    monkeypatch.setattr(reconfigure, "MAX_PORTION", 1)
+    monkeypatch.setattr(leases, "MAX_PORTION", 1)
     await harness.apply("beta", "gamma")
     await harness.poll("gamma")
     await harness.apply("acme")
@@ -268,7 +267,7 @@ async def test_what_the_first_portions_did_is_undone_when_a_later_one_fails(harn
 async def test_what_is_told_of_who_came_back_for_a_moment_does_not_wait_for_a_look(
     harness, monkeypatch
 ):
-    monkeypatch.setattr(reconfigure, "MAX_PORTION", 1)
+    monkeypatch.setattr(leases, "MAX_PORTION", 1)
     away = "receivers: [{name: away, type: slack, url: 'http://127.0.0.1:1/nobody'}]"
     await harness.apply("acme", "beta", "gamma", more=away)
     await harness.poll("gamma")

@@ -12,7 +12,7 @@ import sys
 from harness.audit import Audit
 from harness.books import books
 from harness.chaos import Chaos, Pace
-from harness.outside import linked_api, now
+from harness.linked_api import linked_api, now
 from harness.replicas import Settings, Shares, replicas
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "0"))

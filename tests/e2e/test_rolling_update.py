@@ -10,7 +10,7 @@ import sys
 
 from harness.books import books
 from harness.chaos import Chaos, Pace
-from harness.outside import linked_api, now
+from harness.linked_api import linked_api, now
 from harness.replicas import Settings, Shares, replicas
 
 BY_HAND = "CHAOS_WORKSPACES" in os.environ

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from sqlalchemy import text
 
-from harness.outside import now
+from harness.linked_api import now
 
 SETTLE = 3.0
 """Seconds after an answer in which a monitor has recorded it, unless it was disturbed."""
