@@ -179,8 +179,8 @@ async def test_one_claim_may_take_a_minute_however_many_there_are(harness, monke
 
     await harness.apply("acme", more=f"receivers: [{harness.crm()}]")
 
-    await until(lambda: len(overdue) == 3)
-    assert overdue == [[False, True]] * 3
+    await until(lambda: len(overdue) >= 3)
+    assert overdue == [[False, True]] * len(overdue), overdue
 
 
 async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, monkeypatch):
