@@ -53,8 +53,6 @@ def seen(present: Mapping[str, Replica]) -> dict[str, Micros]:
     return {id_: replica.seen_at for id_, replica in present.items()}
 
 
-REMOVE: Final = text("DELETE FROM replica WHERE id IN :ids")
-
 ADD: Final = text(rows.upsert("replica", rows.columns(Replica), key=("id",)))
 
 
@@ -70,7 +68,7 @@ def register(tx: Connection, replica: Replica, *, silent: Mapping[str, Micros]) 
     if any(replica.alone or other.alone for other in living):
         return False
     alone = [other.id for other in others.values() if other.alone]
-    rows.execute_portions(tx, REMOVE, "ids", others if replica.alone else alone)
+    _remove(tx, others if replica.alone else alone)
     tx.execute(ADD, rows.values(replica))
     return True
 
@@ -90,12 +88,25 @@ def renew(tx: Connection, replica: str, now: Micros) -> None:
         raise LeaseLostError("others have taken over all that this monitor held")
 
 
-LEAVE: Final = text("DELETE FROM replica WHERE id = :replica")
+LEAVE: Final = text("""
+UPDATE workspace SET holder = NULL, requests = NULL, released_at = COALESCE(
+    (SELECT seen_at FROM replica WHERE replica.id = workspace.holder), released_at
+)
+WHERE holder IN :ids AND detached_at IS NULL
+""")
+
+REMOVE: Final = text("DELETE FROM replica WHERE id IN :ids")
 
 
 def leave(tx: Connection, replica: str) -> None:
     """Let *replica* work no more: what it has not given back is free."""
-    tx.execute(LEAVE, {"replica": replica})
+    _remove(tx, [replica])
+
+
+def _remove(tx: Connection, replicas: Iterable[str]) -> None:
+    ids = list(replicas)
+    for statement in (LEAVE, REMOVE):
+        rows.execute_portions(tx, statement, "ids", ids)
 
 
 # ── which configuration is newer ─────────────────────────────────────────────────────────────────

@@ -115,6 +115,20 @@ def test_who_has_left_renews_nothing_and_what_it_held_is_free(harness):
     assert harness.free("two") == {"acme": False, "beta": False}
 
 
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_whoever_takes_what_one_has_left_knows_its_clock(harness, is_removed):
+    harness.live("one")
+    harness.take("one", "acme")
+    if is_removed:  # who is alone meanwhile, for an upgrade, removes what is silent
+        assert register(harness, "alone", alone=True, one=NOW)
+        harness.run(lambda tx: leases.leave(tx, "alone"))
+    else:
+        harness.run(lambda tx: leases.leave(tx, "one"))
+
+    harness.live("two")
+    assert harness.take("two") == {"acme": NOW, "beta": None}
+
+
 def test_a_configuration_that_is_new_has_a_higher_number_and_keeps_it(harness):
     harness.live("one", "two")
 
