@@ -1,7 +1,7 @@
 """How workspaces are shared among replicas, and how many change hands at a time."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.shares import HANDED_SHARE, MIN_HANDED, shares, to_give_back, to_take
@@ -10,6 +10,7 @@ numbers = st.integers(min_value=0, max_value=20_000)
 replicas = st.dictionaries(st.text("abcdef", min_size=1, max_size=2), st.integers(0, 2), max_size=6)
 
 
+@settings(deadline=None)
 @given(numbers, replicas, st.data())
 def test_all_is_shared_evenly_and_who_is_behind_takes_nothing(total, generations, data):
     held = {id_: data.draw(numbers) for id_ in generations if data.draw(st.booleans())}
