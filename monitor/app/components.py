@@ -10,7 +10,7 @@ import structlog
 
 from monitor import __version__, notifiers
 from monitor.config import Config
-from monitor.config.settings import WorkspaceSettings
+from monitor.config.settings import PollSettings, WorkspaceSettings
 from monitor.core.render import Style
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
@@ -95,6 +95,7 @@ class Components:
         self.refused = refused
         self.is_sure = is_sure
         self.workspaces = {settings.name: settings for settings in config.workspaces}
+        self._rules: dict[PollSettings, PollRules] = {}
         self._requested = resources.metrics.requested
         self.recorder = Recorder(
             replica, resources.store, resources.metrics, resources.runtime, wake, look
@@ -125,15 +126,17 @@ class Components:
         )
 
     def rules(self, settings: WorkspaceSettings) -> PollRules:
-        """Return the configuration of one workspace's polls."""
-        return PollRules(
-            policy=self.config.incidents,
-            routing=self.routing,
-            next_due=settings.poll.next_due,
-            create=self.config.reconnection.create == "if_missing",
-            cooldown=self.config.reconnection.cooldown,
-            refresh_after=self.config.reconnection.refresh_after,
-        )
+        """Return the configuration of one workspace's polls; most have the same."""
+        if settings.poll not in self._rules:
+            self._rules[settings.poll] = PollRules(
+                policy=self.config.incidents,
+                routing=self.routing,
+                next_due=settings.poll.next_due,
+                create=self.config.reconnection.create == "if_missing",
+                cooldown=self.config.reconnection.cooldown,
+                refresh_after=self.config.reconnection.refresh_after,
+            )
+        return self._rules[settings.poll]
 
     def source(
         self, settings: WorkspaceSettings, budget: Budget, before: Source | None = None

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, cast
 
 from monitor.config.settings import WorkspaceSettings
@@ -92,10 +91,14 @@ class WorkspaceWorker:
         self.first_due_in: Micros = 0
         self._then: Callable[[], None] | None = None
 
-    def wake(self, *, scheduled: bool = False) -> None:
-        """Let it poll now; *scheduled* if it is because a poll is due."""
-        self._is_scheduled |= scheduled
+    def wake(self) -> None:
+        """Let it poll now."""
         self._woken.set()
+
+    def wake_as_scheduled(self) -> None:
+        """Let it poll now, because a poll is due."""
+        self._is_scheduled = True
+        self.wake()
 
     def call_after_poll(self, then: Callable[[], None]) -> None:
         """Call *then* once the next poll is over, or there will be none."""
@@ -324,7 +327,7 @@ class Workers:
             offset = spread(index, count, Duration(min(poll.next_due(now) - now, MAX_SPREAD)))
         self._schedule.add(
             name,
-            partial(worker.wake, scheduled=True),
+            worker.wake_as_scheduled,
             rhythm=poll.rhythm,
             jitter=poll.jitter,
             offset=offset,

@@ -110,7 +110,7 @@ async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monke
     await harness.apply("acme")
     await harness.execute("PRAGMA busy_timeout = 1")
     with harness.locked():
-        harness.workers.workspaces["acme"].wake(scheduled=True)
+        harness.workers.workspaces["acme"].wake_as_scheduled()
         await until(lambda: harness.health.is_failing("poll acme"))
 
     await until(lambda: not harness.health.is_failing("poll acme"))
@@ -124,7 +124,7 @@ async def test_a_poll_hangs_that_nobody_wakes_or_that_takes_longer_than_all_its_
     await harness.apply("acme")
     await until(lambda: "acme" in harness.working())
     if polled:
-        harness.workers.workspaces["acme"].wake(scheduled=True)
+        harness.workers.workspaces["acme"].wake_as_scheduled()
         await until(lambda: 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric)
         await asyncio.sleep(0)  # the worker waits again
 
@@ -187,7 +187,7 @@ async def test_a_send_to_a_receiver_that_left_does_not_hold_up_the_end(harness, 
     monkeypatch.setattr(workers, "SHUTDOWN_GRACE", Duration.parse("200ms"))
     await harness.apply("acme", more=f"receivers: [{harness.crm('never')}]")
     harness.simulator.sign_out("acme", "*")
-    harness.workers.workspaces["acme"].wake(scheduled=True)
+    harness.workers.workspaces["acme"].wake_as_scheduled()
     worker = harness.workers.receivers["crm"]
     await until(lambda: worker._in_flight)
     await harness.apply("acme")
@@ -394,7 +394,7 @@ async def test_a_link_is_asked_for_once_a_reload_allows_it(harness):
     await harness.poll("acme")
 
     await harness.apply("acme")
-    harness.workers.workspaces["acme"].wake(scheduled=True)
+    harness.workers.workspaces["acme"].wake_as_scheduled()
 
     methods = harness.simulator.request_log.counts
     await until(lambda: "accounts.createReconnectionSession" in methods, within=10)
