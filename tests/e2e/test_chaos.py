@@ -70,4 +70,4 @@ async def test_nothing_is_lost_and_only_what_was_in_flight_is_repeated(tmp_path,
     assert claimed == held
     for monitor in monitors:
         assert "Traceback" not in monitor.output
-        assert "unexpectedly" not in monitor.output
+        assert "failed unexpectedly" not in monitor.output
