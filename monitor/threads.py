@@ -6,16 +6,22 @@ behind.
 """
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
-from queue import SimpleQueue
+from queue import PriorityQueue
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 END: Final = None
+
+URGENT: Final = 0
+ORDINARY: Final = 1
+LAST: Final = 2
+"""What comes first; what is of one rank comes in its order."""
 
 
 class Threads(Executor):
@@ -24,12 +30,20 @@ class Threads(Executor):
     def __init__(self, count: int, name: str) -> None:
         self._count = count
         self._name = name
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._work: PriorityQueue[tuple[int, int, Callable[[], None] | None]] = PriorityQueue()
+        self._numbers = itertools.count()
         self._starting = threading.Lock()
         self._threads: list[threading.Thread] = []
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Let *fn* be called (the interface of executors)."""
+        return self._submit(ORDINARY, partial(fn, *args, **kwargs))
+
+    def submit_urgent(self, work: Callable[[], T]) -> Future[T]:
+        """Let *work* be done before all that waits and is not urgent."""
+        return self._submit(URGENT, work)
+
+    def _submit(self, rank: int, work: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
         with self._starting:
             if len(self._threads) < self._count:
@@ -37,8 +51,11 @@ class Threads(Executor):
                 thread = threading.Thread(target=self._loop, name=name, daemon=True)
                 thread.start()  # or the system has none left, and nobody would do the work
                 self._threads.append(thread)
-        self._work.put(partial(_run, future, partial(fn, *args, **kwargs)))
+        self._put(rank, partial(_run, future, work))
         return future
+
+    def _put(self, rank: int, work: Callable[[], None] | None) -> None:
+        self._work.put((rank, next(self._numbers), work))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Wait for *work*; it goes on, and its end is of no interest, if nobody waits any more."""
@@ -47,14 +64,14 @@ class Threads(Executor):
     def end(self, within: float) -> bool:
         """Let what was submitted end; return whether it did *within* so many seconds."""
         for _ in self._threads:
-            self._work.put(END)
+            self._put(LAST, END)
         each = within / max(1, len(self._threads))
         for thread in self._threads:
             thread.join(each)
         return not any(thread.is_alive() for thread in self._threads)
 
     def _loop(self) -> None:
-        while (work := self._work.get()) is not END:
+        while (work := self._work.get()[-1]) is not END:
             work()
             del work  # it may hold much, and the next may not come for long
 

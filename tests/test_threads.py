@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -22,6 +23,19 @@ async def test_work_is_waited_for_and_what_it_raises_is_raised():
     assert await threads.run(lambda: threading.current_thread().name) == "test-0"
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 / 0)
+    assert threads.end(within=20)
+
+
+def test_what_is_urgent_comes_before_all_that_waits():
+    threads, order, begun = Threads(1, "test"), [], threading.Event()
+    threads.submit(begun.wait, 20)
+    waiting = [threads.submit(order.append, name) for name in ("first", "second")]
+    waiting += [threads.submit_urgent(partial(order.append, name)) for name in ("now", "then")]
+
+    begun.set()
+
+    assert [future.result(20) for future in waiting] == [None] * 4
+    assert order == ["now", "then", "first", "second"]
     assert threads.end(within=20)
 
 

@@ -107,19 +107,20 @@ class Access:
     ) -> T:
         """Run *work* as `run_now` does, on a thread.
 
-        It is finished even if the caller is cancelled. While the database fails slowly, only
-        *urgent* work is tried each time: what can't be made up for. Once that succeeds, all is.
+        It is finished even if the caller is cancelled. *urgent* is what can't be made up for: it
+        comes before all that waits. While the database fails slowly, only that is tried each time;
+        once it succeeds, all is.
         """
-        loop = asyncio.get_running_loop()
         turn = partial(self._run_in_turn, work, of, time.monotonic(), urgent=urgent)
-        ended = loop.run_in_executor(self._threads, turn)
+        submit = self._threads.submit_urgent if urgent else self._threads.submit
+        ended = asyncio.wrap_future(submit(turn))
         ended.add_done_callback(_retrieve)
         await asyncio.wait([ended])
         return ended.result()
 
     async def call(self, work: Callable[[], T]) -> T:
-        """Do *work* in its turn, outside of a transaction."""
-        return await self._threads.run(work)
+        """Do *work*, which is urgent, outside of a transaction."""
+        return await asyncio.wrap_future(self._threads.submit_urgent(work))
 
     def _run_in_turn(
         self, work: Callable[[Connection], T], of: Concerned, since: float, *, urgent: bool

@@ -134,7 +134,7 @@ class Store:
         """Run *work* as `run_now` does, on the store's thread.
 
         It is finished even if the caller is cancelled. What can't be made up for is *urgent*: it
-        is tried each time, even while the database fails slowly.
+        comes before all that waits, and is tried each time, even while the database fails slowly.
         """
         return await self._writing.run(work, of=of, urgent=urgent)
 
