@@ -228,12 +228,15 @@ class Turmoil(OutboxHarness):
         self.now += self.random.choice([Duration.parse("1s"), Duration.parse("12s"), MINUTE, HOUR])
 
     async def start_anew(self):
-        """Crash, stop in order, or lose the claims to another monitor while the sends go on."""
+        """Crash, stop in order, or lose the claims to others while the sends go on."""
         how = self.random.choice(["crash", "crash", "stop", "lose"])
         if how == "crash":
             await self.kill()
         elif how == "stop":
             await self.stop()
+        if self.random.random() < 0.5:
+            self.follow(self.new_id())
+            self.now -= self.random.choice([0, 0, MINUTE])  # by its own clock
         self.restart()
 
     async def turn_clock_back(self):

@@ -82,13 +82,19 @@ def make_rules(policy: IncidentPolicy, routes: Routing, *, create: bool) -> Poll
 
 
 def make_recorder(
-    harness, receivers, *, jitter=0.0, wake=lambda _: None, look=lambda _: None
+    harness,
+    receivers,
+    *,
+    replica="replica",
+    jitter=0.0,
+    wake=lambda _: None,
+    look=lambda _: None,
 ) -> Recorder:
     """What units of work record with: the store, clock and ids of *harness*, metrics from 0."""
     metrics = Metrics(version=__version__)
     metrics.declare(workspaces=["acme", ALL_WORKSPACES], receivers=receivers)
     runtime = Runtime(lambda: harness.now, lambda: harness.seconds, lambda: jitter, harness.new_id)
-    return Recorder("replica", harness.store, metrics, runtime, wake, look)
+    return Recorder(replica, harness.store, metrics, runtime, wake, look)
 
 
 def acceptance(account_id="a1", *, at=NOON) -> Event:

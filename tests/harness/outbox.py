@@ -14,7 +14,6 @@ from sqlalchemy import text
 
 from harness.core import HOUR, MINUTE, make_recorder, make_routing
 from harness.history import History
-from harness.leases import REPLICA
 from harness.store import DAY, StoreHarness, who_waits
 from monitor.core.errors import AttemptReason
 from monitor.core.policy import DeliveryPolicy
@@ -121,11 +120,11 @@ class OutboxHarness(StoreHarness):
     def restart(self):
         """Begin as another process does; sends of this one go on if there are any."""
         self.attach()
-        self.run(lambda tx: hold(tx, REPLICA, ["acme"], now=self.now))
         self.workers = {}
         recorder = make_recorder(
             self,
             dict.fromkeys(self.kinds, "webhook"),
+            replica=self.replica,
             jitter=self.jitter,
             wake=partial(_wake, self.workers),
             look=self.look,
@@ -172,7 +171,7 @@ class OutboxHarness(StoreHarness):
         fallback = self.receiver(self.fallback) if self.fallback else None
         rules = DeliveryRules(DeliveryPolicy(), self.inventory, fallback)
         mended = self.present - self.workers.keys()
-        self.run(lambda tx: receivers.clear(tx, REPLICA, sorted(mended), now=self.now))
+        self.run(lambda tx: receivers.clear(tx, self.replica, sorted(mended), now=self.now))
         for name in self.workers.keys() - self.present:
             del self.workers[name]
         for name in sorted(self.present):
@@ -215,7 +214,7 @@ class OutboxHarness(StoreHarness):
     def forget_looks(self):
         """Let nothing that is recorded count as known, as after a suspension of the host."""
         self.forget_look()
-        self.run(lambda tx: hold(tx, REPLICA, ["acme"], now=self.now))
+        self.run(lambda tx: hold(tx, self.replica, ["acme"], now=self.now))
         self.workspace = self.run(lambda tx: workspaces.load(tx, "acme"))
 
     async def tick(self):
@@ -229,11 +228,11 @@ class OutboxHarness(StoreHarness):
         """Cancel what is queued for those that left."""
         fallback = self.receiver(self.fallback) if self.fallback else None
         for name in sorted(
-            self.run(partial(outbox.backlog, replica=REPLICA)).keys() - self.present
+            self.run(partial(outbox.backlog, replica=self.replica)).keys() - self.present
         ):
             cancel = partial(
                 undelivered.cancel_removed,
-                replica=REPLICA,
+                replica=self.replica,
                 receiver=name,
                 fallback=fallback,
                 now=self.now,

@@ -22,7 +22,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.core.secret import Secret
-from monitor.store import attempts, claims, looks, outbox, workspaces
+from monitor.store import attempts, claims, leases, looks, outbox, workspaces
 from monitor.store.attempts import Attempt
 from monitor.store.db import Store
 from monitor.work.poll import commit
@@ -93,6 +93,7 @@ class StoreHarness:
         self.ids = map("{:04d}".format, count(1))
         self.fallback = fallback
         self.process = "monitor"
+        self.replica, self.silent = REPLICA, {}
         routes = make_routing(receivers or {"slack": True}, fallback=fallback)
         rules = make_rules(IncidentPolicy(**policy), routes, create=create)
         self.rules = replace(rules, next_due=lambda at: at + DAY)
@@ -106,9 +107,17 @@ class StoreHarness:
         return next(self.ids)
 
     def attach(self, name="acme"):
-        """Attach the workspace *name* and go on with it."""
+        """Attach the workspace *name*, take it from the silent, and go on with it."""
         self.inventory = Inventory({name: {}})
-        self.workspace, self.term = self.run(lambda tx: hold(tx, name, now=self.now))
+        self.workspace, self.term = self.run(
+            lambda tx: hold(tx, name, replica=self.replica, silent=self.silent, now=self.now)
+        )
+
+    def follow(self, replica):
+        """Go on as *replica*, which lives; the one of before has fallen silent."""
+        self.silent = self.run(lambda tx: leases.seen(leases.replicas(tx)))
+        self.replica = replica
+        self.run(lambda tx: live(tx, replica, self.now))
 
     def forget_look(self):
         """Let nothing that is recorded count as known until the next good poll."""
@@ -164,7 +173,7 @@ class StoreHarness:
             lambda tx: claims.claim(
                 tx,
                 self.receiver(name),
-                sender(self.process),
+                sender(self.process, self.replica),
                 inventory=self.inventory,
                 now=self.now,
                 lease=LEASE,
@@ -181,7 +190,7 @@ class StoreHarness:
         settled = self.run(
             lambda tx: attempts.settle(
                 tx,
-                REPLICA,
+                self.replica,
                 claimed,
                 attempt,
                 now=self.now,

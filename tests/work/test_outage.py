@@ -18,7 +18,6 @@ from monitor.core.model import Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
 from monitor.store import clock
-from monitor.work.liveness import hold
 from monitor.work.poll import PollRules
 
 GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
@@ -57,7 +56,6 @@ class Fleet(StoreHarness):
     def restart(self):
         for name in self.attached:
             self.attach(name)
-            self.run(lambda tx, name=name: hold(tx, REPLICA, [name], now=self.now))
             self.attached[name] = self.workspace, self.term
         self.inventory = Inventory({name: {} for name in self.attached})
 
