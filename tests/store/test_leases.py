@@ -212,6 +212,16 @@ def test_the_silent_hold_nothing_and_who_holds_nothing_is_buried(harness):
     assert harness.held("two") == {"acme": 2, "beta": 3}
 
 
+def test_what_has_left_keeps_nobody_from_being_buried(harness):
+    harness.live("one", "two")
+    harness.run(lambda tx: hold(tx, "acme", replica="one", now=LATER))
+    harness.run(lambda tx: workspaces.detach(tx, [], LATER))
+
+    harness.take("two", "*", one=NOW)
+
+    assert harness.replicas().keys() == {"two"}
+
+
 def test_who_has_written_since_it_was_silent_keeps_what_it_holds(harness):
     harness.live("one", "two")
     harness.take("one", "acme")

@@ -3,13 +3,25 @@
 from functools import partial
 
 import pytest
-from harness.core import HOUR, MINUTE, NOON, REJECTED, listed_account, signed_out
+from harness.core import HOUR, MINUTE, NOON, REJECTED, UNREACHABLE, listed_account, signed_out
 from harness.leases import REPLICA, hold, live
-from harness.store import DAY, REFUSED, StoreHarness
+from harness.store import DAY, GONE, REFUSED, StoreHarness
 from sqlalchemy import text
 
 from monitor.core.backoff import UNANSWERED_WAIT
-from monitor.store import clock, leases, outbox, outside, receivers, workspaces
+from monitor.core.inventory import Inventory
+from monitor.core.route import Receiver
+from monitor.store import (
+    attempts,
+    clock,
+    leases,
+    outbox,
+    outside,
+    receivers,
+    undelivered,
+    workspaces,
+)
+from monitor.store.attempts import BEGINNING
 from monitor.store.claims import Sender, claim
 from monitor.work import handover
 
@@ -52,13 +64,24 @@ def take_over(harness):
     )
 
 
-def lose(harness):
+def lose(harness, **options):
     """Let the other replica take all that the first one held, which fell silent."""
     silent = harness.run(lambda tx: leases.seen(leases.replicas(tx)))
     harness.run(lambda tx: live(tx, OTHER, harness.now))
     harness.workspace, harness.term = harness.run(
-        lambda tx: hold(tx, "acme", replica=OTHER, silent=silent, now=harness.now)
+        lambda tx: hold(tx, "acme", replica=OTHER, silent=silent, now=harness.now, **options)
     )
+
+
+def queue_theirs(harness):
+    """Let the other replica hold `beta`, of which something is queued."""
+    ours = harness.workspace, harness.term
+    harness.run(lambda tx: live(tx, OTHER, harness.now))
+    harness.replica = OTHER
+    harness.attach("beta")
+    harness.poll(signed_out("b"))
+    harness.replica, (harness.workspace, harness.term) = REPLICA, ours
+    harness.inventory = Inventory({"acme": {}, "beta": {}})
 
 
 def holders(harness):
@@ -73,6 +96,7 @@ def test_what_is_queued_goes_with_its_workspace_and_waits_for_a_look(harness):
     take_over(harness)
 
     assert holders(harness) == [OTHER]
+    assert harness.column("SELECT waits FROM message") == ["look"]
     assert claim_as(harness, REPLICA).message is None
     assert claim_as(harness, OTHER).message is None
     harness.poll(signed_out())
@@ -84,6 +108,49 @@ def test_each_delivers_what_it_holds_alone(harness):
 
     assert claim_as(harness, OTHER).message is None
     assert claim_as(harness, REPLICA).message.workspace == "acme"
+
+
+def test_what_is_queued_is_counted_for_who_holds_it(harness):
+    queue_theirs(harness)
+    harness.poll(signed_out())
+
+    assert sorted(holders(harness)) == [OTHER, REPLICA]
+    assert harness.run(lambda tx: outbox.backlog(tx, REPLICA)) == {"slack": (1, harness.now)}
+    assert harness.run(lambda tx: outbox.queued_workspaces(tx, REPLICA)) == {"acme"}
+
+
+@pytest.mark.parametrize(("error", "waits"), [(REFUSED, "pending time"), (None, "sending None")])
+def test_what_another_waits_for_is_left_to_it(harness, error, waits):
+    queue_theirs(harness)
+    claimed = claim_as(harness, OTHER)
+    if error:
+        harness.settle(claimed, error)
+    assert claim_as(harness, REPLICA).next_at is None
+
+    harness.poll(signed_out())
+    harness.deliver(error=REFUSED)
+    harness.now += HOUR
+
+    assert claim_as(harness, REPLICA).message.workspace == "acme"
+    theirs = f"SELECT state || ' ' || COALESCE(waits, 'None') FROM message WHERE holder = '{OTHER}'"
+    assert harness.column(theirs) == [waits]
+
+
+@pytest.mark.parametrize("replica", [REPLICA, OTHER])
+@pytest.mark.parametrize("give_up", ["expire", "divert", "cancel_removed"])
+def test_each_gives_up_what_it_holds_alone(harness, give_up, replica):
+    queue_theirs(harness)
+    harness.settle(claim_as(harness, OTHER), GONE)
+    options = {"now": harness.now + DAY, "new_id": harness.new_id}
+    work = {
+        "expire": partial(attempts.expire, deadline=DAY, fallback=None, **options),
+        "divert": partial(attempts.divert, fallback=Receiver("mail"), after=BEGINNING, **options),
+        "cancel_removed": partial(undelivered.cancel_removed, fallback=None, **options),
+    }[give_up]
+
+    given_up = harness.run(partial(work, replica=replica, receiver="slack"))
+
+    assert bool(given_up) is (replica == OTHER)
 
 
 def test_what_is_being_sent_is_not_given_back(harness):
@@ -137,6 +204,51 @@ def test_what_failed_goes_at_once_if_another_replica_found_its_receiver_mended(h
 
     assert claim_as(harness, REPLICA).message is None, "it did not know that it failed"
     assert claim_as(harness, REPLICA, failing_since=state.failing_since).message is not None
+
+
+@pytest.mark.parametrize("change", ["note_success", "clear"])
+def test_that_a_receiver_is_mended_is_news_for_others(harness, change):
+    harness.poll(signed_out())
+    harness.deliver(error=REFUSED)
+    state = harness.run(lambda tx: receivers.load(tx, "slack"))
+    before = harness.run(outside.count)
+
+    who = {"note_success": state, "clear": ["slack"]}[change]
+    harness.run(lambda tx: getattr(receivers, change)(tx, OTHER, who, now=harness.now))
+
+    assert harness.run(outside.count) > before
+
+
+@pytest.mark.parametrize(
+    ("away", "goes_on"), [(MINUTE, True), (HOUR - 1, True), (HOUR, False), (None, False)]
+)
+def test_failed_polls_count_on_if_they_were_looked_at_lately(harness, away, goes_on):
+    """*away* is how long it is since their former holder last wrote; None: nobody knows."""
+    harness.observe(UNREACHABLE)
+    harness.run(lambda tx: leases.renew(tx, REPLICA, harness.now))
+    if away is None:
+        harness.run(lambda tx: leases.leave(tx, REPLICA))
+    harness.now += away or 0
+
+    lose(harness, blind_after=HOUR)
+
+    assert (harness.workspace.failing is not None) is goes_on
+
+
+@pytest.mark.parametrize("apart", [-HOUR, 1 - clock.MIN_STEP, clock.MIN_STEP - 1])
+def test_nothing_moves_if_the_clock_of_who_takes_a_workspace_is_not_behind(harness, apart):
+    """It is behind by so much that it is *apart*: less than a second, or else it is ahead."""
+    harness.poll(signed_out())
+    harness.run(lambda tx: leases.renew(tx, REPLICA, harness.now))
+    harness.deliver(error=REFUSED, after=MINUTE)
+    harness.run(lambda tx: leases.renew(tx, REPLICA, harness.now))
+    due = "SELECT next_attempt_at FROM message"
+    before = harness.column(due)
+
+    harness.now -= apart
+    lose(harness)
+
+    assert harness.column(due) == before
 
 
 def test_the_clock_of_who_takes_a_workspace_may_be_behind(harness):
