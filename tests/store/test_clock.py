@@ -1,13 +1,14 @@
 """A clock that goes back brings along what is due, and loses nothing."""
 
 import pytest
-from harness.core import HOUR, NOON, frozen, signed_out
+from harness.core import HOUR, MINUTE, NOON, frozen, signed_out
 from harness.leases import REPLICA, live
 from harness.store import DAY, LEASE, REFUSED
 from sqlalchemy import text
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.store import clock, incidents, workspaces
+from monitor.store.clock import MIN_STEP
 
 
 def set_clock(harness):
@@ -34,6 +35,41 @@ def test_a_clock_that_goes_on_moves_nothing(store):
     store.run_now(live)
     assert store.run_now(lambda tx: clock.set_clock(tx, REPLICA, NOON)) == 0
     assert store.run_now(lambda tx: clock.set_clock(tx, REPLICA, NOON + HOUR)) == 0
+
+
+def test_a_clock_that_went_back_a_little_moves_nothing(harness):
+    harness.poll(signed_out())
+    harness.deliver(error=REFUSED)
+    set_clock(harness)
+    due = "SELECT next_attempt_at FROM message"
+    before = harness.column(due)
+
+    harness.now -= MIN_STEP - 1
+
+    assert set_clock(harness) == 0
+    assert harness.column(due) == before
+
+
+def test_a_clock_that_went_back_goes_on_from_there(harness):
+    harness.now += MINUTE
+    set_clock(harness)
+    harness.now -= HOUR
+
+    assert set_clock(harness) == HOUR
+    assert set_clock(harness) == 0
+
+
+def test_a_receiver_is_left_alone_no_longer_for_a_clock_that_went_back(harness):
+    harness.poll(signed_out("a1"), frozen("a2"))
+    for _ in range(2):
+        harness.deliver(error=REFUSED, after=HOUR)
+    set_clock(harness)
+    left_alone = harness.claim().next_at - harness.now
+
+    harness.now -= HOUR
+    set_clock(harness)
+
+    assert harness.claim().next_at - harness.now == left_alone > 0
 
 
 def test_a_clock_that_went_back_brings_along_since_when_a_workspace_has_left(harness):
