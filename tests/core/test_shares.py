@@ -31,6 +31,15 @@ def test_all_is_shared_evenly_and_who_is_behind_takes_nothing(total, generations
 
 
 @pytest.mark.parametrize(
+    ("held", "shared"), [(0, (0, 5, 5)), (1, (1, 5, 5)), (9, (4, 3, 3))], ids=str
+)
+def test_who_is_up_to_date_shares_what_is_left_by_who_is_behind(held, shared):
+    generations = {"behind": 1, "newer": 2, "newest": 2}
+
+    assert tuple(shares(10, {"behind": held}, generations).values()) == shared
+
+
+@pytest.mark.parametrize(
     ("share", "held", "free", "taken"), [(5, 3, 9, 2), (5, 3, 1, 1), (5, 6, 9, 0)]
 )
 def test_one_takes_what_is_free_up_to_its_share(share, held, free, taken):
