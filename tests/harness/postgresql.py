@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from harness.program import free_port
@@ -157,3 +158,14 @@ def empty(connection):
         ORDER BY oid DESC
     """)
     connection.execute("; ".join(f"DELETE FROM {name}" for (name,) in tables.fetchall()))
+
+
+WAITING = text("""
+SELECT locktype FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE NOT granted AND application_name = current_setting('application_name')
+""")
+
+
+def waiting(tx):
+    """Return for what kinds of locks other transactions of this process wait."""
+    return tx.execute(WAITING).scalars().all()

@@ -4,17 +4,12 @@ import threading
 from contextlib import closing
 
 import pytest
+from harness import postgresql
 from harness.core import signed_out
 from harness.store import StoreHarness
-from sqlalchemy import text
 
 from monitor.store import locks, workspaces
 from monitor.store.db import Store
-
-WAITING = text("""
-SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE NOT granted AND application_name = current_setting('application_name')
-""")
 
 
 @pytest.fixture
@@ -55,12 +50,30 @@ def test_who_concerns_other_workspaces_waits_for_nobody(store, another, mine, th
                 locks.lock(tx, name.removeprefix("+"))
         other.start()
         while other.is_alive():
-            if tx.execute(WAITING).first():
+            if postgresql.waiting(tx):
                 return False
         return True
 
     assert store.run_now(work, of=of) is is_beside
     other.join()
+
+
+def test_a_claim_waits_for_who_records_something_of_the_same_workspace(store, another):
+    harness = StoreHarness(another)
+    harness.poll(signed_out())
+    harness.run = lambda work: another.run_now(work, of=())
+    claims = []
+    claiming = threading.Thread(target=lambda: claims.append(harness.claim()))
+
+    def work(tx):
+        claiming.start()
+        while claiming.is_alive() and not postgresql.waiting(tx):
+            pass
+        return postgresql.waiting(tx)
+
+    assert store.run_now(work, of=["acme"]) == ["advisory"]
+    claiming.join()
+    assert claims[0].message
 
 
 def test_all_locks_end_with_their_transaction(store, another):
@@ -83,7 +96,7 @@ def test_the_end_of_a_send_locks_the_workspace_that_was_renamed_meanwhile(store,
             settled = settle(tx)
             other.start()
             while other.is_alive() and not waiting:
-                waiting.extend(tx.execute(WAITING))
+                waiting.extend(postgresql.waiting(tx))
             return settled
 
         return store.run_now(work, of=["acme"])

@@ -1,6 +1,10 @@
 """Linked API itself is away: one incident in place of one a workspace."""
 
+import threading
+from contextlib import closing
+
 import pytest
+from harness import postgresql
 from harness.core import (
     HOUR,
     MINUTE,
@@ -18,7 +22,8 @@ from monitor.core.model import Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
 from monitor.store import clock
-from monitor.work.poll import PollRules
+from monitor.store.db import Store
+from monitor.work.poll import PollRules, commit
 
 GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
 LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
@@ -85,6 +90,42 @@ def test_an_outage_is_one_incident_however_many_workspaces_are_blind(fleet, away
     assert fleet.round() == [("*", "resolved unreachable")]
     assert fleet.deliver_all() == [[("resolved", None)]]
     assert fleet.round(times=9) == []
+
+
+def test_an_outage_that_two_replicas_notice_at_once_is_one_incident(postgres_tables_url):
+    with (
+        closing(Store.open(postgres_tables_url)) as store,
+        closing(Store.open(postgres_tables_url)) as another,
+    ):
+        fleet = Fleet(store)
+        assert fleet.round(failing(*NAMES), times=5) == [], "they are about to be blind"
+        fleet.now += MINUTE
+        recorded = []
+
+        def poll(store, name, then=lambda _: None):
+            def work(tx):
+                workspace, term = fleet.attached[name]
+                values = {"scheduled": True, "now": fleet.now, "new_id": fleet.new_id}
+                rules = fleet.rules
+                recorded.append(
+                    commit(tx, workspace, UNREACHABLE, term=term, rules=rules, **values)
+                )
+                return then(tx)
+
+            return store.run_now(work, of=(name,))
+
+        other = threading.Thread(target=poll, args=(another, "b"))
+
+        def while_another_polls(tx):
+            other.start()
+            while other.is_alive() and not postgresql.waiting(tx):
+                pass
+            return postgresql.waiting(tx)
+
+        assert poll(store, "a", while_another_polls) == ["advisory"]
+        other.join()
+        events = [event for each in recorded for event in each.decision.events]
+        assert [(event.workspace, event.type) for event in events] == [("*", "opened")]
 
 
 def test_what_ends_with_an_outage_is_told_of_its_own_workspace(store):
