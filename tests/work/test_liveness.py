@@ -16,7 +16,8 @@ from sqlalchemy import text
 
 from monitor.config.settings import PollSettings
 from monitor.core.duration import Duration
-from monitor.store.db import StoreError
+from monitor.store.db import LeaseLostError, StoreError
+from monitor.work.liveness import write_liveness
 
 
 async def test_only_what_was_looked_at_lately_is_current(tmp_path):
@@ -133,6 +134,43 @@ async def test_a_look_of_an_older_term_is_not_written(harness):
 
     await harness.write_liveness()
 
+    assert not harness.is_fresh()
+
+
+@pytest.mark.parametrize(("forgets", "waits"), [(False, "look"), (True, None)])
+async def test_a_batch_of_an_older_term_lets_nothing_go_and_holds_nothing(harness, forgets, waits):
+    harness.simulator.sign_out("acme", "a1")
+    assert await harness.poll(2) == [("opened", "reconnection_required")]
+    former = harness.poller
+    assert former.unwritten
+    if forgets:
+        former.forget_look()
+    harness.take()
+    if forgets:
+        await harness.poll()
+
+    await write_liveness(harness.recorder, [former])
+
+    waiting = text("SELECT waits FROM message")
+    assert harness.store.run_now(lambda tx: tx.execute(waiting).scalars().all()) == [waits]
+
+
+@pytest.mark.parametrize("then", ["quiet", "news", "failure"])
+async def test_nothing_is_recorded_under_an_older_term(harness, then):
+    await harness.poll()
+    former = harness.poller
+    harness.take()
+    harness.poller = former
+    if then == "news":
+        harness.simulator.sign_out("acme", "a1")
+    elif then == "failure":
+        harness.simulator.faults.add(html_page(status=502))
+    before = harness.recorded()
+
+    with pytest.raises(LeaseLostError):
+        await harness.poll(after=Duration.parse("1h"))
+
+    assert harness.recorded() == before
     assert not harness.is_fresh()
 
 

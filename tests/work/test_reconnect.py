@@ -102,6 +102,15 @@ async def test_a_monitor_that_was_taken_over_asks_for_nothing(harness):
     assert harness.calls(CREATE) == 0
 
 
+async def test_who_is_not_sure_to_hold_a_workspace_asks_for_no_session(harness):
+    await sign_out(harness)
+    harness.reconnector.is_sure = lambda: False
+
+    assert await harness.reconnector.reconnect() == "later"
+
+    assert harness.calls(CREATE) == 0
+
+
 async def test_a_session_asked_for_under_an_older_term_is_not_recorded(harness):
     await sign_out(harness)
     harness.simulator.faults.add(Fault(kind="delay", delay=0.3, method=CREATE))
