@@ -89,17 +89,21 @@ def holders(harness):
 
 
 def test_what_is_queued_goes_with_its_workspace_and_waits_for_a_look(harness):
-    harness.poll(signed_out())
+    harness.poll(signed_out("told"))
+    harness.deliver()
+    harness.poll(signed_out("told"), signed_out())
     assert holders(harness) == [REPLICA]
 
     give_back(harness)
     take_over(harness)
 
     assert holders(harness) == [OTHER]
-    assert harness.column("SELECT waits FROM message") == ["look"]
+    settled = harness.column("SELECT holder FROM message WHERE settled_at > 0")
+    assert settled == [REPLICA], "that is over"
+    assert harness.column("SELECT waits FROM message WHERE settled_at IS NULL") == ["look"]
     assert claim_as(harness, REPLICA).message is None
     assert claim_as(harness, OTHER).message is None
-    harness.poll(signed_out())
+    harness.poll(signed_out("told"), signed_out())
     assert claim_as(harness, OTHER).message is not None
 
 

@@ -21,7 +21,7 @@ from monitor.core.inventory import Inventory
 from monitor.core.model import Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
-from monitor.store import clock
+from monitor.store import clock, outside
 from monitor.store.db import Store
 from monitor.work.poll import PollRules, commit
 
@@ -82,7 +82,9 @@ def fleet(store):
 @pytest.mark.case("Linked API itself is away")
 @pytest.mark.parametrize("away", [NAMES, NAMES[:3]])
 def test_an_outage_is_one_incident_however_many_workspaces_are_blind(fleet, away):
+    before = fleet.run(outside.count)
     assert fleet.round(failing(*away), times=20) == [("*", "opened unreachable")]
+    assert fleet.run(outside.count) > before, "another may hold what is of all"
     assert fleet.deliver_all() == [[("opened", None)]]
     details = fleet.column("SELECT detail FROM event WHERE workspace = '*'")
     assert details == [f"{len(away)} of 5 workspaces can't be read"]
@@ -277,9 +279,11 @@ def test_what_is_queued_of_an_outage_waits_for_a_poll_after_a_restart(fleet):
 def test_an_outage_that_goes_on_after_a_restart_is_told(fleet):
     fleet.round(failing(*NAMES), times=9)
     fleet.restart()
+    before = fleet.run(outside.count)
 
     fleet.round(failing(*NAMES))
 
+    assert fleet.run(outside.count) > before, "another may hold what is of all"
     assert fleet.deliver_all() == [[("opened", None)]]
 
 
