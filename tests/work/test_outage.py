@@ -23,6 +23,7 @@ from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
 from monitor.store import clock, outside
 from monitor.store.db import Store
+from monitor.work.liveness import hold
 from monitor.work.poll import PollRules, commit
 
 GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
@@ -273,6 +274,15 @@ def test_what_is_queued_of_an_outage_waits_for_a_poll_after_a_restart(fleet):
 
     assert fleet.deliver() is None
     assert fleet.states() == [("slack", "opened", "cancelled", "recovered")]
+
+
+@pytest.mark.parametrize(("replica", "waits"), [(REPLICA, "look"), ("another", None)])
+def test_what_is_queued_of_an_outage_waits_for_a_look_of_who_tells_of_it(fleet, replica, waits):
+    fleet.round(failing(*NAMES), times=9)
+
+    fleet.run(lambda tx: hold(tx, replica, ["a"], now=fleet.now))
+
+    assert fleet.column("SELECT waits FROM message") == [waits]
 
 
 @pytest.mark.case("start, or the host slept")
