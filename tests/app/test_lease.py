@@ -281,18 +281,18 @@ async def test_a_monitor_that_waited_does_not_work_on_tables_of_a_newer_version(
 
 
 async def test_a_renewal_waits_for_nothing_that_others_want_to_write(replica):
-    one, begun, order = replica(), threading.Event(), []
-    assert await one.works()
-    first = asyncio.create_task(one.store.run(lambda _: begun.wait(20)))
+    first, begun, order = replica(), threading.Event(), []
+    assert await first.works()
+    busy = asyncio.create_task(first.store.run(lambda _: begun.wait(20)))
     others = [
-        asyncio.create_task(one.store.run(lambda _: order.append("another"))) for _ in range(3)
+        asyncio.create_task(first.store.run(lambda _: order.append("another"))) for _ in range(3)
     ]
     await asyncio.sleep(0)
-    renewal = asyncio.create_task(one.keep())
+    renewal = asyncio.create_task(first.keep())
     renewal.add_done_callback(lambda _: order.append("renewed"))
     await asyncio.sleep(0)
 
     begun.set()
-    await asyncio.gather(first, renewal, *others)
+    await asyncio.gather(busy, renewal, *others)
 
     assert order.index("renewed") < 3
