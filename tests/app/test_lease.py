@@ -1,7 +1,5 @@
 """The lease: who may hold workspaces, who has fallen silent, and who has lost all."""
 
-import asyncio
-import threading
 from dataclasses import replace
 
 import pytest
@@ -278,21 +276,3 @@ async def test_a_monitor_that_waited_does_not_work_on_tables_of_a_newer_version(
 
     assert second.store.read_now(leases.replicas) == {}
     assert other.store.lock_now() is True, "the lock is free for a newer one"
-
-
-async def test_a_renewal_waits_for_nothing_that_others_want_to_write(replica):
-    first, begun, order = replica(), threading.Event(), []
-    assert await first.works()
-    busy = asyncio.create_task(first.store.run(lambda _: begun.wait(20)))
-    others = [
-        asyncio.create_task(first.store.run(lambda _: order.append("another"))) for _ in range(3)
-    ]
-    await asyncio.sleep(0)
-    renewal = asyncio.create_task(first.keep())
-    renewal.add_done_callback(lambda _: order.append("renewed"))
-    await asyncio.sleep(0)
-
-    begun.set()
-    await asyncio.gather(busy, renewal, *others)
-
-    assert order.index("renewed") < 3

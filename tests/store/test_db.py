@@ -216,3 +216,18 @@ def test_opening_to_read_waits_for_no_writer(database_url, store):
         assert reader.read_now(listings.accounts) == []
 
     reader.close()
+
+
+async def test_what_is_urgent_is_written_before_all_that_waits(harness):
+    begun, order = threading.Event(), []
+    works = [asyncio.create_task(harness.store.run(lambda _: begun.wait(20)))]
+    await asyncio.sleep(0)
+    for name, urgent in (("first", False), ("second", False), ("renewal", True)):
+        work = harness.store.run(lambda _, name=name: order.append(name), urgent=urgent)
+        works.append(asyncio.create_task(work))
+    await asyncio.sleep(0)
+
+    begun.set()
+    await asyncio.gather(*works)
+
+    assert order == ["renewal", "first", "second"]
