@@ -54,7 +54,8 @@ class Holdings:
         self.is_newest = True  # no replica lives that has a newer configuration
         self.attached = 0  # so many workspaces are to be held by any of them
         self._unreadable: set[str] = set()
-        self._gave_back_at = 0.0
+        self._to_give_back = 0  # until the next portion is due
+        self._portion_due_at = self._runtime.monotonic() + GIVE_BACK_EVERY.seconds
 
     def use(self, components: Components) -> None:
         """Go by another configuration; what could not be read may be readable by now."""
@@ -112,12 +113,12 @@ class Holdings:
             await self._take(limit, silent, besides=[ALL_WORKSPACES] if takes_all else [])
         if self.holds_all and not self.is_newest:
             await self._leave_all()
-        now = self._runtime.monotonic()
-        if (above := to_give_back(share, held)) and (
-            now - self._gave_back_at >= GIVE_BACK_EVERY.seconds
-        ):
-            self._gave_back_at = now
-            await self._give_back(above)
+        above, now = to_give_back(share, held), self._runtime.monotonic()
+        if above and now >= self._portion_due_at:
+            self._to_give_back = above
+            self._portion_due_at = now + GIVE_BACK_EVERY.seconds
+        if count := min(above, self._to_give_back):  # what is idle now, else the next time
+            self._to_give_back -= await self._give_back(count)
 
     def _expected(self) -> Held:
         """Return what has to be recorded of this replica."""
@@ -240,8 +241,11 @@ class Holdings:
 
     # ── giving back ──────────────────────────────────────────────────────────────────────────────
 
-    async def _give_back(self, count: int) -> None:
-        """Give back so many workspaces of which nothing is under way, those last polled first."""
+    async def _give_back(self, count: int) -> int:
+        """Give back so many workspaces of which nothing is under way, those last polled first.
+
+        Return how many there were.
+        """
         busy = self._workers.sending()
         idle = [
             worker
@@ -253,6 +257,7 @@ class Holdings:
         if given:
             log.info("workspaces given back: another replica has fewer", count=len(given))
             self.declare()
+        return len(given)
 
     async def _leave_all(self) -> None:
         """Give back '*': a newer configuration says who has left, and whom to tell of outages."""

@@ -136,6 +136,24 @@ async def test_what_something_is_under_way_of_stays(replicas):
     assert held(first) == set(NAMES[:3])
 
 
+async def test_what_was_not_idle_is_given_back_as_soon_as_it_is(replicas):
+    first = await replicas("a")
+    await replicas("b")
+    workers = first.workers.workspaces
+    for name in NAMES[1:]:
+        workers[name].is_idle = False
+    first.seconds += 60
+    await first.holdings.balance()
+    assert held(first) == set(NAMES[1:])
+
+    for name in NAMES[3:]:
+        workers[name].is_idle = True
+    first.seconds += 1
+    await first.holdings.balance()
+
+    assert len(held(first)) == 3
+
+
 async def test_what_is_being_sent_by_all_that_is_recorded_stays_and_is_polled_on(replicas):
     first = await replicas("a")
     await replicas("b")

@@ -270,7 +270,7 @@ async def a_holder_that_is_cut_off_from_the_database_polls_on_and_lets_go_what_o
         to_database.mend()
         await first.program.until_logged("lease lost")
         for each in (first, second):
-            await each.until_it_holds(2, within=30)
+            await each.until_it_holds(2, within=60)
         sign_out(simulator)
         await hook.wait(lambda: len(hook.events) == len(hook.slack) == 12)
         recover(simulator)
