@@ -143,7 +143,8 @@ class Intervals:
     """Entries by the second in which they are due; time is an argument, *jitter* as above.
 
     A second is that of the first start, not of the clock: not all monitors poll at the same time.
-    Of short intervals it is a part, a quarter at the most.
+    Of short intervals it is a part, a quarter at the most. Waiting for its end is part of what a
+    jitter may put off.
     """
 
     def __init__(self, jitter: Callable[[], float]) -> None:
@@ -194,15 +195,20 @@ class Intervals:
             self._put_next(entry, now)
 
     def _put_next(self, entry: Entry, now: Micros) -> None:
-        self._put(entry, entry.next_due(now) + int(entry.jitter * self._jitter()))
+        room = max(0, entry.jitter - _second(entry))
+        self._put(entry, entry.next_due(now) + int(room * self._jitter()))
 
     def _put(self, entry: Entry, due: Micros) -> None:
-        due += (self._start - due) % min(_SECOND, entry.every // 4)
+        due += (self._start - due) % _second(entry)
         if due not in self._due:
             self._due[due] = {}
             heapq.heappush(self._order, due)
         self._due[due][entry.name] = entry
         entry.due = due
+
+
+def _second(entry: Entry) -> Micros:
+    return min(_SECOND, entry.every // 4)
 
 
 class _NextSecond(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
