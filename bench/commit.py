@@ -21,13 +21,12 @@ from monitor.store import workspaces
 from monitor.store.db import Store
 from monitor.work.poll import PollRules, commit
 
-from .fill import held_by_bench
+from .fill import NOON, held_by_bench
 from .measure import cpu_seconds, format_seconds, median_ratio, wall_seconds
 from .table import Row
 
 ACCOUNTS: Final = 1000
 CHANGES: Final = 10
-NOON: Final = 1_795_435_200_000_000
 NO_FLAPPING: Final = IncidentPolicy(flapping=Flapping(changes=1_000_000))
 RULES: Final = PollRules(
     NO_FLAPPING,

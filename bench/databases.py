@@ -7,22 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from monitor.core.diff import diff
-from monitor.core.duration import Duration
-from monitor.core.model import Liveness, Snapshot, Status
+from monitor.core.model import Liveness, Status
 from monitor.store.db import Store
 from monitor.work.liveness import record_look
-from monitor.work.poll import commit
 
-from .commit import NOON, RULES
-from .fill import account, held_by_bench, new_id
+from .commit import RULES
+from .fill import MINUTE, Polled
 from .measure import format_seconds, median_ratio, wall_seconds
 from .postgresql import Line, postgresql
 from .queue import Outbox
 from .table import Row
 
 ACCOUNTS: Final = 1_000
-MINUTE: Final = Duration.parse("1m")
 LATENCY: Final = 0.001
 """Seconds that a server in another zone is away."""
 
@@ -58,34 +54,11 @@ def _stores() -> Iterator[tuple[Store, Store, Store, Line]]:
         yield files, server, away, line
 
 
-class _Workspace:
+class _Workspace(Polled):
     """A workspace whose accounts freeze all at once, and recover."""
 
     def __init__(self, store: Store, name: str = "measured") -> None:
-        self._store, self._name = store, name
-        self._now = NOON
-        self._ids = [new_id() for _ in range(ACCOUNTS)]
-        self._workspace, self._term = store.run_now(partial(held_by_bench, name=name, now=NOON))
-        self.poll(Status.ACTIVE)
-
-    def poll(self, status: Status) -> None:
-        """Record that all accounts have this *status* now."""
-        self._now += MINUTE
-        listed = tuple(account(id_, status) for id_ in self._ids)
-        changes = diff(self._workspace, Snapshot(listed, ()))
-        work = partial(
-            commit,
-            workspace=self._workspace,
-            changes=changes,
-            term=self._term,
-            rules=RULES,
-            scheduled=True,
-            now=self._now,
-            new_id=new_id,
-        )
-        after = self._store.run_now(work).decision.workspace
-        assert after is not None
-        self._workspace = after
+        super().__init__(store, name, ACCOUNTS, RULES)
 
     def polls(self) -> Iterator[float]:
         """Freeze all accounts, again and again; give how long it takes to record that."""
@@ -95,9 +68,9 @@ class _Workspace:
 
     def look(self) -> None:
         """Record that it was looked at."""
-        self._now += MINUTE
-        liveness = Liveness(self._name, self._term, self._now, self._now + MINUTE)
-        self._store.run_now(lambda tx: record_look(tx, liveness, now=self._now))
+        self.now += MINUTE
+        liveness = Liveness(self.name, self.term, self.now, self.now + MINUTE)
+        self.store.run_now(lambda tx: record_look(tx, liveness, now=self.now), of=(self.name,))
 
 
 def _in_turn(works: Sequence[Iterator[float]], runs: int) -> list[list[float]]:

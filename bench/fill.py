@@ -22,6 +22,9 @@ from monitor.store.rows import insert
 from monitor.work import handover
 from monitor.work.poll import PollRules, commit
 
+NOON: Final = 1_795_435_200_000_000
+MINUTE: Final = Duration.parse("1m")
+
 REPLICA: Final = "bench"
 """Who holds the workspaces that are measured."""
 
@@ -118,6 +121,37 @@ def held_by_bench(tx: Connection, name: str, now: Micros) -> tuple[Workspace, in
     handover.take(tx, REPLICA, [name], silent={}, blind_after=Duration(0), now=now)
     taken, _ = handover.load(tx, [name])
     return taken[name].workspace, taken[name].term
+
+
+class Polled:
+    """The workspace *name*, held by us: its accounts are polled a minute apart by *rules*."""
+
+    def __init__(self, store: Store, name: str, accounts: int, rules: PollRules) -> None:
+        self.store, self.name, self.now = store, name, NOON
+        self.ids = [new_id() for _ in range(accounts)]
+        self._rules = rules
+        hold = partial(held_by_bench, name=name, now=NOON)
+        self._workspace, self.term = store.run_now(hold)
+        self.poll(Status.ACTIVE)
+
+    def poll(self, status: Status) -> None:
+        """Record that all accounts have this *status* a minute later."""
+        self.now += MINUTE
+        listed = tuple(account(id_, status) for id_ in self.ids)
+        changes = diff(self._workspace, Snapshot(listed, ()))
+        work = partial(
+            commit,
+            workspace=self._workspace,
+            changes=changes,
+            term=self.term,
+            rules=self._rules,
+            scheduled=True,
+            now=self.now,
+            new_id=new_id,
+        )
+        after = self.store.run_now(work, of=(self.name,)).decision.workspace
+        assert after is not None
+        self._workspace = after
 
 
 def new_id() -> str:

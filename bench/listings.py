@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from monitor.store import listings
 from monitor.store.db import Store
 
-from .commit import NOON
+from .fill import NOON
 from .measure import format_seconds, wall_seconds
 from .postgresql import postgresql
 from .table import Row

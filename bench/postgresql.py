@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -56,12 +57,11 @@ class Line:
             for line in (ours, theirs):
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for source, target, is_question in ((ours, theirs, True), (theirs, ours, False)):
-                way = threading.Thread(
-                    target=self._forward, args=(source, target, is_question), daemon=True
-                )
+                forward = partial(self._forward, source, target, is_question=is_question)
+                way = threading.Thread(target=forward, daemon=True)
                 way.start()
 
-    def _forward(self, source: socket.socket, target: socket.socket, is_question: bool) -> None:  # noqa: FBT001
+    def _forward(self, source: socket.socket, target: socket.socket, *, is_question: bool) -> None:
         with suppress(OSError):
             while sent := source.recv(65_536):
                 if is_question and self._is_answered:

@@ -12,35 +12,23 @@ from typing import Final
 import httpx
 from sqlalchemy import text
 
-from monitor.core.diff import diff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError
 from monitor.core.inventory import Inventory
-from monitor.core.model import Snapshot, Status
+from monitor.core.model import Status
 from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.store import attempts, claims, outbox
 from monitor.store.attempts import Attempt
 from monitor.store.claims import Sender
 from monitor.store.db import Store
-from monitor.work.poll import commit
 
-from .fill import (
-    REPLICA,
-    account,
-    customers,
-    held_by_bench,
-    new_id,
-    poll_rules,
-    queue_in_bulk,
-)
+from .fill import NOON, REPLICA, Polled, customers, new_id, poll_rules, queue_in_bulk
 from .latency import webhook
 from .measure import format_seconds, median_ratio, wall_seconds
 from .program import TIMEOUT, monitor, simulated
 from .table import Row
 
-NOON: Final = 1_795_435_200_000_000
-MINUTE: Final = Duration.parse("1m")
 DEADLINE: Final = Duration.parse("30d")
 REFUSED: Final = DeliveryError("HTTP 500", reason=AttemptReason.SERVER)
 
@@ -81,52 +69,29 @@ def rows(*, quick: bool) -> Sequence[Row]:
 # ── a delivery beside a queue ────────────────────────────────────────────────────────────────────
 
 
-class Outbox:
+class Outbox(Polled):
     """A database whose workspace *name* is told to `hook`, beside what is queued of others."""
 
     def __init__(self, store: Store, name: str = "busy") -> None:
-        self.store = store
-        self._now = NOON
         self._watched = [name]
-        self._ids = [new_id() for _ in range(ACCOUNTS)]
-        attach = partial(held_by_bench, name=name, now=NOON)
-        self._workspace, self._term = self.store.run_now(attach)
-        self._poll(Status.ACTIVE)
+        super().__init__(store, name, ACCOUNTS, poll_rules("hook"))
 
     def fill(self, count: int, receiver: str, *, held: bool) -> None:
         """Let *count* messages be queued to *receiver*, all in all."""
         new = list(customers(count // ACCOUNTS - len(self._watched) + 1, ACCOUNTS))
-        queue_in_bulk(self.store, new, receiver, at=self._now, held=held)
+        queue_in_bulk(self.store, new, receiver, at=self.now, held=held)
         self.store.run_now(lambda tx: tx.execute(STAY_FRESH))
         self._watched += [customer.name for customer in new]
 
     def _inventory(self) -> Inventory:
         return Inventory({name: {} for name in self._watched})
 
-    def _poll(self, status: Status) -> None:
-        self._now += MINUTE
-        accounts = tuple(account(id_, status) for id_ in self._ids)
-        changes = diff(self._workspace, Snapshot(accounts, ()))
-        work = partial(
-            commit,
-            workspace=self._workspace,
-            changes=changes,
-            term=self._term,
-            rules=poll_rules("hook"),
-            scheduled=True,
-            now=self._now,
-            new_id=new_id,
-        )
-        after = self.store.run_now(work).decision.workspace
-        assert after is not None
-        self._workspace = after
-
     def deliveries(self) -> Iterator[float]:
         """Freeze all accounts, then let them recover; give how long each delivery of it takes."""
         for status in (Status.FROZEN, Status.ACTIVE):
-            self._poll(status)
+            self.poll(status)
             inventory = self._inventory()
-            for _ in self._ids:
+            for _ in self.ids:
                 yield wall_seconds(partial(self._deliver, "hook", inventory))
 
     def endless(self) -> Iterator[float]:
@@ -137,7 +102,7 @@ class Outbox:
     def probe(self) -> float:
         """Try the receiver `dead` once more, in vain; return how long that takes."""
         inventory = self._inventory()
-        self._now += PAUSE
+        self.now += PAUSE
         return wall_seconds(partial(self._deliver, "dead", inventory, REFUSED))
 
     def _deliver(
@@ -149,35 +114,35 @@ class Outbox:
             receiver=Receiver(receiver, groups=False),
             sender=Sender(REPLICA, "worker"),
             inventory=inventory,
-            now=self._now,
+            now=self.now,
             lease=Duration.parse("30s"),
             new_id=new_id,
         )
-        claimed = self.store.run_now(claim)
+        claimed = self.store.run_now(claim, of=())
         assert claimed.message is not None
         settle = partial(
             attempts.settle,
             replica=REPLICA,
             claimed=claimed,
             attempt=Attempt(error or Receipt(), Duration(0), "title"),
-            now=self._now,
+            now=self.now,
             deadline=DEADLINE,
             jitter=1.0,
             fallback=None,
             new_id=new_id,
         )
-        self.store.run_now(settle)
+        self.store.run_now(settle, of=(self.name,))
         if error is not None:
             expire = partial(
                 attempts.expire,
                 replica=REPLICA,
                 receiver=receiver,
-                now=self._now,
+                now=self.now,
                 deadline=DEADLINE,
                 fallback=None,
                 new_id=new_id,
             )
-            self.store.run_now(expire)
+            self.store.run_now(expire, of=())
 
     def count_queued(self) -> None:
         """Ask what the metrics show of the queues, every two seconds while they change."""
