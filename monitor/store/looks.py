@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.model import ALL_WORKSPACES, READING, Micros
+from monitor.core.model import READING, Micros
 
 from . import rows
 
@@ -22,11 +22,11 @@ WHERE workspace IN :names AND holder = :replica AND state = 'pending' AND settle
 
 
 def hold(tx: Connection, replica: str, names: Iterable[str]) -> None:
-    """Let what is queued of workspaces of *replica*, but for resolutions, wait for a look at them.
+    """Let what is queued of those of the workspaces *names* that *replica* holds wait for a look.
 
-    So does the opening of an outage, if it holds '*': only a poll shows whether it goes on.
+    Resolutions don't. Of '*' it is the opening of an outage: only a poll shows whether it goes on.
     """
-    rows.execute_portions(tx, HOLD, "names", [*names, ALL_WORKSPACES], replica=replica)
+    rows.execute_portions(tx, HOLD, "names", names, replica=replica)
 
 
 RELEASE: Final = text("""

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection
 
 from monitor.core.duration import Duration
-from monitor.core.model import Liveness, Micros
+from monitor.core.model import ALL_WORKSPACES, Liveness, Micros
 from monitor.store import incidents, looks, workspaces
 
 from .record import Recorder
@@ -74,7 +74,7 @@ def _write_batch(tx: Connection, replica: str, batch: Sequence[Liveness], now: M
     terms = workspaces.load_terms(tx, [each.name for each in affected])
     ours = {each.name for each in affected if terms.get(each.name) == each.term}
     if ours & forgotten:
-        hold(tx, replica, ours & forgotten, now=now)
+        hold(tx, replica, [*(ours & forgotten), ALL_WORKSPACES], now=now)
     receivers = set[str]()
     for name in sorted(ours - forgotten):
         receivers |= looks.release(tx, name, now=now)

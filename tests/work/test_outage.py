@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import closing
+from functools import partial
 
 import pytest
 from harness import postgresql
@@ -14,15 +15,16 @@ from harness.core import (
     make_routing,
     signed_out,
 )
-from harness.leases import REPLICA
+from harness.leases import DAY, REPLICA
 from harness.store import StoreHarness
 
 from monitor.core.inventory import Inventory
-from monitor.core.model import Cause, Failure
+from monitor.core.model import ALL_WORKSPACES, Cause, Failure
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
 from monitor.store import clock, outside
 from monitor.store.db import Store
+from monitor.work import handover
 from monitor.work.liveness import hold
 from monitor.work.poll import PollRules, commit
 
@@ -280,9 +282,18 @@ def test_what_is_queued_of_an_outage_waits_for_a_poll_after_a_restart(fleet):
 def test_what_is_queued_of_an_outage_waits_for_a_look_of_who_tells_of_it(fleet, replica, waits):
     fleet.round(failing(*NAMES), times=9)
 
-    fleet.run(lambda tx: hold(tx, replica, ["a"], now=fleet.now))
+    fleet.run(lambda tx: hold(tx, replica, ["a", ALL_WORKSPACES], now=fleet.now))
 
     assert fleet.column("SELECT waits FROM message") == [waits]
+
+
+def test_what_is_queued_of_an_outage_does_not_wait_again_as_more_is_taken(fleet):
+    fleet.round(failing(*NAMES), times=9)
+    take = partial(handover.take, replica=REPLICA, names=["a"], silent={}, blind_after=DAY)
+
+    assert fleet.run(partial(take, now=fleet.now)) == ["a"]
+
+    assert fleet.column("SELECT waits FROM message") == [None]
 
 
 @pytest.mark.case("start, or the host slept")
