@@ -116,13 +116,13 @@ def finish(tx: Connection, intent: SessionIntent, outcome: IntentOutcome) -> Non
 
 
 MARK_UNKNOWN: Final = text("""
-UPDATE session_intent SET outcome = 'unknown' WHERE workspace IN :names AND outcome = 'calling'
+UPDATE session_intent SET outcome = 'unknown' WHERE workspace = :workspace AND outcome = 'calling'
 """)
 
 
-def mark_unknown(tx: Connection, names: Iterable[str]) -> None:
-    """Mark calls that a stopped process left behind in the workspaces *names*: they are unknown."""
-    rows.execute_portions(tx, MARK_UNKNOWN, "names", names)
+def mark_unknown(tx: Connection, workspace: str) -> None:
+    """Mark calls that a stopped process left behind: their outcome is unknown."""
+    tx.execute(MARK_UNKNOWN, {"workspace": workspace})
 
 
 UNFINISHED_OF: Final = text("""

@@ -13,7 +13,6 @@ from monitor.store import (
     incidents,
     leases,
     outbox,
-    session_intents,
     workspaces,
 )
 
@@ -54,7 +53,6 @@ def take(
     workspaces.end_failures(
         tx, [name for name, at in former.items() if at is None or now - at >= blind_after]
     )
-    session_intents.mark_unknown(tx, former)
     outbox.hand_over(tx, former)
     if ALL_WORKSPACES in former:
         outbox.hand_over(tx, leases.take_detached(tx, replica))

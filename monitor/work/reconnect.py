@@ -105,7 +105,7 @@ class Reconnector:
 
     def _claim(self, tx: Connection) -> _Claimed | None:
         workspaces.check_term(tx, self.workspace, self.term)
-        session_intents.mark_unknown(tx, [self.workspace])  # one at a time: any other has been lost
+        session_intents.mark_unknown(tx, self.workspace)  # one at a time: any other has been lost
         intent = session_intents.claim(tx, self.workspace)
         if intent is None:
             return None

@@ -31,7 +31,7 @@ def test_a_call_that_a_stopped_process_left_behind_is_unknown_and_not_repeated(s
     add(store, now=NOON)
     store.run_now(lambda tx: session_intents.claim(tx, "acme"))
 
-    store.run_now(lambda tx: session_intents.mark_unknown(tx, ["acme"]))
+    store.run_now(lambda tx: session_intents.mark_unknown(tx, "acme"))
 
     assert store.run_now(lambda tx: session_intents.claim(tx, "acme")) is None
     assert not add(store, now=NOON + HOUR - 1, id_="c2")
