@@ -87,10 +87,10 @@ class Holdings:
             lambda tx: (leases.replicas(tx), leases.count(tx), leases.holder(tx, ALL_WORKSPACES))
         )
         if replica not in present:
-            self._lease.lose(why := "others have taken over all that this monitor held")
-            raise LeaseLostError(why)
-        silent = self._lease.watch(present)
-        living = {id_: it for id_, it in present.items() if id_ not in silent}
+            self._lease.lose(leases.ALL_TAKEN)
+            raise LeaseLostError(leases.ALL_TAKEN)
+        living = self._lease.living(present)
+        silent = leases.seen({id_: it for id_, it in present.items() if id_ not in living})
         is_other = counts.get(replica, Held()) != self._expected()
         if is_other:
             await self._let_go()

@@ -52,15 +52,10 @@ class Lease:
         self._now = runtime.now
         self._monotonic = runtime.monotonic
         self._sure_until = -math.inf
-        self._is_locked = False
+        self.is_alone = False  # by a lock: no other replica can work on this database
         self._observed: dict[tuple[str, Micros], float] = {}
         self._watched_at = -math.inf
         self._is_waiting = False
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether no other replica can work on this database."""
-        return self._is_locked
 
     def is_sure(self) -> bool:
         """Return whether it is impossible that another replica has taken what this one holds."""
@@ -97,11 +92,16 @@ class Lease:
             self._observed.clear()  # the database was away: nobody could renew
         self._watched_at = now
         self._observed = {wrote: self._observed.get(wrote, now) for wrote in others.items()}
-        if self._is_locked:
+        if self.is_alone:
             return others
         return dict(
             wrote for wrote, since in self._observed.items() if now - since >= leases.LAPSE.seconds
         )
+
+    def living(self, present: Mapping[str, Replica]) -> dict[str, Replica]:
+        """Look at the replicas *present* as `watch` does; return those that live, this one too."""
+        silent = self.watch(present)
+        return {id_: replica for id_, replica in present.items() if id_ not in silent}
 
     async def give_back(self) -> None:
         """Work no more: what was not given back before is free from now on.
@@ -115,13 +115,18 @@ class Lease:
             self.held.clear()
             self._store.unlock()
 
+    async def _lock(self) -> bool:
+        """Return whether no lock keeps this monitor from working; who has it is alone."""
+        is_locked = await self._store.lock()
+        self.is_alone = is_locked is True
+        return is_locked is not False
+
     async def _renew(self) -> None:
         asked_at = self._monotonic()
-        self._is_locked = (is_locked := await self._store.lock()) is True
-        if is_locked is False:
+        if not await self._lock():
             self.lose("another monitor has the lock of this database")
             return
-        if is_locked:
+        if self.is_alone:
             return
         renew = partial(leases.renew, replica=self.replica, now=self._now())
         try:
@@ -135,8 +140,7 @@ class Lease:
         self._sure_until = asked_at + TRUST.seconds
 
     async def _take(self) -> None:
-        self._is_locked = (is_locked := await self._store.lock()) is True
-        if is_locked is False:
+        if not await self._lock():
             self._wait("another monitor works on this database; waiting until it ends")
             return
         silent = self.watch(await self._store.read(leases.replicas))
@@ -149,7 +153,7 @@ class Lease:
         if not entered:
             self._wait("the database is being copied or brought up to date; waiting for its end")
             return
-        self._sure_until = math.inf if is_locked else asked_at + TRUST.seconds
+        self._sure_until = math.inf if self.is_alone else asked_at + TRUST.seconds
         if self._is_waiting:
             log.info("lease taken; this monitor works now")
         self._is_waiting = False

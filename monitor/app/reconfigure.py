@@ -212,11 +212,9 @@ class Reconfigurer:
                 leases.set_generation, replica=replica, fingerprint=fingerprint(components.config)
             )
         )
-        others = await self._resources.store.read(leases.replicas)
-        silent = self._lease.watch(others)
-        living = [it.generation for id_, it in others.items() if id_ not in silent]
+        living = self._lease.living(await self._resources.store.read(leases.replicas))
         self._is_recorded = False
-        if number < max(living, default=0):
+        if any(other.generation > number for other in living.values()):
             log.warning(
                 "another monitor has a newer configuration: this one takes no more workspaces"
             )

@@ -22,6 +22,9 @@ from .errors import LeaseLostError
 LAPSE: Final = Duration.parse("30s")
 """A lease that has not been renewed for so long has lapsed."""
 
+ALL_TAKEN: Final = "others have taken over all that this monitor held"
+"""Why the lease of a replica is lost whose row is gone."""
+
 MAX_PORTION: Final = 500
 """How many workspaces change hands, come or leave in one transaction at the most."""
 
@@ -85,7 +88,7 @@ def renew(tx: Connection, replica: str, now: Micros) -> None:
     Raise LeaseLostError if others have taken all that it held.
     """
     if tx.execute(RENEW, {"replica": replica, "now": now}).rowcount != 1:
-        raise LeaseLostError("others have taken over all that this monitor held")
+        raise LeaseLostError(ALL_TAKEN)
 
 
 LEAVE: Final = text("""
