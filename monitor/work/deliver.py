@@ -155,8 +155,13 @@ class Deliverer:
     async def send(self, claimed: Claimed, message: Message) -> list[Settled]:
         """Send *message* and record how that ended; return what came to an end.
 
-        What is known of a send is not given up: it is recorded as soon as the database can.
+        What is known of a send is not given up: it is recorded as soon as the database can. What
+        was claimed before this monitor stood still is not sent: others may have told of its end.
         """
+        if self.recorder.runtime.now() - message.now > MARGIN:
+            self._sending.pop(message.id, None)
+            self._has_lost_claim = True  # it lapses as others do, and is looked at again
+            return []
         monotonic = self.recorder.runtime.monotonic
         began = monotonic()
         try:

@@ -229,6 +229,19 @@ async def test_what_was_claimed_without_an_answer_is_sent_once_its_claim_has_lap
 
 
 @pytest.mark.case("database away while a message leaves")
+async def test_what_was_claimed_before_the_monitor_stood_still_is_looked_at_again(harness):
+    harness.poll(signed_out())
+    claimed = await harness.deliverer.claim()
+    harness.now += Duration.parse("90s")
+
+    assert await harness.deliverer.send(claimed, claimed.message) == []
+    assert harness.pager.messages == []
+
+    assert await harness.send(after=MINUTE) is None, "its claim has lapsed"
+    assert await harness.send() == [("opened", "delivered")]
+    assert [message.id for message in harness.pager.messages] == [claimed.message.id]
+
+
 async def test_what_had_failed_and_was_claimed_without_an_answer_is_sent_too(harness, store):
     harness.poll(signed_out())
     harness.pager.replies = [REFUSED]
