@@ -30,7 +30,7 @@ MORE_SESSIONS_AFTER: Final = Duration.parse("10s")
 """After what time it is polled again if there are more sessions to ask for, or about."""
 
 MAX_SPREAD: Final = Duration.parse("60s")
-"""Within what time every workspace is first polled that is new, or overdue."""
+"""Within what time at the most every workspace is first polled that is new, or overdue."""
 
 MAX_LOOKS: Final = 50
 """How many of the workspaces that are to be polled at once are so at the same time."""
@@ -317,14 +317,17 @@ class Workers:
         """Wake *worker* as its settings say.
 
         If its workspace was last *looked_at* so lately that no poll is due yet, it is first woken
-        when one is, else within MAX_SPREAD, as number *index* of *count* that start together.
+        when one is, else within MAX_SPREAD, as number *index* of *count* that start together. One
+        that is overdue waits for no more than a quarter of an interval: it has waited already.
         """
         name, poll, now = worker.settings.name, worker.settings.poll, self._now()
         due_at = now if looked_at is None else poll.next_due(looked_at)
         if due_at > now:
             offset = Duration(due_at - now).seconds
         else:
-            offset = spread(index, count, Duration(min(poll.next_due(now) - now, MAX_SPREAD)))
+            every = Duration(poll.next_due(now) - now)
+            longest = every if looked_at is None else Duration(every // 4)
+            offset = spread(index, count, min(longest, MAX_SPREAD))
         self._schedule.add(
             name,
             worker.wake_as_scheduled,

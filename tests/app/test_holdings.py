@@ -227,6 +227,23 @@ async def test_who_ends_leaves_when_it_was_last_polled_and_how_often(replicas):
     assert second.workers.workspaces["w0"].budget.spent(second.seconds) == 12
 
 
+async def test_what_is_overdue_is_polled_within_a_quarter_of_an_interval(replicas):
+    first = await replicas("a")
+    second = await replicas("b")
+    late = first.now - 61_000_000
+    await first.execute(f"UPDATE workspace SET last_good_at = {late} WHERE name <> 'w5'")
+    soon = first.now - 50_000_000
+    await first.execute(f"UPDATE workspace SET last_good_at = {soon} WHERE name = 'w5'")
+
+    await give_back_all(first)
+    await first.lease.give_back()
+    await second.holdings.balance()
+
+    due_in = {name: it.first_due_in for name, it in second.workers.workspaces.items()}
+    assert due_in.pop("w5") == 10_000_000
+    assert 0 < max(due_in.values()) < 15_000_000
+
+
 async def test_what_a_configuration_lacks_is_neither_taken_nor_kept(replicas):
     first = await replicas("a")
     await replicas("b", *NAMES, "other")
