@@ -45,11 +45,15 @@ _SETTINGS: Final = {
 _BEGIN: Final = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL join_collapse_limit = 1;
-SET LOCAL lock_timeout = '10s';
+SET LOCAL lock_timeout = '30s';
 SET LOCAL statement_timeout = '60s';
 SET LOCAL idle_in_transaction_session_timeout = '10s';
 """
-"""As no plan is kept, tables are joined as they are written: other orders take long to weigh."""
+"""As no plan is kept, tables are joined as they are written: other orders take long to weigh.
+
+A lock is waited for longer than a monitor that was stopped or cut off may keep it: for as long as
+it lay idle, and before that waited for another one that had been.
+"""
 
 _BEGIN_READ: Final = f"""
 BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;

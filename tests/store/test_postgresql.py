@@ -200,7 +200,7 @@ def test_nothing_is_left_in_the_session_that_a_pooler_would_hand_to_others(store
 
     for _ in range(9):  # psycopg would prepare what is repeated
         store.run_now(outside.note)
-    assert store.run_now(settings) == ["10s", "1min", "10s"]
+    assert store.run_now(settings) == ["30s", "1min", "10s"]
 
     def after(tx):
         tx.exec_driver_sql("COMMIT")
