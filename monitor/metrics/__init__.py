@@ -25,7 +25,7 @@ from prometheus_client import (
 from monitor.core.model import Cause, Micros, Transition, Workspace
 
 from . import families
-from .exposition import Chunk, chunk, expose, header
+from .exposition import Chunk, Page, chunk, header
 from .families import Family
 from .series import Series
 from .workspace import PerAccount, WorkspaceSeries
@@ -146,13 +146,13 @@ class Metrics:
         self.set(families.PAUSED_UNTIL, paused_until, receiver=name)
         self.set(families.FAILING, float(is_failing), receiver=name)
 
-    def render(self, *, compressed: bool = False) -> bytes:
+    def render(self, *, compressed: bool = False) -> Page:
         """Write everything in the Prometheus text format 0.0.4, as it is or as gzip.
 
-        It takes its time, so not on the event loop.
+        It takes its time, so not on the event loop; to read the page takes some, too.
         """
         with self._rendering:
-            return expose(self._chunks(), compressed=compressed)
+            return Page(self._chunks(), compressed=compressed)
 
     def _chunks(self) -> Iterator[Chunk]:
         by_family: dict[Family, list[Chunk]] = {family: [] for family in families.FAMILIES}

@@ -9,7 +9,7 @@ the first member and silently drop the rest.
 import functools
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, TypeAlias
 
 from .families import Family
@@ -18,6 +18,10 @@ _HEADER: Final = b"\x1f\x8b\x08\0\0\0\0\0\x04\xff"  # deflate, no name, no time,
 _LAST_BLOCK: Final = b"\x03\0"
 _TAIL: Final = struct.Struct("<II")  # of a gzip stream, too
 _ZEROS: Final = memoryview(bytes(2**16))
+
+PIECE_SIZE: Final = 64 * 1024
+"""How large the pieces of a page are. One large object would be memory that malloc never gives
+back: it takes the largest that was ever returned for its measure of what to keep."""
 
 
 Chunk: TypeAlias = bytes
@@ -58,13 +62,50 @@ def escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def expose(chunks: Iterable[Chunk], *, compressed: bool) -> bytes:
-    """Put *chunks* together into one gzip stream, or what it holds if not *compressed*."""
-    parts, checksum, size = [_HEADER], 0, 0
-    for chunk in chunks:
-        own_checksum, own_size = _TAIL.unpack_from(chunk, len(chunk) - _TAIL.size)
-        parts.append(chunk[: -_TAIL.size])
-        checksum = _skip(own_size, checksum) ^ own_checksum
-        size += own_size
-    stream = b"".join([*parts, _LAST_BLOCK, _TAIL.pack(checksum, size % 2**32)])
-    return stream if compressed else zlib.decompress(stream, zlib.MAX_WBITS | 16, size)
+class Page:
+    """The whole exposition in pieces, as one gzip stream or as the text, *size* bytes together.
+
+    It is put together as it is read: until then it holds the chunks that there are anyway.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk], *, compressed: bool) -> None:
+        self._chunks = list(chunks)
+        self._compressed = compressed
+        if compressed:
+            around = len(_HEADER) + len(_LAST_BLOCK) + _TAIL.size
+            self.size = around + sum(len(chunk) - _TAIL.size for chunk in self._chunks)
+        else:
+            self.size = sum(_read_tail(chunk)[1] for chunk in self._chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return its pieces, each of some PIECE_SIZE."""
+        return self._stream() if self._compressed else self._text()
+
+    def _stream(self) -> Iterator[bytes]:
+        parts: list[bytes | memoryview] = [_HEADER]
+        checksum, size, waiting = 0, 0, 0
+        for chunk in self._chunks:
+            own_checksum, own_size = _read_tail(chunk)
+            checksum = _skip(own_size, checksum) ^ own_checksum
+            size += own_size
+            parts.append(memoryview(chunk)[: -_TAIL.size])
+            waiting += len(chunk)
+            if waiting >= PIECE_SIZE:
+                yield b"".join(parts)
+                parts, waiting = [], 0
+        yield b"".join([*parts, _LAST_BLOCK, _TAIL.pack(checksum, size % 2**32)])
+
+    def _text(self) -> Iterator[bytes]:
+        stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        for compressed in self._stream():
+            rest = compressed
+            while rest:
+                yield stream.decompress(rest, PIECE_SIZE)
+                rest = stream.unconsumed_tail
+        yield stream.flush()
+
+
+def _read_tail(chunk: Chunk) -> tuple[int, int]:
+    """Return the checksum and the size of the text of *chunk*."""
+    checksum, size = _TAIL.unpack_from(chunk, len(chunk) - _TAIL.size)
+    return checksum, size

@@ -1,10 +1,9 @@
 """What the endpoint answers: `/metrics` for Prometheus, health for whoever asks, `/` what there is.
 
-The metrics are written in a thread and sent in chunks: neither a big response nor a slow reader
+The metrics are written in a thread and sent in pieces: neither a big response nor a slow reader
 blocks the event loop. Health is what is known already: to ask costs nothing and waits for nothing.
 """
 
-import asyncio
 import hmac
 from collections.abc import Callable, Collection
 from functools import partial
@@ -26,12 +25,11 @@ from .hosts import OwnHosts
 from .peer import peer_of
 
 MAX_SCRAPES: Final = 8
-"""How many scrapes are answered at the same time: each holds a whole response in memory."""
+"""How many scrapes are answered at the same time: each keeps what it shows in memory."""
 
 MAX_PEER_SCRAPES: Final = 4
 """How many of them may be one peer's: slow readers elsewhere keep Prometheus from nothing."""
 
-_CHUNK_SIZE: Final = 64 * 1024
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 _INDEX: Final = """\
@@ -99,7 +97,7 @@ class _Access:
 
 
 class _Scrapes:
-    """Answers scrapes: the metrics are rendered one scrape at a time and sent in chunks."""
+    """Answers scrapes: the metrics are rendered one scrape at a time and sent in pieces."""
 
     def __init__(self, metrics: Metrics, access: _Access) -> None:
         self._metrics = metrics
@@ -121,17 +119,17 @@ class _Scrapes:
             self._peers.remove(peer)
 
     async def _respond(self, send: Send, *, compressed: bool) -> None:
-        body = await self._rendering.run(partial(self._metrics.render, compressed=compressed))
-        headers = {**_NO_STORE, "Vary": "Accept-Encoding", "Content-Length": str(len(body))}
+        page = await self._rendering.run(partial(self._metrics.render, compressed=compressed))
+        headers = {**_NO_STORE, "Vary": "Accept-Encoding", "Content-Length": str(page.size)}
         if compressed:
             headers["Content-Encoding"] = "gzip"
         start = Response(headers=headers, media_type=CONTENT_TYPE_PLAIN_0_0_4).raw_headers
         await send({"type": "http.response.start", "status": 200, "headers": start})
-        for at in range(0, len(body), _CHUNK_SIZE):
-            chunk = body[at : at + _CHUNK_SIZE]
-            more = at + _CHUNK_SIZE < len(body)
-            await send({"type": "http.response.body", "body": chunk, "more_body": more})
-            await asyncio.sleep(0)  # a fast reader must not keep the loop to itself
+        pieces, left = iter(page), page.size
+        while left:
+            piece = await self._rendering.run(partial(next, pieces))
+            left -= len(piece)
+            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
 def _health(problems: list[str], *, in_words: bool) -> Response:

@@ -13,6 +13,7 @@ import pytest
 import structlog
 from harness.answers import html_page
 from harness.faults import failing_writes, locked, lost_answers
+from harness.metrics import page_of
 from harness.program import answers, free_port, until
 from harness.running_app import HERE, running, select
 from sqlalchemy import text
@@ -96,7 +97,7 @@ async def test_what_was_due_before_the_clock_went_back_does_not_wait_for_it_to_c
         delivered = 'linkedapi_notifications_total{receiver="crm",type="webhook",event="opened"'
         delivered += ',outcome="delivered"} 2\n'
         metrics = monitor._metrics
-        await until(lambda: delivered in metrics.render().decode(), within=10)
+        await until(lambda: delivered in page_of(metrics), within=10)
 
 
 async def test_a_look_after_the_host_was_suspended_is_no_scheduled_poll(harness):
@@ -109,7 +110,7 @@ async def test_a_look_after_the_host_was_suspended_is_no_scheduled_poll(harness)
         suspended = Duration.parse("8h")
 
         polls = 'linkedapi_polls_total{workspace="acme",outcome="ok"} 2\n'
-        await until(lambda: polls in monitor._resources.metrics.render().decode())
+        await until(lambda: polls in page_of(monitor._resources.metrics))
         assert not await harness.store.run(lambda tx: incidents.load_open(tx, "acme"))
 
 
@@ -117,7 +118,7 @@ async def test_what_a_commit_without_an_answer_queued_leaves_once_the_database_a
     config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}\nreceivers: [{harness.crm()}]")
     async with running(config) as monitor:
         polled = 'linkedapi_polls_total{workspace="acme",outcome="ok"} 1\n'
-        await until(lambda: polled in monitor._metrics.render().decode())
+        await until(lambda: polled in page_of(monitor._metrics))
         harness.simulator.sign_out("acme", "*")
         with lost_answers(monitor._store):
             monitor._workers.workspaces["acme"].wake()
@@ -163,7 +164,7 @@ async def test_how_long_a_workspace_fails_outlives_a_short_restart(harness, away
 
 def _has_polled(monitor):
     polls = 'linkedapi_polls_total{workspace="acme",outcome="unreachable"} 1\n'
-    return polls in monitor._resources.metrics.render().decode()
+    return polls in page_of(monitor._resources.metrics)
 
 
 @pytest.mark.case("receiver removed with notifications pending")
@@ -176,13 +177,13 @@ async def test_what_was_queued_for_a_receiver_that_left_is_told_to_the_fallback(
     pending = 'linkedapi_notifications_pending{receiver="away"}'
     async with running(before, load=lambda: after) as monitor:
         metrics = monitor._resources.metrics
-        await until(lambda: f"{pending} 2\n" in metrics.render().decode())
+        await until(lambda: f"{pending} 2\n" in page_of(metrics))
 
         with structlog.testing.capture_logs() as logs:
             monitor.reload()
             await harness.hook.wait(lambda: len(harness.hook.events) == 2, within=10)
 
-        assert pending not in metrics.render().decode()
+        assert pending not in page_of(metrics)
     assert {"opened", "notice"} >= {
         event["type"].partition(".")[2] for event in harness.hook.events
     }
@@ -195,7 +196,7 @@ async def test_nothing_is_cancelled_of_a_receiver_that_has_come_back_meanwhile(h
     harness.simulator.sign_out("acme", "*")
     pending = 'linkedapi_notifications_pending{receiver="away"} 2\n'
     async with running(config) as monitor:
-        await until(lambda: pending in monitor._metrics.render().decode())
+        await until(lambda: pending in page_of(monitor._metrics))
 
         await monitor._queues._cancel_removed("away")
 
@@ -248,7 +249,7 @@ async def test_a_receiver_for_which_nothing_is_queued_has_an_empty_queue(harness
         await monitor._queues.look()
 
         pending = 'linkedapi_notifications_pending{receiver="crm"} 0\n'
-        assert pending in monitor._resources.metrics.render().decode()
+        assert pending in page_of(monitor._resources.metrics)
 
 
 async def test_what_has_not_changed_is_not_looked_at_every_second(harness, monkeypatch):

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from harness.core import acceptance
+from harness.metrics import page_of
 from harness.program import until
 from harness.running_app import HERE, running
 
@@ -35,7 +36,7 @@ async def monitor(harness):
 def transactions(monitor, kind):
     """How many there were so far."""
     series = f'linkedapi_store_transaction_duration_seconds_count{{kind="{kind}"}} '
-    page = monitor._metrics.render().decode()
+    page = page_of(monitor._metrics)
     return int(page.partition(series)[2].partition("\n")[0] or 0)
 
 

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from harness.faults import failing_writes
 from harness.leases import live
+from harness.metrics import page_of
 from harness.program import until
 from harness.running_app import HERE, events, running, select
 
@@ -33,10 +34,10 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
             async with running(config, load=lambda: more) as second:
                 await until(lambda: "started" in events(logs))
                 metrics = second._resources.metrics
-                assert held(1) in first._resources.metrics.render().decode()
-                assert held(0) in metrics.render().decode()
-                assert configured(0) in metrics.render().decode(), "it has no part in the work"
-                assert 'workspace="acme"' not in metrics.render().decode()
+                assert held(1) in page_of(first._resources.metrics)
+                assert held(0) in page_of(metrics)
+                assert configured(0) in page_of(metrics), "it has no part in the work"
+                assert 'workspace="acme"' not in page_of(metrics)
                 assert second._problems() == []
                 second.reload()
                 await until(lambda: "configuration reloaded" in events(logs))
@@ -45,8 +46,8 @@ async def test_a_second_monitor_waits_and_takes_over_when_the_first_ends(harness
                 assert "lease taken; this monitor works now" not in events(logs)
 
                 first.stop()
-                await until(lambda: held(2) in metrics.render().decode(), within=5)
-                assert configured(2) in metrics.render().decode()
+                await until(lambda: held(2) in page_of(metrics), within=5)
+                assert configured(2) in page_of(metrics)
                 await until(lambda: len(harness.simulator.requests) >= 3)
     waiting = "another monitor works on this database; waiting until it ends"
     assert events(logs).count(waiting) == 1
@@ -115,7 +116,7 @@ async def test_a_monitor_that_was_replaced_finishes_its_send_and_does_nothing_mo
         states = select("SELECT DISTINCT state FROM notification")
         assert await monitor._store.read(states) == ["delivered"]
         assert len(harness.simulator.requests) == polled
-        assert "linkedapi_workspaces_held 0" in monitor._resources.metrics.render().decode()
+        assert "linkedapi_workspaces_held 0" in page_of(monitor._resources.metrics)
 
 
 async def test_a_monitor_that_lost_its_lease_works_on_when_it_has_it_again(harness):

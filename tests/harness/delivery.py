@@ -10,6 +10,8 @@ from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
 from monitor.work.deliver import Deliverer, DeliveryRules
 
+from .metrics import page_of
+
 
 class Pager:
     """A notifier as a third party might write one: it does what the test told it to."""
@@ -61,4 +63,4 @@ class DeliveryHarness(StoreHarness):
         return [(str(sent.event), str(sent.outcome)) for sent in settled]
 
     def metric(self, line):
-        return line in self.metrics.render().decode()
+        return line in page_of(self.metrics)

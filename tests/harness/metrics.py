@@ -46,7 +46,7 @@ class MetricsHarness(Metrics):
 
     def series(self):
         """Every series of ours as (name, labels) → value, read by the client's own parser."""
-        parsed = text_string_to_metric_families(self.render().decode())
+        parsed = text_string_to_metric_families(page_of(self))
         ours = [family for family in parsed if family.name.startswith("linkedapi")]
         samples = [sample for family in ours for sample in family.samples]
         series = {(each.name, frozenset(each.labels.items())): each.value for each in samples}
@@ -66,3 +66,8 @@ class MetricsHarness(Metrics):
 
 def text_of(chunk):
     return zlib.decompressobj(-zlib.MAX_WBITS).decompress(chunk[:-8])  # its tail is no text
+
+
+def page_of(metrics):
+    """The text of the whole page."""
+    return b"".join(metrics.render()).decode()

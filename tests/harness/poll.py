@@ -23,6 +23,8 @@ from monitor.work.liveness import write_liveness
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
 
+from .metrics import page_of
+
 TOKEN = "linked_acme"
 
 
@@ -117,7 +119,7 @@ class PollHarness:
 
     @property
     def exposition(self):
-        return self.metrics.render().decode()
+        return page_of(self.metrics)
 
 
 @asynccontextmanager

@@ -23,6 +23,8 @@ from monitor.net.proxy import Proxies
 from monitor.schedule import Schedule
 from monitor.store import workspaces
 
+from .metrics import page_of
+
 
 class WorkersHarness:
     """Configurations are applied one after another; the schedule is paused, so nothing is due."""
@@ -126,7 +128,7 @@ class WorkersHarness:
 
     @property
     def metric(self):
-        return self.resources.metrics.render().decode()
+        return page_of(self.resources.metrics)
 
     async def execute(self, statement):
         """Run *statement* on the store's connection: it has one as long as its thread works."""

@@ -2,7 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.core import NOON
-from harness.metrics import MetricsHarness, account
+from harness.metrics import MetricsHarness, account, page_of
 
 from monitor.core.model import Status, Transition
 from monitor.metrics.families import UNROUTED
@@ -85,13 +85,13 @@ def test_scrapes_and_counting_from_threads_do_not_disturb_each_other(metrics):
 
     def watch():
         while not finished.is_set() or not scraped:
-            scraped.append(metrics.render())
+            scraped.append(page_of(metrics))
 
     with ThreadPoolExecutor() as pool:
         for thread in [pool.submit(target) for target in (count, watch, watch)]:
             thread.result()
 
-    assert metrics.render().count(b'outcome="ok"} 1\n') >= 300
+    assert page_of(metrics).count('outcome="ok"} 1\n') >= 300
 
 
 def test_two_monitors_in_one_process_share_nothing():

@@ -1,5 +1,4 @@
 import asyncio
-import gzip
 from contextlib import asynccontextmanager
 
 import httpx
@@ -8,6 +7,7 @@ from harness.metrics import MetricsHarness
 from starlette.responses import Response
 
 from monitor.metrics import Metrics
+from monitor.metrics.exposition import Page, chunk
 from monitor.web.app import build
 from monitor.web.server import bind, serve
 from monitor.web.settings import WebSettings
@@ -17,8 +17,7 @@ class HugeMetrics(Metrics):
     """More than fits into the buffers between two programs."""
 
     def render(self, *, compressed=False):
-        text = b"# one of many lines\n" * 1_500_000
-        return gzip.compress(text, 1) if compressed else text
+        return Page([chunk("# one of many lines\n" * 1_000)] * 1_500, compressed=compressed)
 
 
 class Endpoint:

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.core.secret import Secret
-from monitor.metrics import Metrics
+from monitor.metrics import Metrics, exposition
+from monitor.metrics.exposition import Page, chunk
 from monitor.web import app as web
 
 TOKEN = Secret("scrape-me-Zoë")
@@ -39,8 +40,8 @@ async def test_metrics_are_compressed_if_that_is_accepted(client, accepted, enco
     assert "linkedapi_monitor_build_info" in names
 
 
-async def test_a_response_of_many_chunks_arrives_whole(client, monkeypatch):
-    monkeypatch.setattr(web, "_CHUNK_SIZE", 7)
+async def test_a_response_of_many_pieces_arrives_whole(client, monkeypatch):
+    monkeypatch.setattr(exposition, "PIECE_SIZE", 7)
 
     response = await client.get("/metrics", headers={"Accept-Encoding": "identity"})
 
@@ -264,7 +265,7 @@ class SlowMetrics(Metrics):
     def render(self, *, compressed=False):
         self.started.set()
         assert self.go_on.wait(10)
-        return gzip.compress(b"done\n") if compressed else b"done\n"
+        return Page([chunk("done\n")], compressed=compressed)
 
 
 async def test_metrics_are_rendered_without_blocking_the_loop(endpoint):

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import structlog
 from harness.core import LINK, listed_account, make_recorder, signed_out
+from harness.metrics import page_of
 from harness.store import StoreHarness
 from sqlalchemy import event
 
@@ -72,7 +73,7 @@ def test_what_is_published_is_logged_with_its_reason_counted_and_wakes(harness):
     assert (line["event"], line["reason"]) == ("incident opened", "seen_bad")
     assert line["log_level"] == "info"
     assert woken == [{"slack", "hook"}]
-    page = recorder.metrics.render().decode()
+    page = page_of(recorder.metrics)
     assert 'linkedapi_incidents_open{workspace="acme",cause="reconnection_required"} 1' in page
     assert (
         'linkedapi_incidents_total{workspace="acme",cause="reconnection_required",event="opened"} 1'
@@ -100,9 +101,7 @@ def test_an_account_is_recovered_when_it_is_active_again_not_when_it_is_gone(har
     for _ in range(3):
         publish(harness.poll(listed_account("a"), listed_account("c")), recorder)
 
-    assert (
-        'linkedapi_recovery_seconds_count{phase="active"} 1' in recorder.metrics.render().decode()
-    )
+    assert 'linkedapi_recovery_seconds_count{phase="active"} 1' in page_of(recorder.metrics)
 
 
 @pytest.mark.parametrize("link", [LINK, ""], ids=["with links", "without"])
