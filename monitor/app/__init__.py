@@ -7,7 +7,6 @@ lease          may this monitor work, as one of several or alone
 holdings       which workspaces it holds: they are taken and given back
 loop_health    do the loops cycle
 components     configuration → objects
-alarm          what wakes a loop
 workers        a workspace's, a receiver's: loop, wake, stop
 config_watch   do the files of the configuration hold something else
 reconfigure    from one configuration to another

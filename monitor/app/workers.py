@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from monitor.config.settings import WorkspaceSettings
@@ -16,7 +17,6 @@ from monitor.work.deliver import Deliverer
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
 
-from .alarm import Alarm
 from .components import Components
 from .loop_health import LoopHealth
 
@@ -52,9 +52,10 @@ SHUTDOWN_GRACE: Final = Duration.parse("5s")
 
 
 class WorkspaceWorker:
-    """Polls one workspace whenever it is woken, and asks for or about links of its accounts."""
+    """Polls one workspace whenever it is woken, and asks for or about links of its accounts.
 
-    task: asyncio.Task[None]
+    While there is nothing to do it is no task: there may be ten thousand.
+    """
 
     def __init__(
         self,
@@ -83,17 +84,37 @@ class WorkspaceWorker:
         self._timeout = components.config.linked_api.timeout
         self._now = recorder.runtime.now
         self._loop_health = loop_health
-        self._woken = Alarm()
+        self._group: asyncio.TaskGroup | None = None  # while it works
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_woken = False
         self._is_scheduled = False
         self.is_idle = True
         self.polled_at = 0.0  # on the monotonic clock
         self._monotonic = recorder.runtime.monotonic
-        self.first_due_in: Micros = 0
         self._then: Callable[[], None] | None = None
 
+    def start(self, group: asyncio.TaskGroup, due_in: Micros) -> None:
+        """Poll from now on, in tasks of *group*, when it is woken; a poll is due in so long."""
+        self._group = group
+        self._rest(due_in)
+
+    def stop(self) -> asyncio.Task[None] | None:
+        """Poll no more; return the task of a poll under way, which is to be cancelled."""
+        self._group = None
+        self._end_wait()
+        if self._task is None:
+            self._loop_health.end(self._loop)
+        return self._task
+
     def wake(self) -> None:
-        """Let it poll now."""
-        self._woken.set()
+        """Let it poll now, or once more if it polls."""
+        self._is_woken = True
+        if self._group is not None and self._task is None:
+            self._end_wait()
+            self.is_idle = False
+            self._task = self._group.create_task(self._cycle())
+            self._task.add_done_callback(self._end_cycle)
 
     def wake_as_scheduled(self) -> None:
         """Let it poll now, because a poll is due."""
@@ -104,34 +125,46 @@ class WorkspaceWorker:
         """Call *then* once the next poll is over, or there will be none."""
         self._then = then
 
-    async def run(self) -> None:
-        """Poll until cancelled."""
-        loop = f"poll {self.settings.name}"
-        due_in = self.first_due_in
-        try:
-            while True:
-                self._loop_health.beat(loop, self._longest_cycle(due_in))
-                await self._woken.wait(self._wait(loop))
-                self._woken.clear()
-                scheduled, self._is_scheduled = self._is_scheduled, False
-                self.is_idle = False
-                await self._loop_health.guard(loop, self._poll(scheduled=scheduled))
-                self.is_idle, self.polled_at = True, self._monotonic()
-                self._end_look()
-                due_in = self.settings.poll.next_due(self._now()) - self._now()
-        finally:
-            self.is_idle = True
-            self._end_look()
-            self._loop_health.end(loop)
+    @property
+    def _loop(self) -> str:
+        return f"poll {self.settings.name}"
+
+    async def _cycle(self) -> None:
+        self._is_woken = False
+        scheduled, self._is_scheduled = self._is_scheduled, False
+        await self._loop_health.guard(self._loop, self._poll(scheduled=scheduled))
+        self.polled_at = self._monotonic()
+
+    def _end_cycle(self, task: asyncio.Task[None]) -> None:
+        self._task, self.is_idle = None, True
+        self._end_look()
+        if self._group is None or task.cancelled():
+            self.stop()
+        else:
+            self._rest(self.settings.poll.next_due(self._now()) - self._now())
+
+    def _rest(self, due_in: Micros) -> None:
+        """Wait until it is woken, or something is to be repeated."""
+        self._loop_health.beat(self._loop, self._longest_cycle(due_in))
+        wait = self._wait()
+        if self._is_woken:
+            self.wake()
+        elif wait is not None:
+            self._timer = asyncio.get_running_loop().call_later(wait, self.wake)
+
+    def _end_wait(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _end_look(self) -> None:
         then, self._then = self._then, None
         if then is not None:
             then()
 
-    def _wait(self, loop: str) -> float | None:
+    def _wait(self) -> float | None:
         """Return after how many seconds to poll though no poll is due, None if not at all."""
-        if self._loop_health.is_failing(loop):
+        if self._loop_health.is_failing(self._loop):
             return POLL_RETRY.seconds
         repeat_in = self.poller.repeat_in()
         if self.poller.has_intents:
@@ -191,7 +224,7 @@ class ReceiverWorker:
         )
         self._now = components.recorder.runtime.now
         self._loop_health = loop_health
-        self._woken = Alarm()
+        self._woken = asyncio.Event()
         self._woken.set()  # something may be queued already
         self._next_at: Micros | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -211,7 +244,9 @@ class ReceiverWorker:
         loop = f"send {self.settings.name}"
         async with asyncio.TaskGroup() as group:
             while not self._is_stopped:
-                await self._woken.wait(self._wait(loop))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._wait(loop)):
+                        await self._woken.wait()
                 self._woken.clear()
                 await self._loop_health.guard(loop, self._begin_sends(group, loop))
                 self._loop_health.rest(loop)
@@ -303,8 +338,7 @@ class Workers:
     ) -> None:
         """Let *worker* poll, as `schedule` says."""
         self.workspaces[worker.settings.name] = worker
-        self.schedule(worker, index, count, looked_at=looked_at)
-        worker.task = self._group.create_task(worker.run())
+        worker.start(self._group, self.schedule(worker, index, count, looked_at=looked_at))
 
     def schedule(
         self,
@@ -313,8 +347,8 @@ class Workers:
         count: int,
         *,
         looked_at: Micros | None = None,
-    ) -> None:
-        """Wake *worker* as its settings say.
+    ) -> Micros:
+        """Wake *worker* as its settings say; return in what time for the first time.
 
         If its workspace was last *looked_at* so lately that no poll is due yet, it is first woken
         when one is, else within MAX_SPREAD, as number *index* of *count* that start together. One
@@ -335,7 +369,7 @@ class Workers:
             jitter=poll.jitter,
             offset=offset,
         )
-        worker.first_due_in = int(offset * 1_000_000)
+        return int(offset * 1_000_000)
 
     def wake_workspace(self, name: str) -> None:
         """Let the worker of the workspace *name* poll now, and ask for the sessions it is to."""
@@ -370,7 +404,7 @@ class Workers:
         workers = [self.workspaces.pop(name) for name in names]
         for worker in workers:
             self._schedule.remove(worker.settings.name)
-        await cancel([worker.task for worker in workers])
+        await _end_polls(workers)
 
     def start_receiver(self, worker: ReceiverWorker) -> None:
         """Let *worker* deliver."""
@@ -393,7 +427,7 @@ class Workers:
         """Cancel the polls, and begin no other send."""
         for receiver in self.receivers.values():
             receiver.stop()
-        await cancel([worker.task for worker in self.workspaces.values()])
+        await _end_polls(self.workspaces.values())
 
     async def finish_sends(self) -> None:
         """Wait for the sends of those who were stopped, but no longer than SHUTDOWN_GRACE."""
@@ -406,6 +440,11 @@ class Workers:
             self._schedule.remove(name)
         self.workspaces.clear()
         self.receivers.clear()
+
+
+async def _end_polls(workers: Iterable[WorkspaceWorker]) -> None:
+    tasks = [worker.stop() for worker in workers]
+    await cancel([task for task in tasks if task is not None])
 
 
 async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:

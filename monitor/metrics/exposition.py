@@ -72,8 +72,8 @@ class Page:
         self._chunks = list(chunks)
         self._compressed = compressed
         if compressed:
-            around = len(_HEADER) + len(_LAST_BLOCK) + _TAIL.size
-            self.size = around + sum(len(chunk) - _TAIL.size for chunk in self._chunks)
+            ends = len(_HEADER) + len(_LAST_BLOCK) + _TAIL.size
+            self.size = ends + sum(len(chunk) - _TAIL.size for chunk in self._chunks)
         else:
             self.size = sum(_read_tail(chunk)[1] for chunk in self._chunks)
 

@@ -239,7 +239,7 @@ async def test_what_is_overdue_is_polled_within_a_quarter_of_an_interval(replica
     await first.lease.give_back()
     await second.holdings.balance()
 
-    due_in = {name: it.first_due_in for name, it in second.workers.workspaces.items()}
+    due_in = {name: it.offset for name, it in second.schedule._intervals._entries.items()}
     assert due_in.pop("w5") == 10_000_000
     assert 0 < max(due_in.values()) < 15_000_000
 

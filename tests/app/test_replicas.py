@@ -95,7 +95,7 @@ async def test_what_a_dead_monitor_had_of_who_left_leaves_by_who_takes_it_over(r
     await dead.sign_out("acme")
     heir.now = dead.now
     await heir.apply("beta", more=more)
-    await until(lambda: heir.workers.receivers["crm"]._woken._sleep)
+    await until(lambda: heir.workers.receivers["crm"]._woken._waiters)
 
     await pass_time(heir)
 

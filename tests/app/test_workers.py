@@ -117,6 +117,40 @@ async def test_a_poll_that_could_not_be_recorded_is_soon_repeated(harness, monke
     assert 'linkedapi_workspace_up{workspace="acme"} 1' in harness.metric
 
 
+async def test_who_is_woken_in_a_poll_polls_once_more_after_it(harness):
+    harness.simulator.faults.add(Fault(kind="delay", delay=0.3))
+    await harness.apply("acme")
+    worker = harness.workers.workspaces["acme"]
+
+    worker.wake()
+    await until(lambda: len(harness.simulator.requests) == 1)
+    assert not worker.is_idle
+    worker.wake()
+    worker.wake()
+    await until(lambda: worker.is_idle)
+
+    assert len(harness.simulator.requests) == 2
+
+
+@pytest.mark.parametrize("ends", ["woken", "stopped"])
+async def test_who_is_woken_or_stopped_waits_for_no_repetition_any_more(harness, ends):
+    await harness.apply("acme")
+    await harness.execute("PRAGMA busy_timeout = 1")
+    worker = harness.workers.workspaces["acme"]
+    with harness.locked():
+        worker.wake()
+        await until(lambda: worker.is_idle and harness.health.is_failing("poll acme"))
+    wait = worker._timer
+
+    if ends == "woken":
+        worker.wake()
+    else:
+        await harness.workers.stop_workspaces(["acme"])
+
+    await until(lambda: not harness.health.is_failing("poll acme"))
+    assert wait.cancelled()
+
+
 @pytest.mark.parametrize("polled", [False, True])
 async def test_a_poll_hangs_that_nobody_wakes_or_that_takes_longer_than_all_its_calls_may(
     harness, polled
