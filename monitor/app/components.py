@@ -12,7 +12,6 @@ from monitor import __version__, notifiers
 from monitor.config import Config
 from monitor.config.settings import PollSettings, WorkspaceSettings
 from monitor.core.render import Style
-from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
 from monitor.log import mask
 from monitor.metrics import Metrics
@@ -32,6 +31,7 @@ from monitor.work.tick import TickRules
 
 from . import process
 from .process import REAL
+from .routing import make_routing, receivers_of
 
 log = structlog.get_logger("app")
 
@@ -101,24 +101,12 @@ class Components:
             replica, resources.store, resources.metrics, resources.runtime, wake, look
         )
         self._api = api
-        self.settings = {settings.name: settings for settings in _receivers(config)}
-        self.receivers = {
-            name: Receiver(
-                name,
-                groups=notifiers.groups(settings),
-                is_log=settings.type == "log",
-                may_have_link=settings.link != "none",
-                address_label=settings.address_label,
-            )
-            for name, settings in self.settings.items()
-        }
+        if not config.receivers:
+            log.warning("no receivers are configured: alerts go to the log only")
+        self.settings = {settings.name: settings for settings in receivers_of(config)}
+        self.routing = make_routing(config)
+        self.receivers = self.routing.receivers
         self.fallback = self.receivers[config.fallback] if config.fallback else None
-        self.routing = Routing(
-            receivers=self.receivers,
-            routes=config.routes,
-            fallback=config.fallback,
-            inventory=config.inventory(),
-        )
         self.tick_rules = TickRules(config.incidents, self.routing, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, self.routing.inventory, self.fallback)
         self.notifiers = build_notifiers(
@@ -214,10 +202,3 @@ def check_network(config: Config, proxies: Proxies) -> tuple[str, ...]:
     receivers = {settings.name: settings for settings in config.receivers}
     build_notifiers(config, receivers, http=notifiers.open_http(proxies), proxies=proxies)
     return proxies.warnings
-
-
-def _receivers(config: Config) -> tuple[ReceiverSettings, ...]:
-    if config.receivers:
-        return config.receivers
-    log.warning("no receivers are configured: alerts go to the log only")
-    return (notifiers.settings_type("log")(name="log", type="log"),)

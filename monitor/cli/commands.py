@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "store": ("store", "Copy the database into another, empty one."),
     "config": ("config", "Check the configuration, show it, or print its schema."),
     "receivers": ("receivers", "Send a test message to receivers."),
+    "routes": ("routes", "Say who would hear of an incident, and by which route."),
     "healthcheck": ("health", "Ask the running monitor whether it is healthy."),
     "demo": ("demo", "Show a sign-out, its alert and the recovery."),
     "simulate": ("simulate", "Run the simulated Linked API alone."),

@@ -35,6 +35,11 @@ class Cause(StrEnum):
     RATE_LIMITED = "rate_limited"
     BAD_RESPONSE = "bad_response"
 
+    @property
+    def scope(self) -> "Scope":
+        """Whether incidents with it are about one account or about all of a workspace."""
+        return Scope.WORKSPACE if self in BLIND_CAUSES else Scope.ACCOUNT
+
 
 BLIND_CAUSES = (Cause.UNREACHABLE, Cause.TOKEN_REJECTED, Cause.RATE_LIMITED, Cause.BAD_RESPONSE)
 

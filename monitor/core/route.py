@@ -10,9 +10,9 @@ Rules:
    an opening with what is told next.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
 from .doc import Doc
 from .inventory import Inventory, matches_any, names_of
@@ -55,6 +55,10 @@ class Match(ConfigSection):
             example={"team": "growth"},
         ),
     ] = field(default_factory=dict)
+
+
+MatchPart: TypeAlias = Literal["cause", "scope", "workspace", "account", "labels"]
+"""A part of a match, as the configuration calls it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,11 +258,9 @@ def _routed(
 ) -> tuple[Recipient, ...]:
     """Return those whom the routes name for *event* and who have an address for it."""
     names = dict.fromkeys(() if routing.routes else routing.receivers)
-    for route in routing.routes:
-        if _matches(route.match, event, account, labels):
+    for route, differs in ask(routing.routes, event, account, labels):
+        if differs is None:
             names.update(dict.fromkeys(route.to))
-            if not route.continues:
-                break
     return _at_present(names, routing, labels)
 
 
@@ -285,18 +287,36 @@ def _routed_of_all(
     return tuple(recipient for recipient in recipients if not recipient.address)
 
 
-def _matches(
+def ask(
+    routes: Iterable[Route], event: Event, account: Account | None, labels: Mapping[str, str]
+) -> Iterator[tuple[Route, MatchPart | None]]:
+    """Yield the *routes* that are asked for *event*, in their order.
+
+    With each comes the first part of its match that differs; None: it matches.
+    """
+    for route in routes:
+        differs = _differing_part(route.match, event, account, labels)
+        yield route, differs
+        if differs is None and not route.continues:
+            return
+
+
+def _differing_part(
     match: Match, event: Event, account: Account | None, labels: Mapping[str, str]
-) -> bool:
+) -> MatchPart | None:
     scope = Scope.ACCOUNT if event.account_id else Scope.WORKSPACE
     names = (account.id, *names_of(account)) if account else (event.account_id or "",)
-    return (
-        (not match.causes or event.cause in match.causes)
-        and (not match.scopes or scope in match.scopes)
-        and (not match.workspaces or matches_any(match.workspaces, (event.workspace,)))
-        and (not match.accounts or matches_any(match.accounts, names))
-        and all(labels.get(key) == value for key, value in match.labels.items())
-    )
+    if match.causes and event.cause not in match.causes:
+        return "cause"
+    if match.scopes and scope not in match.scopes:
+        return "scope"
+    if match.workspaces and not matches_any(match.workspaces, (event.workspace,)):
+        return "workspace"
+    if match.accounts and not matches_any(match.accounts, names):
+        return "account"
+    if any(labels.get(key) != value for key, value in match.labels.items()):
+        return "labels"
+    return None
 
 
 def _badness(event: Event, accounts: Mapping[str, Account]) -> tuple[int, int, str]:

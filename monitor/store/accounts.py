@@ -18,6 +18,16 @@ def load(tx: Connection, workspace: str, id_: str | None) -> Account | None:
     return None if row is None else from_row(row)
 
 
+LISTED: Final = text("""
+SELECT * FROM account WHERE workspace = :workspace AND removed_at IS NULL ORDER BY name, id
+""")
+
+
+def listed(tx: Connection, workspace: str) -> list[Account]:
+    """Return the accounts of *workspace* that are listed now."""
+    return list(map(from_row, tx.execute(LISTED, {"workspace": workspace})))
+
+
 ROWS: Final = text("SELECT * FROM account WHERE workspace IN :names")
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 
 from . import address, postgresql, sqlite
 from .access import Access, Concerned, Database, Observe
-from .errors import ExplainError, LeaseLostError, StoreError
+from .errors import ExplainError, LeaseLostError, NoDatabaseError, StoreError
 from .file import DatabaseFile
 from .schema import Schema
 
@@ -85,7 +85,7 @@ class Store:
         """Make the tables if there are none (no *version*); raise StoreError if that can't be."""
         if version is None:
             if not create:
-                raise StoreError(
+                raise NoDatabaseError(
                     "the database (storage.url) is empty: the monitor has not run with it yet"
                 )
             self.run_now(self.schema.apply)

@@ -13,6 +13,10 @@ class StoreError(MonitorError):
     """The database failed. What was to be committed was not, unless the answer alone was lost."""
 
 
+class NoDatabaseError(StoreError):
+    """There is no database, or nothing in it: the monitor has not run with it yet."""
+
+
 class LeaseLostError(MonitorError):
     """Another replica has taken over this workspace, or all that this one held."""
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from .errors import StoreError
+from .errors import NoDatabaseError, StoreError
 
 COMPANIONS: Final = ("-wal", "-shm", "-journal", "-lock")
 
@@ -53,7 +53,7 @@ class DatabaseFile:
             os.close(open_ours(path, whoever=not create))
         except OSError as error:
             if not create and isinstance(error, FileNotFoundError | NotADirectoryError):
-                raise StoreError(
+                raise NoDatabaseError(
                     f"there is no database {path} (storage.url): the monitor has not run with it"
                     " yet"
                 ) from None

@@ -20,6 +20,9 @@ RECEIVERS = f"""
 receivers:
   - {{name: ops-slack, type: slack, url: "http://127.0.0.1:9/slack"}}
   - {{name: crm, type: webhook, url: "http://127.0.0.1:9/crm", secret: {KEY}}}
+routes:
+  - {{match: {{cause: reconnection_required}}, to: [ops-slack, crm]}}
+  - {{to: [ops-slack]}}
 """
 UNAVAILABLE = DeliveryError("answered 503 Service Unavailable", reason=AttemptReason.SERVER)
 NAMES = ("Carla Tanaka", "Chen Jansen", "Dana Doe", "Priya García")
@@ -65,5 +68,5 @@ def test_every_console_block_shows_what_is_seen(typed, configured, history, monk
 
 
 def test_there_are_blocks_to_compare():
-    assert len(blocks(PAGE, "console")) == 4
+    assert len(blocks(PAGE, "console")) == 5
     assert not blocks(PAGE, "sh")

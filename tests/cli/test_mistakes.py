@@ -76,6 +76,8 @@ MISTAKES = [
         "limit too big", f"incidents --limit {10**30}", "--limit must be less than or equal to"
     ),
     Mistake("seconds no number", "demo --seconds soon", "--seconds must be a valid integer"),
+    Mistake("cause misspelt", "routes test --cause froz", "'froz' is not one of"),
+    Mistake("label alone", "routes test --cause frozen --labels x -c {file}", "team=growth"),
     Mistake("version of something", "version 2", "Got unexpected extra argument(s) (2)"),
     # ── the file ──
     Mistake(

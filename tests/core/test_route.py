@@ -16,6 +16,7 @@ from monitor.core.route import (
     Recipient,
     Route,
     Routing,
+    ask,
     fallback_event,
     plan,
 )
@@ -296,3 +297,26 @@ def test_as_what_the_fallback_is_told_of_what_another_was_not(
     incident, audience, is_known, event_type
 ):
     assert fallback_event(incident, audience, Recipient("mail"), is_known=is_known) is event_type
+
+
+@pytest.mark.parametrize(
+    ("match", "differs"),
+    [
+        (Match(), None),
+        (Match(causes=("unknown",), scopes=("workspace",)), "cause"),
+        (Match(scopes=("workspace",), workspaces=("other",)), "scope"),
+        (Match(workspaces=("other",), accounts=("Nobody",)), "workspace"),
+        (Match(accounts=("Nobody",), labels={"team": "sales"}), "account"),
+        (Match(labels={"team": "sales"}), "labels"),
+    ],
+)
+def test_of_a_route_that_does_not_match_the_first_part_that_differs_is_known(match, differs):
+    route = Route(match=match, to=("mail",))
+
+    assert list(ask([route], event(), None, {"team": "growth"})) == [(route, differs)]
+
+
+def test_routes_behind_the_one_that_matches_are_not_asked():
+    first, second, third = (Route(to=("mail",), continues=goes) for goes in (True, False, True))
+
+    assert list(ask([first, second, third], event(), None, {})) == [(first, None), (second, None)]

@@ -1,0 +1,218 @@
+"""The commands about the routes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Annotated, Any, Final
+
+import typer
+from sqlalchemy import Connection
+
+from monitor.app import process
+from monitor.app.routing import make_routing
+from monitor.config import Config
+from monitor.core.dry_run import DryRun, dry_run
+from monitor.core.inventory import AccountRule, matches_any
+from monitor.core.model import Account, Cause, Event, EventType, Reason, Scope, Status
+from monitor.core.route import MatchPart, Route
+from monitor.core.text import bare
+from monitor.store import accounts
+from monitor.store.errors import NoDatabaseError
+
+from .database import read
+from .options import ConfigOption, JsonOption, LimitOption
+from .output import Exit, print_error, print_lines, print_rows, wants_json
+
+ANYBODY: Final = "somebody"
+"""The account that is tried if none is named and none has been seen."""
+
+routes = typer.Typer(help="The routes.", no_args_is_help=True)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise typer.BadParameter("must be a label and its value, such as team=growth")
+    return key, value
+
+
+@routes.command("test")
+def try_routes(
+    *,
+    cause: Annotated[Cause, typer.Option("--cause", help="Why the incident would open.")],
+    account: Annotated[
+        str | None, typer.Option("--account", help="A glob for its id or name; else all.")
+    ] = None,
+    workspace: Annotated[str, typer.Option("--workspace", help="A glob.")] = "*",
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--labels", metavar="KEY=VALUE", help="One more label, or another value; repeat it."
+        ),
+    ] = None,
+    config_file: ConfigOption = None,
+    json: JsonOption = None,
+    limit: LimitOption = 100,
+) -> None:
+    """Say who would hear if an incident opened now, and by which route.
+
+    Nothing is sent or recorded. Accounts are those that the monitor has seen; one that it has not
+    is taken as it is written.
+    """
+    config = _with_labels(process.load(config_file), dict(map(_label, labels or ())))
+    names = [it.name for it in config.workspaces if matches_any((workspace,), (it.name,))]
+    if not names:
+        listed = ", ".join(it.name for it in islice(config.workspaces, 20))
+        message = f"no workspace is called {workspace!r}; configured: {listed}"
+        print_error("validation", message)
+        raise typer.Exit(Exit.VALIDATION)
+    if cause.scope is Scope.ACCOUNT:
+        tried = _accounts(config, names, account and bare(account), cause, limit)
+    elif account is None:
+        tried = [(name, None) for name in islice(names, limit)]
+    else:
+        message = f"{cause} is of a workspace, not of an account: leave out --account"
+        print_error("validation", message)
+        raise typer.Exit(Exit.VALIDATION)
+    routing = make_routing(config)
+    rows = []
+    for name, about in tried:
+        id_ = about.id if about else None
+        opening = Event(
+            "", EventType.OPENED, process.now(), name, id_, "", Reason.SEEN_BAD, cause=cause
+        )
+        rows.append(_row(opening, about, dry_run(opening, about, routing)))
+    shown = rows if wants_json(json) else list(map(_for_people, rows))
+    columns = ["workspace", "account_name", "cause", "route", "hears"]
+    print_rows(shown, as_json=json, columns=columns, empty="", below="why")
+
+
+def _with_labels(config: Config, labels: dict[str, str]) -> Config:
+    """Return *config* with *labels* that count before all that it says itself."""
+    if not labels:
+        return config
+    workspaces = tuple(
+        it.model_copy(update={"labels": {**it.labels, **labels}}) for it in config.workspaces
+    )
+    rules = (AccountRule(labels=labels), *config.accounts)
+    return config.model_copy(update={"workspaces": workspaces, "accounts": rules})
+
+
+def _accounts(
+    config: Config, names: Sequence[str], glob: str | None, cause: Cause, limit: int
+) -> list[tuple[str, Account | None]]:
+    """Return up to *limit* accounts that *glob* matches with their workspaces, else a made one."""
+
+    def load(tx: Connection) -> list[Account]:
+        seen = (account for name in names for account in accounts.listed(tx, name))
+        return list(islice((it for it in seen if _is_called(it, glob)), limit + 1))
+
+    has_database = True
+    try:
+        listed = read(config, load)
+    except NoDatabaseError:
+        listed, has_database = [], False
+    if len(listed) > limit:
+        print_lines(f"warning: there are more than {limit}; the first are shown", err=True)
+    if listed:
+        return [(account.workspace, account) for account in listed[:limit]]
+    name = glob or ANYBODY
+    if has_database:
+        print_lines(f"warning: no account is called {name!r}: taken as a new one", err=True)
+    return [(workspace, _made(workspace, name, cause)) for workspace in names[:limit]]
+
+
+def _is_called(account: Account, glob: str | None) -> bool:
+    if glob is None:
+        return True
+    names = (account.id, account.name, account.matched_name or account.name)
+    return matches_any((glob,), names) or account.id.startswith(glob)
+
+
+def _made(workspace: str, name: str, cause: Cause) -> Account:
+    status = Status.UNKNOWN if cause is Cause.FLAPPING else Status(cause.value)
+    now = process.now()
+    return Account(
+        workspace=workspace,
+        id=name,
+        name=name,
+        url="",
+        country="",
+        status=status,
+        raw_status=status,
+        since=now,
+        first_seen_at=now,
+        matched_name=name,
+        matched_url="",
+    )
+
+
+def _row(opening: Event, account: Account | None, run: DryRun) -> dict[str, Any]:
+    return {
+        "workspace": opening.workspace,
+        "account_id": opening.account_id,
+        "account_name": account and account.name,
+        "cause": opening.cause,
+        "labels": run.labels,
+        "ignored": run.is_ignored,
+        "routes": [
+            {
+                "number": number,
+                "to": list(route.to),
+                "matches": differs is None,
+                "why_not": differs and _wanted(route, differs),
+            }
+            for number, (route, differs) in enumerate(run.asked)
+        ],
+        "hears": [
+            {"receiver": recipient.receiver, "address": recipient.address or None}
+            for recipient in run.recipients
+        ],
+        "fallback": run.stands_in,
+        "without_address": list(run.without_address),
+    }
+
+
+def _wanted(route: Route, part: MatchPart) -> str:
+    """Return what *route* wants where its match differs: `cause frozen`."""
+    match part:
+        case "cause":
+            wanted: Iterable[str] = route.match.causes
+        case "scope":
+            wanted = route.match.scopes
+        case "workspace":
+            wanted = route.match.workspaces
+        case "account":
+            wanted = route.match.accounts
+        case "labels":
+            wanted = (f"{key}={value}" for key, value in route.match.labels.items())
+    return f"{part} {', '.join(wanted)}"
+
+
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+    matching = [f"routes[{it['number']}]" for it in row["routes"] if it["matches"]]
+    hears = [
+        it["receiver"] + (f" ({it['address']})" if it["address"] else "") for it in row["hears"]
+    ]
+    return {
+        **row,
+        "route": "fallback" if row["fallback"] else ", ".join(matching),
+        "hears": ", ".join(hears) or "nobody",
+        "why": "; ".join(_reasons(row)),
+    }
+
+
+def _reasons(row: dict[str, Any]) -> Iterator[str]:
+    """Yield why it goes to whom it goes to."""
+    if row["ignored"]:
+        yield "this account is not watched (ignore: true)"
+    elif not row["routes"]:
+        yield "there are no routes: every receiver hears everything"
+    for route in row["routes"]:
+        name = f"routes[{route['number']}]"
+        yield f"{name} matches" if route["matches"] else f"{name} is for {route['why_not']}"
+    for receiver in row["without_address"]:
+        yield f"no label has an address for {receiver}"
+    if row["fallback"]:
+        yield "nobody else would hear"
+    elif not row["hears"] and not row["ignored"]:
+        yield "there is no fallback"

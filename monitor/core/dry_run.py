@@ -1,0 +1,48 @@
+"""A dry run of the routes: who would hear if an incident opened now, and by which of them.
+
+Who hears is what `plan` says, as it says it when a poll is recorded.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .model import Account, Event
+from .route import MatchPart, Recipient, Route, Routing, ask, plan
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would become of the opening of an incident about something with these *labels*.
+
+    *asked* are the routes that are asked, in their order, each with the first part of its match
+    that differs (None: it matches). *recipients* would hear: the fallback alone, if it *stands_in*
+    for receivers that no route names. Those *without_address* are named, but no label gives them
+    an address. There is no incident about an account that *is_ignored*.
+    """
+
+    labels: Mapping[str, str]
+    asked: tuple[tuple[Route, MatchPart | None], ...] = ()
+    recipients: tuple[Recipient, ...] = ()
+    stands_in: bool = False
+    without_address: tuple[str, ...] = ()
+    is_ignored: bool = False
+
+
+def dry_run(opening: Event, account: Account | None, routing: Routing) -> DryRun:
+    """Return who would hear of *opening*, which is about *account*, or about its workspace."""
+    labels = routing.inventory.labels(opening.workspace, account)
+    if account and routing.inventory.ignores(opening.workspace, account):
+        return DryRun(labels, is_ignored=True)
+    asked = tuple(ask(routing.routes, opening, account, labels))
+    matching = (route.to for route, differs in asked if differs is None)
+    named = {name for to in matching for name in to} if routing.routes else set(routing.receivers)
+    without = {name for name in named if routing.receivers[name].address(labels) is None}
+    accounts = {account.id: account} if account else {}
+    planned = plan([opening], audiences={}, routing=routing, accounts=accounts, group_over=1)
+    return DryRun(
+        labels,
+        asked,
+        recipients=tuple(message.recipient for message in planned.messages),
+        stands_in=bool(planned.messages) and named == without,
+        without_address=tuple(sorted(without)),
+    )

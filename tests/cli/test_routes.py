@@ -1,0 +1,127 @@
+import json
+
+import pytest
+
+ROUTED = """
+accounts:
+  - {match: {name: "Person o*"}, labels: {owner: jane@example.com}}
+receivers:
+  - {name: ops-slack, type: slack, url: "http://127.0.0.1:9/slack"}
+  - {name: mail, type: email, host: 127.0.0.1, port: 9, tls: none, from: a@example.com,
+     to: {label: owner}}
+routes:
+  - {match: {cause: frozen, account: "Person c*"}, to: [ops-slack, mail]}
+  - {match: {labels: {owner: jane@example.com}}, to: [mail]}
+fallback: ops-slack
+"""
+
+
+@pytest.fixture
+def tried(run, configured):
+    """Try the routes of ROUTED."""
+    file = configured(more=ROUTED)
+    return lambda *arguments: run("routes", "test", "-c", file, *arguments)
+
+
+def hears(ran):
+    return {
+        row["account_id"]: [(it["receiver"], it["address"]) for it in row["hears"]]
+        for row in ran.data
+    }
+
+
+@pytest.mark.usefixtures("recorded")
+def test_each_account_that_was_seen_is_tried_and_why_is_said(tried):
+    ran = tried("--cause", "frozen")
+
+    owner = ("mail", "jane@example.com")
+    assert hears(ran) == {"cold": [("ops-slack", None)], "ok": [owner], "out": [owner]}
+    cold, ok, _ = ran.data
+    assert cold["routes"] == [
+        {"number": 0, "to": ["ops-slack", "mail"], "matches": True, "why_not": None}
+    ]
+    assert (cold["without_address"], cold["fallback"]) == (["mail"], False)
+    assert [it["why_not"] for it in ok["routes"]] == ["account Person c*", None]
+
+
+@pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(
+    ("glob", "ids"), [("Person o*", ["ok", "out"]), ("cold", ["cold"]), ("col", ["cold"])]
+)
+def test_accounts_are_chosen_by_name_or_id_or_the_start_of_it(tried, glob, ids):
+    ran = tried("--cause", "flapping", "--account", glob)
+
+    assert (list(hears(ran)), ran.err) == (ids, "")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_glob_that_matches_no_account_is_warned_of_and_tried_as_a_new_one(tried):
+    ran = tried("--cause", "frozen", "--account", "Nobody *")
+
+    assert ran.err == "warning: no account is called 'Nobody *': taken as a new one\n"
+    assert hears(ran) == {"Nobody *": [("ops-slack", None)]}
+    assert ran.data[0]["fallback"] is True
+
+
+def test_without_a_database_the_account_is_the_one_that_is_written(tried):
+    ran = tried("--cause", "frozen", "--account", "Person one")
+
+    assert (hears(ran), ran.err) == ({"Person one": [("mail", "jane@example.com")]}, "")
+    assert list(hears(tried("--cause", "frozen"))) == ["somebody"]
+
+
+def test_labels_that_are_given_count_before_all_others(tried):
+    one = ("--cause", "frozen", "--account", "Person one")
+
+    ran = tried(*one, "--labels", "owner=joe@example.com", "--labels", "team=a=b")
+
+    assert ran.data[0]["labels"] == {"owner": "joe@example.com", "team": "a=b"}
+    assert hears(ran) == {"Person one": [("ops-slack", None)]}
+    by_workspace = tried("--cause", "unreachable", "--labels", "owner=jane@example.com")
+    assert hears(by_workspace) == {None: [("mail", "jane@example.com")]}
+
+
+def test_what_is_of_a_workspace_is_tried_for_the_workspace(tried):
+    (row,) = tried("--cause", "token_rejected").data
+
+    assert (row["workspace"], row["account_id"], row["fallback"]) == ("acme", None, True)
+
+
+@pytest.mark.usefixtures("recorded")
+def test_more_accounts_than_are_asked_for_are_warned_of(tried):
+    ran = tried("--cause", "frozen", "--limit", "2")
+
+    assert len(ran.data) == 2
+    assert ran.err == "warning: there are more than 2; the first are shown\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--cause", "frozen", "--workspace", "x"], "no workspace is called 'x'; configured: acme"),
+        (["--cause", "unreachable", "--account", "x"], "leave out --account"),
+    ],
+)
+def test_what_can_not_be_tried_is_one_line_and_exit_5(tried, arguments, words):
+    ran = tried(*arguments)
+
+    assert (ran.code, ran.out) == (5, "")
+    assert words in json.loads(ran.err)["message"]
+
+
+def test_on_a_terminal_each_row_says_why(run, configured):
+    ignoring = 'accounts: [{match: {name: "Person one"}, ignore: true}]'
+    file = configured(more=ignoring)
+
+    ran = run("routes", "test", "-c", file, "--table", "--cause", "frozen", "--account", "P*")
+
+    assert ran.out.splitlines()[1:] == [
+        "acme       P*       frozen  log  ",
+        "  there are no routes: every receiver hears everything",
+    ]
+    ignored = ("--cause", "frozen", "--account", "Person one")
+    ran = run("routes", "test", "-c", file, "--table", *ignored)
+    assert ran.out.splitlines()[1:] == [
+        "acme       Person one  frozen  nobody",
+        "  this account is not watched (ignore: true)",
+    ]
