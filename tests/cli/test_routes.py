@@ -71,9 +71,9 @@ def test_without_a_database_the_account_is_the_one_that_is_written(tried):
 
 
 def test_labels_that_are_given_count_before_all_others(tried):
-    one = ("--cause", "frozen", "--account", "Person one")
+    frozen = ("--cause", "frozen", "--account", "Person one")
 
-    ran = tried(*one, "--labels", "owner=joe@example.com", "--labels", "team=a=b")
+    ran = tried(*frozen, "--labels", "owner=joe@example.com", "--labels", "team=a=b")
 
     assert ran.data[0]["labels"] == {"owner": "joe@example.com", "team": "a=b"}
     assert hears(ran) == {"Person one": [("ops-slack", None)]}
