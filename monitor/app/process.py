@@ -60,6 +60,11 @@ def show(path: Path | None) -> str:
     return config.show(path, os.environ)
 
 
+def starter() -> config.Starter:
+    """Return a configuration to start with, for what the environment has."""
+    return config.make_starter(os.environ)
+
+
 def storage(place: str) -> str:
     """Return the address of the database at *place*; raise SetupError unless it is one.
 

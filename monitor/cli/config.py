@@ -1,7 +1,8 @@
 """The commands about the configuration."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,19 +13,42 @@ from monitor.net.proxy import from_environment
 from .options import ConfigOption
 from .output import count, print_json, print_lines
 
+NEXT: Final = (
+    "config check -c {}    # what is wrong with it",
+    "check -c {}           # look at the accounts once",
+    "receivers test -c {}  # send each receiver a message",
+    "run -c {}",
+)
+"""What to do with a new configuration."""
+
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
 
 
 @config.command("init")
 def init(
-    file: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("config.yaml"),
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A new file; else it is printed.", show_default=False),
+    ] = None,
 ) -> None:
-    """Write a small commented configuration to start with.
+    """Begin a configuration, with what the environment has.
 
-    It is never written over a file.
+    It is a small commented file, is never written over another, and holds no secret.
     """
-    write_starter(file)
-    print_lines(f"wrote {file}; linkedapi-monitor config check -c {file} says what is missing")
+    starter = process.starter()
+    if file is None:
+        typer.echo(starter.text, nl=False)
+    else:
+        write_starter(file, starter)
+        print_lines(f"wrote {file}")
+    name = shlex.quote(str(file or "config.yaml"))
+    print_lines("Next:", err=True)
+    if file is None:
+        print_lines(f"  linkedapi-monitor config init {name}", err=True)
+    for variable in starter.unset:
+        print_lines(f"  export {variable}=…", err=True)
+    for command in NEXT:
+        print_lines(f"  linkedapi-monitor {command.format(name)}", err=True)
 
 
 @config.command("check")

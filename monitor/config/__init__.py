@@ -51,14 +51,16 @@ from .json_schema import adapter, schema_text
 from .reload import check_successor, with_secrets_read_again
 from .settings import Config, Findings, PollSettings, WorkspaceSettings
 from .show import write
-from .starter import write_starter
+from .starter import Starter, make_starter, write_starter
 
 __all__ = [
     "Config",
     "ConfigError",
     "Problem",
+    "Starter",
     "check_successor",
     "load",
+    "make_starter",
     "schema_text",
     "show",
     "with_secrets_read_again",

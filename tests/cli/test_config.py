@@ -6,20 +6,77 @@ from pathlib import Path
 import pytest
 
 from monitor.config import load
-from monitor.config.starter import STARTER
+from monitor.config.starter import STARTER, make_starter
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_config_init_writes_a_file_that_needs_a_token_alone(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LINKED_API_TOKEN", "a-token")
+    started = run("config", "init", "config.yaml")
 
-    assert run("config", "init").out.startswith("wrote config.yaml;")
-
+    assert started.out == "wrote config.yaml\n"
+    assert started.err.splitlines()[:3] == [
+        "Next:",
+        "  export LINKED_API_TOKEN=…",
+        "  linkedapi-monitor config check -c config.yaml    # what is wrong with it",
+    ]
     assert stat.S_IMODE((tmp_path / "config.yaml").stat().st_mode) == 0o600
+    monkeypatch.setenv("LINKED_API_TOKEN", "a-token")
     ran = run("config", "check", "-c", "config.yaml")
     assert (ran.code, ran.out, ran.err) == (0, "ok: 1 workspace, 1 receiver, 0 routes\n", "")
+
+
+def test_config_init_prints_the_file_if_none_is_named(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LINKED_API_TOKEN", "a-token")
+
+    printed = run("config", "init")
+
+    assert printed.out.splitlines()[0] == "# yaml-language-server: $schema=config.schema.json"
+    assert printed.out == STARTER.read_text(encoding="utf-8")
+    assert printed.err.splitlines()[:2] == ["Next:", "  linkedapi-monitor config init config.yaml"]
+    assert "export" not in printed.err
+    assert not list(tmp_path.iterdir())
+
+
+SURROUNDED = {
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/hush",
+    "SMTP_URL": "smtps://us%3Aer:hush@mail.example.com",
+    "ALERT_EMAIL_TO": "ops@example.com, ${HOME}@example.com",
+}
+
+
+def test_config_init_begins_with_what_the_environment_has_and_tells_no_secret(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("linked_hush")
+    environ = {**SURROUNDED, "LINKED_API_TOKEN_FILE": str(token)}
+    starter = make_starter(environ)
+    file = tmp_path / "config.yaml"
+    file.write_text(starter.text)
+
+    made = load(file, {**environ, "SMTP_PASSWORD": "hush"})
+
+    assert "hush" not in starter.text
+    assert starter.unset == ("SMTP_PASSWORD",)
+    by_environment = load(None, environ)
+    slack, mail = (
+        receiver.model_copy(update={"name": receiver.name.removeprefix("ops-")})
+        for receiver in made.receivers
+    )
+    assert (slack, mail) == by_environment.receivers
+    assert made.workspaces == by_environment.workspaces
+
+
+def test_config_init_says_what_of_the_environment_is_wrong(run, monkeypatch):
+    monkeypatch.setenv("SMTP_URL", "smtp://user:se/cret@mail.example.com")
+    monkeypatch.setenv("ALERT_EMAIL_TO", "ops@example.com")
+
+    ran = run("config", "init")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "SMTP_URL: must be smtp://" in json.loads(ran.err)["message"]
+    assert "cret" not in ran.err
 
 
 def test_what_config_init_leaves_as_comments_is_right_too(tmp_path):
