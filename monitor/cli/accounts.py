@@ -13,7 +13,7 @@ from monitor.core.text import bare
 from monitor.store import listings
 
 from .database import read, write
-from .options import ByOption, ConfigOption, JsonOption, pass_on
+from .options import ByOption, ConfigOption, JsonOption, ShowLinksOption, pass_on
 from .output import Exit, print_error, print_rows
 
 accounts = typer.Typer(
@@ -27,9 +27,7 @@ def list_accounts(
     context: typer.Context,
     config_file: ConfigOption = None,
     json: JsonOption = None,
-    show_links: Annotated[
-        bool, typer.Option("--show-links", help="Show the links that log accounts in.")
-    ] = False,
+    show_links: ShowLinksOption = False,
     bad: Annotated[bool, typer.Option("--bad", help="Only those that are not active.")] = False,
 ) -> None:
     """List the accounts as last seen, the bad ones first."""

@@ -26,6 +26,9 @@ ByOption = Annotated[
     str | None,
     typer.Option("--by", help="Who does it; else the system's user.", show_default=False),
 ]
+ShowLinksOption = Annotated[
+    bool, typer.Option("--show-links", help="Show the links that log accounts in.")
+]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="How many.")]
 
 

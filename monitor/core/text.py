@@ -214,9 +214,9 @@ def format_date(moment: Micros, timezone: str) -> str:
     return f"{local:%a} {local.day} {local:%b %Y}"
 
 
-def format_clock(moment: Micros, timezone: str) -> str:
-    """Write what the clocks of *timezone* show: `09:00`."""
-    return f"{_local(moment, timezone):%H:%M}"
+def format_clock(moment: Micros, timezone: str, *, seconds: bool = False) -> str:
+    """Write what the clocks of *timezone* show: `09:00`, or with *seconds* `09:00:00`."""
+    return _local(moment, timezone).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def format_zone(moment: Micros, timezone: str) -> str:

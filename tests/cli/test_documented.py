@@ -68,5 +68,5 @@ def test_every_console_block_shows_what_is_seen(typed, configured, history, monk
 
 
 def test_there_are_blocks_to_compare():
-    assert len(blocks(PAGE, "console")) == 5
+    assert len(blocks(PAGE, "console")) == 6
     assert not blocks(PAGE, "sh")

@@ -1,9 +1,7 @@
-"""The commands that list what happened: the incidents and the notifications."""
+"""The command that lists the notifications."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from monitor.app import process
 from monitor.core.errors import AttemptReason
@@ -12,24 +10,6 @@ from monitor.store import listings
 from .database import read
 from .options import ConfigOption, JsonOption, LimitOption
 from .output import print_rows, wants_json
-
-
-def incidents(
-    config_file: ConfigOption = None,
-    json: JsonOption = None,
-    ended: Annotated[bool, typer.Option("--all", help="Ended ones too.")] = False,
-    limit: LimitOption = 100,
-) -> None:
-    """List the open incidents, newest first."""
-    now = process.now()
-    config = process.load(config_file)
-    rows = read(config, lambda tx: listings.incidents(tx, ended=ended, limit=limit))
-    for row in rows:
-        until = now if row["resolved_at"] is None else row["resolved_at"]
-        row["duration_seconds"] = max(0, until - row["opened_at"]) // 1_000_000
-    columns = ["workspace", "account_name", "cause", "opened_at", "duration_seconds"]
-    columns += ["resolution"] if ended else []
-    print_rows(rows, as_json=json, columns=columns, empty="no incident is open")
 
 
 def deliveries(
