@@ -94,6 +94,8 @@ CASES = frozenset(
         "first link of an incident that had none",
         "link rotates after it was told",
         "reminders due together",
+        "reminders count from when someone was told",
+        "acknowledged",
         "reminder due while the workspace is blind",
         # delivery
         "crash between send and settle",
@@ -119,9 +121,7 @@ COMING = frozenset(
     {
         "mute begins",
         "mute ends while still bad",
-        "acknowledged",
         "escalation step due",
-        "reminders count from when someone was told",
         "accounts newly frozen, the subscription asked",
         "subscription",
         "third incident of the same cause in 7 days",

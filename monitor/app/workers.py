@@ -75,7 +75,8 @@ class WorkspaceWorker:
             settings.name,
             term,
             client,
-            components.routing,
+            rules.policy,
+            rules.routing,
             create=rules.create,
             cooldown=rules.cooldown,
             recorder=recorder,
@@ -199,7 +200,11 @@ class WorkspaceWorker:
         rules = components.rules(settings)
         self.poller.reconfigure(rules, self.source.client)
         self.reconnector.reconfigure(
-            rules.routing, self.source.client, create=rules.create, cooldown=rules.cooldown
+            rules.policy,
+            rules.routing,
+            self.source.client,
+            create=rules.create,
+            cooldown=rules.cooldown,
         )
 
 

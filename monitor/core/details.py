@@ -26,8 +26,12 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
         yield Fact("Noticed", format_time(notification.at, timezone))
     if notification.workspace not in ("", ALL_WORKSPACES):
         yield Fact("Workspace", clean(notification.workspace))
-    if incident is not None and incident.acknowledged_by:
-        yield Fact("Acknowledged by", clean(incident.acknowledged_by))
+    if incident is not None and (name := wording.acknowledged_by(incident)):
+        until = incident.acknowledged_until
+        until_then = "" if until is None else f", until {format_time(until, timezone)}"
+        yield Fact("Acknowledged by", f"{name}{until_then}")
+        if reason := clean(incident.acknowledged_reason or "", wording.MAX_DETAIL):
+            yield Fact("Reason", reason)
     if incident is not None and wording.is_workspace(notification):
         now_is, was = incident.detail, notification.detail  # its cause may have changed since
         detail = (now_is or was) if incident.is_open else (was or now_is)

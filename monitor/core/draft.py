@@ -8,6 +8,7 @@ from .duration import Duration
 from .model import (
     ALL_WORKSPACES,
     API,
+    BLIND_CAUSES,
     Account,
     Cause,
     EarlierCause,
@@ -39,7 +40,8 @@ class Decision:
 
     *workspace* is the state after it (None: not touched). *wanted* are the incidents whose account
     needs a login and has no link; *released* the ids of those whose messages need not wait for a
-    link any more. *baseline* says that this was the first good poll of the workspace.
+    link any more. *baseline* says that this was the first good poll of the workspace; what happened
+    *together* is one message for each receiver, as is what a baseline shows.
     """
 
     workspace: Workspace | None = None
@@ -51,6 +53,7 @@ class Decision:
     wanted: tuple[Incident, ...] = ()
     released: tuple[str, ...] = ()
     baseline: bool = False
+    together: bool = False
 
 
 @dataclass(slots=True)
@@ -107,16 +110,12 @@ class Draft:
         reason: Reason,
         detail: str = "",
     ) -> None:
-        """Open an incident *about* an account or something else of the workspace, or of all.
-
-        Nobody is reminded of one of all workspaces.
-        """
+        """Open an incident *about* an account or something else of the workspace, or of all."""
         account = about if isinstance(about, Account) else None
         scope, subject = (Scope.ACCOUNT, about.id) if isinstance(about, Account) else about
-        is_of_all = about == API
         incident = Incident(
             id=self.new_id(),
-            workspace=ALL_WORKSPACES if is_of_all else self.workspace.name,
+            workspace=ALL_WORKSPACES if about == API else self.workspace.name,
             scope=scope,
             subject=subject,
             cause=cause,
@@ -125,7 +124,6 @@ class Draft:
             status=account.status if account else None,
             raw_status=account.raw_status if account else None,
             detail=detail,
-            next_due_at=None if is_of_all else next_reminder(0, self.policy, self.now),
         )
         self.emit(EventType.OPENED, incident, reason, detail)
 
@@ -138,23 +136,26 @@ class Draft:
         detail: str,
         since: Micros | None = None,
     ) -> None:
-        """Give *incident* another cause, *since* then or now, which ends an acknowledgement."""
+        """Give *incident* another cause, *since* then or now, which ends an acknowledgement.
+
+        Not so between the causes of blindness: who looks into one of them looks into all.
+        """
         since = self.now if since is None else min(max(since, incident.cause_since), self.now)
         lasted = Duration(max(0, since - incident.cause_since))
         first, *later = (*incident.earlier, EarlierCause(incident.cause, lasted))
+        is_still_blind = {incident.cause, cause}.issubset(BLIND_CAUSES)
         changed = replace(
             incident,
             cause=cause,
             cause_since=since,
             earlier=(first, *later[1 - MAX_EARLIER :]),
             detail=detail,
-            acknowledged_by=None,
-            acknowledged_at=None,
-            next_due_at=next_reminder(incident.reminders, self.policy, self.now),
             remind_at=None,
             refresh=None,
+            refresh_at=None,
         )
-        self.emit(EventType.CHANGED, changed, reason, detail)
+        after = changed if is_still_blind else changed.given_back()
+        self.emit(EventType.CHANGED, after, reason, detail)
 
     def resolve(
         self, incident: Incident, resolution: Resolution, reason: Reason, detail: str = ""
@@ -164,8 +165,6 @@ class Draft:
             incident,
             resolved_at=max(self.now, incident.opened_at),
             resolution=resolution,
-            next_due_at=None,
-            remind_at=None,
         )
         self.emit(EventType.RESOLVED, ended, reason, detail)
 
@@ -220,6 +219,7 @@ class Draft:
         incidents: Mapping[Subject, Incident],
         *,
         wanted: tuple[Incident, ...] = (),
+        together: bool = False,
     ) -> Decision:
         """Return what differs from the recorded workspace and from the *incidents* before."""
         before = self.workspace
@@ -235,15 +235,9 @@ class Draft:
             baseline=workspace is not None
             and before.baseline_at is None
             and workspace.baseline_at is not None,
+            together=together,
         )
 
 
 def _differing(after: Mapping[Key, Row], before: Mapping[Key, Row]) -> tuple[Row, ...]:
     return tuple(row for key, row in after.items() if before.get(key) != row)
-
-
-def next_reminder(sent: int, policy: IncidentPolicy, now: Micros) -> Micros | None:
-    """Return when reminder number *sent* + 1 is due, or None if there is none to come."""
-    if not policy.remind or sent >= policy.remind_max:
-        return None
-    return now + policy.remind[min(sent, len(policy.remind) - 1)]

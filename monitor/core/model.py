@@ -4,7 +4,7 @@ Points in time are UTC microseconds since the epoch (`Micros`), spans are `Durat
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -71,6 +71,8 @@ class EventType(StrEnum):
     CHANGED = "changed"
     REFRESHED = "refreshed"
     REMINDED = "reminded"
+    ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     NOTICE = "notice"
 
@@ -96,6 +98,11 @@ class Reason(StrEnum):
     LINK_CREATED = "link_created"
     LINK_ROTATED = "link_rotated"
     REMINDER_DUE = "reminder_due"
+    STEP_DUE = "step_due"
+    TAKEN_OVER = "taken_over"
+    GIVEN_BACK = "given_back"
+    TIME_IS_OVER = "time_is_over"
+    MUTE_ENDED = "mute_ended"
     RENAMED = "renamed"
 
 
@@ -347,7 +354,12 @@ class Incident:
     *subject* is an account's id, or what else it is about: `reading` a workspace, or the `api`.
     It has its *cause* since *cause_since*; the *earlier* ones are in their order, and bounded.
     *detail* says more of a workspace's; of one that opened as flapping it is the status of then.
-    What is due next is a reminder, or, before the one at *remind_at*, a *refresh* of the link.
+
+    *told_at* is when first anybody was told of it. Somebody has taken it over if it is
+    *acknowledged_at*: *acknowledged_by* names who, *acknowledged_login* which user of which system
+    said so if that is another name. *escalated* is the `after` of the greatest step that was done.
+    What is due next of it, *next_due_at*, is the first of the times at which a reminder, a
+    *refresh* of the link, a step, or the end of an acknowledgement or of a mute is due.
     """
 
     id: str
@@ -361,14 +373,22 @@ class Incident:
     status: Status | None = None
     raw_status: str | None = None
     detail: str = ""
+    told_at: Micros | None = None
     acknowledged_by: str | None = None
+    acknowledged_way: str | None = None
+    acknowledged_login: str | None = None
     acknowledged_at: Micros | None = None
+    acknowledged_until: Micros | None = None
+    acknowledged_reason: str | None = None
     resolved_at: Micros | None = None
     resolution: Resolution | None = None
     reminders: int = 0
-    next_due_at: Micros | None = None
     remind_at: Micros | None = None
     refresh: Refresh | None = None
+    refresh_at: Micros | None = None
+    escalated: Duration | None = None
+    muted_until: Micros | None = None
+    next_due_at: Micros | None = None
 
     @property
     def is_open(self) -> bool:
@@ -395,10 +415,25 @@ class Incident:
         """The account that it is about, if it is about one."""
         return self.subject if self.scope is Scope.ACCOUNT else None
 
+    def given_back(self) -> "Incident":
+        """Return it as one that nobody has taken over."""
+        return replace(
+            self,
+            acknowledged_by=None,
+            acknowledged_way=None,
+            acknowledged_login=None,
+            acknowledged_at=None,
+            acknowledged_until=None,
+            acknowledged_reason=None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, why, and that people may hear of. A `notice` has no incident."""
+    """Something that happened, why, and that people may hear of. A `notice` has no incident.
+
+    *untold* says of receivers that would hear of it why they do not: `name: why`, one a line.
+    """
 
     id: str
     type: EventType
@@ -409,6 +444,7 @@ class Event:
     reason: Reason
     cause: Cause | None = None
     detail: str = ""
+    untold: str = ""
 
 
 @dataclass(frozen=True, slots=True)

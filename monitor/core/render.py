@@ -299,7 +299,9 @@ class _Group:
             detail = (
                 clean(incident.detail, wording.MAX_DETAIL) if wording.is_workspace(member) else ""
             )
-            what = ", ".join(filter(None, (when and f"since {when}", detail)))
+            holder = wording.acknowledged_by(incident)
+            taken_over = holder and f"acknowledged by {holder}"
+            what = ", ".join(filter(None, (when and f"since {when}", detail, taken_over)))
             return Line(name, what, _login(member))
         return Line(name, ", ".join(filter(None, (what, wording.ids(member)))))
 

@@ -241,7 +241,7 @@ def advice(members: Sequence[Notification]) -> str:
         )
     if incident is None:
         return clean(first.detail, MAX_DETAIL)
-    return _explain(members, incident) + _earlier_links(members)
+    return _explain(members, incident) + _earlier_links(members) + _unanswered(members)
 
 
 def _explain(members: Sequence[Notification], incident: Incident) -> str:
@@ -323,6 +323,20 @@ def _earlier_links(members: Sequence[Notification]) -> str:
     if is_change and any(map(_had_link, members)):
         return " A login link that was sent earlier no longer works."
     return ""
+
+
+def _unanswered(members: Sequence[Notification]) -> str:
+    """Say why somebody hears of it who would not have otherwise: nobody has taken it over."""
+    if members[0].event is not EventType.ESCALATED:
+        return ""
+    return f" Nobody has taken {'them' if len(members) > 1 else 'it'} over so far."
+
+
+def acknowledged_by(incident: Incident) -> str:
+    """Name who has taken *incident* over, and who said so if that is another name; or nothing."""
+    name = clean(incident.acknowledged_by or "")
+    login = clean(incident.acknowledged_login or "")
+    return f"{name} (said to be, by {login})" if name and login else name
 
 
 def _had_link(notification: Notification) -> bool:

@@ -20,6 +20,11 @@ SET_BACK: Final = text("UPDATE replica SET seen_at = :now WHERE id = :replica")
 _SHIFT_BACK: Final = (
     "incident SET next_due_at = next_due_at - :step WHERE next_due_at > :now",
     "incident SET remind_at = remind_at - :step WHERE remind_at > :now",
+    "incident SET refresh_at = refresh_at - :step WHERE refresh_at > :now",
+    "incident SET muted_until = muted_until - :step WHERE muted_until > :now",
+    "incident SET acknowledged_at = :now WHERE acknowledged_at > :now",
+    """incident SET acknowledged_until = acknowledged_until - :step
+    WHERE acknowledged_until > :now""",
     "message SET next_attempt_at = next_attempt_at - :step WHERE next_attempt_at > :now",
     "message SET claimed_until = claimed_until - :step WHERE claimed_until > :now",
     """message SET created_at = created_at - :step
@@ -29,6 +34,7 @@ _SHIFT_BACK: Final = (
     "session_intent SET at = at - :step WHERE at > :now",
     "event SET at = :now WHERE at > :now",
     "incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL",
+    "incident SET told_at = :now WHERE told_at > :now AND resolved_at IS NULL",
     "incident SET cause_since = :now WHERE cause_since > :now AND resolved_at IS NULL",
     """incident SET opened_at = opened_at - :step, resolved_at = resolved_at - :step
     WHERE workspace = '*' AND resolved_at > :now""",

@@ -69,12 +69,14 @@ def next_due_at(tx: Connection) -> Micros | None:
 
 _IS_DUE: Final = """
 FROM incident CROSS JOIN workspace
-WHERE incident.next_due_at <= :now AND incident.resolved_at IS NULL
+WHERE incident.next_due_at <= :by AND incident.resolved_at IS NULL
     AND workspace.name = incident.workspace AND workspace.detached_at IS NULL
     AND workspace.holder = :replica
     AND (incident.scope = 'workspace'
         OR workspace.fresh_until >= :now AND workspace.failing_cause IS NULL)"""
 """SQLite begins with what stands first: few are due, of however many workspaces."""
+
+NOW: Final = Duration(0)
 
 DUE_FIRST: Final = text(f"""
 SELECT incident.workspace {_IS_DUE} ORDER BY incident.next_due_at, incident.id LIMIT 1
@@ -86,39 +88,36 @@ ORDER BY incident.next_due_at, incident.id LIMIT :limit
 """)
 
 
-def due(tx: Connection, replica: str, now: Micros, *, limit: int) -> tuple[str, list[str]] | None:
+def due(
+    tx: Connection, replica: str, now: Micros, *, within: Duration = NOW, limit: int
+) -> tuple[str, list[str]] | None:
     """Return the workspace of *replica* with what has been due longest, and all that is due in it.
 
-    That is incidents by id; None if nothing is due. What is due of an account is held while nobody
-    knows whether it still holds: the workspace was not looked at lately, or fails. Nothing is due
-    of workspaces that left the configuration.
+    That is incidents by id, those too that are due *within* a while; None if nothing is due. What
+    is due of an account is held while nobody knows whether it still holds: the workspace was not
+    looked at lately, or fails. Nothing is due of workspaces that left the configuration.
     """
     values = {"replica": replica, "now": now, "limit": limit}
-    workspace = tx.execute(DUE_FIRST, values).scalar()
+    workspace = tx.execute(DUE_FIRST, {**values, "by": now}).scalar()
     if workspace is None:
         return None
-    return workspace, list(tx.execute(DUE, {**values, "workspace": workspace}).scalars())
+    values |= {"by": now + within, "workspace": workspace}
+    return workspace, list(tx.execute(DUE, values).scalars())
 
 
-PLAN_REMINDERS: Final = text("""
-UPDATE incident SET next_due_at = :due_at WHERE id IN (
-    SELECT id FROM incident
-    WHERE resolved_at IS NULL AND next_due_at IS NULL AND acknowledged_at IS NULL
-        AND reminders BETWEEN :first AND :last AND workspace <> '*'
-        AND workspace IN (SELECT name FROM workspace WHERE holder = :replica)
-    LIMIT :limit
-)
+OPEN_OF: Final = text("""
+SELECT workspace, id FROM incident
+WHERE resolved_at IS NULL AND workspace IN (SELECT name FROM workspace WHERE holder = :replica)
+ORDER BY workspace, opened_at, id
 """)
 
 
-def plan_reminders(tx: Connection, replica: str, sent: range, due_at: Micros, *, limit: int) -> int:
-    """Let a reminder be due where none is planned and so many were *sent*; return how many.
-
-    That is of workspaces that *replica* holds.
-    """
-    values: dict[str, str | int] = {"replica": replica, "due_at": due_at, "limit": limit}
-    values |= {"first": sent[0], "last": sent[-1]}
-    return tx.execute(PLAN_REMINDERS, values).rowcount
+def load_open_of(tx: Connection, replica: str) -> dict[str, list[str]]:
+    """Return the ids of all open incidents of the workspaces that *replica* holds."""
+    ids: dict[str, list[str]] = {}
+    for row in tx.execute(OPEN_OF, {"replica": replica}):
+        ids.setdefault(row.workspace, []).append(row.id)
+    return ids
 
 
 HOLD_BLINDNESS: Final = text("""

@@ -15,11 +15,12 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
+from monitor.core.draft import Decision
 from monitor.core.model import (
-    Event,
     EventType,
     Micros,
     NotificationState,
+    Resolution,
     SettledReason,
     Undelivered,
 )
@@ -95,9 +96,7 @@ def pass_turn(tx: Connection, notifications: Iterable[Row[Any]], *, now: Micros)
 
 
 CANCEL_ENDED: Final = text("""
-UPDATE notification SET state = 'cancelled', settled_at = :now, reason = CASE
-    WHEN (SELECT resolution FROM incident WHERE id = notification.incident_id) = 'unwatched'
-    THEN 'unwatched' ELSE 'recovered' END
+UPDATE notification SET state = 'cancelled', settled_at = :now, reason = :reason
 WHERE incident_id IN :ids AND settled_at IS NULL AND state = 'pending'
     AND (event <> 'notice' OR undelivered_to IS NOT NULL)
 RETURNING *, state AS outcome
@@ -106,23 +105,27 @@ RETURNING *, state AS outcome
 CANCEL_CHANGED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id IN :ids AND settled_at IS NULL AND state = 'pending'
-    AND event IN ('changed', 'reminded', 'refreshed')
+    AND (event IN ('changed', 'reminded', 'refreshed', 'acknowledged')
+        OR event = 'escalated' AND EXISTS (
+            SELECT 1 FROM heard WHERE heard.incident_id = notification.incident_id
+                AND heard.receiver = notification.receiver AND heard.address = notification.address
+        ))
 RETURNING *, state AS outcome
 """)
 
 
-def cancel_outdated(tx: Connection, events: Iterable[Event], *, now: Micros) -> list[Settled]:
-    """Cancel what *events* make untrue or needless before anything new is queued."""
-    ended, changed = [], []
-    for event in events:
-        if event.type is EventType.RESOLVED:
-            ended.append(event.incident_id)
-        elif event.type is EventType.CHANGED:
-            changed.append(event.incident_id)
-    cancelled = [
-        *rows.execute_portions(tx, CANCEL_ENDED, "ids", ended, now=now),
-        *rows.execute_portions(tx, CANCEL_CHANGED, "ids", changed, now=now),
-    ]
+def cancel_outdated(tx: Connection, decision: Decision, *, now: Micros) -> list[Settled]:
+    """Cancel what *decision* makes untrue or needless before anything new is queued."""
+    cancelled, ended = list[Row[Any]](), defaultdict[SettledReason, list[str]](list)
+    for incident in decision.incidents:
+        if not incident.is_open:
+            is_unwatched = incident.resolution is Resolution.UNWATCHED
+            reason = SettledReason.UNWATCHED if is_unwatched else SettledReason.RECOVERED
+            ended[reason].append(incident.id)
+    for reason, ids in ended.items():
+        cancelled += rows.execute_portions(tx, CANCEL_ENDED, "ids", ids, now=now, reason=reason)
+    changed = (it.incident_id for it in decision.events if it.type is EventType.CHANGED)
+    cancelled += rows.execute_portions(tx, CANCEL_CHANGED, "ids", changed, now=now)
     return end(tx, cancelled, now=now)
 
 

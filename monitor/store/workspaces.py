@@ -106,7 +106,7 @@ def is_failing(tx: Connection, name: str) -> bool:
 
 
 def record(tx: Connection, decision: Decision, name: str, term: int | None) -> None:
-    """Write the rows of *decision* about the workspace *name*.
+    """Write the rows of *decision* about the workspace *name*, but for incidents and events.
 
     Raise LeaseLostError if *term* is not the latest.
     """
@@ -116,8 +116,6 @@ def record(tx: Connection, decision: Decision, name: str, term: int | None) -> N
         _write(tx, decision.workspace, term)
     accounts.write(tx, decision.accounts)
     sessions.write(tx, name, decision.sessions)
-    incidents.write(tx, decision.incidents)
-    incidents.write_events(tx, decision.events)
     accounts.write_transitions(tx, decision.transitions)
 
 

@@ -17,6 +17,7 @@ from monitor.core.decide.sessions import conclude, has_link, needs_session
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, IntentOutcome, Session, Workspace
+from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.metrics.families import SESSIONS_CREATED
 from monitor.source.client import LinkedApi
@@ -65,6 +66,7 @@ class Reconnector:
     workspace: str
     term: int
     source: LinkedApi
+    policy: IncidentPolicy
     routing: Routing
     create: bool
     cooldown: Duration
@@ -72,10 +74,16 @@ class Reconnector:
     is_sure: Callable[[], bool] = lambda: True
 
     def reconfigure(
-        self, routing: Routing, source: LinkedApi, *, create: bool, cooldown: Duration
+        self,
+        policy: IncidentPolicy,
+        routing: Routing,
+        source: LinkedApi,
+        *,
+        create: bool,
+        cooldown: Duration,
     ) -> None:
         """Use another configuration from now on."""
-        self.routing, self.source = routing, source
+        self.policy, self.routing, self.source = policy, routing, source
         self.create, self.cooldown = create, cooldown
 
     async def reconnect(self) -> IntentOutcome | None:
@@ -173,8 +181,8 @@ class Reconnector:
             tx,
             Workspace(self.workspace, accounts={account.id: account} if account else {}),
             decision,
+            policy=self.policy,
             routing=self.routing,
-            group_over=1,
             now=now,
             new_id=new_id,
             term=self.term,

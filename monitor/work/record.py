@@ -5,11 +5,12 @@ decision ─► record (in the transaction): rows, what is outdated, whom it goe
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy import Connection
 
+from monitor.core.decide.due import schedule
 from monitor.core.decide.outage import CAUSES
 from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.draft import Decision
@@ -23,7 +24,8 @@ from monitor.core.model import (
     Resolution,
     Workspace,
 )
-from monitor.core.route import Routing, plan
+from monitor.core.policy import IncidentPolicy
+from monitor.core.route import Plan, Routing, plan
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.metrics.families import INCIDENTS, INCIDENTS_OPEN, RECOVERY, UNROUTED
@@ -79,30 +81,35 @@ def record(
     before: Workspace,
     decision: Decision,
     *,
+    policy: IncidentPolicy,
     routing: Routing,
-    group_over: int,
     now: Micros,
     new_id: Callable[[], str],
     term: int | None,
     cooldown: Duration | None = None,
+    recheck_at: Micros | None = None,
 ) -> Recorded:
     """Write *decision* and queue what people are to hear of it, in the transaction *tx*.
 
     *before* is what was recorded of the workspace, as far as the decision needed it; *cooldown* is
-    how long no second session is asked for. Raise LeaseLostError if *term* is not the latest.
+    how long no second session is asked for, *recheck_at* when what is due and is not done is looked
+    at again. Raise LeaseLostError if *term* is not the latest.
     """
     workspaces.record(tx, decision, before.name, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
-    cancelled = outbox.cancel_outdated(tx, decision.events, now=now)
+    cancelled = outbox.cancel_outdated(tx, decision, now=now)
     is_of_all = any(event.workspace == ALL_WORKSPACES for event in decision.events)
     planned = plan(
         decision.events,
         audiences=outbox.audiences(tx, _known_incidents(decision.events)),
         routing=routing,
         accounts=accounts,
-        group_over=1 if decision.baseline else group_over,
+        group_over=1 if decision.baseline or decision.together else policy.group_over,
         affected=workspaces.load_failing(tx, CAUSES) if is_of_all else (),
     )
+    decision = _schedule(decision, planned, policy=policy, now=now, recheck_at=recheck_at)
+    incidents.write(tx, decision.incidents)
+    incidents.write_events(tx, decision.events)
     for incident_id, recipient in planned.rerouted:
         cancelled += outbox.cancel_rerouted(tx, incident_id, recipient, now=now)
     intents = (
@@ -131,6 +138,31 @@ def record(
         receivers=frozenset(receivers),
         open_incidents=incidents.open_by_cause(tx, before.name) if decision.workspace else {},
         has_intents=bool(added),
+    )
+
+
+def _schedule(
+    decision: Decision,
+    planned: Plan,
+    *,
+    policy: IncidentPolicy,
+    now: Micros,
+    recheck_at: Micros | None,
+) -> Decision:
+    """Return *decision*, of which so much is told as *planned*, with what is due next."""
+    telling = {event.incident_id for message in planned.messages for event in message.events}
+    return replace(
+        decision,
+        incidents=tuple(
+            schedule(
+                incident,
+                policy=policy,
+                is_told=incident.id in telling,
+                now=now,
+                recheck_at=recheck_at,
+            )
+            for incident in decision.incidents
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from monitor.core.decide.due import Due, remind, unwatch
+from monitor.core.decide.due import DUE_RECHECK, GATHER_WITHIN, Due, decide_due, unwatch
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.model import Micros, Workspace
@@ -19,8 +19,8 @@ from monitor.store.db import LeaseLostError, StoreError
 
 from .record import Recorded, Recorder, publish, record
 
-MAX_REMINDERS: Final = 1000
-"""How many reminders are in one commit at the most."""
+MAX_DUE: Final = 1000
+"""How many incidents are decided about in one commit at the most."""
 
 POISON_PAUSE: Final = Duration.parse("1h")
 """How long an incident or a workspace that makes a tick fail is postponed."""
@@ -51,6 +51,7 @@ class Ticker:
     recorder: Recorder
     term_of: Callable[[str], int | None]
     planned_for: TickRules | None = None
+    _plan: tuple[TickRules, list[tuple[str, list[str]]]] | None = None
 
     @property
     def has_to_plan(self) -> bool:
@@ -58,53 +59,53 @@ class Ticker:
         return self.planned_for is not self.rules
 
     async def tick(self) -> bool:
-        """Process the reminder that has been due longest, with all that are due in its workspace.
+        """Do what has been due longest, with all that is due in its workspace.
 
-        Under other rules than before, plan first what reminders they add. Return whether there was
-        something to do, in a workspace that is ours. If reminders fail, each is tried alone, and
-        those that still fail are postponed before the error is raised. Raise LeaseLostError if
-        another replica has taken over the workspace.
+        Under other rules than before, go through all that is open first. Return whether there was
+        something to do, in a workspace that is ours. If that fails, each incident is tried
+        alone, and those that still fail are postponed before the error is raised. Raise
+        LeaseLostError if another replica has taken over the workspace.
         """
-        now, rules = self.recorder.runtime.now(), self.rules
-        if self.has_to_plan:
-            if await self._plan_reminders(rules.policy, now):
-                return True
-            self.planned_for = rules
-        find = partial(incidents.due, replica=self.recorder.replica, now=now, limit=MAX_REMINDERS)
-        due = await self.recorder.store.read(find)
+        now = self.recorder.runtime.now()
+        due = await self._next_planned() if self.has_to_plan else None
+        if due is None:
+            find = partial(incidents.due, replica=self.recorder.replica, now=now)
+            due = await self.recorder.store.read(partial(find, within=GATHER_WITHIN, limit=MAX_DUE))
         if due is None or self.term_of(due[0]) is None:
             return False
         try:
-            return await self._remind(*due, now)
+            return await self._decide(*due, now)
         except LeaseLostError:
             raise
         except Exception:  # noqa: BLE001 - raised again by the one that causes it
-            log.warning("reminders failed together; each is tried alone", count=len(due[1]))
-            await self._remind_alone(*due, now)
+            log.warning("incidents failed together; each is tried alone", count=len(due[1]))
+            await self._decide_alone(*due, now)
         return True
 
-    async def _plan_reminders(self, policy: IncidentPolicy, now: Micros) -> bool:
-        """Plan a reminder for some incidents that have none to come; return whether there were."""
-        for step in range(min(len(policy.remind), policy.remind_max)):
-            is_last = step == len(policy.remind) - 1
-            sent = range(step, policy.remind_max if is_last else step + 1)
-            due_at = now + policy.remind[step]
-            plan = partial(
-                incidents.plan_reminders,
-                replica=self.recorder.replica,
-                sent=sent,
-                due_at=due_at,
-                limit=MAX_REMINDERS,
-            )
-            if await self.recorder.store.run(plan, of=()):
-                return True
-        return False
+    async def _next_planned(self) -> tuple[str, Sequence[str]] | None:
+        """Return which open incidents are to be decided about next under the present rules."""
+        if self._plan is None or self._plan[0] is not self.rules:
+            replica = self.recorder.replica
+            ids = await self.recorder.store.read(partial(incidents.load_open_of, replica=replica))
+            portions = [
+                (name, of_one[at : at + MAX_DUE])
+                for name, of_one in ids.items()
+                for at in range(0, len(of_one), MAX_DUE)
+            ]
+            self._plan = self.rules, portions
+        rules, left = self._plan
+        while left:
+            due = left.pop()
+            if self.term_of(due[0]) is not None:
+                return due
+        self.planned_for, self._plan = rules, None
+        return None
 
-    async def _remind_alone(self, name: str, due: Sequence[str], now: Micros) -> None:
+    async def _decide_alone(self, name: str, due: Sequence[str], now: Micros) -> None:
         failed: Exception | None = None
         for incident_id in due:
             try:
-                await self._remind(name, [incident_id], now)
+                await self._decide(name, [incident_id], now)
             except StoreError as error:
                 failed = error  # usually not its fault: it is tried again at once
             except Exception as error:  # noqa: BLE001 - the others get their turn first
@@ -116,8 +117,8 @@ class Ticker:
         if failed is not None:
             raise failed
 
-    async def _remind(self, name: str, due: Sequence[str], now: Micros) -> bool:
-        """Record what these reminders come to; return False if their workspace is not ours."""
+    async def _decide(self, name: str, due: Sequence[str], now: Micros) -> bool:
+        """Record what is due of incidents; return False if their workspace is not ours."""
         recorded = await self.recorder.store.run(
             lambda tx: self._commit(tx, name, due, now), of=(name,)
         )
@@ -181,28 +182,26 @@ class Ticker:
     def _commit(
         self, tx: Connection, name: str, due: Sequence[str], now: Micros
     ) -> Recorded | None:
-        reminders = [
+        items = [
             Due(incident, accounts.load(tx, incident.workspace, incident.account_id))
             for incident_id in due
-            if (incident := incidents.load(tx, incident_id))
-            and incident.next_due_at is not None
-            and incident.next_due_at <= now
+            if (incident := incidents.load(tx, incident_id)) and incident.is_open
         ]
-        if not reminders:
+        if not items:
             return Recorded(Decision())
         term = self.term_of(name)
         if term is None:
             return None
-        decision = remind(
+        decision = decide_due(
             name,
-            reminders,
+            items,
             failing=workspaces.is_failing(tx, name),
             current=workspaces.is_fresh(tx, name, now),
             policy=self.rules.policy,
             now=now,
             new_id=self.recorder.runtime.new_id,
         )
-        before = {due.account.id: due.account for due in reminders if due.account}
+        before = {item.account.id: item.account for item in items if item.account}
         return self._record(tx, Workspace(name, accounts=before), decision, now, term)
 
     def _record(
@@ -217,9 +216,10 @@ class Ticker:
             tx,
             before,
             decision,
+            policy=self.rules.policy,
             routing=self.rules.routing,
-            group_over=self.rules.policy.group_over,
             now=now,
             new_id=self.recorder.runtime.new_id,
             term=term,
+            recheck_at=now + DUE_RECHECK,
         )

@@ -101,7 +101,7 @@ def test_all_messages_of_an_incident_have_one_subject():
     texts = [read(case) for case in (*cases, notification(EventType.CHANGED, Cause.FROZEN))]
 
     assert {text.thread_title for text in texts} == {"“Jane Doe” is signed out of LinkedIn (acme)"}
-    assert [text.follows for text in texts] == [False, True, True, True, True, True]
+    assert [text.follows for text in texts] == [False, *[True] * 7]
 
 
 @pytest.mark.case("Linked API itself is away")

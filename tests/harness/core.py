@@ -5,7 +5,7 @@ from itertools import count
 
 from monitor import __version__
 from monitor.core.decide import decide
-from monitor.core.decide.due import unwatch
+from monitor.core.decide.due import schedule, unwatch
 from monitor.core.diff import diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
@@ -170,8 +170,14 @@ class CoreHarness:
         )
 
     def take(self, decision):
+        """Record *decision*, all of which somebody is told."""
         self.workspace = decision.workspace
-        self.incidents.update({incident.id: incident for incident in decision.incidents})
+        telling = {event.incident_id for event in decision.events}
+        for incident in decision.incidents:
+            is_told = incident.id in telling
+            self.incidents[incident.id] = schedule(
+                incident, policy=self.policy, is_told=is_told, now=self.now
+            )
         sessions = {**self.sessions, **decision.sessions}
         self.sessions = {id_: session for id_, session in sessions.items() if session}
         self.events.extend(decision.events)

@@ -130,7 +130,7 @@ class OutboxHarness(StoreHarness):
             look=self.look,
         )
         self.reconnector = Reconnector(
-            "acme", self.term, self.api, None, self.rules.create, HOUR, recorder
+            "acme", self.term, self.api, None, None, self.rules.create, HOUR, recorder
         )
         self.has_intents = True
         self.ticker = Ticker(None, recorder, term_of=lambda _: self.term)
@@ -166,7 +166,7 @@ class OutboxHarness(StoreHarness):
             inventory=self.inventory,
         )
         self.rules = replace(self.rules, routing=routing)
-        self.reconnector.routing = routing
+        self.reconnector.policy, self.reconnector.routing = self.rules.policy, routing
         self.ticker.rules = TickRules(self.rules.policy, routing, keep=180 * DAY)
         fallback = self.receiver(self.fallback) if self.fallback else None
         rules = DeliveryRules(DeliveryPolicy(), self.inventory, fallback)

@@ -48,7 +48,14 @@ class PollHarness:
         rules = make_rules(IncidentPolicy(**policy), self.routing, create=create)
         self.take(rules)
         self.reconnector = Reconnector(
-            "acme", self.poller.term, self.source, self.routing, create, HOUR, recorder
+            "acme",
+            self.poller.term,
+            self.source,
+            rules.policy,
+            self.routing,
+            create,
+            HOUR,
+            recorder,
         )
 
     def take(self, rules=None):

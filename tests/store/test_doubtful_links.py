@@ -44,7 +44,8 @@ def answer(harness, outcome, *, is_good=False):
             now=harness.now,
             new_id=harness.new_id,
         )
-        rules = {"routing": harness.rules.routing, "group_over": 1, "term": harness.term}
+        rules = {"policy": harness.rules.policy, "routing": harness.rules.routing}
+        rules["term"] = harness.term
         record(tx, harness.workspace, decision, now=harness.now, new_id=harness.new_id, **rules)
 
     harness.run(finish)

@@ -304,7 +304,7 @@ def test_no_statement_of_a_delivery_reads_all_that_was_ever_sent(store, statemen
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the other plans by its rows
 def test_the_tick_reads_what_is_due_in_the_order_of_an_index(store):
-    values = {"replica": "", "now": 9}
+    values = {"replica": "", "now": 9, "by": 9}
 
     plan = store.run_now(lambda tx: planned(tx, incidents.DUE_FIRST, values))
 

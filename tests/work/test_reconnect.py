@@ -66,7 +66,8 @@ async def test_create_never_asks_for_nothing(tmp_path):
 
 async def test_once_asking_is_switched_off_recorded_intents_are_dropped(harness):
     await sign_out(harness)
-    harness.reconnector.reconfigure(harness.routing, harness.source, create=False, cooldown=HOUR)
+    policy, routing = harness.poller.rules.policy, harness.routing
+    harness.reconnector.reconfigure(policy, routing, harness.source, create=False, cooldown=HOUR)
 
     assert await harness.reconnector.reconnect() == "needless"
     assert harness.calls(CREATE) == 0

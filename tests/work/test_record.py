@@ -12,8 +12,9 @@ from sqlalchemy import event
 
 from monitor.core.decide.sessions import conclude
 from monitor.core.model import Session, Workspace
+from monitor.core.route import Routing
 from monitor.core.secret import Secret
-from monitor.store import accounts
+from monitor.store import accounts, incidents
 from monitor.work.record import publish, record
 
 
@@ -52,8 +53,8 @@ def finish(tx, harness, incident, session):
         tx,
         Workspace("acme", accounts={account.id: account}),
         conclude(incident, account, session, is_over=False, now=harness.now, new_id=harness.new_id),
+        policy=harness.rules.policy,
         routing=harness.rules.routing,
-        group_over=1,
         now=harness.now,
         new_id=harness.new_id,
         term=harness.term,
@@ -122,3 +123,21 @@ def test_ten_times_as_many_that_change_at_once_are_hardly_more_statements(store,
             counts.append(len(asked))
 
     assert max(counts[2:]) <= max(counts[:2]) + 5
+
+
+@pytest.mark.case("reminders count from when someone was told")
+def test_an_incident_remembers_the_commit_that_first_told_anybody(harness):
+    harness.poll(signed_out())
+
+    (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
+    assert incident.told_at == harness.now
+
+    harness.rules = replace(harness.rules, routing=Routing({}))
+    harness.poll(signed_out(), signed_out("b"))
+
+    (unheard,) = (
+        it
+        for it in harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
+        if it.subject == "b"
+    )
+    assert unheard.told_at is None

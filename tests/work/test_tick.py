@@ -54,6 +54,8 @@ def open_incidents(harness, workspace="acme"):
 
 async def test_nothing_is_due_at_first(harness, ticker):
     harness.poll(signed_out())
+    await tick_all(ticker)
+    assert harness.deliver_all() == [[("opened", "a1")]]
 
     assert not await ticker.tick()
 
@@ -69,7 +71,7 @@ async def test_while_nothing_is_due_nothing_waits_for_who_writes(harness, ticker
 async def test_reminders_begin_once_the_configuration_has_steps(
     harness, ticker, monkeypatch, remind_max, events
 ):
-    monkeypatch.setattr(tick, "MAX_REMINDERS", 1)
+    monkeypatch.setattr(tick, "MAX_DUE", 1)
     policy = harness.rules.policy
     harness.rules = replace(harness.rules, policy=replace(policy, remind=()))
     ticker.rules = replace(ticker.rules, policy=harness.rules.policy)
@@ -82,7 +84,7 @@ async def test_reminders_begin_once_the_configuration_has_steps(
     harness.now += HOUR
     await tick_all(ticker)
 
-    assert [event for [(event, _)] in harness.deliver_all()] == events * 2
+    assert [event for message in harness.deliver_all() for event, _ in message] == events * 2
 
 
 async def test_reminders_that_ended_go_on_where_they_were_if_more_are_configured(harness, ticker):

@@ -1,12 +1,17 @@
-"""What time alone brings: reminders, rotated links, the end of workspaces that left."""
+"""What time alone brings: reminders, rotated links, the end of workspaces that left.
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final
+What is due next of an incident is decided in one place, `schedule`, whenever it is recorded; what
+is due now is done by `decide_due`. Reminders count from the commit that first told anybody.
+"""
 
-from monitor.core.draft import Decision, Draft, next_reminder
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from monitor.core.draft import Decision, Draft
 from monitor.core.duration import Duration
 from monitor.core.model import (
+    API,
     Account,
     Cause,
     EventType,
@@ -24,21 +29,74 @@ from monitor.core.policy import IncidentPolicy
 
 from . import accounts
 
-REMINDER_RECHECK: Final = Duration.parse("30s")
-"""How long a reminder is put off while the present state is unknown."""
+DUE_RECHECK: Final = Duration.parse("30s")
+"""How long what is due is put off while the present state is unknown."""
+
+GATHER_WITHIN: Final = Duration.parse("30m")
+"""Reminders that are due within so long come with the first one of their workspace …"""
+
+GATHER_PART: Final = 4
+"""… but not earlier than by this part of their step."""
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """An incident whose reminder or refresh is due, and its account as it is recorded."""
+class Due(NamedTuple):
+    """An incident of which something may be due, and its account as it is recorded."""
 
     incident: Incident
     account: Account | None
 
 
-def remind(
+# ── when ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def schedule(
+    incident: Incident,
+    *,
+    policy: IncidentPolicy,
+    is_told: bool,
+    now: Micros,
+    recheck_at: Micros | None = None,
+) -> Incident:
+    """Return *incident*, as a commit writes it *now*, with what is due next of it.
+
+    *is_told* says whether the commit tells anybody of it. What is due already and was not done is
+    looked at again at *recheck_at*, or at once.
+    """
+    if not incident.is_open:
+        ended = replace(incident, remind_at=None, refresh_at=None, muted_until=None)
+        return replace(ended, next_due_at=None)
+    if is_told and incident.told_at is None:
+        incident = replace(incident, told_at=now, remind_at=None)
+    remind_at = _next_reminder(incident, policy, now)
+    if remind_at is not None and incident.remind_at is not None:
+        remind_at = incident.remind_at
+    times = [incident.refresh_at, incident.muted_until]
+    times.append(remind_at if incident.acknowledged_at is None else incident.acknowledged_until)
+    due_at = min((at for at in times if at is not None), default=None)
+    if due_at is not None and recheck_at is not None and due_at <= now:
+        due_at = recheck_at
+    return replace(incident, remind_at=remind_at, next_due_at=due_at)
+
+
+def _next_reminder(incident: Incident, policy: IncidentPolicy, now: Micros) -> Micros | None:
+    """Return when *incident* is due for a reminder that is planned *now*; None if none is to come.
+
+    Nobody is reminded of what is of all workspaces.
+    """
+    is_over = not policy.remind or incident.reminders >= policy.remind_max
+    return None if is_over or incident.about == API else now + _step(incident, policy)
+
+
+def _step(incident: Incident, policy: IncidentPolicy) -> Duration:
+    return policy.remind[min(incident.reminders, len(policy.remind) - 1)]
+
+
+# ── what is due ──────────────────────────────────────────────────────────────────────────────────
+
+
+def decide_due(
     workspace: str,
-    due: Iterable[Due],
+    items: Sequence[Due],
     *,
     failing: bool,
     current: bool,
@@ -46,72 +104,78 @@ def remind(
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
-    """Decide what the *due* reminders and refreshes of *workspace* come to.
+    """Decide what of *items*, incidents of *workspace*, is due now.
 
-    Those of accounts are held while their present state is unknown: the workspace is not *current*
-    (looked at lately), or *failing*, or the account is missing or seems recovered.
-    Overdue reminders collapse to one.
+    What is due of accounts is held while their present state is unknown: the workspace is not
+    *current* (looked at lately), or *failing*, or the account is missing or seems recovered.
+    Overdue reminders collapse to one; those that are due soon come with the first of them.
     """
     draft = Draft(Workspace(workspace), now, new_id, policy)
-    for reminder in due:
-        incident = reminder.incident
-        event = _event_due(incident, policy, now)
-        if event is None:
-            after = replace(incident, next_due_at=None, remind_at=None)
-        elif _is_uncertain(reminder, event, is_known=current and not failing):
-            after = replace(incident, next_due_at=now + REMINDER_RECHECK)
-        elif event is EventType.REFRESHED:
-            draft.emit(event, _refreshed(incident, policy, now), Reason.LINK_ROTATED)
-            continue
-        else:
-            draft.emit(
-                event, _reminded(incident, policy, now), Reason.REMINDER_DUE, incident.detail
-            )
-            continue
-        draft.incidents[incident.about] = after
-    return draft.decision(None, {})
+    is_known = current and not failing
+    items = [item for item in items if item.incident.is_open]
+    certain = [
+        item._replace(incident=_end_acknowledgement(item.incident, policy, now))
+        for item in items
+        if not _is_uncertain(item, is_known=is_known)
+    ]
+    is_reminding = any(_is_reminder_due(item.incident, policy, now) for item in certain)
+    for item in (*items, *certain):
+        draft.incidents[item.incident.about] = item.incident
+    for item in certain:
+        _do_what_is_due(draft, item, is_reminding=is_reminding)
+    return draft.decision(None, {}, together=True)
 
 
-def _event_due(incident: Incident, policy: IncidentPolicy, now: Micros) -> EventType | None:
-    """Return what is due of *incident*; a reminder that is due too tells the link as well."""
-    if not incident.is_open:
-        return None
+def _do_what_is_due(draft: Draft, item: Due, *, is_reminding: bool) -> None:
+    incident, policy, now = item.incident, draft.policy, draft.now
+    early = _may_come_early(incident, policy) if is_reminding else Duration(0)
+    if _is_reminder_due(incident, policy, now + early):
+        sent = incident.reminders + 1
+        reminded = replace(incident, reminders=sent, remind_at=None, refresh=None, refresh_at=None)
+        draft.emit(EventType.REMINDED, reminded, Reason.REMINDER_DUE, incident.detail)
+    elif _is_refresh_due(item, now):
+        refreshed = replace(incident, refresh=Refresh.TOLD, refresh_at=None)
+        draft.emit(EventType.REFRESHED, refreshed, Reason.LINK_ROTATED)
+
+
+def _end_acknowledgement(incident: Incident, policy: IncidentPolicy, now: Micros) -> Incident:
+    """Return *incident* without an acknowledgement whose time is over: then a reminder is due."""
+    if incident.acknowledged_until is None or incident.acknowledged_until > now:
+        return incident
     has_reminder = _next_reminder(incident, policy, now) is not None
-    is_before = incident.remind_at is None or incident.remind_at > now
-    if incident.refresh is Refresh.DUE and (is_before or not has_reminder):
-        return EventType.REFRESHED
-    return EventType.REMINDED if has_reminder else None
+    return replace(incident.given_back(), remind_at=now if has_reminder else None)
 
 
-def _next_reminder(incident: Incident, policy: IncidentPolicy, now: Micros) -> Micros | None:
-    is_over = incident.acknowledged_at is not None
-    return None if is_over else next_reminder(incident.reminders, policy, now)
+def _is_reminder_due(incident: Incident, policy: IncidentPolicy, by: Micros) -> bool:
+    if incident.acknowledged_at is not None or _next_reminder(incident, policy, by) is None:
+        return False
+    return incident.remind_at is not None and incident.remind_at <= by
 
 
-def _refreshed(incident: Incident, policy: IncidentPolicy, now: Micros) -> Incident:
-    remind_at = _next_reminder(incident, policy, now)
-    if remind_at is not None and incident.remind_at is not None:
-        remind_at = incident.remind_at
-    return replace(incident, next_due_at=remind_at, remind_at=None, refresh=Refresh.TOLD)
+def _may_come_early(incident: Incident, policy: IncidentPolicy) -> Duration:
+    if not policy.remind:
+        return Duration(0)
+    return min(GATHER_WITHIN, Duration(_step(incident, policy) // GATHER_PART))
 
 
-def _reminded(incident: Incident, policy: IncidentPolicy, now: Micros) -> Incident:
-    sent = incident.reminders + 1
-    next_due_at = next_reminder(sent, policy, now)
-    return replace(incident, reminders=sent, next_due_at=next_due_at, remind_at=None, refresh=None)
+def _is_refresh_due(item: Due, now: Micros) -> bool:
+    account, due_at = item.account, item.incident.refresh_at
+    has_link = account is not None and account.status is Status.RECONNECTION_REQUIRED
+    return has_link and due_at is not None and due_at <= now
 
 
-def _is_uncertain(due: Due, event: EventType, *, is_known: bool) -> bool:
-    account = due.account
+def _is_uncertain(item: Due, *, is_known: bool) -> bool:
+    account = item.account
     if account is None:
         return False
-    has_no_link = account.status is not Status.RECONNECTION_REQUIRED  # for the moment
     return (
         not is_known
         or account.missing_polls > 0
-        or (account.status is Status.ACTIVE and due.incident.cause is not Cause.FLAPPING)
-        or (event is EventType.REFRESHED and has_no_link)
+        or (account.status is Status.ACTIVE and item.incident.cause is not Cause.FLAPPING)
     )
+
+
+# ── workspaces that left ─────────────────────────────────────────────────────────────────────────
 
 
 def unwatch(

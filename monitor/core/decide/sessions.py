@@ -62,10 +62,12 @@ def plan_refresh(incident: Incident, *, after: Duration, now: Micros) -> Inciden
 
     Between two reminders there is one at the most, however often the link rotates.
     """
-    due_at, remind_at = now + after, incident.next_due_at
-    if incident.refresh is not None or (remind_at is not None and remind_at <= due_at):
+    due_at, remind_at = now + after, incident.remind_at
+    is_acknowledged = incident.acknowledged_at is not None  # then no reminder comes
+    is_first = remind_at is None or is_acknowledged or remind_at > due_at
+    if incident.refresh is not None or not is_first:
         return incident
-    return replace(incident, refresh=Refresh.DUE, next_due_at=due_at, remind_at=remind_at)
+    return replace(incident, refresh=Refresh.DUE, refresh_at=due_at)
 
 
 def lack_link(draft: Draft) -> tuple[Incident, ...]:

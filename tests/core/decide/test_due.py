@@ -7,6 +7,7 @@ from harness.core import (
     HOUR,
     MINUTE,
     REJECTED,
+    UNREACHABLE,
     CoreHarness,
     frozen,
     listed_account,
@@ -14,7 +15,7 @@ from harness.core import (
     told,
 )
 
-from monitor.core.decide.due import Due, remind
+from monitor.core.decide.due import DUE_RECHECK, Due, decide_due, schedule
 from monitor.core.model import Refresh, Resolution
 from monitor.core.policy import Flapping
 
@@ -23,7 +24,7 @@ def due(harness, incident=None, **how):
     """Return what a due reminder makes of *incident* or the open one, and its event if any."""
     incident = incident or harness.open[0]
     account = harness.workspace.accounts.get(incident.account_id)
-    decision = remind(
+    decision = decide_due(
         "acme",
         [Due(incident, account)],
         **{"failing": False, "current": True, **how},
@@ -31,10 +32,17 @@ def due(harness, incident=None, **how):
         now=harness.now,
         new_id=lambda: "e",
     )
-    (harness.incidents[incident.id],) = decision.incidents
+    (after,) = decision.incidents or [incident]
+    harness.incidents[incident.id] = after = schedule(
+        after,
+        policy=harness.policy,
+        is_told=bool(decision.events),
+        now=harness.now,
+        recheck_at=harness.now + DUE_RECHECK,
+    )
     events = ("reminded {}: reminder_due", "refreshed {}: link_rotated")
     assert told(decision) in ([], *([event.format(incident.cause)] for event in events))
-    return decision.incidents[0], bool(decision.events)
+    return after, bool(decision.events)
 
 
 def test_reminders_follow_their_steps_and_the_last_repeats():
@@ -43,6 +51,7 @@ def test_reminders_follow_their_steps_and_the_last_repeats():
     assert harness.open[0].next_due_at == harness.now + MINUTE
 
     for reminders in (1, 2, 3):
+        harness.now = harness.open[0].next_due_at
         incident, is_reminded = due(harness)
         assert is_reminded
         assert (incident.reminders, incident.next_due_at) == (reminders, harness.now + HOUR)
@@ -52,6 +61,7 @@ def test_reminders_end_at_remind_max():
     harness = CoreHarness(remind=(MINUTE,), remind_max=1)
     harness.poll(signed_out())
 
+    harness.now += MINUTE
     incident, is_reminded = due(harness)
     assert is_reminded
     assert incident.next_due_at is None
@@ -99,6 +109,96 @@ def test_a_reminder_is_held_while_nobody_knows(listed, how):
     assert incident.next_due_at > harness.now
 
 
+# ── when somebody was told, and what is due about the same time ──────────────────────────────────
+
+
+@pytest.mark.case("reminders count from when someone was told")
+def test_reminders_count_from_the_commit_that_first_told_anybody():
+    harness = CoreHarness(remind=(HOUR,))
+    harness.poll(signed_out())
+    opened = replace(harness.open[0], told_at=None)
+
+    unheard = schedule(opened, policy=harness.policy, is_told=False, now=harness.now)
+    later = harness.now + 9 * HOUR
+    heard = schedule(unheard, policy=harness.policy, is_told=True, now=later)
+    again = schedule(heard, policy=harness.policy, is_told=True, now=later + HOUR)
+
+    assert (unheard.told_at, unheard.next_due_at) == (None, harness.now + HOUR)
+    assert (heard.told_at, heard.next_due_at) == (later, later + HOUR)
+    assert again == heard
+
+
+def decide_about(harness, *incidents, now):
+    """Return what is decided about *incidents*, the accounts of which are as recorded."""
+    items = [Due(it, harness.workspace.accounts.get(it.account_id)) for it in incidents]
+    how = {"failing": False, "current": True, "policy": harness.policy}
+    return decide_due("acme", items, **how, now=now, new_id=lambda: "e")
+
+
+@pytest.mark.case("reminders due together")
+@pytest.mark.parametrize(
+    ("step", "early", "is_reminded"),
+    [
+        (4 * HOUR, 30 * MINUTE, True),
+        (4 * HOUR, 30 * MINUTE + 1, False),
+        (HOUR, 15 * MINUTE, True),
+        (HOUR, 15 * MINUTE + 1, False),
+    ],
+)
+def test_reminders_that_are_due_soon_come_with_the_first(step, early, is_reminded):
+    harness = CoreHarness(remind=(step,))
+    harness.poll(signed_out("a"), signed_out("b"))
+    first, second = harness.open
+    second = replace(second, remind_at=first.remind_at + early)
+
+    decision = decide_about(harness, first, second, now=first.remind_at)
+
+    assert [event.account_id for event in decision.events] == ["a", "b"][: 1 + is_reminded]
+    assert decision.together
+    before = decide_about(harness, first, second, now=first.remind_at - 1)
+    assert before.events == (), "nothing comes early by itself"
+
+
+def acknowledged(harness, **how):
+    (incident,) = harness.open
+    return replace(incident, acknowledged_by="ops", acknowledged_at=harness.now, **how)
+
+
+@pytest.mark.case("acknowledged")
+@pytest.mark.parametrize(("remind", "events"), [((HOUR,), ["reminded"]), ((), [])])
+def test_an_acknowledgement_whose_time_is_over_ends_with_one_reminder(remind, events):
+    harness = CoreHarness(remind=remind)
+    harness.poll(signed_out())
+    incident = acknowledged(harness, acknowledged_until=harness.now + MINUTE)
+    planned = schedule(incident, policy=harness.policy, is_told=False, now=harness.now)
+    assert planned.next_due_at == harness.now + MINUTE
+
+    held = decide_about(harness, planned, now=harness.now + MINUTE - 1)
+    over = decide_about(harness, planned, now=harness.now + MINUTE)
+
+    assert held.events == ()
+    assert [event.type for event in over.events] == events
+    (after,) = over.incidents
+    assert after == replace(after.given_back(), reminders=len(events))
+
+
+@pytest.mark.case("acknowledged")
+def test_another_cause_ends_an_acknowledgement_but_not_another_kind_of_blindness():
+    blind, signed = blind_harness(), CoreHarness()
+    signed.poll(signed_out())
+    for harness in (blind, signed):
+        (incident,) = harness.open
+        harness.incidents[incident.id] = acknowledged(harness)
+
+    for _ in range(2):
+        blind.fail(UNREACHABLE)
+    signed.poll(frozen())
+
+    assert (blind.open[0].cause, blind.open[0].acknowledged_by) == ("unreachable", "ops")
+    assert signed.open[0].cause == "frozen"
+    assert signed.open[0] == signed.open[0].given_back()
+
+
 def blind_harness(*accounts):
     harness = CoreHarness()
     harness.poll(*accounts)
@@ -119,7 +219,8 @@ def test_a_workspace_that_is_unwatched_ends_everything_that_is_open():
     ]
     for incident in decision.incidents:
         assert incident.resolution is Resolution.UNWATCHED
-        assert (incident.resolved_at, incident.next_due_at) == (harness.now, None)
+        assert incident.resolved_at == harness.now
+        assert harness.incidents[incident.id].next_due_at is None
     for account in decision.accounts:
         assert account.removed_at == harness.now
     assert len(decision.accounts) == 3
@@ -155,7 +256,7 @@ def test_a_link_that_rotated_is_told_and_the_reminder_comes_when_it_would_have()
     incident, is_told = due(harness)
     assert is_told
     assert (incident.refresh, incident.reminders) == (Refresh.TOLD, 0)
-    assert (incident.next_due_at, incident.remind_at) == (remind_at, None)
+    assert (incident.next_due_at, incident.remind_at) == (remind_at, remind_at)
     harness.now = remind_at
     incident, is_told = due(harness)
     assert is_told
@@ -167,7 +268,7 @@ def test_a_reminder_that_is_due_as_well_tells_the_link_too():
     harness.now = harness.open[0].remind_at
 
     incident, _ = due(harness)
-    assert (incident.reminders, incident.refresh, incident.remind_at) == (1, None, None)
+    assert (incident.reminders, incident.refresh, incident.refresh_at) == (1, None, None)
     assert incident.next_due_at > harness.now
 
 

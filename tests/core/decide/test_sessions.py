@@ -172,8 +172,16 @@ def test_a_link_whose_reminder_is_near_is_left_to_the_reminder():
     for ahead, refresh in ((0, None), (1, Refresh.DUE)):
         planned = plan_refresh(incident, after=AFTER, now=remind_at - AFTER - ahead)
         assert planned.refresh is refresh
-    never = plan_refresh(replace(incident, next_due_at=None), after=AFTER, now=NOON)
-    assert (never.next_due_at, never.remind_at) == (NOON + AFTER, None)
+    never = plan_refresh(replace(incident, remind_at=None), after=AFTER, now=NOON)
+    assert never.refresh_at == NOON + AFTER
+
+
+def test_a_reminder_that_does_not_come_as_somebody_has_taken_over_tells_no_link():
+    incident = replace(polled(signed_out("a"))[0].open[0], acknowledged_at=NOON)
+
+    planned = plan_refresh(incident, after=AFTER, now=incident.remind_at)
+
+    assert planned.refresh_at == incident.remind_at + AFTER
 
 
 @pytest.mark.parametrize("refresh", Refresh)
@@ -198,5 +206,5 @@ def test_another_cause_and_the_end_of_an_incident_forget_that_its_link_rotated()
         harness.poll(listed)
 
         (incident,) = harness.incidents.values()
-        assert incident.remind_at is None
+        assert incident.refresh_at is None
         assert not incident.is_open or incident.refresh is None

@@ -138,13 +138,21 @@ CREATE TABLE incident (
     raw_status TEXT,
     detail TEXT NOT NULL,
     opened_at BIGINT NOT NULL,
+    told_at BIGINT,
     acknowledged_by TEXT,
+    acknowledged_way TEXT,
+    acknowledged_login TEXT,
     acknowledged_at BIGINT,
+    acknowledged_until BIGINT,
+    acknowledged_reason TEXT,
     resolved_at BIGINT,
     resolution TEXT,
     reminders BIGINT NOT NULL,
     remind_at BIGINT,
     refresh TEXT CHECK (refresh IN ('due', 'told')),
+    refresh_at BIGINT,
+    escalated BIGINT,
+    muted_until BIGINT,
     next_due_at BIGINT
 );
 
@@ -170,7 +178,8 @@ CREATE TABLE event (
     incident_id TEXT REFERENCES incident (id) ON DELETE CASCADE,
     reason TEXT NOT NULL,
     cause TEXT,
-    detail TEXT NOT NULL
+    detail TEXT NOT NULL,
+    untold TEXT NOT NULL
 );
 
 CREATE INDEX event_incident ON event (incident_id);
