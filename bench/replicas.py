@@ -7,6 +7,7 @@ its processor time, that of the simulated Linked API and how busy the machine wa
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Final
 
 from sqlalchemy import text
 
+from monitor.app import process
 from monitor.store.db import Store
 
 from . import machine
@@ -93,19 +95,18 @@ async def _window(
     before: float | None,
 ) -> tuple[float, Row]:
     """Measure for so long; return the mean of the monitors, and beside what it was *before*."""
-    began, used = await _scrape(running), _used(running, api, database)
-    elapsed = 0.0
-    while elapsed < window:
+    first, began, used = await _scrape(running), time.monotonic(), _used(running, api, database)
+    while time.monotonic() - began < window:
         await asyncio.sleep(SCRAPE)
-        elapsed += SCRAPE
-        ended = await _scrape(running)
-    after, minutes = _used(running, api, database), elapsed / 60
+        asked_at = process.now()
+        last = await _scrape(running)
+    after, minutes = _used(running, api, database), (time.monotonic() - began) / 60
     each = [(now - then) / minutes for then, now in zip(used.monitors, after.monitors, strict=True)]
-    asked = sum(map(count_polls, ended)) - sum(map(count_polls, began))
-    well = sum(count_polls(page, OK) for page in ended) - sum(
-        count_polls(page, OK) for page in began
+    asked = sum(map(count_polls, last)) - sum(map(count_polls, first))
+    well = sum(count_polls(page, OK) for page in last) - sum(
+        count_polls(page, OK) for page in first
     )
-    held = [f"{page[HELD]:,.0f}" for page in ended]
+    held = [f"{page[HELD]:,.0f}" for page in last]
     return mean(each), Row(
         f"{workspaces:,} workspaces of {ACCOUNTS} accounts at {EVERY} s on {len(running)} monitors",
         f"CPU {' + '.join(f'{seconds:.1f}' for seconds in each)} s a minute;"
@@ -116,7 +117,7 @@ async def _window(
         f" simulated API {(after.api - used.api) / minutes:.1f} s,"
         f" machine {machine.busy(used.machine, after.machine):.0%} busy;"
         f" {asked / minutes:,.0f} requests a minute, {asked - well} failed,"
-        f" {sum(count_late(page, EVERY) for page in ended)} late",
+        f" {sum(count_late(page, EVERY, asked_at) for page in last)} late",
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Final
 
 from monitor.app import process
 from monitor.app.workers import MAX_SPREAD
+from monitor.core.model import Micros
 
 from .machine import busy, processor_times
 from .program import ROOT, TIMEOUT, Monitor, monitor, simulated
@@ -126,14 +128,14 @@ async def _case(
         cpu_until_ready, memory_when_ready = running.cpu(), running.memory()[0]
         await _until_seen(running, case)
         cpu_until_seen = running.cpu() - cpu_until_ready
-        before = await running.scrape()
-        cpu, elapsed, late, times = running.cpu(), 0.0, 0, processor_times()
-        while elapsed < window:
+        before, began = await running.scrape(), time.monotonic()
+        cpu, late, times = running.cpu(), 0, processor_times()
+        while time.monotonic() - began < window:
             await asyncio.sleep(min(SCRAPE, window))
-            elapsed += min(SCRAPE, window)
+            asked_at = process.now()
             after = await running.scrape()
-            late = max(late, count_late(after, case.every))
-        cpu, minutes = running.cpu() - cpu, window / 60
+            late = max(late, count_late(after, case.every, asked_at))
+        cpu, minutes = running.cpu() - cpu, (time.monotonic() - began) / 60
         share = busy(times, processor_times())
         memory, peak = running.memory()
     polls = count_polls(after) - count_polls(before)
@@ -171,9 +173,9 @@ def count_polls(series: Mapping[str, float], label: str = "") -> int:
     return int(sum(values_of(series, "linkedapi_polls_total", label)))
 
 
-def count_late(series: Mapping[str, float], every: int) -> int:
-    """Count the workspaces whose latest successful poll is overdue by more than a second."""
-    now = process.now() / 1e6
+def count_late(series: Mapping[str, float], every: int, asked_at: Micros) -> int:
+    """Count those whose latest successful poll was overdue by more than a second when asked."""
+    now = asked_at / 1e6
     allowed = every + (JITTER if every > JITTER else 0) + 1
     polled_at = values_of(series, "linkedapi_last_successful_poll_timestamp_seconds")
     return sum(now - at > allowed for at in polled_at)
