@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "incidents": ("incidents", "List the open incidents, newest first."),
     "deliveries": ("deliveries", "List the latest notifications and how they fare."),
     "workspaces": ("workspaces", "List the workspaces as last seen."),
+    "forget": ("forget", "Erase an account that is not listed any more."),
     "backup": ("backup", "Copy the SQLite database to a new file, and verify it."),
     "store": ("store", "Copy the database into another, empty one."),
     "config": ("config", "Check the configuration, show it, or print its schema."),

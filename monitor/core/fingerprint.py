@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import Final
 
 from .model import Fingerprint
 from .secret import Secret
@@ -25,6 +26,15 @@ def ignored_before(fingerprint: Fingerprint | None, ids: Iterable[str]) -> froze
         return frozenset()
     hashes = frozenset(fingerprint.ignored)
     return frozenset(id_ for id_ in ids if _hash(fingerprint.salt, id_) in hashes)
+
+
+PSEUDONYM: Final = "erased-"
+"""What the name begins with of who is not to be known any more."""
+
+
+def pseudonym(salt: str, text: str) -> str:
+    """Return what stands for *text* once it is erased: nobody without *salt* can make it again."""
+    return f"{PSEUDONYM}{_hash(salt, text)}"
 
 
 def list_key(ids: Iterable[str]) -> str:

@@ -138,6 +138,7 @@ class SettledReason(StrEnum):
     UNWATCHED = "unwatched"
     DEADLINE = "deadline"
     PERMANENT = "permanent"
+    BY_HAND = "by_hand"
 
 
 class IntentOutcome(StrEnum):

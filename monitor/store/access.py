@@ -41,12 +41,16 @@ Concerned = Collection[str] | None
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A connection to the database, for one transaction at a time, which *begin* begins."""
+    """A connection to the database, for one transaction at a time, which *begin* begins.
+
+    *empty_log* is as in `Store`.
+    """
 
     engine: Engine
     explain: ExplainError
     begin: Callable[[Connection, Concerned], None]
     limit: TransactionLimit = nullcontext
+    empty_log: Callable[[Duration], bool] = lambda _: True
 
 
 class Access:
@@ -138,6 +142,14 @@ class Access:
             raise
         self._circuit_open_until = 0.0
         return result
+
+    def empty_log(self, within: Duration) -> bool:
+        """Empty the log as `Store.empty_log` does."""
+        database = self._free.get()
+        try:
+            return database.empty_log(within)
+        finally:
+            self._free.put(database)
 
     def close(self) -> None:
         """Finish what was begun and close the connections; what hangs is left behind."""

@@ -20,6 +20,8 @@ from typing import Final, Self, TypeVar
 
 from sqlalchemy import Connection
 
+from monitor.core.duration import Duration
+
 from . import address, postgresql, sqlite
 from .access import Access, Concerned, Database, Observe
 from .errors import ExplainError, LeaseLostError, NoDatabaseError, StoreError
@@ -158,6 +160,14 @@ class Store:
     def snapshot(self) -> AbstractContextManager[Connection]:
         """Begin a transaction that reads and may take long, all of one moment."""
         return self._reading.transaction()
+
+    def empty_log(self, within: Duration) -> bool:
+        """Let what was deleted leave the disk; return whether it has, *within* so long.
+
+        SQLite overwrites it in the database, and holds former pages in its log. PostgreSQL does
+        what it is configured to do.
+        """
+        return self._writing.empty_log(within)
 
     def close(self) -> None:
         """Finish what was begun and close the database."""

@@ -129,6 +129,19 @@ def cancel_outdated(tx: Connection, decision: Decision, *, now: Micros) -> list[
     return end(tx, cancelled, now=now)
 
 
+CANCEL_ERASED: Final = text("""
+UPDATE notification SET state = 'cancelled', reason = 'by_hand', settled_at = :now
+WHERE workspace = :workspace AND subject = :subject AND settled_at IS NULL AND state = 'pending'
+RETURNING *, state AS outcome
+""")
+
+
+def cancel_erased(tx: Connection, workspace: str, account_id: str, *, now: Micros) -> list[Settled]:
+    """Cancel what is still to be told of an account that is erased."""
+    values = {"workspace": workspace, "subject": account_id, "now": now}
+    return end(tx, tx.execute(CANCEL_ERASED, values), now=now)
+
+
 CANCEL_REROUTED: Final = text("""
 UPDATE notification SET state = 'cancelled', reason = 'superseded', settled_at = :now
 WHERE incident_id = :incident_id AND settled_at IS NULL AND state = 'pending'

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from monitor.core.duration import Duration
+
 from . import erasure
 from .access import MAX_READ, Database
 from .errors import StoreError, failed
@@ -39,6 +41,9 @@ _ADVICE: Final = {
 
 ERASE_SHARE: Final = 0.05
 """How much of the time may go into emptying the log of what was deleted: it waits for the disk."""
+
+ERASE_WAIT: Final = Duration.parse("50ms")
+"""How long to wait, by the way, for those who read what is in the log."""
 
 _STEPS_BETWEEN_CHECKS: Final = 10_000
 """How much SQLite does, about a millisecond's work, before it asks whether the time is over."""
@@ -79,7 +84,7 @@ def connect(address: URL, file: DatabaseFile, *, read_only: bool) -> Database:
             yield
         file.follow_wal()
 
-    return Database(engine, explain, begin, limit)
+    return Database(engine, explain, begin, limit, eraser.empty_log)
 
 
 class MonitorLock:
@@ -151,18 +156,18 @@ class Eraser:
         yield
         began = time.monotonic()
         if self._is_due and began >= self._not_before:
-            self._is_due = not self._empty_log()
+            self._is_due = not self.empty_log(ERASE_WAIT)
             ended = time.monotonic()
             self._not_before = ended + (ended - began) / ERASE_SHARE
 
     def _note(self, tx: Connection) -> None:
         self._is_due |= erasure.take(tx)
 
-    def _empty_log(self) -> bool:
-        """Return whether that was done: nobody must be reading what is in it."""
+    def empty_log(self, within: Duration) -> bool:
+        """Return whether that was done *within* so long: nobody must be reading what is in it."""
         with closing(self._engine.raw_connection()) as connection, suppress(sqlite3.Error):
             cursor = connection.cursor()
-            cursor.execute("PRAGMA busy_timeout = 50")
+            cursor.execute(f"PRAGMA busy_timeout = {within // 1000}")
             try:
                 (is_busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:

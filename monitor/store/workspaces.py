@@ -324,11 +324,16 @@ WHERE workspace = :name AND id = :id
 RAISE_VERSION: Final = text("UPDATE workspace SET version = version + 1 WHERE name = :name")
 
 
+def raise_version(tx: Connection, name: str) -> None:
+    """Note that others than its polls changed the accounts of the workspace *name*."""
+    tx.execute(RAISE_VERSION, {"name": name})
+
+
 def accept_account(tx: Connection, accepted: Event) -> None:
     """Let an account be matched as it is called now; *accepted* says which, and by whom."""
     values = {"name": accepted.workspace, "id": accepted.account_id}
     tx.execute(ACCEPT_ACCOUNT, values)
-    tx.execute(RAISE_VERSION, values)
+    raise_version(tx, accepted.workspace)
     incidents.write_events(tx, [accepted])
     outside.note(tx)
 

@@ -12,7 +12,7 @@ from harness.program import until
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.secret import Secret
 from monitor.simulator import Fault
-from monitor.store import workspaces
+from monitor.store import personal_data, workspaces
 
 OPENED = ("opened", "reconnection_required")
 RESOLVED = ("resolved", "reconnection_required")
@@ -155,6 +155,25 @@ async def test_what_a_person_accepted_counts_with_the_next_poll_news_or_not(harn
     assert not harness.poller.expect(versions["acme"])
     assert await harness.poll(2) == [RESOLVED]
     assert set(harness.recorded().accounts) == {"a2", "a3"}
+
+
+async def test_who_was_erased_is_not_written_again_by_what_a_poller_remembers(harness):
+    await harness.poll()
+    harness.simulator.rename("acme", "a1", "Zebulon Quagga")
+    await harness.poll()
+    harness.simulator.remove("acme", "a1")
+    await harness.poll(4)
+
+    def erase(tx):
+        (account,) = personal_data.candidates(tx, "a1")
+        personal_data.erase(tx, account, salt="salt", now=harness.now)
+
+    harness.store.run_now(erase)
+    harness.reload(routing=ignoring("Nobody"))  # all are matched anew, those that left, too
+    await harness.poll(2)
+
+    recorded = harness.store.run_now(lambda tx: workspaces.load(tx, "acme"))
+    assert [account.name for account in recorded.removed.values()] == [""]
 
 
 async def test_if_everything_is_ignored_the_workspace_is_still_up(harness):

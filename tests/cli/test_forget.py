@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+
+import pytest
+from harness.core import HOUR, listed_account, signed_out
+from harness.store import StoreHarness
+
+from monitor.cli import database
+from monitor.core.duration import Duration
+from monitor.store import workspaces
+
+
+@pytest.fixture
+def left(harness: StoreHarness):
+    """A database with an account that is still listed and two that have left."""
+    rest = [listed_account(f"ok{number}") for number in range(4)]
+    gone = [signed_out(id_, name="Zebulon Quagga") for id_ in ("zeb1", "zeb2")]
+    harness.poll(*rest, *gone)
+    harness.deliver()
+    for _ in range(3):
+        harness.poll(*rest, after=HOUR)
+    return harness
+
+
+def refused(ran):
+    assert (ran.code, ran.out) == (5, "")
+    return json.loads(ran.err)["message"]
+
+
+def test_who_has_left_is_erased(run, configured, left):
+    ran = run("forget", "zeb1", "-c", configured())
+
+    (row,) = ran.data
+    assert (row["workspace"], row["cancelled"]) == ("acme", 1)
+    assert row["erased_as"] in left.column("SELECT id FROM account WHERE name = ''")
+    assert left.column("SELECT id FROM account WHERE name = 'Zebulon Quagga'") == ["zeb2"]
+    assert left.column("SELECT version FROM workspace WHERE name = 'acme'") == [1]
+    log = Path(f"{left.store.name}-wal")
+    assert log.read_bytes() == b""
+
+
+@pytest.mark.usefixtures("left")
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("ok1", "ok1 (Person ok1, acme) is still listed: disconnect or ignore it first"),
+        ("Person ok1", "is still listed"),
+        ("nobody", "no account has the id or the name 'nobody'"),
+        ("", "no account has the id or the name ''"),
+        ("Zebulon Quagga", "name one by its id: zeb1 (Zebulon Quagga, acme), zeb2 (Zebulon"),
+        ("zeb", "can be several accounts"),
+    ],
+)
+def test_what_can_not_be_erased_is_one_line_and_exit_5(run, configured, word, words):
+    assert words in refused(run("forget", word, "-c", configured()))
+
+
+def test_an_account_of_a_workspace_that_left_is_listed_for_a_day(run, configured, left):
+    left.run(lambda tx: workspaces.attach(tx, ["old"]))
+    left.run(lambda tx: tx.exec_driver_sql("UPDATE account SET workspace = 'old' WHERE id = 'ok1'"))
+
+    message = refused(run("forget", "ok1", "-c", configured()))
+
+    assert "until its workspace has been out of the configuration for a day" in message
+
+
+def test_nothing_is_erased_while_a_message_about_it_is_being_sent(run, configured, left):
+    left.claim()
+
+    assert "is being sent: try again" in refused(run("forget", "zeb1", "-c", configured()))
+    assert left.column("SELECT COUNT(*) FROM account WHERE name = ''") == [0]
+
+
+def test_what_is_left_in_the_log_of_the_database_is_warned_of(run, configured, left, monkeypatch):
+    monkeypatch.setattr(database, "ERASE_WAIT", Duration.parse("20ms"))
+    with left.store.snapshot() as tx:
+        tx.exec_driver_sql("SELECT 1 FROM account").first()
+
+        ran = run("forget", "zeb1", "-c", configured())
+
+    assert ran.code == 0
+    assert ran.err.startswith("warning: former pages are still in the -wal file")
