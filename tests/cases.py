@@ -79,7 +79,9 @@ CASES = frozenset(
         "many changes at once",
         "burst of unscheduled polls",
         "new name matches other rules",
+        "accounts newly frozen, the subscription asked",
         # workspaces
+        "subscription",
         "another workspace's token pasted",
         "only account of a workspace removed",
         "workspaces accept",
@@ -122,8 +124,6 @@ COMING = frozenset(
         "mute begins",
         "mute ends while still bad",
         "escalation step due",
-        "accounts newly frozen, the subscription asked",
-        "subscription",
         "third incident of the same cause in 7 days",
         "login fails",
         "new session right after a success",

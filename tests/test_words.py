@@ -25,8 +25,8 @@ def test_every_cause_is_listed(listed):
     assert set(listed) == set(Cause)
 
 
-def test_every_blindness_has_an_exit_code():
-    assert set(EXIT_BY_CAUSE) == set(BLIND_CAUSES)
+def test_every_reason_for_no_list_has_an_exit_code():
+    assert set(EXIT_BY_CAUSE) == {*BLIND_CAUSES, Cause.SUBSCRIPTION}
 
 
 @pytest.mark.parametrize("status", Status)

@@ -41,6 +41,7 @@ CAUSE: Final[Mapping[str, Display]] = {
     "token_rejected": ("token rejected", "dark-red"),
     "rate_limited": ("rate limited", "dark-yellow"),
     "bad_response": ("bad response", "dark-orange"),
+    "subscription": ("", "dark-blue"),
 }
 
 OUTCOME: Final[Mapping[str, Display]] = {

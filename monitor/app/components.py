@@ -107,6 +107,7 @@ class Components:
         self.routing = make_routing(config)
         self.receivers = self.routing.receivers
         self.fallback = self.receivers[config.fallback] if config.fallback else None
+        self.ask_every = config.subscription.every if config.subscription else None
         self.tick_rules = TickRules(config.incidents, self.routing, config.storage.keep)
         self.delivery_rules = DeliveryRules(config.delivery, self.routing.inventory, self.fallback)
         self.notifiers = build_notifiers(

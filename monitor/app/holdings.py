@@ -12,8 +12,9 @@ from typing import Final
 import structlog
 
 from monitor.core.duration import Duration
-from monitor.core.model import ALL_WORKSPACES, BLIND_CAUSES, Micros
+from monitor.core.model import ALL_WORKSPACES, BLIND_CAUSES, Cause, Micros
 from monitor.core.shares import shares, to_give_back, to_take
+from monitor.core.subscription import Conditions
 from monitor.metrics.families import HELD, INCIDENTS_OPEN
 from monitor.store import incidents, leases, outbox, session_intents
 from monitor.store.db import LeaseLostError
@@ -27,6 +28,10 @@ from .loop_health import LoopHealth
 from .workers import Workers, WorkspaceWorker
 
 GIVE_BACK_EVERY: Final = Duration.parse("10s")
+
+ASK_WITHIN: Final = Duration.parse("200ms")
+"""Times the number of workspaces: how long after a start all have been asked how they are paid for,
+so that many don't ask at once."""
 
 log = structlog.get_logger("app")
 
@@ -205,11 +210,17 @@ class Holdings:
                 session_intents.unfinished_workspaces(tx),
             )
         )
-        now = self._runtime.monotonic()
+        now, every = self._runtime.monotonic(), self.components.ask_every
+        first_ask = ASK_WITHIN.seconds * len(self.components.workspaces)
+        if every is not None:
+            first_ask = min(first_ask, every.seconds)
         for index, (name, recorded) in enumerate(taken.items()):
             worker = self._worker(name, recorded)
             worker.poller.has_intents = name in wanting
             worker.budget.assume(recorded.requests or 0, now)
+            if not recorded.open_incidents.get(Cause.SUBSCRIPTION):
+                worker.subscription.conditions = Conditions()
+            worker.subscription.start_after(self._runtime.jitter() * first_ask)
             self._workers.start(worker, index, len(taken), looked_at=recorded.last_good_at)
         self.declare()
         for name, recorded in taken.items():

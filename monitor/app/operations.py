@@ -3,18 +3,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from monitor import notifiers
 from monitor.config import Config
-from monitor.core.errors import DeliveryError
-from monitor.core.model import EventType, Message, Notification, Observation
+from monitor.core.errors import ApiError, DeliveryError
+from monitor.core.model import EventType, Message, Notification, Observation, Snapshot
 from monitor.core.receipt import Receipt
 from monitor.core.runtime import Runtime
+from monitor.core.subscription import Subscription
 from monitor.log import LogQueue
 from monitor.net.proxy import Proxies, from_environment
+from monitor.source.client import LinkedApi
 from monitor.source.transport import open_http
 from monitor.store.upgrade import open_upgraded
 from monitor.work.deliver import attempt
@@ -70,15 +73,34 @@ async def run(
             await app.run(ready=lambda url: record.write(url.removeprefix("http://"), config.path))
 
 
-async def look(config: Config) -> dict[str, Observation]:
-    """Poll every workspace once, recording nothing: return what each poll saw."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a workspace saw; *paying* is None where nobody asked how it is paid for."""
+
+    observation: Observation
+    paying: Subscription | ApiError | None = None
+
+
+async def look(config: Config) -> dict[str, Look]:
+    """Look at every workspace once, recording nothing: return what each look saw."""
     async with open_http(config.linked_api, from_environment()) as http:
         clients = {
             settings.name: components.source(config, settings, http, lambda *_: None)
             for settings in config.workspaces
         }
-        observations = await asyncio.gather(*(client.get_all() for client in clients.values()))
-    return dict(zip(clients, observations, strict=True))
+        asks = config.subscription is not False
+        looks = await asyncio.gather(*(_look(client, asks=asks) for client in clients.values()))
+    return dict(zip(clients, looks, strict=True))
+
+
+async def _look(client: LinkedApi, *, asks: bool) -> Look:
+    observation = await client.get_all()
+    if not asks or not isinstance(observation, Snapshot):
+        return Look(observation)
+    try:
+        return Look(observation, await client.get_subscription())
+    except ApiError as error:
+        return Look(observation, error)
 
 
 async def try_receivers(config: Config, names: Iterable[str]) -> dict[str, DeliveryError | None]:

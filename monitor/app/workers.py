@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from monitor.config.settings import WorkspaceSettings
+from monitor.core.decide.subscription import SUBSCRIPTION_WAIT
 from monitor.core.duration import Duration
 from monitor.core.model import Message, Micros, Workspace
 from monitor.notifiers import ReceiverSettings
@@ -16,6 +17,7 @@ from monitor.store.claims import Claimed
 from monitor.work.deliver import Deliverer
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
+from monitor.work.subscription import SubscriptionCheck
 
 from .components import Components
 from .loop_health import LoopHealth
@@ -70,7 +72,23 @@ class WorkspaceWorker:
         self.source = components.source(settings, self.budget)
         client, recorder = self.source.client, components.recorder
         rules = components.rules(settings)
-        self.poller = Poller(workspace, term, rules=rules, source=client, recorder=recorder)
+        self.subscription = SubscriptionCheck(
+            settings.name,
+            term,
+            source=client,
+            policy=rules.policy,
+            routing=rules.routing,
+            every=components.ask_every,
+            recorder=recorder,
+        )
+        self.poller = Poller(
+            workspace,
+            term,
+            rules=rules,
+            source=client,
+            recorder=recorder,
+            subscription=self.subscription,
+        )
         self.reconnector = Reconnector(
             settings.name,
             term,
@@ -178,7 +196,8 @@ class WorkspaceWorker:
         Nobody may be woken any more: so the next one is expected, and the first one too.
         """
         calls = 1 + 2 * MAX_SESSIONS_A_POLL
-        return (due_in + self.settings.poll.jitter + calls * self._timeout) / 1_000_000 + 60
+        asking = calls * self._timeout + 2 * SUBSCRIPTION_WAIT
+        return (due_in + self.settings.poll.jitter + asking) / 1_000_000 + 60
 
     async def _poll(self, *, scheduled: bool) -> None:
         await self.poller.poll(scheduled=scheduled)
@@ -190,6 +209,7 @@ class WorkspaceWorker:
             finally:  # it may have been committed, though the answer was lost
                 if self.poller.has_intents:
                     self.poller.compare_anew()  # one that has lost its link wants another
+        await self.poller.check_subscription()
 
     def reconfigure(self, settings: WorkspaceSettings, components: Components) -> None:
         """Use another configuration from now on; its budget and what it recorded stay."""
@@ -205,6 +225,9 @@ class WorkspaceWorker:
             self.source.client,
             create=rules.create,
             cooldown=rules.cooldown,
+        )
+        self.subscription.reconfigure(
+            rules.policy, rules.routing, self.source.client, every=components.ask_every
         )
 
 

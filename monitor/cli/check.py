@@ -5,7 +5,10 @@ from typing import Any
 import typer
 
 from monitor.app import operations, process
+from monitor.core import billing
+from monitor.core.errors import ApiError
 from monitor.core.model import LISTED, Cause, Failure, Skipped
+from monitor.core.subscription import Conditions, Subscription, find_conditions
 from monitor.net import loop
 from monitor.source.token import WHERE_TOKENS_ARE
 
@@ -18,7 +21,8 @@ def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
     """Look at every workspace once; neither record nor send anything.
 
     Exit 0 if all is well, 4 if an account needs a login, 3 if one is frozen; 2, 7, 6 or 1 if a
-    workspace can't be read (token or configuration, network, rate limit, anything else).
+    workspace can't be read (token or configuration, network, rate limit, anything else). What is
+    wrong with a subscription is said, and changes no exit code.
     """
     config = process.load(config_file)
     configure_log(config, level="error")
@@ -26,7 +30,8 @@ def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
     rows: list[dict[str, Any]] = []
     codes: list[Exit] = []
     inventory = config.inventory()
-    for workspace, observation in loop.run(operations.look(config)).items():
+    for workspace, look in loop.run(operations.look(config)).items():
+        observation = look.observation
         if isinstance(observation, Skipped):
             continue
         if isinstance(observation, Failure):
@@ -36,6 +41,8 @@ def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
                 detail += f"; {WHERE_TOKENS_ARE}"
             print_error(observation.cause, f"{workspace}: {detail}")
             continue
+        if problem := _problem(look.paying, len(observation.accounts)):
+            print_error(Cause.SUBSCRIPTION, f"{workspace}: {problem}")
         for account in sorted(
             observation.accounts,
             key=lambda account: (-EXIT_BY_STATUS[account.status], account.name, account.id),
@@ -50,3 +57,12 @@ def check(config_file: ConfigOption = None, json: JsonOption = None) -> None:
     if rows or not codes:
         print_rows(rows, as_json=json, columns=columns, empty="there are no accounts")
     raise typer.Exit(worst(codes))
+
+
+def _problem(paying: Subscription | ApiError | None, accounts: int) -> str | None:
+    """Return what is wrong with how so many *accounts* are paid for, or why nobody knows."""
+    if isinstance(paying, ApiError):
+        return f"the subscription can't be asked about: {paying}"
+    if paying is None or not (conditions := find_conditions(paying, accounts, Conditions())):
+        return None
+    return f"the Linked API subscription {billing.state(conditions)}"

@@ -31,6 +31,7 @@ EXIT_BY_CAUSE: Final[Mapping[Cause, Exit]] = {
     Cause.UNREACHABLE: Exit.NETWORK,
     Cause.RATE_LIMITED: Exit.RATE_LIMIT,
     Cause.BAD_RESPONSE: Exit.GENERAL,
+    Cause.SUBSCRIPTION: Exit.FROZEN,
 }
 
 EXIT_BY_STATUS: Final[Mapping[Status, Exit]] = {

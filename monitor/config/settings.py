@@ -15,10 +15,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PrivateAttr,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
+    Tag,
     model_serializer,
     model_validator,
 )
@@ -28,7 +30,13 @@ from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRow, AccountRule, Inventory
 from monitor.core.model import Micros
-from monitor.core.policy import DeliveryPolicy, IncidentPolicy, Labels, ReconnectionPolicy
+from monitor.core.policy import (
+    DeliveryPolicy,
+    IncidentPolicy,
+    Labels,
+    ReconnectionPolicy,
+    SubscriptionPolicy,
+)
 from monitor.core.route import Route
 from monitor.core.secret import Secret
 from monitor.core.text import clean
@@ -220,6 +228,12 @@ class LogSettings(BaseModel, frozen=True, extra="forbid"):
     ] = None
 
 
+def _check_asked(value: Any) -> Any:
+    if value is False or isinstance(value, Mapping | SubscriptionPolicy):
+        return value
+    raise ValueError("must be false, or hold `every`")
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What was found while the configuration was loaded: *warnings* of what is odd but usable.
@@ -292,6 +306,15 @@ class Config(BaseModel):
         IncidentPolicy,
         Doc("what counts as a problem, and when to remind", example={"open_after": 2}),
     ] = IncidentPolicy()
+    subscription: Annotated[
+        Annotated[SubscriptionPolicy, Tag("\0keys")] | Annotated[Literal[False], Tag("\0false")],
+        Discriminator(lambda value: "\0false" if value is False else "\0keys"),
+        BeforeValidator(_check_asked),
+        Doc(
+            "early warnings about how the accounts are paid for; `false`: none",
+            example={"every": "2h"},
+        ),
+    ] = SubscriptionPolicy()
     reconnection: Annotated[ReconnectionPolicy, Doc("login links", example={"create": "never"})] = (
         ReconnectionPolicy()
     )

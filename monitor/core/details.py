@@ -32,11 +32,8 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
         yield Fact("Acknowledged by", f"{name}{until_then}")
         if reason := clean(incident.acknowledged_reason or "", wording.MAX_DETAIL):
             yield Fact("Reason", reason)
-    if incident is not None and wording.is_workspace(notification):
-        now_is, was = incident.detail, notification.detail  # its cause may have changed since
-        detail = (now_is or was) if incident.is_open else (was or now_is)
-        if detail := clean(detail, wording.MAX_DETAIL):
-            yield Fact("Details", detail)
+    if detail := detail_of(notification):
+        yield Fact("Details", detail)
     yield from _labels(notification.labels)
     if profile := wording.profile_link(notification):
         shown = profile.partition("://")[2].removeprefix("www.").rstrip("/")
@@ -45,6 +42,17 @@ def facts(notification: Notification, *, now: Micros, timezone: str) -> Iterator
         yield Fact("Matched as", clean(account.matched_name or "") or "ignored")
     if identity := wording.account_id(notification):
         yield Fact("Account id", identity)
+
+
+def detail_of(notification: Notification) -> str:
+    """Return why a workspace can't be read, if that is the problem."""
+    incident = notification.incident
+    is_blind = wording.is_workspace(notification) and not wording.is_subscription(notification)
+    if incident is None or not is_blind:
+        return ""
+    now_is, was = incident.detail, notification.detail  # its cause may have changed since
+    detail = (now_is or was) if incident.is_open else (was or now_is)
+    return clean(detail, wording.MAX_DETAIL)
 
 
 def _times(incident: Incident, now: Micros, timezone: str) -> Iterator[Fact]:

@@ -24,7 +24,11 @@ class Status(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an incident is open: the first four are an account's, the others a blind workspace's."""
+    """Why an incident is open.
+
+    The first four are an account's; of the workspace's the last is about how it is paid for, the
+    others are why nothing can be seen.
+    """
 
     RECONNECTION_REQUIRED = "reconnection_required"
     FROZEN = "frozen"
@@ -34,6 +38,7 @@ class Cause(StrEnum):
     TOKEN_REJECTED = "token_rejected"  # noqa: S105 - a word, not a token
     RATE_LIMITED = "rate_limited"
     BAD_RESPONSE = "bad_response"
+    SUBSCRIPTION = "subscription"
 
     @property
     def scope(self) -> "Scope":
@@ -56,6 +61,9 @@ Subject: TypeAlias = tuple[Scope, str]
 
 READING: Final = (Scope.WORKSPACE, "reading")
 """The subject of the incident of a workspace that cannot be read."""
+
+SUBSCRIPTION: Final = (Scope.WORKSPACE, "subscription")
+"""The subject of the incident of how a workspace is paid for."""
 
 API: Final = (Scope.WORKSPACE, "api")
 """The subject of the incident of all workspaces: Linked API itself is away."""
@@ -104,6 +112,8 @@ class Reason(StrEnum):
     TIME_IS_OVER = "time_is_over"
     MUTE_ENDED = "mute_ended"
     RENAMED = "renamed"
+    NEW_CONDITION = "new_condition"
+    NO_CONDITION = "no_condition"
 
 
 RULES_CHANGED: Final = "rules_changed"
@@ -352,7 +362,8 @@ class EarlierCause(NamedTuple):
 class Incident:
     """An open (or ended) problem.
 
-    *subject* is an account's id, or what else it is about: `reading` a workspace, or the `api`.
+    *subject* is an account's id, or what else it is about: `reading` a workspace, its
+    `subscription`, or the `api`.
     It has its *cause* since *cause_since*; the *earlier* ones are in their order, and bounded.
     *detail* says more of a workspace's; of one that opened as flapping it is the status of then.
 

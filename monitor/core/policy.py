@@ -121,6 +121,22 @@ class IncidentPolicy(ConfigSection):
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionPolicy(ConfigSection):
+    """The section `subscription`: how often to ask how a workspace is paid for."""
+
+    every: Annotated[
+        Duration,
+        span("1m", "7d", "what is unpaid is told before accounts freeze"),
+        Doc(
+            "how often to ask, right after a poll, whether the subscription is paid, goes on and"
+            " has seats for all accounts; it is asked when accounts freeze, too."
+            " `subscription: false` never asks",
+            example="2h",
+        ),
+    ] = Duration.parse("30m")
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryPolicy(ConfigSection):
     """The section `delivery`: how long a message is tried before it is given up."""
 

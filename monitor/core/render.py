@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Final
 
 from . import details, wording
+from .billing import BILLING
 from .details import Fact
 from .model import EventType, Message, Micros, Notification, Resolution
 from .secret import Secret
@@ -115,9 +116,10 @@ _SYMBOLS: Final[Mapping[Tone, str]] = {Tone.BAD: "🔴", Tone.GOOD: "🟢", Tone
 
 def render(message: Message, style: Style) -> Text:
     """Write *message* for people."""
-    if len(message.notifications) > 1:
-        return _Group(message, style).text()
-    notification = message.notifications[0]
+    notifications = wording.told_once(message.notifications)
+    if len(notifications) > 1:
+        return _Group(replace(message, notifications=tuple(notifications)), style).text()
+    (notification,) = notifications
     return render_notification(notification, style, receiver=message.receiver, now=message.now)
 
 
@@ -171,9 +173,9 @@ def _login(notification: Notification) -> Action | None:
 
 
 def _billing(members: Sequence[Notification], style: Style) -> Action | None:
-    if not style.billing_url or not all(map(wording.is_frozen, members)):
+    if not style.billing_url or not all(map(wording.needs_billing, members)):
         return None
-    return Action(wording.BILLING, Secret(style.billing_url))
+    return Action(BILLING, Secret(style.billing_url))
 
 
 def _notes(notifications: Sequence[Notification], style: Style, now: Micros) -> tuple[str, ...]:
@@ -296,9 +298,7 @@ class _Group:
             what = wording.parts(incident, incident.resolved_at)
         else:
             when = self.when(incident.cause_since)
-            detail = (
-                clean(incident.detail, wording.MAX_DETAIL) if wording.is_workspace(member) else ""
-            )
+            detail = details.detail_of(member)
             holder = wording.acknowledged_by(incident)
             taken_over = holder and f"acknowledged by {holder}"
             what = ", ".join(filter(None, (when and f"since {when}", detail, taken_over)))
@@ -349,6 +349,8 @@ def _ambiguous(notifications: Iterable[Notification]) -> set[str]:
 
 
 def _heading(members: Sequence[Notification]) -> str:
+    if wording.is_subscription(members[0]):  # there is one of a workspace
+        return wording.title(members[0])
     noun = "workspace" if wording.is_workspace(members[0]) else "account"
     many = len(members) > 1
     return f"{len(members)} {noun}{'s' if many else ''} {wording.predicate(members[0], many=many)}"

@@ -18,6 +18,7 @@ from .doc import Doc
 from .inventory import Inventory, matches_any, names_of
 from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
 from .policy import ConfigSection, Labels, OneOrMore, Texts
+from .subscription import parse_conditions
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ SEVERITY: Final[Sequence[Cause | None]] = (
     Cause.UNREACHABLE,
     Cause.BAD_RESPONSE,
     Cause.RATE_LIMITED,
+    Cause.SUBSCRIPTION,
     Cause.RECONNECTION_REQUIRED,
     Cause.FROZEN,
     Cause.FLAPPING,
@@ -196,11 +198,33 @@ def plan(
     messages: list[PlannedMessage] = []
     for (recipient, _), group in planned.items():
         group.sort(key=lambda event: _badness(event, accounts))
-        if routing.receivers[recipient.receiver].groups and len(group) > group_over:
-            messages.append(PlannedMessage(recipient, tuple(group)))
+        if routing.receivers[recipient.receiver].groups:
+            parts = _parts(group, group_over)
         else:
-            messages.extend(PlannedMessage(recipient, (event,)) for event in group)
+            parts = [[event] for event in group]
+        messages.extend(PlannedMessage(recipient, tuple(part)) for part in parts)
     return Plan(tuple(messages), tuple(unrouted), tuple(rerouted))
+
+
+def _parts(group: Sequence[Event], group_over: int) -> list[list[Event]]:
+    """Return what is one message each: accounts that froze for one reason are, however few.
+
+    So is that reason itself.
+    """
+    together: list[Event] = []
+    if any(map(_is_explained, group)):
+        together = [event for event in group if _is_explained(event) or _explains(event)]
+        group = [event for event in group if not (_is_explained(event) or _explains(event))]
+    parts = [list(group)] if len(group) > group_over else [[event] for event in group]
+    return [together, *parts] if together else parts
+
+
+def _is_explained(event: Event) -> bool:
+    return event.cause is Cause.FROZEN and parse_conditions(event.detail).explains
+
+
+def _explains(event: Event) -> bool:
+    return event.cause is Cause.SUBSCRIPTION and event.type is not EventType.RESOLVED
 
 
 def fallback_event(

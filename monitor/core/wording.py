@@ -13,6 +13,8 @@ The rules for texts are in `docs/developing.md`; of them, three hold up the othe
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from . import billing
+from .billing import BILLING
 from .duration import humanize, humanize_between
 from .model import (
     ALL_WORKSPACES,
@@ -28,6 +30,7 @@ from .model import (
     Status,
 )
 from .secret import Secret
+from .subscription import Conditions, parse_conditions
 from .text import clean, set_off, shorten
 from .url import is_profile
 
@@ -36,7 +39,6 @@ MAX_PARTS: Final = 4
 """So many causes of an incident are told with how long each lasted."""
 
 RECONNECT: Final = "Reconnect"
-BILLING: Final = "Billing"
 
 _STATES: Final[Mapping[Cause, str]] = {
     Cause.RECONNECTION_REQUIRED: "signed out of LinkedIn",
@@ -55,6 +57,7 @@ _PARTS: Final[Mapping[Cause, str]] = {
     Cause.TOKEN_REJECTED: "the token rejected",
     Cause.RATE_LIMITED: "the rate limit used up",
     Cause.BAD_RESPONSE: "unusable answers from Linked API",
+    Cause.SUBSCRIPTION: "the subscription not in order",
 }
 _FLAPPING: Final[Mapping[Cause, str]] = {
     Cause.RECONNECTION_REQUIRED: "signed out and back in again and again",
@@ -84,6 +87,8 @@ def name_of(notification: Notification, limit: int = 80) -> str:
     if notification.workspace == ALL_WORKSPACES:
         return "Most workspaces"
     identity = account_id(notification)
+    if is_subscription(notification):
+        return f"The Linked API subscription of {clean(notification.workspace)}"
     if is_workspace(notification) or not identity:
         return f"Workspace {clean(notification.workspace)}"
     name = clean(notification.account.name, limit) if notification.account else ""
@@ -98,8 +103,32 @@ def account_id(notification: Notification) -> str:
 
 
 def is_workspace(notification: Notification) -> bool:
-    """Say whether *notification* is about a workspace that can't be read."""
+    """Say whether *notification* is about a workspace as a whole."""
     return notification.incident is not None and notification.incident.scope is Scope.WORKSPACE
+
+
+def is_subscription(notification: Notification) -> bool:
+    """Say whether *notification* is about how a workspace is paid for."""
+    incident = notification.incident
+    return incident is not None and incident.cause is Cause.SUBSCRIPTION
+
+
+def explanation(notification: Notification) -> Conditions:
+    """Return what is wrong with the subscription, if that is why an account froze."""
+    incident, conditions = notification.incident, parse_conditions(notification.detail)
+    is_frozen_now = incident is not None and incident.cause is Cause.FROZEN and incident.is_open
+    return conditions if is_frozen_now and conditions.explains else Conditions()
+
+
+def told_once(notifications: Sequence[Notification]) -> Sequence[Notification]:
+    """Leave out what is wrong with the subscription where that is said of accounts anyway."""
+    if not any(map(explanation, notifications)):
+        return notifications
+    return [
+        member
+        for member in notifications
+        if not (is_subscription(member) and resolution_of(member) is None)
+    ]
 
 
 def is_renamed(notification: Notification) -> bool:
@@ -113,9 +142,11 @@ def is_test(notification: Notification) -> bool:
     return notification.incident is None and notification.account is None
 
 
-def is_frozen(notification: Notification) -> bool:
-    """Say whether billing is what brings the account back."""
+def needs_billing(notification: Notification) -> bool:
+    """Say whether billing is where the problem is solved."""
     incident = notification.incident
+    if is_subscription(notification):
+        return resolution_of(notification) is None
     if incident is None or not incident.is_open or incident.scope is Scope.WORKSPACE:
         return False
     if incident.cause is Cause.FLAPPING:
@@ -168,6 +199,8 @@ def thread_title(notification: Notification) -> str:
     incident = notification.incident
     if incident is None:
         return f"{title(notification)} ({workspace})" if workspace else title(notification)
+    if is_subscription(notification):
+        return f"{name_of(notification)} needs attention"
     opened = "keeps stopping and working again"  # whatever else is known of it by now
     if incident.opening_cause is not Cause.FLAPPING:
         opened = _is(_STATES[incident.opening_cause], of_workspace=is_workspace(notification))
@@ -180,17 +213,27 @@ def predicate(notification: Notification, *, many: bool = False) -> str:
     """Say what happened to it (or to *many*): the rest of a sentence that starts with who."""
     resolution, incident = resolution_of(notification), notification.incident
     if resolution is not None:
-        blind = is_workspace(notification) and resolution is Resolution.RECOVERED
-        return "can be checked again" if blind else _RESOLUTIONS[resolution][many]
+        return _ended(notification, resolution, many=many)
     if is_renamed(notification):
         return f"{'have' if many else 'has'} a new name or address that other rules match"
     if incident is None:
         return "have news" if many else "has news"
     if notification.event is EventType.REFRESHED and login_link(notification) is not None:
         return "have new login links" if many else "has a new login link"
+    if is_subscription(notification):
+        return billing.state(parse_conditions(incident.detail))
     is_news = notification.event in (EventType.OPENED, EventType.CHANGED)
     adverb = "now " if notification.event is EventType.CHANGED else "" if is_news else "still "
-    return _is(_state(incident), of_workspace=is_workspace(notification), adverb=adverb, many=many)
+    text = _is(_state(incident), of_workspace=is_workspace(notification), adverb=adverb, many=many)
+    if conditions := explanation(notification):
+        text += f", as the subscription {billing.state(conditions)}"
+    return text
+
+
+def _ended(notification: Notification, resolution: Resolution, *, many: bool) -> str:
+    if resolution is not Resolution.RECOVERED or not is_workspace(notification):
+        return _RESOLUTIONS[resolution][many]
+    return "is in order again" if is_subscription(notification) else "can be checked again"
 
 
 def _is(state: str, *, of_workspace: bool, adverb: str = "", many: bool = False) -> str:
@@ -219,7 +262,8 @@ def listing(notification: Notification) -> str:
     if resolution_of(notification) is not None or notification.incident is None:
         return "linkedapi-monitor incidents --all"
     if is_workspace(notification):
-        return "linkedapi-monitor workspaces"
+        what = "incidents" if is_subscription(notification) else "workspaces"
+        return f"linkedapi-monitor {what}"
     return "linkedapi-monitor accounts --bad --show-links"
 
 
@@ -247,6 +291,8 @@ def advice(members: Sequence[Notification]) -> str:
 def _explain(members: Sequence[Notification], incident: Incident) -> str:
     first, many = members[0], len(members) > 1
     is_of_all = first.workspace == ALL_WORKSPACES
+    if incident.cause is Cause.SUBSCRIPTION:
+        return f"{billing.order(parse_conditions(incident.detail))} {billing.OTHERWISE}"
     if remedy := _REMEDIES.get(Cause.UNREACHABLE if is_of_all else incident.cause):
         whose = "their" if is_of_all or many else "its"
         return f"{remedy} Until then nobody hears of new problems with {whose} accounts."
@@ -287,6 +333,8 @@ def _login(members: Sequence[Notification]) -> str:
 
 
 def _billing(members: Sequence[Notification]) -> str:
+    if conditions := explanation(members[0]):
+        return billing.order(conditions)
     if len(members) == 1:
         return f"Open {BILLING} and see that the subscription is paid and has enough seats."
     return (
@@ -359,6 +407,8 @@ def _after(members: Sequence[Notification], resolution: Resolution) -> str:
             return f"Nothing to do, unless something of yours uses the {old}."
         case Resolution.UNWATCHED:
             subject = "they were" if many else "the account was"
+            if is_subscription(first):
+                return "Nothing to do: this monitor no longer asks about the subscription."
             if is_workspace(first) and not many:
                 subject = "the workspace was"
             return (
@@ -391,6 +441,8 @@ def _what_it_was(notification: Notification) -> str:
     if not is_workspace(notification):
         text = parts(incident, incident.resolved_at)
         return f"{text[0].upper()}{text[1:]}."
+    if is_subscription(notification):
+        return ""
     span = humanize_between(incident.opened_at, incident.resolved_at)
     return f"For {span} nothing could be seen; what changed meanwhile is told separately."
 

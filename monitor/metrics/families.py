@@ -45,6 +45,8 @@ _METHODS: Final = (
     "accounts.getAll",
     "accounts.getConnectionSession",
     "accounts.createReconnectionSession",
+    "subscription.getStatus",
+    "subscription.getSeats",
 )
 _CALL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _DELIVERY_BUCKETS: Final = (
@@ -99,7 +101,7 @@ POLLS: Final = _counter(
     "linkedapi_polls_total",
     "Polls of the account list by how they ended.",
     ("workspace", "outcome"),
-    zeros=_each(outcome=("ok", *BLIND_CAUSES)),
+    zeros=_each(outcome=("ok", *BLIND_CAUSES, Cause.SUBSCRIPTION)),
 )
 POLL_DURATION: Final = _histogram(
     "linkedapi_poll_duration_seconds",

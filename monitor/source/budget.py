@@ -24,12 +24,16 @@ class Budget:
         every = WINDOW / max(1, requests)
         self._times = [now - every * number for number in reversed(range(requests))]
 
-    def take(self, now: float) -> Duration:
-        """Take one request, or take none and return how long to wait for the next (0: taken)."""
+    def take(self, now: float, *, leave: int = 0) -> Duration:
+        """Take one request, or take none and return how long to wait for the next (0: taken).
+
+        So many are to be left in this minute for what comes first; the wait is for one of all.
+        """
         times = self._times
         while times and times[0] + WINDOW <= now:
             del times[0]
-        if len(times) < self.per_minute:
+        if len(times) < self.per_minute - leave:
             times.append(now)
             return Duration(0)
-        return Duration(max(1, math.ceil((times[0] + WINDOW - now) * 1_000_000)))
+        oldest = times[0] if times else now
+        return Duration(max(1, math.ceil((oldest + WINDOW - now) * 1_000_000)))

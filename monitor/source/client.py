@@ -1,4 +1,4 @@
-"""The Linked API client of one workspace: three calls, and no way to make any other.
+"""The Linked API client of one workspace: five calls, and no way to make any other.
 
 A request takes its share of the workspace's budget, is over within `timeout`, body included, and
 ends as a value or as an `ApiError` whose text may be shown to anyone.
@@ -7,6 +7,7 @@ ends as a value or as an `ApiError` whose text may be shown to anyone.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache, partial
 from typing import Final, TypeVar
@@ -17,6 +18,7 @@ from monitor import __version__
 from monitor.core.duration import Duration
 from monitor.core.errors import ApiError
 from monitor.core.model import Cause, Failure, Observation, Session, Skipped
+from monitor.core.subscription import Subscription
 from monitor.core.text import redact
 from monitor.net.http import Client
 from monitor.threads import Threads
@@ -25,6 +27,7 @@ from .budget import Budget
 from .decode import Decoder, result_of
 from .errors import ExchangeError, http_error, incomplete
 from .settings import LinkedApiSettings
+from .subscription import parse_seats, parse_subscription
 from .token import Token
 from .transport import MAX_BODY, exchange
 from .wire import parse_session
@@ -38,11 +41,13 @@ class BudgetExhaustedError(ApiError):
 
 
 class Method(StrEnum):
-    """All that is ever called: the poll, how far a login is, a new link."""
+    """All that is ever called: the poll, how far a login is, a new link, what is paid for."""
 
     GET_ALL = "accounts.getAll"
     GET_SESSION = "accounts.getConnectionSession"
     CREATE_SESSION = "accounts.createReconnectionSession"
+    GET_STATUS = "subscription.getStatus"
+    GET_SEATS = "subscription.getSeats"
 
 
 ACCOUNT_BODY: Final = 1024
@@ -62,7 +67,13 @@ _HEADERS: Final = {
 _PARSING: Final = Threads(1, "parse")
 """All workspaces' one: more would only take the processor from everything else."""
 
-_RETRIED: Final = (Method.GET_ALL, Method.GET_SESSION)  # each new link voids the one before
+_RETRIED: Final = frozenset(Method) - {Method.CREATE_SESSION}  # each link voids the one before
+
+_LAST: Final = (Method.GET_STATUS, Method.GET_SEATS)
+"""What leaves room in the budget for all else."""
+
+MAX_LEFT: Final = 10
+"""How many requests these leave at the most, else a quarter of the budget."""
 
 
 class LinkedApi:
@@ -133,6 +144,32 @@ class LinkedApi:
 
         return await self._call(Method.GET_SESSION, {"sessionId": session_id}, parse)
 
+    async def get_subscription(self) -> Subscription:
+        """Return how the accounts are paid for, or raise ApiError.
+
+        That there is no subscription is an answer. Seats that can't be asked for are left open.
+        """
+        try:
+            subscription = await self._call(
+                Method.GET_STATUS,
+                None,
+                lambda body, token: parse_subscription(result_of(body, secret=token)),
+            )
+        except ApiError as error:
+            if error.cause is Cause.SUBSCRIPTION:
+                return Subscription(None)
+            raise
+        if subscription.has_ended:
+            return subscription
+        with contextlib.suppress(ApiError):
+            seats = await self._call(
+                Method.GET_SEATS,
+                None,
+                lambda body, token: parse_seats(result_of(body, secret=token)),
+            )
+            subscription = replace(subscription, seats=seats)
+        return subscription
+
     async def _call(
         self, method: Method, payload: dict[str, str] | None, parse: Callable[[bytes, str], T]
     ) -> T:
@@ -153,7 +190,7 @@ class LinkedApi:
             return value
 
         token = self.token.text()
-        if wait := self._budget.take(self._monotonic()):
+        if wait := self._take(method):
             raise BudgetExhaustedError(
                 f"our own limit of {self._budget.per_minute} requests a minute is used up",
                 cause=Cause.RATE_LIMITED,
@@ -162,9 +199,14 @@ class LinkedApi:
         try:
             return await attempt(token)
         except ApiError as error:
-            if not self._may_retry(method, token, error) or self._budget.take(self._monotonic()):
+            if not self._may_retry(method, token, error) or self._take(method):
                 raise
         return await attempt(self.token.text())
+
+    def _take(self, method: Method) -> Duration:
+        """Take a request for *method* from the budget, or return how long to wait for one."""
+        left = min(MAX_LEFT, self._budget.per_minute // 4) if method in _LAST else 0
+        return self._budget.take(self._monotonic(), leave=left)
 
     def _may_retry(self, method: Method, token: str, error: ApiError) -> bool:
         if method not in _RETRIED:

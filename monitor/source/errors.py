@@ -29,6 +29,7 @@ _CAUSES: Final = {
     "linkedApiTokenRequired": Cause.TOKEN_REJECTED,
     "invalidLinkedApiToken": Cause.TOKEN_REJECTED,
     "tooManyRequests": Cause.RATE_LIMITED,
+    "subscriptionRequired": Cause.SUBSCRIPTION,
     "dailyConnectionAttemptsExceeded": Cause.BAD_RESPONSE,  # hours, not seconds, whatever HTTP says
 }
 _TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")

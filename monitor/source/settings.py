@@ -55,7 +55,7 @@ class LinkedApiSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_er
     billing_url: Annotated[
         str,
         Doc(
-            "where alerts of frozen accounts lead",
+            "where alerts of frozen accounts, and of the subscription, lead",
             example="https://app.linkedapi.io",
         ),
     ] = "https://app.linkedapi.io"

@@ -24,6 +24,7 @@ _NEEDED: Final = frozenset(
         *("success", "error", "type", "message", "result", "accounts", "session", "sessionId"),
         *("id", "name", "url", "countryCode", "status"),
         *("reconnectionSessionId", "reconnectionLink"),
+        *("cancelAtPeriodEnd", "eligibleForTrial", "seats", "quantity"),
     }
 )
 _STATUSES: Final = {status.value: status for status in Status}

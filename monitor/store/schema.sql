@@ -156,7 +156,8 @@ CREATE TABLE incident (
     next_due_at BIGINT
 );
 
--- At most one open incident about one thing: an account, reading the workspace, or (of '*') Linked API.
+-- At most one open incident about one thing: an account, reading the workspace, its subscription, or
+-- (of '*') Linked API.
 CREATE UNIQUE INDEX incident_open ON incident (workspace, scope, subject) WHERE resolved_at IS NULL;
 
 -- What is listed: the newest of those that are open, then of the others.

@@ -13,6 +13,7 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.decide.blindness import is_quiet as is_quiet_failure
 from monitor.core.decide.blindness import why_blind
 from monitor.core.decide.outage import AFTERMATH, CAUSES
+from monitor.core.decide.subscription import freezes
 from monitor.core.diff import NOBODY, NOTHING_QUIET, Changes, Quiet, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
@@ -33,12 +34,14 @@ from monitor.core.model import (
 )
 from monitor.core.policy import REFRESH_AFTER, IncidentPolicy
 from monitor.core.route import Routing
+from monitor.core.subscription import Subscription
 from monitor.source.client import LinkedApi
 from monitor.store import incidents, locks, looks, outside, sessions, workspaces
 from monitor.store.db import StoreError
 
 from .liveness import STALE, record_look
 from .record import Recorded, Recorder, publish, record
+from .subscription import SubscriptionCheck
 
 ACCEPTED_FOR: Final = Duration.parse("1h")
 """How long a list that a person accepted is waited for."""
@@ -73,11 +76,14 @@ def commit(
     now: Micros,
     new_id: Callable[[], str],
     looked_at: Micros | None = None,
+    subscription: Subscription | None = None,
+    asks_subscription: bool = False,
 ) -> Recorded:
     """Decide what a poll means and write all of it in the transaction *tx*.
 
     What it saw happens *now*: what left before told nobody of it; it is as old as the list, which
-    came when it *looked_at* the workspace (None: now).
+    came when it *looked_at* the workspace (None: now). *subscription* is what was asked for it, and
+    is asked as a rule where one *asks_subscription*.
     Raise LeaseLostError if *term* is not the latest.
     """
     accepted_by = None
@@ -107,6 +113,8 @@ def commit(
         new_id=new_id,
         accepted_by=accepted_by,
         others=others,
+        subscription=subscription,
+        asks_subscription=asks_subscription,
     )
     recorded = record(
         tx,
@@ -139,7 +147,7 @@ class Poller:
 
     *unwritten* is what the latest good poll says of the workspace's liveness, until it is written.
     *has_intents* says that sessions may have to be asked for or about, until whoever does so sets
-    it back.
+    it back. *subscription* asks how the workspace is paid for (None: nobody does).
     """
 
     def __init__(
@@ -150,8 +158,10 @@ class Poller:
         rules: PollRules,
         source: LinkedApi,
         recorder: Recorder,
+        subscription: SubscriptionCheck | None = None,
     ) -> None:
         self.name = workspace.name
+        self.subscription = subscription
         self.rules = rules
         self._workspace: Workspace | None = workspace
         self._version = workspace.version  # the latest that there is, as far as is known
@@ -193,12 +203,15 @@ class Poller:
             return None
         took = self._runtime.monotonic() - started
         changes, decision = self._compare(workspace, observation), None
+        subscription = await self._ask_subscription(workspace, changes)
         while decision is None:
             if self._is_quiet(workspace, changes):
                 if isinstance(changes, Changes):
                     await self._mark_looked()
                 break
-            decision = await self._record(workspace, observation, changes, scheduled=scheduled)
+            decision = await self._record(
+                workspace, observation, changes, scheduled=scheduled, subscription=subscription
+            )
             if decision is None:
                 workspace = await self._load()
                 changes = self._compare(workspace, observation)
@@ -209,6 +222,26 @@ class Poller:
         if source is self._source:  # else another token may be accepted
             self._back_off(observation, failing)
         return decision
+
+    async def _ask_subscription(
+        self, workspace: Workspace, changes: Changes | Failure
+    ) -> Subscription | None:
+        """Ask about the subscription if it may be why accounts freeze, or if it was refused."""
+        if self.subscription is None or isinstance(changes, Failure) or changes.strange:
+            return None
+        was_refused = workspace.failing and workspace.failing.cause is Cause.SUBSCRIPTION
+        if was_refused or any(freezes(workspace, listed) for listed in changes.listed):
+            return await self.subscription.ask()
+        return None
+
+    async def check_subscription(self) -> Decision | None:
+        """Ask about the subscription if that is due, of a workspace that could be read."""
+        workspace = self._workspace
+        if self.subscription is None or not self.subscription.is_due or workspace is None:
+            return None
+        if workspace.failing is not None or workspace.baseline_at is None:
+            return None
+        return await self.subscription.check(workspace)
 
     def repeat_in(self) -> float | None:
         """Return in how many seconds to poll though no poll is due, because the latest one failed.
@@ -338,8 +371,10 @@ class Poller:
         changes: Changes | Failure,
         *,
         scheduled: bool,
+        subscription: Subscription | None = None,
     ) -> Decision | None:
         """Record what a poll means, or nothing if others have changed the accounts since."""
+        asks = self.subscription is not None and self.subscription.every is not None
         looked_at, rules = self._runtime.now(), self.rules
         self._workspace, self._blind_cause = None, None  # until it is known to be committed
         unwritten = self._take_unwritten()
@@ -357,6 +392,8 @@ class Poller:
                 now=self._runtime.now(),
                 new_id=self._runtime.new_id,
                 looked_at=looked_at,
+                subscription=subscription,
+                asks_subscription=asks,
             )
 
         after = None
@@ -365,6 +402,8 @@ class Poller:
             after = recorded.decision.workspace if recorded else None
         except StoreError:
             self.has_intents = True  # it may have been committed
+            if self.subscription is not None:
+                self.subscription.conditions = None
             raise
         finally:
             if after is None or after.failing is not None:
@@ -372,6 +411,8 @@ class Poller:
         if recorded is None or after is None:
             return None
         self.has_intents |= recorded.has_intents
+        if self.subscription is not None:
+            self.subscription.note(recorded.decision)
         self._workspace = after
         self._blind_cause = next(
             (cause for cause in recorded.open_incidents if cause in BLIND_CAUSES), None

@@ -17,6 +17,8 @@ from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.model import (
     ALL_WORKSPACES,
+    API,
+    SUBSCRIPTION,
     Cause,
     Event,
     EventType,
@@ -192,9 +194,9 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
             reason=event.reason,
         )
     for incident in decision.incidents:
-        if incident.workspace == ALL_WORKSPACES:
-            is_open = float(incident.is_open)
-            metrics.set(INCIDENTS_OPEN, is_open, workspace=ALL_WORKSPACES, cause=incident.cause)
+        if incident.about in (API, SUBSCRIPTION):  # whose workspace this may not be about
+            is_open, cause = float(incident.is_open), incident.cause
+            metrics.set(INCIDENTS_OPEN, is_open, workspace=incident.workspace, cause=cause)
         if incident.account_id and incident.resolution is Resolution.RECOVERED:
             lasted = (incident.resolved_at or incident.opened_at) - incident.opened_at
             metrics.observe(RECOVERY, lasted / 1_000_000, phase="active")

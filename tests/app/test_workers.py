@@ -166,7 +166,7 @@ async def test_a_poll_hangs_that_nobody_wakes_or_that_takes_longer_than_all_its_
         harness.seconds = seconds
         return any("poll acme" in problem for problem in harness.health.overdue())
 
-    longest = 60 * polled + 5 + 7 * 30 + 60
+    longest = 60 * polled + 5 + 7 * 30 + 2 * 10 + 60
     assert [is_overdue(longest), is_overdue(longest + 1)] == [False, True]
 
 

@@ -68,3 +68,43 @@ def test_check_says_why_a_workspace_cannot_be_read(check, simulator, fault, code
     assert ran.code == code
     assert json.loads(ran.err)["message"].startswith("acme: ")
     assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "seats", "problem"),
+    [
+        ("past_due", 3, "the Linked API subscription is unpaid"),
+        ("active", 2, "the Linked API subscription has too few seats"),
+        (None, 3, "the Linked API subscription is not active"),
+    ],
+)
+@pytest.mark.case("subscription")
+def test_check_says_what_is_wrong_with_the_subscription(check, simulator, status, seats, problem):
+    simulator.add_accounts("acme", 3)
+    simulator.set_subscription("acme", status)
+    simulator.set_seats("acme", seats)
+    simulator.recover("acme", "*")
+
+    ran = check()
+
+    assert json.loads(ran.err)["message"] == f"acme: {problem}"
+
+
+@pytest.mark.case("subscription")
+def test_check_says_that_a_token_may_not_ask_and_that_is_no_error(check, simulator):
+    simulator.add_accounts("acme", 1)
+    simulator.faults.add(api_error("accessDenied", status=403, method="subscription.getStatus"))
+
+    ran = check()
+
+    assert ran.code == 0
+    assert json.loads(ran.err)["message"].startswith("acme: the subscription can't be asked about")
+
+
+def test_check_does_not_ask_about_the_subscription_where_that_is_not_wanted(check, simulator):
+    simulator.add_accounts("acme", 1)
+    simulator.set_subscription("acme", "past_due")
+
+    ran = check("subscription: false")
+
+    assert (ran.code, ran.err) == (0, "")

@@ -26,6 +26,10 @@ def test_a_token_is_all_that_a_file_needs(load_text):
     assert config.timezone == "UTC"
 
 
+def test_the_subscription_need_not_be_asked_about(load_text):
+    assert load_text(f"{WORKSPACE}\nsubscription: false").subscription is False
+
+
 def test_every_section_reaches_its_settings(load_text, snapshot):
     config = load_text(
         """
@@ -38,6 +42,7 @@ accounts:
 linked_api: {timeout: 10s, requests_per_minute: 30}
 poll: {every: 2m}
 incidents: {open_after: 2, remind: [], flapping: {changes: 3}}
+subscription: {every: 2h}
 reconnection: {create: never}
 receivers:
   - {name: ops, type: slack, url: "https://hooks.slack.com/services/x"}

@@ -320,3 +320,44 @@ def test_routes_behind_the_one_that_matches_are_not_asked():
     first, second, third = (Route(to=("mail",), continues=goes) for goes in (True, False, True))
 
     assert list(ask([first, second, third], event(), None, {})) == [(first, None), (second, None)]
+
+
+def explained(account, detail="past_due", kind=EventType.OPENED):
+    return replace(event(kind, account=account), detail=detail)
+
+
+SUBSCRIPTION = replace(event(cause=Cause.SUBSCRIPTION, account=None), detail="past_due")
+
+
+@pytest.mark.case("accounts newly frozen, the subscription asked")
+def test_accounts_that_freeze_for_one_reason_are_one_message_with_it_however_few_they_are():
+    others = [event(account="b1"), event(cause=Cause.RECONNECTION_REQUIRED, account="b2")]
+    changed = explained("a3", kind=EventType.CHANGED)
+    together = planned(explained("a1"), explained("a2"), changed, *others, SUBSCRIPTION)
+
+    assert groups(together, "slack") == [[None, "a1", "a2", "a3"], ["b2"], ["b1"]]
+
+
+def test_one_account_that_freezes_is_one_message_with_the_reason():
+    assert groups(planned(explained("a1"), SUBSCRIPTION), "slack") == [[None, "a1"]]
+    assert groups(planned(explained("a1")), "slack") == [["a1"]]
+
+
+def test_the_reason_alone_is_a_message_of_its_own_and_so_is_its_end():
+    ended = replace(SUBSCRIPTION, type=EventType.RESOLVED)
+
+    assert groups(planned(event(account="a1"), SUBSCRIPTION), "slack") == [[None], ["a1"]]
+    assert groups(planned(explained("a1"), ended, heard=["slack"]), "slack") == [["a1"], [None]]
+
+
+def test_machines_get_one_event_each_whatever_explains_it():
+    plan = planned(explained("a1"), explained("a2"), routing=make_routing({"hook": False}))
+
+    assert groups(plan, "hook") == [["a1"], ["a2"]]
+
+
+def test_many_others_beside_those_that_are_explained_are_one_message():
+    others = [event(account=f"b{number}") for number in range(6)]
+    plan = planned(explained("a1"), *others, explained("a2"))
+
+    assert groups(plan, "slack") == [["a1", "a2"], [event.account_id for event in others]]

@@ -118,6 +118,8 @@ class CoreHarness:
         self.ignored = set()
         self.inventory = Inventory()
         self.token = Secret("linked_acme")
+        self.subscription = None  # as it is asked with each poll
+        self.asks_subscription = True
 
     def poll(self, *accounts, scheduled=True, after=MINUTE, accepted_by=None) -> Decision:
         return self.observe(
@@ -150,6 +152,8 @@ class CoreHarness:
             now=self.now,
             new_id=self.ids.__next__,
             accepted_by=accepted_by,
+            subscription=self.subscription,
+            asks_subscription=self.asks_subscription,
         )
         return self.take(decision)
 

@@ -28,6 +28,9 @@ STATUS = {
     Cause.FLAPPING: Status.ACTIVE,
 }
 
+SUBJECTS = {Cause.SUBSCRIPTION: "subscription"}
+DETAILS = {Cause.SUBSCRIPTION: "past_due seats:10:12"}
+
 INVISIBLE = set("\u200b\u200f\u202a\u202e\u2066\u2067\u2069\ufeff\u00ad\x00\x1b\n\r\u2028\u3164")
 
 # What a program may take for an address: a word with a scheme, a host, a mail's, a share's.
@@ -131,7 +134,7 @@ def notification(
     if event is EventType.NOTICE:
         values = {"event": event, "at": NOON, "workspace": "acme", "labels": {}, "incident": None}
         return Notification(**{**values, "account": person or account(), **fields})
-    of_account = cause not in BLIND_CAUSES
+    of_account = cause not in (*BLIND_CAUSES, Cause.SUBSCRIPTION)
     ended, changed = event is EventType.RESOLVED, event is EventType.CHANGED
     lasted = Duration(2 * HOUR + 5 * MINUTE)
     status = status or (Status.ACTIVE if ended else STATUS.get(cause))
@@ -143,14 +146,14 @@ def notification(
         id=f"incident-{person.id if of_account else 'acme'}",
         workspace="acme",
         scope=Scope.ACCOUNT if of_account else Scope.WORKSPACE,
-        subject=person.id if of_account else "reading",
+        subject=person.id if of_account else SUBJECTS.get(cause, "reading"),
         cause=cause,
         opened_at=NOON - lasted,
         cause_since=NOON if changed else NOON - lasted,
         earlier=(EarlierCause(Cause.RECONNECTION_REQUIRED, lasted),) if changed else (),
         status=status,
         raw_status=person.raw_status if of_account else None,
-        detail=_detail(cause, status) if of_account else "no answer in 30 s",
+        detail=_detail(cause, status) if of_account else DETAILS.get(cause, "no answer in 30 s"),
         resolved_at=NOON if ended else None,
         resolution=(resolution or Resolution.RECOVERED) if ended else None,
     )

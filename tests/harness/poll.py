@@ -22,6 +22,7 @@ from monitor.store import sessions, workspaces
 from monitor.work.liveness import write_liveness
 from monitor.work.poll import Poller
 from monitor.work.reconnect import Reconnector
+from monitor.work.subscription import SubscriptionCheck
 
 from .metrics import page_of
 
@@ -31,7 +32,9 @@ TOKEN = "linked_acme"
 class PollHarness:
     """Polls the workspace `acme`; time passes by polls alone, each a minute after the last."""
 
-    def __init__(self, api, http, store, simulator, *, token=None, create=False, **policy):
+    def __init__(
+        self, api, http, store, simulator, *, token=None, create=False, paying=None, **policy
+    ):
         self.api = api
         self.http = http
         self.simulator = simulator
@@ -44,6 +47,7 @@ class PollHarness:
         self.routing = make_routing({"chat": True})
         self.source = self.make_source(token or Secret(TOKEN))
         self.recorder = recorder
+        self.paying = paying  # how often to ask about the subscription
         store.run_now(live)
         rules = make_rules(IncidentPolicy(**policy), self.routing, create=create)
         self.take(rules)
@@ -62,8 +66,22 @@ class PollHarness:
         """Take the workspace, as a monitor does that starts; go by the *rules* of before."""
         workspace, term = self.store.run_now(lambda tx: hold(tx, "acme", now=self.now))
         rules = rules or self.poller.rules
+        self.subscription = SubscriptionCheck(
+            "acme",
+            term,
+            source=self.source,
+            policy=rules.policy,
+            routing=rules.routing,
+            every=self.paying,
+            recorder=self.recorder,
+        )
         self.poller = Poller(
-            workspace, term, rules=rules, source=self.source, recorder=self.recorder
+            workspace,
+            term,
+            rules=rules,
+            source=self.source,
+            recorder=self.recorder,
+            subscription=self.subscription,
         )
 
     def make_source(self, token):
@@ -121,6 +139,8 @@ class PollHarness:
             self.seconds += after.seconds
             self.simulator.advance(after.seconds)
             decision = await self.poller.poll(scheduled=scheduled)
+            events += decision.events if decision else ()
+            decision = await self.poller.check_subscription()
             events += decision.events if decision else ()
         return [(str(event.type), str(event.cause or event.detail)) for event in events]
 

@@ -38,7 +38,10 @@ class WorkersHarness:
         self.now = NOON
         self.seconds = 0.0
         ids = map(f"{name}{{:05d}}".format, count())
-        runtime = Runtime(lambda: self.now, lambda: self.seconds, lambda: 0.0, lambda: next(ids))
+        self.jitter = 0.0
+        runtime = Runtime(
+            lambda: self.now, lambda: self.seconds, lambda: self.jitter, lambda: next(ids)
+        )
         self.resources = Resources(
             store, httpx.AsyncClient(verify=False), runtime, clients, Proxies({})
         )
@@ -60,14 +63,18 @@ class WorkersHarness:
         url = f"{self.hook_url}/{path}"
         return f'{{name: crm, type: webhook, url: "{url}", secret: "{WEBHOOK_SECRET}"}}'
 
-    def load(self, *names, more="", **workspaces):
-        """Read a configuration; of each of *workspaces* it says more than the name."""
+    def load(self, *names, more="", paying=False, **workspaces):
+        """Read a configuration; of each of *workspaces* it says more than the name.
+
+        *paying* is the section `subscription`.
+        """
         settings = {
             "workspaces": [
                 {"name": name, "token": f"linked_{name}", **extra}
                 for name, extra in ({name: {} for name in names} | workspaces).items()
             ],
             "linked_api": {"base_url": self.api},
+            "subscription": paying,
             "storage": {"url": f"sqlite:///{self.folder}/monitor.db"},
         }
         file = self.folder / "config.yaml"

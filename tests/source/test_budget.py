@@ -66,6 +66,15 @@ def test_what_was_spent_in_the_last_minute_is_counted():
     assert [budget.spent(now) for now in (20, 59, 60, 75, 80)] == [3, 3, 2, 1, 0]
 
 
+def test_what_comes_last_leaves_some_of_the_share():
+    budget = Budget(3)
+
+    assert [budget.take(now, leave=1) for now in (0, 10)] == [0, 0]
+    assert budget.take(20, leave=1) == Duration.parse("40s")
+    assert budget.take(20) == 0
+    assert Budget(1).take(5, leave=1) == Duration.parse("1m")
+
+
 @given(st.integers(min_value=0, max_value=50), st.floats(min_value=0, max_value=1e6))
 @settings(deadline=None)
 def test_who_goes_on_from_another_has_spent_as_much_and_waits_no_longer_than_a_minute(spent, now):

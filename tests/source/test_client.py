@@ -1,4 +1,4 @@
-"""What each of the three calls sends, makes of its response, and when it is retried."""
+"""What each of the calls sends, makes of its response, and when it is retried."""
 
 import asyncio
 import json
@@ -243,11 +243,13 @@ async def test_an_unusable_token_is_a_failed_poll_without_a_request(token_file, 
 # ── no other call ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_only_three_methods_can_be_called():
+def test_only_five_methods_can_be_called():
     assert {method.value for method in Method} == {
         "accounts.getAll",
         "accounts.getConnectionSession",
         "accounts.createReconnectionSession",
+        "subscription.getStatus",
+        "subscription.getSeats",
     }
 
 

@@ -15,7 +15,7 @@ Rules:
 accounts   what a good poll shows            blindness  what a failed poll means
 belief     lists without a known account     sessions   links: which are missing, which came
 due        what time alone brings            outage     most workspaces can't be read at once
-matching   new names that rules would match
+matching   new names that rules would match  subscription  how the accounts are paid for
 """
 
 from collections.abc import Callable, Mapping
@@ -38,8 +38,10 @@ from monitor.core.model import (
     Workspace,
 )
 from monitor.core.policy import REFRESH_AFTER, IncidentPolicy
+from monitor.core.subscription import Subscription
 
 from . import accounts, belief, blindness, matching, outage
+from . import subscription as paying
 from .accounts import AccountState, Input
 from .sessions import lack_link
 
@@ -71,6 +73,8 @@ def decide(
     new_id: Callable[[], str],
     accepted_by: str | None = None,
     others: outage.Others | None = None,
+    subscription: Subscription | None = None,
+    asks_subscription: bool = False,
 ) -> Decision:
     """Decide what one poll of *workspace* means.
 
@@ -79,6 +83,8 @@ def decide(
     missing link is to be asked for, *scheduled* whether the schedule caused this poll,
     *refresh_after* how long a link that rotated is kept back, *accepted_by* which person said that
     a strange list is right, *others* how other workspaces fare (None: that doesn't matter).
+    *subscription* is how the accounts are paid for, if that was asked just now (as a rule it is:
+    *asks_subscription*).
     """
     draft = Draft(
         workspace,
@@ -115,5 +121,6 @@ def decide(
     if is_rematched:
         matching.match_all_anew(draft, observation.ignored)
     after = replace(after, accounts=draft.accounts_after(), removed=draft.removed_after())
+    paying.follow(draft, after, subscription, is_asked=asks_subscription)
     wanted = lack_link(draft) if create else ()
     return draft.decision(after, incidents, wanted=wanted)

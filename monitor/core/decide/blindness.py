@@ -17,7 +17,7 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 
-from . import outage
+from . import outage, subscription
 
 REJECTED_FOR: Final = Duration.parse("60s")
 """How long a token has to be rejected before it is taken for a wrong one."""
@@ -28,16 +28,24 @@ def observe_failure(
 ) -> Workspace:
     """Return the workspace after one more failed poll; long blindness is an incident.
 
-    Every poll counts, and another cause counts from the second poll on.
+    Every poll counts, and another cause counts from the second poll on. That there is no
+    subscription is no blindness: Linked API answers.
     """
     before, now = draft.workspace.failing, draft.now
+    is_refused = failure.cause is Cause.SUBSCRIPTION
+    if before and (before.cause is Cause.SUBSCRIPTION) is not is_refused:
+        before = None
     since = min(before.since, now) if before else now
     is_same = before is not None and before.cause is failure.cause
     cause_since = min(before.cause_since, now) if before and is_same else now
     failing = FailureStreak(failure.cause, failure.detail, since, cause_since)
     incident = draft.find_open(READING)
     is_held = outage.follow(draft, others, failing)
-    if incident is None:
+    if is_refused:
+        subscription.refuse(draft)
+        if incident is not None:
+            draft.resolve(incident, Resolution.RECOVERED, Reason.READ_AGAIN)
+    elif incident is None:
         reason = why_blind(failing, draft.policy, now)
         if reason and not is_held and not outage.begin(draft, others, failing):
             draft.open(
@@ -55,7 +63,9 @@ def observe_failure(
 
 
 def why_blind(failing: FailureStreak, policy: IncidentPolicy, now: Micros) -> Reason | None:
-    """Return why a workspace that fails so is blind, None if it is not yet."""
+    """Return why a workspace that fails so is blind, None if it is not, or not yet."""
+    if failing.cause is Cause.SUBSCRIPTION:
+        return None
     lasted = now - failing.cause_since
     if failing.cause is Cause.TOKEN_REJECTED and lasted >= REJECTED_FOR:
         return Reason.TOKEN_REJECTED

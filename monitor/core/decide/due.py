@@ -12,6 +12,7 @@ from monitor.core.draft import Decision, Draft
 from monitor.core.duration import Duration
 from monitor.core.model import (
     API,
+    SUBSCRIPTION,
     Account,
     Cause,
     EventType,
@@ -81,10 +82,11 @@ def schedule(
 def _next_reminder(incident: Incident, policy: IncidentPolicy, now: Micros) -> Micros | None:
     """Return when *incident* is due for a reminder that is planned *now*; None if none is to come.
 
-    Nobody is reminded of what is of all workspaces.
+    Nobody is reminded of what is of all workspaces, nor of how one is paid for.
     """
     is_over = not policy.remind or incident.reminders >= policy.remind_max
-    return None if is_over or incident.about == API else now + _step(incident, policy)
+    is_told_once = incident.about in (API, SUBSCRIPTION)
+    return None if is_over or is_told_once else now + _step(incident, policy)
 
 
 def _step(incident: Incident, policy: IncidentPolicy) -> Duration:
