@@ -17,6 +17,7 @@ def make_routing(config: Config) -> Routing:
         Receiver(
             settings.name,
             groups=notifiers.groups(settings),
+            is_machine=notifiers.is_machine(settings),
             is_log=settings.type == "log",
             may_have_link=settings.link != "none",
             address_label=settings.address_label,

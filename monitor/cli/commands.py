@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from monitor import __version__
-from monitor.core.errors import MonitorError, SetupError, first_error
+from monitor.core.errors import ActError, MonitorError, SetupError, first_error
 
 from .output import Exit, print_error, print_lines
 
@@ -24,6 +24,8 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check": ("check", "Look at every workspace once; record and send nothing."),
     "accounts": ("accounts", "List the accounts as last seen, the bad ones first."),
     "incidents": ("incidents", "List the open incidents, newest first."),
+    "ack": ("act", "Take incidents over: no reminders until they change or end."),
+    "unack": ("act", "Give incidents back: nobody has them any more."),
     "deliveries": ("deliveries", "List the latest notifications and how they fare."),
     "workspaces": ("workspaces", "List the workspaces as last seen."),
     "forget": ("forget", "Erase an account that is not listed any more."),
@@ -97,6 +99,13 @@ def _options(
     """Options of the program itself."""
 
 
+_KINDS: Final[Mapping[type[Exception], tuple[str, Exit]]] = {
+    SetupError: ("config", Exit.AUTH_OR_CONFIG),
+    ActError: ("validation", Exit.VALIDATION),
+    MonitorError: ("error", Exit.GENERAL),
+}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; any error is one clear line and an exit code, never a traceback."""
     try:
@@ -108,9 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cause = first_error(error)
         if not isinstance(cause, MonitorError):
             raise cause from None
-        is_config = isinstance(cause, SetupError)
-        print_error("config" if is_config else "error", str(cause))
-        sys.exit(Exit.AUTH_OR_CONFIG if is_config else Exit.GENERAL)
+        type_, exit_code = next(kind for type_, kind in _KINDS.items() if isinstance(cause, type_))
+        print_error(type_, str(cause))
+        sys.exit(exit_code)
     sys.exit(code)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from monitor.config import Config
 from monitor.core.duration import Duration
+from monitor.store.access import Concerned
 from monitor.store.db import Store
 
 from .log import configure_log_late
@@ -31,11 +32,14 @@ def read(config: Config, query: Callable[[Connection], T]) -> T:
         return store.read_now(query)
 
 
-def write(config: Config, work: Callable[[Connection], T]) -> T:
-    """Commit what *work* writes; raise MonitorError if there is no database."""
+def write(config: Config, work: Callable[[Connection], T], *, of: Concerned = None) -> T:
+    """Commit what *work* writes of the workspaces *of* (None: of any).
+
+    Raise MonitorError if there is no database.
+    """
     configure_log_late(config)
     with closing(Store.open(config.storage.location, create=False)) as store:
-        return store.run_now(work)
+        return store.run_now(work, of=of)
 
 
 def erase(config: Config, work: Callable[[Connection], T]) -> T:

@@ -8,6 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from monitor.app import process
+from monitor.core.errors import ActError
 from monitor.core.history import History, page
 from monitor.core.model import LISTED, Micros
 from monitor.core.secret import Secret
@@ -17,7 +18,7 @@ from monitor.store.lookup import MAX_CANDIDATES, Candidate
 
 from .database import read
 from .options import ConfigOption, JsonOption, LimitOption, ShowLinksOption, pass_on
-from .output import Exit, print_error, print_json, print_lines, print_rows, wants_json
+from .output import print_json, print_lines, print_rows, wants_json
 
 MAX_EVENTS: Final = 50
 
@@ -52,6 +53,7 @@ def list_incidents(
         until = now if row["resolved_at"] is None else row["resolved_at"]
         row["duration_seconds"] = max(0, until - row["opened_at"]) // 1_000_000
     columns = ["workspace", "account_name", "cause", "opened_at", "duration_seconds"]
+    columns += ["acknowledged_by"] if any(row["acknowledged_by"] for row in rows) else []
     columns += ["resolution"] if ended else []
     print_rows(rows, as_json=json, columns=columns, empty="no incident is open")
 
@@ -85,8 +87,7 @@ def show(
 
     loaded = read(config, load)
     if not isinstance(loaded, History):
-        print_error("validation", _unclear(word, loaded))
-        raise typer.Exit(Exit.VALIDATION)
+        raise ActError(unclear(word, loaded))
     link, now = loaded.link if show_links else None, process.now()
     labels = config.inventory().labels(loaded.incident.workspace, loaded.account)
     if wants_json(json):
@@ -122,7 +123,7 @@ def _data(
     }
 
 
-def _unclear(word: str, candidates: Sequence[Candidate]) -> str:
+def unclear(word: str, candidates: Sequence[Candidate]) -> str:
     """Say that *word* is no incident, or could be any of the *candidates*."""
     if not candidates:
         advice = "see the ids in `linkedapi-monitor incidents --all --json`"

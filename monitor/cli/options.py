@@ -1,9 +1,11 @@
 """The options that many commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+from monitor.core.duration import Duration
 
 ConfigOption = Annotated[
     Path | None,
@@ -22,9 +24,48 @@ JsonOption = Annotated[
         show_default=False,
     ),
 ]
+MAX_NAME: Final = 64
+MAX_REASON: Final = 300
+
+
+def _check_name(name: str | None) -> str | None:
+    """Return who *name* says it is; raise typer.BadParameter unless people can read it."""
+    if name is not None and not (0 < len(name.strip()) <= MAX_NAME and name.isprintable()):
+        raise typer.BadParameter(f"must be a name of 1 to {MAX_NAME} printable characters")
+    return name and name.strip()
+
+
+def _check_reason(reason: str) -> str:
+    if len(reason) > MAX_REASON or not reason.isprintable():
+        raise typer.BadParameter(f"must be a line of at most {MAX_REASON} printable characters")
+    return reason.strip()
+
+
+def _read_duration(text: str) -> Duration:
+    try:
+        duration = Duration.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not duration:
+        raise typer.BadParameter("must be longer than nothing")
+    return duration
+
+
 ByOption = Annotated[
     str | None,
-    typer.Option("--by", help="Who does it; else the system's user.", show_default=False),
+    typer.Option(
+        "--by",
+        help="Who does it; else the system's user.",
+        show_default=False,
+        callback=_check_name,
+    ),
+]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why; messages say it.", callback=_check_reason)
+]
+ForOption = Annotated[
+    Duration | None,
+    typer.Option("--for", metavar="DURATION", help="For how long: 4h, say.", parser=_read_duration),
 ]
 ShowLinksOption = Annotated[
     bool, typer.Option("--show-links", help="Show the links that log accounts in.")

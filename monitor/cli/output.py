@@ -49,6 +49,7 @@ TIMES: Final = {
     "opened_at",
     "resolved_at",
     "next_attempt_at",
+    "acknowledged_until",
     "created_at",
     "rules_told_at",
 }

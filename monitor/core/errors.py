@@ -2,6 +2,7 @@
 
     MonitorError                what a person must know; its text says what to do
      ├── SetupError             the configuration or its surroundings can't be used
+     ├── ActError               what a person asked for can't be done
      ├── ApiError               Linked API refused or could not be reached
      └── DeliveryError          a notifier could not hand its message over
 
@@ -29,6 +30,10 @@ def first_error(error: Exception) -> Exception:
 
 class SetupError(MonitorError):
     """The configuration, or what surrounds the program, can't be used as it is."""
+
+
+class ActError(MonitorError):
+    """What a person asked for can't be done, as things are."""
 
 
 class AttemptReason(StrEnum):

@@ -445,6 +445,7 @@ class Event:
     """Something that happened, why, and that people may hear of. A `notice` has no incident.
 
     *untold* says of receivers that would hear of it why they do not: `name: why`, one a line.
+    *act_id* is the act that it follows from, if a person did something.
     """
 
     id: str
@@ -457,6 +458,55 @@ class Event:
     cause: Cause | None = None
     detail: str = ""
     untold: str = ""
+    act_id: str | None = None
+
+
+class ActKind(StrEnum):
+    """What a person can do."""
+
+    ACK = "ack"
+    UNACK = "unack"
+    MUTE = "mute"
+    END_MUTE = "end_mute"
+    RECONNECT = "reconnect"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    ACCEPT = "accept"
+    FORGET = "forget"
+
+
+class Way(StrEnum):
+    """How an act comes to us."""
+
+    CLI = "cli"
+    SLACK = "slack"
+    PAGE = "page"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a person did, and who: *actor* in their *way*, which *login* says who the system knows.
+
+    It is about one *subject* of a *workspace*, or several (then *detail* says which), or neither.
+    """
+
+    id: str
+    at: Micros
+    act: ActKind
+    way: Way
+    actor: str
+    login: str | None = None
+    workspace: str | None = None
+    subject: str | None = None
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def claimed_by(self) -> str | None:
+        """Whose *login* it was, if that is another name than the one that was given."""
+        is_same = self.login is None or self.login.partition("@")[0] == self.actor
+        return None if is_same else self.login
 
 
 @dataclass(frozen=True, slots=True)

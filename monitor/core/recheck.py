@@ -87,7 +87,7 @@ def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason |
         unwatched = incident.resolution is Resolution.UNWATCHED
         return SettledReason.UNWATCHED if unwatched else SettledReason.RECOVERED
     match queued.event:
-        case EventType.REMINDED:
+        case EventType.REMINDED | EventType.ESCALATED:
             is_stale = incident.acknowledged_at is not None
         case EventType.REFRESHED:
             has_new_link = receiver.may_have_link and account and has_link(queued.session)

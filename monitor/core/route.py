@@ -4,8 +4,9 @@ Rules:
 1. `resolved` goes to exactly those who heard of the incident, whatever routes say by then.
 2. `refreshed` goes to the receivers that heard; `changed` to them and to the route of the new
    cause; whoever has not heard yet and is not on that route will not.
-3. What waits to be told of an incident is told once: the text is made when it is sent.
-4. A receiver whose address is a label of the account hears of accounts that have the label. Each
+3. `acknowledged` goes to the machines that heard; people see it in what they are told next.
+4. What waits to be told of an incident is told once: the text is made when it is sent.
+5. A receiver whose address is a label of the account hears of accounts that have the label. Each
    address is a recipient of its own: if the label changes, who had it hears the end, and who has it
    an opening with what is told next.
 """
@@ -81,12 +82,14 @@ class Route(ConfigSection):
 class Receiver:
     """A configured destination: what one message may hold (*groups*: many incidents), its address.
 
+    One that *is_machine* follows each incident by rule: it hears at once who has taken it over.
     *address_label* is the label of an account that holds the address, for one without its own. The
     messages of one that *is_log* are lines of our own log.
     """
 
     name: str
     groups: bool = True
+    is_machine: bool = False
     is_log: bool = False
     may_have_link: bool = True
     address_label: str | None = None
@@ -259,7 +262,9 @@ def _recipients(
     if event.type is EventType.RESOLVED:
         return tuple(heard)
     hearing = _at_present((recipient.receiver for recipient in heard), routing, labels)
-    if event.type is EventType.REFRESHED:
+    if event.type is EventType.ACKNOWLEDGED:
+        hearing = tuple(it for it in hearing if routing.receivers[it.receiver].is_machine)
+    if event.type in (EventType.REFRESHED, EventType.ACKNOWLEDGED):
         return tuple(recipient for recipient in hearing if recipient not in audience.waiting)
     if event.type is EventType.CHANGED:
         routed = tuple(dict.fromkeys((*hearing, *routed)))

@@ -108,10 +108,12 @@ class ReceiverSettings(BaseModel):
 class Notifier(ABC):
     """Sends messages to one receiver; each attempt is over within its `timeout`.
 
-    *groups* says whether one message may tell of many incidents (people) or only of one (machines).
+    *groups* says whether one message may tell of many incidents (people) or only of one (machines);
+    *is_machine*, whether it is to hear at once of what people see in what they are told next.
     """
 
     groups: ClassVar[bool] = True
+    is_machine: ClassVar[bool] = False
 
     def __init__(self, settings: Any, *, http: "httpx.AsyncClient", style: Style) -> None:
         self.settings = settings
@@ -137,6 +139,11 @@ def settings_type(kind: str) -> type[ReceiverSettings]:
 def groups(settings: ReceiverSettings) -> bool:
     """Say whether one message to this receiver may tell of many incidents."""
     return bool(_load(settings.type).Notifier.groups)
+
+
+def is_machine(settings: ReceiverSettings) -> bool:
+    """Say whether this receiver follows incidents by rule."""
+    return bool(_load(settings.type).Notifier.is_machine)
 
 
 def build(

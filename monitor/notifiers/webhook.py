@@ -84,6 +84,7 @@ class Notifier(_http.HttpNotifier[Settings]):
     """Posts one event a request, signed so that its receiver knows whom it is from."""
 
     groups = False
+    is_machine = True
 
     def request(self, message: Message) -> _http.Request:
         """Write the one event of *message* and sign it."""
@@ -150,7 +151,7 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "resolved_at": iso_time(ended) if ended is not None else None,
         "resolution": incident.resolution,
         "duration_seconds": None if ended is None else (ended - incident.opened_at) // 1_000_000,
-        "acknowledged_by": incident.acknowledged_by,
+        "acknowledged_by": _text(incident.acknowledged_by) if incident.acknowledged_by else None,
     }
 
 

@@ -33,6 +33,7 @@ _SHIFT_BACK: Final = (
     "session SET link_since = :now WHERE link_since > :now",
     "session_intent SET at = at - :step WHERE at > :now",
     "event SET at = :now WHERE at > :now",
+    "act SET at = :now WHERE at > :now",
     "incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL",
     "incident SET told_at = :now WHERE told_at > :now AND resolved_at IS NULL",
     "incident SET cause_since = :now WHERE cause_since > :now AND resolved_at IS NULL",

@@ -121,6 +121,15 @@ ERASE_ACCOUNT: Final = (
     WHERE workspace = :workspace AND scope = 'account' AND subject = :id
     """),
     text("""
+    UPDATE act SET reason = '' WHERE id IN (
+        SELECT act_id FROM event WHERE workspace = :workspace AND account_id = :id
+    )
+    """),
+    text("""
+    UPDATE act SET subject = :hash, reason = '', detail = ''
+    WHERE workspace = :workspace AND subject = :id
+    """),
+    text("""
     UPDATE event SET account_id = :hash, detail = '', untold = ''
     WHERE workspace = :workspace AND account_id = :id
     """),

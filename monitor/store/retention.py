@@ -68,6 +68,13 @@ DELETE_ENDED: Final = (
     )
     """),
     text("""
+    DELETE FROM act WHERE id IN (
+        SELECT id FROM act WHERE at < :before
+            AND NOT EXISTS (SELECT 1 FROM event WHERE event.act_id = act.id)
+        LIMIT :limit
+    )
+    """),
+    text("""
     DELETE FROM session_intent WHERE id IN (
         SELECT id FROM session_intent
         WHERE at < :before AND outcome NOT IN ('wanted', 'calling') LIMIT :limit

@@ -344,6 +344,7 @@ RENAME: Final = (
     text("UPDATE transition SET workspace = :new WHERE workspace = :old"),
     text("UPDATE incident SET workspace = :new WHERE workspace = :old"),
     text("UPDATE event SET workspace = :new WHERE workspace = :old"),
+    text("UPDATE act SET workspace = :new WHERE workspace = :old"),
     text("UPDATE message SET workspace = :new WHERE workspace = :old"),
     text("UPDATE notification SET workspace = :new WHERE workspace = :old"),
     text("UPDATE session_intent SET workspace = :new WHERE workspace = :old"),

@@ -68,6 +68,17 @@ MISTAKES = [
     Mistake("option of another command", "run --json", "No such option: --json"),
     Mistake("option without its value", "check -c", "Option '-c' requires an argument"),
     Mistake("file without -c", "run {file}", "Got unexpected extra argument(s)"),
+    Mistake("nothing named", "ack -c {file}", "name an account or an incident, or a set", code=5),
+    Mistake("name and set", "ack x --cause frozen -c {file}", "name an account or an", code=5),
+    Mistake("set of no workspace", "unack --cause frozen -c {file}", "by --workspace and", code=5),
+    Mistake(
+        "cause unknown", "ack --cause broken", "'broken' is not one of 'reconnection_required'"
+    ),
+    Mistake("duration unreadable", "ack x --for soon", "must be a duration such as 30s"),
+    Mistake("duration of nothing", "ack x --for 0s", "must be longer than nothing"),
+    Mistake("name too long", f"ack x --by {'y' * 65}", "must be a name of 1 to 64 printable"),
+    Mistake("name empty", "ack x --by ''", "must be a name of 1 to 64 printable characters"),
+    Mistake("reason too long", f"ack x --reason {'y' * 301}", "must be a line of at most 300"),
     Mistake("argument missing", "workspaces accept -c {file}", "Missing argument 'name'"),
     Mistake("limit of 0", "deliveries --limit 0", "--limit must be greater than or equal to 1"),
     Mistake("limit below 0", "incidents --limit -1", "--limit must be greater than or equal to 1"),

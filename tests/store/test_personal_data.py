@@ -11,8 +11,9 @@ from sqlalchemy import text
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
+from monitor.core.model import Act, ActKind, Way
 from monitor.core.route import Receiver, Routing
-from monitor.store import personal_data
+from monitor.store import acts, personal_data
 from monitor.store.db import Store
 
 ZEB = "zeb-4a1f"
@@ -47,6 +48,14 @@ def everywhere(store):
     harness.poll(*OTHERS, signed_out(ZEB, link=LINK, **PERSON))
     harness.settle(harness.claim("slack"), post='{"ts": "1699.zeb"}')
     harness.deliver("mail")
+    for subject in (ZEB, None):
+        why = Act(harness.new_id(), harness.now, ActKind.ACK, Way.CLI, "ann", workspace="acme")
+        why = replace(
+            why, subject=subject, reason="Zebulon Quagga is on holiday", detail=subject or ""
+        )
+        harness.run(lambda tx, why=why: acts.write(tx, why))
+    of_set = text("UPDATE event SET act_id = :id WHERE account_id = :account")
+    harness.run(lambda tx: tx.execute(of_set, {"id": why.id, "account": ZEB}))
     for _ in range(3):
         harness.poll(*OTHERS, after=HOUR)
     harness.deliver("slack")
@@ -78,7 +87,7 @@ def test_nothing_that_names_the_person_is_left_in_any_table(store):
     harness = everywhere(store)
     named = {table for table, _ in traces(harness)}
     assert named == {
-        *("account", "attempt", "event", "heard", "incident", "message", "notification"),
+        *("account", "act", "attempt", "event", "heard", "incident", "message", "notification"),
         *("post", "receiver", "session_intent", "transition"),
     }
 

@@ -16,8 +16,8 @@ from harness.leases import REPLICA, hold
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
-from monitor.core.model import Workspace
-from monitor.store import clock, incidents, leases, session_intents, workspaces
+from monitor.core.model import Act, ActKind, Way, Workspace
+from monitor.store import acts, clock, incidents, leases, session_intents, workspaces
 from monitor.store.db import LeaseLostError
 from monitor.store.session_intents import SessionIntent
 
@@ -72,6 +72,10 @@ def eventful(harness):
     harness.observe(REJECTED)
     wanted = [SessionIntent("c1", "acme", "b", "0001")]
     harness.run(lambda tx: session_intents.add(tx, wanted, cooldown=HOUR, now=harness.now))
+    act = Act(
+        "act", harness.now, ActKind.ACK, Way.CLI, "ann", "ann@web1", "acme", "b", "why", "what"
+    )
+    harness.run(lambda tx: acts.write(tx, act))
     filled = text("UPDATE account SET changes = '1 2', rules_told_at = 1, replaced_by = 'a9'")
     harness.run(lambda tx: tx.execute(filled))
     harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))

@@ -180,10 +180,29 @@ CREATE TABLE event (
     reason TEXT NOT NULL,
     cause TEXT,
     detail TEXT NOT NULL,
-    untold TEXT NOT NULL
+    untold TEXT NOT NULL,
+    act_id TEXT
 );
 
 CREATE INDEX event_incident ON event (incident_id);
+CREATE INDEX event_act ON event (act_id) WHERE act_id IS NOT NULL;
+
+-- What people did: `actor` is who, in their way; `login` is the system's user and host that it came
+-- from, whoever they said they were. It is of one incident, or of several of a workspace, or of none.
+CREATE TABLE act (
+    id TEXT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    act TEXT NOT NULL,
+    way TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    login TEXT,
+    workspace TEXT,
+    subject TEXT,
+    reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+
+CREATE INDEX act_at ON act (at);
 
 -- One message belongs to one workspace and one recipient; `holder` is that of its workspace, as long
 -- as it is not settled. What a pending one waits for: its time
