@@ -96,6 +96,7 @@ CASES = frozenset(
         "first link of an incident that had none",
         "link rotates after it was told",
         "reminders due together",
+        "escalation step due",
         "reminders count from when someone was told",
         "acknowledged",
         "reminder due while the workspace is blind",
@@ -123,7 +124,6 @@ COMING = frozenset(
     {
         "mute begins",
         "mute ends while still bad",
-        "escalation step due",
         "third incident of the same cause in 7 days",
         "login fails",
         "new session right after a success",

@@ -29,4 +29,5 @@ def make_routing(config: Config) -> Routing:
         routes=config.routes,
         fallback=config.fallback,
         inventory=config.inventory(),
+        timezone=config.timezone,
     )

@@ -86,13 +86,21 @@ def _check_names(document: Document) -> None:
 
 
 def _addressees(document: Document) -> Iterator[tuple[Location, Any]]:
-    """Yield what the routes name as receivers."""
+    """Yield what the routes, and their steps, name as receivers."""
     for index, route in _tables(document, "routes"):
-        to = route.get("to")
-        if isinstance(to, list):
-            yield from ((("routes", index, "to", item), name) for item, name in enumerate(to))
-        else:
-            yield ("routes", index, "to"), to
+        yield from _listed(("routes", index, "to"), route.get("to"))
+        steps = route.get("escalate")
+        for number, step in enumerate(steps if isinstance(steps, list) else ()):
+            if isinstance(step, Table):
+                yield from _listed(("routes", index, "escalate", number, "to"), step.get("to"))
+
+
+def _listed(location: Location, value: Any) -> Iterator[tuple[Location, Any]]:
+    """Yield each name of *value*: a list of them, or one."""
+    if isinstance(value, list):
+        yield from (((*location, item), name) for item, name in enumerate(value))
+    else:
+        yield location, value
 
 
 def _names(document: Document, section: str) -> Iterator[tuple[int, str]]:

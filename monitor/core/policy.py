@@ -11,6 +11,7 @@ from .bounds import AtMost, Between, span
 from .doc import Doc
 from .duration import Duration
 from .model import IntentOutcome, Micros
+from .time_of_day import TimeOfDay
 from .url import split_web_url
 
 
@@ -105,6 +106,10 @@ class IncidentPolicy(ConfigSection):
         Doc("when to remind; the last repeats; `[]` never", example=["2h", "1d"]),
     ] = tuple(map(Duration.parse, ("1h", "4h", "24h")))
     remind_max: Annotated[int, Between(0, 1000), Doc("reminders per incident", example=10)] = 20
+    remind_at: Annotated[
+        TimeOfDay | None,
+        Doc("steps of a day or more are due at this time of `timezone`", example="09:00"),
+    ] = None
     flapping: Annotated[
         Flapping,
         Doc("when an account that keeps changing is one incident", example={"changes": 4}),

@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
+from .bounds import AtMost, span
 from .doc import Doc
+from .duration import Duration
 from .inventory import Inventory, matches_any, names_of
 from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
 from .policy import ConfigSection, Labels, OneOrMore, Texts
@@ -64,8 +66,25 @@ MatchPart: TypeAlias = Literal["cause", "scope", "workspace", "account", "labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step(ConfigSection):
+    """So long *after* somebody was told, the receivers *to* are, unless it was taken over."""
+
+    after: Annotated[
+        Duration,
+        span("1m", "365d"),
+        Doc("so long after it was first told …", example="2h"),
+    ]
+    to: Annotated[Texts, Doc("… these receivers are told as well", example=["ops-email"])] = field(
+        metadata={"min_length": 1}
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route(ConfigSection):
-    """The receivers *to* hear what matches; the next routes are asked only if it *continues*."""
+    """The receivers *to* hear what matches; the next routes are asked only if it *continues*.
+
+    Those of the steps in *escalate* hear of it later, each step once an incident.
+    """
 
     match: Annotated[Match, Doc("the events that match all parts", example={"cause": "frozen"})] = (
         field(default_factory=Match)
@@ -76,6 +95,18 @@ class Route(ConfigSection):
     continues: Annotated[bool, Doc("`true`: the next routes are asked as well", example=True)] = (
         field(default=False, metadata={"alias": "continue"})
     )
+    escalate: Annotated[
+        tuple[Step, ...],
+        AtMost(20),
+        Doc(
+            "who is told if nobody takes it over (`ack`), and when",
+            example=[{"after": "2h", "to": ["ops-email"]}],
+        ),
+    ] = ()
+
+    def __post_init__(self) -> None:
+        if len({step.after for step in self.escalate}) < len(self.escalate):
+            raise ValueError("escalate must have no two steps after the same time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +135,14 @@ class Routing:
     """The whole table: the *receivers* by name, and the *routes* to them.
 
     No routes at all send every event to every receiver; *fallback* hears what no route matches.
+    *timezone* is that of the times that people configure.
     """
 
     receivers: Mapping[str, Receiver]
     routes: tuple[Route, ...] = ()
     fallback: str | None = None
     inventory: Inventory = field(default_factory=Inventory)
+    timezone: str = "UTC"
 
 
 class Recipient(NamedTuple):
@@ -164,6 +197,10 @@ SEVERITY: Final[Sequence[Cause | None]] = (
 """The worst cause first; what has none comes last."""
 
 
+_ONCE: Final = (EventType.ESCALATED, EventType.REMINDED)
+"""Of these a commit tells a recipient one about an incident, the first."""
+
+
 def plan(
     events: Sequence[Event],
     *,
@@ -188,13 +225,17 @@ def plan(
         labels = routing.inventory.labels(event.workspace, account)
         if event.workspace == ALL_WORKSPACES:
             routed = _routed_of_all(event, affected, routing)
+        elif event.type is EventType.ESCALATED:
+            routed = _at_step(event, account, routing, labels)
         else:
             routed = _routed(event, account, routing, labels)
         recipients = _recipients(event, audience, routing, routed, labels)
         if recipients is None:
             unrouted.append(event)
         for recipient in recipients or ():
-            planned.setdefault((recipient, event.workspace), []).append(event)
+            group = planned.setdefault((recipient, event.workspace), [])
+            if event.type not in _ONCE or all(it.incident_id != incident_id for it in group):
+                group.append(event)
         if event.type is EventType.CHANGED:
             unheard = audience.waiting - audience.heard - set(routed or _fallback(routing))
             rerouted += [(incident_id, recipient) for recipient in sorted(unheard)]
@@ -283,13 +324,40 @@ def _fallback(routing: Routing) -> tuple[Recipient, ...]:
 
 
 def _routed(
-    event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
+    event: Event | Incident,
+    account: Account | None,
+    routing: Routing,
+    labels: Mapping[str, str],
 ) -> tuple[Recipient, ...]:
     """Return those whom the routes name for *event* and who have an address for it."""
     names = dict.fromkeys(() if routing.routes else routing.receivers)
     for route, differs in ask(routing.routes, event, account, labels):
         if differs is None:
             names.update(dict.fromkeys(route.to))
+    return _at_present(names, routing, labels)
+
+
+def steps_of(
+    event: Event | Incident, account: Account | None, routing: Routing
+) -> dict[Duration, list[str]]:
+    """Return who is told of *event*, which is about *account*, after how long: in that order.
+
+    The steps of all routes that match count.
+    """
+    labels = routing.inventory.labels(event.workspace, account)
+    steps: dict[Duration, list[str]] = {}
+    for route, differs in ask(routing.routes, event, account, labels):
+        for step in route.escalate if differs is None else ():
+            steps.setdefault(step.after, []).extend(step.to)
+    return dict(sorted(steps.items()))
+
+
+def _at_step(
+    event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
+) -> tuple[Recipient, ...]:
+    """Return those of the step of which *event* says that it is due."""
+    steps = steps_of(event, account, routing)
+    names = (name for after, names in steps.items() if str(after) == event.detail for name in names)
     return _at_present(names, routing, labels)
 
 
@@ -317,7 +385,10 @@ def _routed_of_all(
 
 
 def ask(
-    routes: Iterable[Route], event: Event, account: Account | None, labels: Mapping[str, str]
+    routes: Iterable[Route],
+    event: Event | Incident,
+    account: Account | None,
+    labels: Mapping[str, str],
 ) -> Iterator[tuple[Route, MatchPart | None]]:
     """Yield the *routes* that are asked for *event*, in their order.
 
@@ -331,7 +402,10 @@ def ask(
 
 
 def _differing_part(
-    match: Match, event: Event, account: Account | None, labels: Mapping[str, str]
+    match: Match,
+    event: Event | Incident,
+    account: Account | None,
+    labels: Mapping[str, str],
 ) -> MatchPart | None:
     scope = Scope.ACCOUNT if event.account_id else Scope.WORKSPACE
     names = (account.id, *names_of(account)) if account else (event.account_id or "",)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy import Connection
 
-from monitor.core.decide.due import schedule
+from monitor.core.decide.due import Due, schedule
 from monitor.core.decide.outage import CAUSES
 from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.draft import Decision
@@ -19,6 +19,7 @@ from monitor.core.model import (
     ALL_WORKSPACES,
     API,
     SUBSCRIPTION,
+    Account,
     Cause,
     Event,
     EventType,
@@ -109,7 +110,15 @@ def record(
         group_over=1 if decision.baseline or decision.together else policy.group_over,
         affected=workspaces.load_failing(tx, CAUSES) if is_of_all else (),
     )
-    decision = _schedule(decision, planned, policy=policy, now=now, recheck_at=recheck_at)
+    decision = _schedule(
+        decision,
+        planned,
+        accounts,
+        policy=policy,
+        routing=routing,
+        now=now,
+        recheck_at=recheck_at,
+    )
     incidents.write(tx, decision.incidents)
     incidents.write_events(tx, decision.events)
     for incident_id, recipient in planned.rerouted:
@@ -146,8 +155,10 @@ def record(
 def _schedule(
     decision: Decision,
     planned: Plan,
+    accounts: Mapping[str, Account],
     *,
     policy: IncidentPolicy,
+    routing: Routing,
     now: Micros,
     recheck_at: Micros | None,
 ) -> Decision:
@@ -157,8 +168,9 @@ def _schedule(
         decision,
         incidents=tuple(
             schedule(
-                incident,
+                Due(incident, accounts.get(incident.account_id or "")),
                 policy=policy,
+                routing=routing,
                 is_told=incident.id in telling,
                 now=now,
                 recheck_at=recheck_at,

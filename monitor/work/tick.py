@@ -198,6 +198,7 @@ class Ticker:
             failing=workspaces.is_failing(tx, name),
             current=workspaces.is_fresh(tx, name, now),
             policy=self.rules.policy,
+            routing=self.rules.routing,
             now=now,
             new_id=self.recorder.runtime.new_id,
         )

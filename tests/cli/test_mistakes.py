@@ -140,6 +140,12 @@ MISTAKES = [
         more=CHAT.replace("slack", "slak"),
     ),
     Mistake(
+        "step to nobody",
+        "config check -c {file}",
+        "routes[0].escalate[0].to[0]: no receiver is called 'ops'",
+        more=f"{CHAT}\nroutes: [{{to: [chat], escalate: [{{after: 1h, to: [ops]}}]}}]",
+    ),
+    Mistake(
         "route to nobody",
         "config check -c {file}",
         "no receiver is called 'ops'",

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from harness.core import NOON, CoreHarness, frozen, listed_account, make_routing, signed_out
 
+from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
 from monitor.core.route import (
@@ -16,9 +17,11 @@ from monitor.core.route import (
     Recipient,
     Route,
     Routing,
+    Step,
     ask,
     fallback_event,
     plan,
+    steps_of,
 )
 
 PEOPLE = {"slack": True, "mail": True}
@@ -361,3 +364,53 @@ def test_many_others_beside_those_that_are_explained_are_one_message():
     plan = planned(explained("a1"), *others, explained("a2"))
 
     assert groups(plan, "slack") == [["a1", "a2"], [event.account_id for event in others]]
+
+
+# ── steps ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def escalated(after, cause=Cause.FROZEN):
+    return replace(event(EventType.ESCALATED, cause), detail=after)
+
+
+@pytest.mark.case("escalation step due")
+def test_a_step_is_told_to_its_receivers_of_all_routes_that_match():
+    names = ("ops", "lead", "boss", "other")
+    soon, late = Duration.parse("1h"), Duration.parse("2h")
+    routing = make_routing(
+        dict.fromkeys(names, True),
+        Route(to=("ops",), continues=True, escalate=(Step(after=soon, to=("lead",)),)),
+        Route(
+            match=Match(causes=(Cause.UNKNOWN,)),
+            to=("other",),
+            escalate=(Step(after=soon, to=("other",)),),
+        ),
+        Route(
+            to=("ops",), escalate=(Step(after=late, to=("boss",)), Step(after=soon, to=("boss",)))
+        ),
+    )
+
+    assert receivers(escalated("1h"), routing=routing) == ["boss", "lead"]
+    assert receivers(escalated("2h"), routing=routing) == ["boss"]
+    assert receivers(escalated("2h"), routing=routing, waiting=["boss"]) == []
+    assert list(steps_of(escalated("1h"), None, routing)) == [soon, late]
+
+
+@pytest.mark.case("escalation step due")
+def test_who_is_told_by_a_step_needs_no_reminder_beside_it():
+    step = Step(after=Duration.parse("1h"), to=("lead", "ops"))
+    routing = make_routing({"ops": True, "lead": True}, Route(to=("ops",), escalate=(step,)))
+
+    together = planned(escalated("1h"), event(EventType.REMINDED), routing=routing, group_over=1)
+
+    assert {it.recipient.receiver: [of.type for of in it.events] for it in together.messages} == {
+        "lead": ["escalated"],
+        "ops": ["escalated"],
+    }
+
+
+def test_two_steps_after_the_same_time_are_refused():
+    step = Step(after=Duration.parse("1h"), to=("ops",))
+
+    with pytest.raises(ValueError, match="no two steps after the same time"):
+        Route(to=("ops",), escalate=(step, step))

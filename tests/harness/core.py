@@ -5,7 +5,7 @@ from itertools import count
 
 from monitor import __version__
 from monitor.core.decide import decide
-from monitor.core.decide.due import schedule, unwatch
+from monitor.core.decide.due import Due, schedule, unwatch
 from monitor.core.diff import diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
@@ -118,6 +118,7 @@ class CoreHarness:
         self.ignored = set()
         self.inventory = Inventory()
         self.token = Secret("linked_acme")
+        self.routing = make_routing({})
         self.subscription = None  # as it is asked with each poll
         self.asks_subscription = True
 
@@ -179,13 +180,17 @@ class CoreHarness:
         telling = {event.incident_id for event in decision.events}
         for incident in decision.incidents:
             is_told = incident.id in telling
-            self.incidents[incident.id] = schedule(
-                incident, policy=self.policy, is_told=is_told, now=self.now
-            )
+            self.incidents[incident.id] = self.schedule(incident, is_told=is_told)
         sessions = {**self.sessions, **decision.sessions}
         self.sessions = {id_: session for id_, session in sessions.items() if session}
         self.events.extend(decision.events)
         return decision
+
+    def schedule(self, incident, *, is_told=False, now=None, **how):
+        """Let *incident* be recorded."""
+        item = Due(incident, self.workspace.accounts.get(incident.account_id))
+        how = {"policy": self.policy, "routing": self.routing, "now": now or self.now, **how}
+        return schedule(item, is_told=is_told, **how)
 
     @property
     def open(self) -> list[Incident]:

@@ -10,7 +10,7 @@ from harness.store import StoreHarness
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
 from monitor.core.model import Act, ActKind, Cause, Way
-from monitor.core.route import Receiver
+from monitor.core.route import Receiver, Route, Step
 from monitor.store import acts, incidents, outside
 from monitor.work.act import ActRules, Chosen, ack, unack
 from monitor.work.tick import Ticker, TickRules
@@ -145,3 +145,37 @@ def test_what_has_ended_or_is_elsewhere_or_nobodys_cannot_be_acted_on(harness, w
         with pytest.raises(ActError):
             do(harness, work, of, workspace=workspace)
     assert harness.column("SELECT id FROM act") == []
+
+
+@pytest.mark.case("escalation step due")
+async def test_who_is_told_by_a_step_hears_an_opening_then_changes_and_the_end(harness, ticker):
+    step = Step(after=2 * HOUR, to=("hook",))
+    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
+    policy = replace(harness.rules.policy, remind=())
+    harness.rules = replace(harness.rules, routing=routing, policy=policy)
+    ticker.rules = replace(ticker.rules, routing=routing, policy=policy)
+    harness.poll(signed_out())
+    harness.deliver_all()
+
+    assert await tick(harness, ticker, after=2 * HOUR) == []
+    assert harness.deliver_all("hook") == [[("opened", "a1")]]
+    assert await tick(harness, ticker, after=9 * HOUR) == []
+    assert harness.deliver_all("hook") == []
+    harness.poll(frozen())
+    assert harness.deliver_all("hook") == [[("changed", "a1")]]
+    harness.poll(listed_account())
+    assert harness.deliver_all("hook") == [[("resolved", "a1")]]
+
+
+@pytest.mark.case("escalation step due")
+async def test_a_step_that_waits_says_nothing_once_somebody_has_it(harness, ticker):
+    step = Step(after=2 * HOUR, to=("hook",))
+    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
+    harness.rules = replace(harness.rules, routing=routing)
+    ticker.rules = replace(ticker.rules, routing=routing)
+    harness.poll(signed_out())
+    await tick(harness, ticker, after=2 * HOUR)
+
+    do(harness, ack, of_account(harness))
+
+    assert harness.deliver_all("hook") == []

@@ -1,7 +1,8 @@
 """What time alone brings: reminders, rotated links, the end of workspaces that left.
 
 What is due next of an incident is decided in one place, `schedule`, whenever it is recorded; what
-is due now is done by `decide_due`. Reminders count from the commit that first told anybody.
+is due now is done by `decide_due`. Reminders and steps count from the commit that first told
+anybody.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +28,14 @@ from monitor.core.model import (
     Workspace,
 )
 from monitor.core.policy import IncidentPolicy
+from monitor.core.route import Routing, steps_of
 
 from . import accounts
+
+DAY: Final = Duration.parse("1d")
+
+TOLD_ONCE: Final = (API, SUBSCRIPTION)
+"""Nobody is reminded of these, and they go no further."""
 
 DUE_RECHECK: Final = Duration.parse("30s")
 """How long what is due is put off while the present state is unknown."""
@@ -51,42 +58,74 @@ class Due(NamedTuple):
 
 
 def schedule(
-    incident: Incident,
+    item: Due,
     *,
     policy: IncidentPolicy,
+    routing: Routing,
     is_told: bool,
     now: Micros,
     recheck_at: Micros | None = None,
 ) -> Incident:
-    """Return *incident*, as a commit writes it *now*, with what is due next of it.
+    """Return the incident of *item*, as a commit writes it *now*, with what is due next of it.
 
     *is_told* says whether the commit tells anybody of it. What is due already and was not done is
     looked at again at *recheck_at*, or at once.
     """
+    incident = item.incident
     if not incident.is_open:
         ended = replace(incident, remind_at=None, refresh_at=None, muted_until=None)
         return replace(ended, next_due_at=None)
     if is_told and incident.told_at is None:
         incident = replace(incident, told_at=now, remind_at=None)
-    remind_at = _next_reminder(incident, policy, now)
+    remind_at = _next_reminder(incident, policy, routing, now)
     if remind_at is not None and incident.remind_at is not None:
         remind_at = incident.remind_at
     times = [incident.refresh_at, incident.muted_until]
-    times.append(remind_at if incident.acknowledged_at is None else incident.acknowledged_until)
+    if incident.acknowledged_at is None:
+        steps = _steps_left(Due(incident, item.account), routing)
+        times += [remind_at, *(at for _, at in steps[:1])]
+    else:
+        times.append(incident.acknowledged_until)
     due_at = min((at for at in times if at is not None), default=None)
     if due_at is not None and recheck_at is not None and due_at <= now:
         due_at = recheck_at
     return replace(incident, remind_at=remind_at, next_due_at=due_at)
 
 
-def _next_reminder(incident: Incident, policy: IncidentPolicy, now: Micros) -> Micros | None:
+def _next_reminder(
+    incident: Incident, policy: IncidentPolicy, routing: Routing, now: Micros
+) -> Micros | None:
     """Return when *incident* is due for a reminder that is planned *now*; None if none is to come.
 
-    Nobody is reminded of what is of all workspaces, nor of how one is paid for.
+    A step of days leads to the time of day that is configured, if there is one.
+    """
+    if not _has_reminder(incident, policy):
+        return None
+    step = _step(incident, policy)
+    if policy.remind_at is None or step < DAY:
+        return now + step
+    return policy.remind_at.on_day_of(now + step, routing.timezone)
+
+
+def _has_reminder(incident: Incident, policy: IncidentPolicy) -> bool:
+    """Return whether *incident* may be told of again.
+
+    What is of all workspaces is told once, as is how one is paid for.
     """
     is_over = not policy.remind or incident.reminders >= policy.remind_max
-    is_told_once = incident.about in (API, SUBSCRIPTION)
-    return None if is_over or is_told_once else now + _step(incident, policy)
+    return not is_over and incident.about not in TOLD_ONCE
+
+
+def _steps_left(item: Due, routing: Routing) -> list[tuple[Duration, Micros]]:
+    """Return the steps that are still to be done of an incident, and when: the next one first."""
+    incident = item.incident
+    if incident.told_at is None or incident.about in TOLD_ONCE:
+        return []
+    return [
+        (after, incident.told_at + after)
+        for after in steps_of(incident, item.account, routing)
+        if incident.escalated is None or after > incident.escalated
+    ]
 
 
 def _step(incident: Incident, policy: IncidentPolicy) -> Duration:
@@ -103,6 +142,7 @@ def decide_due(
     failing: bool,
     current: bool,
     policy: IncidentPolicy,
+    routing: Routing,
     now: Micros,
     new_id: Callable[[], str],
 ) -> Decision:
@@ -124,12 +164,17 @@ def decide_due(
     for item in (*items, *certain):
         draft.incidents[item.incident.about] = item.incident
     for item in certain:
-        _do_what_is_due(draft, item, is_reminding=is_reminding)
+        _do_what_is_due(draft, item, routing, is_reminding=is_reminding)
     return draft.decision(None, {}, together=True)
 
 
-def _do_what_is_due(draft: Draft, item: Due, *, is_reminding: bool) -> None:
+def _do_what_is_due(draft: Draft, item: Due, routing: Routing, *, is_reminding: bool) -> None:
     incident, policy, now = item.incident, draft.policy, draft.now
+    if incident.acknowledged_at is None:
+        for after, due_at in _steps_left(item, routing):
+            if due_at <= now:
+                incident = replace(incident, escalated=after)
+                draft.emit(EventType.ESCALATED, incident, Reason.STEP_DUE, str(after))
     early = _may_come_early(incident, policy) if is_reminding else Duration(0)
     if _is_reminder_due(incident, policy, now + early):
         sent = incident.reminders + 1
@@ -144,12 +189,12 @@ def _end_acknowledgement(incident: Incident, policy: IncidentPolicy, now: Micros
     """Return *incident* without an acknowledgement whose time is over: then a reminder is due."""
     if incident.acknowledged_until is None or incident.acknowledged_until > now:
         return incident
-    has_reminder = _next_reminder(incident, policy, now) is not None
-    return replace(incident.given_back(), remind_at=now if has_reminder else None)
+    is_due = _has_reminder(incident, policy)
+    return replace(incident.given_back(), remind_at=now if is_due else None)
 
 
 def _is_reminder_due(incident: Incident, policy: IncidentPolicy, by: Micros) -> bool:
-    if incident.acknowledged_at is not None or _next_reminder(incident, policy, by) is None:
+    if incident.acknowledged_at is not None or not _has_reminder(incident, policy):
         return False
     return incident.remind_at is not None and incident.remind_at <= by
 

@@ -1,6 +1,8 @@
 """What time alone decides: reminders, and the end of workspaces that left."""
 
 from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from harness.core import (
@@ -11,13 +13,17 @@ from harness.core import (
     CoreHarness,
     frozen,
     listed_account,
+    make_routing,
     signed_out,
     told,
 )
 
-from monitor.core.decide.due import DUE_RECHECK, Due, decide_due, schedule
+from monitor.core.decide.due import DAY, DUE_RECHECK, Due, decide_due
+from monitor.core.duration import Duration
 from monitor.core.model import Refresh, Resolution
 from monitor.core.policy import Flapping
+from monitor.core.route import Route, Step
+from monitor.core.time_of_day import TimeOfDay
 
 
 def due(harness, incident=None, **how):
@@ -29,16 +35,13 @@ def due(harness, incident=None, **how):
         [Due(incident, account)],
         **{"failing": False, "current": True, **how},
         policy=harness.policy,
+        routing=harness.routing,
         now=harness.now,
         new_id=lambda: "e",
     )
     (after,) = decision.incidents or [incident]
-    harness.incidents[incident.id] = after = schedule(
-        after,
-        policy=harness.policy,
-        is_told=bool(decision.events),
-        now=harness.now,
-        recheck_at=harness.now + DUE_RECHECK,
+    harness.incidents[incident.id] = after = harness.schedule(
+        after, is_told=bool(decision.events), recheck_at=harness.now + DUE_RECHECK
     )
     events = ("reminded {}: reminder_due", "refreshed {}: link_rotated")
     assert told(decision) in ([], *([event.format(incident.cause)] for event in events))
@@ -118,10 +121,10 @@ def test_reminders_count_from_the_commit_that_first_told_anybody():
     harness.poll(signed_out())
     opened = replace(harness.open[0], told_at=None)
 
-    unheard = schedule(opened, policy=harness.policy, is_told=False, now=harness.now)
+    unheard = harness.schedule(opened)
     later = harness.now + 9 * HOUR
-    heard = schedule(unheard, policy=harness.policy, is_told=True, now=later)
-    again = schedule(heard, policy=harness.policy, is_told=True, now=later + HOUR)
+    heard = harness.schedule(unheard, is_told=True, now=later)
+    again = harness.schedule(heard, is_told=True, now=later + HOUR)
 
     assert (unheard.told_at, unheard.next_due_at) == (None, harness.now + HOUR)
     assert (heard.told_at, heard.next_due_at) == (later, later + HOUR)
@@ -131,7 +134,8 @@ def test_reminders_count_from_the_commit_that_first_told_anybody():
 def decide_about(harness, *incidents, now):
     """Return what is decided about *incidents*, the accounts of which are as recorded."""
     items = [Due(it, harness.workspace.accounts.get(it.account_id)) for it in incidents]
-    how = {"failing": False, "current": True, "policy": harness.policy}
+    how = {"failing": False, "current": True}
+    how |= {"policy": harness.policy, "routing": harness.routing}
     return decide_due("acme", items, **how, now=now, new_id=lambda: "e")
 
 
@@ -170,7 +174,7 @@ def test_an_acknowledgement_whose_time_is_over_ends_with_one_reminder(remind, ev
     harness = CoreHarness(remind=remind)
     harness.poll(signed_out())
     incident = acknowledged(harness, acknowledged_until=harness.now + MINUTE)
-    planned = schedule(incident, policy=harness.policy, is_told=False, now=harness.now)
+    planned = harness.schedule(incident)
     assert planned.next_due_at == harness.now + MINUTE
 
     held = decide_about(harness, planned, now=harness.now + MINUTE - 1)
@@ -197,6 +201,97 @@ def test_another_cause_ends_an_acknowledgement_but_not_another_kind_of_blindness
     assert (blind.open[0].cause, blind.open[0].acknowledged_by) == ("unreachable", "ops")
     assert signed.open[0].cause == "frozen"
     assert signed.open[0] == signed.open[0].given_back()
+
+
+# ── steps, and times of day ──────────────────────────────────────────────────────────────────────
+
+
+def escalating(*steps, **policy):
+    """A sign-out that was told, and goes on to others after these *steps*."""
+    harness = CoreHarness(**{"remind": (), **policy})
+    escalate = tuple(Step(after=Duration(after), to=("lead",)) for after in steps)
+    harness.routing = make_routing({}, Route(to=("ops",), escalate=escalate))
+    harness.poll(signed_out())
+    return harness
+
+
+def is_escalated(harness, *, now, incident=None):
+    """Return what is decided now of the open incident, and the steps that are done."""
+    decision = decide_about(harness, incident or harness.open[0], now=now)
+    (after,) = decision.incidents
+    harness.incidents[after.id] = harness.schedule(after, now=now, is_told=bool(decision.events))
+    return [f"{event.type} {event.detail}".strip() for event in decision.events]
+
+
+@pytest.mark.case("escalation step due")
+def test_each_step_is_done_once_so_long_after_somebody_was_told():
+    harness = escalating(HOUR, 2 * HOUR)
+    start = harness.open[0].told_at
+    assert harness.open[0].next_due_at == start + HOUR
+
+    assert is_escalated(harness, now=start + HOUR - 1) == []
+    assert is_escalated(harness, now=start + HOUR) == ["escalated 1h"]
+    assert harness.open[0].next_due_at == start + 2 * HOUR
+    assert is_escalated(harness, now=start + 2 * HOUR - 1) == []
+    assert is_escalated(harness, now=start + 2 * HOUR) == ["escalated 2h"]
+    assert harness.open[0].next_due_at is None
+    assert is_escalated(harness, now=start + 9 * HOUR) == []
+
+
+@pytest.mark.case("escalation step due")
+def test_no_reload_repeats_a_step_or_does_one_before_it():
+    harness = escalating(2 * HOUR)
+    start = harness.open[0].told_at
+    is_escalated(harness, now=start + 2 * HOUR)
+
+    harness.routing = escalating(HOUR, 2 * HOUR, 3 * HOUR).routing
+
+    assert is_escalated(harness, now=start + 2 * HOUR) == []
+    assert is_escalated(harness, now=start + 3 * HOUR) == ["escalated 3h"]
+
+
+@pytest.mark.case("escalation step due", "acknowledged")
+def test_no_step_is_done_while_somebody_has_it_and_all_of_them_once_its_time_is_over():
+    harness = escalating(HOUR, 2 * HOUR, remind=(9 * HOUR,))
+    start = harness.open[0].told_at
+    incident = harness.schedule(acknowledged(harness, acknowledged_until=start + 3 * HOUR))
+    assert incident.next_due_at == start + 3 * HOUR
+
+    assert is_escalated(harness, now=start + 3 * HOUR - 1, incident=incident) == []
+    events = is_escalated(harness, now=start + 3 * HOUR, incident=incident)
+
+    assert events == ["escalated 1h", "escalated 2h", "reminded"]
+
+
+@pytest.mark.case("escalation step due")
+def test_what_nobody_was_told_of_goes_no_further():
+    harness = escalating(HOUR)
+    incident = harness.schedule(replace(harness.open[0], told_at=None))
+
+    assert incident.next_due_at is None
+    assert is_escalated(harness, now=harness.now + 9 * HOUR, incident=incident) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "times"),
+    [
+        ((DAY,), ["2026-11-24 09:00", "2026-11-25 09:00", "2026-11-26 09:00"]),
+        ((2 * DAY,), ["2026-11-25 09:00", "2026-11-27 09:00", "2026-11-29 09:00"]),
+        ((HOUR, DAY), ["2026-11-23 14:01", "2026-11-24 09:00", "2026-11-25 09:00"]),
+    ],
+)
+def test_steps_of_days_are_due_at_the_time_of_day(steps, times):
+    harness = CoreHarness(remind=tuple(map(Duration, steps)), remind_at=TimeOfDay("09:00"))
+    harness.routing = replace(harness.routing, timezone="Europe/Berlin")
+    harness.poll(signed_out())
+
+    due_at = []
+    for _ in times:
+        harness.now = harness.open[0].next_due_at
+        due_at.append(datetime.fromtimestamp(harness.now / 1e6, ZoneInfo("Europe/Berlin")))
+        assert due(harness)[1]
+
+    assert [f"{at:%Y-%m-%d %H:%M}" for at in due_at] == times
 
 
 def blind_harness(*accounts):

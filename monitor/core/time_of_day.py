@@ -1,0 +1,52 @@
+"""Hours of a day as people write them: `09:00`."""
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final, Self
+from zoneinfo import ZoneInfo
+
+from .model import Micros
+
+_FORM: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_HINT: Final = "must be an hour of the day such as 09:00"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TimeOfDay(str):
+    """An hour and a minute of any day, such as `09:00`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `09:00`; raise ValueError for anything else."""
+        if _FORM.fullmatch(text.strip()) is None:
+            raise ValueError(f"{_HINT}, not {text[:40]!r}")
+        return cls(text.strip())
+
+    def on_day_of(self, moment: Micros, timezone: str) -> Micros:
+        """Return when it is this time on the day of *moment* by the clocks of *timezone*."""
+        zone = ZoneInfo(timezone)
+        day = (_EPOCH + timedelta(microseconds=moment)).astimezone(zone).date()
+        at = datetime.combine(day, time.fromisoformat(self), zone)
+        return (at - _EPOCH) // timedelta(microseconds=1)
+
+    @classmethod
+    def _parse(cls, value: Any) -> Self:
+        if not isinstance(value, str):
+            raise ValueError(f"{_HINT}, not {value!r}")  # noqa: TRY004 - pydantic wants ValueError
+        return cls.parse(value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> dict[str, Any]:
+        """Let pydantic read it from text (a core schema is a plain dict)."""
+        return {
+            "type": "function-plain",
+            "function": {"type": "no-info", "function": cls._parse},
+            "serialization": {"type": "to-string"},
+        }
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        """Describe the written form."""
+        return {"type": "string", "pattern": f"^{_FORM.pattern}$"}
