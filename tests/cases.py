@@ -80,6 +80,7 @@ CASES = frozenset(
         "burst of unscheduled polls",
         "new name matches other rules",
         "accounts newly frozen, the subscription asked",
+        "third incident of the same cause in 7 days",
         # workspaces
         "subscription",
         "another workspace's token pasted",
@@ -124,7 +125,6 @@ COMING = frozenset(
     {
         "mute begins",
         "mute ends while still bad",
-        "third incident of the same cause in 7 days",
         "login fails",
         "new session right after a success",
         "another profile behind the same account",

@@ -49,6 +49,9 @@ def try_routes(
             "--labels", metavar="KEY=VALUE", help="One more label, or another value; repeat it."
         ),
     ] = None,
+    recurring: Annotated[
+        bool, typer.Option("--recurring", help="It happens again and again.")
+    ] = False,
     config_file: ConfigOption = None,
     json: JsonOption = None,
     limit: LimitOption = 100,
@@ -74,11 +77,12 @@ def try_routes(
         print_error("validation", message)
         raise typer.Exit(Exit.VALIDATION)
     routing = make_routing(config)
+    times = config.incidents.recurring.times if recurring else None
     rows = []
     for name, about in tried:
         id_ = about.id if about else None
         opening = Event(
-            "", EventType.OPENED, process.now(), name, id_, "", Reason.SEEN_BAD, cause=cause
+            "", EventType.OPENED, process.now(), name, id_, "", Reason.SEEN_BAD, cause, times=times
         )
         rows.append(_row(opening, about, dry_run(opening, about, routing)))
     shown = rows if wants_json(json) else list(map(_for_people, rows))
@@ -185,6 +189,8 @@ def _wanted(route: Route, part: MatchPart) -> str:
             wanted = route.match.accounts
         case "labels":
             wanted = (f"{key}={value}" for key, value in route.match.labels.items())
+        case "recurring":
+            wanted = (str(route.match.recurring).lower(),)
     return f"{part} {', '.join(wanted)}"
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRule
+from monitor.core.policy import IncidentPolicy
 from monitor.core.url import travels_in_clear
 from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
@@ -32,6 +33,7 @@ class Sections:
     receivers: Mapping[int, ReceiverSettings] = field(default_factory=dict)
     web: WebSettings | None = None
     storage: StorageSettings | None = None
+    incidents: IncidentPolicy | None = None
     rows: AccountsFile | None = None
 
 
@@ -42,6 +44,7 @@ def check(document: Document, sections: Sections) -> list[str]:
     _check_rate(document, sections)
     _check_renamed(document, sections.workspaces)
     _check_labels(document, sections)
+    _check_kept(document, sections)
     values = _label_values(sections)
     warnings = [
         str(document.problem(location, message))
@@ -160,6 +163,15 @@ def _check_renamed(document: Document, workspaces: Mapping[int, WorkspaceSetting
             document.report(location, f"{old} is still the name of a workspace")
         elif first.setdefault(old, index) != index:
             document.report(location, f"is the former name of workspaces[{first[old]}] as well")
+
+
+def _check_kept(document: Document, sections: Sections) -> None:
+    if sections.incidents is None:
+        return
+    within, keep = sections.incidents.recurring.within, (sections.storage or StorageSettings()).keep
+    if within > keep:
+        message = f"must be at most storage.keep ({keep}): what is older is forgotten"
+        document.report(("incidents", "recurring", "within"), message)
 
 
 def _check_labels(document: Document, sections: Sections) -> None:

@@ -178,6 +178,7 @@ class Draft:
                 workspace=incident.workspace,
                 incident_id=incident.id,
                 cause=incident.cause,
+                times=incident.times,
             )
         )
 

@@ -43,7 +43,8 @@ class Cause(StrEnum):
     @property
     def scope(self) -> "Scope":
         """Whether incidents with it are about one account or about all of a workspace."""
-        return Scope.WORKSPACE if self in BLIND_CAUSES else Scope.ACCOUNT
+        of_workspace = self in BLIND_CAUSES or self is Cause.SUBSCRIPTION
+        return Scope.WORKSPACE if of_workspace else Scope.ACCOUNT
 
 
 BLIND_CAUSES = (Cause.UNREACHABLE, Cause.TOKEN_REJECTED, Cause.RATE_LIMITED, Cause.BAD_RESPONSE)
@@ -366,6 +367,7 @@ class Incident:
     `subscription`, or the `api`.
     It has its *cause* since *cause_since*; the *earlier* ones are in their order, and bounded.
     *detail* says more of a workspace's; of one that opened as flapping it is the status of then.
+    If it recurs, it was the one that made it so many *times* *times_within* so long.
 
     *told_at* is when first anybody was told of it. Somebody has taken it over if it is
     *acknowledged_at*: *acknowledged_by* names who, *acknowledged_login* which user of which system
@@ -385,6 +387,8 @@ class Incident:
     status: Status | None = None
     raw_status: str | None = None
     detail: str = ""
+    times: int | None = None
+    times_within: Duration | None = None
     told_at: Micros | None = None
     acknowledged_by: str | None = None
     acknowledged_way: str | None = None
@@ -446,6 +450,7 @@ class Event:
 
     *untold* says of receivers that would hear of it why they do not: `name: why`, one a line.
     *act_id* is the act that it follows from, if a person did something.
+    *times* is that of an incident that recurs.
     """
 
     id: str
@@ -459,6 +464,7 @@ class Event:
     detail: str = ""
     untold: str = ""
     act_id: str | None = None
+    times: int | None = None
 
 
 class ActKind(StrEnum):

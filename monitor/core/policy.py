@@ -72,6 +72,26 @@ ReminderStep: TypeAlias = Annotated[Duration, span("1s", "365d", "[] never remin
 
 
 @dataclass(frozen=True, slots=True)
+class Recurring(ConfigSection):
+    """So many *times* *within* a span is again and again."""
+
+    times: Annotated[
+        int,
+        Between(2, 100),
+        Doc("so many incidents of one cause, about one account or one workspace …", example=5),
+    ] = 3
+    within: Annotated[
+        Duration,
+        span("1h", "3650d"),
+        Doc(
+            "… that opened within so long: the last says so, with other advice. At most"
+            " `storage.keep`",
+            example="30d",
+        ),
+    ] = Duration.parse("7d")
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentPolicy(ConfigSection):
     """The section `incidents` of the configuration. Counts are scheduled polls."""
 
@@ -119,6 +139,10 @@ class IncidentPolicy(ConfigSection):
         Between(1, 1000, "a message has room for no more"),
         Doc("more changes than these in one poll are one message", example=10),
     ] = 5
+    recurring: Annotated[
+        Recurring,
+        Doc("when something happens again and again", example={"times": 5}),
+    ] = field(default_factory=Recurring)
 
     def __post_init__(self) -> None:
         if self.missing_many_after < self.missing_after:

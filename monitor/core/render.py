@@ -10,6 +10,7 @@ from . import details, wording
 from .billing import BILLING
 from .details import Fact
 from .model import EventType, Message, Micros, Notification, Resolution
+from .recurring import how_often
 from .secret import Secret
 from .text import clean, format_clock, format_date, format_time, format_zone, set_off
 
@@ -301,7 +302,8 @@ class _Group:
             detail = details.detail_of(member)
             holder = wording.acknowledged_by(incident)
             taken_over = holder and f"acknowledged by {holder}"
-            what = ", ".join(filter(None, (when and f"since {when}", detail, taken_over)))
+            parts = (when and f"since {when}", detail, how_often(incident), taken_over)
+            what = ", ".join(filter(None, parts))
             return Line(name, what, _login(member))
         return Line(name, ", ".join(filter(None, (what, wording.ids(member)))))
 

@@ -59,9 +59,17 @@ class Match(ConfigSection):
             example={"team": "growth"},
         ),
     ] = field(default_factory=dict)
+    recurring: Annotated[
+        bool | None,
+        Doc(
+            "`true`: incidents that recur (`incidents.recurring`); `false`: those that do not",
+            example=True,
+            default="everything",
+        ),
+    ] = None
 
 
-MatchPart: TypeAlias = Literal["cause", "scope", "workspace", "account", "labels"]
+MatchPart: TypeAlias = Literal["cause", "scope", "workspace", "account", "labels", "recurring"]
 """A part of a match, as the configuration calls it."""
 
 
@@ -417,9 +425,10 @@ def _differing_part(
         return "workspace"
     if match.accounts and not matches_any(match.accounts, names):
         return "account"
-    if any(labels.get(key) != value for key, value in match.labels.items()):
-        return "labels"
-    return None
+    if match.recurring not in (None, event.times is not None):
+        return "recurring"
+    differs = any(labels.get(key) != value for key, value in match.labels.items())
+    return "labels" if differs else None
 
 
 def _badness(event: Event, accounts: Mapping[str, Account]) -> tuple[int, int, str]:

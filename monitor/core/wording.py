@@ -13,7 +13,7 @@ The rules for texts are in `docs/developing.md`; of them, three hold up the othe
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from . import billing
+from . import billing, recurring
 from .billing import BILLING
 from .duration import humanize, humanize_between
 from .model import (
@@ -187,7 +187,12 @@ def title(notification: Notification) -> str:
     """Say in one line what happened to whom."""
     if is_test(notification):
         return "Test message"
-    return f"{name_of(notification)} {predicate(notification)}"
+    return f"{name_of(notification)} {predicate(notification)}{_how_often(notification)}"
+
+
+def _how_often(notification: Notification) -> str:
+    often = "" if resolution_of(notification) else recurring.how_often(notification.incident)
+    return f", the {often}" if often else ""
 
 
 def thread_title(notification: Notification) -> str:
@@ -201,9 +206,12 @@ def thread_title(notification: Notification) -> str:
         return f"{title(notification)} ({workspace})" if workspace else title(notification)
     if is_subscription(notification):
         return f"{name_of(notification)} needs attention"
+    often = recurring.how_often(incident, of_opening=True)
     opened = "keeps stopping and working again"  # whatever else is known of it by now
     if incident.opening_cause is not Cause.FLAPPING:
         opened = _is(_STATES[incident.opening_cause], of_workspace=is_workspace(notification))
+    if often:
+        opened += f", the {often}"
     if is_workspace(notification):
         return f"{name_of(notification)} {opened}"
     return f"{name_of(notification, 50)} {opened} ({workspace})"
@@ -285,7 +293,10 @@ def advice(members: Sequence[Notification]) -> str:
         )
     if incident is None:
         return clean(first.detail, MAX_DETAIL)
-    return _explain(members, incident) + _earlier_links(members) + _unanswered(members)
+    text = _explain(members, incident)
+    if not many and (reason := recurring.find_out(incident)):
+        text += f" {reason}"
+    return text + _earlier_links(members) + _unanswered(members)
 
 
 def _explain(members: Sequence[Notification], incident: Incident) -> str:

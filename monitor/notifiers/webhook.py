@@ -152,7 +152,14 @@ def _incident(incident: Incident) -> dict[str, Any]:
         "resolution": incident.resolution,
         "duration_seconds": None if ended is None else (ended - incident.opened_at) // 1_000_000,
         "acknowledged_by": _text(incident.acknowledged_by) if incident.acknowledged_by else None,
+        "recurrence": _recurrence(incident),
     }
+
+
+def _recurrence(incident: Incident) -> dict[str, int] | None:
+    if incident.times is None or incident.times_within is None:
+        return None
+    return {"times": incident.times, "within_seconds": incident.times_within // 1_000_000}
 
 
 def _text(text: str) -> str:

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from monitor.core.decide.recurrence import Opening
 from monitor.core.duration import Duration
-from monitor.core.model import Cause, EarlierCause, Event, Incident, Micros, Subject
+from monitor.core.model import Cause, EarlierCause, Event, Incident, Micros, Scope, Subject
 
 from . import rows
 
@@ -140,6 +141,27 @@ UPDATE incident SET next_due_at = :until WHERE next_due_at <= :now AND id = :id
 def postpone(tx: Connection, incident_id: str, *, now: Micros, until: Micros) -> None:
     """Postpone a due incident, so that others get their turn."""
     tx.execute(POSTPONE, {"id": incident_id, "now": now, "until": until})
+
+
+OPENED_SINCE: Final = text("""
+SELECT scope, subject, cause, earlier FROM incident
+WHERE workspace = :workspace AND subject IN :subjects AND opened_at > :since
+""")
+
+
+def opened_since(
+    tx: Connection, workspace: str, subjects: Iterable[str], *, since: Micros
+) -> list[Opening]:
+    """Return the incidents of *workspace* about *subjects* that opened later than *since*."""
+    values = {"workspace": workspace, "since": since}
+    opened = rows.execute_portions(tx, OPENED_SINCE, "subjects", subjects, **values)
+    return [
+        Opening(workspace, Scope(row.scope), row.subject, _opening_cause(row)) for row in opened
+    ]
+
+
+def _opening_cause(row: Row[Any]) -> Cause:
+    return Cause(row.earlier.split(":")[0] if row.earlier else row.cause)
 
 
 COLUMNS: Final = (*rows.columns(Incident), "earlier")

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy import Connection
 
+from monitor.core.decide import recurrence
 from monitor.core.decide.due import Due, schedule
 from monitor.core.decide.outage import CAUSES
+from monitor.core.decide.recurrence import Opening
 from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
@@ -98,6 +100,7 @@ def record(
     how long no second session is asked for, *recheck_at* when what is due and is not done is looked
     at again. Raise LeaseLostError if *term* is not the latest.
     """
+    decision = _mark_recurring(tx, decision, before, policy, now=now)
     workspaces.record(tx, decision, before.name, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
     cancelled = outbox.cancel_outdated(tx, decision, now=now)
@@ -150,6 +153,23 @@ def record(
         open_incidents=incidents.open_by_cause(tx, before.name) if decision.workspace else {},
         has_intents=bool(added),
     )
+
+
+def _mark_recurring(
+    tx: Connection, decision: Decision, before: Workspace, policy: IncidentPolicy, *, now: Micros
+) -> Decision:
+    opened = recurrence.opened(decision)
+    if not opened:
+        return decision
+    former = recurrence.former_ids((*before.removed.values(), *decision.accounts))
+    subjects: dict[str, set[str]] = {}
+    for incident in opened:
+        names = recurrence.subjects(incident, former)
+        subjects.setdefault(incident.workspace, set()).update(names)
+    since, earlier = now - policy.recurring.within, list[Opening]()
+    for workspace, of_workspace in subjects.items():
+        earlier += incidents.opened_since(tx, workspace, of_workspace, since=since)
+    return recurrence.mark_recurring(decision, former, earlier, policy.recurring)
 
 
 def _schedule(

@@ -65,6 +65,7 @@ WRONG = {
     "a number for a word": "log: {format: 5}",
     "what a part says of a key of its own": "incidents:\n  open_after: 1\n  remind_max: -1",
     "what a part says of an item": "incidents:\n  remind:\n    - 1h\n    - often",
+    "more than is kept": "storage: {keep: 8d}\nincidents: {recurring: {within: 9d}}",
     "what is on or off in its own way": "subscription: true",
     "a key of what may be off": "subscription: {evry: 5m}",
     "a value of what may be off": "subscription: {every: 5s}",

@@ -366,6 +366,18 @@ def test_many_others_beside_those_that_are_explained_are_one_message():
     assert groups(plan, "slack") == [["a1", "a2"], [event.account_id for event in others]]
 
 
+@pytest.mark.case("third incident of the same cause in 7 days")
+@pytest.mark.parametrize(("recurring", "hears"), [(True, [False, True]), (False, [True, False])])
+def test_a_route_may_be_for_what_recurs_or_for_all_else(recurring, hears):
+    routing = make_routing(PEOPLE, Route(match=Match(recurring=recurring), to=("mail",)))
+    third = replace(event(), times=3)
+
+    assert [bool(receivers(it, routing=routing)) for it in (event(), third)] == hears
+    assert [part for _, part in ask(routing.routes, event(), None, {})] == [
+        "recurring" if recurring else None
+    ]
+
+
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────
 
 

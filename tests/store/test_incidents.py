@@ -1,8 +1,10 @@
 """Incidents: counted, due, put off."""
 
-from harness.core import HOUR, NOON, frozen, signed_out
+import pytest
+from harness.core import HOUR, NOON, frozen, listed_account, signed_out
 from harness.leases import REPLICA, hold
 
+from monitor.core.duration import Duration
 from monitor.core.model import Cause
 from monitor.store import incidents
 
@@ -78,3 +80,56 @@ def test_what_has_been_due_longest_comes_first(harness):
     _, due = harness.run(lambda tx: incidents.due(tx, REPLICA, harness.now, limit=1))
 
     assert subjects(harness, due) == ["a"]
+
+
+@pytest.mark.case("third incident of the same cause in 7 days")
+def test_an_incident_is_counted_by_the_cause_that_it_opened_with_and_by_when(harness):
+    harness.poll(signed_out("a"), frozen("b"))
+    harness.poll(frozen("a"), frozen("b"))
+    harness.poll(listed_account("a"), listed_account("b"))
+    at = harness.now
+    harness.poll(signed_out("a"), listed_account("b"))
+
+    def opened(*subjects, since=NOON):
+        return harness.run(lambda tx: incidents.opened_since(tx, "acme", subjects, since=since))
+
+    assert {(it.subject, str(it.cause)) for it in opened("a", "b")} == {
+        ("a", "reconnection_required"),
+        ("b", "frozen"),
+    }
+    assert len(opened("a", "c")) == 2
+    assert len(opened("a", since=at)) == 1
+    assert opened("a", since=harness.now) == opened() == []
+
+
+@pytest.mark.case("third incident of the same cause in 7 days")
+def test_the_third_sign_out_in_7_days_is_marked_and_one_that_is_older_does_not_count(harness):
+    times = []
+    for after in (HOUR, HOUR, HOUR, Duration.parse("8d")):
+        harness.poll(signed_out("a"), after=after)
+        (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
+        times.append(incident.times)
+        harness.poll(listed_account("a"))
+
+    assert times == [None, None, 3, None]
+    assert harness.column("SELECT times FROM event ORDER BY id")[-8:] == [
+        *(None, None, None, None),
+        *(3, 3),
+        *(None, None),
+    ]
+
+
+@pytest.mark.case("third incident of the same cause in 7 days")
+def test_a_person_who_is_connected_anew_goes_on_to_be_counted(harness):
+    both = {"url": "https://www.linkedin.com/in/jane/"}
+    other = listed_account("other")
+    for _ in range(2):
+        harness.poll(signed_out("old", **both), other)
+        harness.poll(listed_account("old", **both), other)
+    for _ in range(3):
+        harness.poll(listed_account("new", **both), other)
+
+    harness.poll(signed_out("new", **both), other)
+
+    (incident,) = harness.run(lambda tx: incidents.load_open(tx, "acme")).values()
+    assert (incident.subject, incident.times) == ("new", 3)

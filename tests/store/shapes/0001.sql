@@ -137,6 +137,8 @@ CREATE TABLE incident (
     status TEXT,
     raw_status TEXT,
     detail TEXT NOT NULL,
+    times BIGINT,
+    times_within BIGINT,
     opened_at BIGINT NOT NULL,
     told_at BIGINT,
     acknowledged_by TEXT,
@@ -167,6 +169,9 @@ CREATE INDEX incident_ended ON incident (opened_at DESC, id) WHERE resolved_at I
 -- When the latest outage of Linked API was over.
 CREATE INDEX incident_of_all ON incident (resolved_at) WHERE workspace = '*';
 
+-- How often something happened lately.
+CREATE INDEX incident_subject ON incident (workspace, subject, opened_at);
+
 -- The tick: what is due.
 CREATE INDEX incident_due ON incident (next_due_at, id) WHERE next_due_at IS NOT NULL;
 
@@ -181,7 +186,8 @@ CREATE TABLE event (
     cause TEXT,
     detail TEXT NOT NULL,
     untold TEXT NOT NULL,
-    act_id TEXT
+    act_id TEXT,
+    times BIGINT
 );
 
 CREATE INDEX event_incident ON event (incident_id);
