@@ -11,7 +11,7 @@ from monitor.app import process
 from monitor.app.routing import make_routing
 from monitor.config import Config
 from monitor.core.errors import ActError
-from monitor.core.model import Act, ActKind, Cause, Incident, Way
+from monitor.core.model import Act, ActKind, Cause, Incident
 from monitor.core.text import bare, iso_time
 from monitor.store import accounts, lookup
 from monitor.store import incidents as recorded
@@ -19,6 +19,7 @@ from monitor.work import act as committed
 from monitor.work.act import ActRules, Chosen
 from monitor.work.record import Recorded
 
+from .actor import new_act
 from .database import read, write
 from .incidents import unclear
 from .options import ByOption, ConfigOption, ForOption, JsonOption, ReasonOption
@@ -62,7 +63,7 @@ def ack(
     """
     config = process.load(config_file)
     choice = choose(config, word, workspace, cause)
-    act = new_act(ActKind.ACK, choice, by=by, reason=reason)
+    act = choice.act(ActKind.ACK, by=by, reason=reason)
 
     def work(tx: Connection, rules: ActRules) -> Recorded:
         return committed.ack(tx, act, choice.chosen, rules, lasts=lasts)
@@ -83,7 +84,7 @@ def unack(
     """Give incidents back, whoever has them: what was due meanwhile is told at once."""
     config = process.load(config_file)
     choice = choose(config, word, workspace, cause)
-    act = new_act(ActKind.UNACK, choice, by=by, reason=reason)
+    act = choice.act(ActKind.UNACK, by=by, reason=reason)
 
     def work(tx: Connection, rules: ActRules) -> Recorded:
         return committed.unack(tx, act, choice.chosen, rules)
@@ -100,6 +101,12 @@ class Choice:
     subject: str | None = None
     detail: str = ""
 
+    def act(self, kind: ActKind, *, by: str | None, reason: str) -> Act:
+        """Return what the person here does about it."""
+        return new_act(
+            kind, self.workspace, by=by, reason=reason, subject=self.subject, detail=self.detail
+        )
+
 
 def choose(config: Config, word: str | None, workspace: str | None, cause: Cause | None) -> Choice:
     """Return which open incidents are meant: the one that *word* names, or a set.
@@ -112,23 +119,6 @@ def choose(config: Config, word: str | None, workspace: str | None, cause: Cause
         _check_set(config, workspace, cause)
         return Choice(workspace, Chosen(cause=cause), detail=f"all of the cause {cause}")
     raise ActError("name an account or an incident, or a set of them by --workspace and --cause")
-
-
-def new_act(kind: ActKind, choice: Choice, *, by: str | None, reason: str = "") -> Act:
-    """Return what the person at this command line does now: *by* is who they say they are."""
-    user = process.user()
-    return Act(
-        id=process.new_id(),
-        at=process.now(),
-        act=kind,
-        way=Way.CLI,
-        actor=by or user,
-        login=f"{user}@{process.host()}",
-        workspace=choice.workspace,
-        subject=choice.subject,
-        reason=reason,
-        detail=choice.detail,
-    )
 
 
 def _commit(config: Config, act: Act, work: Callable[[Connection, ActRules], Recorded]) -> Any:

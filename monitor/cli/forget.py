@@ -7,25 +7,26 @@ import typer
 from sqlalchemy import Connection
 
 from monitor.app import process
-from monitor.core.errors import MonitorError
+from monitor.core.errors import ActError
 from monitor.core.fingerprint import pseudonym
-from monitor.core.model import Account
+from monitor.core.model import Account, ActKind
 from monitor.core.text import bare
 from monitor.store import personal_data
+from monitor.work import act as committed
 
+from .actor import new_act
 from .database import erase
-from .options import ConfigOption, JsonOption
-from .output import Exit, print_error, print_rows
-
-
-class _RefusedError(MonitorError):
-    """It can't be erased, and why."""
+from .options import ByOption, ConfigOption, JsonOption, ReasonOption
+from .output import print_rows
 
 
 def forget(
     account: Annotated[
         str, typer.Argument(help="Its id, a unique start of it, or its name.", callback=bare)
     ],
+    *,
+    by: ByOption = None,
+    reason: ReasonOption = "",
     config_file: ConfigOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -36,42 +37,36 @@ def forget(
     """
     config = process.load(config_file)
     watched = {workspace.name for workspace in config.workspaces}
-    salt, now = process.new_id(), process.now()
+    salt = process.new_id()
 
     def work(tx: Connection) -> list[dict[str, Any]]:
-        chosen = _chosen(tx, account, watched)
-        erased_as = pseudonym(salt, chosen[0].id)
-        return [
-            {
-                "workspace": it.workspace,
-                "erased_as": erased_as,
-                "cancelled": len(personal_data.erase(tx, it, salt=salt, now=now)),
-            }
-            for it in chosen
-        ]
+        rows = []
+        for it in _chosen(tx, account, watched):
+            act = new_act(ActKind.FORGET, it.workspace, by=by, reason=reason, subject=it.id)
+            cancelled = committed.forget(tx, act, it, salt=salt)
+            erased_as = pseudonym(salt, it.id)
+            row = {"workspace": it.workspace, "erased_as": erased_as, "cancelled": len(cancelled)}
+            rows.append(row | {"by": act.actor})
+        return rows
 
-    try:
-        rows = erase(config, work)
-    except _RefusedError as error:
-        print_error("validation", str(error))
-        raise typer.Exit(Exit.VALIDATION) from None
-    print_rows(rows, as_json=json, columns=["workspace", "erased_as", "cancelled"], empty="")
+    rows = erase(config, work)
+    print_rows(rows, as_json=json, columns=["workspace", "erased_as", "cancelled", "by"], empty="")
 
 
 def _chosen(tx: Connection, word: str, watched: Container[str]) -> Sequence[Account]:
-    """Return the account that *word* means, in all its workspaces; raise _RefusedError if not."""
+    """Return the account that *word* means, in all its workspaces; raise ActError if none."""
     candidates = personal_data.candidates(tx, word)
     if not candidates:
         advice = "see the ids in `linkedapi-monitor incidents --all --json`"
-        raise _RefusedError(f"no account has the id or the name {word!r}; {advice}")
+        raise ActError(f"no account has the id or the name {word!r}; {advice}")
     if len({it.id for it in candidates}) > 1:
         listed = ", ".join(f"{it.id} ({it.name}, {it.workspace})" for it in candidates)
-        raise _RefusedError(f"{word!r} can be several accounts, name one by its id: {listed}")
+        raise ActError(f"{word!r} can be several accounts, name one by its id: {listed}")
     for it in candidates:
         if it.removed_at is None:
-            raise _RefusedError(f"{it.id} ({it.name}, {it.workspace}) {_why_listed(it, watched)}")
+            raise ActError(f"{it.id} ({it.name}, {it.workspace}) {_why_listed(it, watched)}")
         if personal_data.is_being_sent(tx, it):
-            raise _RefusedError(f"a message about {it.id} is being sent: try again in a minute")
+            raise ActError(f"a message about {it.id} is being sent: try again in a minute")
     return candidates
 
 

@@ -26,7 +26,7 @@ INCIDENT: Final = (
     *("id", "workspace", "account_id", "scope", "cause", "opened_at", "acknowledged_by"),
     *("resolved_at", "resolution", "detail"),
 )
-EVENT: Final = ("at", "type", "cause", "reason", "detail")
+EVENT: Final = ("at", "type", "cause", "reason", "detail", "act_id")
 
 incidents = typer.Typer(
     help="List the open incidents, or show all of one.",
@@ -115,10 +115,12 @@ def _data(
         "heard": [asdict(heard) for heard in loaded.heard],
         "events": [
             {name: getattr(past.event, name) for name in EVENT}
+            | {"untold": past.event.untold.splitlines()}
             | {"notifications": [asdict(it) for it in past.notifications]}
             for past in loaded.events
         ],
         "left_out": loaded.left_out,
+        "acts": [asdict(act) for act in loaded.acts],
         "link_requests": [asdict(request) for request in loaded.link_requests],
     }
 

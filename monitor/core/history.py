@@ -10,6 +10,7 @@ from .duration import humanize
 from .errors import AttemptReason
 from .model import (
     Account,
+    Act,
     Event,
     EventType,
     Incident,
@@ -85,7 +86,8 @@ class LinkRequest:
 class History:
     """All that is recorded of one incident, the oldest first.
 
-    *left_out* are events between the first one and the others.
+    *left_out* are events between the first one and the others; *acts* are what people did, those
+    from which the events followed included.
     """
 
     incident: Incident
@@ -94,6 +96,7 @@ class History:
     heard: tuple[Heard, ...] = ()
     events: tuple[PastEvent, ...] = ()
     left_out: int = 0
+    acts: tuple[Act, ...] = ()
     link_requests: tuple[LinkRequest, ...] = ()
 
 
@@ -128,7 +131,12 @@ def page(
 
 def _timeline(history: History, now: Micros, timezone: str) -> Iterator[str]:
     """Yield what happened, by day."""
-    entries = [(past.event.at, list(_event(past, now, timezone))) for past in history.events]
+    acts = {act.id: act for act in history.acts}
+    entries = [
+        (past.event.at, list(_event(past, acts.pop(past.event.act_id or "", None), now, timezone)))
+        for past in history.events
+    ]
+    entries += [(act.at, [act.act, _actor(act)]) for act in acts.values()]
     if history.left_out:
         left_out = f"… {history.left_out} events are left out; see --limit"
         entries.append((history.events[0].event.at, [left_out]))
@@ -146,11 +154,14 @@ def _timeline(history: History, now: Micros, timezone: str) -> Iterator[str]:
         yield from (f"            {line}" for line in below)
 
 
-def _event(past: PastEvent, now: Micros, timezone: str) -> Iterator[str]:
+def _event(past: PastEvent, act: Act | None, now: Micros, timezone: str) -> Iterator[str]:
     event = past.event
     cause = f": {_words(event.cause)}" if event.cause else ""
-    detail = f", {clean(event.detail, wording.MAX_DETAIL)}" if event.detail else ""
+    has_more = event.detail and act is None  # else it says who did it
+    detail = f", {clean(event.detail, wording.MAX_DETAIL)}" if has_more else ""
     yield f"{event.type}{cause} ({_words(event.reason)}{detail})"
+    if act is not None:
+        yield _actor(act)
     width = max((len(_name(it)) for it in past.notifications), default=0)
     for notification in past.notifications:
         yield f"{_name(notification):<{width}}  {_state(notification, event, now, timezone)}"
@@ -158,6 +169,17 @@ def _event(past: PastEvent, now: Micros, timezone: str) -> Iterator[str]:
             if attempt.reason != AttemptReason.OK:
                 answer = clean(attempt.answer or _words(attempt.reason), wording.MAX_DETAIL)
                 yield f"{'':<{width}}  {_at(attempt.at, event.at, timezone)}: {answer}"
+    for line in event.untold.splitlines():
+        yield f"not told: {clean(line, wording.MAX_DETAIL)}"
+
+
+def _actor(act: Act) -> str:
+    """Say who did it, in which way, and why; a name that was only given is said to be theirs."""
+    name = clean(act.actor)
+    if act.claimed_by:
+        name = f"{name} (said to be, by {clean(act.claimed_by)})"
+    reason = f": {clean(act.reason, wording.MAX_DETAIL)}" if act.reason else ""
+    return f"by {name}, {act.way}{reason}"
 
 
 def _state(notification: PastNotification, event: Event, now: Micros, timezone: str) -> str:

@@ -1,6 +1,7 @@
 """What is recorded of one incident: its events, who was told of them, and with which answer."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
@@ -14,15 +15,18 @@ from monitor.core.history import (
     PastEvent,
     PastNotification,
 )
-from monitor.core.model import Event
+from monitor.core.model import Act, Event, Incident
 
-from . import accounts, incidents, rows, sessions
+from . import accounts, acts, incidents, rows, sessions
 
 MAX_NOTIFICATIONS: Final = 1000
 """So many notifications of an incident are read, the latest; a group may have had many."""
 
 MAX_REQUESTS: Final = 20
 """So many of the latest requests for a login link are read."""
+
+MAX_ACTS: Final = 100
+"""So many of the latest acts are read that no event followed from."""
 
 FIRST_EVENT: Final = text("SELECT * FROM event WHERE incident_id = :id ORDER BY at, id LIMIT 1")
 
@@ -49,6 +53,14 @@ HEARD: Final = text("""
 SELECT receiver, address, at FROM heard WHERE incident_id = :id
 ORDER BY at, receiver, address LIMIT :limit
 """)
+
+ACTS: Final = text("""
+SELECT * FROM act
+WHERE workspace = :workspace AND subject = :subject AND at >= :since
+    AND (CAST(:until AS BIGINT) IS NULL OR at <= :until OR act = 'forget')
+ORDER BY at DESC LIMIT :limit
+""")
+"""What concerns an account, or its workspace, at the time; most acts are of an event."""
 
 REQUESTS: Final = text("""
 SELECT at, outcome FROM session_intent
@@ -82,8 +94,23 @@ def load(tx: Connection, incident_id: str, *, limit: int) -> History | None:
             PastEvent(rows.read(Event, row), tuple(notifications[row.id])) for row in listed
         ),
         left_out=max(0, count - limit),
+        acts=_acts(tx, incident, (row.act_id for row in listed)),
         link_requests=tuple(rows.read(LinkRequest, row) for row in requests),
     )
+
+
+def _acts(tx: Connection, incident: Incident, ids: Iterable[str | None]) -> tuple[Act, ...]:
+    """Return the acts *ids*, and what else people did about *incident*, the oldest first."""
+    values = {
+        "workspace": incident.workspace,
+        "subject": incident.subject,
+        "since": incident.opened_at,
+        "until": incident.resolved_at,
+        "limit": MAX_ACTS,
+    }
+    by_id = {row.id: rows.read(Act, row) for row in tx.execute(ACTS, values)}
+    by_id |= acts.load(tx, filter(None, ids))
+    return tuple(sorted(by_id.values(), key=lambda act: (act.at, act.id)))
 
 
 def _notifications(tx: Connection, incident_id: str) -> dict[str, list[PastNotification]]:

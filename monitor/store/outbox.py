@@ -291,8 +291,11 @@ def queue(
 
 def add(
     tx: Connection, queued: Sequence[QueuedMessage], *, now: Micros, new_id: Callable[[], str]
-) -> None:
-    """Add messages, each behind all that there are of its workspace, and number what they hold."""
+) -> list[str]:
+    """Add messages, each behind all that there are of its workspace, and number what they hold.
+
+    Return their ids.
+    """
     sizes = Counter[str]()
     for message in queued:
         sizes[message.workspace] += len(message.events)
@@ -335,6 +338,7 @@ def add(
         ]
     rows.execute_many(tx, ADD_MESSAGE, messages)
     rows.execute_many(tx, ADD_NOTIFICATION, notifications)
+    return [message["id"] for message in messages]
 
 
 RELEASE: Final = text("""

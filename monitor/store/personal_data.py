@@ -126,7 +126,8 @@ ERASE_ACCOUNT: Final = (
     )
     """),
     text("""
-    UPDATE act SET subject = :hash, reason = '', detail = ''
+    UPDATE act SET subject = :hash, detail = '', reason = CASE act WHEN 'forget' THEN reason
+        ELSE '' END
     WHERE workspace = :workspace AND subject = :id
     """),
     text("""
@@ -150,11 +151,17 @@ ERASE_ACCOUNT: Final = (
     """),
 )
 
-ERASE_FAILURE: Final = text("""
-UPDATE receiver SET failing_why = replace(failing_why, :text, '…')
-WHERE failing_why <> replace(failing_why, :text, '…')
-""")
-"""Why a receiver fails may name somebody: an answer is quoted there."""
+ERASE_NAMES: Final = (
+    text("""
+    UPDATE receiver SET failing_why = replace(failing_why, :text, '…')
+    WHERE failing_why <> replace(failing_why, :text, '…')
+    """),
+    text("""
+    UPDATE act SET reason = replace(reason, :text, '…')
+    WHERE reason <> replace(reason, :text, '…')
+    """),
+)
+"""What is of others, too, and may name somebody: an answer that is quoted, what people wrote."""
 
 
 def erase(tx: Connection, account: Account, *, salt: str, now: Micros) -> list[Settled]:
@@ -176,7 +183,8 @@ def erase(tx: Connection, account: Account, *, salt: str, now: Micros) -> list[S
     for statement in ERASE_ACCOUNT:
         tx.execute(statement, {**key, "hash": pseudonym(salt, account.id)})
     for part in _texts(account, addresses):
-        tx.execute(ERASE_FAILURE, {"text": part})
+        for statement in ERASE_NAMES:
+            tx.execute(statement, {"text": part})
     workspaces.raise_version(tx, account.workspace)
     outside.note(tx)
     return cancelled

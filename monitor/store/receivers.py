@@ -146,8 +146,11 @@ def note_failure(
 LEAVE_ALONE: Final = text("UPDATE receiver SET not_before = :until WHERE name = :name")
 
 
-def leave_alone(tx: Connection, name: str, *, until: Micros) -> None:
-    """Send nothing to a receiver that fails before one attempt has ended, or *until* then."""
+def leave_alone(tx: Connection, name: str, *, until: Micros | None) -> None:
+    """Send nothing to a receiver that fails before one attempt has ended, or *until* then.
+
+    None: it is left alone no longer.
+    """
     tx.execute(LEAVE_ALONE, {"name": name, "until": until})
 
 

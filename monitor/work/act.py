@@ -4,7 +4,7 @@ It is committed by whoever is asked, a command or a monitor, under the lock of t
 monitor that holds it sees it within a second.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,10 +14,23 @@ from monitor.core.decide.acts import acknowledge, give_back
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
-from monitor.core.model import Act, Cause, Incident, Micros, Workspace
+from monitor.core.model import (
+    Account,
+    Act,
+    Cause,
+    Event,
+    EventType,
+    Incident,
+    Micros,
+    NotificationState,
+    Reason,
+    Workspace,
+)
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.store import accounts, acts, incidents, workspaces
+from monitor.store import accounts, acts, by_hand, incidents, personal_data, workspaces
+from monitor.store.by_hand import ChosenMessage
+from monitor.store.outbox import Settled
 
 from .record import Recorded, record
 
@@ -71,6 +84,12 @@ def unack(tx: Connection, act: Act, chosen: Chosen, rules: ActRules) -> Recorded
     return _record(tx, act, decision, rules)
 
 
+def forget(tx: Connection, act: Act, account: Account, *, salt: str) -> list[Settled]:
+    """Erase *account*, and return what was cancelled; its id becomes a hash with *salt*."""
+    acts.write(tx, act)
+    return personal_data.erase(tx, account, salt=salt, now=act.at)
+
+
 def _load(tx: Connection, act: Act, chosen: Chosen) -> list[Incident]:
     listed = chosen.load(tx, act.workspace or "")
     if not listed:
@@ -97,3 +116,73 @@ def _record(tx: Connection, act: Act, decision: Decision, rules: ActRules) -> Re
         new_id=rules.new_id,
         term=workspaces.load_term(tx, name),
     )
+
+
+def retry(
+    tx: Connection, act: Act, messages: Sequence[ChosenMessage], new_id: Callable[[], str]
+) -> list[str]:
+    """Have *messages* tried again now; return the ids of those that are.
+
+    Raise ActError if none of them is pending or dead.
+    """
+    chosen = _in_state(messages, NotificationState.PENDING, NotificationState.DEAD)
+    ids = by_hand.retry(tx, chosen, now=act.at, new_id=new_id)
+    if not ids:
+        raise ActError("it is queued once more already")
+    _note(tx, act, chosen, reason=Reason.TRIED_AGAIN, new_id=new_id)
+    return ids
+
+
+def cancel(
+    tx: Connection,
+    act: Act,
+    messages: Sequence[ChosenMessage],
+    new_id: Callable[[], str],
+    *,
+    cause: Cause | None = None,
+) -> list[str]:
+    """Cancel *messages*, of a group only what is of *cause*; return their ids.
+
+    Raise ActError if none of them is pending.
+    """
+    chosen = _in_state(messages, NotificationState.PENDING)
+    by_hand.cancel(tx, chosen, cause=cause, now=act.at)
+    _note(tx, act, chosen, reason=Reason.CANCELLED, new_id=new_id, cause=cause)
+    return [message.id for message in chosen]
+
+
+def _in_state(messages: Sequence[ChosenMessage], *states: NotificationState) -> list[ChosenMessage]:
+    chosen = [message for message in messages if message.state in states]
+    if not chosen:
+        there = ", ".join(sorted({message.state for message in messages})) or "nothing"
+        raise ActError(f"nothing of that is {' or '.join(states)}: {there}")
+    return chosen
+
+
+def _note(
+    tx: Connection,
+    act: Act,
+    messages: Sequence[ChosenMessage],
+    *,
+    reason: Reason,
+    new_id: Callable[[], str],
+    cause: Cause | None = None,
+) -> None:
+    """Write *act* into the history of each incident, of *cause*, that *messages* tell of."""
+    events = [
+        Event(
+            id=new_id(),
+            type=EventType.NOTICE,
+            at=act.at,
+            workspace=act.workspace or "",
+            account_id=row.account_id,
+            incident_id=row.incident_id,
+            reason=reason,
+            cause=row.cause,
+            act_id=act.id,
+        )
+        for row in by_hand.incidents_of(tx, messages)
+        if cause in (None, row.cause)
+    ]
+    incidents.write_events(tx, events)
+    acts.write(tx, act)

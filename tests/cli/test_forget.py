@@ -28,9 +28,11 @@ def refused(ran):
 
 
 def test_who_has_left_is_erased(run, configured, left):
-    ran = run("forget", "zeb1", "-c", configured())
+    (row,) = run("forget", "zeb1", "--by", "Ann", "-c", configured()).data
 
-    (row,) = ran.data
+    assert left.column("SELECT act || actor || subject FROM act") == [
+        f"forgetAnn{row['erased_as']}"
+    ]
     assert (row["workspace"], row["cancelled"]) == ("acme", 1)
     assert row["erased_as"] in left.column("SELECT id FROM account WHERE name = ''")
     assert left.column("SELECT id FROM account WHERE name = 'Zebulon Quagga'") == ["zeb2"]

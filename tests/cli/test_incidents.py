@@ -34,6 +34,18 @@ def test_all_of_an_incident_is_shown(shown, recorded):
     assert again["tried"][0]["at"].endswith("Z")
 
 
+def test_who_did_what_is_shown(shown, run, configured):
+    ack = ("ack", "out", "--by", "Ann", "--reason", "on the phone", "-c", configured())
+    assert run(*ack).code == 0
+
+    data = shown("out").data
+
+    (act,) = data["acts"]
+    assert (act["act"], act["actor"], act["reason"]) == ("ack", "Ann", "on the phone")
+    assert [event["act_id"] for event in data["events"]] == [None, act["id"]]
+    assert "by Ann (said to be, by" in shown("out", "--table").out
+
+
 def test_the_link_is_shown_if_it_is_asked_for(shown):
     for form in ("--json", "--table"):
         assert LINK not in shown("out", form).out

@@ -74,6 +74,8 @@ MISTAKES = [
     Mistake(
         "cause unknown", "ack --cause broken", "'broken' is not one of 'reconnection_required'"
     ),
+    Mistake("nobody named", "forget -c {file}", "Missing argument 'account'"),
+    Mistake("nothing chosen", "deliveries retry -c {file}", "name a notification, or", code=5),
     Mistake("duration unreadable", "ack x --for soon", "must be a duration such as 30s"),
     Mistake("duration of nothing", "ack x --for 0s", "must be longer than nothing"),
     Mistake("name too long", f"ack x --by {'y' * 65}", "must be a name of 1 to 64 printable"),

@@ -22,7 +22,15 @@ from monitor.core.history import (
     PastNotification,
     page,
 )
-from monitor.core.model import EventType, NotificationState, SettledReason
+from monitor.core.model import (
+    Act,
+    ActKind,
+    EventType,
+    NotificationState,
+    Reason,
+    SettledReason,
+    Way,
+)
 
 DAY = 24 * HOUR
 
@@ -172,4 +180,50 @@ def test_times_are_those_of_the_zone():
     assert shown[-2:] == [
         "Mon 23 Nov 2026 (JST)",
         "  21:02:00  opened: reconnection required (seen bad)",
+    ]
+
+
+def acted(**values):
+    values = {"act": ActKind.ACK, "way": Way.CLI, "actor": "Ann", "login": "root@box"} | values
+    return Act(**{"id": "act", "at": NOON} | values)
+
+
+def test_who_did_what_stands_with_what_followed():
+    _, history = polled(listed_account(), signed_out())
+    (opened,) = history.events
+    at = opened.event.at + MINUTE
+    taken = replace(
+        opened.event,
+        type=EventType.ACKNOWLEDGED,
+        reason=Reason.TAKEN_OVER,
+        at=at,
+        detail="Ann: on the phone",
+        act_id="act",
+    )
+    acts = (
+        acted(at=at, reason="on the\u202e phone"),
+        acted(id="other", act=ActKind.FORGET, at=at + HOUR, actor="root"),
+    )
+
+    shown = lines(replace(history, events=(opened, PastEvent(taken)), acts=acts))
+
+    assert shown[-5:] == [
+        "  12:02:00  opened: reconnection required (seen bad)",
+        "  12:03:00  acknowledged: reconnection required (taken over)",
+        "            by Ann (said to be, by root@box), cli: on the phone",
+        "  13:03:00  forget",
+        "            by root, cli",
+    ]
+
+
+def test_why_a_receiver_was_not_told_stands_with_the_event():
+    _, history = polled(listed_account(), signed_out())
+    (opened,) = history.events
+    held = replace(opened, event=replace(opened.event, untold="pager: muted\nmail: no address"))
+
+    shown = lines(replace(history, events=(held,)))
+
+    assert shown[-2:] == [
+        "            not told: pager: muted",
+        "            not told: mail: no address",
     ]

@@ -3,8 +3,9 @@ from dataclasses import replace
 from harness.core import HOUR, frozen, listed_account, signed_out
 from harness.store import REFUSED, StoreHarness
 
+from monitor.core.model import Act, ActKind, Event, EventType, Reason, Way
 from monitor.core.policy import Flapping
-from monitor.store import history, lookup
+from monitor.store import acts, history, incidents, lookup
 
 
 def load(harness, *, limit=50):
@@ -64,6 +65,35 @@ def test_the_link_is_there_while_it_is_open_and_what_asking_for_one_came_to(harn
     harness.poll(listed_account())
 
     assert load(harness).link is None
+
+
+def test_acts_are_there_whether_or_not_an_event_followed(harness):
+    harness.poll(listed_account())
+    harness.poll(signed_out())
+    opened_at = harness.now
+
+    def write(id_, at, **values):
+        values = {"workspace": "acme", "subject": "a1"} | values
+        act = Act(id_, at, ActKind.RECONNECT, Way.CLI, "Ann", **values)
+        harness.run(lambda tx: acts.write(tx, act))
+
+    write("before", opened_at - 1)
+    write("of all", opened_at + 1, subject=None)
+    write("other", opened_at + 1, subject="a2")
+    write("its own", opened_at + 2)
+    event = Event(
+        id="followed",
+        type=EventType.ACKNOWLEDGED,
+        at=opened_at + 1,
+        workspace="acme",
+        account_id="a1",
+        incident_id=load(harness).incident.id,
+        reason=Reason.TAKEN_OVER,
+        act_id="of all",
+    )
+    harness.run(lambda tx: incidents.write_events(tx, [event]))
+
+    assert [act.id for act in load(harness).acts] == ["of all", "its own"]
 
 
 def test_there_is_none_of_an_incident_that_is_not_there(harness):

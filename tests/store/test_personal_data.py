@@ -62,6 +62,8 @@ def everywhere(store):
     harness.deliver("mail", error=SAID)
     title = text("UPDATE attempt SET title = 'Zebulon Quagga is signed out of LinkedIn'")
     harness.run(lambda tx: tx.execute(title))
+    why = replace(why, id=harness.new_id(), act=ActKind.FORGET, subject=ZEB)
+    harness.run(lambda tx: acts.write(tx, replace(why, reason="asked for by Zebulon Quagga")))
     return harness
 
 
@@ -117,6 +119,15 @@ def test_what_is_counted_stays_and_still_belongs_together(store):
         assert set(harness.column(query)) == {hashed}
     (owner,) = set(harness.column("SELECT address FROM heard WHERE receiver = 'mail'"))
     assert set(harness.column("SELECT address FROM message WHERE receiver = 'mail'")) == {owner}
+
+
+def test_of_why_people_did_something_the_name_goes_and_why_it_was_erased_stays(store):
+    harness = everywhere(store)
+
+    erased(harness)
+
+    reasons = harness.column("SELECT reason FROM act ORDER BY id")
+    assert reasons == ["", "", "asked for by …"]
 
 
 def test_what_is_of_others_is_as_it_was(store):
