@@ -116,9 +116,13 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     ASKED_FOR = "asked_for"
     RENAMED = "renamed"
+    CONNECTED = "connected"
     NEW_CONDITION = "new_condition"
     NO_CONDITION = "no_condition"
 
+
+APPEARED: Final = "appeared"
+"""The detail of a `notice`: an account was connected."""
 
 RULES_CHANGED: Final = "rules_changed"
 """The detail of a `notice`: other rules would match an account by its new name or url."""

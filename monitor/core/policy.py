@@ -139,6 +139,10 @@ class IncidentPolicy(ConfigSection):
         Between(1, 1000, "a message has room for no more"),
         Doc("more changes than these in one poll are one message", example=10),
     ] = 5
+    notice_new: Annotated[
+        bool,
+        Doc("`true`: people hear of each account that is connected, in a `notice`", example=True),
+    ] = False
     recurring: Annotated[
         Recurring,
         Doc("when something happens again and again", example={"times": 5}),

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from . import model
 from .decide.sessions import has_link
 from .model import (
-    RULES_CHANGED,
     Account,
     Cause,
     EventType,
@@ -75,12 +75,8 @@ def recheck(queued: QueuedNotification, receiver: Receiver) -> Notification | Se
 def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason | None:
     """Return why *queued* has nothing true or new to say any more, if so."""
     incident, account = queued.incident, queued.account
-    if incident is None and queued.detail == RULES_CHANGED:
-        is_told = account is not None and account.rules_told_at is not None
-        return None if is_told else SettledReason.SUPERSEDED
     if incident is None:
-        came_back = account is not None and account.removed_at is None
-        return SettledReason.SUPERSEDED if came_back else None
+        return None if _is_true(queued.detail, account) else SettledReason.SUPERSEDED
     if queued.event is EventType.RESOLVED and queued.heard_at is None:
         return SettledReason.RECOVERED
     if queued.happened is not EventType.RESOLVED and not incident.is_open:
@@ -97,6 +93,18 @@ def _outdated(queued: QueuedNotification, receiver: Receiver) -> SettledReason |
         case _:
             is_stale = False
     return SettledReason.SUPERSEDED if is_stale else None
+
+
+def _is_true(detail: str, account: Account | None) -> bool:
+    """Return whether a `notice` with this *detail* still says what is so; else it is of an end."""
+    is_there = account is not None and account.removed_at is None
+    match detail:
+        case model.APPEARED:
+            return is_there
+        case model.RULES_CHANGED:
+            return account is not None and account.rules_told_at is not None
+        case _:
+            return not is_there
 
 
 def _already_told(queued: QueuedNotification) -> bool:

@@ -18,6 +18,7 @@ from .billing import BILLING
 from .duration import humanize, humanize_between
 from .model import (
     ALL_WORKSPACES,
+    APPEARED,
     RULES_CHANGED,
     Cause,
     EarlierCause,
@@ -137,6 +138,12 @@ def is_renamed(notification: Notification) -> bool:
     return is_notice and notification.detail == RULES_CHANGED
 
 
+def is_new(notification: Notification) -> bool:
+    """Say whether it tells that an account was connected."""
+    is_notice = notification.event is EventType.NOTICE and notification.incident is None
+    return is_notice and notification.detail == APPEARED
+
+
 def is_test(notification: Notification) -> bool:
     """Say whether *notification* is of nothing that happened: a person wants to see one."""
     return notification.incident is None and notification.account is None
@@ -222,10 +229,8 @@ def predicate(notification: Notification, *, many: bool = False) -> str:
     resolution, incident = resolution_of(notification), notification.incident
     if resolution is not None:
         return _ended(notification, resolution, many=many)
-    if is_renamed(notification):
-        return f"{'have' if many else 'has'} a new name or address that other rules match"
     if incident is None:
-        return "have news" if many else "has news"
+        return _news(notification, many=many)
     if notification.event is EventType.REFRESHED and login_link(notification) is not None:
         return "have new login links" if many else "has a new login link"
     if is_subscription(notification):
@@ -236,6 +241,15 @@ def predicate(notification: Notification, *, many: bool = False) -> str:
     if conditions := explanation(notification):
         text += f", as the subscription {billing.state(conditions)}"
     return text
+
+
+def _news(notification: Notification, *, many: bool) -> str:
+    if is_new(notification):
+        return f"{'were' if many else 'was'} connected to Linked API"
+    has = "have" if many else "has"
+    if is_renamed(notification):
+        return f"{has} a new name or address that other rules match"
+    return f"{has} news"
 
 
 def _ended(notification: Notification, resolution: Resolution, *, many: bool) -> str:
@@ -265,7 +279,7 @@ def _flaps(incident: Incident, before: Iterable[EarlierCause]) -> Cause:
 
 def listing(notification: Notification) -> str:
     """Return the command that lists what there is of the kind of *notification*."""
-    if is_renamed(notification):
+    if is_renamed(notification) or is_new(notification):
         return "linkedapi-monitor accounts"
     if resolution_of(notification) is not None or notification.incident is None:
         return "linkedapi-monitor incidents --all"
@@ -284,6 +298,12 @@ def advice(members: Sequence[Notification]) -> str:
     resolution, incident = resolution_of(first), first.incident
     if resolution is not None:
         return _after(members, resolution)
+    if is_new(first):
+        accounts, they = ("these accounts", "them") if many else ("this account", "it")
+        return (
+            f"Nothing to do: {accounts} will be watched from now on. If nobody you know connected"
+            f" {they}, look at {they} in {_PLATFORM}."
+        )
     if is_renamed(first):
         names, accounts = ("names", "accounts") if many else ("name", "account")
         return (

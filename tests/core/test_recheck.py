@@ -219,3 +219,11 @@ def test_what_keeps_changing_is_told_while_the_account_is_active(cause, verdict)
     told_as = recheck(with_incident(active, cause=cause), RECEIVER)
 
     assert getattr(told_as, "event", told_as) == verdict
+
+
+def test_an_account_that_was_connected_is_told_while_it_is_there():
+    appeared = queued(EventType.NOTICE, incident=None, detail="appeared")
+
+    assert recheck(appeared, RECEIVER).detail == "appeared"
+    for gone in (with_account(appeared, removed_at=1), replace(appeared, account=None)):
+        assert recheck(gone, RECEIVER) is SettledReason.SUPERSEDED

@@ -207,6 +207,7 @@ def every_notification():
             yield notification(event, detail="disappeared")
             yield notification(event, detail="replaced")
             yield notification(event, detail="rules_changed", person=RENAMED)
+            yield notification(event, detail="appeared")
             yield notification(event, account=None, detail="This is a test.", workspace="")
             continue
         for cause in Cause:

@@ -358,3 +358,19 @@ def test_what_a_fallback_held_is_told_to_the_one_that_takes_its_place(store):
 
     (opening,) = harness.claim("post", after=GROUP_WAIT).message.notifications
     assert (opening.event, opening.undelivered[:2]) == ("opened", ("slack", "HTTP 400"))
+
+
+def test_an_account_that_is_connected_is_told_and_not_if_it_is_gone_by_then(store):
+    harness = StoreHarness(store, notice_new=True, missing_after=1, missing_many_after=1)
+    harness.poll(listed_account("a"))
+    harness.poll(listed_account("a"), listed_account("b"))
+    harness.poll(listed_account("a"), listed_account("b"), listed_account("c"))
+
+    harness.poll(listed_account("a"), listed_account("b"))
+
+    assert harness.deliver_all() == [[("notice", "b")], [("notice", "c")]]
+    assert harness.states() == [
+        ("slack", "notice", "delivered", None),
+        ("slack", "notice", "cancelled", "superseded"),
+        ("slack", "notice", "delivered", None),
+    ]

@@ -27,6 +27,7 @@ from monitor.core.draft import Decision, Draft
 from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
 from monitor.core.model import (
+    APPEARED,
     Account,
     Failure,
     Incident,
@@ -109,12 +110,16 @@ def decide(
     if fingerprint:
         is_rematched = not workspace.is_matched_by(fingerprint.rules)
         after = replace(after, fingerprint=fingerprint)
+    tells_new = policy.notice_new and workspace.baseline_at is not None and not is_rematched
     for listed in observation.listed:
         account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
         if not is_rematched:
             account = matching.notice(draft, account, inventory)
         step = TRANSITIONS[accounts.account_state(draft, account), accounts.observe(listed)]
         draft.accounts[account.id] = step(draft, account, listed)
+        is_new = listed.id not in workspace.accounts
+        if tells_new and is_new and draft.find_open_of(listed.id) is None:
+            draft.notice(listed.id, Reason.CONNECTED, APPEARED)
     accounts.note_missing(draft, observation.missing, is_believed=bool(observation.strange))
     accounts.unwatch(draft, observation.unwatched, Reason.IGNORED)
     matching.notice_ignored(draft, observation.renamed)

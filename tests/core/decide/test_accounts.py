@@ -247,3 +247,52 @@ def test_without_an_incident_nobody_hears_that_an_account_is_ignored(listed, sta
     assert decision.events == ()
     assert [account.removed_at for account in decision.accounts] == [harness.now]
     assert set(harness.workspace.accounts) == {"a"}
+
+
+# ── accounts that are connected ──────────────────────────────────────────────────────────────────
+
+APPEARED = "notice appeared: connected"
+
+
+def test_an_account_that_is_connected_is_told_once_where_that_is_wanted():
+    harness = CoreHarness(notice_new=True)
+    first, second = listed_account("a1"), listed_account("a2")
+
+    assert told(harness.poll(first)) == [], "what is there at first is no news"
+    assert told(harness.poll(first, second)) == [APPEARED]
+    assert told(harness.poll(first, second)) == []
+    assert harness.events[-1].account_id == "a2"
+
+
+def test_nobody_hears_of_accounts_that_are_connected_unless_that_is_wanted():
+    harness = CoreHarness()
+    harness.poll(listed_account("a1"))
+
+    assert told(harness.poll(listed_account("a1"), listed_account("a2"))) == []
+
+
+def test_one_that_needs_a_login_at_once_is_told_as_that():
+    harness = CoreHarness(notice_new=True)
+    harness.poll(listed_account("a1"))
+
+    assert told(harness.poll(listed_account("a1"), signed_out("a2"))) == [OPENED]
+
+
+def test_one_that_was_ignored_was_not_connected():
+    harness = CoreHarness(notice_new=True)
+    harness.ignored.add("a2")
+    both = (listed_account("a1"), listed_account("a2"))
+    harness.poll(*both)
+    harness.ignored.clear()
+
+    assert told(harness.poll(*both)) == []
+    assert set(harness.workspace.accounts) == {"a1", "a2"}
+
+
+def test_one_that_returns_after_it_was_gone_is_connected():
+    harness = CoreHarness(notice_new=True, missing_after=1, missing_many_after=1)
+    both = (listed_account("a1"), listed_account("a2"))
+    harness.poll(*both)
+    harness.poll(both[0])
+
+    assert told(harness.poll(*both)) == [APPEARED]
