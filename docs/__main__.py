@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a folder of pages
-"""Write into the docs what each key of the configuration means, and `config.schema.json`.
+"""Write into the docs what each key of the configuration means, and both JSON Schemas.
 
 The meaning stands beside the key in the code (`Doc`). A row of a table whose first cell is a key,
 or a type of receivers, is written anew; which rows there are, and where, is the page's own.
@@ -16,6 +16,7 @@ from monitor.config.document import Location
 from monitor.config.json_schema import declared
 from monitor.core.doc import DEFAULT
 from monitor.notifiers import ReceiverSettings
+from monitor.notifiers import _payload as webhook
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -39,6 +40,7 @@ def files() -> dict[str, str]:
     }
     return {
         "config.schema.json": schema_text(),
+        "docs/webhook.schema.json": webhook.schema_text(),
         "docs/configuration.md": _with_rows("docs/configuration.md", rows),
         "docs/receivers.md": _with_rows("docs/receivers.md", of_types | own),
     }

@@ -8,20 +8,19 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator
 
 from monitor.core.bounds import AtMost
 from monitor.core.doc import Doc
-from monitor.core.model import Account, EventType, Incident, Message, Notification
+from monitor.core.model import Message
 from monitor.core.secret import Secret
-from monitor.core.text import iso_time, sanitize
 
 from . import _http
+from ._payload import payload
 
 PREFIX: Final = "whsec_"
-MAX_TEXT: Final = 1000
 
 MIN_KEY: Final = 16
 GOOD_KEY: Final = 24
@@ -111,57 +110,3 @@ def _key(secret: Secret) -> bytes:
     if not text.startswith(PREFIX) or len(key) < MIN_KEY:
         raise ValueError(f"must be {PREFIX} and at least {MIN_KEY} bytes in base64")
     return key
-
-
-def payload(notification: Notification) -> dict[str, Any]:
-    """Write *notification* as the documented JSON; a `notice` has no incident but a detail."""
-    data: dict[str, Any] = {
-        "workspace": notification.workspace,
-        "account": _account(notification.account, notification.labels)
-        if notification.account
-        else None,
-        "incident": _incident(notification.incident) if notification.incident else None,
-        "link": notification.link.reveal() if notification.link else None,
-    }
-    if notification.event is EventType.NOTICE:
-        data["detail"] = _text(notification.detail)
-    kind = f"incident.{notification.event}" if notification.incident else str(notification.event)
-    return {"type": kind, "timestamp": iso_time(notification.at), "data": data}
-
-
-def _account(account: Account, labels: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "id": _text(account.id),
-        "name": _text(account.name),
-        "url": _text(account.url),
-        "labels": dict(labels),
-    }
-
-
-def _incident(incident: Incident) -> dict[str, Any]:
-    ended = incident.resolved_at
-    return {
-        "id": incident.id,
-        "scope": incident.scope,
-        "cause": incident.cause,
-        "previous_cause": incident.previous_cause,
-        "status": incident.status,
-        "raw_status": _text(incident.raw_status) if incident.raw_status is not None else None,
-        "opened_at": iso_time(incident.opened_at),
-        "resolved_at": iso_time(ended) if ended is not None else None,
-        "resolution": incident.resolution,
-        "duration_seconds": None if ended is None else (ended - incident.opened_at) // 1_000_000,
-        "acknowledged_by": _text(incident.acknowledged_by) if incident.acknowledged_by else None,
-        "recurrence": _recurrence(incident),
-    }
-
-
-def _recurrence(incident: Incident) -> dict[str, int] | None:
-    if incident.times is None or incident.times_within is None:
-        return None
-    return {"times": incident.times, "within_seconds": incident.times_within // 1_000_000}
-
-
-def _text(text: str) -> str:
-    """Return *text* bounded and as valid Unicode, else as it is: machines compare it."""
-    return sanitize(text, limit=MAX_TEXT)
