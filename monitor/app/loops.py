@@ -15,7 +15,7 @@ from monitor.core.errors import MonitorError, first_error
 from monitor.log import LogQueue
 from monitor.metrics.families import CONFIGURED, LOG_DROPPED, RELOADED, RELOADED_AT
 from monitor.schedule import Schedule
-from monitor.store import incidents, leases, outbox, outside, workspaces
+from monitor.store import incidents, leases, outbox, outside, session_intents, workspaces
 from monitor.store.address import describe, parse
 from monitor.store.db import StoreError
 from monitor.web.app import build
@@ -394,12 +394,15 @@ class App:
         )
         if changes != self._changes:
             load_versions = partial(workspaces.load_versions, replica=self._lease.replica)
-            accepted, versions = await self._store.read(
-                lambda tx: (workspaces.load_accepted(tx), load_versions(tx))
+            wanted, versions = await self._store.read(
+                lambda tx: (
+                    {*workspaces.load_accepted(tx), *session_intents.asked_for(tx)},
+                    load_versions(tx),
+                )
             )
             self._workers.expect(versions)
             await self._holdings.show_outages()
-            for name in accepted:
+            for name in wanted:
                 self._workers.wake_workspace(name)
         if (failed_writes, changes) != (self._failed_writes, self._changes):
             self._failed_writes, self._changes = failed_writes, changes

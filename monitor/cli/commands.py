@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "unack": ("act", "Give incidents back: nobody has them any more."),
     "deliveries": ("deliveries", "List the latest notifications and how they fare."),
     "workspaces": ("workspaces", "List the workspaces as last seen."),
+    "reconnect": ("reconnect", "Have login links asked for, and say what came of it."),
     "forget": ("forget", "Erase an account that is not listed any more."),
     "backup": ("backup", "Copy the SQLite database to a new file, and verify it."),
     "store": ("store", "Copy the database into another, empty one."),

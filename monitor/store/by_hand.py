@@ -154,10 +154,13 @@ WHERE message_id IN :ids
 """)
 
 
-def incidents_of(tx: Connection, messages: Iterable[ChosenMessage]) -> list[Row[Any]]:
+def incidents_of(
+    tx: Connection, messages: Iterable[ChosenMessage]
+) -> list[tuple[str, str | None, Cause]]:
     """Return the incidents that *messages* tell of: their ids, accounts and causes."""
     ids = [message.id for message in messages]
-    return list(dict.fromkeys(rows.execute_portions(tx, INCIDENTS, "ids", ids)))
+    listed = rows.execute_portions(tx, INCIDENTS, "ids", ids)
+    return list(dict.fromkeys((it.incident_id, it.account_id, Cause(it.cause)) for it in listed))
 
 
 FATES: Final = text("""

@@ -7,7 +7,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
@@ -22,12 +22,16 @@ UNFINISHED: Final = ("wanted", "calling")
 
 @dataclass(frozen=True, slots=True)
 class SessionIntent:
-    """The intent to ask for a session of one account, or about the one that it has."""
+    """The intent to ask for a session of one account, or about the one that it has.
+
+    *act_id* is the act that it follows from, if a person wants one.
+    """
 
     id: str
     workspace: str
     account_id: str
     incident_id: str
+    act_id: str | None = None
 
 
 ADD: Final = text(rows.insert("session_intent", (*rows.columns(SessionIntent), "at", "outcome")))
@@ -48,6 +52,42 @@ def add(
 def may_ask(tx: Connection, intent: SessionIntent, *, cooldown: Duration, now: Micros) -> bool:
     """Return whether no other intent is unfinished or makes it too early for another session."""
     return not _hindered(tx, [intent], cooldown=cooldown, now=now)
+
+
+TAKE_OVER: Final = text("""
+UPDATE session_intent SET act_id = :act_id
+WHERE workspace = :workspace AND account_id = :account_id AND outcome = 'wanted'
+RETURNING id
+""")
+
+
+def ask(tx: Connection, intent: SessionIntent, *, now: Micros) -> str:
+    """Record what a person wants, whatever was asked for lately; return the id of the intent.
+
+    That is the one that is still to be processed, if there is one.
+    """
+    waiting = tx.execute(TAKE_OVER, rows.values(intent)).scalars().first()
+    if waiting is None:
+        tx.execute(ADD, {**rows.values(intent), "at": now, "outcome": "wanted"})
+    return intent.id if waiting is None else waiting
+
+
+OUTCOMES: Final = text("""
+SELECT session_intent.workspace, session_intent.account_id, account.name AS account_name,
+    session_intent.outcome, session.link
+FROM session_intent
+LEFT JOIN account ON account.workspace = session_intent.workspace
+    AND account.id = session_intent.account_id
+LEFT JOIN session ON session.workspace = session_intent.workspace
+    AND session.account_id = session_intent.account_id
+WHERE session_intent.id IN :ids
+ORDER BY account.name, session_intent.account_id
+""")
+
+
+def outcomes(tx: Connection, ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what intents came to and which link there is now, as rows ready to print."""
+    return [row._asdict() for row in rows.execute_portions(tx, OUTCOMES, "ids", ids)]
 
 
 LATEST: Final = text("""
@@ -123,6 +163,16 @@ UPDATE session_intent SET outcome = 'unknown' WHERE workspace = :workspace AND o
 def mark_unknown(tx: Connection, workspace: str) -> None:
     """Mark calls that a stopped process left behind: their outcome is unknown."""
     tx.execute(MARK_UNKNOWN, {"workspace": workspace})
+
+
+ASKED_FOR: Final = text("""
+SELECT DISTINCT workspace FROM session_intent WHERE outcome = 'wanted' AND act_id IS NOT NULL
+""")
+
+
+def asked_for(tx: Connection) -> list[str]:
+    """Return the workspaces in which a person wants a session that was not asked for yet."""
+    return list(tx.execute(ASKED_FOR).scalars())
 
 
 UNFINISHED_OF: Final = text("""

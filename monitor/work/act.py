@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from monitor.core.decide.acts import acknowledge, give_back
+from monitor.core.decide.sessions import needs_session
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
@@ -28,9 +29,18 @@ from monitor.core.model import (
 )
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.store import accounts, acts, by_hand, incidents, personal_data, workspaces
+from monitor.store import (
+    accounts,
+    acts,
+    by_hand,
+    incidents,
+    personal_data,
+    session_intents,
+    workspaces,
+)
 from monitor.store.by_hand import ChosenMessage
 from monitor.store.outbox import Settled
+from monitor.store.session_intents import SessionIntent
 
 from .record import Recorded, record
 
@@ -118,6 +128,31 @@ def _record(tx: Connection, act: Act, decision: Decision, rules: ActRules) -> Re
     )
 
 
+def reconnect(tx: Connection, act: Act, chosen: Chosen, new_id: Callable[[], str]) -> list[str]:
+    """Have login links asked for; return the ids of the intents.
+
+    Raise ActError if no login brings back any account of the *chosen* incidents.
+    """
+    listed = [
+        (incident, incident.account_id)
+        for incident in _load(tx, act, chosen)
+        if incident.account_id is not None and _needs_login(tx, incident)
+    ]
+    if not listed:
+        raise ActError("no login link is needed: no such account is signed out of LinkedIn")
+    ids = []
+    for incident, account_id in listed:
+        intent = SessionIntent(new_id(), incident.workspace, account_id, incident.id, act.id)
+        ids.append(session_intents.ask(tx, intent, now=act.at))
+    about = [(incident.id, incident.account_id, incident.cause) for incident, _ in listed]
+    _note(tx, act, about, reason=Reason.ASKED_FOR, new_id=new_id)
+    return ids
+
+
+def _needs_login(tx: Connection, incident: Incident) -> bool:
+    return needs_session(accounts.load(tx, incident.workspace, incident.account_id), incident, None)
+
+
 def retry(
     tx: Connection, act: Act, messages: Sequence[ChosenMessage], new_id: Callable[[], str]
 ) -> list[str]:
@@ -129,7 +164,8 @@ def retry(
     ids = by_hand.retry(tx, chosen, now=act.at, new_id=new_id)
     if not ids:
         raise ActError("it is queued once more already")
-    _note(tx, act, chosen, reason=Reason.TRIED_AGAIN, new_id=new_id)
+    about = by_hand.incidents_of(tx, chosen)
+    _note(tx, act, about, reason=Reason.TRIED_AGAIN, new_id=new_id)
     return ids
 
 
@@ -147,7 +183,8 @@ def cancel(
     """
     chosen = _in_state(messages, NotificationState.PENDING)
     by_hand.cancel(tx, chosen, cause=cause, now=act.at)
-    _note(tx, act, chosen, reason=Reason.CANCELLED, new_id=new_id, cause=cause)
+    about = [it for it in by_hand.incidents_of(tx, chosen) if cause in (None, it[2])]
+    _note(tx, act, about, reason=Reason.CANCELLED, new_id=new_id)
     return [message.id for message in chosen]
 
 
@@ -162,27 +199,25 @@ def _in_state(messages: Sequence[ChosenMessage], *states: NotificationState) -> 
 def _note(
     tx: Connection,
     act: Act,
-    messages: Sequence[ChosenMessage],
+    about: Iterable[tuple[str, str | None, Cause]],
     *,
     reason: Reason,
     new_id: Callable[[], str],
-    cause: Cause | None = None,
 ) -> None:
-    """Write *act* into the history of each incident, of *cause*, that *messages* tell of."""
+    """Write *act* into the history of incidents: their ids, accounts and causes."""
     events = [
         Event(
             id=new_id(),
             type=EventType.NOTICE,
             at=act.at,
             workspace=act.workspace or "",
-            account_id=row.account_id,
-            incident_id=row.incident_id,
+            account_id=account_id,
+            incident_id=incident_id,
             reason=reason,
-            cause=row.cause,
+            cause=cause,
             act_id=act.id,
         )
-        for row in by_hand.incidents_of(tx, messages)
-        if cause in (None, row.cause)
+        for incident_id, account_id, cause in about
     ]
     incidents.write_events(tx, events)
     acts.write(tx, act)

@@ -36,7 +36,10 @@ log = structlog.get_logger("reconnect")
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """An intent that is ours, the session that there is, and what may be done about it."""
+    """An intent that is ours, the session that there is, and what may be done about it.
+
+    What a person wants is asked for however lately, or seldom, sessions are asked for.
+    """
 
     intent: SessionIntent
     session: Session | None
@@ -106,7 +109,7 @@ class Reconnector:
             "reconnection session asked for",
             workspace=self.workspace,
             account=intent.account_id,
-            reason="no link in the account list",
+            reason="a person wants it" if intent.act_id else "no link in the account list",
             outcome=outcome,
         )
         return outcome
@@ -124,22 +127,26 @@ class Reconnector:
         return _Claimed(
             intent,
             before,
-            is_needed=needs_session(account, incident, before),
-            may_create=session_intents.may_ask(tx, intent, cooldown=self.cooldown, now=now),
+            is_needed=needs_session(account, incident, None if intent.act_id else before),
+            may_create=intent.act_id is not None
+            or (
+                self.create and session_intents.may_ask(tx, intent, cooldown=self.cooldown, now=now)
+            ),
         )
 
     async def _ask(self, claimed: _Claimed) -> _Answer:
-        before = claimed.session
-        if not claimed.is_needed or not (self.create or has_link(before)):
+        before, is_wanted = claimed.session, claimed.intent.act_id is not None
+        if not claimed.is_needed or not (self.create or is_wanted or has_link(before)):
             return _Answer(IntentOutcome.NEEDLESS)
         session_id = before.id if before else None
         try:
             if session_id and await self._is_live(session_id):
-                outcome = IntentOutcome.NEEDLESS if has_link(before) else IntentOutcome.KEPT
+                is_needless = has_link(before) and not is_wanted
+                outcome = IntentOutcome.NEEDLESS if is_needless else IntentOutcome.KEPT
                 return _Answer(outcome, before)
         except ApiError as error:  # it was only a question
             return _Answer(IntentOutcome.LATER if error.ambiguous else _outcome(error))
-        if self.create and claimed.may_create:
+        if claimed.may_create:
             answer = await self._create(claimed.intent.account_id)
         else:
             answer = _Answer(IntentOutcome.LATER if self.create else IntentOutcome.NEEDLESS)

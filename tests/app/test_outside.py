@@ -14,7 +14,9 @@ from monitor.app import loops, process
 from monitor.app.process import REAL
 from monitor.core import backoff
 from monitor.core.duration import Duration
-from monitor.store import outside, workspaces
+from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.store import incidents, outside, session_intents, workspaces
+from monitor.work.act import Chosen, reconnect
 
 pytestmark = pytest.mark.usefixtures("quick_loops")
 
@@ -73,6 +75,29 @@ async def test_a_name_that_somebody_accepts_counts_at_once(harness, monkeypatch)
         harness.store.run_now(lambda tx: workspaces.accept_account(tx, accepted))
 
         await until(lambda: id_ not in harness.store.read_now(load).accounts, within=5)
+
+
+async def test_a_link_that_a_person_wants_is_asked_for_at_once(harness):
+    harness.simulator.sign_out("acme", "*")
+    (id_, *_) = harness.simulator.customer("acme").accounts
+    harness.simulator.patch("acme", id_, without=("reconnectionLink", "reconnectionSessionId"))
+    config = harness.load("acme", more=f"{IDLE}\nreconnection: {{create: never}}")
+    act = Act("act", process.now(), ActKind.RECONNECT, Way.CLI, "ann", workspace="acme")
+    chosen = Chosen(cause=Cause.RECONNECTION_REQUIRED)
+
+    def ask(tx):
+        return reconnect(tx, act, chosen, process.new_id)
+
+    def outcomes():
+        rows = harness.store.read_now(lambda tx: session_intents.outcomes(tx, ids))
+        return {row["account_id"]: row["outcome"] for row in rows}
+
+    async with running(config):
+        await until(lambda: harness.store.read_now(partial(incidents.load_open, workspace="acme")))
+
+        ids = harness.store.run_now(ask)
+
+        await until(lambda: outcomes().get(id_) == "created", within=5)
 
 
 async def test_who_has_nothing_to_do_writes_nothing_and_asks_once_a_tick(monitor):

@@ -23,7 +23,7 @@ CREATE = "accounts.createReconnectionSession"
 STATE = "accounts.getConnectionSession"
 
 DOUBT = """
-INSERT INTO session_intent SELECT 'x', workspace, account_id, incident_id, at + 1, 'wanted'
+INSERT INTO session_intent SELECT 'x', workspace, account_id, incident_id, NULL, at + 1, 'wanted'
 FROM session_intent
 """
 
@@ -468,7 +468,7 @@ async def test_sessions_are_asked_for_at_the_start_only_if_some_were_wanted(
     monkeypatch.setattr(Reconnector, "reconnect", reconnect)
     account, _ = harness.simulator.customer("acme").accounts
     if wanted:
-        values = f"VALUES ('x', 'acme', '{account}', 'y', 0, 'wanted')"
+        values = f"VALUES ('x', 'acme', '{account}', 'y', NULL, 0, 'wanted')"
         await harness.execute(f"INSERT INTO session_intent {values}")
 
     await harness.apply("acme")

@@ -74,6 +74,7 @@ MISTAKES = [
     Mistake(
         "cause unknown", "ack --cause broken", "'broken' is not one of 'reconnection_required'"
     ),
+    Mistake("nobody chosen", "reconnect -c {file}", "name an account or an incident", code=5),
     Mistake("nobody named", "forget -c {file}", "Missing argument 'account'"),
     Mistake("nothing chosen", "deliveries retry -c {file}", "name a notification, or", code=5),
     Mistake("duration unreadable", "ack x --for soon", "must be a duration such as 30s"),

@@ -63,7 +63,9 @@ def fill(tx, now):
     leases.set_generation(tx, "another", "of a configuration")
     tx.execute(text("INSERT INTO acceptance VALUES ('acme', 'key', 1, 'cli', 'ops')"))
     tx.execute(text("INSERT INTO outside (id, changes) VALUES (1, 7)"))
-    tx.execute(text("INSERT INTO session_intent VALUES ('1', 'acme', 'a', '2', 3, 'wanted')"))
+    tx.execute(text("INSERT INTO session_intent VALUES ('1', 'acme', 'a', '2', NULL, 3, 'wanted')"))
+    act = "'1', 3, 'ack', 'cli', 'ann', 'ann@web1', 'acme', 'a', 'on the phone', ''"
+    tx.execute(text(f"INSERT INTO act VALUES ({act})"))
     for number, (statement, value) in enumerate(ODD):
         tx.execute(text(statement), {"id": f"odd-{number}", "text": value})
     tx.execute(EXTREME, {"least": -(2**63), "most": 2**63 - 1})

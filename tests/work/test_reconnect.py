@@ -14,12 +14,15 @@ from harness.program import until
 from sqlalchemy import text
 
 from monitor.core.duration import Duration
+from monitor.core.errors import ActError
 from monitor.core.inventory import Inventory
+from monitor.core.model import Act, ActKind, Cause, Way
 from monitor.core.policy import DeliveryPolicy
 from monitor.simulator import Fault
 from monitor.source.settings import LinkedApiSettings
-from monitor.store import workspaces
+from monitor.store import session_intents, workspaces
 from monitor.store.db import LeaseLostError, StoreError
+from monitor.work.act import Chosen, reconnect
 from monitor.work.deliver import Deliverer, DeliveryRules
 from monitor.work.tick import Ticker, TickRules
 
@@ -71,6 +74,78 @@ async def test_once_asking_is_switched_off_recorded_intents_are_dropped(harness)
 
     assert await harness.reconnector.reconnect() == "needless"
     assert harness.calls(CREATE) == 0
+
+
+def want(harness):
+    """Let a person want a link for the account that is signed out."""
+    act = Act("act", harness.now, ActKind.RECONNECT, Way.CLI, "ann", workspace="acme")
+    act = replace(act, id=harness.new_id())
+    chosen = Chosen(cause=Cause.RECONNECTION_REQUIRED)
+    return harness.store.run_now(lambda tx: reconnect(tx, act, chosen, harness.new_id))
+
+
+async def test_what_a_person_wants_is_asked_for_whatever_is_configured(tmp_path):
+    async with poll_harness(tmp_path, create=False) as harness:
+        await sign_out(harness)
+
+        (id_,) = want(harness)
+
+        assert await harness.reconnector.reconnect() == "created"
+        (row,) = harness.store.run_now(lambda tx: session_intents.outcomes(tx, [id_]))
+        name = harness.recorded().accounts["a1"].name
+        assert (row["outcome"], row["account_name"]) == ("created", name)
+        assert row["link"] == harness.session().link.reveal()
+
+
+async def test_what_a_person_wants_is_asked_for_within_the_cooldown_but_no_link_is_replaced(
+    harness,
+):
+    await sign_out(harness)
+    assert await harness.reconnector.reconnect() == "created"
+    want(harness)
+    assert await harness.reconnector.reconnect() == "kept"
+    assert harness.calls(CREATE) == 1
+    harness.simulator.expire_session("acme", "a1")
+    await harness.poll()
+
+    want(harness)
+
+    assert await harness.reconnector.reconnect() == "created"
+    assert harness.calls(CREATE) == 2
+
+
+async def test_a_link_that_the_list_shows_is_asked_about_and_replaced_if_it_is_over(harness):
+    await sign_out(harness, without=())
+    want(harness)
+    assert await harness.reconnector.reconnect() == "kept"
+    assert (harness.calls(STATE), harness.calls(CREATE)) == (1, 0)
+    session = harness.session().id
+    harness.simulator.set_session_status(session, "error")
+
+    want(harness)
+
+    assert await harness.reconnector.reconnect() == "created"
+    assert harness.session().id != session
+
+
+async def test_what_two_want_is_asked_for_once(harness):
+    await sign_out(harness)
+
+    assert want(harness) == want(harness)
+    assert await harness.reconnector.reconnect() == "created"
+    assert await harness.reconnector.reconnect() is None
+
+
+async def test_no_link_is_asked_for_that_no_login_needs(harness):
+    await harness.poll()
+    harness.simulator.freeze("acme", "a1")
+    await harness.poll()
+    act = Act("act", harness.now, ActKind.RECONNECT, Way.CLI, "ann", workspace="acme")
+
+    with pytest.raises(ActError, match="no such account is signed out"):
+        harness.store.run_now(
+            lambda tx: reconnect(tx, act, Chosen(cause=Cause.FROZEN), harness.new_id)
+        )
 
 
 @pytest.mark.parametrize("change", ["clear_patch", "recover"])

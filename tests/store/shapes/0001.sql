@@ -103,12 +103,14 @@ CREATE TABLE session (
     FOREIGN KEY (workspace, account_id) REFERENCES account (workspace, id) ON UPDATE CASCADE ON DELETE CASCADE
 );
 
--- Reconnection sessions that we ask for or about: the intent is committed before the call.
+-- Reconnection sessions that we ask for or about: the intent is committed before the call. It may
+-- follow from an act: a person wants one.
 CREATE TABLE session_intent (
     id TEXT PRIMARY KEY,
     workspace TEXT NOT NULL,
     account_id TEXT NOT NULL,
     incident_id TEXT NOT NULL,
+    act_id TEXT,
     at BIGINT NOT NULL,
     outcome TEXT NOT NULL
         CHECK (outcome IN ('wanted', 'calling', 'created', 'kept', 'needless', 'refused', 'later', 'limited', 'unknown'))
