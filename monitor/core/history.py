@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from . import wording
+from . import billing, wording
 from .details import facts
 from .duration import humanize
 from .errors import AttemptReason
@@ -20,6 +20,7 @@ from .model import (
     SettledReason,
 )
 from .secret import Secret
+from .subscription import parse_conditions
 from .text import bare, clean, format_clock, format_date, format_zone
 
 SHOWN_ATTEMPTS: Final = 3
@@ -158,7 +159,9 @@ def _event(past: PastEvent, act: Act | None, now: Micros, timezone: str) -> Iter
     event = past.event
     cause = f": {_words(event.cause)}" if event.cause else ""
     has_more = event.detail and act is None  # else it says who did it
-    detail = f", {clean(event.detail, wording.MAX_DETAIL)}" if has_more else ""
+    conditions = parse_conditions(event.detail)
+    more = f"the subscription {billing.state(conditions)}" if conditions else event.detail
+    detail = f", {clean(more, wording.MAX_DETAIL)}" if has_more else ""
     yield f"{event.type}{cause} ({_words(event.reason)}{detail})"
     if act is not None:
         yield _actor(act)

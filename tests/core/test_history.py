@@ -31,6 +31,7 @@ from monitor.core.model import (
     SettledReason,
     Way,
 )
+from monitor.core.subscription import Subscription, SubscriptionStatus
 
 DAY = 24 * HOUR
 
@@ -227,3 +228,15 @@ def test_why_a_receiver_was_not_told_stands_with_the_event():
         "            not told: pager: muted",
         "            not told: mail: no address",
     ]
+
+
+def test_what_is_wrong_with_a_subscription_is_said_in_words():
+    harness = CoreHarness()
+    harness.subscription = Subscription(SubscriptionStatus.PAST_DUE, seats=0)
+    harness.poll(listed_account("a1"))
+    (incident,) = harness.incidents.values()
+    history = History(incident, events=(PastEvent(harness.events[-1]),))
+
+    assert lines(history)[-1].endswith(
+        "opened: subscription (new condition, the subscription is unpaid and has too few seats)"
+    )
