@@ -162,7 +162,7 @@ class SubscriptionPolicy(ConfigSection):
         span("1m", "7d", "what is unpaid is told before accounts freeze"),
         Doc(
             "how often to ask, right after a poll, whether the subscription is paid, goes on and"
-            " has seats for all accounts; it is asked when accounts freeze, too."
+            " has seats for all accounts; it is asked when accounts freeze or thaw, too."
             " `subscription: false` never asks",
             example="2h",
         ),

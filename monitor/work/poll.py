@@ -13,7 +13,7 @@ from monitor.core.decide.accounts import is_quiet
 from monitor.core.decide.blindness import is_quiet as is_quiet_failure
 from monitor.core.decide.blindness import why_blind
 from monitor.core.decide.outage import AFTERMATH, CAUSES
-from monitor.core.decide.subscription import freezes
+from monitor.core.decide.subscription import freezes_or_thaws
 from monitor.core.diff import NOBODY, NOTHING_QUIET, Changes, Quiet, diff
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
@@ -226,11 +226,11 @@ class Poller:
     async def _ask_subscription(
         self, workspace: Workspace, changes: Changes | Failure
     ) -> Subscription | None:
-        """Ask about the subscription if it may be why accounts freeze, or if it was refused."""
+        """Ask about the subscription if accounts freeze or thaw, or if it was refused."""
         if self.subscription is None or isinstance(changes, Failure) or changes.strange:
             return None
         was_refused = workspace.failing and workspace.failing.cause is Cause.SUBSCRIPTION
-        if was_refused or any(freezes(workspace, listed) for listed in changes.listed):
+        if was_refused or any(freezes_or_thaws(workspace, listed) for listed in changes.listed):
             return await self.subscription.ask()
         return None
 

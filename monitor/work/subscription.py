@@ -1,4 +1,4 @@
-"""Asks how a workspace is paid for: now and then after a poll, and at once when accounts freeze.
+"""Asks how a workspace is paid for: now and then after a poll, and when accounts freeze or thaw.
 
 Nothing is written, and no transaction made, while the answer is what is recorded.
 """

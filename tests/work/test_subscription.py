@@ -108,6 +108,16 @@ async def test_accounts_that_freeze_are_asked_about_at_once_and_told_with_the_an
     assert paid.store.run_now(lambda tx: tx.execute(count).scalar_one()) == 1
 
 
+async def test_accounts_that_thaw_are_told_with_the_end_of_what_they_froze_for(paid):
+    paid.simulator.set_subscription("acme", "past_due")
+    paid.simulator.freeze("acme", "a1")
+    await paid.poll()
+    paid.simulator.set_subscription("acme", "active")
+    paid.simulator.recover("acme", "a1")
+
+    assert await paid.poll() == [("resolved", "frozen"), RESOLVED]
+
+
 @pytest.mark.case("accounts newly frozen, the subscription asked")
 async def test_what_froze_is_told_without_an_answer_if_none_comes_in_time(paid, monkeypatch):
     monkeypatch.setattr(subscription, "SUBSCRIPTION_WAIT", Duration.parse("50ms"))

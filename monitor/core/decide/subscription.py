@@ -35,11 +35,14 @@ SUBSCRIPTION_WAIT: Final = Duration.parse("10s")
 """How long what is to be told of accounts that froze waits for the subscription's state."""
 
 
-def freezes(workspace: Workspace, listed: ListedAccount) -> bool:
-    """Return whether the list shows an account as frozen that was not, or may not be yet."""
+def freezes_or_thaws(workspace: Workspace, listed: ListedAccount) -> bool:
+    """Return whether the list shows an account as frozen that was not, or may not be yet.
+
+    Or one that was, as it is no more: the reason may be over, too.
+    """
     before = workspace.accounts.get(listed.id)
-    is_new = before is None or before.status is not Status.FROZEN or before.bad_polls > 0
-    return listed.status is Status.FROZEN and is_new
+    was_frozen = before is not None and before.status is Status.FROZEN and not before.bad_polls
+    return (listed.status is Status.FROZEN) is not was_frozen
 
 
 def check(

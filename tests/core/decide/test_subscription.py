@@ -6,7 +6,7 @@ import pytest
 from harness.core import NOON, REJECTED, UNREACHABLE, CoreHarness, frozen, listed_account, told
 
 from monitor.core.decide.blindness import why_blind
-from monitor.core.decide.subscription import check, connected, freezes
+from monitor.core.decide.subscription import check, connected, freezes_or_thaws
 from monitor.core.model import SUBSCRIPTION, Cause, Failure, Resolution, Workspace
 from monitor.core.subscription import Subscription, SubscriptionStatus
 
@@ -187,16 +187,22 @@ def test_ignored_accounts_take_seats_and_missing_ones_do_not():
     assert connected(Workspace("acme")) == 0
 
 
-def test_an_account_freezes_that_was_not_frozen_or_may_not_be_yet():
+def test_an_account_freezes_that_was_not_frozen_or_may_not_be_yet_and_thaws_if_it_was():
     workspace = PaidWorkspace(open_after=2)
 
-    assert freezes(workspace.workspace, frozen("a1"))
-    assert freezes(workspace.workspace, frozen("a3"))
-    assert not freezes(workspace.workspace, listed_account("a1"))
+    def changes(listed):
+        return freezes_or_thaws(workspace.workspace, listed)
+
+    assert changes(frozen("a1"))
+    assert changes(frozen("a3"))
+    assert not changes(listed_account("a1"))
+    assert not changes(listed_account("a3"))
     workspace.poll(*FROZEN)
-    assert freezes(workspace.workspace, frozen("a1"))
+    assert changes(frozen("a1"))
+    assert not changes(listed_account("a1"))
     workspace.poll(*FROZEN)
-    assert not freezes(workspace.workspace, frozen("a1"))
+    assert not changes(frozen("a1"))
+    assert changes(listed_account("a1"))
 
 
 def test_an_answer_without_a_poll_is_decided_by_itself():
