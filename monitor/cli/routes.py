@@ -13,7 +13,7 @@ from monitor.config import Config
 from monitor.core.dry_run import DryRun, dry_run
 from monitor.core.inventory import AccountRule, matches_any
 from monitor.core.model import Account, Cause, Event, EventType, Reason, Scope, Status
-from monitor.core.route import MatchPart, Route
+from monitor.core.route import MatchPart, Recipient, Route
 from monitor.core.text import bare
 from monitor.store import accounts
 from monitor.store.errors import NoDatabaseError
@@ -167,13 +167,17 @@ def _row(opening: Event, account: Account | None, run: DryRun) -> dict[str, Any]
             }
             for number, (route, differs) in enumerate(run.asked)
         ],
-        "hears": [
-            {"receiver": recipient.receiver, "address": recipient.address or None}
-            for recipient in run.recipients
+        "hears": _shown(run.recipients),
+        "escalates": [
+            {"after": str(after), "hears": _shown(recipients)} for after, recipients in run.steps
         ],
         "fallback": run.stands_in,
         "without_address": list(run.without_address),
     }
+
+
+def _shown(recipients: Iterable[Recipient]) -> list[dict[str, str | None]]:
+    return [{"receiver": it.receiver, "address": it.address or None} for it in recipients]
 
 
 def _wanted(route: Route, part: MatchPart) -> str:
@@ -196,15 +200,17 @@ def _wanted(route: Route, part: MatchPart) -> str:
 
 def _for_people(row: dict[str, Any]) -> dict[str, Any]:
     matching = [f"routes[{it['number']}]" for it in row["routes"] if it["matches"]]
-    hears = [
-        it["receiver"] + (f" ({it['address']})" if it["address"] else "") for it in row["hears"]
-    ]
     return {
         **row,
         "route": "fallback" if row["fallback"] else ", ".join(matching),
-        "hears": ", ".join(hears) or "nobody",
+        "hears": _names(row["hears"]),
         "why": "; ".join(_reasons(row)),
     }
+
+
+def _names(hears: Iterable[dict[str, str | None]]) -> str:
+    names = (f"{it['receiver']}" + (f" ({it['address']})" if it["address"] else "") for it in hears)
+    return ", ".join(names) or "nobody"
 
 
 def _reasons(row: dict[str, Any]) -> Iterator[str]:
@@ -218,6 +224,8 @@ def _reasons(row: dict[str, Any]) -> Iterator[str]:
         yield f"{name} matches" if route["matches"] else f"{name} is for {route['why_not']}"
     for receiver in row["without_address"]:
         yield f"no label has an address for {receiver}"
+    for step in row["escalates"]:
+        yield f"after {step['after']} without `ack` {_names(step['hears'])}"
     if row["fallback"]:
         yield "nobody else would hear"
     elif not row["hears"] and not row["ignored"]:

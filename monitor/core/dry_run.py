@@ -4,10 +4,11 @@ Who hears is what `plan` says, as it says it when a poll is recorded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .model import Account, Event
-from .route import MatchPart, Recipient, Route, Routing, ask, plan
+from .duration import Duration
+from .model import Account, Event, EventType
+from .route import MatchPart, Recipient, Route, Routing, ask, plan, steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class DryRun:
     *asked* are the routes that are asked, in their order, each with the first part of its match
     that differs (None: it matches). *recipients* would hear: the fallback alone, if it *stands_in*
     for receivers that no route names. Those *without_address* are named, but no label gives them
-    an address. There is no incident about an account that *is_ignored*.
+    an address. *steps* say who hears after how long if nobody takes it over. There is no incident
+    about an account that *is_ignored*.
     """
 
     labels: Mapping[str, str]
@@ -25,6 +27,7 @@ class DryRun:
     recipients: tuple[Recipient, ...] = ()
     stands_in: bool = False
     without_address: tuple[str, ...] = ()
+    steps: tuple[tuple[Duration, tuple[Recipient, ...]], ...] = ()
     is_ignored: bool = False
 
 
@@ -37,12 +40,22 @@ def dry_run(opening: Event, account: Account | None, routing: Routing) -> DryRun
     matching = (route.to for route, differs in asked if differs is None)
     named = {name for to in matching for name in to} if routing.routes else set(routing.receivers)
     without = {name for name in named if routing.receivers[name].address(labels) is None}
-    accounts = {account.id: account} if account else {}
-    planned = plan([opening], audiences={}, routing=routing, accounts=accounts, group_over=1)
+    recipients = _planned(opening, account, routing)
+    steps = (
+        (after, replace(opening, type=EventType.ESCALATED, detail=str(after)))
+        for after in steps_of(opening, account, routing)
+    )
     return DryRun(
         labels,
         asked,
-        recipients=tuple(message.recipient for message in planned.messages),
-        stands_in=bool(planned.messages) and named == without,
+        recipients,
+        stands_in=bool(recipients) and named == without,
         without_address=tuple(sorted(without)),
+        steps=tuple((after, _planned(step, account, routing)) for after, step in steps),
     )
+
+
+def _planned(event: Event, account: Account | None, routing: Routing) -> tuple[Recipient, ...]:
+    accounts = {account.id: account} if account else {}
+    planned = plan([event], audiences={}, routing=routing, accounts=accounts, group_over=1)
+    return tuple(message.recipient for message in planned.messages)

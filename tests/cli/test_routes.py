@@ -10,7 +10,8 @@ receivers:
   - {name: mail, type: email, host: 127.0.0.1, port: 9, tls: none, from: a@example.com,
      to: {label: owner}}
 routes:
-  - {match: {cause: frozen, account: "Person c*"}, to: [ops-slack, mail]}
+  - {match: {cause: frozen, account: "Person c*"}, to: [ops-slack, mail],
+     escalate: [{after: 2h, to: [ops-slack]}]}
   - {match: {labels: {owner: jane@example.com}}, to: [mail]}
 fallback: ops-slack
 """
@@ -41,6 +42,8 @@ def test_each_account_that_was_seen_is_tried_and_why_is_said(tried):
         {"number": 0, "to": ["ops-slack", "mail"], "matches": True, "why_not": None}
     ]
     assert (cold["without_address"], cold["fallback"]) == (["mail"], False)
+    slack = {"receiver": "ops-slack", "address": None}
+    assert cold["escalates"] == [{"after": "2h", "hears": [slack]}]
     assert [it["why_not"] for it in ok["routes"]] == ["account Person c*", None]
 
 
@@ -61,6 +64,13 @@ def test_a_glob_that_matches_no_account_is_warned_of_and_tried_as_a_new_one(trie
     assert ran.err == "warning: no account is called 'Nobody *': taken as a new one\n"
     assert hears(ran) == {"Nobody *": [("ops-slack", None)]}
     assert ran.data[0]["fallback"] is True
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_table_says_who_is_told_later(tried):
+    why = tried("--cause", "frozen", "--account", "cold", "--table").out.splitlines()[-1]
+
+    assert "no label has an address for mail; after 2h without `ack` ops-slack" in why
 
 
 def test_without_a_database_the_account_is_the_one_that_is_written(tried):

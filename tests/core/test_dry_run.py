@@ -4,16 +4,17 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from harness.core import NOON, REJECTED, CoreHarness, frozen, listed_account, signed_out
+from harness.core import HOUR, NOON, REJECTED, CoreHarness, frozen, listed_account, signed_out
 from harness.store import StoreHarness
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from monitor.core.dry_run import dry_run
+from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
-from monitor.core.route import Match, Receiver, Recipient, Route, Routing
+from monitor.core.route import Match, Receiver, Recipient, Route, Routing, Step
 from monitor.store import accounts
 
 NAMES = ("Jane Doe", "Joe Roe", "*")
@@ -140,6 +141,17 @@ def test_who_has_no_address_and_who_stands_in_are_said():
     run = tried(FROZEN, fallback="chat", rules=owned)
     assert (run.stands_in, run.without_address) == (False, ())
     assert run.recipients == (Recipient("mail", "jane@example.com"),)
+
+
+def test_who_is_told_when_nobody_takes_it_over_is_said_by_step():
+    late = Step(after=Duration.parse("2h"), to=("mail", "chat"))
+    first = Route(to=("chat",), escalate=(late,), continues=True)
+    owned = (AccountRule(labels={"owner": "jane@example.com"}),)
+
+    run = tried(first, Route(to=("chat",), escalate=(Step(after=HOUR, to=("chat",)),)), rules=owned)
+
+    owner = Recipient("mail", "jane@example.com")
+    assert run.steps == ((HOUR, (Recipient("chat"),)), (2 * HOUR, (owner, Recipient("chat"))))
 
 
 def test_without_routes_every_receiver_is_named():
