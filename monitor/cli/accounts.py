@@ -8,13 +8,23 @@ import typer
 from sqlalchemy import Connection
 
 from monitor.app import process
-from monitor.core.model import LISTED, Event, EventType, ListedAccount, Reason, Status
+from monitor.config import Config
+from monitor.core.errors import ActError
+from monitor.core.model import LISTED, ActKind, ListedAccount, Status
 from monitor.core.text import bare
 from monitor.store import listings
 
+from .actor import new_act
 from .database import read, write
-from .options import ByOption, ConfigOption, JsonOption, ShowLinksOption, pass_on
-from .output import Exit, print_error, print_rows
+from .options import (
+    ByOption,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    ShowLinksOption,
+    pass_on,
+)
+from .output import print_rows
 
 accounts = typer.Typer(
     help="List the accounts as last seen, or accept what one is called now.",
@@ -55,7 +65,9 @@ def accept(
     id_: Annotated[
         str, typer.Argument(metavar="ID", help="Its id, or a unique start of it.", callback=bare)
     ],
+    *,
     by: ByOption = None,
+    reason: ReasonOption = "",
     config_file: ConfigOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -65,16 +77,11 @@ def accept(
     changes the rules.
     """
     config = process.load(config_file)
-    inventory, actor = config.inventory(), by or process.user()
-    accepted = write(config, lambda tx: _accept(tx, id_, actor))
-    if not accepted:
-        advice = "see the ids in `linkedapi-monitor accounts --json`"
-        message = f"not exactly one account with a new name begins with {id_!r}; {advice}"
-        print_error("validation", message)
-        raise typer.Exit(Exit.VALIDATION)
+    inventory = config.inventory()
     rows = []
-    for row in accepted:
-        listed, workspace = _listed(row), row["workspace"]
+    for row in read(config, lambda tx: _renamed(tx, id_)):
+        workspace, listed = row["workspace"], _listed(row)
+        actor = _accept(config, row, by=by, reason=reason)
         ignored, labels = inventory.ignores(workspace, listed), inventory.labels(workspace, listed)
         shown = {key: row[key] for key in ("workspace", "id", "name", "url")}
         rows.append({**shown, "labels": labels, "ignored": ignored, "accepted_by": actor})
@@ -82,28 +89,27 @@ def accept(
     print_rows(rows, as_json=json, columns=columns, empty="")
 
 
-def _accept(tx: Connection, id_: str, actor: str) -> list[dict[str, Any]]:
-    """Accept the names of the account *id_* (in all its workspaces); return what was accepted."""
-    from monitor.store import workspaces as recorded  # noqa: PLC0415 - no listing needs it
+def _renamed(tx: Connection, id_: str) -> list[dict[str, Any]]:
+    """Return the account with a new name that *id_* means, in all its workspaces.
 
+    Raise ActError if it is not exactly one.
+    """
     renamed = listings.renamed_accounts(tx)
     ids = {row["id"] for row in renamed if id_ and row["id"].startswith(id_)}
     if id_ not in ids and len(ids) != 1:
-        return []
-    chosen = [row for row in renamed if row["id"] == (id_ if id_ in ids else min(ids))]
-    for row in chosen:
-        event = Event(
-            id=process.new_id(),
-            type=EventType.NOTICE,
-            at=process.now(),
-            workspace=row["workspace"],
-            account_id=row["id"],
-            incident_id=None,
-            reason=Reason.ACCEPTED,
-            detail=f"its new name was accepted by {actor} (cli)",
-        )
-        recorded.accept_account(tx, event)
-    return chosen
+        advice = "see the ids in `linkedapi-monitor accounts --json`"
+        raise ActError(f"not exactly one account with a new name begins with {id_!r}; {advice}")
+    return [row for row in renamed if row["id"] == (id_ if id_ in ids else min(ids))]
+
+
+def _accept(config: Config, row: Mapping[str, Any], *, by: str | None, reason: str) -> str:
+    """Accept the name of the account in *row*; return who does."""
+    from monitor.work import act as committed  # noqa: PLC0415 - no listing needs it
+
+    workspace = row["workspace"]
+    act = new_act(ActKind.ACCEPT, workspace, by=by, reason=reason, subject=row["id"])
+    write(config, lambda tx: committed.accept_name(tx, act, process.new_id), of=(workspace,))
+    return act.actor
 
 
 def _listed(row: Mapping[str, Any]) -> ListedAccount:

@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from monitor.app import process
+from monitor.core.model import ActKind
 from monitor.core.text import bare
 from monitor.store import listings
 
+from .actor import new_act
 from .database import read, write
-from .options import ByOption, ConfigOption, JsonOption, pass_on
-from .output import Exit, print_error, print_rows
+from .options import ByOption, ConfigOption, JsonOption, ReasonOption, pass_on
+from .output import print_rows
 
 COLUMNS = ["name", "accounts", "as_of", "holder", "held_since"]
 COLUMNS += ["failing_cause", "failing_since", "refused_listed"]
@@ -40,7 +42,9 @@ def list_workspaces(
 @workspaces.command()
 def accept(
     name: Annotated[str, typer.Argument(help="Which workspace.", callback=bare)],
+    *,
     by: ByOption = None,
+    reason: ReasonOption = "",
     config_file: ConfigOption = None,
     json: JsonOption = None,
 ) -> None:
@@ -49,17 +53,13 @@ def accept(
     It counts for the list that was refused last, once, if it comes again within an hour: all known
     accounts are gone then, and those listed are watched.
     """
-    from monitor.store import workspaces as recorded  # noqa: PLC0415 - no listing needs it
+    from monitor.work import act as committed  # noqa: PLC0415 - no listing needs it
 
     config = process.load(config_file)
-    now, actor = process.now(), by or process.user()
-    accepted = write(config, lambda tx: recorded.accept(tx, name, now=now, way="cli", actor=actor))
-    if not accepted:
-        advice = "see refused_listed in `linkedapi-monitor workspaces --json`"
-        print_error("validation", f"no list of the workspace {name!r} has been refused; {advice}")
-        raise typer.Exit(Exit.VALIDATION)
+    act = new_act(ActKind.ACCEPT, name, by=by, reason=reason, detail="the list that was refused")
+    write(config, lambda tx: committed.accept_list(tx, act), of=(name,))
     rows = [row for row in read(config, listings.workspaces) if row["name"] == name]
     for row in rows:
-        row["accepted_by"] = actor
+        row["accepted_by"] = act.actor
         row["go"], row["come"] = row["accounts"], row["refused_listed"]
     print_rows(rows, as_json=json, columns=["name", "go", "come", "accepted_by"], empty="")

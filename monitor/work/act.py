@@ -94,6 +94,35 @@ def unack(tx: Connection, act: Act, chosen: Chosen, rules: ActRules) -> Recorded
     return _record(tx, act, decision, rules)
 
 
+def accept_name(tx: Connection, act: Act, new_id: Callable[[], str]) -> None:
+    """Let the account that *act* is about be matched by the name and url that it has now."""
+    acts.write(tx, act)
+    accepted = Event(
+        id=new_id(),
+        type=EventType.NOTICE,
+        at=act.at,
+        workspace=act.workspace or "",
+        account_id=act.subject,
+        incident_id=None,
+        reason=Reason.ACCEPTED,
+        detail=f"its new name was accepted by {act.actor} ({act.way})",
+        act_id=act.id,
+    )
+    workspaces.accept_account(tx, accepted)
+
+
+def accept_list(tx: Connection, act: Act) -> None:
+    """Let the list of its workspace that was refused last be believed.
+
+    Raise ActError if there is none.
+    """
+    name = act.workspace or ""
+    if not workspaces.accept(tx, name, now=act.at, way=act.way, actor=act.actor):
+        advice = "see refused_listed in `linkedapi-monitor workspaces --json`"
+        raise ActError(f"no list of the workspace {name!r} has been refused; {advice}")
+    acts.write(tx, act)
+
+
 def forget(tx: Connection, act: Act, account: Account, *, salt: str) -> list[Settled]:
     """Erase *account*, and return what was cancelled; its id becomes a hash with *salt*."""
     acts.write(tx, act)

@@ -55,6 +55,8 @@ def test_a_new_name_is_accepted_and_what_it_means_is_shown(run, configured, rena
     assert renamed.run(lambda tx: accounts.load(tx, "acme", id_)).rules_told_at is None
     told = "SELECT detail FROM event WHERE reason = 'accepted'"
     assert renamed.column(told) == ["its new name was accepted by ops (cli)"]
+    acts = "SELECT act.act || ' ' || actor || ' ' || subject FROM act JOIN event ON act_id = act.id"
+    assert renamed.column(acts) == [f"accept ops {id_}"]
 
 
 @pytest.mark.usefixtures("renamed")

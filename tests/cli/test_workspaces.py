@@ -39,6 +39,9 @@ def test_a_refused_list_is_accepted_and_what_it_means_is_shown(
     (row,) = run("workspaces", "accept", "acme", "--by", "ops", "-c", configured()).data
 
     assert (row["go"], row["come"], row["accepted_by"]) == (3, 1, "ops")
+    assert recorded.column("SELECT act || ' ' || actor || ' ' || workspace FROM act") == [
+        "accept ops acme"
+    ]
     believed = recorded.poll(listed_account("x"))
     assert set(recorded.workspace.accounts) == {"x"}
     assert believed.decision.workspace.failing is None
