@@ -62,6 +62,7 @@ def history(store):
 def test_every_console_block_shows_what_is_seen(typed, configured, history, monkeypatch, block):
     monkeypatch.chdir(Path(configured(more=RECEIVERS)).parent)
     monkeypatch.setattr(process, "now", lambda: history.now)
+    monkeypatch.setattr(process, "user", lambda: "ops")
 
     for command, shown in steps(block):
         assert typed(command) == shown, command
