@@ -134,4 +134,9 @@ class _Poll:
 
 def list_accounts(simulator: Simulator) -> bytes:
     """Return what `accounts.getAll` answers to whoever has TOKEN."""
-    return answer(simulator, Call(path="/admin/accounts.getAll", token=TOKEN)).body
+    return ask(simulator, "accounts.getAll")
+
+
+def ask(simulator: Simulator, method: str) -> bytes:
+    """Return what *method* answers to whoever has TOKEN."""
+    return answer(simulator, Call(path=f"/admin/{method}", token=TOKEN)).body
