@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from monitor.core.duration import Duration
 from monitor.core.model import Micros
 
 _FORM: Final = 'must be five fields such as "*/5 8-20 * * mon-fri"'
@@ -41,6 +42,25 @@ def next_time(expression: str, after: Micros, timezone: str) -> Micros:
         next(due for due in _times(crontab, start) if due > after)
         for crontab in _crontabs(expression)
     )
+
+
+MAX_OVERLAPS: Final = 100
+"""So many times that follow each other closely are put together to one at most."""
+
+
+def window(expression: str, lasts: Duration, timezone: str, now: Micros) -> tuple[Micros, Micros]:
+    """Return from when until when it is after a time of *expression*, for as long as that *lasts*.
+
+    *now* lies in it, or it is the next one; what overlaps is one.
+    """
+    starts = next_time(expression, now - lasts, timezone)
+    until = starts + lasts
+    for _ in range(MAX_OVERLAPS if starts <= now else 0):
+        again = next_time(expression, until - lasts, timezone)
+        if again > until:
+            break
+        until = again + lasts
+    return starts, until
 
 
 def _times(crontab: str, start: datetime) -> Iterator[Micros]:

@@ -97,6 +97,8 @@ CASES = frozenset(
         "first link of an incident that had none",
         "link rotates after it was told",
         "reminders due together",
+        "mute begins",
+        "mute ends while still bad",
         "escalation step due",
         "reminders count from when someone was told",
         "acknowledged",
@@ -123,8 +125,6 @@ CASES = frozenset(
 
 COMING = frozenset(
     {
-        "mute begins",
-        "mute ends while still bad",
         "login fails",
         "new session right after a success",
         "another profile behind the same account",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.cron import check_cron, next_time
+from monitor.core.duration import Duration
+from monitor.cron import check_cron, next_time, window
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -230,3 +231,38 @@ def test_the_largest_step_of_a_field_can_be_read(cron):
 
 def test_a_day_that_never_comes_is_fine_beside_a_weekday():
     assert days("0 0 30 2 mon", datetime(2027, 2, 1, tzinfo=UTC), 1) == ["mon 08"]
+
+
+NIGHT = "0 22 * * *"
+
+
+@pytest.mark.parametrize(
+    ("hour", "starts", "until"),
+    [(21, 22, 30), (22, 22, 30), (29, 22, 30), (30, 46, 54), (46, 46, 54)],
+)
+def test_a_window_holds_the_present_or_is_the_next_one(hour, starts, until):
+    midnight = micros(NOON.replace(hour=0))
+    hours = 3_600_000_000
+
+    present = window(NIGHT, Duration.parse("8h"), "UTC", midnight + hour * hours)
+
+    assert present == (midnight + starts * hours, midnight + until * hours)
+
+
+def test_windows_that_overlap_or_touch_are_one():
+    start = micros(NOON)
+    hour = 3_600_000_000
+
+    assert window("0 9-12 * * *", Duration(hour), "UTC", start) == (start, start + hour)
+    assert window("0 10-14 * * *", Duration(hour), "UTC", start)[1] == start + 3 * hour
+    assert window("*/10 * * * *", Duration(hour), "UTC", start)[1] > start + 10 * hour
+
+
+def test_a_night_is_as_long_as_it_lasts_where_the_clocks_change():
+    berlin = ZoneInfo("Europe/Berlin")
+    before = micros(datetime(2026, 10, 24, 23, tzinfo=berlin))
+
+    starts, until = window(NIGHT, Duration.parse("8h"), "Europe/Berlin", before)
+
+    assert datetime.fromtimestamp(starts // 1_000_000, berlin).hour == 22
+    assert datetime.fromtimestamp(until // 1_000_000, berlin).hour == 5

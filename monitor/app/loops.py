@@ -15,7 +15,7 @@ from monitor.core.errors import MonitorError, first_error
 from monitor.log import LogQueue
 from monitor.metrics.families import CONFIGURED, LOG_DROPPED, RELOADED, RELOADED_AT
 from monitor.schedule import Schedule
-from monitor.store import incidents, leases, outbox, outside, session_intents, workspaces
+from monitor.store import incidents, leases, mutes, outbox, outside, session_intents, workspaces
 from monitor.store.address import describe, parse
 from monitor.store.db import StoreError
 from monitor.web.app import build
@@ -401,6 +401,7 @@ class App:
                 )
             )
             self._workers.expect(versions)
+            self._ticker.ended_mutes = await self._store.read(mutes.count_ended)
             await self._holdings.show_outages()
             for name in wanted:
                 self._workers.wake_workspace(name)

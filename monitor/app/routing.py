@@ -29,5 +29,6 @@ def make_routing(config: Config) -> Routing:
         routes=config.routes,
         fallback=config.fallback,
         inventory=config.inventory(),
+        mutes=config.mutes,
         timezone=config.timezone,
     )

@@ -6,7 +6,7 @@ from monitor.core.model import Act, ActKind, Way
 
 def new_act(
     kind: ActKind,
-    workspace: str,
+    workspace: str | None = None,
     *,
     by: str | None,
     reason: str = "",
@@ -15,7 +15,7 @@ def new_act(
 ) -> Act:
     """Return what the person here does now: *by* is who they say they are.
 
-    It is about one *subject* of *workspace*, or several, as *detail* says.
+    It is about one *subject* of *workspace*, or several, as *detail* says, or about none.
     """
     user = process.user()
     return Act(

@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "incidents": ("incidents", "List the open incidents, newest first."),
     "ack": ("act", "Take incidents over: no reminders until they change or end."),
     "unack": ("act", "Give incidents back: nobody has them any more."),
+    "mute": ("mute", "Tell nobody for a while; list what is muted, end it."),
     "deliveries": ("deliveries", "List the latest notifications and how they fare."),
     "workspaces": ("workspaces", "List the workspaces as last seen."),
     "reconnect": ("reconnect", "Have login links asked for, and say what came of it."),

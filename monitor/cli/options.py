@@ -51,6 +51,14 @@ def _read_duration(text: str) -> Duration:
     return duration
 
 
+def parse_label(text: str) -> tuple[str, str]:
+    """Return the name and the value of a label that is written KEY=VALUE."""
+    key, separator, value = text.partition("=")
+    if not key or not separator:
+        raise typer.BadParameter("must be a label and its value, such as team=growth")
+    return key, value
+
+
 ByOption = Annotated[
     str | None,
     typer.Option(

@@ -50,6 +50,10 @@ TIMES: Final = {
     "resolved_at",
     "next_attempt_at",
     "acknowledged_until",
+    "starts",
+    "until",
+    "made_at",
+    "muted_until",
     "created_at",
     "rules_told_at",
 }

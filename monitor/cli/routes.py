@@ -19,20 +19,13 @@ from monitor.store import accounts
 from monitor.store.errors import NoDatabaseError
 
 from .database import read
-from .options import ConfigOption, JsonOption, LimitOption
+from .options import ConfigOption, JsonOption, LimitOption, parse_label
 from .output import Exit, print_error, print_lines, print_rows, wants_json
 
 ANYBODY: Final = "somebody"
 """The account that is tried if none is named and none has been seen."""
 
 routes = typer.Typer(help="The routes.", no_args_is_help=True)
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not key or not separator:
-        raise typer.BadParameter("must be a label and its value, such as team=growth")
-    return key, value
 
 
 @routes.command("test")
@@ -61,7 +54,7 @@ def try_routes(
     Nothing is sent or recorded. Accounts are those that the monitor has seen; one that it has not
     is taken as it is written.
     """
-    config = _with_labels(process.load(config_file), dict(map(_label, labels or ())))
+    config = _with_labels(process.load(config_file), dict(map(parse_label, labels or ())))
     names = [it.name for it in config.workspaces if matches_any((workspace,), (it.name,))]
     if not names:
         listed = ", ".join(it.name for it in islice(config.workspaces, 20))

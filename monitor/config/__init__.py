@@ -27,6 +27,7 @@ from pydantic import ValidationError
 from monitor import notifiers
 from monitor.core.errors import MonitorError
 from monitor.core.inventory import AccountRule
+from monitor.core.mutes import MuteRule
 from monitor.core.route import Route
 from monitor.files import FileContents
 from monitor.notifiers import ReceiverSettings
@@ -67,12 +68,23 @@ __all__ = [
     "write_starter",
 ]
 
-MAX_ITEMS: Final = {"workspaces": 20_000, "accounts": 100_000, "receivers": 1000, "routes": 1000}
+MAX_ITEMS: Final = {
+    "workspaces": 20_000,
+    "accounts": 100_000,
+    "receivers": 1000,
+    "routes": 1000,
+    "mutes": 1000,
+}
 """How many entries of a list there may be: each workspace and receiver has a worker of its own."""
 
 _LISTS: Final = tuple(MAX_ITEMS)
 _NO_PASSWORD: Final = re.compile(r"postgres(ql)?://[^:@]*(@|$)")
-_KINDS: Final = {"workspaces": WorkspaceSettings, "accounts": AccountRule, "routes": Route}
+_KINDS: Final = {
+    "workspaces": WorkspaceSettings,
+    "accounts": AccountRule,
+    "routes": Route,
+    "mutes": MuteRule,
+}
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

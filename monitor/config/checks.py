@@ -8,6 +8,7 @@ from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRule
 from monitor.core.policy import IncidentPolicy
 from monitor.core.url import travels_in_clear
+from monitor.cron import check_cron
 from monitor.notifiers import ReceiverSettings
 from monitor.source.settings import LinkedApiSettings
 from monitor.source.token import Token, TokenError
@@ -40,6 +41,7 @@ class Sections:
 def check(document: Document, sections: Sections) -> list[str]:
     """Report what contradicts itself; return warnings about what is odd but usable."""
     _check_names(document)
+    _check_crontabs(document)
     _check_addresses(document)
     _check_rate(document, sections)
     _check_renamed(document, sections.workspaces)
@@ -76,7 +78,11 @@ def _check_names(document: Document) -> None:
                 message = f"{section}[{first[name]}] has the same name; a {noun} needs its own"
                 document.report((section, index, "name"), message)
     receivers = {name for _, name in _names(document, "receivers")}
-    references = [*_addressees(document), (("fallback",), document.root.get("fallback"))]
+    references = [
+        *_addressees(document),
+        *_muted_receivers(document),
+        (("fallback",), document.root.get("fallback")),
+    ]
     is_misspelt = document.root.get("receivers") is None and any(
         len(location) == 1 for location in document.reported
     )
@@ -96,6 +102,22 @@ def _addressees(document: Document) -> Iterator[tuple[Location, Any]]:
         for number, step in enumerate(steps if isinstance(steps, list) else ()):
             if isinstance(step, Table):
                 yield from _listed(("routes", index, "escalate", number, "to"), step.get("to"))
+
+
+def _muted_receivers(document: Document) -> Iterator[tuple[Location, Any]]:
+    """Yield what the mutes name as receivers."""
+    for index, mute in _tables(document, "mutes"):
+        if "to" in mute:
+            yield from _listed(("mutes", index, "to"), mute["to"])
+
+
+def _check_crontabs(document: Document) -> None:
+    for index, mute in _tables(document, "mutes"):
+        if isinstance(cron := mute.get("cron"), str):
+            try:
+                check_cron(cron)
+            except ValueError as error:
+                document.report(("mutes", index, "cron"), str(error))
 
 
 def _listed(location: Location, value: Any) -> Iterator[tuple[Location, Any]]:
@@ -308,7 +330,7 @@ def _unknown_label(label: str, values: Mapping[str, Container[str]]) -> str | No
 
 def _unknown_workspaces(document: Document) -> Iterator[tuple[Location, str]]:
     workspaces = {name for _, name in _names(document, "workspaces")}
-    for section in ("accounts", "routes"):
+    for section in ("accounts", "routes", "mutes"):
         for index, item in _tables(document, section):
             match = item.get("match")
             names = match.get("workspace") if isinstance(match, Table) else None

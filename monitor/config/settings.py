@@ -30,6 +30,7 @@ from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountRow, AccountRule, Inventory
 from monitor.core.model import Micros
+from monitor.core.mutes import MuteRule
 from monitor.core.policy import (
     DeliveryPolicy,
     IncidentPolicy,
@@ -333,6 +334,13 @@ class Config(BaseModel):
             example=[{"match": {"cause": "frozen"}, "to": ["ops-email"]}, {"to": ["ops-slack"]}],
         ),
     ] = ()
+    mutes: Annotated[
+        tuple[MuteRule, ...],
+        Doc(
+            "when nobody, or some receivers, are told of what matches",
+            example=[{"match": {"scope": "account"}, "cron": "0 22 * * *", "for": "8h"}],
+        ),
+    ] = ()
     fallback: Annotated[
         str | None,
         Doc(
@@ -405,10 +413,11 @@ class Config(BaseModel):
 
     def inventory(self) -> Inventory:
         """Return who owns which account, and which are not watched."""
+        matches = [*(it.match for it in self.routes), *(it.match for it in self.mutes)]
         return Inventory(
             {workspace.name: dict(workspace.labels) for workspace in self.workspaces},
             self.accounts,
-            routed=(glob for route in self.routes for glob in route.match.accounts),
+            routed=(glob for match in matches for glob in match.accounts),
             rows=self.account_rows,
         )
 

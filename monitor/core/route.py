@@ -13,15 +13,28 @@ Rules:
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, TypeAlias
 
 from .bounds import AtMost, span
 from .doc import Doc
 from .duration import Duration
 from .inventory import Inventory, matches_any, names_of
-from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Scope
+from .model import (
+    ALL_WORKSPACES,
+    Account,
+    Cause,
+    Event,
+    EventType,
+    Incident,
+    Micros,
+    Reason,
+    Scope,
+)
 from .policy import ConfigSection, Labels, OneOrMore, Texts
 from .subscription import parse_conditions
+
+if TYPE_CHECKING:
+    from .mutes import MuteRule, Mutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +156,14 @@ class Routing:
     """The whole table: the *receivers* by name, and the *routes* to them.
 
     No routes at all send every event to every receiver; *fallback* hears what no route matches.
-    *timezone* is that of the times that people configure.
+    *mutes* are those of the configuration, *timezone* is that of the times that people configure.
     """
 
     receivers: Mapping[str, Receiver]
     routes: tuple[Route, ...] = ()
     fallback: str | None = None
     inventory: Inventory = field(default_factory=Inventory)
+    mutes: "tuple[MuteRule, ...]" = ()
     timezone: str = "UTC"
 
 
@@ -162,9 +176,13 @@ class Recipient(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who *heard* of an incident, for whom something about it is *waiting* or *sending*."""
+    """Who *heard* of an incident, for whom something about it is *waiting* or *sending*.
+
+    *causes* are those that were told last, as far as is known.
+    """
 
     heard: frozenset[Recipient] = frozenset()
+    causes: Mapping[Recipient, Cause] = field(default_factory=dict)
     waiting: frozenset[Recipient] = frozenset()
     sending: frozenset[Recipient] = frozenset()
 
@@ -182,12 +200,15 @@ class Plan:
     """The messages to queue, the events that nobody would hear of, and who is no longer to hear.
 
     *rerouted* are changes that lead away from a recipient before it heard of the incident: the id
-    of the incident and the recipient.
+    of the incident and the recipient. *held* says until when something of an incident is muted,
+    *untold* of events why recipients that would hear do not.
     """
 
     messages: tuple[PlannedMessage, ...] = ()
     unrouted: tuple[Event, ...] = ()
     rerouted: tuple[tuple[str, Recipient], ...] = ()
+    held: Mapping[str, Micros] = field(default_factory=dict)
+    untold: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 SEVERITY: Final[Sequence[Cause | None]] = (
@@ -205,6 +226,9 @@ SEVERITY: Final[Sequence[Cause | None]] = (
 """The worst cause first; what has none comes last."""
 
 
+_NEWS: Final = (EventType.OPENED, EventType.CHANGED)
+"""What is told once a mute ends, if it is still true."""
+
 _ONCE: Final = (EventType.ESCALATED, EventType.REMINDED)
 """Of these a commit tells a recipient one about an incident, the first."""
 
@@ -217,12 +241,15 @@ def plan(
     accounts: Mapping[str, Account],
     group_over: int,
     affected: Sequence[str] = (),
+    mutes: "Mutes | None" = None,
 ) -> Plan:
     """Return who is to be told of *events*, which come from one commit.
 
     They are of one workspace, and of all workspaces: of those everybody hears who hears of one of
-    the *affected*. One message holds nothing of both.
+    the *affected*. One message holds nothing of both. What *mutes* hold is left out; when it is to
+    be told instead is noted of what would be news.
     """
+    silence = _Silence(mutes)
     planned: dict[tuple[Recipient, str], list[Event]] = {}
     unrouted: list[Event] = []
     rerouted: list[tuple[str, Recipient]] = []
@@ -240,11 +267,11 @@ def plan(
         recipients = _recipients(event, audience, routing, routed, labels)
         if recipients is None:
             unrouted.append(event)
-        for recipient in recipients or ():
+        for recipient in silence.leave_out(event, account, labels, recipients or ()):
             group = planned.setdefault((recipient, event.workspace), [])
             if event.type not in _ONCE or all(it.incident_id != incident_id for it in group):
                 group.append(event)
-        if event.type is EventType.CHANGED:
+        if event.type is EventType.CHANGED and event.reason is not Reason.MUTE_ENDED:
             unheard = audience.waiting - audience.heard - set(routed or _fallback(routing))
             rerouted += [(incident_id, recipient) for recipient in sorted(unheard)]
     messages: list[PlannedMessage] = []
@@ -255,7 +282,42 @@ def plan(
         else:
             parts = [[event] for event in group]
         messages.extend(PlannedMessage(recipient, tuple(part)) for part in parts)
-    return Plan(tuple(messages), tuple(unrouted), tuple(rerouted))
+    return Plan(
+        tuple(messages),
+        tuple(unrouted),
+        tuple(rerouted),
+        silence.held,
+        silence.untold,
+    )
+
+
+@dataclass(slots=True)
+class _Silence:
+    """What *mutes* hold of a plan: see `Plan`."""
+
+    mutes: "Mutes | None"
+    held: dict[str, Micros] = field(default_factory=dict)
+    untold: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def leave_out(
+        self,
+        event: Event,
+        account: Account | None,
+        labels: Mapping[str, str],
+        recipients: Iterable[Recipient],
+    ) -> Iterator[Recipient]:
+        """Yield those of *recipients* who are told of *event* now: an end is never held."""
+        for recipient in recipients:
+            until = None
+            if self.mutes is not None and event.type is not EventType.RESOLVED:
+                until = self.mutes.until(event, account, labels, recipient.receiver)
+            if until is None:
+                yield recipient
+                continue
+            before = self.untold.get(event.id, ())
+            self.untold[event.id] = (*before, f"{recipient.receiver}: muted")
+            if event.type in _NEWS and event.incident_id:
+                self.held[event.incident_id] = min(until, self.held.get(event.incident_id, until))
 
 
 def _parts(group: Sequence[Event], group_over: int) -> list[list[Event]]:
@@ -311,6 +373,10 @@ def _recipients(
     if event.type is EventType.RESOLVED:
         return tuple(heard)
     hearing = _at_present((recipient.receiver for recipient in heard), routing, labels)
+    if event.reason is Reason.MUTE_ENDED:
+        others = (it for it in hearing if audience.causes.get(it, event.cause) is not event.cause)
+        unheard = (it for it in routed or _fallback(routing) if it not in hearing)
+        return tuple(it for it in (*others, *unheard) if it not in audience.waiting)
     if event.type is EventType.ACKNOWLEDGED:
         hearing = tuple(it for it in hearing if routing.receivers[it.receiver].is_machine)
     if event.type in (EventType.REFRESHED, EventType.ACKNOWLEDGED):
@@ -343,6 +409,13 @@ def _routed(
         if differs is None:
             names.update(dict.fromkeys(route.to))
     return _at_present(names, routing, labels)
+
+
+def reminded(event: Event | Incident, account: Account | None, routing: Routing) -> list[str]:
+    """Return the receivers that are reminded of *event*, which is about *account*."""
+    labels = routing.inventory.labels(event.workspace, account)
+    routed = _routed(event, account, routing, labels) or _fallback(routing)
+    return [recipient.receiver for recipient in routed]
 
 
 def steps_of(
@@ -429,6 +502,13 @@ def _differing_part(
         return "recurring"
     differs = any(labels.get(key) != value for key, value in match.labels.items())
     return "labels" if differs else None
+
+
+def matches(
+    match: Match, event: Event | Incident, account: Account | None, labels: Mapping[str, str]
+) -> bool:
+    """Return whether *event*, about *account* with these *labels*, is what *match* is for."""
+    return _differing_part(match, event, account, labels) is None
 
 
 def _badness(event: Event, accounts: Mapping[str, Account]) -> tuple[int, int, str]:

@@ -1,4 +1,4 @@
-"""Hours of a day as people write them: `09:00`."""
+"""Points in time as people configure them: `09:00` of any day, `2026-12-24T18:00`."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -50,3 +50,17 @@ class TimeOfDay(str):
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
         """Describe the written form."""
         return {"type": "string", "pattern": f"^{_FORM.pattern}$"}
+
+
+def parse_time(text: str, timezone: str) -> Micros:
+    """Read `2026-12-24T18:00`, by the clocks of *timezone* if it names no offset.
+
+    Raise ValueError for anything else.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"must be a time such as 2026-12-24T18:00, not {text[:40]!r}") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(timezone))
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -17,9 +17,11 @@ from sqlalchemy import Connection, Row, text
 
 from monitor.core.draft import Decision
 from monitor.core.model import (
+    Cause,
     EventType,
     Micros,
     NotificationState,
+    Reason,
     Resolution,
     SettledReason,
     Undelivered,
@@ -124,7 +126,11 @@ def cancel_outdated(tx: Connection, decision: Decision, *, now: Micros) -> list[
             ended[reason].append(incident.id)
     for reason, ids in ended.items():
         cancelled += rows.execute_portions(tx, CANCEL_ENDED, "ids", ids, now=now, reason=reason)
-    changed = (it.incident_id for it in decision.events if it.type is EventType.CHANGED)
+    changed = (
+        it.incident_id
+        for it in decision.events
+        if it.type is EventType.CHANGED and it.reason is not Reason.MUTE_ENDED
+    )
     cancelled += rows.execute_portions(tx, CANCEL_CHANGED, "ids", changed, now=now)
     return end(tx, cancelled, now=now)
 
@@ -182,9 +188,10 @@ def set_state(
 # ── queueing ─────────────────────────────────────────────────────────────────────────────────────
 
 AUDIENCE: Final = text("""
-SELECT incident_id, receiver, address, 'heard' AS state FROM heard WHERE incident_id IN :ids
+SELECT incident_id, receiver, address, 'heard' AS state, told_cause FROM heard
+WHERE incident_id IN :ids
 UNION ALL
-SELECT incident_id, receiver, address, state FROM notification
+SELECT incident_id, receiver, address, state, NULL FROM notification
 WHERE incident_id IN :ids AND settled_at IS NULL AND event <> 'notice' AND NOT EXISTS (
     SELECT 1 FROM message WHERE message.id = notification.message_id AND message.done IS NOT NULL
 )
@@ -196,11 +203,16 @@ def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience
     by_incident: dict[str, dict[str, set[Recipient]]] = {
         id_: defaultdict(set) for id_ in incident_ids
     }
+    causes: dict[str, dict[Recipient, Cause]] = defaultdict(dict)
     for row in rows.execute_portions(tx, AUDIENCE, "ids", list(by_incident)):
-        by_incident[row.incident_id][row.state].add(Recipient(row.receiver, row.address))
+        recipient = Recipient(row.receiver, row.address)
+        by_incident[row.incident_id][row.state].add(recipient)
+        if row.told_cause is not None:
+            causes[row.incident_id][recipient] = Cause(row.told_cause)
     return {
         incident_id: Audience(
             heard=frozenset(by_state["heard"]),
+            causes=causes[incident_id],
             waiting=frozenset(by_state["pending"]),
             sending=frozenset(by_state["sending"]),
         )

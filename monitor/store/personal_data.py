@@ -160,6 +160,9 @@ ERASE_NAMES: Final = (
     UPDATE act SET reason = replace(reason, :text, '…')
     WHERE reason <> replace(reason, :text, '…')
     """),
+    text("""
+    UPDATE mute SET rule = replace(rule, :text, '…') WHERE rule <> replace(rule, :text, '…')
+    """),
 )
 """What is of others, too, and may name somebody: an answer that is quoted, what people wrote."""
 

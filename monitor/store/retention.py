@@ -75,6 +75,11 @@ DELETE_ENDED: Final = (
     )
     """),
     text("""
+    DELETE FROM mute WHERE id IN (
+        SELECT id FROM mute WHERE ended_at < :before OR until_at < :before LIMIT :limit
+    )
+    """),
+    text("""
     DELETE FROM session_intent WHERE id IN (
         SELECT id FROM session_intent
         WHERE at < :before AND outcome NOT IN ('wanted', 'calling') LIMIT :limit

@@ -27,6 +27,7 @@ from monitor.core.model import (
     Reason,
     Workspace,
 )
+from monitor.core.mutes import MuteRule
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.store import (
@@ -34,11 +35,13 @@ from monitor.store import (
     acts,
     by_hand,
     incidents,
+    mutes,
     personal_data,
     session_intents,
     workspaces,
 )
 from monitor.store.by_hand import ChosenMessage
+from monitor.store.mutes import RecordedMute
 from monitor.store.outbox import Settled
 from monitor.store.session_intents import SessionIntent
 
@@ -127,6 +130,24 @@ def forget(tx: Connection, act: Act, account: Account, *, salt: str) -> list[Set
     """Erase *account*, and return what was cancelled; its id becomes a hash with *salt*."""
     acts.write(tx, act)
     return personal_data.erase(tx, account, salt=salt, now=act.at)
+
+
+def mute(tx: Connection, act: Act, rule: MuteRule, until: Micros | None, id_: str) -> None:
+    """Mute what *rule* says, which is over *until* then (None: not by itself)."""
+    acts.write(tx, act)
+    mutes.add(tx, RecordedMute(id_, act.id, rule, until, act.at, act.actor))
+
+
+def end_mute(tx: Connection, act: Act, word: str) -> RecordedMute:
+    """End the mute whose id begins with *word*; raise ActError unless that is one."""
+    live = mutes.load(tx, act.at)
+    chosen = [it for it in live if it.id == word] or [it for it in live if it.id.startswith(word)]
+    if len(chosen) != 1:
+        ids = ", ".join(it.id for it in chosen or live) or "there is none"
+        raise ActError(f"not exactly one mute by command has an id like {word!r}: {ids}")
+    acts.write(tx, act)
+    mutes.end(tx, chosen[0].id, by=act.actor, now=act.at)
+    return chosen[0]
 
 
 def _load(tx: Connection, act: Act, chosen: Chosen) -> list[Incident]:

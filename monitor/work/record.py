@@ -25,10 +25,13 @@ from monitor.core.model import (
     Cause,
     Event,
     EventType,
+    Incident,
     Micros,
+    Reason,
     Resolution,
     Workspace,
 )
+from monitor.core.mutes import Mutes
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Plan, Routing, plan
 from monitor.core.runtime import Runtime
@@ -38,6 +41,8 @@ from monitor.store import incidents, outbox, outside, session_intents, workspace
 from monitor.store.db import Store
 from monitor.store.outbox import Settled
 from monitor.store.session_intents import SessionIntent
+
+from . import muting
 
 log = structlog.get_logger("incidents")
 
@@ -104,6 +109,7 @@ def record(
     workspaces.record(tx, decision, before.name, term)
     accounts = {**before.accounts, **{account.id: account for account in decision.accounts}}
     cancelled = outbox.cancel_outdated(tx, decision, now=now)
+    muted = muting.active(tx, routing, now) if decision.events or decision.incidents else Mutes()
     is_of_all = any(event.workspace == ALL_WORKSPACES for event in decision.events)
     planned = plan(
         decision.events,
@@ -112,6 +118,7 @@ def record(
         accounts=accounts,
         group_over=1 if decision.baseline or decision.together else policy.group_over,
         affected=workspaces.load_failing(tx, CAUSES) if is_of_all else (),
+        mutes=muted,
     )
     decision = _schedule(
         decision,
@@ -119,6 +126,7 @@ def record(
         accounts,
         policy=policy,
         routing=routing,
+        mutes=muted,
         now=now,
         recheck_at=recheck_at,
     )
@@ -179,18 +187,29 @@ def _schedule(
     *,
     policy: IncidentPolicy,
     routing: Routing,
+    mutes: Mutes,
     now: Micros,
     recheck_at: Micros | None,
 ) -> Decision:
-    """Return *decision*, of which so much is told as *planned*, with what is due next."""
+    """Return *decision*, of which so much is told as *planned*, with what is due next.
+
+    That a mute ended is no event if there was nothing to tell.
+    """
+    queued = {event.id for message in planned.messages for event in message.events}
     telling = {event.incident_id for message in planned.messages for event in message.events}
     return replace(
         decision,
+        events=tuple(
+            replace(event, untold="\n".join(planned.untold.get(event.id, ())))
+            for event in decision.events
+            if event.reason is not Reason.MUTE_ENDED or event.id in queued
+        ),
         incidents=tuple(
             schedule(
-                Due(incident, accounts.get(incident.account_id or "")),
+                Due(_hold(incident, planned), accounts.get(incident.account_id or "")),
                 policy=policy,
                 routing=routing,
+                mutes=mutes,
                 is_told=incident.id in telling,
                 now=now,
                 recheck_at=recheck_at,
@@ -198,6 +217,12 @@ def _schedule(
             for incident in decision.incidents
         ),
     )
+
+
+def _hold(incident: Incident, planned: Plan) -> Incident:
+    """Return *incident*, something of which may be held by a mute."""
+    until = planned.held.get(incident.id)
+    return incident if until is None else replace(incident, muted_until=until)
 
 
 def _known_incidents(events: Iterable[Event]) -> set[str]:
@@ -214,7 +239,7 @@ def publish(recorded: Recorded, recorder: Recorder) -> None:
     for transition in decision.transitions:
         metrics.transition(transition)
     for event in decision.events:
-        if event.cause is not None:
+        if event.cause is not None and event.reason is not Reason.MUTE_ENDED:
             metrics.count(INCIDENTS, workspace=event.workspace, cause=event.cause, event=event.type)
         write = log.debug if event.id in recorded.alerted else log.info
         write(

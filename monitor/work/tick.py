@@ -17,6 +17,7 @@ from monitor.core.route import Routing
 from monitor.store import accounts, clock, incidents, retention, sessions, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 
+from . import muting
 from .record import Recorded, Recorder, publish, record
 
 MAX_DUE: Final = 1000
@@ -45,18 +46,25 @@ class Ticker:
     """Does what time alone brings, one workspace at a time.
 
     *term_of* returns the term under which a workspace is held, None if it is not at the moment.
+    *ended_mutes* counts those that people ended.
     """
 
     rules: TickRules
     recorder: Recorder
     term_of: Callable[[str], int | None]
-    planned_for: TickRules | None = None
-    _plan: tuple[TickRules, list[tuple[str, list[str]]]] | None = None
+    ended_mutes: int = 0
+    planned_for: tuple[TickRules, int] | None = None
+    _plan: tuple[tuple[TickRules, int], list[tuple[str, list[str]]]] | None = None
 
     @property
     def has_to_plan(self) -> bool:
-        """Whether the rules are others than before, so that something may be due by them."""
-        return self.planned_for is not self.rules
+        """Whether rules and mutes are others than before, so that something may be due by them."""
+        return not self._is_as(self.planned_for)
+
+    def _is_as(self, planned_for: tuple[TickRules, int] | None) -> bool:
+        if planned_for is None or planned_for[0] is not self.rules:
+            return False
+        return planned_for[1] == self.ended_mutes
 
     async def tick(self) -> bool:
         """Do what has been due longest, with all that is due in its workspace.
@@ -68,23 +76,24 @@ class Ticker:
         """
         now = self.recorder.runtime.now()
         due = await self._next_planned() if self.has_to_plan else None
+        unmuted = due is not None
         if due is None:
             find = partial(incidents.due, replica=self.recorder.replica, now=now)
             due = await self.recorder.store.read(partial(find, within=GATHER_WITHIN, limit=MAX_DUE))
         if due is None or self.term_of(due[0]) is None:
             return False
         try:
-            return await self._decide(*due, now)
+            return await self._decide(*due, now, unmuted=unmuted)
         except LeaseLostError:
             raise
         except Exception:  # noqa: BLE001 - raised again by the one that causes it
             log.warning("incidents failed together; each is tried alone", count=len(due[1]))
-            await self._decide_alone(*due, now)
+            await self._decide_alone(*due, now, unmuted=unmuted)
         return True
 
     async def _next_planned(self) -> tuple[str, Sequence[str]] | None:
         """Return which open incidents are to be decided about next under the present rules."""
-        if self._plan is None or self._plan[0] is not self.rules:
+        if self._plan is None or not self._is_as(self._plan[0]):
             replica = self.recorder.replica
             ids = await self.recorder.store.read(partial(incidents.load_open_of, replica=replica))
             portions = [
@@ -92,20 +101,22 @@ class Ticker:
                 for name, of_one in ids.items()
                 for at in range(0, len(of_one), MAX_DUE)
             ]
-            self._plan = self.rules, portions
-        rules, left = self._plan
+            self._plan = (self.rules, self.ended_mutes), portions
+        present, left = self._plan
         while left:
             due = left.pop()
             if self.term_of(due[0]) is not None:
                 return due
-        self.planned_for, self._plan = rules, None
+        self.planned_for, self._plan = present, None
         return None
 
-    async def _decide_alone(self, name: str, due: Sequence[str], now: Micros) -> None:
+    async def _decide_alone(
+        self, name: str, due: Sequence[str], now: Micros, *, unmuted: bool
+    ) -> None:
         failed: Exception | None = None
         for incident_id in due:
             try:
-                await self._decide(name, [incident_id], now)
+                await self._decide(name, [incident_id], now, unmuted=unmuted)
             except StoreError as error:
                 failed = error  # usually not its fault: it is tried again at once
             except Exception as error:  # noqa: BLE001 - the others get their turn first
@@ -117,10 +128,10 @@ class Ticker:
         if failed is not None:
             raise failed
 
-    async def _decide(self, name: str, due: Sequence[str], now: Micros) -> bool:
+    async def _decide(self, name: str, due: Sequence[str], now: Micros, *, unmuted: bool) -> bool:
         """Record what is due of incidents; return False if their workspace is not ours."""
         recorded = await self.recorder.store.run(
-            lambda tx: self._commit(tx, name, due, now), of=(name,)
+            lambda tx: self._commit(tx, name, due, now, unmuted=unmuted), of=(name,)
         )
         if recorded is None:
             return False
@@ -180,7 +191,7 @@ class Ticker:
         return await self.recorder.store.run(lambda tx: retention.prune(tx, before), of=())
 
     def _commit(
-        self, tx: Connection, name: str, due: Sequence[str], now: Micros
+        self, tx: Connection, name: str, due: Sequence[str], now: Micros, *, unmuted: bool
     ) -> Recorded | None:
         items = [
             Due(incident, accounts.load(tx, incident.workspace, incident.account_id))
@@ -199,6 +210,8 @@ class Ticker:
             current=workspaces.is_fresh(tx, name, now),
             policy=self.rules.policy,
             routing=self.rules.routing,
+            mutes=muting.active(tx, self.rules.routing, now),
+            unmuted=unmuted,
             now=now,
             new_id=self.recorder.runtime.new_id,
         )

@@ -143,6 +143,25 @@ MISTAKES = [
         more=CHAT.replace("slack", "slak"),
     ),
     Mistake(
+        "mute for nobody",
+        "config check -c {file}",
+        "mutes[0].to[0]: no receiver is called 'ops'",
+        more=f"{CHAT}\nmutes: [{{to: [ops], until: forever}}]",
+    ),
+    Mistake(
+        "mute without end",
+        "config check -c {file}",
+        "mutes[0]: needs an end: until, or cron with for",
+        more=f"{CHAT}\nmutes: [{{match: {{cause: frozen}}}}]",
+    ),
+    Mistake(
+        "mute by a wrong crontab",
+        "config check -c {file}",
+        "mutes[0].cron: must be five fields",
+        more=f"{CHAT}\nmutes: [{{cron: '61 * * * *', for: 1h}}]",
+    ),
+    Mistake("no span", "mute add -c {file}", "say how long: one of --until, --for and", code=5),
+    Mistake(
         "step to nobody",
         "config check -c {file}",
         "routes[0].escalate[0].to[0]: no receiver is called 'ops'",

@@ -25,6 +25,7 @@ from monitor.core.model import (
     Status,
     Workspace,
 )
+from monitor.core.mutes import Mutes
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Receiver, Routing
 from monitor.core.runtime import Runtime
@@ -190,6 +191,7 @@ class CoreHarness:
         """Let *incident* be recorded."""
         item = Due(incident, self.workspace.accounts.get(incident.account_id))
         how = {"policy": self.policy, "routing": self.routing, "now": now or self.now, **how}
+        how.setdefault("mutes", Mutes())
         return schedule(item, is_told=is_told, **how)
 
     @property

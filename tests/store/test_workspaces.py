@@ -17,8 +17,10 @@ from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
 from monitor.core.model import Act, ActKind, Way, Workspace
-from monitor.store import acts, clock, incidents, leases, session_intents, workspaces
+from monitor.core.mutes import MuteRule
+from monitor.store import acts, clock, incidents, leases, mutes, session_intents, workspaces
 from monitor.store.db import LeaseLostError
+from monitor.store.mutes import RecordedMute
 from monitor.store.session_intents import SessionIntent
 
 
@@ -76,6 +78,8 @@ def eventful(harness):
         "act", harness.now, ActKind.ACK, Way.CLI, "ann", "ann@web1", "acme", "b", "why", "what"
     )
     harness.run(lambda tx: acts.write(tx, act))
+    muted = RecordedMute("mute", "act", MuteRule(until="forever"), None, harness.now, "ann")
+    harness.run(lambda tx: mutes.add(tx, muted))
     filled = text("UPDATE account SET changes = '1 2', rules_told_at = 1, replaced_by = 'a9'")
     harness.run(lambda tx: tx.execute(filled))
     harness.run(lambda tx: clock.set_clock(tx, REPLICA, harness.now))

@@ -5,7 +5,7 @@ is due now is done by `decide_due`. Reminders and steps count from the commit th
 anybody.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -27,8 +27,9 @@ from monitor.core.model import (
     Subject,
     Workspace,
 )
+from monitor.core.mutes import Mutes
 from monitor.core.policy import IncidentPolicy
-from monitor.core.route import Routing, steps_of
+from monitor.core.route import Routing, reminded, steps_of
 
 from . import accounts
 
@@ -62,14 +63,15 @@ def schedule(
     *,
     policy: IncidentPolicy,
     routing: Routing,
+    mutes: Mutes,
     is_told: bool,
     now: Micros,
     recheck_at: Micros | None = None,
 ) -> Incident:
     """Return the incident of *item*, as a commit writes it *now*, with what is due next of it.
 
-    *is_told* says whether the commit tells anybody of it. What is due already and was not done is
-    looked at again at *recheck_at*, or at once.
+    *is_told* says whether the commit tells anybody of it. What is due already and is muted is due
+    when the mute ends; what else was not done is looked at again at *recheck_at*, or at once.
     """
     incident = item.incident
     if not incident.is_open:
@@ -80,10 +82,17 @@ def schedule(
     remind_at = _next_reminder(incident, policy, routing, now)
     if remind_at is not None and incident.remind_at is not None:
         remind_at = incident.remind_at
-    times = [incident.refresh_at, incident.muted_until]
+    times = [incident.refresh_at]
     if incident.acknowledged_at is None:
-        steps = _steps_left(Due(incident, item.account), routing)
-        times += [remind_at, *(at for _, at in steps[:1])]
+        item = Due(incident, item.account)
+        times.append(incident.muted_until)
+        for _, at, to in _steps_left(item, routing):
+            times.append(at if at > now else _held_until(item, to, routing, mutes) or at)
+        if remind_at is not None and remind_at <= now:
+            to = reminded(incident, item.account, routing)
+            times.append(_held_until(item, to, routing, mutes) or remind_at)
+        else:
+            times.append(remind_at)
     else:
         times.append(incident.acknowledged_until)
     due_at = min((at for at in times if at is not None), default=None)
@@ -116,14 +125,26 @@ def _has_reminder(incident: Incident, policy: IncidentPolicy) -> bool:
     return not is_over and incident.about not in TOLD_ONCE
 
 
-def _steps_left(item: Due, routing: Routing) -> list[tuple[Duration, Micros]]:
-    """Return the steps that are still to be done of an incident, and when: the next one first."""
+def _held_until(
+    item: Due, receivers: Iterable[str], routing: Routing, mutes: Mutes
+) -> Micros | None:
+    """Return until when none of *receivers* is told of an incident; None: one of them is."""
+    incident, account = item
+    labels = routing.inventory.labels(incident.workspace, account)
+    return mutes.until_for_all(incident, account, labels, receivers)
+
+
+def _steps_left(item: Due, routing: Routing) -> list[tuple[Duration, Micros, Sequence[str]]]:
+    """Return the steps that are still to be done of an incident: the next one first.
+
+    Each with when it is due, and to whom it goes.
+    """
     incident = item.incident
     if incident.told_at is None or incident.about in TOLD_ONCE:
         return []
     return [
-        (after, incident.told_at + after)
-        for after in steps_of(incident, item.account, routing)
+        (after, incident.told_at + after, to)
+        for after, to in steps_of(incident, item.account, routing).items()
         if incident.escalated is None or after > incident.escalated
     ]
 
@@ -143,14 +164,17 @@ def decide_due(
     current: bool,
     policy: IncidentPolicy,
     routing: Routing,
+    mutes: Mutes,
     now: Micros,
     new_id: Callable[[], str],
+    unmuted: bool = False,
 ) -> Decision:
     """Decide what of *items*, incidents of *workspace*, is due now.
 
     What is due of accounts is held while their present state is unknown: the workspace is not
     *current* (looked at lately), or *failing*, or the account is missing or seems recovered.
-    Overdue reminders collapse to one; those that are due soon come with the first of them.
+    Overdue reminders collapse to one; those that are due soon come with the first of them. What is
+    muted for everybody who would be told waits. *unmuted* says that mutes may have ended early.
     """
     draft = Draft(Workspace(workspace), now, new_id, policy)
     is_known = current and not failing
@@ -160,26 +184,47 @@ def decide_due(
         for item in items
         if not _is_uncertain(item, is_known=is_known)
     ]
-    is_reminding = any(_is_reminder_due(item.incident, policy, now) for item in certain)
+    is_reminding = any(
+        _is_reminder_due(item.incident, policy, now)
+        and _held_until(item, reminded(*item, routing), routing, mutes) is None
+        for item in certain
+    )
     for item in (*items, *certain):
         draft.incidents[item.incident.about] = item.incident
     for item in certain:
-        _do_what_is_due(draft, item, routing, is_reminding=is_reminding)
+        left = _tell_unmuted(draft, item, unmuted=unmuted)
+        if left.incident.told_at is not None or left is item:
+            _do_what_is_due(draft, left, routing, mutes, is_reminding=is_reminding)
     return draft.decision(None, {}, together=True)
 
 
-def _do_what_is_due(draft: Draft, item: Due, routing: Routing, *, is_reminding: bool) -> None:
+def _tell_unmuted(draft: Draft, item: Due, *, unmuted: bool) -> Due:
+    """Tell what a mute held that is over, unless somebody has taken it over meanwhile."""
+    incident = item.incident
+    is_over = incident.muted_until is not None and (incident.muted_until <= draft.now or unmuted)
+    if not is_over or incident.acknowledged_at is not None:
+        return item
+    incident = replace(incident, muted_until=None)
+    event = EventType.OPENED if incident.told_at is None else EventType.CHANGED
+    draft.emit(event, incident, Reason.MUTE_ENDED, incident.detail)
+    return item._replace(incident=incident)
+
+
+def _do_what_is_due(
+    draft: Draft, item: Due, routing: Routing, mutes: Mutes, *, is_reminding: bool
+) -> None:
     incident, policy, now = item.incident, draft.policy, draft.now
     if incident.acknowledged_at is None:
-        for after, due_at in _steps_left(item, routing):
-            if due_at <= now:
-                incident = replace(incident, escalated=after)
-                draft.emit(EventType.ESCALATED, incident, Reason.STEP_DUE, str(after))
+        for step, due_at, to in _steps_left(item, routing):
+            if due_at <= now and _held_until(item, to, routing, mutes) is None:
+                incident = replace(incident, escalated=step)
+                draft.emit(EventType.ESCALATED, incident, Reason.STEP_DUE, str(step))
     early = _may_come_early(incident, policy) if is_reminding else Duration(0)
-    if _is_reminder_due(incident, policy, now + early):
+    is_held = _held_until(item, reminded(*item, routing), routing, mutes) is not None
+    if not is_held and _is_reminder_due(incident, policy, now + early):
         sent = incident.reminders + 1
-        reminded = replace(incident, reminders=sent, remind_at=None, refresh=None, refresh_at=None)
-        draft.emit(EventType.REMINDED, reminded, Reason.REMINDER_DUE, incident.detail)
+        after = replace(incident, reminders=sent, remind_at=None, refresh=None, refresh_at=None)
+        draft.emit(EventType.REMINDED, after, Reason.REMINDER_DUE, incident.detail)
     elif _is_refresh_due(item, now):
         refreshed = replace(incident, refresh=Refresh.TOLD, refresh_at=None)
         draft.emit(EventType.REFRESHED, refreshed, Reason.LINK_ROTATED)

@@ -21,6 +21,7 @@ from harness.core import (
 from monitor.core.decide.due import DAY, DUE_RECHECK, Due, decide_due
 from monitor.core.duration import Duration
 from monitor.core.model import Refresh, Resolution
+from monitor.core.mutes import Mutes
 from monitor.core.policy import Flapping
 from monitor.core.route import Route, Step
 from monitor.core.time_of_day import TimeOfDay
@@ -36,6 +37,7 @@ def due(harness, incident=None, **how):
         **{"failing": False, "current": True, **how},
         policy=harness.policy,
         routing=harness.routing,
+        mutes=Mutes(),
         now=harness.now,
         new_id=lambda: "e",
     )
@@ -134,7 +136,7 @@ def test_reminders_count_from_the_commit_that_first_told_anybody():
 def decide_about(harness, *incidents, now):
     """Return what is decided about *incidents*, the accounts of which are as recorded."""
     items = [Due(it, harness.workspace.accounts.get(it.account_id)) for it in incidents]
-    how = {"failing": False, "current": True}
+    how = {"failing": False, "current": True, "mutes": Mutes()}
     how |= {"policy": harness.policy, "routing": harness.routing}
     return decide_due("acme", items, **how, now=now, new_id=lambda: "e")
 
@@ -210,7 +212,8 @@ def escalating(*steps, **policy):
     """A sign-out that was told, and goes on to others after these *steps*."""
     harness = CoreHarness(**{"remind": (), **policy})
     escalate = tuple(Step(after=Duration(after), to=("lead",)) for after in steps)
-    harness.routing = make_routing({}, Route(to=("ops",), escalate=escalate))
+    route = Route(to=("ops",), escalate=escalate)
+    harness.routing = make_routing({"ops": True}, route)
     harness.poll(signed_out())
     return harness
 

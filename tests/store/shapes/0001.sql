@@ -212,6 +212,21 @@ CREATE TABLE act (
 
 CREATE INDEX act_at ON act (at);
 
+-- What is muted by command, until somebody ends it: `rule` is what the configuration would say, as
+-- JSON. One that is once is over at `until_at`.
+CREATE TABLE mute (
+    id TEXT PRIMARY KEY,
+    act_id TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    until_at BIGINT,
+    made_at BIGINT NOT NULL,
+    made_by TEXT NOT NULL,
+    ended_at BIGINT,
+    ended_by TEXT
+);
+
+CREATE INDEX mute_live ON mute (until_at) WHERE ended_at IS NULL;
+
 -- One message belongs to one workspace and one recipient; `holder` is that of its workspace, as long
 -- as it is not settled. What a pending one waits for: its time
 -- ('time': next_attempt_at), a look at its workspace ('look'), an earlier message ('turn'); NULL is

@@ -1,0 +1,88 @@
+"""What is muted by command: each a rule as the configuration has them."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from monitor.core.duration import Duration
+from monitor.core.model import Cause, Micros, Scope
+from monitor.core.mutes import MuteRule
+from monitor.core.route import Match
+
+from . import rows
+
+MAX_MUTES: Final = 1000
+"""So many mutes by command may be live at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMute:
+    """A mute by command: the *rule*, and who made it when, by which act."""
+
+    id: str
+    act_id: str
+    rule: MuteRule
+    until_at: Micros | None
+    made_at: Micros
+    made_by: str
+    ended_at: Micros | None = None
+    ended_by: str | None = None
+
+
+ADD: Final = text(rows.insert("mute", (*rows.columns(RecordedMute), "rule")))
+
+
+def add(tx: Connection, mute: RecordedMute) -> None:
+    """Add *mute*."""
+    tx.execute(ADD, {**rows.values(mute), "rule": _write(mute.rule)})
+
+
+LIVE: Final = text("""
+SELECT * FROM mute WHERE ended_at IS NULL AND (until_at IS NULL OR until_at > :now)
+ORDER BY made_at, id LIMIT :limit
+""")
+
+
+def load(tx: Connection, now: Micros) -> list[RecordedMute]:
+    """Return the mutes that are not over *now*, nor ended."""
+    live = tx.execute(LIVE, {"now": now, "limit": MAX_MUTES})
+    return [rows.read(RecordedMute, row, rule=_read(row.rule)) for row in live]
+
+
+END: Final = text("""
+UPDATE mute SET ended_at = :now, ended_by = :by WHERE id = :id AND ended_at IS NULL
+""")
+
+
+def end(tx: Connection, id_: str, *, by: str, now: Micros) -> None:
+    """End the mute *id_*."""
+    tx.execute(END, {"id": id_, "by": by, "now": now})
+
+
+COUNT_ENDED: Final = text("SELECT COUNT(*) FROM mute WHERE ended_at IS NOT NULL")
+
+
+def count_ended(tx: Connection) -> int:
+    """Return how many of the mutes that are kept were ended by hand."""
+    count: int = tx.execute(COUNT_ENDED).scalar_one()
+    return count
+
+
+def _write(rule: MuteRule) -> str:
+    return json.dumps(asdict(rule), ensure_ascii=False)
+
+
+def _read(text: str) -> MuteRule:
+    stored: dict[str, Any] = json.loads(text)
+    match: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in stored.pop("match").items()
+    }
+    match["causes"] = tuple(map(Cause, match["causes"]))
+    match["scopes"] = tuple(map(Scope, match["scopes"]))
+    lasts = stored.pop("lasts")
+    stored["to"] = tuple(stored["to"])
+    lasts = None if lasts is None else Duration(lasts)
+    return MuteRule(match=Match(**match), lasts=lasts, **stored)

@@ -1,0 +1,99 @@
+"""Mutes at a terminal."""
+
+import pytest
+from harness.core import HOUR
+
+from monitor.app import process
+from monitor.core.text import iso_time
+
+FILE = """\
+timezone: UTC
+receivers: [{name: slack, type: slack, url: 'http://127.0.0.1:9/x'}]
+mutes: [{match: {scope: account}, to: [slack], cron: '0 22 * * *', for: 8h, reason: the night}]
+"""
+
+
+@pytest.fixture
+def mute(run, configured, recorded, monkeypatch):
+    monkeypatch.setattr(process, "now", lambda: recorded.now)
+    file = configured(more=FILE)
+    return lambda command, *arguments: run("mute", command, "-c", file, *arguments)
+
+
+def test_what_is_muted_is_listed_until_when_and_by_whom(mute, recorded):
+    now = recorded.now
+    (added,) = mute("add", "--cause", "frozen", "--for", "1h", "--by", "Ann").data
+
+    night, mine = mute("list").data
+
+    assert mine == added
+    assert (mine["what"], mine["to"], mine["by"]) == ("cause frozen", "everybody", "Ann")
+    assert (mine["active"], mine["until"]) == (True, iso_time(now + HOUR))
+    assert (night["id"], night["by"], night["active"]) == (None, "the configuration", False)
+    assert (night["what"], night["to"], night["reason"]) == ("scope account", "slack", "the night")
+    recorded.now += HOUR
+    assert len(mute("list").data) == 1, "it is over"
+
+
+def test_a_mute_is_ended_by_the_start_of_its_id(mute, recorded):
+    (added,) = mute("add", "--account", "cold", "--forever", "--reason", "known").data
+    assert added["until"] is None
+
+    (ended,) = mute("end", added["id"][:6]).data
+
+    assert (ended["id"], ended["active"]) == (added["id"], False)
+    assert len(mute("list").data) == 1
+    assert recorded.column("SELECT act || ' ' || reason FROM act ORDER BY act") == [
+        "end_mute ",
+        "mute known",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "say how long: one of --until, --for and --forever"),
+        (["--for", "1h", "--forever"], "say how long"),
+        (["--until", "2020-01-01"], "until must be later than from"),
+        (["--from", "2020-01-01", "--until", "2020-01-02"], "is over already"),
+        (["--until", "2099-01-01"], "must not be longer than 30d"),
+        (["--until", "soon"], "must be a time such as"),
+        (["--from", "soon", "--for", "1h"], "must be a time such as"),
+        (["--cron", "0 22 * *", "--for", "8h"], "must be five fields"),
+        (["--cron", "0 22 * * *", "--until", "2099-01-01"], "needs cron and for together"),
+        (["--forever", "--to", "ops"], "no receiver is called 'ops'; there are slack"),
+        (["--forever", "--timezone", "Mars"], "must be a time zone such as"),
+    ],
+)
+def test_a_mute_that_cannot_be_is_refused(mute, recorded, arguments, says):
+    refused = mute("add", *arguments)
+
+    assert refused.code == 5
+    assert says in refused.err
+    assert recorded.column("SELECT id FROM act") == []
+
+
+def test_a_glob_that_matches_nothing_is_warned_of(mute):
+    added = mute(
+        "add", "--workspace", "beta", "--account", "Nobody*", "--account", "co*", "--forever"
+    )
+
+    assert added.code == 0
+    assert "no workspace is called 'beta'" in added.err
+    assert "no account is called 'Nobody*'" in added.err
+    assert "co*" not in added.err
+
+
+def test_a_mute_again_and_again_is_listed_with_its_next_time(mute):
+    arguments = ["--cron", "0 22 * * *", "--for", "8h", "--timezone", "Europe/Berlin"]
+
+    (row,) = mute("add", *arguments).data
+
+    assert (row["starts"], row["until"]) == ("2026-11-23T21:00:00.000Z", "2026-11-24T05:00:00.000Z")
+    assert row["active"] is False
+
+
+def test_what_is_no_mute_is_not_ended(mute):
+    refused = mute("end", "nothing")
+
+    assert (refused.code, "there is none" in refused.err) == (5, True)
