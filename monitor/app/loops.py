@@ -29,6 +29,7 @@ from .components import Components, Resources
 from .holdings import Holdings
 from .lease import RENEW_EVERY, TAKE_EVERY, Lease
 from .loop_health import LoopHealth
+from .people import People
 from .queues import Queues
 from .reconfigure import Reconfigurer
 from .reload import OnLoad, Reloader
@@ -114,6 +115,7 @@ class App:
         )
         self._holdings = Holdings(resources, self._workers, self._loop_health, self._lease)
         self._queues = Queues(resources, self._workers, self._holdings)
+        self._people = People(resources, self._holdings)
         self._reconfigurer = Reconfigurer(
             resources,
             self._workers,
@@ -403,6 +405,7 @@ class App:
             self._workers.expect(versions)
             self._ticker.ended_mutes = await self._store.read(mutes.count_ended)
             await self._holdings.show_outages()
+            await self._people.look()
             for name in wanted:
                 self._workers.wake_workspace(name)
         if (failed_writes, changes) != (self._failed_writes, self._changes):
@@ -443,6 +446,7 @@ class App:
         pollers = [worker.poller for worker in self._workers.workspaces.values()]
         await write_liveness(self._components.recorder, pollers)
         step = await self._ticker.note_time()
+        await self._people.look()
         if step:
             for poller in pollers:
                 poller.forget_look()

@@ -11,7 +11,7 @@ from itertools import permutations, product
 from typing import Final, Literal
 
 from monitor.core.errors import AttemptReason
-from monitor.core.model import BLIND_CAUSES, Cause, EventType, IntentOutcome, Status
+from monitor.core.model import BLIND_CAUSES, ActKind, Cause, EventType, IntentOutcome, Status, Way
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,6 +193,17 @@ UNROUTED: Final = _counter(
     "linkedapi_events_unrouted_total",
     "Events that no route matched and no fallback took.",
     zeros=_each(),
+)
+MUTES_ACTIVE: Final = _gauge(
+    "linkedapi_mutes_active",
+    "Mutes that hold at the moment, of the configuration and by command.",
+    zeros=_each(),
+)
+ACTS: Final = _counter(
+    "linkedapi_acts_total",
+    "What people did.",
+    ("act", "way"),
+    zeros=_each(act=ActKind, way=(Way.CLI,)),
 )
 STORE_TRANSACTION: Final = _histogram(
     "linkedapi_store_transaction_duration_seconds",

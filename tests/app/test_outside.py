@@ -12,11 +12,13 @@ from harness.running_app import HERE, running
 
 from monitor.app import loops, process
 from monitor.app.process import REAL
+from monitor.app.routing import make_routing
 from monitor.core import backoff
 from monitor.core.duration import Duration
 from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.core.mutes import MuteRule
 from monitor.store import incidents, outside, session_intents, workspaces
-from monitor.work.act import Chosen, reconnect
+from monitor.work.act import ActRules, Chosen, ack, end_mute, mute, reconnect
 
 pytestmark = pytest.mark.usefixtures("quick_loops")
 
@@ -98,6 +100,44 @@ async def test_a_link_that_a_person_wants_is_asked_for_at_once(harness):
         ids = harness.store.run_now(ask)
 
         await until(lambda: outcomes().get(id_) == "created", within=5)
+
+
+async def test_who_takes_an_incident_over_is_noticed_and_counted(harness):
+    harness.simulator.sign_out("acme", "*")
+    config = harness.load("acme", more=f"{IDLE}\nreceivers: [{harness.crm()}]")
+    act = Act("act", process.now(), ActKind.ACK, Way.CLI, "ann", workspace="acme")
+    chosen = Chosen(cause=Cause.RECONNECTION_REQUIRED)
+    rules = ActRules(config.incidents, make_routing(config), process.new_id)
+    async with running(config) as monitor:
+        await until(lambda: len(harness.hook.events) == 2)
+        await until(lambda: harness.store.read_now(heard) == 2)
+
+        harness.store.run_now(lambda tx: ack(tx, act, chosen, rules), of=("acme",))
+
+        await until(lambda: len(harness.hook.events) == 4, within=5)
+        acts = 'linkedapi_acts_total{act="ack",way="cli"} 1\n'
+        await until(lambda: acts in page_of(monitor._metrics), within=5)
+
+
+def heard(tx):
+    return tx.exec_driver_sql("SELECT COUNT(*) FROM heard").scalar_one()
+
+
+async def test_what_a_mute_held_is_told_when_somebody_ends_it(harness):
+    harness.simulator.sign_out("acme", "*")
+    config = harness.load("acme", more=f"{IDLE}\nreceivers: [{harness.crm()}]")
+    made = Act("1", process.now(), ActKind.MUTE, Way.CLI, "ann")
+    ended = replace(made, id="2", act=ActKind.END_MUTE)
+    harness.store.run_now(lambda tx: mute(tx, made, MuteRule(until="forever"), None, "m"))
+    async with running(config) as monitor:
+        await until(lambda: harness.store.read_now(partial(incidents.load_open, workspace="acme")))
+        await until(lambda: "linkedapi_mutes_active 1\n" in page_of(monitor._metrics))
+        assert not harness.hook.events
+
+        harness.store.run_now(lambda tx: end_mute(tx, ended, "m"))
+
+        await until(lambda: len(harness.hook.events) == 2, within=5)
+        await until(lambda: "linkedapi_mutes_active 0\n" in page_of(monitor._metrics))
 
 
 async def test_who_has_nothing_to_do_writes_nothing_and_asks_once_a_tick(monitor):

@@ -9,6 +9,7 @@ from harness.notifications import account, changed_twice, notification
 from monitor.core import wording
 from monitor.core.details import facts
 from monitor.core.model import Cause, EventType
+from monitor.core.text import bare
 
 
 def details(notification):
@@ -22,6 +23,33 @@ def test_details_come_by_use_the_id_last():
     names = [*details(notification(labels=labels))]
 
     assert names == ["Since", "Workspace", "Owner", "Labels", "Profile", "Account id"]
+
+
+@pytest.mark.case("acknowledged")
+def test_who_has_taken_it_over_is_named_with_until_when_and_why():
+    reminded = notification(EventType.REMINDED)
+    taken = replace(reminded.incident, acknowledged_by="Ann", acknowledged_at=NOON)
+    claimed = replace(
+        taken,
+        acknowledged_login="root@web1",
+        acknowledged_until=NOON + HOUR,
+        acknowledged_reason="see http://evil.example\u202e",
+    )
+
+    assert "Acknowledged by" not in details(reminded)
+    assert details(replace(reminded, incident=taken))["Acknowledged by"] == "Ann"
+    shown = details(replace(reminded, incident=claimed))
+    assert bare(shown["Acknowledged by"]) == (
+        "Ann (said to be, by root@web1), until Mon 23 Nov 2026, 13:00 UTC"
+    )
+    assert shown["Reason"] != bare(shown["Reason"]) == "see http://evil.example"
+
+
+@pytest.mark.case("escalation step due")
+def test_who_is_called_hears_that_nobody_has_it():
+    for count, whom in ((1, "it"), (2, "them")):
+        escalated = [notification(EventType.ESCALATED)] * count
+        assert wording.advice(escalated).endswith(f"Nobody has taken {whom} over so far.")
 
 
 def test_a_resolution_before_its_opening_lasted_nothing():

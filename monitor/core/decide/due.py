@@ -245,8 +245,6 @@ def _is_reminder_due(incident: Incident, policy: IncidentPolicy, by: Micros) -> 
 
 
 def _may_come_early(incident: Incident, policy: IncidentPolicy) -> Duration:
-    if not policy.remind:
-        return Duration(0)
     return min(GATHER_WITHIN, Duration(_step(incident, policy) // GATHER_PART))
 
 
