@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 from harness.answers import api_error
+from harness.core import MINUTE
 from harness.poll import poll_harness
 
 from monitor.simulator import Assumptions
@@ -59,7 +60,7 @@ async def test_a_sign_out_and_a_login_are_told_once(tmp_path, assumed):
 
 FROZEN = [("opened", "frozen")] * 2
 THAWED = [("resolved", "frozen")] * 2
-UNREADABLE = [("opened", "bad_response"), ("resolved", "bad_response")]
+UNPAID = [("opened", "subscription"), ("resolved", "subscription")]
 
 PAYMENT = [
     ({}, None, FROZEN + THAWED),
@@ -69,9 +70,9 @@ PAYMENT = [
     ({"ended_freezes": False}, "canceled", []),
     ({"past_due_freezes": True}, "past_due", FROZEN + THAWED),
     ({"every_account_takes_seat": True, "status_null": True}, None, FROZEN + THAWED),
-    ({"get_all_needs_subscription": True}, None, UNREADABLE),
-    ({"get_all_needs_subscription": True, "no_subscription_status": 402}, None, UNREADABLE),
-    ({"get_all_needs_subscription": True, "no_subscription_status": 200}, None, UNREADABLE),
+    ({"get_all_needs_subscription": True}, None, UNPAID),
+    ({"get_all_needs_subscription": True, "no_subscription_status": 402}, None, UNPAID),
+    ({"get_all_needs_subscription": True, "no_subscription_status": 200}, None, UNPAID),
 ]
 
 
@@ -87,6 +88,22 @@ async def test_an_end_of_the_subscription_is_told_as_what_shows_of_it(
         events += await harness.poll(10)
 
         assert events == expected
+
+
+@pytest.mark.case("subscription")
+@pytest.mark.parametrize(("assumed", "status"), [case[:2] for case in PAYMENT], ids=str)
+async def test_an_end_of_the_subscription_is_told_once_where_it_is_asked_about(
+    tmp_path, assumed, status
+):
+    options = {"assumptions": Assumptions(**assumed), "paying": MINUTE}
+    async with poll_harness(tmp_path, accounts=2, **options) as harness:
+        await harness.poll()
+        harness.simulator.set_subscription("acme", status)
+        events = await harness.poll(10)
+        harness.simulator.set_subscription("acme", "active")
+        events += await harness.poll(10)
+
+        assert [event for event in events if event[1] == "subscription"] == UNPAID
 
 
 STATUSES = (

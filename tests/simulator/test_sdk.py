@@ -153,10 +153,11 @@ CAUSES = {
     "linkedApiTokenRequired": Cause.TOKEN_REJECTED,
     "invalidLinkedApiToken": Cause.TOKEN_REJECTED,
     "tooManyRequests": Cause.RATE_LIMITED,
+    "subscriptionRequired": Cause.SUBSCRIPTION,
     **dict.fromkeys(
         [
             *("accountIdRequired", "accountNotFound", "sessionNotFound", "invalidRequestPayload"),
-            *("noAvailableSeats", "dailyConnectionAttemptsExceeded", "subscriptionRequired"),
+            *("noAvailableSeats", "dailyConnectionAttemptsExceeded"),
             # of workflows: only a fault makes the simulator answer these
             *("identificationTokenRequired", "invalidIdentificationToken", "trialLimitReached"),
             *("invalidWorkflow", "plusPlanRequired", "linkedinAccountSignedOut"),
