@@ -1,6 +1,7 @@
 """The commands about the routes."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -11,16 +12,23 @@ from monitor.app import process
 from monitor.app.routing import make_routing
 from monitor.config import Config
 from monitor.core.dry_run import DryRun, dry_run
+from monitor.core.duration import Duration
+from monitor.core.errors import ActError
 from monitor.core.inventory import AccountRule, matches_any
-from monitor.core.model import Account, Cause, Event, EventType, Reason, Scope, Status
-from monitor.core.route import MatchPart, Recipient, Route
-from monitor.core.text import bare
+from monitor.core.model import Account, Cause, Event, EventType, Micros, Reason, Scope, Status
+from monitor.core.mutes import Mutes
+from monitor.core.route import MatchPart, Recipient, Route, Routing
+from monitor.core.text import bare, iso_time
+from monitor.core.time_of_day import TimeOfDay, parse_time
 from monitor.store import accounts
 from monitor.store.errors import NoDatabaseError
+from monitor.work import muting
 
 from .database import read
 from .options import ConfigOption, JsonOption, LimitOption, parse_label
-from .output import Exit, print_error, print_lines, print_rows, wants_json
+from .output import print_lines, print_rows, wants_json
+
+DAY: Final = Duration.parse("1d")
 
 ANYBODY: Final = "somebody"
 """The account that is tried if none is named and none has been seen."""
@@ -45,6 +53,10 @@ def try_routes(
     recurring: Annotated[
         bool, typer.Option("--recurring", help="It happens again and again.")
     ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="03:00, or 2026-12-24T18:00; else now.", show_default=False),
+    ] = None,
     config_file: ConfigOption = None,
     json: JsonOption = None,
     limit: LimitOption = 100,
@@ -58,29 +70,49 @@ def try_routes(
     names = [it.name for it in config.workspaces if matches_any((workspace,), (it.name,))]
     if not names:
         listed = ", ".join(it.name for it in islice(config.workspaces, 20))
-        message = f"no workspace is called {workspace!r}; configured: {listed}"
-        print_error("validation", message)
-        raise typer.Exit(Exit.VALIDATION)
+        raise ActError(f"no workspace is called {workspace!r}; configured: {listed}")
     if cause.scope is Scope.ACCOUNT:
         tried = _accounts(config, names, account and bare(account), cause, limit)
     elif account is None:
         tried = [(name, None) for name in islice(names, limit)]
     else:
-        message = f"{cause} is of a workspace, not of an account: leave out --account"
-        print_error("validation", message)
-        raise typer.Exit(Exit.VALIDATION)
-    routing = make_routing(config)
+        raise ActError(f"{cause} is of a workspace, not of an account: leave out --account")
+    routing, when = make_routing(config), _point_in_time(at, config.timezone)
+    mutes = _mutes(config, routing, when)
     times = config.incidents.recurring.times if recurring else None
     rows = []
     for name, about in tried:
         id_ = about.id if about else None
         opening = Event(
-            "", EventType.OPENED, process.now(), name, id_, "", Reason.SEEN_BAD, cause, times=times
+            "", EventType.OPENED, when, name, id_, "", Reason.SEEN_BAD, cause, times=times
         )
-        rows.append(_row(opening, about, dry_run(opening, about, routing)))
+        rows.append(_row(opening, about, dry_run(opening, about, routing, mutes)))
     shown = rows if wants_json(json) else list(map(_for_people, rows))
     columns = ["workspace", "account_name", "cause", "route", "hears"]
     print_rows(shown, as_json=json, columns=columns, empty="", below="why")
+
+
+def _point_in_time(at: str | None, timezone: str) -> Micros:
+    """Return when it is *at*: that time of a day the next time, or that point in time, or now."""
+    now = process.now()
+    if at is None:
+        return now
+    with suppress(ValueError):
+        time_of_day = TimeOfDay.parse(at)
+        today = time_of_day.on_day_of(now, timezone)
+        return today if today >= now else time_of_day.on_day_of(now + DAY, timezone)
+    try:
+        return parse_time(at, timezone)
+    except ValueError as error:
+        raise ActError(f"--at {error}, or of a day, such as 03:00") from None
+
+
+def _mutes(config: Config, routing: Routing, at: Micros) -> Mutes:
+    """Return what is muted *at* that time, as far as is known now."""
+    try:
+        return read(config, lambda tx: muting.active(tx, routing, at))
+    except NoDatabaseError:
+        return muting.configured(routing, at)
 
 
 def _with_labels(config: Config, labels: dict[str, str]) -> Config:
@@ -161,6 +193,11 @@ def _row(opening: Event, account: Account | None, run: DryRun) -> dict[str, Any]
             for number, (route, differs) in enumerate(run.asked)
         ],
         "hears": _shown(run.recipients),
+        "held": [
+            {**shown, "until": iso_time(until)}
+            for (it, until) in run.held
+            for shown in _shown([it])
+        ],
         "escalates": [
             {"after": str(after), "hears": _shown(recipients)} for after, recipients in run.steps
         ],
@@ -217,9 +254,11 @@ def _reasons(row: dict[str, Any]) -> Iterator[str]:
         yield f"{name} matches" if route["matches"] else f"{name} is for {route['why_not']}"
     for receiver in row["without_address"]:
         yield f"no label has an address for {receiver}"
+    for it in row["held"]:
+        yield f"{it['receiver']} is muted until {it['until']}"
     for step in row["escalates"]:
         yield f"after {step['after']} without `ack` {_names(step['hears'])}"
     if row["fallback"]:
         yield "nobody else would hear"
-    elif not row["hears"] and not row["ignored"]:
+    elif not row["hears"] and not row["held"] and not row["ignored"]:
         yield "there is no fallback"

@@ -1,6 +1,9 @@
 import json
 
 import pytest
+from harness.core import NOON
+
+from monitor.app import process
 
 ROUTED = """
 accounts:
@@ -66,6 +69,46 @@ def test_a_glob_that_matches_no_account_is_warned_of_and_tried_as_a_new_one(trie
     assert ran.data[0]["fallback"] is True
 
 
+QUIET_NIGHTS = """
+timezone: Europe/Berlin
+mutes: [{match: {scope: account}, to: [ops-slack], cron: "0 22 * * *", for: 8h}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "held"),
+    [
+        (["--at", "03:00"], "2026-11-24T05:00:00.000Z"),
+        (["--at", "2026-12-24T23:30"], "2026-12-25T05:00:00.000Z"),
+        (["--at", "13:30"], None),
+        ([], None),
+    ],
+)
+def test_what_a_mute_would_hold_is_said_for_any_time(run, configured, monkeypatch, at, held):
+    monkeypatch.setattr(process, "now", lambda: NOON)
+    file = configured(more=ROUTED + QUIET_NIGHTS)
+    arguments = ("routes", "test", "-c", file, "--cause", "frozen", "--account", "Nobody", *at)
+
+    (row,) = run(*arguments).data
+
+    assert [it["until"] for it in row["held"]] == ([] if held is None else [held])
+    assert bool(row["hears"]) is (held is None)
+    table = run(*arguments, "--table").out
+    assert (f"ops-slack is muted until {held}" in table) is (held is not None)
+    assert "there is no fallback" not in table
+
+
+def test_what_is_muted_by_command_counts_too(tried, run, configured, recorded, monkeypatch):
+    monkeypatch.setattr(process, "now", lambda: recorded.now)
+    mute = ("mute", "add", "--cause", "frozen", "--to", "ops-slack", "--for", "2h")
+    assert run(*mute, "-c", configured(more=ROUTED)).code == 0
+
+    (row,) = tried("--cause", "frozen", "--account", "cold").data
+
+    assert [it["receiver"] for it in row["held"]] == ["ops-slack"]
+    assert tried("--cause", "flapping", "--account", "cold").data[0]["held"] == []
+
+
 @pytest.mark.usefixtures("recorded")
 def test_a_table_says_who_is_told_later(tried):
     why = tried("--cause", "frozen", "--account", "cold", "--table").out.splitlines()[-1]
@@ -110,6 +153,7 @@ def test_more_accounts_than_are_asked_for_are_warned_of(tried):
     [
         (["--cause", "frozen", "--workspace", "x"], "no workspace is called 'x'; configured: acme"),
         (["--cause", "unreachable", "--account", "x"], "leave out --account"),
+        (["--cause", "frozen", "--at", "3 am"], "--at must be a time such as 2026-12-24T18:00"),
     ],
 )
 def test_what_can_not_be_tried_is_one_line_and_exit_5(tried, arguments, words):

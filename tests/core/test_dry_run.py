@@ -14,8 +14,10 @@ from monitor.core.dry_run import dry_run
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
+from monitor.core.mutes import Mute, MuteRule, Mutes
 from monitor.core.route import Match, Receiver, Recipient, Route, Routing, Step
 from monitor.store import accounts
+from monitor.work import muting
 
 NAMES = ("Jane Doe", "Joe Roe", "*")
 GLOBS = ("Jane *", "J*", "a1", "*", "Nobody")
@@ -62,7 +64,17 @@ def routings(draw):
     )
     own = sorted(name for name, it in configured.items() if it.address_label is None)
     fallback = draw(st.sampled_from((None, *own)))
-    return Routing(configured, tuple(draw(routes)), fallback), draw(labels), draw(rules)
+    muted = st.lists(
+        st.builds(
+            MuteRule,
+            match=matches,
+            to=st.lists(st.sampled_from(sorted(configured)), max_size=1).map(tuple),
+            until=st.just("forever"),
+        ),
+        max_size=2,
+    )
+    routing = Routing(configured, tuple(draw(routes)), fallback, mutes=tuple(draw(muted)))
+    return routing, draw(labels), draw(rules)
 
 
 def opening(cause, account=None):
@@ -74,6 +86,9 @@ QUEUED = text("""
 SELECT receiver, address FROM notification JOIN event ON event.id = notification.event_id
 WHERE event.type = 'opened' AND notification.workspace = :workspace
 """)
+
+
+UNTOLD = text("SELECT untold FROM event WHERE type = 'opened' AND workspace = :workspace")
 
 
 @pytest.mark.slow
@@ -102,11 +117,14 @@ def test_a_dry_run_says_who_a_poll_tells(store):
             harness.observe(REJECTED)
             harness.observe(REJECTED)
 
-        run = dry_run(replace(event, workspace=workspace), account, routing)
+        mutes = muting.configured(routing, harness.now)
+        run = dry_run(replace(event, workspace=workspace), account, routing, mutes)
 
         of_this = {"workspace": workspace}
         queued = harness.run(lambda tx: list(map(tuple, tx.execute(QUEUED, of_this))))
         assert sorted(run.recipients) == sorted(queued)
+        (untold,) = harness.run(lambda tx: tx.execute(UNTOLD, of_this).scalars().all()) or [""]
+        assert sorted(untold.splitlines()) == sorted(f"{it.receiver}: muted" for it, _ in run.held)
 
     check()
 
@@ -116,12 +134,12 @@ CHAT = Receiver("chat")
 FROZEN, REST = Route(match=Match(causes=("frozen",)), to=("mail",)), Route(to=("chat",))
 
 
-def tried(*routes, fallback=None, rules=(), cause=Cause.FROZEN):
+def tried(*routes, fallback=None, rules=(), cause=Cause.FROZEN, mutes=None):
     harness = CoreHarness()
     harness.poll(listed_account())
     routing = Routing({"mail": MAIL, "chat": CHAT}, routes, fallback, Inventory({}, rules))
     account = harness.workspace.accounts["a1"]
-    return dry_run(opening(cause, account), account, routing)
+    return dry_run(opening(cause, account), account, routing, mutes)
 
 
 def test_each_route_that_is_asked_says_whether_it_matches():
@@ -152,6 +170,19 @@ def test_who_is_told_when_nobody_takes_it_over_is_said_by_step():
 
     owner = Recipient("mail", "jane@example.com")
     assert run.steps == ((HOUR, (Recipient("chat"),)), (2 * HOUR, (owner, Recipient("chat"))))
+
+
+def test_who_is_muted_does_not_hear_and_until_when_is_said():
+    rule = MuteRule(match=Match(scopes=("account",)), to=("chat",), until="forever")
+    mutes = Mutes((Mute(rule, NOON + HOUR),))
+    owned = (AccountRule(labels={"owner": "jane@example.com"}),)
+
+    run = tried(Route(to=("chat", "mail")), rules=owned, mutes=mutes)
+
+    assert run.recipients == (Recipient("mail", "jane@example.com"),)
+    assert run.held == ((Recipient("chat"), NOON + HOUR),)
+    alone = tried(REST, mutes=mutes)
+    assert (alone.recipients, len(alone.held), alone.stands_in) == ((), 1, False)
 
 
 def test_without_routes_every_receiver_is_named():
