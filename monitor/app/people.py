@@ -4,9 +4,9 @@ from collections import Counter
 
 from sqlalchemy import Connection
 
+from monitor import muting
 from monitor.metrics.families import ACTS, MUTES_ACTIVE
 from monitor.store import acts
-from monitor.work import muting
 
 from .components import Resources
 from .holdings import Holdings

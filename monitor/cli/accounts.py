@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
+from monitor import muting
 from monitor.app import process
+from monitor.app.routing import make_routing
 from monitor.config import Config
 from monitor.core.errors import ActError
 from monitor.core.model import LISTED, ActKind, ListedAccount, Status
@@ -45,17 +47,22 @@ def list_accounts(
         pass_on(context, config_file=config_file, json=json)
         return
     config = process.load(config_file)
-    inventory = config.inventory()
+    inventory, routing, now = config.inventory(), make_routing(config), process.now()
     rows = []
-    listed = read(config, listings.accounts)
+    listed, mutes = read(
+        config, lambda tx: (listings.accounts(tx), muting.active(tx, routing, now))
+    )
     for row in listed:
         if bad and row["status"] == Status.ACTIVE:
             continue
         if not show_links:
             del row["link"]
         matched = replace(_listed(row), name=row["matched_name"], url=row["matched_url"])
-        rows.append({**row, "labels": inventory.labels(row["workspace"], matched)})
+        labels = inventory.labels(row["workspace"], matched)
+        muted_until = mutes.until_of(row["workspace"], matched, labels)
+        rows.append({**row, "labels": labels, "muted_until": muted_until})
     columns = ["workspace", "name", "status", "since", "id"]
+    columns += ["muted_until"] if any(row["muted_until"] for row in rows) else []
     empty = "every account is active" if listed else "no accounts have been seen yet"
     print_rows(rows, as_json=json, columns=columns, empty=empty, below="link")
 

@@ -15,9 +15,9 @@ from monitor.core.mutes import END_OF_TIME, FOREVER, MuteRule
 from monitor.core.route import Match
 from monitor.core.text import bare, iso_time
 from monitor.cron import check_cron
+from monitor.muting import window_of
 from monitor.store import accounts, mutes, workspaces
 from monitor.work import act as committed
-from monitor.work.muting import window_of
 
 from .actor import new_act
 from .database import read, write

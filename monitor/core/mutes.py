@@ -13,7 +13,17 @@ from typing import Annotated, Final
 from .bounds import span
 from .doc import Doc
 from .duration import Duration
-from .model import Account, Event, Incident, Micros
+from .model import (
+    Account,
+    Cause,
+    Event,
+    EventType,
+    Incident,
+    ListedAccount,
+    Micros,
+    Reason,
+    Status,
+)
 from .policy import ConfigSection, Texts
 from .route import Match, matches
 from .text import check_timezone
@@ -113,7 +123,7 @@ class Mute:
     def mutes(
         self,
         event: Event | Incident,
-        account: Account | None,
+        account: Account | ListedAccount | None,
         labels: Mapping[str, str],
         receiver: str | None,
     ) -> bool:
@@ -131,7 +141,7 @@ class Mutes:
     def until(
         self,
         event: Event | Incident,
-        account: Account | None,
+        account: Account | ListedAccount | None,
         labels: Mapping[str, str],
         receiver: str | None,
     ) -> Micros | None:
@@ -142,10 +152,21 @@ class Mutes:
         until = (mute.until for mute in self.active if mute.mutes(event, account, labels, receiver))
         return max(until, default=None)
 
+    def until_of(
+        self, workspace: str, account: Account | ListedAccount, labels: Mapping[str, str]
+    ) -> Micros | None:
+        """Return until when nobody is told of *account* as it is now; None if somebody is."""
+        is_well = account.status == Status.ACTIVE
+        cause = None if is_well else Cause(account.status)
+        opening = Event(
+            "", EventType.OPENED, 0, workspace, account.id, None, Reason.SEEN_BAD, cause=cause
+        )
+        return self.until(opening, account, labels, None)
+
     def until_for_all(
         self,
         event: Event | Incident,
-        account: Account | None,
+        account: Account | ListedAccount | None,
         labels: Mapping[str, str],
         receivers: Iterable[str],
     ) -> Micros | None:

@@ -26,6 +26,7 @@ from .model import (
     Event,
     EventType,
     Incident,
+    ListedAccount,
     Micros,
     Reason,
     Scope,
@@ -485,7 +486,7 @@ def ask(
 def _differing_part(
     match: Match,
     event: Event | Incident,
-    account: Account | None,
+    account: Account | ListedAccount | None,
     labels: Mapping[str, str],
 ) -> MatchPart | None:
     scope = Scope.ACCOUNT if event.account_id else Scope.WORKSPACE
@@ -505,7 +506,10 @@ def _differing_part(
 
 
 def matches(
-    match: Match, event: Event | Incident, account: Account | None, labels: Mapping[str, str]
+    match: Match,
+    event: Event | Incident,
+    account: Account | ListedAccount | None,
+    labels: Mapping[str, str],
 ) -> bool:
     """Return whether *event*, about *account* with these *labels*, is what *match* is for."""
     return _differing_part(match, event, account, labels) is None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy import Connection
 
+from monitor import muting
 from monitor.core.decide import recurrence
 from monitor.core.decide.due import Due, schedule
 from monitor.core.decide.outage import CAUSES
@@ -41,8 +42,6 @@ from monitor.store import incidents, outbox, outside, session_intents, workspace
 from monitor.store.db import Store
 from monitor.store.outbox import Settled
 from monitor.store.session_intents import SessionIntent
-
-from . import muting
 
 log = structlog.get_logger("incidents")
 

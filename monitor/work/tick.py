@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
+from monitor import muting
 from monitor.core.decide.due import DUE_RECHECK, GATHER_WITHIN, Due, decide_due, unwatch
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
@@ -17,7 +18,6 @@ from monitor.core.route import Routing
 from monitor.store import accounts, clock, incidents, retention, sessions, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 
-from . import muting
 from .record import Recorded, Recorder, publish, record
 
 MAX_DUE: Final = 1000

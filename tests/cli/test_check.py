@@ -45,6 +45,21 @@ def test_check_leaves_out_who_is_ignored_and_says_who_owns_the_others(check, sim
     ]
 
 
+def test_check_marks_what_the_file_mutes_and_warns_of_what_matches_nobody(check, simulator):
+    for name in ("Jane Doe", "John Roe"):
+        simulator.add_account("acme", name=name)
+    match = "{match: {account: ['Jane *', 'Nobody *']}, until: 2099-01-01}"
+
+    ran = check(f"mutes: [{match}, {{match: {{cause: frozen}}, until: forever}}]")
+
+    assert {row["name"]: row["muted_until"] for row in ran.data} == {
+        "Jane Doe": "2099-01-01T00:00:00.000Z",
+        "John Roe": None,
+    }
+    assert "no account is called 'Nobody *'" in ran.err
+    assert "Jane" not in ran.err
+
+
 def test_check_writes_nothing(check, simulator, tmp_path):
     simulator.add_accounts("acme", 1)
 

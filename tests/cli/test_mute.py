@@ -35,6 +35,20 @@ def test_what_is_muted_is_listed_until_when_and_by_whom(mute, recorded):
     assert len(mute("list").data) == 1, "it is over"
 
 
+def test_accounts_are_marked_while_they_are_muted(run, mute, configured, recorded):
+    mute("add", "--cause", "frozen", "--for", "1h")
+    mute("add", "--forever", "--to", "slack")
+
+    rows = run("accounts", "-c", configured(more=FILE)).data
+
+    until = iso_time(recorded.now + HOUR)
+    assert {row["id"]: row["muted_until"] for row in rows} == {
+        "cold": until,
+        "ok": None,
+        "out": None,
+    }
+
+
 def test_a_mute_is_ended_by_the_start_of_its_id(mute, recorded):
     (added,) = mute("add", "--account", "cold", "--forever", "--reason", "known").data
     assert added["until"] is None
