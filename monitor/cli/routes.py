@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 from sqlalchemy import Connection
 
+from monitor import muting
 from monitor.app import process
 from monitor.app.routing import make_routing
 from monitor.config import Config
@@ -22,7 +23,6 @@ from monitor.core.text import bare, iso_time
 from monitor.core.time_of_day import TimeOfDay, parse_time
 from monitor.store import accounts
 from monitor.store.errors import NoDatabaseError
-from monitor.work import muting
 
 from .database import read
 from .options import ConfigOption, JsonOption, LimitOption, parse_label

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from monitor import muting
 from monitor.core.dry_run import dry_run
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
@@ -17,7 +18,6 @@ from monitor.core.model import Cause, Event, EventType, Reason
 from monitor.core.mutes import Mute, MuteRule, Mutes
 from monitor.core.route import Match, Receiver, Recipient, Route, Routing, Step
 from monitor.store import accounts
-from monitor.work import muting
 
 NAMES = ("Jane Doe", "Joe Roe", "*")
 GLOBS = ("Jane *", "J*", "a1", "*", "Nobody")
