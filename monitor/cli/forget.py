@@ -54,20 +54,26 @@ def forget(
 
 
 def _chosen(tx: Connection, word: str, watched: Container[str]) -> Sequence[Account]:
-    """Return the account that *word* means, in all its workspaces; raise ActError if none."""
+    """Return the account that *word* means, in all its workspaces, and its former ids.
+
+    Raise ActError if it is not exactly one, or can't be erased now.
+    """
     candidates = personal_data.candidates(tx, word)
     if not candidates:
         advice = "see the ids in `linkedapi-monitor incidents --all --json`"
         raise ActError(f"no account has the id or the name {word!r}; {advice}")
-    if len({it.id for it in candidates}) > 1:
+    of_each = [personal_data.with_former(tx, it) for it in candidates]
+    former = {it.id for listed in of_each for it in listed[1:]}
+    if len({it.id for it in candidates} - former) > 1:
         listed = ", ".join(f"{it.id} ({it.name}, {it.workspace})" for it in candidates)
         raise ActError(f"{word!r} can be several accounts, name one by its id: {listed}")
-    for it in candidates:
+    chosen = {(it.workspace, it.id): it for listed in of_each for it in listed}
+    for it in chosen.values():
         if it.removed_at is None:
             raise ActError(f"{it.id} ({it.name}, {it.workspace}) {_why_listed(it, watched)}")
         if personal_data.is_being_sent(tx, it):
             raise ActError(f"a message about {it.id} is being sent: try again in a minute")
-    return candidates
+    return list(chosen.values())
 
 
 def _why_listed(account: Account, watched: Container[str]) -> str:

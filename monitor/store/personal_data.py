@@ -45,6 +45,20 @@ def candidates(tx: Connection, word: str) -> list[Account]:
     return []
 
 
+FORMER: Final = text("""
+SELECT * FROM account WHERE workspace = :workspace AND replaced_by = :id ORDER BY id
+""")
+
+
+def with_former(tx: Connection, account: Account) -> list[Account]:
+    """Return *account*, and those that the same person was connected as before it."""
+    listed = [account]
+    for it in listed:  # those before each are appended
+        former = map(accounts.from_row, tx.execute(FORMER, _key(it)))
+        listed += [before for before in former if before.id not in {each.id for each in listed}]
+    return listed
+
+
 IS_SENT: Final = text("""
 SELECT 1 FROM notification
 WHERE workspace = :workspace AND subject = :id AND settled_at IS NULL AND state = 'sending' LIMIT 1

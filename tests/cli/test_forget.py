@@ -22,6 +22,24 @@ def left(harness: StoreHarness):
     return harness
 
 
+def test_a_person_who_was_connected_anew_is_erased_under_each_id(run, configured, left):
+    rest = [listed_account(f"ok{number}") for number in range(4)]
+    person = {"name": "Quentin Zorn", "url": "https://www.linkedin.com/in/quentin/"}
+    left.poll(*rest, listed_account("new1", **person))
+    for _ in range(4):
+        left.poll(*rest, listed_account("new2", **person))
+    assert "is still listed" in refused(run("forget", "Quentin Zorn", "-c", configured()))
+    for _ in range(4):
+        left.poll(*rest)
+
+    rows = run("forget", "Quentin Zorn", "-c", configured()).data
+
+    assert len({row["erased_as"] for row in rows}) == 2
+    assert left.column("SELECT id FROM account WHERE name = 'Quentin Zorn'") == []
+    (successor,) = left.column("SELECT replaced_by FROM account WHERE replaced_by IS NOT NULL")
+    assert successor in {row["erased_as"] for row in rows}
+
+
 def refused(ran):
     assert (ran.code, ran.out) == (5, "")
     return json.loads(ran.err)["message"]

@@ -1,6 +1,8 @@
 """What is recorded of a person who is erased is nowhere any more."""
 
+import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,66 @@ def test_nothing_that_names_the_person_is_left_in_any_table(store):
     assert {(it.receiver, it.outcome, it.reason) for it in cancelled} == {
         ("mail", "cancelled", "by_hand")
     }
+
+
+PERSONAL = {
+    "account": "id name url country matched_name matched_url replaced_by",
+    "act": "subject reason detail",
+    "attempt": "answer title",
+    "event": "account_id detail untold",
+    "heard": "address",
+    "incident": "subject detail acknowledged_reason",
+    "message": "address undelivered_why done",
+    "mute": "rule",
+    "notification": "subject address",
+    "post": "address receipt",
+    "receiver": "failing_why",
+    "session": "account_id id link",
+    "session_intent": "account_id",
+    "transition": "account_id",
+}
+"""What can name the person of an account: `erase` says what becomes of it."""
+
+NOBODY = {
+    "migration": "fingerprint",
+    "replica": "id name",
+    "generation": "fingerprint",
+    "workspace": (
+        "name holder failing_cause failing_detail fingerprint_salt fingerprint_token"
+        " fingerprint_ignored fingerprint_rules refused_key"
+    ),
+    "acceptance": "workspace list_key way actor",
+    "account": "workspace status raw_status changes",
+    "act": "id act way actor login workspace",
+    "attempt": "message_id reason",
+    "event": "id type workspace incident_id reason cause act_id",
+    "heard": "incident_id receiver message_id told_cause post_id",
+    "incident": (
+        "id workspace scope cause earlier status raw_status acknowledged_by acknowledged_way"
+        " acknowledged_login resolution refresh"
+    ),
+    "message": "id workspace holder receiver undelivered_to state waits claimed_by",
+    "mute": "id act_id made_by ended_by",
+    "notification": (
+        "id message_id event_id event incident_id workspace receiver state reason undelivered_to"
+    ),
+    "post": "id receiver",
+    "receiver": "name",
+    "session": "workspace",
+    "session_intent": "id workspace incident_id act_id outcome",
+    "transition": "workspace before after",
+}
+"""What names nobody, or who did something about it."""
+
+
+def test_of_each_column_it_is_known_whether_it_can_name_the_person():
+    schema = (files("monitor.store") / "schema.sql").read_text()
+    tables = re.findall(r"CREATE TABLE (\w+) \((.*?)\n\);", schema, re.DOTALL)
+
+    for table, body in tables:
+        declared = re.findall(r"^    (\w+) TEXT", body, re.MULTILINE)
+        listed = f"{PERSONAL.get(table, '')} {NOBODY.get(table, '')}".split()
+        assert sorted(declared) == sorted(listed), table
 
 
 def test_what_is_counted_stays_and_still_belongs_together(store):
