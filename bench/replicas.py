@@ -135,12 +135,16 @@ async def _scrape(running: Sequence[Monitor]) -> Sequence[Mapping[str, float]]:
 
 
 async def _until_shared(running: Sequence[Monitor], workspaces: int) -> None:
-    """Wait until each holds its share, then for an interval in which nothing is handed over."""
+    """Wait until each holds its share and has looked at it, and then for an interval."""
     share = SHARE * workspaces / len(running)
     async with asyncio.timeout(MAX_SETTLING):
         while True:
             pages = await _scrape(running)
-            seen = sum(sum(values_of(page, "linkedapi_workspace_up")) for page in pages)
-            if seen >= workspaces and all(page[HELD] <= share for page in pages):
+            polls = [
+                count for page in pages for count in values_of(page, "linkedapi_polls_total", OK)
+            ]
+            if sum(count > 0 for count in polls) >= workspaces and all(
+                page[HELD] <= share for page in pages
+            ):
                 return await asyncio.sleep(EVERY)
             await asyncio.sleep(2)
