@@ -158,10 +158,10 @@ class _Demo:
         await play(self._simulator, login("demo", ACCOUNTS[0], at=0, every=1))
         await asyncio.sleep(5)
         self.say("The subscription has run out: billing freezes everybody …")
-        self._simulator.freeze("demo", "*")
+        self._simulator.set_subscription("demo", "canceled")
         await asyncio.sleep(4)
         self.say("It is paid, and the accounts thaw …")
-        self._simulator.recover("demo", "*")
+        self._simulator.set_subscription("demo", "active")
         await asyncio.sleep(3)
         self._show_accounts()
         if seconds is not None:

@@ -58,7 +58,7 @@ _PARTS: Final[Mapping[Cause, str]] = {
     Cause.TOKEN_REJECTED: "the token rejected",
     Cause.RATE_LIMITED: "the rate limit used up",
     Cause.BAD_RESPONSE: "unusable answers from Linked API",
-    Cause.SUBSCRIPTION: "the subscription not in order",
+    Cause.SUBSCRIPTION: "not in order",
 }
 _FLAPPING: Final[Mapping[Cause, str]] = {
     Cause.RECONNECTION_REQUIRED: "signed out and back in again and again",

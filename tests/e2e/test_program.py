@@ -31,7 +31,8 @@ async def test_the_demo_shows_its_scenario_within_half_a_minute_on_any_port_and_
         "[Reconnect] http://127.0.0.1:",
         "“Jane Doe” is active again",
         "Lasted: ",
-        "6 accounts are frozen",
+        "6 accounts are frozen by Linked API, as the subscription is not active",
+        "The Linked API subscription of demo is in order again",
     ):
         assert part in output
     assert not re.search(r"error|warning|Traceback", output)
