@@ -57,6 +57,14 @@ def add(
     labels: Annotated[
         Globs, typer.Option("--labels", metavar="KEY=VALUE", help="Repeat it.")
     ] = None,
+    recurring: Annotated[
+        bool | None,
+        typer.Option(
+            "--recurring/--not-recurring",
+            help="What happens again and again, or all else.",
+            show_default=False,
+        ),
+    ] = None,
     to: Annotated[Globs, typer.Option("--to", help="For this receiver alone; repeat it.")] = None,
     starts: Annotated[
         str | None, typer.Option("--from", help="Else from now on.", show_default=False)
@@ -100,6 +108,7 @@ def add(
                 accounts=tuple(map(bare, account or ())),
                 scopes=() if scope is None else (scope,),
                 labels=dict(map(parse_label, labels or ())),
+                recurring=recurring,
             ),
             to=tuple(to or ()),
             starts=(starts or iso_time(now)) if once else starts,
@@ -212,4 +221,6 @@ def describe(rule: MuteRule) -> str:
         *(("account", glob) for glob in match.accounts),
         *(("label", f"{key}={value}") for key, value in match.labels.items()),
     ]
+    if match.recurring is not None:
+        parts.append(("recurring", str(match.recurring).lower()))
     return ", ".join(f"{name} {value}" for name, value in parts) or "everything"

@@ -111,3 +111,12 @@ def test_what_is_no_mute_is_not_ended(mute):
     refused = mute("end", "nothing")
 
     assert (refused.code, "there is none" in refused.err) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "what"), [("--recurring", "recurring true"), ("--not-recurring", "recurring false")]
+)
+def test_what_recurs_can_be_muted_and_all_else_too(mute, option, what):
+    mute("add", option, "--for", "1h")
+
+    assert [row["what"] for row in mute("list").data] == ["scope account", what]
