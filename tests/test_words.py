@@ -7,7 +7,7 @@ import pytest
 from deploy.grafana import panels
 from monitor.cli.output import EXIT_BY_CAUSE, EXIT_BY_STATUS
 from monitor.core.model import BLIND_CAUSES, Cause, Status
-from monitor.core.route import SEVERITY
+from monitor.core.plan import SEVERITY
 from monitor.source import decode
 
 ROOT = Path(__file__).parents[1]

@@ -298,7 +298,10 @@ class App:
                 await self._loop_health.guard("balance", self._share())
 
     async def _share(self) -> None:
+        before = self._workers.terms()
         await self._holdings.balance()
+        if self._workers.terms().items() - before.items():
+            self._ticker.planned_for = None  # who had them before may have had no time to plan
         await self._reconfigurer.catch_up()
 
     async def _stop_work(self) -> None:

@@ -405,6 +405,10 @@ class Workers:
             worker.poller.has_intents = True
             worker.wake()
 
+    def terms(self) -> dict[str, int]:
+        """Return the workspaces that are held, each with its term."""
+        return {name: worker.poller.term for name, worker in self.workspaces.items()}
+
     def expect(self, versions: Mapping[str, int]) -> None:
         """Let workspaces be polled now whose accounts others have changed: see `Poller.expect`."""
         for name, worker in self.workspaces.items():

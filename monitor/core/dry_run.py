@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from .duration import Duration
 from .model import Account, Event, EventType, Micros
 from .mutes import Mutes
-from .route import MatchPart, Recipient, Route, Routing, ask, plan, steps_of
+from .plan import plan
+from .route import MatchPart, Recipient, Route, Routing, ask, steps_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,8 @@ from monitor.core.model import (
     SettledReason,
     Undelivered,
 )
-from monitor.core.route import Audience, PlannedMessage, Recipient
+from monitor.core.plan import PlannedMessage
+from monitor.core.route import Audience, Recipient
 
 from . import rows
 

@@ -13,7 +13,8 @@ from monitor.core.model import (
     SettledReason,
     Undelivered,
 )
-from monitor.core.route import Audience, Receiver, Recipient, fallback_event
+from monitor.core.plan import fallback_event
+from monitor.core.route import Audience, Receiver, Recipient
 
 from . import incidents, outbox, rows
 from .outbox import QueuedEvent, QueuedMessage, Settled

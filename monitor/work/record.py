@@ -33,8 +33,9 @@ from monitor.core.model import (
     Workspace,
 )
 from monitor.core.mutes import Mutes
+from monitor.core.plan import Plan, plan
 from monitor.core.policy import IncidentPolicy
-from monitor.core.route import Plan, Routing, plan
+from monitor.core.route import Routing
 from monitor.core.runtime import Runtime
 from monitor.metrics import Metrics
 from monitor.metrics.families import INCIDENTS, INCIDENTS_OPEN, RECOVERY, UNROUTED

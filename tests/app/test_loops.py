@@ -495,3 +495,16 @@ async def test_loops_that_hang_are_an_error_in_the_log_once(harness, tmp_path):
 
     assert len(hanging()) == 2
     assert ["the loop a loop is 1 s overdue"] in hanging()
+
+
+@pytest.mark.usefixtures("quick_loops")
+async def test_of_what_was_taken_over_all_that_is_open_is_gone_through(harness):
+    taken = text("UPDATE workspace SET holder = NULL, term = term + 1 WHERE name = 'acme'")
+    config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}")
+    async with running(config) as monitor:
+        await until(lambda: harness.simulator.requests and not monitor._ticker.has_to_plan)
+        before = monitor._ticker.planned_for
+
+        harness.store.run_now(lambda tx: tx.execute(taken))
+
+        await until(lambda: monitor._ticker.planned_for is not before, within=10)

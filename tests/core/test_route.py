@@ -8,19 +8,17 @@ from harness.core import NOON, CoreHarness, frozen, listed_account, make_routing
 from monitor.core.duration import Duration
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Cause, Event, EventType, Reason
+from monitor.core.mutes import Mute, MuteRule, Mutes
+from monitor.core.plan import Plan, PlannedMessage, fallback_event, plan
 from monitor.core.route import (
     Audience,
     Match,
-    Plan,
-    PlannedMessage,
     Receiver,
     Recipient,
     Route,
     Routing,
     Step,
     ask,
-    fallback_event,
-    plan,
     steps_of,
 )
 
@@ -215,8 +213,11 @@ def test_if_nobody_on_the_route_has_an_address_the_fallback_hears_of_it():
     heard = planned(stray, routing=owners(only_mail, fallback="slack"), accounts=ACCOUNTS)
     unheard = planned(stray, routing=owners(only_mail), accounts=ACCOUNTS)
 
-    assert heard == Plan((PlannedMessage(Recipient("slack"), (stray,)),))
-    assert unheard == Plan(unrouted=(stray,))
+    nowhere = "mail: no label has its address"
+    message = PlannedMessage(Recipient("slack"), (stray,))
+    assert heard == Plan((message,), untold={"e1": (nowhere,)})
+    nobody = "nobody: no route matches, and no fallback"
+    assert unheard == Plan(unrouted=(stray,), untold={"e1": (nobody, nowhere)})
 
 
 @pytest.mark.parametrize(("continues", "hear"), [(False, []), (True, ["slack"])])
@@ -426,3 +427,92 @@ def test_two_steps_after_the_same_time_are_refused():
 
     with pytest.raises(ValueError, match="no two steps after the same time"):
         Route(to=("ops",), escalate=(step, step))
+
+
+# ── who is left out, and why ─────────────────────────────────────────────────────────────────────
+
+
+def muting(*rules):
+    return Mutes(tuple(Mute(rule, NOON + place) for place, rule in enumerate(rules)))
+
+
+QUIET = MuteRule(until="forever", to=("slack",))
+
+
+@pytest.mark.case("mute begins")
+def test_what_is_muted_is_left_out_and_noted_until_when():
+    opened = plan(
+        [event()],
+        audiences={},
+        routing=make_routing(PEOPLE),
+        accounts={},
+        group_over=1,
+        mutes=muting(MuteRule(until="forever", match=Match(causes=(Cause.UNKNOWN,))), QUIET),
+    )
+
+    assert [message.recipient.receiver for message in opened.messages] == ["mail"]
+    assert opened.held == {"i-a1": NOON + 1}
+    assert opened.untold == {"e1": ("slack: muted",)}
+    assert opened.unrouted == ()
+
+
+@pytest.mark.case("mute begins")
+@pytest.mark.parametrize(
+    ("kind", "hears", "held"),
+    [
+        (EventType.OPENED, ["mail"], True),
+        (EventType.CHANGED, ["mail"], True),
+        (EventType.REMINDED, ["mail"], False),
+        (EventType.REFRESHED, ["mail"], False),
+        (EventType.RESOLVED, ["mail", "slack"], False),
+        (EventType.NOTICE, ["mail"], False),
+    ],
+)
+def test_only_news_is_told_later_and_an_end_is_never_held(kind, hears, held):
+    heard = Audience(heard=frozenset({Recipient("slack"), Recipient("mail")}))
+
+    result = plan(
+        [event(kind)],
+        audiences={"i-a1": heard},
+        routing=make_routing(PEOPLE),
+        accounts={},
+        group_over=1,
+        mutes=muting(QUIET),
+    )
+
+    assert sorted(message.recipient.receiver for message in result.messages) == hears
+    assert bool(result.held) is held
+
+
+@pytest.mark.case("mute ends while still bad")
+def test_once_a_mute_ended_only_those_are_told_who_do_not_know():
+    names = ("knows", "other", "unknown", "waits", "new", "gone")
+    routing = make_routing(dict.fromkeys(names, True), Route(to=("knows", "waits", "new")))
+    ended = replace(event(EventType.CHANGED), reason=Reason.MUTE_ENDED)
+    audience = Audience(
+        heard=frozenset(map(Recipient, ("knows", "other", "unknown"))),
+        causes={Recipient("knows"): Cause.FROZEN, Recipient("other"): Cause.UNKNOWN},
+        waiting=frozenset({Recipient("waits")}),
+    )
+
+    result = plan([ended], audiences={"i-a1": audience}, routing=routing, accounts={}, group_over=1)
+
+    assert sorted(it.recipient.receiver for it in result.messages) == ["new", "other"]
+    assert result.rerouted == ()
+
+
+def test_why_somebody_is_not_told_is_noted():
+    inventory = Inventory({"acme": {}})
+    receivers = {"slack": Receiver("slack"), "owner": Receiver("owner", address_label="owner")}
+    routing = Routing(receivers, (Route(to=("slack", "owner")),), inventory=inventory)
+    waiting = Audience(waiting=frozenset({Recipient("slack")}))
+    how = {"accounts": {}, "group_over": 1}
+
+    result = plan([event(EventType.REMINDED)], audiences={"i-a1": waiting}, routing=routing, **how)
+    unrouted = plan([event()], audiences={}, routing=Routing({}), **how)
+
+    assert result.untold["e1"] == (
+        "slack: something is queued for it already",
+        "owner: no label has its address",
+    )
+    assert unrouted.untold["e1"] == ("nobody: no route matches, and no fallback",)
