@@ -6,7 +6,7 @@ import pytest
 
 from deploy.grafana import panels
 from monitor.cli.output import EXIT_BY_CAUSE, EXIT_BY_STATUS
-from monitor.core.model import BLIND_CAUSES, Cause, Status
+from monitor.core.model import BLIND_CAUSES, Cause, Scope, Status
 from monitor.core.plan import SEVERITY
 from monitor.source import decode
 
@@ -27,6 +27,12 @@ def test_every_cause_is_listed(listed):
 
 def test_every_reason_for_no_list_has_an_exit_code():
     assert set(EXIT_BY_CAUSE) == {*BLIND_CAUSES, Cause.SUBSCRIPTION}
+
+
+def test_a_cause_is_that_of_a_workspace_or_of_an_account_that_is_in_a_bad_state():
+    of_accounts = {cause for cause in Cause if cause.scope is Scope.ACCOUNT}
+
+    assert of_accounts == {*map(Cause, set(Status) - {Status.ACTIVE}), Cause.FLAPPING}
 
 
 @pytest.mark.parametrize("status", Status)
