@@ -57,7 +57,7 @@ def mark_recurring(
     times = {
         incident.id: 1
         + sum(
-            counts[Opening(incident.workspace, incident.scope, subject, incident.opening_cause)]
+            counts[Opening(incident.workspace, incident.scope, subject, incident.cause)]
             for subject in subjects(incident, former)
         )
         for incident in opened(decision)
