@@ -92,3 +92,10 @@ def test_the_schema_names_nothing_of_the_code():
 
     assert '"_' not in text
     assert "/_" not in text
+
+
+def test_only_a_notice_has_a_detail():
+    explained = notification(cause=Cause.FROZEN, detail="past_due")
+
+    assert sent(explained)["data"]["detail"] is None
+    assert sent(replace(explained, event=EventType.NOTICE))["data"]["detail"] == "past_due"

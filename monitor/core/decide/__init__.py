@@ -110,7 +110,7 @@ def decide(
     if fingerprint:
         is_rematched = not workspace.is_matched_by(fingerprint.rules)
         after = replace(after, fingerprint=fingerprint)
-    tells_new = policy.notice_new and workspace.baseline_at is not None and not is_rematched
+    tells_new = policy.notice_new and not is_rematched  # as all are at first
     for listed in observation.listed:
         account = accounts.merge(draft, workspace.accounts.get(listed.id), listed)
         if not is_rematched:
