@@ -4,6 +4,7 @@ A test carries the names of those that it is about:
 
     @pytest.mark.odd_input("unsafe link")
     @pytest.mark.case("crash between send and settle")
+    @pytest.mark.pain("storm of alerts")
 """
 
 ODD_INPUTS = frozenset(
@@ -122,6 +123,26 @@ CASES = frozenset(
     }
 )
 """What the design has an answer for."""
+
+PAINS = frozenset(
+    {
+        "alerts of all that is behind what is down",
+        "cause that changes in silence",
+        "end of what nobody heard of",
+        "end that a mute held back",
+        "fault of its own database told as an alert",
+        "flapping told each time",
+        "no threshold of failure or recovery",
+        "nobody can take a problem over",
+        "nobody else is called when nobody answers",
+        "recovery lost in a gap of the states",
+        "reminders out of their rhythm",
+        "reminders without an end",
+        "restart that tells everything again",
+        "storm of alerts",
+    }
+)
+"""What hurts people who live with a monitor, and must not happen with this one."""
 
 COMING = frozenset(
     {

@@ -31,6 +31,7 @@ def pytest_configure(config):
     for marker in (
         "odd_input(name, ...): what the test is about, of ODD_INPUTS in tests/cases.py",
         "case(name, ...): what the test is about, of CASES in tests/cases.py",
+        "pain(name, ...): what the test keeps people from, of PAINS in tests/cases.py",
         "slow: starts real programs or takes seconds for another good reason",
     ):
         config.addinivalue_line("markers", marker)

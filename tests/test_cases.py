@@ -3,7 +3,7 @@
 import cases
 import pytest
 
-KINDS = {"odd_input": cases.ODD_INPUTS, "case": cases.CASES}
+KINDS = {"odd_input": cases.ODD_INPUTS, "case": cases.CASES, "pain": cases.PAINS}
 
 
 @pytest.fixture

@@ -172,6 +172,7 @@ async def test_promise_2_no_fault_of_transport_changes_an_account(tmp_path, faul
         assert [cause for event, cause in events if event == "opened"] == ["reconnection_required"]
 
 
+@pytest.mark.pain("fault of its own database told as an alert")
 async def test_promise_2_no_fault_of_storage_changes_an_account(tmp_path):
     async with poll_harness(tmp_path, accounts=2) as harness:
         await harness.poll()
@@ -203,6 +204,7 @@ def test_promise_2_a_clock_that_jumps_opens_and_closes_nothing(store, jump):
 
 
 @pytest.mark.odd_input("restart during an incident")
+@pytest.mark.pain("restart that tells everything again")
 async def test_promise_3_neither_a_restart_nor_a_new_link_repeats_an_alert(tmp_path):
     events = []
     for start in range(4):

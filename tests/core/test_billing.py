@@ -53,6 +53,7 @@ def test_the_end_of_it_needs_nothing_from_anybody():
 
 
 @pytest.mark.case("accounts newly frozen, the subscription asked")
+@pytest.mark.pain("alerts of all that is behind what is down")
 def test_accounts_that_froze_for_it_are_told_as_that_and_nothing_is_told_twice():
     first, second = explained(), explained(person=account("John", id_="b2", status=Status.FROZEN))
     text = render(message(subscription(), first, second), STYLE)

@@ -131,6 +131,7 @@ def test_a_resolution_goes_to_exactly_those_who_heard_or_are_hearing():
 
 
 @pytest.mark.case("signed out, then frozen, then active")
+@pytest.mark.pain("cause that changes in silence")
 def test_a_change_goes_to_those_who_heard_and_to_the_route_of_the_new_cause():
     routing = make_routing(PEOPLE, Route(match=Match(causes=("frozen",)), to=("mail",)))
 
@@ -155,6 +156,7 @@ def test_nothing_is_queued_twice_for_one_receiver():
 
 
 @pytest.mark.case("many changes at once")
+@pytest.mark.pain("storm of alerts")
 def test_more_than_group_over_become_one_message_worst_first():
     bad = [frozen(f"f{n}") for n in range(4)]
     events = polled(listed_account("ok"), *bad, signed_out("out")).events

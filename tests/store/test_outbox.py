@@ -29,6 +29,7 @@ def test_a_resolution_goes_to_who_heard(harness, ignored):
 
 
 @pytest.mark.parametrize("ignored", [(), ("a1",)], ids=["recovered", "unwatched"])
+@pytest.mark.pain("end of what nobody heard of")
 def test_an_opening_that_was_never_sent_cancels_its_resolution(harness, ignored):
     harness.poll(signed_out())
 
@@ -278,6 +279,7 @@ def test_the_backlog_counts_notifications_and_knows_the_oldest(harness):
 
 @pytest.mark.case("many changes at once")
 @pytest.mark.parametrize("count", [6, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.pain("storm of alerts")
 def test_many_at_once_become_one_message(harness, count):
     ids = [f"a{number}" for number in range(count)]
     harness.poll(*map(listed_account, ids))

@@ -55,6 +55,7 @@ async def tick(harness, ticker, *, after):
 
 
 @pytest.mark.case("acknowledged")
+@pytest.mark.pain("nobody can take a problem over")
 async def test_nobody_is_reminded_of_what_somebody_has_until_it_is_given_back(harness, ticker):
     harness.poll(signed_out())
     harness.deliver_all()
@@ -148,6 +149,7 @@ def test_what_has_ended_or_is_elsewhere_or_nobodys_cannot_be_acted_on(harness, w
 
 
 @pytest.mark.case("escalation step due")
+@pytest.mark.pain("nobody else is called when nobody answers")
 async def test_who_is_told_by_a_step_hears_an_opening_then_changes_and_the_end(harness, ticker):
     step = Step(after=2 * HOUR, to=("hook",))
     routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))

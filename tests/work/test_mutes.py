@@ -134,6 +134,7 @@ async def test_who_heard_another_cause_is_told_the_present_one_and_who_knows_it_
 
 
 @pytest.mark.case("mute begins")
+@pytest.mark.pain("end that a mute held back")
 async def test_an_end_is_never_held(harness, ticker):
     harness.poll(signed_out())
     await told(harness, ticker)

@@ -84,6 +84,7 @@ def fleet(store):
 
 @pytest.mark.case("Linked API itself is away")
 @pytest.mark.parametrize("away", [NAMES, NAMES[:3]])
+@pytest.mark.pain("alerts of all that is behind what is down")
 def test_an_outage_is_one_incident_however_many_workspaces_are_blind(fleet, away):
     before = fleet.run(outside.count)
     assert fleet.round(failing(*away), times=20) == [("*", "opened unreachable")]

@@ -115,6 +115,7 @@ async def test_who_is_acknowledged_or_at_the_end_of_the_reminders_stays_so(harne
 @pytest.mark.parametrize(
     "late", [0, pytest.param(9 * DAY, marks=pytest.mark.case("host asleep for days"))]
 )
+@pytest.mark.pain("reminders out of their rhythm")
 async def test_a_reminder_is_told_once_however_long_it_has_been_due(harness, ticker, late):
     sign_out(harness)
     harness.poll(signed_out(), after=late)

@@ -49,6 +49,7 @@ def test_a_bad_status_opens_once_and_an_active_one_resolves(account, cause):
     assert harness.sessions == {}
 
 
+@pytest.mark.pain("no threshold of failure or recovery")
 def test_open_after_counts_scheduled_polls():
     harness = CoreHarness(open_after=3)
     harness.poll(listed_account())
@@ -79,6 +80,7 @@ def test_a_burst_of_unscheduled_polls_counts_once(open_after, events, counted):
     assert harness.workspace.accounts["a1"].bad_polls == counted
 
 
+@pytest.mark.pain("no threshold of failure or recovery")
 def test_resolve_after_waits_for_a_steady_recovery():
     harness = CoreHarness(resolve_after=2)
     harness.polls(listed_account(), signed_out())
@@ -88,6 +90,7 @@ def test_resolve_after_waits_for_a_steady_recovery():
 
 
 @pytest.mark.case("signed out, then frozen, then active")
+@pytest.mark.pain("cause that changes in silence")
 def test_another_cause_changes_the_incident_and_ends_its_acknowledgement():
     harness = CoreHarness()
     harness.poll(signed_out())

@@ -50,6 +50,7 @@ def due(harness, incident=None, **how):
     return after, bool(decision.events)
 
 
+@pytest.mark.pain("reminders out of their rhythm")
 def test_reminders_follow_their_steps_and_the_last_repeats():
     harness = CoreHarness(remind=(MINUTE, HOUR))
     harness.poll(signed_out())
@@ -62,6 +63,7 @@ def test_reminders_follow_their_steps_and_the_last_repeats():
         assert (incident.reminders, incident.next_due_at) == (reminders, harness.now + HOUR)
 
 
+@pytest.mark.pain("reminders without an end")
 def test_reminders_end_at_remind_max():
     harness = CoreHarness(remind=(MINUTE,), remind_max=1)
     harness.poll(signed_out())
@@ -82,6 +84,7 @@ def test_no_steps_are_no_reminders():
 
 
 @pytest.mark.parametrize("ending", ["acknowledged_at", "resolved_at"])
+@pytest.mark.pain("reminders without an end")
 def test_an_acknowledged_or_ended_incident_has_no_reminders(ending):
     harness = CoreHarness()
     harness.poll(signed_out())

@@ -32,6 +32,7 @@ def flapping_account():
     return flapping_harness(listed_account(), signed_out(), listed_account(), signed_out())[0]
 
 
+@pytest.mark.pain("flapping told each time")
 def test_flapping_is_one_incident_without_a_storm():
     harness = flapping_account()
 
