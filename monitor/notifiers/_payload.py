@@ -31,7 +31,8 @@ MAX_TEXT: Final = 1000
 TYPES: Final = (*(f"incident.{event}" for event in EventType), str(EventType.NOTICE))
 """What happened: to an incident, or a `notice` without one."""
 
-_Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+_Time = Annotated[str, Field(json_schema_extra={"format": "date-time", "pattern": _TIME})]
 
 
 @dataclass(frozen=True, slots=True)
