@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from monitor.app import process
-from monitor.core.model import ActKind
+from monitor.core.model import READING, ActKind
 from monitor.core.text import bare
 from monitor.store import listings
 
@@ -56,7 +56,9 @@ def accept(
     from monitor.work import act as committed  # noqa: PLC0415 - no listing needs it
 
     config = process.load(config_file)
-    act = new_act(ActKind.ACCEPT, name, by=by, reason=reason, detail="the list that was refused")
+    _, subject = READING
+    what = "the list that was refused"
+    act = new_act(ActKind.ACCEPT, name, by=by, reason=reason, subject=subject, detail=what)
     write(config, lambda tx: committed.accept_list(tx, act), of=(name,))
     rows = [row for row in read(config, listings.workspaces) if row["name"] == name]
     for row in rows:

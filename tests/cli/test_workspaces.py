@@ -39,8 +39,8 @@ def test_a_refused_list_is_accepted_and_what_it_means_is_shown(
     (row,) = run("workspaces", "accept", "acme", "--by", "ops", "-c", configured()).data
 
     assert (row["go"], row["come"], row["accepted_by"]) == (3, 1, "ops")
-    assert recorded.column("SELECT act || ' ' || actor || ' ' || workspace FROM act") == [
-        "accept ops acme"
+    assert recorded.column("SELECT act || ' ' || actor || ' ' || subject FROM act") == [
+        "accept ops reading"
     ]
     believed = recorded.poll(listed_account("x"))
     assert set(recorded.workspace.accounts) == {"x"}
