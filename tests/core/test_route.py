@@ -336,6 +336,8 @@ SUBSCRIPTION = replace(event(cause=Cause.SUBSCRIPTION, account=None), detail="pa
 
 
 @pytest.mark.case("accounts newly frozen, the subscription asked")
+@pytest.mark.pain("storm of alerts")
+@pytest.mark.pain("alerts of all that is behind what is down")
 def test_accounts_that_freeze_for_one_reason_are_one_message_with_it_however_few_they_are():
     others = [event(account="b1"), event(cause=Cause.RECONNECTION_REQUIRED, account="b2")]
     changed = explained("a3", kind=EventType.CHANGED)

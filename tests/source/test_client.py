@@ -253,6 +253,13 @@ def test_only_five_methods_can_be_called():
     }
 
 
+@pytest.mark.parametrize("method", Method)
+def test_each_call_is_named_where_people_look_for_it(method):
+    page = Path(__file__).parents[2].joinpath("SECURITY.md").read_text(encoding="utf-8")
+
+    assert f"`{method}`" in page
+
+
 def wire_names(group):
     """Name the calls of one part of the official SDK as they stand in their paths."""
     for name in vars(type(getattr(LinkedApiAdmin(AdminConfig(linked_api_token="x")), group))):
