@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 from harness.core import NOON, REJECTED, UNREACHABLE, CoreHarness, frozen, listed_account, told
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core.decide.blindness import why_blind
 from monitor.core.decide.subscription import check, connected, freezes_or_thaws
-from monitor.core.model import SUBSCRIPTION, Cause, Failure, Resolution, Workspace
-from monitor.core.subscription import Subscription, SubscriptionStatus
+from monitor.core.model import SUBSCRIPTION, Cause, EventType, Failure, Resolution, Workspace
+from monitor.core.subscription import Subscription, SubscriptionStatus, parse_conditions
 
 GOOD = Subscription(SubscriptionStatus.ACTIVE, seats=2)
 UNPAID = Subscription(SubscriptionStatus.PAST_DUE, seats=2)
@@ -215,3 +217,42 @@ def test_an_answer_without_a_poll_is_decided_by_itself():
     assert told(opened) == [OPENED]
     assert opened.workspace is None
     assert (same.incidents, same.events) == ((), ())
+
+
+ANSWERS = st.one_of(
+    st.none(),
+    st.just(REFUSED),
+    st.builds(
+        Subscription,
+        st.sampled_from((None, *SubscriptionStatus)),
+        is_ending=st.booleans(),
+        seats=st.sampled_from((None, 0, 1, 2)),
+    ),
+)
+
+
+@given(st.lists(ANSWERS, max_size=12))
+@settings(deadline=None)
+def test_whatever_is_answered_it_is_one_incident_at_a_time_and_each_news_names_a_condition(answers):
+    workspace, open_id, before = PaidWorkspace(), None, frozenset()
+    for answer in (*answers, GOOD):
+        is_refused = answer is REFUSED
+        decision = workspace.fail(REFUSED) if is_refused else workspace.pay(answer)
+        assert len([it for it in workspace.open if it.about == SUBSCRIPTION]) <= 1
+        after = parse_conditions(workspace.detail or "").names
+        for event in decision.events:
+            match event.type:
+                case EventType.OPENED:
+                    assert (open_id, before) == (None, frozenset())
+                    open_id = event.incident_id
+                case EventType.CHANGED:
+                    assert after - before
+                case _:
+                    assert event.type is EventType.RESOLVED
+                    open_id = None
+            assert open_id in (None, event.incident_id)
+        assert bool(after - before) is any(
+            event.type is not EventType.RESOLVED for event in decision.events
+        )
+        before = after
+    assert open_id is None
