@@ -129,7 +129,8 @@ def plan(
             if event.type not in _ONCE or all(it.incident_id != incident_id for it in group):
                 group.append(event)
         if event.type is EventType.CHANGED and event.reason is not Reason.MUTE_ENDED:
-            unheard = audience.waiting - audience.heard - set(routed or fallback_of(routing))
+            staying = {*(routed or fallback_of(routing)), *_called(event, account, routing, labels)}
+            unheard = audience.waiting - audience.heard - staying
             rerouted += [(incident_id, recipient) for recipient in sorted(unheard)]
     messages: list[PlannedMessage] = []
     for (recipient, _), group in planned.items():
@@ -274,6 +275,14 @@ def _at_step(
     steps = steps_of(event, account, routing)
     names = (name for after, names in steps.items() if str(after) == event.detail for name in names)
     return at_present(names, routing, labels)
+
+
+def _called(
+    event: Event, account: Account | None, routing: Routing, labels: Mapping[str, str]
+) -> tuple[Recipient, ...]:
+    """Return those of all steps: who waits to be called is called, whatever the cause is by now."""
+    steps = steps_of(event, account, routing)
+    return at_present((name for names in steps.values() for name in names), routing, labels)
 
 
 def _addresses(

@@ -170,6 +170,21 @@ async def test_who_is_told_by_a_step_hears_an_opening_then_changes_and_the_end(h
 
 
 @pytest.mark.case("escalation step due")
+async def test_a_step_that_waits_is_told_with_the_cause_of_its_moment(harness, ticker):
+    step = Step(after=2 * HOUR, to=("hook",))
+    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
+    harness.rules = replace(harness.rules, routing=routing)
+    ticker.rules = replace(ticker.rules, routing=routing)
+    harness.poll(signed_out())
+    await tick(harness, ticker, after=2 * HOUR)
+
+    harness.poll(frozen())
+
+    (notification,) = harness.claim("hook").message.notifications
+    assert (notification.event, notification.incident.cause) == ("opened", "frozen")
+
+
+@pytest.mark.case("escalation step due")
 async def test_a_step_that_waits_says_nothing_once_somebody_has_it(harness, ticker):
     step = Step(after=2 * HOUR, to=("hook",))
     routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
