@@ -66,6 +66,7 @@ def fill(tx, now):
     tx.execute(text("INSERT INTO session_intent VALUES ('1', 'acme', 'a', '2', NULL, 3, 'wanted')"))
     act = "'1', 3, 'ack', 'cli', 'ann', 'ann@web1', 'acme', 'a', 'on the phone', ''"
     tx.execute(text(f"INSERT INTO act VALUES ({act})"))
+    tx.execute(text("INSERT INTO mute VALUES ('2', '1', '{}', NULL, 3, 'ann', NULL, NULL)"))
     for number, (statement, value) in enumerate(ODD):
         tx.execute(text(statement), {"id": f"odd-{number}", "text": value})
     tx.execute(EXTREME, {"least": -(2**63), "most": 2**63 - 1})
