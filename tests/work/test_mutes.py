@@ -240,6 +240,49 @@ async def test_what_somebody_took_over_meanwhile_is_told_when_they_give_it_back(
     assert await told(harness, ticker) == to_both([[("opened", "a1")]])
 
 
+@pytest.mark.case("mute ends while still bad", "acknowledged")
+@pytest.mark.parametrize("lasts", [None, HOUR])
+async def test_what_was_ended_early_while_somebody_had_it_is_told_once_nobody_has(
+    harness, ticker, lasts
+):
+    configure(harness, ticker, remind=())
+    await told(harness, ticker)
+    id_ = by_hand(harness, MuteRule(until="forever"))
+    harness.poll(signed_out())
+    rules = act.ActRules(harness.rules.policy, harness.rules.routing, harness.new_id)
+    chosen = act.Chosen(cause=Cause.RECONNECTION_REQUIRED)
+    made = Act("1", harness.now, ActKind.ACK, Way.CLI, "ann", workspace="acme")
+    harness.run(lambda tx: act.ack(tx, made, chosen, rules, lasts=lasts))
+    end(harness, ticker, id_)
+
+    assert await told(harness, ticker) == {}
+    if lasts is None:
+        given = replace(made, id="2", at=harness.now, act=ActKind.UNACK)
+        harness.run(lambda tx: act.unack(tx, given, chosen, rules))
+
+    assert await told(harness, ticker, after=lasts or 0) == to_both([[("opened", "a1")]])
+
+
+@pytest.mark.case("mute ends while still bad", "reminder due while the workspace is blind")
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_what_was_ended_early_in_the_dark_is_told_after_the_next_good_poll(
+    harness, ticker, is_over
+):
+    await told(harness, ticker)
+    id_ = by_hand(harness, MuteRule(until="forever"))
+    harness.poll(signed_out())
+    harness.forget_look()
+    if is_over:
+        end(harness, ticker, id_)
+    else:
+        configure(harness, ticker)  # another configuration, and the same mute by hand
+    assert await told(harness, ticker, after=HOUR) == {}
+
+    harness.poll(signed_out())
+
+    assert await told(harness, ticker) == (to_both([[("opened", "a1")]]) if is_over else {})
+
+
 @pytest.mark.case("mute begins")
 async def test_a_quiet_night_for_accounts_leaves_the_workspace_audible(harness, ticker):
     night = MuteRule(

@@ -174,11 +174,14 @@ def decide_due(
     What is due of accounts is held while their present state is unknown: the workspace is not
     *current* (looked at lately), or *failing*, or the account is missing or seems recovered.
     Overdue reminders collapse to one; those that are due soon come with the first of them. What is
-    muted for everybody who would be told waits. *unmuted* says that mutes may have ended early.
+    muted for everybody who would be told waits. *unmuted* says that mutes may have ended early:
+    what they held is due now, or as soon as it may be told, if nothing else holds it.
     """
     draft = Draft(Workspace(workspace), now, new_id, policy)
     is_known = current and not failing
     items = [item for item in items if item.incident.is_open]
+    if unmuted:
+        items = [item._replace(incident=_unmute(item.incident, now)) for item in items]
     certain = [
         item._replace(incident=_end_acknowledgement(item.incident, policy, now))
         for item in items
@@ -192,16 +195,23 @@ def decide_due(
     for item in (*items, *certain):
         draft.incidents[item.incident.about] = item.incident
     for item in certain:
-        left = _tell_unmuted(draft, item, unmuted=unmuted)
+        left = _tell_unmuted(draft, item)
         if left.incident.told_at is not None or left is item:
             _do_what_is_due(draft, left, routing, mutes, is_reminding=is_reminding)
     return draft.decision(None, {}, together=True)
 
 
-def _tell_unmuted(draft: Draft, item: Due, *, unmuted: bool) -> Due:
+def _unmute(incident: Incident, now: Micros) -> Incident:
+    """Return *incident* as one whose mute is over by *now*; if it is not, it is held once more."""
+    if incident.muted_until is None or incident.muted_until <= now:
+        return incident
+    return replace(incident, muted_until=now)
+
+
+def _tell_unmuted(draft: Draft, item: Due) -> Due:
     """Tell what a mute held that is over, unless somebody has taken it over meanwhile."""
     incident = item.incident
-    is_over = incident.muted_until is not None and (incident.muted_until <= draft.now or unmuted)
+    is_over = incident.muted_until is not None and incident.muted_until <= draft.now
     if not is_over or incident.acknowledged_at is not None:
         return item
     incident = replace(incident, muted_until=None)
