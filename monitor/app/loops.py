@@ -279,6 +279,7 @@ class App:
         await self._ticker.note_time()
         async with self._applying:
             await self._apply(self._components)
+        self._ticker.plan_anew()  # others may have held all this, and had no time for it
         self._is_at_work = True
 
     async def _work(self) -> None:
@@ -301,7 +302,7 @@ class App:
         before = self._workers.terms()
         await self._holdings.balance()
         if self._workers.terms().items() - before.items():
-            self._ticker.planned_for = None  # who had them before may have had no time to plan
+            self._ticker.plan_anew()  # who had them before may have had no time for it
         await self._reconfigurer.catch_up()
 
     async def _stop_work(self) -> None:

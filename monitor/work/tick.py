@@ -61,6 +61,10 @@ class Ticker:
         """Whether rules and mutes are others than before, so that something may be due by them."""
         return not self._is_as(self.planned_for)
 
+    def plan_anew(self) -> None:
+        """Go through all that is open once more: some of it may have been left out."""
+        self.planned_for = self._plan = None
+
     def _is_as(self, planned_for: tuple[TickRules, int] | None) -> bool:
         if planned_for is None or planned_for[0] is not self.rules:
             return False
@@ -119,6 +123,8 @@ class Ticker:
                 await self._decide(name, [incident_id], now, unmuted=unmuted)
             except StoreError as error:
                 failed = error  # usually not its fault: it is tried again at once
+                if unmuted:
+                    self.plan_anew()  # by now it may not be due before that mute would have ended
             except Exception as error:  # noqa: BLE001 - the others get their turn first
                 postpone = partial(incidents.postpone, now=now, until=now + POISON_PAUSE)
                 await self.recorder.store.run(

@@ -443,7 +443,7 @@ async def test_ticks_that_hang_are_noticed_after_a_minute(harness, monkeypatch, 
     async with running(config, runtime) as monitor:
         await until(lambda: harness.simulator.requests and not monitor._ticker.has_to_plan)
         monkeypatch.setattr(Ticker, "tick", tick)
-        monitor._ticker.planned_for = None  # there is something to do
+        monitor._ticker.plan_anew()  # there is something to do
         await asyncio.wait_for(hanging.wait(), 10)
 
         passed += 50

@@ -169,6 +169,18 @@ async def test_how_a_send_ended_is_known_still_when_a_lost_lease_is_held_again(
         assert len(harness.hook.events) == 2
 
 
+@pytest.mark.case("mute ends while still bad")
+async def test_all_that_is_open_is_gone_through_when_a_lost_lease_is_held_again(harness):
+    config = harness.load("acme", more=f"{HERE}\npoll: {{every: 6h}}")
+    async with running(config) as monitor:
+        await until(lambda: harness.simulator.requests and not monitor._ticker.has_to_plan)
+        before = monitor._ticker.planned_for
+
+        monitor._lease.lose("as if")
+
+        await until(lambda: monitor._ticker.planned_for is not before, within=10)
+
+
 def replace_by_another(tx):
     """What a monitor does that takes over."""
     silent = leases.seen(leases.replicas(tx))

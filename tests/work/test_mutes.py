@@ -12,6 +12,7 @@ from harness.core import (
     make_recorder,
     signed_out,
 )
+from harness.faults import failing_writes
 from harness.store import DAY, StoreHarness
 
 from monitor.core.duration import Duration
@@ -21,6 +22,7 @@ from monitor.core.mutes import MuteRule
 from monitor.core.route import Match, Route, Step
 from monitor.core.text import iso_time
 from monitor.store import incidents, mutes
+from monitor.store.db import StoreError
 from monitor.work import act
 from monitor.work.tick import Ticker, TickRules
 
@@ -276,11 +278,23 @@ async def test_what_was_ended_early_in_the_dark_is_told_after_the_next_good_poll
         end(harness, ticker, id_)
     else:
         configure(harness, ticker)  # another configuration, and the same mute by hand
-    assert await told(harness, ticker, after=HOUR) == {}
+    assert await told(harness, ticker, after=MINUTE) == {}
 
     harness.poll(signed_out())
 
     assert await told(harness, ticker) == (to_both([[("opened", "a1")]]) if is_over else {})
+
+
+@pytest.mark.case("mute ends while still bad")
+async def test_what_was_ended_early_is_told_though_the_database_fails_at_first(harness, ticker):
+    await told(harness, ticker)
+    id_ = by_hand(harness, MuteRule(until="forever"))
+    harness.poll(signed_out())
+    end(harness, ticker, id_)
+    with failing_writes(harness.store), pytest.raises(StoreError):
+        await ticker.tick()
+
+    assert await told(harness, ticker) == to_both([[("opened", "a1")]])
 
 
 @pytest.mark.case("mute begins")
