@@ -59,8 +59,8 @@ _FILL: Final[Mapping[str, str]] = {
     FROM numbers
     """,
     "event": """
-    INSERT INTO event (id, type, at, workspace, account_id, incident_id, reason, detail)
-    SELECT id, 'opened', opened_at, workspace, subject, id, '', '' FROM incident
+    INSERT INTO event (id, type, at, workspace, account_id, incident_id, reason, detail, untold)
+    SELECT id, 'opened', opened_at, workspace, subject, id, '', '', '' FROM incident
     """,
     "message": """
     INSERT INTO message (
