@@ -12,10 +12,10 @@ from monitor import muting
 from monitor.core.decide.due import DUE_RECHECK, GATHER_WITHIN, Due, decide_due, unwatch
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
-from monitor.core.model import Micros, Workspace
+from monitor.core.model import ALL_WORKSPACES, Micros, Workspace
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
-from monitor.store import accounts, clock, incidents, retention, sessions, workspaces
+from monitor.store import accounts, clock, incidents, leases, retention, sessions, workspaces
 from monitor.store.db import LeaseLostError, StoreError
 
 from .record import Recorded, Recorder, publish, record
@@ -84,7 +84,7 @@ class Ticker:
         if due is None:
             find = partial(incidents.due, replica=self.recorder.replica, now=now)
             due = await self.recorder.store.read(partial(find, within=GATHER_WITHIN, limit=MAX_DUE))
-        if due is None or self.term_of(due[0]) is None:
+        if due is None or not self._may_hold(due[0]):
             return False
         try:
             return await self._decide(*due, now, unmuted=unmuted)
@@ -109,10 +109,14 @@ class Ticker:
         present, left = self._plan
         while left:
             due = left.pop()
-            if self.term_of(due[0]) is not None:
+            if self._may_hold(due[0]):
                 return due
         self.planned_for, self._plan = present, None
         return None
+
+    def _may_hold(self, name: str) -> bool:
+        """Return whether a workspace is held, as far as is known; of '*' its commit shows it."""
+        return name == ALL_WORKSPACES or self.term_of(name) is not None
 
     async def _decide_alone(
         self, name: str, due: Sequence[str], now: Micros, *, unmuted: bool
@@ -206,7 +210,7 @@ class Ticker:
         ]
         if not items:
             return Recorded(Decision())
-        term = self.term_of(name)
+        term = self._load_term(tx, name)
         if term is None:
             return None
         decision = decide_due(
@@ -223,6 +227,16 @@ class Ticker:
         )
         before = {item.account.id: item.account for item in items if item.account}
         return self._record(tx, Workspace(name, accounts=before), decision, now, term)
+
+    def _load_term(self, tx: Connection, name: str) -> int | None:
+        """Return the term under which a workspace is held; None if it is not.
+
+        Of '*', on which nobody works, the holder is the one that is recorded.
+        """
+        if name != ALL_WORKSPACES:
+            return self.term_of(name)
+        is_ours = leases.holder(tx, name) == self.recorder.replica
+        return workspaces.load_term(tx, name) if is_ours else None
 
     def _record(
         self,

@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -12,21 +13,26 @@ from harness.core import (
     REJECTED,
     UNREACHABLE,
     listed_account,
+    make_recorder,
     make_routing,
     signed_out,
 )
-from harness.leases import DAY, REPLICA
+from harness.leases import DAY, REPLICA, live
 from harness.store import StoreHarness
+from sqlalchemy import text
 
 from monitor.core.inventory import Inventory
-from monitor.core.model import ALL_WORKSPACES, Cause, Failure
+from monitor.core.model import ALL_WORKSPACES, Act, ActKind, Cause, Failure, Way
+from monitor.core.mutes import MuteRule
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route
+from monitor.core.text import iso_time
 from monitor.store import clock, outside
 from monitor.store.db import Store
-from monitor.work import handover
+from monitor.work import act, handover
 from monitor.work.liveness import hold
 from monitor.work.poll import PollRules, commit
+from monitor.work.tick import Ticker, TickRules
 
 GARBAGE = Failure(Cause.BAD_RESPONSE, "answered no JSON")
 LIMITED = Failure(Cause.RATE_LIMITED, "too many requests")
@@ -328,3 +334,74 @@ def test_all_receivers_that_hear_of_an_affected_workspace_are_told_once(store):
     told = {name: fleet.deliver_all(name) for name in receivers}
     opened = [[("opened", None)]]
     assert told == {"ops": opened, "dev": opened, "unaffected": [], "fall": []}
+
+
+@pytest.fixture
+def ticker(fleet):
+    def term_of(name):
+        return fleet.attached[name][1] if name in fleet.attached else None
+
+    rules = TickRules(fleet.rules.policy, fleet.rules.routing, keep=180 * DAY)
+    return Ticker(rules, make_recorder(fleet, {}), term_of)
+
+
+async def told(fleet, ticker):
+    while await ticker.tick():
+        pass
+    return fleet.deliver_all()
+
+
+def mute(fleet, ticker, *rules):
+    routing = replace(fleet.rules.routing, mutes=rules)
+    fleet.rules = replace(fleet.rules, routing=routing)
+    ticker.rules = replace(ticker.rules, routing=routing)
+
+
+@pytest.mark.case("Linked API itself is away", "mute ends while still bad")
+@pytest.mark.parametrize("how", ["in time", "by reload"])
+async def test_an_outage_that_was_muted_is_told_and_holds_up_no_reminder(fleet, ticker, how):
+    until = "forever" if how == "by reload" else iso_time(fleet.now + HOUR)
+    mute(fleet, ticker, MuteRule(until=until, match=Match(scopes=("workspace",))))
+    fleet.listed = (signed_out("out"),)
+    fleet.round(failing(*NAMES[:4]), times=10)
+    assert await told(fleet, ticker) == [[("opened", "out")]]
+
+    fleet.round(failing(*NAMES[:4]), times=60)
+    if how == "by reload":
+        mute(fleet, ticker)
+
+    assert sorted(await told(fleet, ticker), key=str) == [
+        [("opened", None)],
+        [("reminded", "out")],
+    ]
+    fleet.round(times=1)
+    assert [("resolved", None)] in await told(fleet, ticker)
+
+
+@pytest.mark.case("Linked API itself is away", "acknowledged")
+async def test_an_outage_that_somebody_has_for_a_while_holds_up_no_reminder(fleet, ticker):
+    fleet.listed = (signed_out("out"),)
+    fleet.round(failing(*NAMES[:4]), times=10)
+    await told(fleet, ticker)
+    rules = act.ActRules(fleet.rules.policy, fleet.rules.routing, fleet.new_id)
+    made = Act("1", fleet.now, ActKind.ACK, Way.CLI, "ann", workspace=ALL_WORKSPACES)
+    chosen = act.Chosen(cause=Cause.UNREACHABLE)
+    fleet.run(lambda tx: act.ack(tx, made, chosen, rules, lasts=MINUTE))
+
+    fleet.round(failing(*NAMES[:4]), times=60)
+
+    assert await told(fleet, ticker) == [[("reminded", "out")]]
+    assert fleet.column("SELECT acknowledged_by FROM incident WHERE workspace = '*'") == [None]
+
+
+async def test_an_outage_is_left_to_the_replica_that_holds_it(fleet, ticker):
+    mute(fleet, ticker, MuteRule(until="forever", match=Match(scopes=("workspace",))))
+    fleet.round(failing(*NAMES), times=10)
+    fleet.run(lambda tx: live(tx, "other"))
+    given = text("UPDATE workspace SET holder = 'other' WHERE name = '*'")
+    (outage,) = fleet.column("SELECT id FROM incident WHERE workspace = '*'")
+    mute(fleet, ticker)
+    fleet.run(lambda tx: tx.execute(given))
+
+    assert not await ticker._decide("*", [outage], fleet.now, unmuted=True)
+    assert await told(fleet, ticker) == []
