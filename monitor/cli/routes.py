@@ -100,7 +100,7 @@ def _point_in_time(at: str | None, timezone: str) -> Micros:
     with suppress(ValueError):
         time_of_day = TimeOfDay.parse(at)
         today = time_of_day.on_day_of(now, timezone)
-        return today if today >= now else time_of_day.on_day_of(now + DAY, timezone)
+        return today if today >= now else time_of_day.on_day_of(now, timezone, later=DAY)
     try:
         return parse_time(at, timezone)
     except ValueError as error:

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
+from .duration import Duration
 from .model import Micros
+
+NOW: Final = Duration(0)
 
 _FORM: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _HINT: Final = "must be an hour of the day such as 09:00"
@@ -24,10 +27,14 @@ class TimeOfDay(str):
             raise ValueError(f"{_HINT}, not {text[:40]!r}")
         return cls(text.strip())
 
-    def on_day_of(self, moment: Micros, timezone: str) -> Micros:
-        """Return when it is this time on the day of *moment* by the clocks of *timezone*."""
+    def on_day_of(self, moment: Micros, timezone: str, *, later: Duration = NOW) -> Micros:
+        """Return when it is this time on the day of *moment* by the clocks of *timezone*.
+
+        Or on the day so much *later* by these clocks: days may have 23 or 25 hours.
+        """
         zone = ZoneInfo(timezone)
-        day = (_EPOCH + timedelta(microseconds=moment)).astimezone(zone).date()
+        shown = (_EPOCH + timedelta(microseconds=moment)).astimezone(zone).replace(tzinfo=None)
+        day = (shown + timedelta(microseconds=later)).date()
         at = datetime.combine(day, time.fromisoformat(self), zone)
         return (at - _EPOCH) // timedelta(microseconds=1)
 

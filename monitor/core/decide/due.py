@@ -113,7 +113,7 @@ def _next_reminder(
     step = _step(incident, policy)
     if policy.remind_at is None or step < DAY:
         return now + step
-    return policy.remind_at.on_day_of(now + step, routing.timezone)
+    return policy.remind_at.on_day_of(now, routing.timezone, later=step)
 
 
 def _has_reminder(incident: Incident, policy: IncidentPolicy) -> bool:
