@@ -33,6 +33,7 @@ from monitor.core.model import Act, ActKind, Cause, Way
 from monitor.core.mutes import MuteRule
 from monitor.core.policy import Flapping
 from monitor.core.route import Route, Step
+from monitor.core.subscription import Subscription, SubscriptionStatus
 from monitor.core.text import iso_time
 from monitor.store import incidents, mutes
 from monitor.work import act
@@ -45,6 +46,13 @@ STATUS = {"good": listed_account, "out": signed_out, "cold": frozen}
 ROUTED, CALLED = ("slack", "pager"), "lead"
 STEPS = ((), (2,), (1, 3), (3, 30))
 REMIND = (HOUR, 4 * HOUR, DAY)
+SUBSCRIPTIONS = (
+    None,
+    Subscription(SubscriptionStatus.ACTIVE, seats=9),
+    Subscription(SubscriptionStatus.PAST_DUE, seats=9),
+    Subscription(SubscriptionStatus.PAST_DUE, is_ending=True, seats=1),
+    Subscription(None),
+)
 
 QUEUED = text("""
 SELECT notification.id, notification.receiver, event.type, event.at, event.account_id,
@@ -118,6 +126,12 @@ class Conversation(RuleBasedStateMachine):
         told = {(it.incident_id, it.receiver) for it in self.check() if it.type == "resolved"}
         assert told == {(id_, receiver) for id_, receiver in heard if id_ in ended}
         self.tick()
+
+    @rule(subscription=st.sampled_from(SUBSCRIPTIONS))
+    def pay(self, subscription):
+        """Let polls learn from now on how the accounts are paid for; None: nothing."""
+        self.harness.subscription = subscription
+        self.observe()
 
     @rule()
     def fail(self):
@@ -239,6 +253,8 @@ class Conversation(RuleBasedStateMachine):
         asyncio.run(tick())
         for event in self.new_events():
             incident = before.get(event.incident_id)
+            if event.cause == Cause.SUBSCRIPTION:
+                assert event.type not in ("reminded", "escalated")
             if event.type == "reminded":
                 step = REMIND[min(incident.reminders, len(REMIND) - 1)]
                 if incident.acknowledged_at is None:
@@ -282,9 +298,9 @@ class Conversation(RuleBasedStateMachine):
             return  # again, as nobody knew whether it had arrived
         self.messages.add(message.id)
         for notification in message.notifications:
-            if notification.incident is None or notification.account is None:
+            if notification.incident is None:
                 continue
-            key = message.receiver, notification.account.id
+            key = message.receiver, notification.incident.subject
             is_open = self.told.get(key, False)
             assert (notification.event == "opened") is not is_open, (key, notification.event)
             self.told[key] = notification.event != "resolved"

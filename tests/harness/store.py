@@ -93,6 +93,7 @@ class StoreHarness:
         self.ids = map("{:04d}".format, count(1))
         self.fallback = fallback
         self.process = "monitor"
+        self.subscription = None  # as it is asked with each poll
         self.replica, self.silent = REPLICA, {}
         routes = make_routing(receivers or {"slack": True}, fallback=fallback)
         rules = make_rules(IncidentPolicy(**policy), routes, create=create)
@@ -159,6 +160,8 @@ class StoreHarness:
                 scheduled=True,
                 now=self.now,
                 new_id=self.new_id,
+                subscription=self.subscription,
+                asks_subscription=True,
             )
         )
         self.workspace = recorded.decision.workspace
