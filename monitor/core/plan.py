@@ -79,10 +79,10 @@ SEVERITY: Final[Sequence[Cause | None]] = (
 """The worst cause first; what has none comes last."""
 
 
-_NEWS: Final = (EventType.OPENED, EventType.CHANGED)
+_NEWS: Final = (EventType.OPENED, EventType.CHANGED, EventType.ESCALATED)
 """What is told once a mute ends, if it is still true."""
 
-_ROUTED: Final = (*_NEWS, EventType.REMINDED)
+_ROUTED: Final = (EventType.OPENED, EventType.CHANGED, EventType.REMINDED)
 
 _ONCE: Final = (EventType.ESCALATED, EventType.REMINDED)
 """Of these a commit tells a recipient one about an incident, the first."""

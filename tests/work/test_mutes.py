@@ -19,7 +19,7 @@ from monitor.core.duration import Duration
 from monitor.core.errors import ActError
 from monitor.core.model import Act, ActKind, Cause, Way
 from monitor.core.mutes import MuteRule
-from monitor.core.route import Match, Route, Step
+from monitor.core.route import Match, Receiver, Route, Step
 from monitor.core.text import iso_time
 from monitor.store import incidents, mutes
 from monitor.store.db import StoreError
@@ -182,6 +182,27 @@ async def test_a_step_waits_for_the_end_of_the_mute_of_all_who_would_hear(harnes
     assert await told(harness, ticker, after=8 * HOUR) == {}
     harness.poll(signed_out(), after=HOUR)
     assert await told(harness, ticker) == {"pager": [[("opened", "a1")]]}
+
+
+@pytest.mark.case("escalation step due", "mute ends while still bad")
+async def test_who_was_left_out_of_a_step_is_told_once_their_mute_ends(harness, ticker):
+    receivers = {**harness.rules.routing.receivers, "boss": Receiver("boss")}
+    routing = replace(harness.rules.routing, receivers=receivers)
+    harness.rules = replace(harness.rules, routing=routing)
+    steps = Step(after=HOUR, to=("pager", "boss")), Step(after=DAY, to=("boss",))
+    routes = (Route(to=("slack",), escalate=steps),)
+    night = lasting(harness, 9 * HOUR, to=("boss",))
+    configure(harness, ticker, night, routes=routes, remind=())
+    harness.poll(signed_out())
+    await told(harness, ticker)
+
+    assert await told(harness, ticker, after=HOUR) == {"pager": [[("opened", "a1")]]}
+    assert harness.deliver_all("boss") == []
+    harness.poll(signed_out(), after=8 * HOUR)
+    assert await told(harness, ticker) == {}
+    assert harness.deliver_all("boss") == [[("opened", "a1")]]
+    harness.poll(listed_account())
+    assert harness.deliver_all("boss") == [[("resolved", "a1")]]
 
 
 @pytest.mark.case("escalation step due", "reminders count from when someone was told")

@@ -195,7 +195,7 @@ def decide_due(
     for item in (*items, *certain):
         draft.incidents[item.incident.about] = item.incident
     for item in certain:
-        left = _tell_unmuted(draft, item)
+        left = _tell_unmuted(draft, item, routing)
         if left.incident.told_at is not None or left is item:
             _do_what_is_due(draft, left, routing, mutes, is_reminding=is_reminding)
     return draft.decision(None, {}, together=True)
@@ -208,8 +208,11 @@ def _unmute(incident: Incident, now: Micros) -> Incident:
     return replace(incident, muted_until=now)
 
 
-def _tell_unmuted(draft: Draft, item: Due) -> Due:
-    """Tell what a mute held that is over, unless somebody has taken it over meanwhile."""
+def _tell_unmuted(draft: Draft, item: Due, routing: Routing) -> Due:
+    """Tell what a mute held that is over, unless somebody has taken it over meanwhile.
+
+    So are those told who were left out when a step was done.
+    """
     incident = item.incident
     is_over = incident.muted_until is not None and incident.muted_until <= draft.now
     if not is_over or incident.acknowledged_at is not None:
@@ -217,6 +220,9 @@ def _tell_unmuted(draft: Draft, item: Due) -> Due:
     incident = replace(incident, muted_until=None)
     event = EventType.OPENED if incident.told_at is None else EventType.CHANGED
     draft.emit(event, incident, Reason.MUTE_ENDED, incident.detail)
+    for after in steps_of(incident, item.account, routing):
+        if incident.escalated is not None and after <= incident.escalated:
+            draft.emit(EventType.ESCALATED, incident, Reason.MUTE_ENDED, str(after))
     return item._replace(incident=incident)
 
 
