@@ -49,7 +49,8 @@ MAX_DRAIN: Final = 1200.0
 """Seconds until all is delivered."""
 
 NOT_LOOKED_AT: Final = text("""
-SELECT COUNT(*) FROM workspace WHERE last_good_at IS NULL OR last_good_at < :since
+SELECT COUNT(*) FROM workspace
+WHERE name <> '*' AND (last_good_at IS NULL OR last_good_at < :since)
 """)
 QUEUED: Final = text("SELECT COUNT(*) FROM message WHERE settled_at IS NULL")
 MESSAGES: Final = text("SELECT id, state, unanswered FROM message")
