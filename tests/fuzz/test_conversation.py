@@ -105,10 +105,15 @@ class Conversation(RuleBasedStateMachine):
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────
 
-    @rule(account=st.sampled_from(ACCOUNTS), status=st.sampled_from(tuple(STATUS)))
-    def change(self, account, status):
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        status=st.sampled_from(tuple(STATUS)),
+        polls=st.sampled_from((2, 3, 1)),
+    )
+    def change(self, account, status, polls):
         self.statuses[account] = status
-        self.observe()
+        for _ in range(polls):
+            self.observe()
 
     @rule()
     def observe(self):
@@ -139,7 +144,10 @@ class Conversation(RuleBasedStateMachine):
         self.check()
         self.tick()
 
-    @rule(after=st.sampled_from((MINUTE, 29 * MINUTE, HOUR, 3 * HOUR, 9 * HOUR)))
+    @rule(after=st.sampled_from((9 * HOUR, 3 * HOUR, HOUR, 29 * MINUTE, MINUTE)))
+    def wait_for(self, after):
+        self.wait(after)
+
     def wait(self, after):
         self.harness.now += after
         self.tick()
@@ -164,15 +172,17 @@ class Conversation(RuleBasedStateMachine):
 
     # ── what people do ───────────────────────────────────────────────────────────────────────────
 
-    @rule(steps=st.sampled_from(STEPS))
-    def reload(self, steps):
-        self.configure(steps)
+    @rule(steps=st.sampled_from(STEPS), remind=st.sampled_from((REMIND, ())))
+    def reload(self, steps, remind):
+        self.configure(steps, remind)
         self.tick()
 
-    @rule(hours=st.sampled_from((None, 1, 5)), cause=st.sampled_from(("out", "cold")))
-    def take(self, hours, cause):
+    @rule(hours=st.sampled_from((None, 1, 5)), wait=st.sampled_from((9 * HOUR, HOUR, 0)))
+    def take(self, hours, wait):
         lasts = None if hours is None else Duration(hours * HOUR)
-        self.do(ActKind.ACK, lambda *given: act.ack(*given, lasts=lasts), cause)
+        for cause in ("out", "cold"):
+            self.do(ActKind.ACK, lambda *given: act.ack(*given, lasts=lasts), cause)
+        self.wait(wait)
 
     @rule(cause=st.sampled_from(("out", "cold")))
     def give_back(self, cause):
@@ -220,10 +230,10 @@ class Conversation(RuleBasedStateMachine):
 
     # ── the tools ────────────────────────────────────────────────────────────────────────────────
 
-    def configure(self, hours):
+    def configure(self, hours, remind=REMIND):
         escalate = tuple(Step(after=Duration(it * HOUR), to=(CALLED,)) for it in hours)
         routing = replace(self.harness.rules.routing, routes=(Route(to=ROUTED, escalate=escalate),))
-        policy = replace(self.harness.rules.policy, remind=tuple(map(Duration, REMIND)))
+        policy = replace(self.harness.rules.policy, remind=tuple(map(Duration, remind)))
         self.harness.rules = replace(self.harness.rules, routing=routing, policy=policy)
         self.ticker.rules = replace(self.ticker.rules, routing=routing, policy=policy)
 
@@ -320,9 +330,9 @@ def test_whatever_people_do_everybody_is_told_once_and_nobody_in_vain():
     run_state_machine_as_test(
         Conversation,
         settings=settings(
-            max_examples=EXAMPLES or 25,
+            max_examples=EXAMPLES or 60,
             derandomize=not EXAMPLES,
-            stateful_step_count=30,
+            stateful_step_count=40,
             deadline=None,
             database=None,
             phases=[Phase.generate],  # what goes wrong is short enough as it is
