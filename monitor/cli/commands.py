@@ -117,12 +117,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - what is none of ours is raised again
         cause = first_error(error)
+        if isinstance(cause, UnicodeEncodeError) and not _is_text(arguments or sys.argv):
+            print_error("usage", "the arguments must be text in UTF-8")
+            sys.exit(Exit.AUTH_OR_CONFIG)
         if not isinstance(cause, MonitorError):
             raise cause from None
         type_, exit_code = next(kind for type_, kind in _KINDS.items() if isinstance(cause, type_))
         print_error(type_, str(cause))
         sys.exit(exit_code)
     sys.exit(code)
+
+
+def _is_text(arguments: Sequence[str]) -> bool:
+    """Return whether *arguments* are text: a path may be any bytes, what is looked up may not."""
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _explain_usage(error: typer.TyperException) -> None:

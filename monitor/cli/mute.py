@@ -11,9 +11,10 @@ from monitor.config import Config
 from monitor.core.errors import ActError
 from monitor.core.inventory import matches_any
 from monitor.core.model import ActKind, Cause, Micros, Scope
-from monitor.core.mutes import END_OF_TIME, FOREVER, MuteRule
+from monitor.core.mutes import FOREVER, MuteRule
 from monitor.core.route import Match
 from monitor.core.text import bare, iso_time
+from monitor.core.time_of_day import END_OF_TIME
 from monitor.cron import check_cron
 from monitor.muting import window_of
 from monitor.store import accounts, mutes, workspaces
@@ -99,7 +100,7 @@ def add(
         raise ActError("say how long: one of --until, --for and --forever")
     once = cron is None
     if lasts is not None and once:
-        until = iso_time(_start(starts, zone, now) + lasts)
+        until = iso_time(min(_start(starts, zone, now) + lasts, END_OF_TIME))
     try:
         rule = MuteRule(
             match=Match(

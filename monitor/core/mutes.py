@@ -27,12 +27,12 @@ from .model import (
 from .policy import ConfigSection, Texts
 from .route import Match, matches
 from .text import check_timezone
-from .time_of_day import parse_time
+from .time_of_day import END_OF_TIME, parse_time
 
 FOREVER: Final = "forever"
 
-END_OF_TIME: Final = 253_402_300_799_000_000
-"""When a mute ends that does not: at the end of the year 9999."""
+LASTS: Final = span("1m", "30d")
+"""How long one may last that comes again and again."""
 
 MAX_OF_ALL: Final = Duration.parse("30d")
 """So long at most everything may be muted without it being said that this is `forever`."""
@@ -64,9 +64,9 @@ class MuteRule(ConfigSection):
         str | None,
         Doc("again and again, each time that this crontab expression says …", example="0 22 * * *"),
     ] = None
-    lasts: Annotated[
-        Duration | None, span("1m", "30d"), Doc("… for so long", example="8h", default="none")
-    ] = field(default=None, metadata={"alias": "for"})
+    lasts: Annotated[Duration | None, LASTS, Doc("… for so long", example="8h", default="none")] = (
+        field(default=None, metadata={"alias": "for"})
+    )
     timezone: Annotated[
         str | None, Doc("of its times", example="Europe/Berlin", default="that of the file")
     ] = None
@@ -85,6 +85,10 @@ class MuteRule(ConfigSection):
             raise ValueError("needs cron and for together, or until")
         if self.starts is not None or self.until is not None:
             raise ValueError("has cron and for as well as from or until; keep one of both")
+        try:
+            LASTS.check(self.lasts)
+        except ValueError as error:
+            raise ValueError(f"has a `for` that {error}") from None
 
     def _check_once(self) -> None:
         if self.until is None:

@@ -10,6 +10,9 @@ from .model import Micros
 
 NOW: Final = Duration(0)
 
+END_OF_TIME: Final = 253_402_300_799_000_000
+"""The end of the year 9999: nothing later can be written as a date."""
+
 _FORM: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _HINT: Final = "must be an hour of the day such as 09:00"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +65,7 @@ class TimeOfDay(str):
 def parse_time(text: str, timezone: str) -> Micros:
     """Read `2026-12-24T18:00`, by the clocks of *timezone* if it names no offset.
 
-    Raise ValueError for anything else.
+    Raise ValueError for anything else, and for what lies outside the years 1970 to 9999 in UTC.
     """
     try:
         moment = datetime.fromisoformat(text.strip())
@@ -70,4 +73,5 @@ def parse_time(text: str, timezone: str) -> Micros:
         raise ValueError(f"must be a time such as 2026-12-24T18:00, not {text[:40]!r}") from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=ZoneInfo(timezone))
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    at = (moment - _EPOCH) // timedelta(microseconds=1)
+    return min(max(at, 0), END_OF_TIME)

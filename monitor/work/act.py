@@ -133,7 +133,12 @@ def forget(tx: Connection, act: Act, account: Account, *, salt: str) -> list[Set
 
 
 def mute(tx: Connection, act: Act, rule: MuteRule, until: Micros | None, id_: str) -> None:
-    """Mute what *rule* says, which is over *until* then (None: not by itself)."""
+    """Mute what *rule* says, which is over *until* then (None: not by itself).
+
+    Raise ActError if there are too many.
+    """
+    if len(mutes.load(tx, act.at)) >= mutes.MAX_MUTES:
+        raise ActError(f"there are {mutes.MAX_MUTES} mutes by command already; end one of them")
     acts.write(tx, act)
     mutes.add(tx, RecordedMute(id_, act.id, rule, until, act.at, act.actor))
 

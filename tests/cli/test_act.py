@@ -77,3 +77,19 @@ def test_what_nobody_has_is_not_given_back(act):
     refused = act("unack", "out")
 
     assert (refused.code, "nobody has taken it over" in refused.err) == (5, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ack", "\udcff"],
+        ["ack", "--workspace", "\udcff", "--cause", "frozen"],
+        ["mute", "add", "--account", "\udcff", "--for", "1h"],
+    ],
+)
+def test_what_is_no_text_is_a_mistake_of_usage(run, configured, recorded, arguments):
+    refused = run(*arguments, "-c", configured())
+
+    assert refused.code == 2
+    assert "the arguments must be text in UTF-8" in refused.err
+    assert recorded.column("SELECT id FROM act") == []

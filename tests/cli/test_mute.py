@@ -75,6 +75,7 @@ def test_a_mute_is_ended_by_the_start_of_its_id(mute, recorded):
         (["--from", "soon", "--for", "1h"], "must be a time such as"),
         (["--cron", "0 22 * *", "--for", "8h"], "must be five fields"),
         (["--cron", "0 22 * * *", "--until", "2099-01-01"], "needs cron and for together"),
+        (["--cron", "0 22 * * *", "--for", "31d"], "has a `for` that must be from 1m to 30d"),
         (["--forever", "--to", "ops"], "no receiver is called 'ops'; there are slack"),
         (["--forever", "--timezone", "Mars"], "must be a time zone such as"),
     ],
@@ -96,6 +97,15 @@ def test_a_glob_that_matches_nothing_is_warned_of(mute):
     assert "no workspace is called 'beta'" in added.err
     assert "no account is called 'Nobody*'" in added.err
     assert "co*" not in added.err
+
+
+@pytest.mark.parametrize(
+    "until", [["--until", "9999-12-31T23:59:59-12:00"], ["--from", "9998-01-01", "--for", "3650d"]]
+)
+def test_a_mute_until_the_end_of_time_is_listed_as_one_without_end(mute, until):
+    assert mute("add", "--account", "co*", *until).code == 0
+
+    assert mute("list").data[-1]["until"] is None
 
 
 def test_a_mute_again_and_again_is_listed_with_its_next_time(mute):

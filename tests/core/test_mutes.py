@@ -5,8 +5,9 @@ from harness.core import HOUR, NOON
 from pydantic import TypeAdapter, ValidationError
 
 from monitor.core.model import Cause, Event, EventType, Reason
-from monitor.core.mutes import END_OF_TIME, Mute, MuteRule, Mutes
+from monitor.core.mutes import Mute, MuteRule, Mutes
 from monitor.core.route import Match
+from monitor.core.time_of_day import END_OF_TIME
 
 READ = TypeAdapter(MuteRule).validate_python
 ONCE = {"from": "2026-12-24T12:00", "until": "2026-12-27T08:00"}

@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.core.duration import Duration
-from monitor.core.time_of_day import TimeOfDay, parse_time
+from monitor.core.time_of_day import END_OF_TIME, TimeOfDay, parse_time
 
 BERLIN = "Europe/Berlin"
 
@@ -24,3 +24,11 @@ def test_a_day_later_is_the_next_day_however_long_it_is(at, now, then):
     later = TimeOfDay(at).on_day_of(moment, BERLIN, later=Duration.parse("1d"))
 
     assert later == parse_time(then, BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [("9999-12-31T23:59:59-12:00", END_OF_TIME), ("0001-01-01T00:00:00+14:00", 0)],
+)
+def test_a_time_can_be_written_as_a_date_everywhere(text, at):
+    assert parse_time(text, BERLIN) == at

@@ -340,6 +340,15 @@ def test_what_is_no_mute_or_one_of_several_is_not_ended(harness, word):
         end(harness, None, word)
 
 
+def test_more_mutes_than_are_read_are_refused(harness, monkeypatch):
+    monkeypatch.setattr(mutes, "MAX_MUTES", 2)
+    ids = [by_hand(harness, MuteRule(until="forever")) for _ in range(2)]
+
+    with pytest.raises(ActError, match="there are 2 mutes by command already; end one"):
+        by_hand(harness, MuteRule(until="forever"))
+    assert [it.id for it in harness.run(lambda tx: mutes.load(tx, harness.now))] == ids
+
+
 def test_a_mute_is_read_as_it_was_written(harness):
     rule = MuteRule(
         match=Match((Cause.FROZEN,), ("a*",), ("“J” *",), ("account",), {"team": "x"}),
