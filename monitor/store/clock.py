@@ -35,7 +35,7 @@ _SHIFT_BACK: Final = (
     "event SET at = :now WHERE at > :now",
     "act SET at = :now WHERE at > :now",
     "incident SET opened_at = :now WHERE opened_at > :now AND resolved_at IS NULL",
-    "incident SET told_at = :now WHERE told_at > :now AND resolved_at IS NULL",
+    "incident SET told_at = told_at - :step WHERE resolved_at IS NULL",  # from it steps count
     "incident SET cause_since = :now WHERE cause_since > :now AND resolved_at IS NULL",
     """incident SET opened_at = opened_at - :step, resolved_at = resolved_at - :step
     WHERE workspace = '*' AND resolved_at > :now""",

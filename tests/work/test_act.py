@@ -169,6 +169,25 @@ async def test_who_is_told_by_a_step_hears_an_opening_then_changes_and_the_end(h
     assert harness.deliver_all("hook") == [[("resolved", "a1")]]
 
 
+@pytest.mark.case("escalation step due", "clock back")
+async def test_a_clock_that_goes_back_puts_off_no_step(harness, ticker):
+    step = Step(after=2 * HOUR, to=("hook",))
+    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
+    harness.rules = replace(harness.rules, routing=routing)
+    ticker.rules = replace(ticker.rules, routing=routing)
+    harness.poll(signed_out())
+    await tick(harness, ticker, after=HOUR)
+    await ticker.note_time()
+
+    harness.now -= 3 * HOUR
+    await ticker.note_time()
+
+    await tick(harness, ticker, after=HOUR - 1)
+    assert harness.deliver_all("hook") == []
+    await tick(harness, ticker, after=1)
+    assert harness.deliver_all("hook") == [[("opened", "a1")]]
+
+
 @pytest.mark.case("escalation step due")
 async def test_a_step_that_waits_is_told_with_the_cause_of_its_moment(harness, ticker):
     step = Step(after=2 * HOUR, to=("hook",))
@@ -182,6 +201,25 @@ async def test_a_step_that_waits_is_told_with_the_cause_of_its_moment(harness, t
 
     (notification,) = harness.claim("hook").message.notifications
     assert (notification.event, notification.incident.cause) == ("opened", "frozen")
+
+
+@pytest.mark.case("escalation step due", "clock back")
+async def test_a_clock_that_goes_back_puts_off_no_step(harness, ticker):
+    step = Step(after=2 * HOUR, to=("hook",))
+    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
+    harness.rules = replace(harness.rules, routing=routing)
+    ticker.rules = replace(ticker.rules, routing=routing)
+    harness.poll(signed_out())
+    await tick(harness, ticker, after=HOUR)
+    await ticker.note_time()
+
+    harness.now -= 3 * HOUR
+    await ticker.note_time()
+
+    await tick(harness, ticker, after=HOUR - 1)
+    assert harness.deliver_all("hook") == []
+    await tick(harness, ticker, after=1)
+    assert harness.deliver_all("hook") == [[("opened", "a1")]]
 
 
 @pytest.mark.case("escalation step due")
