@@ -12,7 +12,8 @@ def acknowledge(
 ) -> Decision:
     """Let the actor of *act* have the open *incidents* of its workspace, *until* then.
 
-    Whoever has one already has it no more.
+    Whoever has one already has it no more. What was queued for those of a step may be dropped now:
+    once nobody has it any more, they are told as after a mute.
     """
     return _decide(
         (
@@ -24,6 +25,7 @@ def acknowledge(
                 acknowledged_at=act.at,
                 acknowledged_until=until,
                 acknowledged_reason=act.reason or None,
+                muted_until=act.at if incident.escalated is not None else incident.muted_until,
             )
             for incident in incidents
         ),
