@@ -1,6 +1,8 @@
 """What is muted by command: each a rule as the configuration has them."""
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -12,6 +14,9 @@ from monitor.core.mutes import MuteRule
 from monitor.core.route import Match
 
 from . import rows
+
+ERASED: Final = "…"
+"""What stands in place of a text that is erased."""
 
 MAX_MUTES: Final = 1000
 """So many mutes by command may be live at once."""
@@ -68,6 +73,30 @@ def count_ended(tx: Connection) -> int:
     """Return how many of the mutes that are kept were ended by hand."""
     count: int = tx.execute(COUNT_ENDED).scalar_one()
     return count
+
+
+RULES: Final = text("SELECT id, rule FROM mute")
+
+SET_RULE: Final = text("UPDATE mute SET rule = :rule WHERE id = :id")
+
+
+def erase(tx: Connection, texts: Iterable[str]) -> None:
+    """Let no mute, live or not, name *texts* any more: neither what it mutes nor why."""
+    pattern = re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))
+
+    def without(value: str) -> str:
+        return pattern.sub(ERASED, value)
+
+    changed = []
+    for row in tx.execute(RULES).all():
+        rule = json.loads(row.rule)
+        match = rule["match"]
+        match["accounts"] = [without(glob) for glob in match["accounts"]]
+        match["labels"] = {key: without(value) for key, value in match["labels"].items()}
+        rule["reason"] = without(rule["reason"])
+        if (after := json.dumps(rule, ensure_ascii=False)) != row.rule:
+            changed.append({"id": row.id, "rule": after})
+    rows.execute_many(tx, SET_RULE, changed)
 
 
 def _write(rule: MuteRule) -> str:

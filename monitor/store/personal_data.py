@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from monitor.core.fingerprint import PSEUDONYM, pseudonym
 from monitor.core.model import Account, Micros
 
-from . import accounts, erasure, outbox, outside, workspaces
+from . import accounts, erasure, mutes, outbox, outside, workspaces
 from .outbox import Settled
 
 MAX_CANDIDATES: Final = 6
@@ -174,9 +174,6 @@ ERASE_NAMES: Final = (
     UPDATE act SET reason = replace(reason, :text, '…')
     WHERE reason <> replace(reason, :text, '…')
     """),
-    text("""
-    UPDATE mute SET rule = replace(rule, :text, '…') WHERE rule <> replace(rule, :text, '…')
-    """),
 )
 """What is of others, too, and may name somebody: an answer that is quoted, what people wrote."""
 
@@ -199,9 +196,11 @@ def erase(tx: Connection, account: Account, *, salt: str, now: Micros) -> list[S
             tx.execute(statement, {**key, **prefix, **hashed})
     for statement in ERASE_ACCOUNT:
         tx.execute(statement, {**key, "hash": pseudonym(salt, account.id)})
-    for part in _texts(account, addresses):
+    texts = _texts(account, addresses)
+    for part in texts:
         for statement in ERASE_NAMES:
             tx.execute(statement, {"text": part})
+    mutes.erase(tx, texts)
     workspaces.raise_version(tx, account.workspace)
     outside.note(tx)
     return cancelled

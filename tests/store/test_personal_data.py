@@ -14,9 +14,11 @@ from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
 from monitor.core.model import Act, ActKind, Way
-from monitor.core.route import Receiver, Routing
-from monitor.store import acts, personal_data
+from monitor.core.mutes import MuteRule
+from monitor.core.route import Match, Receiver, Routing
+from monitor.store import acts, mutes, personal_data
 from monitor.store.db import Store
+from monitor.work import act
 
 ZEB = "zeb-4a1f"
 PERSON = {"name": "Zebulon Quagga", "url": "https://www.linkedin.com/in/zebulon-quagga/"}
@@ -230,6 +232,26 @@ def test_a_running_monitor_hears_that_its_accounts_are_others(store):
 
     assert harness.column("SELECT version FROM workspace WHERE name = 'acme'") == [version + 1]
     assert harness.column("SELECT changes FROM outside") != outside
+
+
+@pytest.mark.parametrize("name", ["match", '"', "28", 'Zebulon “Q” \\ "Quagga"'])
+def test_a_mute_forgets_whom_it_named_and_nothing_else(store, name):
+    harness = StoreHarness(store)
+    harness.poll(*OTHERS, listed_account(ZEB, name=name))
+    match = Match(accounts=(f"{name}*", "other-0"), labels={"owner": name, "team": "x"})
+    rule = MuteRule(
+        match=match, cron="0 22 * * *", lasts=Duration.parse("8h"), reason=f"for {name}"
+    )
+    made = Act("1", harness.now, ActKind.MUTE, Way.CLI, "ann")
+    harness.run(lambda tx: act.mute(tx, made, rule, None, "m"))
+    for _ in range(3):
+        harness.poll(*OTHERS)
+
+    erased(harness)
+
+    (recorded,) = harness.run(lambda tx: mutes.load(tx, harness.now))
+    forgotten = replace(match, accounts=("…*", "other-0"), labels={"owner": "…", "team": "x"})
+    assert recorded.rule == replace(rule, match=forgotten, lasts=rule.lasts, reason="for …")
 
 
 def test_whether_a_message_about_it_is_being_sent_is_known(store):
