@@ -250,7 +250,11 @@ def _recipients(
         return tuple(heard)
     hearing = at_present((recipient.receiver for recipient in heard), routing, labels)
     if event.reason is Reason.MUTE_ENDED:
-        others = (it for it in hearing if audience.causes.get(it, event.cause) is not event.cause)
+        others = (
+            it
+            for it in hearing
+            if it in audience.behind or audience.causes.get(it, event.cause) is not event.cause
+        )
         unheard = (it for it in routed or fallback_of(routing) if it not in hearing)
         return tuple(it for it in (*others, *unheard) if it not in audience.waiting)
     if event.type is EventType.ACKNOWLEDGED:

@@ -163,11 +163,13 @@ class Recipient(NamedTuple):
 class Audience:
     """Who *heard* of an incident, for whom something about it is *waiting* or *sending*.
 
-    *causes* are those that were told last, as far as is known.
+    *causes* are those that were told last, as far as is known; those who are *behind* were told
+    last before what is wrong with a subscription became more.
     """
 
     heard: frozenset[Recipient] = frozenset()
     causes: Mapping[Recipient, Cause] = field(default_factory=dict)
+    behind: frozenset[Recipient] = frozenset()
     waiting: frozenset[Recipient] = frozenset()
     sending: frozenset[Recipient] = frozenset()
 

@@ -189,10 +189,13 @@ def set_state(
 # ── queueing ─────────────────────────────────────────────────────────────────────────────────────
 
 AUDIENCE: Final = text("""
-SELECT incident_id, receiver, address, 'heard' AS state, told_cause FROM heard
+SELECT incident_id, receiver, address, 'heard' AS state, told_cause, EXISTS (
+    SELECT 1 FROM event WHERE event.incident_id = heard.incident_id
+        AND event.reason = 'new_condition' AND event.at > COALESCE(heard.told_at, heard.at)
+) AS is_behind FROM heard
 WHERE incident_id IN :ids
 UNION ALL
-SELECT incident_id, receiver, address, state, NULL FROM notification
+SELECT incident_id, receiver, address, state, NULL, NULL FROM notification
 WHERE incident_id IN :ids AND settled_at IS NULL AND event <> 'notice' AND NOT EXISTS (
     SELECT 1 FROM message WHERE message.id = notification.message_id AND message.done IS NOT NULL
 )
@@ -205,15 +208,19 @@ def audiences(tx: Connection, incident_ids: Iterable[str]) -> dict[str, Audience
         id_: defaultdict(set) for id_ in incident_ids
     }
     causes: dict[str, dict[Recipient, Cause]] = defaultdict(dict)
+    behind: dict[str, set[Recipient]] = defaultdict(set)
     for row in rows.execute_portions(tx, AUDIENCE, "ids", list(by_incident)):
         recipient = Recipient(row.receiver, row.address)
         by_incident[row.incident_id][row.state].add(recipient)
         if row.told_cause is not None:
             causes[row.incident_id][recipient] = Cause(row.told_cause)
+        if row.is_behind:
+            behind[row.incident_id].add(recipient)
     return {
         incident_id: Audience(
             heard=frozenset(by_state["heard"]),
             causes=causes[incident_id],
+            behind=frozenset(behind[incident_id]),
             waiting=frozenset(by_state["pending"]),
             sending=frozenset(by_state["sending"]),
         )

@@ -20,6 +20,7 @@ from monitor.core.errors import ActError
 from monitor.core.model import Act, ActKind, Cause, Way
 from monitor.core.mutes import MuteRule
 from monitor.core.route import Match, Receiver, Route, Step
+from monitor.core.subscription import Subscription, SubscriptionStatus
 from monitor.core.text import iso_time
 from monitor.store import incidents, mutes
 from monitor.store.db import StoreError
@@ -133,6 +134,21 @@ async def test_who_heard_another_cause_is_told_the_present_one_and_who_knows_it_
     assert await told(harness, ticker, after=HOUR) == to_both([[("changed", "a")]])
     kinds = harness.column("SELECT type FROM event WHERE reason = 'mute_ended'")
     assert kinds == ["changed"], "that nothing is to be told is no event"
+
+
+@pytest.mark.case("mute ends while still bad", "subscription")
+async def test_what_else_went_wrong_with_a_subscription_meanwhile_is_told_once(harness, ticker):
+    harness.subscription = Subscription(SubscriptionStatus.PAST_DUE, seats=9)
+    harness.poll(listed_account())
+    assert await told(harness, ticker) == to_both([[("opened", None)]])
+    configure(harness, ticker, lasting(harness, HOUR))
+    harness.subscription = Subscription(SubscriptionStatus.PAST_DUE, is_ending=True, seats=9)
+    harness.poll(listed_account())
+
+    assert await told(harness, ticker) == {}
+    assert await told(harness, ticker, after=HOUR) == to_both([[("changed", None)]])
+    configure(harness, ticker)
+    assert await told(harness, ticker) == {}
 
 
 @pytest.mark.case("mute begins")
