@@ -11,7 +11,8 @@ import structlog
 from monitor import notifiers
 from monitor.config import Config
 from monitor.core.errors import ApiError, DeliveryError
-from monitor.core.model import EventType, Message, Notification, Observation, Snapshot
+from monitor.core.model import EventType, Observation, Snapshot
+from monitor.core.notification import Message, Notification
 from monitor.core.receipt import Receipt
 from monitor.core.runtime import Runtime
 from monitor.core.subscription import Subscription

@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 from monitor.config.settings import WorkspaceSettings
 from monitor.core.decide.subscription import SUBSCRIPTION_WAIT
 from monitor.core.duration import Duration
-from monitor.core.model import Message, Micros, Workspace
+from monitor.core.model import Micros, Workspace
+from monitor.core.notification import Message
 from monitor.notifiers import ReceiverSettings
 from monitor.schedule import Schedule, spread
 from monitor.source.budget import Budget

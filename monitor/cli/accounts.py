@@ -11,8 +11,9 @@ from monitor import muting
 from monitor.app import process
 from monitor.app.routing import make_routing
 from monitor.config import Config
+from monitor.core.act import ActKind
 from monitor.core.errors import ActError
-from monitor.core.model import LISTED, ActKind, ListedAccount, Status
+from monitor.core.model import LISTED, ListedAccount, Status
 from monitor.core.text import bare
 from monitor.store import listings
 

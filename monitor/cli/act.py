@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from monitor.app import process
 from monitor.app.routing import make_routing
 from monitor.config import Config
+from monitor.core.act import Act, ActKind
 from monitor.core.errors import ActError
-from monitor.core.model import Act, ActKind, Cause, Incident
+from monitor.core.model import Cause, Incident
 from monitor.core.text import bare, iso_time
 from monitor.store import accounts, lookup
 from monitor.store import incidents as recorded

@@ -1,7 +1,7 @@
 """Who is at this command line, and what they do."""
 
 from monitor.app import process
-from monitor.core.model import Act, ActKind, Way
+from monitor.core.act import Act, ActKind, Way
 
 
 def new_act(

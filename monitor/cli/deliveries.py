@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 
 from monitor.app import process
 from monitor.config import Config
+from monitor.core.act import ActKind
 from monitor.core.errors import ActError, AttemptReason
-from monitor.core.model import ActKind, Cause
+from monitor.core.model import Cause
 from monitor.core.text import bare
 from monitor.store import by_hand, listings
 from monitor.store.by_hand import ChosenMessage

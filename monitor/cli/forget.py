@@ -7,9 +7,10 @@ import typer
 from sqlalchemy import Connection
 
 from monitor.app import process
+from monitor.core.act import ActKind
 from monitor.core.errors import ActError
 from monitor.core.fingerprint import pseudonym
-from monitor.core.model import Account, ActKind
+from monitor.core.model import Account
 from monitor.core.text import bare
 from monitor.store import personal_data
 from monitor.work import act as committed

@@ -8,9 +8,10 @@ import typer
 from monitor.app import process
 from monitor.app.routing import make_routing
 from monitor.config import Config
+from monitor.core.act import ActKind
 from monitor.core.errors import ActError
 from monitor.core.inventory import matches_any
-from monitor.core.model import ActKind, Cause, Micros, Scope
+from monitor.core.model import Cause, Micros, Scope
 from monitor.core.mutes import FOREVER, MuteRule
 from monitor.core.route import Match
 from monitor.core.text import bare, iso_time

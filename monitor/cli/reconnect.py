@@ -7,7 +7,8 @@ import typer
 from sqlalchemy import Connection
 
 from monitor.app import process
-from monitor.core.model import ActKind, IntentOutcome
+from monitor.core.act import ActKind
+from monitor.core.model import IntentOutcome
 from monitor.store import session_intents
 from monitor.work import act as committed
 

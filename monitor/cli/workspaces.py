@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from monitor.app import process
-from monitor.core.model import READING, ActKind
+from monitor.core.act import ActKind
+from monitor.core.model import READING
 from monitor.core.text import bare
 from monitor.store import listings
 

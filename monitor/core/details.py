@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from . import wording
 from .duration import MICROSECONDS, humanize_between
-from .model import ALL_WORKSPACES, Incident, Micros, Notification
+from .model import ALL_WORKSPACES, Incident, Micros
+from .notification import Notification
 from .text import clean, format_interval, format_time
 
 

@@ -5,20 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from . import billing, wording
+from .act import Act
 from .details import facts
 from .duration import humanize
 from .errors import AttemptReason
-from .model import (
-    Account,
-    Act,
-    Event,
-    EventType,
-    Incident,
-    Micros,
-    Notification,
-    NotificationState,
-    SettledReason,
-)
+from .model import Account, Event, EventType, Incident, Micros
+from .notification import Notification, NotificationState, SettledReason
 from .secret import Secret
 from .subscription import parse_conditions
 from .text import bare, clean, format_clock, format_date, format_zone

@@ -1,5 +1,6 @@
 """The words of the monitor, as types. Use these words and no others.
 
+Those for what people are sent are in `notification`, those for what they do in `act`.
 Points in time are UTC microseconds since the epoch (`Micros`), spans are `Duration`.
 """
 
@@ -135,28 +136,6 @@ class Resolution(StrEnum):
     DISAPPEARED = "disappeared"
     REPLACED = "replaced"
     UNWATCHED = "unwatched"
-
-
-class NotificationState(StrEnum):
-    """Where a notification stands."""
-
-    PENDING = "pending"
-    SENDING = "sending"
-    DELIVERED = "delivered"
-    DEAD = "dead"
-    CANCELLED = "cancelled"
-
-
-class SettledReason(StrEnum):
-    """Why a notification is dead or cancelled."""
-
-    RECOVERED = "recovered"
-    SUPERSEDED = "superseded"
-    RECEIVER_REMOVED = "receiver_removed"
-    UNWATCHED = "unwatched"
-    DEADLINE = "deadline"
-    PERMANENT = "permanent"
-    BY_HAND = "by_hand"
 
 
 class IntentOutcome(StrEnum):
@@ -474,54 +453,6 @@ class Event:
     times: int | None = None
 
 
-class ActKind(StrEnum):
-    """What a person can do."""
-
-    ACK = "ack"
-    UNACK = "unack"
-    MUTE = "mute"
-    END_MUTE = "end_mute"
-    RECONNECT = "reconnect"
-    RETRY = "retry"
-    CANCEL = "cancel"
-    ACCEPT = "accept"
-    FORGET = "forget"
-
-
-class Way(StrEnum):
-    """How an act comes to us."""
-
-    CLI = "cli"
-    SLACK = "slack"
-    PAGE = "page"
-    API = "api"
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """What a person did, and who: *actor* in their *way*, which *login* says who the system knows.
-
-    It is about one *subject* of a *workspace*, or several (then *detail* says which), or neither.
-    """
-
-    id: str
-    at: Micros
-    act: ActKind
-    way: Way
-    actor: str
-    login: str | None = None
-    workspace: str | None = None
-    subject: str | None = None
-    reason: str = ""
-    detail: str = ""
-
-    @property
-    def claimed_by(self) -> str | None:
-        """Whose *login* it was, if that is another name than the one that was given."""
-        is_same = self.login is None or self.login.partition("@")[0] == self.actor
-        return None if is_same else self.login
-
-
 @dataclass(frozen=True, slots=True)
 class Transition:
     """An account's status differs from the last committed one (None: absent)."""
@@ -531,55 +462,3 @@ class Transition:
     before: Status | None
     after: Status | None
     at: Micros
-
-
-class Undelivered(NamedTuple):
-    """The *receiver* that could not be told, *why* (how an attempt ended), and since when."""
-
-    receiver: str
-    why: str
-    since: Micros
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """One notification as it shall be told now.
-
-    *event* is how it is written (the first that a receiver hears of an incident is an opening);
-    *link* is there only if this receiver may have it and it leads somewhere (*link_withheld*: there
-    is one that it may not have; the account is given without it); *undelivered* says who could not
-    be told, when this is the fallback's copy.
-    """
-
-    event: EventType
-    at: Micros
-    workspace: str
-    labels: Mapping[str, str]
-    account: Account | None
-    incident: Incident | None
-    link: Secret | None = None
-    link_withheld: bool = False
-    detail: str = ""
-    undelivered: Undelivered | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is sent: one or more notifications for one receiver, under one idempotency key (*id*).
-
-    *now* is when this attempt starts; the worst notification comes first. *address* is the one that
-    a label of the accounts gave, for a receiver without its own; *done* are those of several that
-    took it in an earlier attempt, or refused it for good.
-    """
-
-    id: str
-    receiver: str
-    notifications: tuple[Notification, ...]
-    now: Micros
-    address: str = ""
-    done: tuple[str, ...] = ()
-
-    @property
-    def workspace(self) -> str:
-        """The one workspace that all of it is about; ALL_WORKSPACES counts as one."""
-        return self.notifications[0].workspace

@@ -13,17 +13,7 @@ from typing import Annotated, Final
 from .bounds import span
 from .doc import Doc
 from .duration import Duration
-from .model import (
-    Account,
-    Cause,
-    Event,
-    EventType,
-    Incident,
-    ListedAccount,
-    Micros,
-    Reason,
-    Status,
-)
+from .model import Account, Cause, Event, EventType, Incident, ListedAccount, Micros, Reason, Status
 from .policy import ConfigSection, Texts
 from .route import Match, matches
 from .text import check_timezone

@@ -16,16 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from .model import (
-    ALL_WORKSPACES,
-    Account,
-    Cause,
-    Event,
-    EventType,
-    Incident,
-    Micros,
-    Reason,
-)
+from .model import ALL_WORKSPACES, Account, Cause, Event, EventType, Incident, Micros, Reason
 from .mutes import Mutes
 from .route import (
     Audience,

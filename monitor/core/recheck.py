@@ -10,19 +10,8 @@ from enum import Enum
 
 from . import model
 from .decide.sessions import has_link
-from .model import (
-    Account,
-    Cause,
-    EventType,
-    Incident,
-    Micros,
-    Notification,
-    Resolution,
-    Session,
-    SettledReason,
-    Status,
-    Undelivered,
-)
+from .model import Account, Cause, EventType, Incident, Micros, Resolution, Session, Status
+from .notification import Notification, SettledReason, Undelivered
 from .route import Receiver
 
 

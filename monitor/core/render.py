@@ -7,9 +7,11 @@ from itertools import chain
 from typing import Final
 
 from . import details, wording
+from .advice import advice
 from .billing import BILLING
 from .details import Fact
-from .model import EventType, Message, Micros, Notification, Resolution
+from .model import EventType, Micros, Resolution
+from .notification import Message, Notification
 from .recurring import how_often
 from .secret import Secret
 from .text import clean, format_clock, format_date, format_time, format_zone, set_off
@@ -135,7 +137,7 @@ def render_notification(
         thread_title=_prefixed(wording.thread_title(notification), style),
         tone=tone_of(notification),
         title=_prefixed(wording.title(notification), style),
-        lead=wording.advice((notification,)),
+        lead=advice((notification,)),
         follows=notification.incident is not None and notification.event is not EventType.OPENED,
         action=_login(notification) or _billing((notification,), style),
         facts=tuple(facts),
@@ -276,7 +278,7 @@ class _Group:
     def _section(self, members: Sequence[Notification], room: int) -> Section:
         return Section(
             title=_heading(members),
-            lead=wording.advice(members),
+            lead=advice(members),
             lines=tuple(map(self._line, members[:room])),
             unlisted=len(members) - room,
             action=_billing(members, self.style),

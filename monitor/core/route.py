@@ -8,14 +8,7 @@ from .bounds import AtMost, span
 from .doc import Doc
 from .duration import Duration
 from .inventory import Inventory, matches_any, names_of
-from .model import (
-    Account,
-    Cause,
-    Event,
-    Incident,
-    ListedAccount,
-    Scope,
-)
+from .model import Account, Cause, Event, Incident, ListedAccount, Scope
 from .policy import ConfigSection, Labels, OneOrMore, Texts
 
 if TYPE_CHECKING:

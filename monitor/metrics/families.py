@@ -10,8 +10,9 @@ from functools import partial
 from itertools import permutations, product
 from typing import Final, Literal
 
+from monitor.core.act import ActKind, Way
 from monitor.core.errors import AttemptReason
-from monitor.core.model import BLIND_CAUSES, ActKind, Cause, EventType, IntentOutcome, Status, Way
+from monitor.core.model import BLIND_CAUSES, Cause, EventType, IntentOutcome, Status
 
 
 @dataclass(frozen=True, slots=True, eq=False)

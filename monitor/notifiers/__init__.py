@@ -24,7 +24,7 @@ from monitor.core.bounds import span
 from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.errors import MonitorError
-from monitor.core.model import Message
+from monitor.core.notification import Message
 from monitor.core.receipt import Receipt
 from monitor.core.render import Style
 from monitor.core.secret import Secret

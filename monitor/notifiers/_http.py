@@ -29,7 +29,8 @@ from monitor.core.backoff import retry_after
 from monitor.core.doc import Doc
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Message, Micros
+from monitor.core.model import Micros
+from monitor.core.notification import Message
 from monitor.core.receipt import Receipt
 from monitor.core.secret import Secret
 from monitor.core.url import split_web_url, travels_in_clear

@@ -13,16 +13,8 @@ from pydantic import Field, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from monitor.core.doc import Doc
-from monitor.core.model import (
-    Account,
-    Cause,
-    EventType,
-    Incident,
-    Notification,
-    Resolution,
-    Scope,
-    Status,
-)
+from monitor.core.model import Account, Cause, EventType, Incident, Resolution, Scope, Status
+from monitor.core.notification import Notification
 from monitor.core.subscription import Condition, parse_conditions
 from monitor.core.text import iso_time, sanitize
 

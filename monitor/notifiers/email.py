@@ -12,7 +12,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 from monitor import notifiers
 from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Message
+from monitor.core.notification import Message
 from monitor.core.receipt import Receipt
 from monitor.core.render import Text, fit, plain_text, render
 from monitor.core.text import clean, set_off

@@ -10,7 +10,8 @@ from monitor import notifiers
 from monitor.core.doc import Doc
 from monitor.core.duration import humanize_between
 from monitor.core.errors import AttemptReason, DeliveryError
-from monitor.core.model import Message, Micros, Notification
+from monitor.core.model import Micros
+from monitor.core.notification import Message, Notification
 from monitor.core.receipt import Receipt
 from monitor.core.render import Tone, render_notification
 from monitor.core.text import bare, clean

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 
 from monitor.core.doc import Doc
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Message
+from monitor.core.notification import Message
 from monitor.core.render import Action, Line, Text, Tone, fit, plain_text, render, tone_of
 from monitor.core.secret import Secret
 

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from monitor.core.bounds import AtMost
 from monitor.core.doc import Doc
-from monitor.core.model import Message
+from monitor.core.notification import Message
 from monitor.core.secret import Secret
 
 from . import _http

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from monitor.core.model import Act
+from monitor.core.act import Act
 
 from . import outside, rows
 

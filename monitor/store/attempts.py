@@ -22,7 +22,8 @@ from sqlalchemy import Connection, Row, text
 from monitor.core.backoff import DOUBTFUL_FOR, delivery_backoff
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import EventType, Message, Micros, NotificationState, SettledReason
+from monitor.core.model import EventType, Micros
+from monitor.core.notification import Message, NotificationState, SettledReason
 from monitor.core.receipt import Receipt
 from monitor.core.route import Receiver
 from monitor.core.text import redact, sanitize

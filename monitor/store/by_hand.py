@@ -12,7 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.backoff import UNANSWERED_WAIT
-from monitor.core.model import Cause, EventType, Micros, NotificationState
+from monitor.core.model import Cause, EventType, Micros
+from monitor.core.notification import NotificationState
 from monitor.core.route import Recipient
 
 from . import outbox, receivers, rows

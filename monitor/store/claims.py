@@ -29,14 +29,8 @@ from sqlalchemy import Connection, Row, text
 from monitor.core.decide.sessions import LINK_TRUST, LINK_WAIT, is_doubtful
 from monitor.core.duration import Duration
 from monitor.core.inventory import Inventory
-from monitor.core.model import (
-    EventType,
-    Message,
-    Micros,
-    Notification,
-    NotificationState,
-    SettledReason,
-)
+from monitor.core.model import EventType, Micros
+from monitor.core.notification import Message, Notification, NotificationState, SettledReason
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 

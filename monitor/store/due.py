@@ -7,7 +7,8 @@ from sqlalchemy import Connection, text
 
 from monitor.core.backoff import UNANSWERED_WAIT
 from monitor.core.duration import Duration
-from monitor.core.model import Micros, NotificationState
+from monitor.core.model import Micros
+from monitor.core.notification import NotificationState
 
 from . import outbox
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from monitor.core.act import Act
 from monitor.core.history import (
     SHOWN_ATTEMPTS,
     Heard,
@@ -15,7 +16,7 @@ from monitor.core.history import (
     PastEvent,
     PastNotification,
 )
-from monitor.core.model import Act, Event, Incident
+from monitor.core.model import Event, Incident
 
 from . import accounts, acts, incidents, rows, sessions
 

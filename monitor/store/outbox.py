@@ -16,16 +16,8 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.draft import Decision
-from monitor.core.model import (
-    Cause,
-    EventType,
-    Micros,
-    NotificationState,
-    Reason,
-    Resolution,
-    SettledReason,
-    Undelivered,
-)
+from monitor.core.model import Cause, EventType, Micros, Reason, Resolution
+from monitor.core.notification import NotificationState, SettledReason, Undelivered
 from monitor.core.plan import PlannedMessage
 from monitor.core.route import Audience, Recipient
 

@@ -6,13 +6,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from monitor.core.duration import Duration
-from monitor.core.model import (
-    EventType,
-    Micros,
-    NotificationState,
-    SettledReason,
-    Undelivered,
-)
+from monitor.core.model import EventType, Micros
+from monitor.core.notification import NotificationState, SettledReason, Undelivered
 from monitor.core.plan import fallback_event
 from monitor.core.route import Audience, Receiver, Recipient
 

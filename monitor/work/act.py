@@ -10,24 +10,15 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from monitor.core.act import Act
 from monitor.core.decide.acts import acknowledge, give_back
 from monitor.core.decide.sessions import needs_session
 from monitor.core.draft import Decision
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
-from monitor.core.model import (
-    Account,
-    Act,
-    Cause,
-    Event,
-    EventType,
-    Incident,
-    Micros,
-    NotificationState,
-    Reason,
-    Workspace,
-)
+from monitor.core.model import Account, Cause, Event, EventType, Incident, Micros, Reason, Workspace
 from monitor.core.mutes import MuteRule
+from monitor.core.notification import NotificationState
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Routing
 from monitor.store import (

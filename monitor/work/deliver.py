@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import Inventory
-from monitor.core.model import EventType, Message, Micros, Notification, NotificationState
+from monitor.core.model import EventType, Micros
+from monitor.core.notification import Message, Notification, NotificationState
 from monitor.core.policy import DeliveryPolicy
 from monitor.core.receipt import Receipt
 from monitor.core.render import Style, render

@@ -14,8 +14,9 @@ from monitor.app import loops, process
 from monitor.app.process import REAL
 from monitor.app.routing import make_routing
 from monitor.core import backoff
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.duration import Duration
-from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.core.model import Cause
 from monitor.core.mutes import MuteRule
 from monitor.store import incidents, outside, session_intents, workspaces
 from monitor.work.act import ActRules, Chosen, ack, end_mute, mute, reconnect

@@ -6,7 +6,7 @@ import pytest
 from harness.core import HOUR, NOON, CoreHarness, listed_account
 from harness.notifications import account, changed_twice, notification
 
-from monitor.core import wording
+from monitor.core.advice import advice
 from monitor.core.details import facts
 from monitor.core.model import Cause, EventType
 from monitor.core.text import bare
@@ -43,13 +43,6 @@ def test_who_has_taken_it_over_is_named_with_until_when_and_why():
         "Ann (said to be, by root@web1), until Mon 23 Nov 2026, 13:00 UTC"
     )
     assert shown["Reason"] != bare(shown["Reason"]) == "see http://evil.example"
-
-
-@pytest.mark.case("escalation step due")
-def test_who_is_called_hears_that_nobody_has_it():
-    for count, whom in ((1, "it"), (2, "them")):
-        escalated = [notification(EventType.ESCALATED)] * count
-        assert wording.advice(escalated).endswith(f"Nobody has taken {whom} over so far.")
 
 
 def test_a_resolution_before_its_opening_lasted_nothing():
@@ -93,7 +86,7 @@ def test_what_to_do_about_a_strange_list_is_what_its_details_say():
     blind = notification(cause=Cause.BAD_RESPONSE)
     blind = replace(blind, incident=harness.open[0], detail="")
 
-    assert wording.advice([blind]).startswith("See in the details what is wrong, and do what they")
+    assert advice([blind]).startswith("See in the details what is wrong, and do what they")
     shown = details(blind)["Details"]
     assert shown.endswith("If that is right: linkedapi-monitor workspaces accept acme")
 

@@ -13,6 +13,7 @@ from harness.core import (
     signed_out,
 )
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.history import (
     Heard,
     History,
@@ -22,15 +23,8 @@ from monitor.core.history import (
     PastNotification,
     page,
 )
-from monitor.core.model import (
-    Act,
-    ActKind,
-    EventType,
-    NotificationState,
-    Reason,
-    SettledReason,
-    Way,
-)
+from monitor.core.model import EventType, Reason
+from monitor.core.notification import NotificationState, SettledReason
 from monitor.core.subscription import Subscription, SubscriptionStatus
 
 DAY = 24 * HOUR

@@ -6,15 +6,8 @@ import pytest
 from harness.core import LINK, CoreHarness, frozen, signed_out
 from harness.notifications import undelivered
 
-from monitor.core.model import (
-    Cause,
-    EventType,
-    Notification,
-    Resolution,
-    Scope,
-    SettledReason,
-    Status,
-)
+from monitor.core.model import Cause, EventType, Resolution, Scope, Status
+from monitor.core.notification import Notification, SettledReason
 from monitor.core.recheck import QueuedNotification, Wait, recheck
 from monitor.core.route import Receiver
 

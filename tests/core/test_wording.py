@@ -7,8 +7,9 @@ from harness.core import HOUR, NOON
 from harness.notifications import account, changed_twice, notification
 
 from monitor.core import wording
+from monitor.core.advice import advice
 from monitor.core.duration import Duration
-from monitor.core.model import Cause, EarlierCause, EventType, Status
+from monitor.core.model import Cause, EarlierCause, Status
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ def test_a_link_that_no_browser_should_open_is_none(link):
     signed_out = notification(link=link)
 
     assert wording.login_link(signed_out) is None
-    assert wording.advice([signed_out]).startswith("Reconnect this account in the Linked API")
+    assert advice([signed_out]).startswith("Reconnect this account in the Linked API")
 
 
 @pytest.mark.parametrize("name", ["", " \u200b\n", "\u3164\u2800"])
@@ -59,28 +60,7 @@ def test_an_id_and_a_status_that_are_sentences_do_not_pass_for_ours():
     case = notification(cause=Cause.UNKNOWN, person=person)
 
     assert wording.title(case).startswith("Account “Bob' is active again. Nothing to do. 'Jane” is")
-    assert "calls the state “fine'. All is well. 'x”. Until" in wording.advice([case])
-
-
-def test_an_end_of_which_no_more_is_known_is_an_end():
-    ended = replace(notification(EventType.RESOLVED), incident=None)
-
-    assert wording.advice([ended]) == "Nothing to do."
-
-
-def test_after_a_change_only_what_had_a_login_link_says_that_it_is_void():
-    changed = notification(EventType.CHANGED, Cause.FROZEN)
-    had_none = replace(changed.incident, earlier=(EarlierCause(Cause.UNKNOWN, Duration(HOUR)),))
-
-    assert "login link that was sent earlier no longer works" in wording.advice([changed])
-    assert "link" not in wording.advice([replace(changed, incident=had_none)])
-
-
-@pytest.mark.case("signed out, then frozen, then active")
-def test_each_part_of_what_changed_its_cause_is_told_with_its_span():
-    ended = changed_twice()
-
-    assert wording.advice([ended]) == "Nothing to do. Signed out for 4 h, then frozen for 2 d."
+    assert "calls the state “fine'. All is well. 'x”. Until" in advice([case])
 
 
 def test_of_many_parts_the_first_and_the_last_are_told():
@@ -125,38 +105,3 @@ def test_the_subject_of_what_kept_changing_stays_whatever_it_is_by_now(status, c
     case = replace(case, incident=replace(case.incident, earlier=earlier))
 
     assert wording.thread_title(case) == "“Jane Doe” keeps stopping and working again (acme)"
-
-
-def test_of_several_that_changed_each_may_have_had_a_login_link():
-    unknown = (EarlierCause(Cause.UNKNOWN, Duration(HOUR)),)
-    changed = notification(EventType.CHANGED, Cause.FROZEN)
-    had_none = replace(changed, incident=replace(changed.incident, earlier=unknown))
-
-    assert "login link that was sent earlier" in wording.advice([had_none, changed])
-    assert "login link" not in wording.advice([had_none, had_none])
-
-
-@pytest.mark.parametrize(
-    ("opened_as", "is_void"), [("reconnection_required", True), ("frozen", False)]
-)
-def test_a_login_link_that_was_sent_while_an_account_kept_changing_is_void_after_it(
-    opened_as, is_void
-):
-    flapping = (EarlierCause(Cause.FLAPPING, Duration(HOUR)),)
-    changed = notification(EventType.CHANGED, Cause.UNKNOWN)
-    incident = replace(changed.incident, earlier=flapping, detail=opened_as)
-
-    advice = wording.advice([replace(changed, incident=incident)])
-
-    assert ("A login link that was sent earlier no longer works." in advice) is is_void
-
-
-def test_who_was_replaced_has_an_old_id_and_a_new_one():
-    person = account(id_="old-1", replaced_by="new”. x “2")
-    notice = notification(EventType.NOTICE, detail="replaced", person=person)
-
-    assert wording.title(notice) == "“Jane Doe” was replaced by a new connection"
-    assert wording.advice([notice]) == (
-        "Nothing to do, unless something of yours uses the old id: “old-1” → new id “new'. x '2”."
-    )
-    assert wording.advice([replace(notice, account=account())]).endswith("the old id.")

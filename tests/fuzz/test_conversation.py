@@ -27,9 +27,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from sqlalchemy import text
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
-from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.core.model import Cause
 from monitor.core.mutes import MuteRule
 from monitor.core.policy import Flapping
 from monitor.core.route import Route, Step

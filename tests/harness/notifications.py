@@ -12,13 +12,11 @@ from monitor.core.model import (
     EarlierCause,
     EventType,
     Incident,
-    Message,
-    Notification,
     Resolution,
     Scope,
     Status,
-    Undelivered,
 )
+from monitor.core.notification import Message, Notification, Undelivered
 from monitor.core.secret import Secret
 
 STATUS = {

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from monitor.core.backoff import FIRST_BACKOFF, UNANSWERED_WAIT
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
-from monitor.core.model import Undelivered
+from monitor.core.notification import Undelivered
 from monitor.core.route import Match, Route, Routing
 from monitor.store import attempts, undelivered
 from monitor.store.undelivered import GROUP_WAIT

@@ -6,8 +6,9 @@ import pytest
 from harness.core import HOUR, MINUTE, frozen, listed_account, signed_out
 from harness.store import GONE, REFUSED, TIMEOUT, WRONG
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.errors import ActError
-from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.core.model import Cause
 from monitor.store import by_hand, history, incidents, receivers
 from monitor.work.act import cancel, retry
 

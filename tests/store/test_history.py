@@ -3,7 +3,8 @@ from dataclasses import replace
 from harness.core import HOUR, frozen, listed_account, signed_out
 from harness.store import REFUSED, StoreHarness
 
-from monitor.core.model import Act, ActKind, Event, EventType, Reason, Way
+from monitor.core.act import Act, ActKind, Way
+from monitor.core.model import Event, EventType, Reason
 from monitor.core.policy import Flapping
 from monitor.store import acts, history, incidents, lookup
 

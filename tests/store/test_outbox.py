@@ -10,7 +10,7 @@ from harness.store import DAY, REFUSED, TIMEOUT, WRONG, StoreHarness
 
 from monitor.core.decide.sessions import LINK_WAIT
 from monitor.core.inventory import Inventory
-from monitor.core.model import Undelivered
+from monitor.core.notification import Undelivered
 from monitor.core.route import Match, Route
 from monitor.core.secret import Secret
 from monitor.store import outbox, undelivered

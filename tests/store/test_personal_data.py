@@ -10,10 +10,10 @@ from harness.core import HOUR, listed_account, signed_out
 from harness.store import StoreHarness
 from sqlalchemy import text
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.duration import Duration
 from monitor.core.errors import AttemptReason, DeliveryError, Remedy
 from monitor.core.inventory import AccountMatch, AccountRule, Inventory
-from monitor.core.model import Act, ActKind, Way
 from monitor.core.mutes import MuteRule
 from monitor.core.route import Match, Receiver, Routing
 from monitor.store import acts, mutes, personal_data

@@ -16,7 +16,8 @@ from harness.leases import REPLICA, hold
 from harness.store import DAY, StoreHarness
 from sqlalchemy import text
 
-from monitor.core.model import Act, ActKind, Way, Workspace
+from monitor.core.act import Act, ActKind, Way
+from monitor.core.model import Workspace
 from monitor.core.mutes import MuteRule
 from monitor.store import acts, clock, incidents, leases, mutes, session_intents, workspaces
 from monitor.store.db import LeaseLostError

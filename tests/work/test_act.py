@@ -7,9 +7,10 @@ from harness.core import HOUR, MINUTE, NOON, frozen, listed_account, make_record
 from harness.leases import hold, live
 from harness.store import StoreHarness
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
-from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.core.model import Cause
 from monitor.core.route import Receiver, Route, Step
 from monitor.store import acts, incidents, outside
 from monitor.work.act import ActRules, Chosen, ack, unack

@@ -15,9 +15,10 @@ from harness.core import (
 from harness.faults import failing_writes
 from harness.store import DAY, StoreHarness
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
-from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.core.model import Cause
 from monitor.core.mutes import MuteRule
 from monitor.core.route import Match, Receiver, Route, Step
 from monitor.core.subscription import Subscription, SubscriptionStatus

@@ -21,8 +21,9 @@ from harness.leases import DAY, REPLICA, live
 from harness.store import StoreHarness
 from sqlalchemy import text
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.inventory import Inventory
-from monitor.core.model import ALL_WORKSPACES, Act, ActKind, Cause, Failure, Way
+from monitor.core.model import ALL_WORKSPACES, Cause, Failure
 from monitor.core.mutes import MuteRule
 from monitor.core.policy import IncidentPolicy
 from monitor.core.route import Match, Route

@@ -13,10 +13,11 @@ from harness.poll import poll_harness
 from harness.program import until
 from sqlalchemy import text
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.duration import Duration
 from monitor.core.errors import ActError
 from monitor.core.inventory import Inventory
-from monitor.core.model import Act, ActKind, Cause, Way
+from monitor.core.model import Cause
 from monitor.core.policy import DeliveryPolicy
 from monitor.simulator import Fault
 from monitor.source.settings import LinkedApiSettings

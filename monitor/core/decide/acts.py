@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from monitor.core.act import Act
 from monitor.core.draft import Decision, Draft
-from monitor.core.model import Act, EventType, Incident, Micros, Reason, Workspace
+from monitor.core.model import EventType, Incident, Micros, Reason, Workspace
 
 
 def acknowledge(

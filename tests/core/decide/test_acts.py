@@ -5,8 +5,8 @@ from itertools import count
 import pytest
 from harness.core import NOON, CoreHarness, signed_out, told
 
+from monitor.core.act import Act, ActKind, Way
 from monitor.core.decide.acts import acknowledge, give_back
-from monitor.core.model import Act, ActKind, Way
 
 
 def act(kind=ActKind.ACK, *, actor="ann", login="ann@web1", reason="on it"):
