@@ -13,7 +13,7 @@ from monitor.store import mutes
 
 def active(tx: Connection, routing: Routing, now: Micros) -> Mutes:
     """Return what the configuration, and what people did, mute *now*."""
-    recorded = (row.rule for row in mutes.load(tx, now))
+    recorded = (row.rule for row in mutes.load(tx, now) if row.rule is not None)
     return Mutes(tuple(_active((*routing.mutes, *recorded), routing.timezone, now)))
 
 

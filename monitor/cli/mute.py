@@ -1,6 +1,6 @@
 """The commands about mutes: add one, list them, end one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 import typer
@@ -187,13 +187,28 @@ def _warnings(config: Config, rule: MuteRule) -> Iterator[str]:
                 yield f"no account is called {glob!r}"
 
 
+UNREADABLE: Final[Mapping[str, Any]] = {
+    "id": None,
+    "what": "nothing: another version of the monitor made it, or its time zone is not known here",
+    "to": "",
+    "active": False,
+    "starts": None,
+    "until": None,
+    "cron": None,
+    "by": "",
+    "made_at": None,
+    "reason": "",
+}
+"""What is printed of a mute by command that can't be read."""
+
+
 def _rows(config: Config) -> Iterator[dict[str, Any]]:
     """Yield each mute as a row to print."""
     now = process.now()
     for rule in config.mutes:
         yield _row(rule, config.timezone, now)
     for recorded in read(config, lambda tx: mutes.load(tx, now)):
-        row = _row(recorded.rule, config.timezone, now)
+        row = _row(recorded.rule, config.timezone, now) if recorded.rule else dict(UNREADABLE)
         yield {**row, "id": recorded.id, "by": recorded.made_by, "made_at": recorded.made_at}
 
 

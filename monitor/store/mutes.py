@@ -24,11 +24,14 @@ MAX_MUTES: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class RecordedMute:
-    """A mute by command: the *rule*, and who made it when, by which act."""
+    """A mute by command: the *rule*, and who made it when, by which act.
+
+    No rule: this version, or this host, can't read it, and mutes nothing for it.
+    """
 
     id: str
     act_id: str
-    rule: MuteRule
+    rule: MuteRule | None
     until_at: Micros | None
     made_at: Micros
     made_by: str
@@ -41,6 +44,7 @@ ADD: Final = text(rows.insert("mute", (*rows.columns(RecordedMute), "rule")))
 
 def add(tx: Connection, mute: RecordedMute) -> None:
     """Add *mute*."""
+    assert mute.rule is not None
     tx.execute(ADD, {**rows.values(mute), "rule": _write(mute.rule)})
 
 
@@ -103,7 +107,15 @@ def _write(rule: MuteRule) -> str:
     return json.dumps(asdict(rule), ensure_ascii=False)
 
 
-def _read(text: str) -> MuteRule:
+def _read(text: str) -> MuteRule | None:
+    """Return the rule in *text*; None if another version wrote it, or its time zone is unknown."""
+    try:
+        return _parse(text)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _parse(text: str) -> MuteRule:
     stored: dict[str, Any] = json.loads(text)
     match: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value

@@ -14,6 +14,7 @@ from harness.core import (
 )
 from harness.faults import failing_writes
 from harness.store import DAY, StoreHarness
+from sqlalchemy import text
 
 from monitor.core.act import Act, ActKind, Way
 from monitor.core.duration import Duration
@@ -381,3 +382,24 @@ def test_a_mute_is_read_as_it_was_written(harness):
 
     assert recorded.rule == rule
     assert recorded.made_by == "ann"
+
+
+@pytest.mark.parametrize("word", ["frozen", "Europe/Berlin", "cron"])
+async def test_a_mute_that_this_version_cannot_read_mutes_nothing_and_can_be_ended(
+    harness, ticker, word
+):
+    rule = MuteRule(
+        match=Match((Cause.FROZEN,)),
+        cron="* * * * *",
+        lasts=Duration.parse("1d"),
+        timezone="Europe/Berlin",
+    )
+    id_ = by_hand(harness, rule)
+    query = text(f"UPDATE mute SET rule = REPLACE(rule, '{word}', 'of tomorrow')")
+    harness.run(lambda tx: tx.execute(query))
+
+    harness.poll(frozen())
+
+    assert list(await told(harness, ticker)) == ["slack", "pager"]
+    end(harness, ticker, id_[:4])
+    assert harness.run(lambda tx: mutes.load(tx, harness.now)) == []
