@@ -204,6 +204,18 @@ def test_a_single_account_may_be_replaced():
     assert {account.id: account.replaced_by for account in gone.accounts}["old"] == "new"
 
 
+def test_who_was_connected_twice_is_not_replaced_by_the_other_when_one_goes():
+    harness = CoreHarness()
+    url = "https://www.linkedin.com/in/jane/"
+    first, second = listed_account("first", url=url), listed_account("second", url=url)
+    harness.poll(first, second)
+
+    *_, gone = decisions = harness.polls(first, first, first)
+
+    assert told(*decisions) == ["notice disappeared: missing"]
+    assert {account.id: account.replaced_by for account in gone.accounts}["second"] is None
+
+
 def test_what_is_quiet_needs_no_second_look():
     harness = CoreHarness(open_after=2)
     harness.poll(listed_account("ok"), signed_out("out"))
