@@ -169,12 +169,9 @@ def _event(past: PastEvent, act: Act | None, now: Micros, timezone: str) -> Iter
 
 
 def _actor(act: Act) -> str:
-    """Say who did it, in which way, and why; a name that was only given is said to be theirs."""
-    name = clean(act.actor)
-    if act.claimed_by:
-        name = f"{name} (said to be, by {clean(act.claimed_by)})"
+    """Say who did it, in which way, and why."""
     reason = f": {clean(act.reason, wording.MAX_DETAIL)}" if act.reason else ""
-    return f"by {name}, {act.way}{reason}"
+    return f"by {wording.person(act.actor, act.claimed_by)}, {act.way}{reason}"
 
 
 def _state(notification: PastNotification, event: Event, now: Micros, timezone: str) -> str:

@@ -292,9 +292,13 @@ def _part(incident: Incident, cause: Cause, before: Iterable[EarlierCause]) -> s
 
 
 def acknowledged_by(incident: Incident) -> str:
-    """Name who has taken *incident* over, and who said so if that is another name; or nothing."""
-    name = clean(incident.acknowledged_by or "")
-    login = clean(incident.acknowledged_login or "")
+    """Name who has taken *incident* over, or nobody."""
+    return person(incident.acknowledged_by, incident.acknowledged_login)
+
+
+def person(name: str | None, login: str | None) -> str:
+    """Name who did something; of a *name* that was only given, say which *login* gave it."""
+    name, login = clean(name or ""), clean(login or "")
     return f"{name} (said to be, by {login})" if name and login else name
 
 
