@@ -14,8 +14,8 @@ from monitor.core.inventory import matches_any
 from monitor.core.model import Cause, Micros, Scope
 from monitor.core.mutes import FOREVER, MuteRule
 from monitor.core.route import Match
-from monitor.core.text import bare, iso_time
-from monitor.core.time_of_day import END_OF_TIME
+from monitor.core.text import bare, check_timezone, iso_time
+from monitor.core.time_of_day import END_OF_TIME, parse_time
 from monitor.cron import check_cron
 from monitor.muting import window_of
 from monitor.store import accounts, mutes, workspaces
@@ -96,13 +96,14 @@ def add(
     What is still true is told when the mute ends.
     """
     config, now = process.load(config_file), process.now()
-    zone = timezone or config.timezone
     if [until is not None, lasts is not None, forever].count(True) != 1:
         raise ActError("say how long: one of --until, --for and --forever")
     once = cron is None
-    if lasts is not None and once:
-        until = iso_time(min(_start(starts, zone, now) + lasts, END_OF_TIME))
     try:
+        zone = check_timezone(timezone or config.timezone)
+        if lasts is not None and once:
+            start = now if starts is None else parse_time(starts, zone)
+            until = iso_time(min(start + lasts, END_OF_TIME))
         rule = MuteRule(
             match=Match(
                 causes=tuple(cause or ()),
@@ -154,16 +155,6 @@ def end(
     ended = write(config, lambda tx: committed.end_mute(tx, act, word), of=())
     rows = [{**row, "active": False} for row in rows if row["id"] == ended.id]
     print_rows(rows, as_json=json, columns=COLUMNS, empty="")
-
-
-def _start(starts: str | None, zone: str, now: Micros) -> Micros:
-    """Return when a mute starts that is to last for a while."""
-    if starts is None:
-        return now
-    try:
-        return MuteRule(starts=starts, until="9999-01-01", to=("somebody",)).times(zone)[0]
-    except ValueError as error:
-        raise ActError(f"such a mute {error}") from None
 
 
 def _check_receivers(config: Config, rule: MuteRule) -> None:

@@ -78,6 +78,10 @@ def test_a_mute_is_ended_by_the_start_of_its_id(mute, recorded):
         (["--cron", "0 22 * * *", "--for", "31d"], "has a `for` that must be from 1m to 30d"),
         (["--forever", "--to", "ops"], "no receiver is called 'ops'; there are slack"),
         (["--forever", "--timezone", "Mars"], "must be a time zone such as"),
+        (
+            ["--for", "1h", "--from", "2026-12-24T12:00", "--timezone", "Mars"],
+            "must be a time zone such as",
+        ),
     ],
 )
 def test_a_mute_that_cannot_be_is_refused(mute, recorded, arguments, says):
