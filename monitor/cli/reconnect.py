@@ -17,7 +17,6 @@ from .options import ByOption, ConfigOption, JsonOption, ReasonOption, ShowLinks
 from .output import Exit, print_rows
 from .waiting import commit_and_wait
 
-UNFINISHED: Final = session_intents.UNFINISHED
 FAILED: Final = (IntentOutcome.REFUSED, IntentOutcome.LIMITED, IntentOutcome.UNKNOWN)
 
 
@@ -57,4 +56,4 @@ def reconnect(
 
 
 def _is_over(rows: Sequence[dict[str, Any]]) -> bool:
-    return all(row["outcome"] not in UNFINISHED for row in rows)
+    return all(row["outcome"] not in session_intents.UNFINISHED for row in rows)
