@@ -110,7 +110,8 @@ def plan(
             routed = _at_step(event, account, routing, labels)
         else:
             routed = routed_to(event, account, routing, labels)
-        recipients = _recipients(event, audience, routing, routed, labels)
+        called = _called(event, account, routing, labels)
+        recipients = _recipients(event, audience, routing, routed, labels, called=called)
         named = _addresses(event, account, routing, labels)
         left_out.explain(event, named, audience, is_unrouted=recipients is None)
         if recipients is None:
@@ -120,7 +121,7 @@ def plan(
             if event.type not in _ONCE or all(it.incident_id != incident_id for it in group):
                 group.append(event)
         if event.type is EventType.CHANGED and event.reason is not Reason.MUTE_ENDED:
-            staying = {*(routed or fallback_of(routing)), *_called(event, account, routing, labels)}
+            staying = {*(routed or fallback_of(routing)), *called}
             unheard = audience.waiting - audience.heard - staying
             rerouted += [(incident_id, recipient) for recipient in sorted(unheard)]
     messages: list[PlannedMessage] = []
@@ -230,6 +231,8 @@ def _recipients(
     routing: Routing,
     routed: tuple[Recipient, ...],
     labels: Mapping[str, str],
+    *,
+    called: tuple[Recipient, ...],
 ) -> tuple[Recipient, ...] | None:
     """Return who is to hear *event*, or None if it is for people and nobody would hear of it."""
     heard = sorted(
@@ -256,7 +259,9 @@ def _recipients(
         routed = tuple(dict.fromkeys((*hearing, *routed)))
     fallback = fallback_of(routing)
     if event.type is EventType.REMINDED and set(hearing).issuperset(fallback):
-        routed = tuple(dict.fromkeys((*routed, *fallback)))  # it stands in for another
+        is_called = set(called).issuperset(fallback) and set(hearing).issuperset(routed)
+        if not is_called:  # by a step: then it stands in for another
+            routed = tuple(dict.fromkeys((*routed, *fallback)))
     routed = routed or fallback
     if not routed:
         return None

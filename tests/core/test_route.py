@@ -414,6 +414,18 @@ def test_a_step_is_told_to_its_receivers_of_all_routes_that_match():
 
 
 @pytest.mark.case("escalation step due")
+@pytest.mark.parametrize(
+    ("heard", "reminded"), [(["lead", "ops"], ["ops"]), (["lead"], ["lead", "ops"])]
+)
+def test_a_fallback_that_was_called_by_a_step_is_reminded_only_where_it_stands_in(heard, reminded):
+    step = Step(after=Duration.parse("1h"), to=("lead",))
+    receiving = {"ops": True, "lead": True}
+    routing = make_routing(receiving, Route(to=("ops",), escalate=(step,)), fallback="lead")
+
+    assert receivers(event(EventType.REMINDED), heard=heard, routing=routing) == reminded
+
+
+@pytest.mark.case("escalation step due")
 def test_who_is_told_by_a_step_needs_no_reminder_beside_it():
     step = Step(after=Duration.parse("1h"), to=("lead", "ops"))
     routing = make_routing({"ops": True, "lead": True}, Route(to=("ops",), escalate=(step,)))
