@@ -1,7 +1,7 @@
 """A year in seconds: what people are told of many accounts, by a real store and all units of work.
 
-YEAR_ACCOUNTS=1000 lets it be that many; YEAR_SEED is which year. With -s it prints who was told how
-often of what, and three messages picked at random.
+YEAR_ACCOUNTS=100 or 1000 lets it be that many; YEAR_SEED is which year. With -s it prints who was
+told how often of what, and three messages picked at random.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import pytest
 import structlog
 from harness.year import People, Year
 
-ACCOUNTS = int(os.environ.get("YEAR_ACCOUNTS", "100"))
+ACCOUNTS = int(os.environ.get("YEAR_ACCOUNTS", "24"))
 SEED = int(os.environ.get("YEAR_SEED", "7"))
 CRASH_EVERY = 200
 
@@ -44,7 +44,7 @@ def test_in_a_year_everybody_is_told_in_pairs_and_nobody_too_much(undisturbed):
 
     assert undisturbed.wrong == []
     events = {event for _, _, event in undisturbed.events}
-    assert events >= {"opened", "changed", "reminded", "resolved"}, "too little happened"
+    assert events >= {"opened", "reminded", "escalated", "resolved"}, "too little happened"
     assert len(undisturbed.steps_done) > ACCOUNTS // 10
 
 
