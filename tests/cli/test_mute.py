@@ -2,6 +2,7 @@
 
 import pytest
 from harness.core import HOUR
+from sqlalchemy import text
 
 from monitor.app import process
 from monitor.core.text import iso_time
@@ -33,6 +34,18 @@ def test_what_is_muted_is_listed_until_when_and_by_whom(mute, recorded):
     assert (night["what"], night["to"], night["reason"]) == ("scope account", "slack", "the night")
     recorded.now += HOUR
     assert len(mute("list").data) == 1, "it is over"
+
+
+def test_a_mute_that_cannot_be_read_is_listed_as_such_and_can_be_ended(mute, recorded):
+    (added,) = mute("add", "--cause", "frozen", "--for", "1h", "--by", "Ann").data
+    query = text("UPDATE mute SET rule = REPLACE(rule, 'frozen', 'of tomorrow')")
+    recorded.run(lambda tx: tx.execute(query))
+
+    _, listed = mute("list").data
+
+    assert (listed["id"], listed["by"], listed["active"]) == (added["id"], "Ann", False)
+    assert listed["what"].startswith("nothing: another version")
+    assert [row["id"] for row in mute("end", added["id"]).data] == [added["id"]]
 
 
 def test_accounts_are_marked_while_they_are_muted(run, mute, configured, recorded):

@@ -55,6 +55,15 @@ async def tick(harness, ticker, *, after):
     return harness.deliver_all()
 
 
+def escalate(harness, ticker, **policy):
+    """Let hook be told after two hours of what slack is told at once."""
+    step = Step(after=2 * HOUR, to=("hook",))
+    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
+    policy = replace(harness.rules.policy, **policy)
+    harness.rules = replace(harness.rules, routing=routing, policy=policy)
+    ticker.rules = replace(ticker.rules, routing=routing, policy=policy)
+
+
 @pytest.mark.case("acknowledged")
 @pytest.mark.pain("nobody can take a problem over")
 async def test_nobody_is_reminded_of_what_somebody_has_until_it_is_given_back(harness, ticker):
@@ -152,11 +161,7 @@ def test_what_has_ended_or_is_elsewhere_or_nobodys_cannot_be_acted_on(harness, w
 @pytest.mark.case("escalation step due")
 @pytest.mark.pain("nobody else is called when nobody answers")
 async def test_who_is_told_by_a_step_hears_an_opening_then_changes_and_the_end(harness, ticker):
-    step = Step(after=2 * HOUR, to=("hook",))
-    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
-    policy = replace(harness.rules.policy, remind=())
-    harness.rules = replace(harness.rules, routing=routing, policy=policy)
-    ticker.rules = replace(ticker.rules, routing=routing, policy=policy)
+    escalate(harness, ticker, remind=())
     harness.poll(signed_out())
     harness.deliver_all()
 
@@ -172,10 +177,7 @@ async def test_who_is_told_by_a_step_hears_an_opening_then_changes_and_the_end(h
 
 @pytest.mark.case("escalation step due", "clock back")
 async def test_a_clock_that_goes_back_puts_off_no_step(harness, ticker):
-    step = Step(after=2 * HOUR, to=("hook",))
-    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
-    harness.rules = replace(harness.rules, routing=routing)
-    ticker.rules = replace(ticker.rules, routing=routing)
+    escalate(harness, ticker)
     harness.poll(signed_out())
     await tick(harness, ticker, after=HOUR)
     await ticker.note_time()
@@ -191,10 +193,7 @@ async def test_a_clock_that_goes_back_puts_off_no_step(harness, ticker):
 
 @pytest.mark.case("escalation step due")
 async def test_a_step_that_waits_is_told_with_the_cause_of_its_moment(harness, ticker):
-    step = Step(after=2 * HOUR, to=("hook",))
-    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
-    harness.rules = replace(harness.rules, routing=routing)
-    ticker.rules = replace(ticker.rules, routing=routing)
+    escalate(harness, ticker)
     harness.poll(signed_out())
     await tick(harness, ticker, after=2 * HOUR)
 
@@ -206,10 +205,7 @@ async def test_a_step_that_waits_is_told_with_the_cause_of_its_moment(harness, t
 
 @pytest.mark.case("escalation step due")
 async def test_a_step_that_waits_says_nothing_once_somebody_has_it(harness, ticker):
-    step = Step(after=2 * HOUR, to=("hook",))
-    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
-    harness.rules = replace(harness.rules, routing=routing)
-    ticker.rules = replace(ticker.rules, routing=routing)
+    escalate(harness, ticker)
     harness.poll(signed_out())
     await tick(harness, ticker, after=2 * HOUR)
 
@@ -223,11 +219,7 @@ async def test_a_step_that_waits_says_nothing_once_somebody_has_it(harness, tick
 async def test_who_was_to_be_called_when_somebody_took_it_over_is_once_nobody_has_it(
     harness, ticker, how
 ):
-    step = Step(after=2 * HOUR, to=("hook",))
-    routing = replace(harness.rules.routing, routes=(Route(to=("slack",), escalate=(step,)),))
-    policy = replace(harness.rules.policy, remind=())
-    harness.rules = replace(harness.rules, routing=routing, policy=policy)
-    ticker.rules = replace(ticker.rules, routing=routing, policy=policy)
+    escalate(harness, ticker, remind=())
     harness.poll(signed_out())
     harness.deliver_all()
     await tick(harness, ticker, after=2 * HOUR)
