@@ -132,6 +132,21 @@ async def test_who_is_woken_in_a_poll_polls_once_more_after_it(harness):
     assert len(harness.simulator.requests) == 2
 
 
+async def test_nobody_polls_once_more_after_a_poll_that_the_end_of_all_cancelled(harness):
+    harness.simulator.faults.add(Fault(kind="delay", delay=5))
+    await harness.apply("acme")
+    worker = harness.workers.workspaces["acme"]
+    worker.wake()
+    await until(lambda: len(harness.simulator.requests) == 1)
+    worker.wake()
+
+    worker._task.cancel()
+    await until(lambda: worker.is_idle)
+
+    assert "acme" not in harness.working()
+    assert len(harness.simulator.requests) == 1
+
+
 @pytest.mark.parametrize("ends", ["woken", "stopped"])
 async def test_who_is_woken_or_stopped_waits_for_no_repetition_any_more(harness, ends):
     await harness.apply("acme")
